@@ -1,0 +1,289 @@
+"""What happens in the user namespace: extract, run, commit, pack, remove.
+
+Each function is one call of `hermes.sandbox.namespace.Namespace`, runs in a process of its own, and leaves
+no mount behind, because its mount namespace ends with it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from hermes.container.overlay import Tree, mount_stack
+from hermes.container.rootpath import MountPoints, find_program, resolve
+from hermes.container.task import Commit, KeptFile, Outcome, Staged, StagedFile, Task, encoding_to_json
+from hermes.container.users import User, find_user
+from hermes.digest import CHUNK, Digest
+from hermes.errors import BuildError, MissingBlobError
+from hermes.layer import encodings, toc
+from hermes.layer.apply import TreeWriter
+from hermes.layer.compress import CODECS
+from hermes.layer.content import Content, FileContent
+from hermes.layer.diff import changes
+from hermes.layer.entry import FILE
+from hermes.layer.tar_reader import members
+from hermes.layer.write import Item, write_layer
+from hermes.sandbox.bubblewrap import Bubblewrap
+from hermes.sandbox.process import DEFAULT_PATH, Ended, Mount, Process
+from hermes.sandbox.syscalls import CLONE_NEWNS, MNT_DETACH, umount, unshare
+from hermes.store import Store
+
+_FIXED_ENV: Final = {"PATH": DEFAULT_PATH, "LANG": "C.UTF-8", "TZ": "UTC"}
+_RESOLVER_FILES: Final = ("/etc/resolv.conf", "/etc/hosts")
+
+
+def extract(home: str, diff_id: str) -> None:
+    """Make the tree of a layer from a blob of the store. The caller holds the tree's lock."""
+    digest = Digest(diff_id)
+    with _store(home) as store, _scratch(store) as scratch:
+        name = f"layer {digest.short}"
+        root = f"{scratch}/root"
+        os.mkdir(root, 0o755)
+        writer = TreeWriter(root, name=name)
+        with encodings.open_tar(store, digest) as tar:
+            for member in members(tar.read, name=name):
+                writer.add(member.entry, member.content)
+            tar.check()
+        _publish(store, digest, scratch, writer.finish())
+
+
+def run(home: str, task: dict[str, Any], bwrap: Sequence[str], fds: list[int]) -> dict[str, Any]:
+    """Run a `Task` with ``fds`` as its standard input, output and error; return an `Outcome`."""
+    with _store(home) as store, _scratch(store) as scratch:
+        container = _Container(store, Task.from_json(task), scratch)
+        sandbox = Bubblewrap((bwrap[0], bwrap[1]))
+        return container.run(sandbox, (fds[0], fds[1], fds[2])).to_json()
+
+
+def pack(home: str, diff_id: str, codec: str) -> dict[str, Any] | None:
+    """Write the tar of a layer again from its tree, compressed if ``codec`` names a codec.
+
+    Raises `MissingBlobError`, and removes the tree, when the tree is no longer what the layer was.
+    """
+    digest = Digest(diff_id)
+    with _store(home) as store:
+        table = toc.load(store, digest)
+        root = f"{store.trees}/{digest.hex}/root"
+        written = None
+        try:
+            items = _items_of_tree(table, root)
+            written = write_layer(items, blobs=store.blobs, codec=CODECS.get(codec))
+        except FileNotFoundError:
+            pass
+        if written is None or written.toc.diff_id != digest:
+            shutil.rmtree(f"{store.trees}/{digest.hex}", ignore_errors=True)
+            raise MissingBlobError(f"the tree of layer {digest} was changed", digest=digest)
+        if written.encoding is not None:
+            encodings.record(store, digest, written.encoding)
+        return encoding_to_json(written.encoding)
+
+
+def remove(paths: list[str]) -> None:
+    """Remove folders whatever ids own what is in them."""
+    for path in paths:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _store(home: str) -> Iterator[Store]:
+    store = Store(Path(home))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def _scratch(store: Store) -> Iterator[str]:
+    unshare(CLONE_NEWNS)
+    with store.scratch.directory() as folder:
+        yield str(folder)
+
+
+class _Container:
+    """A root file system of this process alone, for one command."""
+
+    def __init__(self, store: Store, task: Task, scratch: str) -> None:
+        self._store = store
+        self._task = task
+        self._scratch = scratch
+        self._trees = [Tree.open(f"{store.trees}/{one.diff_id.hex}", one.name) for one in task.stack]
+        self._root = f"{scratch}/merged"
+        self._upper: str | None = None
+        self._writable: dict[str, str] = {}
+
+    def run(self, sandbox: Bubblewrap, stdio: tuple[int, int, int]) -> Outcome:
+        self._upper = mount_stack(self._trees, self._scratch, target="merged", writable=True)
+        points = MountPoints(self._root)
+        process = self._process(points)
+        ended = sandbox.run(process, self._root, stdio)
+        points.remove()
+        if ended.status:
+            umount(self._root, MNT_DETACH)
+            return Outcome(ended.status, ended.timed_out)
+        outs = tuple(self._keep(path) for path in self._task.outs)
+        umount(self._root)
+        return self._committed(ended, outs)
+
+    def _process(self, points: MountPoints) -> Process:
+        task = self._task
+        user = find_user(self._root, task.user)
+        env = _environment(task, user)
+        program = find_program(self._root, task.argv[0], env["PATH"], task.cwd)
+        if program is None:
+            raise BuildError(
+                f"there is no program {task.argv[0]!r} in the root file system",
+                hint=f"PATH is {env['PATH']}; add a layer that has it to the base",
+            )
+        points.need("/proc", directory=True)
+        points.need("/dev", directory=True)
+        mounts = tuple(self._mounts(points))
+        cwd = points.need(task.cwd, directory=True)
+        return Process(
+            argv=(program, *task.argv[1:]) if "/" in task.argv[0] else task.argv,
+            env=tuple(sorted(env.items())),
+            cwd=cwd,
+            uid=user.uid,
+            gid=user.gid,
+            groups=user.groups,
+            capabilities=task.capabilities,
+            network=task.network,
+            read_only=task.read_only,
+            session=task.session,
+            mounts=mounts,
+            timeout=task.timeout,
+        )
+
+    def _mounts(self, points: MountPoints) -> Iterator[Mount]:
+        task = self._task
+        for path in task.tmpfs:
+            yield Mount(points.need(path, directory=True))
+        if task.network:
+            for path in _RESOLVER_FILES:
+                if os.path.isfile(path):
+                    yield Mount(points.need(path, directory=False), os.path.realpath(path))
+        for number, staged in enumerate(task.staged):
+            source = f"{self._scratch}/staged{number}"
+            _stage(staged, source)
+            target = points.need(staged.target, directory=os.path.isdir(source))
+            if staged.writable:
+                self._writable[staged.target] = source
+                _give_away(source, find_user(self._root, task.user))
+            yield Mount(target, source, staged.writable)
+        for bound in task.bound:
+            target = points.need(bound.target, directory=os.path.isdir(bound.source))
+            yield Mount(target, bound.source, bound.writable)
+
+    def _keep(self, path: str) -> KeptFile:
+        """Store a file that the command made, and take it out of the layer."""
+        for target, source in self._writable.items():
+            if path.startswith(f"{target}/"):
+                found = resolve(source, path[len(target) :])
+                break
+        else:
+            found = resolve(self._root, path)
+        try:
+            status = os.lstat(found)
+        except (FileNotFoundError, NotADirectoryError):
+            raise BuildError(
+                f"the command did not make {path}, which the target declares",
+                hint="write every file in outs, or take it out of outs",
+            ) from None
+        if not stat.S_ISREG(status.st_mode):
+            raise BuildError(f"{path} in outs is not a regular file", hint="declare files, or pack a tar")
+        with self._store.blobs.writer() as blob, open(found, "rb", buffering=0) as file:
+            while data := file.read(CHUNK):
+                blob.write(data)
+            digest = blob.commit()
+        os.unlink(found)
+        return KeptFile(digest, status.st_size, bool(status.st_mode & 0o100))
+
+    def _committed(self, ended: Ended, outs: tuple[KeptFile, ...]) -> Outcome:
+        commit = self._task.commit
+        if commit is None or self._upper is None:
+            return Outcome(ended.status, ended.timed_out, outs=outs)
+        lower = f"{self._scratch}/below" if self._trees else None
+        if lower:
+            mount_stack(self._trees, self._scratch, target="below", writable=False)
+        found = changes(self._upper, lower, mtime=commit.mtime)
+        if lower:
+            umount(lower)
+        blobs = self._store.blobs if commit.codec else None
+        written = write_layer(found.items(self._upper), blobs=blobs, codec=CODECS.get(commit.codec))
+        diff_id = written.toc.diff_id
+        tree = f"{self._scratch}/tree"
+        os.mkdir(tree, 0o755)
+        os.rename(self._upper, f"{tree}/root")
+        _publish(self._store, diff_id, tree, found.parents)
+        toc.save(self._store, written.toc)
+        if written.encoding is not None:
+            encodings.record(self._store, diff_id, written.encoding)
+        return Outcome(
+            ended.status, ended.timed_out, diff_id, written.toc.size, written.encoding, outs
+        )
+
+
+def _environment(task: Task, user: User) -> dict[str, str]:
+    env = {**_FIXED_ENV, "HOME": user.home, "SOURCE_DATE_EPOCH": str(task.commit.mtime if task.commit else 0)}
+    env.update(task.env)
+    return env
+
+
+def _stage(staged: Staged, folder: str) -> None:
+    """Copy declared files to ``folder``, with modes and times that say nothing of this machine."""
+    if len(staged.files) == 1 and not staged.files[0].path:
+        _copy(staged.files[0], folder)
+        return
+    os.mkdir(folder, 0o755)
+    for file in staged.files:
+        target = f"{folder}/{file.path}"
+        os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
+        _copy(file, target)
+    for at, _, _ in os.walk(folder, topdown=False):
+        os.utime(at, ns=(0, 0))
+
+
+def _copy(file: StagedFile, target: str) -> None:
+    if file.link:
+        os.symlink(file.link, target)
+    else:
+        shutil.copyfile(file.source, target, follow_symlinks=False)
+        os.chmod(target, 0o755 if file.executable else 0o644)
+    os.utime(target, ns=(0, 0), follow_symlinks=False)
+
+
+def _give_away(folder: str, user: User) -> None:
+    """Let a command's user write where it is to write."""
+    if user.uid or user.gid:
+        for at, folders, files in os.walk(folder):
+            for name in (".", *folders, *files):
+                os.chown(f"{at}/{name}", user.uid, user.gid, follow_symlinks=False)
+
+
+def _items_of_tree(table: toc.TableOfContents, root: str) -> Iterator[Item]:
+    for entry in table.entries:
+        content: Content | None = None
+        if entry.type == FILE and entry.size:
+            content = FileContent(f"{root}/{entry.path}", entry.size)
+        yield entry._replace(digest=""), content
+
+
+def _publish(store: Store, diff_id: Digest, folder: str, parents: Sequence[str]) -> None:
+    """Make ``folder``, which holds ``root``, the tree of a layer, unless it has one."""
+    import json
+
+    with open(f"{folder}/parents", "w", encoding="utf-8") as file:
+        json.dump(list(parents), file)
+    target = f"{store.trees}/{diff_id.hex}"
+    try:
+        os.rename(folder, target)
+    except OSError:
+        if not encodings.has_tree(store, diff_id):
+            raise
+
+

@@ -1,0 +1,194 @@
+"""A stack of trees as one root file system, by overlayfs, in the mount namespace of the caller.
+
+The trees are named by short links in a folder that is the working directory of the mount, because mount(2)
+takes one page of options: so 500 of them (the kernel's limit) fit on every kernel that has ``userxattr``
+(5.11), where the ``lowerdir+`` of fsconfig(2) would need 6.7.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from hermes.errors import ConflictError, SandboxError
+from hermes.layer.apply import OPAQUE_XATTR
+from hermes.layer.entry import parents
+from hermes.sandbox.syscalls import MS_NODEV, MS_RDONLY, mount
+
+MOST_LOWERS: Final = 500
+_OPTIONS: Final = "userxattr,redirect_dir=nofollow,metacopy=off,index=off,xino=off"
+
+
+class Tree(NamedTuple):
+    """An extracted layer: ``root`` is the lower directory, ``parents`` the directories no entry describes."""
+
+    name: str
+    root: str
+    parents: Sequence[str]
+
+    @classmethod
+    def open(cls, folder: str, name: str) -> Tree:
+        """Open the tree in ``folder``, which errors call ``name``."""
+        with open(f"{folder}/parents", encoding="utf-8", errors="surrogateescape") as file:
+            return cls(name, f"{folder}/root", json.load(file))
+
+
+class Metadata(NamedTuple):
+    """What a directory says of itself."""
+
+    mode: int
+    uid: int
+    gid: int
+
+
+_PLAIN: Final = Metadata(0o755, 0, 0)
+
+
+def mount_stack(trees: Sequence[Tree], scratch: str, *, target: str, writable: bool) -> str | None:
+    """Mount ``trees``, the lowest first, at ``scratch/target``; return the upper directory if writable.
+
+    ``scratch`` is a folder for this mount alone. Raises `ConflictError` when a tree has a directory where
+    one below it has a link or file that it never meant to replace, `SandboxError` when the kernel refuses.
+    """
+    links = f"{scratch}/{target}.lowers"
+    os.mkdir(links)
+    os.mkdir(f"{scratch}/{target}")
+    lowers = [tree.root for tree in trees]
+    if described := _missing_metadata(trees):
+        fixed = f"{scratch}/{target}.parents"
+        _make_directories(fixed, described)
+        lowers.append(fixed)
+    while len(lowers) < (1 if writable else 2):
+        empty = f"{scratch}/{target}.empty{len(lowers)}"
+        os.mkdir(empty)
+        lowers.insert(0, empty)
+    if len(lowers) > MOST_LOWERS:
+        raise SandboxError(f"{len(lowers)} layers are more than the {MOST_LOWERS} that overlayfs can stack")
+    for number, lower in enumerate(lowers):
+        os.symlink(lower, f"{links}/{number}")
+    options = f"lowerdir={':'.join(map(str, reversed(range(len(lowers)))))},{_OPTIONS}"
+    upper = None
+    if writable:
+        upper = f"{scratch}/upper"
+        os.mkdir(upper)
+        os.mkdir(f"{scratch}/work")
+        _describe(upper, described.get("") or _metadata(lowers[-1]))
+        options += ",upperdir=../upper,workdir=../work"
+    os.chdir(links)
+    try:
+        mount("overlay", f"../{target}", "overlay", MS_NODEV | (0 if writable else MS_RDONLY), options)
+    except OSError as error:
+        raise _refused(error, scratch) from error
+    finally:
+        os.chdir("/")
+    return upper
+
+
+def _missing_metadata(trees: Sequence[Tree]) -> dict[str, Metadata]:
+    """Return what a tree on top of all should say of directories, where the trees say it wrongly.
+
+    A tree holds directories that its layer only passes through. In the merged root those of the topmost
+    tree count, where the layer meant those of the nearest layer that describes them.
+    """
+    passed = [frozenset(tree.parents) for tree in trees]
+    found: dict[str, Metadata] = {}
+    for path in sorted(frozenset().union(*passed)):
+        shown, meant = _directory(path, trees, passed)
+        if shown != meant:
+            for one in (path, *parents(path), ""):
+                if one not in found:
+                    found[one] = _directory(one, trees, passed)[1]
+    return found
+
+
+def _directory(
+    path: str, trees: Sequence[Tree], passed: Sequence[frozenset[str]]
+) -> tuple[Metadata, Metadata]:
+    """Return what the merged root shows of a directory, and what the layers meant."""
+    shown: Metadata | None = None
+    for tree, passing in zip(reversed(trees), reversed(passed), strict=True):
+        kind, covers = _look(tree.root, path)
+        if kind == "directory":
+            here = _metadata(_at(tree.root, path))
+            shown = shown or here
+            if path not in passing:
+                return shown, here
+        elif kind and shown:
+            raise _in_the_way(path, kind, tree, trees, passed)
+        if covers:
+            break
+    return shown or _PLAIN, _PLAIN
+
+
+def _look(root: str, path: str) -> tuple[str, bool]:
+    """Say what a tree has at ``path`` (empty: nothing), and whether that hides what is below it."""
+    here = root
+    covers = False
+    for part in path.split("/") if path else ():
+        here = f"{here}/{part}"
+        try:
+            status = os.lstat(here)
+        except FileNotFoundError:
+            return "", covers
+        mode = status.st_mode
+        if stat.S_ISDIR(mode):
+            covers = covers or _is_opaque(here)
+            continue
+        if here != f"{root}/{path}" or stat.S_ISCHR(mode):
+            return "", True
+        return (f"a symbolic link to {os.readlink(here)}" if stat.S_ISLNK(mode) else "a file"), True
+    return "directory", covers
+
+
+def _at(root: str, path: str) -> str:
+    return f"{root}/{path}" if path else root
+
+
+def _in_the_way(
+    path: str, kind: str, tree: Tree, trees: Sequence[Tree], passed: Sequence[frozenset[str]]
+) -> ConflictError:
+    writer = next(
+        one for one, passing in zip(reversed(trees), reversed(passed), strict=True) if path in passing
+    )
+    return ConflictError(
+        f"{writer.name} writes below /{path}, which is {kind} in {tree.name}",
+        hint="give the destination where the link leads",
+    )
+
+
+def _is_opaque(path: str) -> bool:
+    try:
+        return os.getxattr(path, OPAQUE_XATTR) == b"y"
+    except OSError:
+        return False
+
+
+def _metadata(path: str) -> Metadata:
+    status = os.lstat(path)
+    return Metadata(stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+
+
+def _describe(path: str, metadata: Metadata) -> None:
+    os.chown(path, metadata.uid, metadata.gid)
+    os.chmod(path, metadata.mode)
+
+
+def _make_directories(root: str, described: dict[str, Metadata]) -> None:
+    os.mkdir(root, 0o755)
+    for path in sorted(described):
+        os.makedirs(f"{root}/{path}", 0o755, exist_ok=True)
+        _describe(f"{root}/{path}", described[path])
+
+
+def _refused(error: OSError, scratch: str) -> SandboxError:
+    hint = "run `hermes doctor`"
+    if error.errno == errno.EINVAL:
+        hint = (
+            "the store's file system must be able to hold an overlay's upper directory: "
+            "ext4, xfs or btrfs, not another overlay; put it elsewhere with HERMES_HOME"
+        )
+    return SandboxError(f"the layers cannot be mounted for {scratch}: {error.strerror}", hint=hint)

@@ -1,0 +1,118 @@
+"""Paths inside a root file system, resolved as a process in it would, and never out of it.
+
+The root belongs to whoever made the image, so nothing here lets the kernel follow a link of it. Only for a
+root in which no process runs.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Final
+
+from hermes.errors import SandboxError
+
+_MOST_LINKS: Final = 40
+
+
+def resolve(root: str, path: str, *, follow_last: bool = True) -> str:
+    """Return the path out of the root of what ``path`` names in it, there or not.
+
+    Raises `SandboxError` for a loop of links.
+    """
+    done: list[str] = []
+    left = [part for part in reversed(path.split("/")) if part not in ("", ".")]
+    links = 0
+    while left:
+        part = left.pop()
+        if part == "..":
+            if done:
+                done.pop()
+            continue
+        here = "/".join((root, *done, part))
+        try:
+            is_link = stat.S_ISLNK(os.lstat(here).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            is_link = False
+        if not is_link or (not left and not follow_last):
+            done.append(part)
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            raise SandboxError(f"{path}: too many symbolic links")
+        target = os.readlink(here)
+        if target.startswith("/"):
+            done.clear()
+        left.extend(part for part in reversed(target.split("/")) if part not in ("", "."))
+    return "/".join((root, *done))
+
+
+def find_program(root: str, name: str, search: str, cwd: str) -> str | None:
+    """Return where in ``root`` a command's program is, by the rules of execvp(3), or None."""
+    if "/" in name:
+        candidates = [name if name.startswith("/") else f"{cwd}/{name}"]
+    else:
+        candidates = [f"{folder or cwd}/{name}" for folder in search.split(":")]
+    for candidate in candidates:
+        found = resolve(root, candidate)
+        try:
+            status = os.stat(found, follow_symlinks=False)
+        except OSError:
+            continue
+        if stat.S_ISREG(status.st_mode) and status.st_mode & 0o111:
+            return candidate
+    return None
+
+
+class MountPoints:
+    """The mount points that a root lacks: made before a command runs, and taken away after it."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._made: list[str] = []
+
+    def need(self, path: str, *, directory: bool) -> str:
+        """Make sure that ``path`` is there to be mounted on; return it with its links resolved.
+
+        Raises `SandboxError` when something of another kind is in the way.
+        """
+        target = resolve(self._root, path)
+        inside = target[len(self._root) :] or "/"
+        try:
+            found = os.lstat(target)
+        except FileNotFoundError:
+            self._make(target, directory=directory)
+            return inside
+        except NotADirectoryError:
+            raise SandboxError(f"{path}: a parent of it is not a directory") from None
+        if stat.S_ISDIR(found.st_mode) != directory:
+            there, wanted = ("a file", "a directory") if directory else ("a directory", "a file")
+            raise SandboxError(f"{path}: is {there} in the root, so {wanted} cannot be mounted there")
+        return inside
+
+    def _make(self, target: str, *, directory: bool) -> None:
+        missing = []
+        folder = os.path.dirname(target)
+        while not os.path.lexists(folder):
+            missing.append(folder)
+            folder = os.path.dirname(folder)
+        for one in reversed(missing):
+            os.mkdir(one, 0o755)
+            self._made.append(one)
+        if directory:
+            os.mkdir(target, 0o755)
+        else:
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+        self._made.append(target)
+
+    def remove(self) -> None:
+        """Take away what was made and is still empty."""
+        for path in reversed(self._made):
+            try:
+                status = os.lstat(path)
+                if stat.S_ISDIR(status.st_mode):
+                    os.rmdir(path)
+                elif stat.S_ISREG(status.st_mode) and not status.st_size:
+                    os.unlink(path)
+            except OSError:
+                continue

@@ -1,0 +1,153 @@
+"""What is asked of a working container, and what comes of it: plain data that crosses into the namespace."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hermes.digest import Digest
+from hermes.layer.compress import CODECS
+from hermes.layer.write import Encoding
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """One layer of a root: its diff_id, and what errors call it."""
+
+    diff_id: Digest
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """A file to be copied for a command: ``source`` on this machine, ``path`` relative to its mount.
+
+    An empty ``path`` makes the mount this one file. ``link`` makes it a symbolic link instead.
+    """
+
+    path: str
+    source: str = ""
+    executable: bool = False
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """Copies of declared files, mounted at ``target`` with fixed modes and times."""
+
+    target: str
+    files: tuple[StagedFile, ...]
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A file or folder of this machine, mounted at ``target``."""
+
+    target: str
+    source: str
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Make a layer of the changes: with times of ``mtime`` seconds, stored as a tar if ``codec`` names one."""
+
+    mtime: int
+    codec: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A command to run in a stack of layers, the lowest first.
+
+    ``env`` holds pairs on top of a fixed environment. ``user`` is as in an image's configuration. ``outs``
+    are absolute paths in the root of files to keep; they become no part of the layer. ``timeout`` is in
+    seconds. ``private_tmp``: ``/tmp`` is empty and forgotten.
+    """
+
+    stack: tuple[Below, ...]
+    argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+    cwd: str = "/"
+    user: str = ""
+    capabilities: tuple[str, ...] = ()
+    network: bool = False
+    timeout: float | None = None
+    read_only: bool = False
+    session: bool = True
+    tmpfs: tuple[str, ...] = ()
+    staged: tuple[Staged, ...] = ()
+    bound: tuple[Bound, ...] = ()
+    outs: tuple[str, ...] = ()
+    commit: Commit | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Task:
+        fields = dict(document)
+        fields["stack"] = tuple(Below(Digest(one["diff_id"]), one["name"]) for one in document["stack"])
+        fields["env"] = tuple((name, value) for name, value in document["env"])
+        fields["staged"] = tuple(
+            Staged(one["target"], tuple(StagedFile(**file) for file in one["files"]), one["writable"])
+            for one in document["staged"]
+        )
+        fields["bound"] = tuple(Bound(**one) for one in document["bound"])
+        fields["commit"] = Commit(**document["commit"]) if document["commit"] else None
+        for name in ("argv", "capabilities", "tmpfs", "outs"):
+            fields[name] = tuple(document[name])
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A file that a command made, now a blob of the store."""
+
+    digest: Digest
+    size: int
+    executable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a command ended, and, when its status is 0, what it left.
+
+    ``diff_id`` and ``size`` (of the tar, in bytes) are those of the layer, if one was asked for.
+    """
+
+    status: int
+    timed_out: bool
+    diff_id: Digest | None = None
+    size: int = 0
+    encoding: Encoding | None = None
+    outs: tuple[KeptFile, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        document = asdict(self)
+        document["encoding"] = encoding_to_json(self.encoding)
+        return document
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Outcome:
+        fields = dict(document)
+        fields["encoding"] = encoding_from_json(document["encoding"])
+        fields["diff_id"] = Digest(document["diff_id"]) if document["diff_id"] else None
+        fields["outs"] = tuple(
+            KeptFile(Digest(one["digest"]), one["size"], one["executable"]) for one in document["outs"]
+        )
+        return cls(**fields)
+
+
+def encoding_to_json(encoding: Encoding | None) -> dict[str, Any] | None:
+    if encoding is None:
+        return None
+    codec = encoding.codec.name if encoding.codec else ""
+    return {"digest": encoding.digest, "size": encoding.size, "codec": codec}
+
+
+def encoding_from_json(document: dict[str, Any] | None) -> Encoding | None:
+    if document is None:
+        return None
+    return Encoding(Digest(document["digest"]), document["size"], CODECS.get(document["codec"]))

@@ -1,0 +1,79 @@
+"""Users of a root file system, looked up in its own ``/etc/passwd`` and ``/etc/group``.
+
+See image-spec, config.md, "User": ``user``, ``uid``, ``user:group``, ``uid:gid``, ``uid:group``, ``user:gid``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from hermes.container.rootpath import resolve
+from hermes.errors import SandboxError
+
+_LARGEST_FILE: Final = 1 << 20
+_LARGEST_ID: Final = 4294967294
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who a process is: numeric ids, supplementary groups, and the home directory."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    home: str
+
+
+def find_user(root: str, text: str) -> User:
+    """Return the user that an image's or target's ``user`` means in ``root``; empty is root.
+
+    Raises `SandboxError` when a name is not there.
+    """
+    name, _, group = (text or "0").partition(":")
+    row = _find(root, "/etc/passwd", name)
+    if row is None and not name.isdigit():
+        raise SandboxError(
+            f"there is no user {name!r} in the root's /etc/passwd", hint="use a numeric user id"
+        )
+    uid = _number(row[2] if row else name, name)
+    gid = _number(row[3], name) if row and len(row) > 3 else 0
+    home = row[5] if row and len(row) > 5 and row[5] else ("/root" if uid == 0 else "/")
+    if not group:
+        return User(uid, gid, _groups_of(root, row[0], gid) if row else (), home)
+    found = _find(root, "/etc/group", group)
+    if found is None and not group.isdigit():
+        raise SandboxError(
+            f"there is no group {group!r} in the root's /etc/group", hint="use a numeric group id"
+        )
+    return User(uid, _number(found[2] if found else group, group), (), home)
+
+
+def _groups_of(root: str, name: str, gid: int) -> tuple[int, ...]:
+    found = {
+        int(row[2])
+        for row in _rows(root, "/etc/group")
+        if len(row) > 3 and name in row[3].split(",") and row[2].isdigit()
+    }
+    return tuple(sorted(found - {gid}))
+
+
+def _find(root: str, path: str, name: str) -> list[str] | None:
+    rows = _rows(root, path)
+    by_name = next((row for row in rows if row[0] == name and len(row) > 2), None)
+    return by_name or next((row for row in rows if len(row) > 2 and row[2] == name), None)
+
+
+def _rows(root: str, path: str) -> list[list[str]]:
+    try:
+        with open(resolve(root, path), encoding="utf-8", errors="replace") as file:
+            text = file.read(_LARGEST_FILE)
+    except OSError:
+        return []
+    return [line.split(":") for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def _number(text: str, name: str) -> int:
+    if not text.isdigit() or int(text) > _LARGEST_ID:
+        raise SandboxError(f"{name!r} has no valid numeric id ({text!r})")
+    return int(text)

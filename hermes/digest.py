@@ -1,0 +1,73 @@
+"""Content digests and canonical JSON: the two things that every identity in Hermes is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any, Final
+
+from hermes.errors import HermesError
+
+_SHA256: Final = re.compile(r"sha256:[0-9a-f]{64}\Z")
+
+CHUNK: Final = 1 << 20
+"""How many bytes are read, hashed and compressed at a time."""
+
+
+class Digest(str):
+    """The sha256 of some bytes, as ``sha256:`` and 64 lower-case hexadecimal digits.
+
+    It is a string, so it goes into JSON and paths as it is. See image-spec, descriptor.md, "Digests".
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Digest:
+        """Return ``text`` as a digest; raises `HermesError` when it is anything else."""
+        if not _SHA256.match(text):
+            raise HermesError(
+                f"{text!r} is not a digest", hint="write sha256: and 64 lower-case hexadecimal digits"
+            )
+        return cls(text)
+
+    @classmethod
+    def of(cls, data: bytes) -> Digest:
+        return cls("sha256:" + hashlib.sha256(data).hexdigest())
+
+    @classmethod
+    def from_hex(cls, text: str) -> Digest:
+        return cls("sha256:" + text)
+
+    @property
+    def hex(self) -> str:
+        return self[7:]
+
+    @property
+    def short(self) -> str:
+        """The first twelve digits, enough for a person."""
+        return self[7:19]
+
+
+def canonical_json(value: Any) -> bytes:
+    """Encode ``value`` so that equal values give equal bytes: sorted keys, no spaces, UTF-8, no floats.
+
+    Lone surrogates (bytes of a file name that are not UTF-8) come out as those bytes.
+    """
+    _refuse_floats(value)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _refuse_floats(value: Any) -> None:
+    kind = type(value)
+    if kind is dict:
+        for item in value.values():
+            _refuse_floats(item)
+    elif kind is list or kind is tuple:
+        for item in value:
+            if type(item) is not str:
+                _refuse_floats(item)
+    elif kind is float:
+        raise TypeError(f"{value!r}: a float has no canonical form")

@@ -1,0 +1,214 @@
+"""Every exception that Hermes raises on purpose.
+
+An error is one message: what is wrong, where, and (as ``hint``) what to do about it. Its type says who is
+to blame and so decides the exit status. Anything that is not a `HermesError` is a bug in Hermes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLocation:
+    """A place in a BUILD or ``.bzl`` file.
+
+    ``file`` is the file's name as a user would write it, ``line`` and ``column`` count from 1 (0: unknown),
+    ``text`` is the source line without its line end.
+    """
+
+    file: str
+    line: int = 0
+    column: int = 0
+    text: str = ""
+
+    def __str__(self) -> str:
+        parts = [self.file]
+        if self.line:
+            parts.append(str(self.line))
+            if self.column:
+                parts.append(str(self.column))
+        return ":".join(parts)
+
+    def excerpt(self) -> str:
+        """Return the source line with a caret under the column, or an empty string."""
+        if not self.text.strip():
+            return ""
+        shown = self.text.replace("\t", " ")
+        caret = "\n  " + " " * (self.column - 1) + "^" if self.column else ""
+        return f"  {shown}{caret}"
+
+
+class HermesError(Exception):
+    """The base of all errors: a message, and optionally where it happened and what to do."""
+
+    exit_status: ClassVar[int] = 1
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, location: SourceLocation | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.location = location
+
+    def render(self) -> str:
+        """Return the whole text shown to a user, without the leading ``error:``."""
+        lines = [f"{self.location}: {self.message}" if self.location else self.message]
+        if self.location and (excerpt := self.location.excerpt()):
+            lines.append(excerpt)
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.render()
+
+
+# The command line, the configuration or a BUILD file is wrong: exit status 2.
+
+
+class UsageError(HermesError):
+    """The command line asks for something that cannot be."""
+
+    exit_status = 2
+
+
+class WorkspaceError(HermesError):
+    """There is no workspace here, or its ``hermes.yaml`` or layout is wrong."""
+
+    exit_status = 2
+
+
+class BuildFileError(HermesError):
+    """A BUILD or ``.bzl`` file is wrong."""
+
+    exit_status = 2
+
+
+class LabelError(BuildFileError):
+    """A label or a target pattern is malformed, or names nothing."""
+
+
+class CycleError(BuildFileError):
+    """Targets or files depend on themselves."""
+
+
+class VisibilityError(BuildFileError):
+    """A target is used from a package that may not see it."""
+
+
+# The build was right but did not succeed: exit status 1.
+
+
+class BuildError(HermesError):
+    """Something that a build does failed."""
+
+
+class ActionError(BuildError):
+    """An action failed.
+
+    ``command`` is what it ran (empty when it ran nothing), ``log`` the path of its full output and
+    ``tail`` the last lines of it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        command: str = "",
+        tail: tuple[str, ...] = (),
+        log: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.command = command
+        self.tail = tail
+        self.log = log
+
+    def render(self) -> str:
+        lines = [self.message]
+        if self.command:
+            lines.append(f"command: {self.command}")
+        if self.tail:
+            lines.append("last output:")
+            lines.extend(f"  {line}" for line in self.tail)
+        if self.log:
+            lines.append(f"full log: {self.log}")
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
+
+
+class BuildFailed(BuildError):
+    """One or more actions failed; ``failures`` maps the label of each to its error."""
+
+    def __init__(self, failures: dict[str, HermesError], skipped: int = 0) -> None:
+        names = ", ".join(failures)
+        super().__init__(f"build failed: {names}")
+        self.failures = failures
+        self.skipped = skipped
+
+    def render(self) -> str:
+        parts = [f"{label}: {error.render()}" for label, error in self.failures.items()]
+        if self.skipped:
+            parts.append(f"{self.skipped} more actions were not run because of this")
+        return "\n".join(parts)
+
+
+class SourceError(BuildError):
+    """A source file is missing, unreadable or changed while it was being used."""
+
+
+class ConflictError(BuildError):
+    """Two layers of one root file system write one path differently."""
+
+
+class FetchError(BuildError):
+    """A download failed, or what came is not what was declared."""
+
+
+class LockError(BuildError):
+    """A lock file is missing, malformed, stale or cannot be made."""
+
+
+class LayerError(BuildError):
+    """A tar archive or package is malformed, hostile, or holds what a layer cannot hold."""
+
+
+class ImageError(BuildError):
+    """An image, its configuration or a document of it is malformed."""
+
+
+class SandboxError(BuildError):
+    """This machine cannot do what a sandbox needs."""
+
+
+class StoreError(BuildError):
+    """The store cannot be read or written."""
+
+
+class MissingBlobError(StoreError):
+    """A blob is not in the store, or what is there is not it; ``digest`` names it."""
+
+    def __init__(self, message: str, *, digest: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.digest = digest
+
+
+class CommandFailed(HermesError):
+    """A program that Hermes was asked to run ended with ``status``; nothing more is said of it."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the program ended with status {status}")
+        self.status = status
+
+
+class BuildInterrupted(HermesError):
+    """The user stopped the build."""
+
+    exit_status = 130
+
+    def __init__(self) -> None:
+        super().__init__("interrupted")

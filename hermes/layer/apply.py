@@ -1,0 +1,219 @@
+"""A layer's members -> a folder that an overlay can use as a lower directory.
+
+The folder is new and belongs to the extraction alone, and every entry's parents are known to be directories
+made here, so no link of the layer is ever followed. Runs where the layer's user ids can be set: in a user
+namespace. Whiteouts become what overlayfs takes for them (Documentation/filesystems/overlayfs.rst,
+"whiteouts and opaque directories", with ``userxattr``); device nodes, which nobody can make there, are left
+out.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable
+from typing import Final
+
+from hermes.errors import LayerError, SandboxError
+from hermes.layer.entry import (
+    BLOCK,
+    CHARACTER,
+    DIRECTORY,
+    FIFO,
+    FILE,
+    HARDLINK,
+    OPAQUE_NAME,
+    SYMLINK,
+    WHITEOUT_PREFIX,
+    Entry,
+    parents,
+)
+
+OPAQUE_XATTR: Final = "user.overlay.opaque"
+OVERLAY_XATTRS: Final = ("user.overlay.", "trusted.overlay.")
+_DEVICE: Final = "device"
+
+
+class TreeWriter:
+    """Writes entries below ``root``, an empty folder; `finish` ends it."""
+
+    def __init__(self, root: str, *, name: str) -> None:
+        self._root = root
+        self._name = name
+        self._kinds: dict[str, str] = {}
+        self._explicit: set[str] = set()
+        self._times: dict[str, int] = {}
+
+    def add(self, entry: Entry, content: Iterable[bytes] = ()) -> None:
+        """Write one entry; a path that comes again replaces what was there."""
+        try:
+            self._add(entry, content)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise LayerError(
+                f"{self._name}: {entry.path!r} cannot be extracted ({error.strerror})"
+            ) from error
+
+    def finish(self) -> list[str]:
+        """Set the directories' times; return the directories that no entry describes, sorted."""
+        for path in sorted(self._times, reverse=True):
+            seconds = self._times[path] * 1_000_000_000
+            os.utime(self._target(path), ns=(seconds, seconds))
+        return sorted(path for path in self._times if path not in self._explicit)
+
+    def _target(self, path: str) -> str:
+        return f"{self._root}/{path}" if path else self._root
+
+    def _add(self, entry: Entry, content: Iterable[bytes]) -> None:
+        path = entry.path
+        self._ensure_parents(path)
+        if path.rpartition("/")[2].startswith(WHITEOUT_PREFIX):
+            self._hide(entry)
+            return
+        target = self._target(path)
+        known = self._kinds.get(path)
+        if known is not None and not (known == entry.type == DIRECTORY):
+            self._remove(path)
+        kind = entry.type
+        if kind == FILE:
+            self._write_file(entry, target, content)
+        elif kind == DIRECTORY:
+            if known != DIRECTORY and path:
+                os.mkdir(target, 0o755)
+            self._times[path] = entry.mtime
+            self._explicit.add(path)
+            self._own(entry, target)
+        elif kind == SYMLINK:
+            os.symlink(entry.link, target)
+            self._own(entry, target)
+            self._set_time(entry, target)
+        elif kind == HARDLINK:
+            self._link(entry, target)
+        elif kind == FIFO:
+            os.mkfifo(target)
+            self._own(entry, target)
+            self._set_time(entry, target)
+        elif kind in (CHARACTER, BLOCK):
+            kind = _DEVICE
+        self._kinds[path] = kind
+
+    def _ensure_parents(self, path: str) -> None:
+        folder = path.rpartition("/")[0]
+        if self._kinds.get(folder) == DIRECTORY:
+            return
+        missing = []
+        self._times.setdefault("", 0)
+        for above in parents(path):
+            kind = self._kinds.get(above)
+            if kind == DIRECTORY:
+                break
+            if kind is not None:
+                raise LayerError(f"{self._name}: {path!r} lies below {above!r}, which is not a directory")
+            missing.append(above)
+        for above in reversed(missing):
+            os.mkdir(self._target(above), 0o755)
+            self._kinds[above] = DIRECTORY
+            self._times[above] = 0
+
+    def _write_file(self, entry: Entry, target: str, content: Iterable[bytes]) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(target, flags, 0o600)
+        try:
+            for data in content:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(fd, view) :]
+            if entry.uid or entry.gid:
+                self._chown(fd, entry)
+            os.fchmod(fd, entry.mode)
+            if entry.xattrs:
+                self._set_xattrs(fd, entry)
+            seconds = entry.mtime * 1_000_000_000
+            os.utime(fd, ns=(seconds, seconds))
+        finally:
+            os.close(fd)
+
+    def _own(self, entry: Entry, target: str) -> None:
+        """Set owner, mode and attributes of what is not a regular file."""
+        if entry.uid or entry.gid:
+            self._chown(target, entry)
+        if entry.type != SYMLINK:
+            os.chmod(target, entry.mode)
+        if entry.xattrs:
+            self._set_xattrs(target, entry)
+
+    def _set_time(self, entry: Entry, target: str) -> None:
+        seconds = entry.mtime * 1_000_000_000
+        os.utime(target, ns=(seconds, seconds), follow_symlinks=False)
+
+    def _chown(self, target: int | str, entry: Entry) -> None:
+        try:
+            if isinstance(target, int):
+                os.fchown(target, entry.uid, entry.gid)
+            else:
+                os.chown(target, entry.uid, entry.gid, follow_symlinks=False)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            raise SandboxError(
+                f"{self._name}: {entry.path!r} belongs to {entry.uid}:{entry.gid}, "
+                "ids that this user has not been given",
+                hint="give the user a subordinate range (`hermes doctor` says how)",
+            ) from error
+
+    def _set_xattrs(self, target: int | str, entry: Entry) -> None:
+        for name, value in entry.xattrs:
+            if name.startswith(OVERLAY_XATTRS):
+                continue
+            try:
+                if isinstance(target, int):
+                    os.setxattr(target, name, value)
+                else:
+                    os.setxattr(target, name, value, follow_symlinks=False)
+            except OSError as error:
+                unsupported = name.startswith("trusted.") or (
+                    name.startswith("security.") and name != "security.capability"
+                )
+                if not unsupported:
+                    raise LayerError(
+                        f"{self._name}: {entry.path!r}: the attribute {name} cannot be set ({error.strerror})"
+                    ) from error
+
+    def _link(self, entry: Entry, target: str) -> None:
+        kind = self._kinds.get(entry.link)
+        if kind in (None, DIRECTORY, _DEVICE) or entry.link == entry.path:
+            raise LayerError(
+                f"{self._name}: {entry.path!r} is a hard link to {entry.link!r}, which is no file of the layer"
+            )
+        os.link(self._target(entry.link), target, follow_symlinks=False)
+
+    def _hide(self, entry: Entry) -> None:
+        hidden = entry.hidden
+        if entry.name == OPAQUE_NAME:
+            os.setxattr(self._target(hidden), OPAQUE_XATTR, b"y")
+            return
+        if not hidden or hidden.endswith("/") or entry.name in (".wh.", ".wh..", ".wh..."):
+            raise LayerError(f"{self._name}: {entry.path!r} is no valid whiteout")
+        if hidden in self._kinds:
+            return
+        os.mknod(self._target(hidden), stat.S_IFCHR, 0)
+        self._kinds[hidden] = _DEVICE
+
+    def _remove(self, path: str) -> None:
+        target = self._target(path)
+        if self._kinds[path] == DIRECTORY:
+            import shutil
+
+            shutil.rmtree(target)
+            below = path + "/"
+            for known in [known for known in self._kinds if known.startswith(below)]:
+                del self._kinds[known]
+                self._times.pop(known, None)
+                self._explicit.discard(known)
+            self._times.pop(path, None)
+            self._explicit.discard(path)
+        elif os.path.lexists(target):
+            os.unlink(target)
+        del self._kinds[path]

@@ -1,0 +1,273 @@
+"""An overlay's upper directory -> the entries of a layer.
+
+Runs inside the user namespace that wrote the upper directory, after its overlay is unmounted. What did not
+really change is taken out of the upper directory too, so that it can become the layer's tree by a rename:
+extracting the layer's tar would give the same folder.
+
+See Documentation/filesystems/overlayfs.rst ("whiteouts and opaque directories") and image-spec, layer.md
+("Representing Changes").
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from hermes.digest import CHUNK
+from hermes.errors import LayerError
+from hermes.layer.apply import OPAQUE_XATTR, OVERLAY_XATTRS
+from hermes.layer.content import Content, FileContent
+from hermes.layer.entry import (
+    DIRECTORY,
+    FIFO,
+    FILE,
+    HARDLINK,
+    SYMLINK,
+    WHITEOUT_PREFIX,
+    Entry,
+    Xattrs,
+    join,
+    opaque,
+    whiteout,
+)
+from hermes.layer.write import Item
+
+_PRIVATE_XATTRS: Final = ("user.overlay.origin", "user.overlay.impure", "user.overlay.uuid")
+
+
+@dataclass(slots=True)
+class Changes:
+    """What an upper directory changes: entries in canonical order, and directories only passed through."""
+
+    entries: list[Entry] = field(default_factory=list)
+    parents: list[str] = field(default_factory=list)
+
+    def items(self, upper: str) -> Iterator[Item]:
+        """Yield the entries with their content."""
+        for entry in self.entries:
+            content: Content | None = None
+            if entry.type == FILE and entry.size:
+                content = FileContent(f"{upper}/{entry.path}", entry.size)
+            yield entry, content
+
+
+def changes(upper: str, lower: str | None, *, mtime: int) -> Changes:
+    """Return what ``upper`` changes of ``lower``, and remove from ``upper`` what changes nothing.
+
+    ``lower`` is the merged view of the layers below (None: there are none). Every time in ``upper`` becomes
+    ``mtime`` seconds. Raises `LayerError` for names that a layer cannot hold.
+    """
+    return _Differ(upper, lower, mtime).run()
+
+
+class _Differ:
+    def __init__(self, upper: str, lower: str | None, mtime: int) -> None:
+        self._upper = upper
+        self._lower = lower
+        self._mtime = mtime
+        self._kept: list[Entry] = []
+        self._same: list[Entry] = []
+        self._passed: list[str] = []
+        self._inodes: dict[int, list[Entry]] = {}
+
+    def run(self) -> Changes:
+        self._directory("", covered=self._lower is None)
+        self._settle_links()
+        self._kept.sort(key=lambda entry: entry.sort_key)
+        parents = self._prune()
+        self._stamp(parents)
+        return Changes(self._kept, parents)
+
+    def _directory(self, path: str, *, covered: bool) -> None:
+        """Look at a directory; ``covered``: nothing of the layers below shows through here."""
+        target = _at(self._upper, path)
+        status = os.lstat(target)
+        xattrs = _xattrs(target)
+        is_opaque = _take_overlay_xattrs(target)
+        entry = self._entry(path, DIRECTORY, status, xattrs)
+        below = None if covered else self._below(path)
+        if below is not None and stat.S_ISDIR(below[0].st_mode):
+            covered = is_opaque
+            if is_opaque:
+                self._kept.append(opaque(path, self._mtime))
+                self._kept.append(entry)
+            elif self._unchanged(entry, below, DIRECTORY):
+                self._passed.append(path)
+            else:
+                self._kept.append(entry)
+        else:
+            covered = True
+            if is_opaque:
+                os.removexattr(target, OPAQUE_XATTR)
+            if path or entry.mode != 0o755 or entry.uid or entry.gid or xattrs:
+                self._kept.append(entry)
+            else:
+                self._passed.append(path)
+        for item in os.scandir(target):
+            if item.is_dir(follow_symlinks=False):
+                self._check_name(item.name, path)
+                self._directory(join(path, item.name), covered=covered)
+            else:
+                self._other(join(path, item.name), covered=covered)
+
+    def _other(self, path: str, *, covered: bool) -> None:
+        target = _at(self._upper, path)
+        status = os.lstat(target)
+        mode = status.st_mode
+        below = None if covered else self._below(path)
+        if stat.S_ISCHR(mode) and status.st_rdev == 0:
+            if below is None:
+                os.unlink(target)
+            else:
+                self._kept.append(whiteout(path, self._mtime))
+            return
+        if stat.S_ISSOCK(mode):
+            os.unlink(target)
+            return
+        self._check_name(path.rpartition("/")[2], path.rpartition("/")[0])
+        _take_overlay_xattrs(target)
+        kind = _kind(mode, path)
+        entry = self._entry(path, kind, status, _xattrs(target))
+        if kind == SYMLINK:
+            entry = entry._replace(link=os.readlink(target), mode=0o777)
+        elif kind == FILE and status.st_nlink > 1:
+            self._inodes.setdefault(status.st_ino, []).append(entry)
+            return
+        if below is not None and self._unchanged(entry, below, kind):
+            self._same.append(entry)
+        else:
+            self._kept.append(entry)
+
+    def _settle_links(self) -> None:
+        """Make the first name of each inode the file, and the others links to it."""
+        for entries in self._inodes.values():
+            entries.sort(key=lambda entry: entry.sort_key)
+            first = entries[0]
+            self._kept.append(first)
+            self._kept.extend(
+                entry._replace(type=HARDLINK, size=0, link=first.path, xattrs=()) for entry in entries[1:]
+            )
+
+    def _prune(self) -> list[str]:
+        """Remove what did not change; return the unchanged directories that hold changes."""
+        for entry in self._same:
+            os.unlink(_at(self._upper, entry.path))
+        needed = {""}
+        for entry in self._kept:
+            path = entry.path
+            while (cut := path.rfind("/")) > 0 and (path := path[:cut]) not in needed:
+                needed.add(path)
+        parents = []
+        for path in sorted(self._passed, key=len, reverse=True):
+            if path in needed:
+                parents.append(path)
+            else:
+                os.rmdir(_at(self._upper, path))
+        return sorted(parents)
+
+    def _stamp(self, parents: list[str]) -> None:
+        """Give everything the layer's time, directories after what they hold."""
+        nanoseconds = self._mtime * 1_000_000_000
+        times = (nanoseconds, nanoseconds)
+        for entry in reversed(self._kept):
+            if not entry.is_whiteout:
+                os.utime(_at(self._upper, entry.path), ns=times, follow_symlinks=False)
+        for path in sorted(parents, reverse=True):
+            os.utime(_at(self._upper, path), ns=times)
+
+    def _entry(self, path: str, kind: str, status: os.stat_result, xattrs: Xattrs) -> Entry:
+        return Entry(
+            path,
+            kind,
+            stat.S_IMODE(status.st_mode),
+            status.st_uid,
+            status.st_gid,
+            status.st_size if kind == FILE else 0,
+            xattrs=xattrs,
+            mtime=self._mtime,
+        )
+
+    def _below(self, path: str) -> tuple[os.stat_result, str] | None:
+        """Return what the layers below have at ``path``."""
+        assert self._lower is not None
+        target = _at(self._lower, path)
+        try:
+            return os.lstat(target), target
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def _unchanged(self, entry: Entry, below: tuple[os.stat_result, str], kind: str) -> bool:
+        status, target = below
+        if stat.S_IFMT(status.st_mode) != _FORMATS[kind]:
+            return False
+        if kind == SYMLINK:
+            if os.readlink(target) != entry.link:
+                return False
+        elif stat.S_IMODE(status.st_mode) != entry.mode:
+            return False
+        if (status.st_uid, status.st_gid) != (entry.uid, entry.gid) or _xattrs(target) != entry.xattrs:
+            return False
+        if kind != FILE:
+            return True
+        return status.st_size == entry.size and _same_content(_at(self._upper, entry.path), target)
+
+    def _check_name(self, name: str, folder: str) -> None:
+        if name.startswith(WHITEOUT_PREFIX):
+            raise LayerError(
+                f"/{join(folder, name)}: a layer cannot hold names that begin with {WHITEOUT_PREFIX}",
+                hint="remove or rename the file before the command ends",
+            )
+
+
+_FORMATS: Final = {
+    FILE: stat.S_IFREG,
+    SYMLINK: stat.S_IFLNK,
+    DIRECTORY: stat.S_IFDIR,
+    FIFO: stat.S_IFIFO,
+}
+
+
+def _kind(mode: int, path: str) -> str:
+    for kind, form in _FORMATS.items():
+        if stat.S_IFMT(mode) == form:
+            return kind
+    raise LayerError(f"/{path}: a device node cannot be part of a layer that a command made")
+
+
+def _at(root: str, path: str) -> str:
+    return f"{root}/{path}" if path else root
+
+
+def _xattrs(target: str) -> Xattrs:
+    names = os.listxattr(target, follow_symlinks=False)
+    if not names:
+        return ()
+    return tuple(
+        (name, os.getxattr(target, name, follow_symlinks=False))
+        for name in sorted(names)
+        if not name.startswith(OVERLAY_XATTRS) and name != "security.selinux"
+    )
+
+
+def _take_overlay_xattrs(target: str) -> bool:
+    """Remove the attributes that differ from mount to mount; return whether the directory is opaque."""
+    is_opaque = False
+    for name in os.listxattr(target, follow_symlinks=False):
+        if name in _PRIVATE_XATTRS:
+            os.removexattr(target, name, follow_symlinks=False)
+        elif name == OPAQUE_XATTR:
+            is_opaque = os.getxattr(target, name) == b"y"
+    return is_opaque
+
+
+def _same_content(one: str, other: str) -> bool:
+    with open(one, "rb", buffering=0) as first, open(other, "rb", buffering=0) as second:
+        while True:
+            data = first.read(CHUNK)
+            if data != second.read(CHUNK):
+                return False
+            if not data:
+                return True

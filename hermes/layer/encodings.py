@@ -1,0 +1,115 @@
+"""Which blobs of the store hold a layer, and its tar from any of them.
+
+A layer is named by its diff_id. Beside its table of contents stands a small file for each compressed form,
+``toc/HEX.CODEC``: ``{"digest", "size", "codec"}`` where ``codec`` is the encoder's identity. The uncompressed
+tar is the blob that has the diff_id for its digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hermes.digest import CHUNK, Digest
+from hermes.errors import MissingBlobError
+from hermes.layer.compress import CODECS, Codec, Decompressed
+from hermes.layer.write import Encoding
+from hermes.store import Store
+from hermes.store.blobs import corrupt
+
+
+def record(store: Store, diff_id: Digest, encoding: Encoding) -> None:
+    """Note that a blob of the store holds a layer."""
+    if encoding.codec is None:
+        return
+    document = {"digest": encoding.digest, "size": encoding.size, "codec": encoding.codec.identity}
+    store.write(_path(store, diff_id, encoding.codec), json.dumps(document).encode())
+
+
+def find(store: Store, diff_id: Digest, codec: Codec) -> Encoding | None:
+    """Return the blob that holds a layer in the form that ``codec`` gives, if it is there and whole."""
+    try:
+        with open(_path(store, diff_id, codec), "rb") as file:
+            document = json.loads(file.read())
+        digest, size = Digest.parse(document["digest"]), document["size"]
+        if document["codec"] != codec.identity:
+            return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Encoding(digest, size, codec) if store.blobs.has(digest, size) else None
+
+
+def find_plain(store: Store, diff_id: Digest) -> Encoding | None:
+    """Return the blob that holds a layer's tar as it is, if it is there and whole."""
+    if not store.blobs.has(diff_id):
+        return None
+    return Encoding(diff_id, os.stat(store.blobs.path(diff_id)).st_size, None)
+
+
+def find_any(store: Store, diff_id: Digest) -> Encoding | None:
+    """Return a blob that holds a layer in any form."""
+    if plain := find_plain(store, diff_id):
+        return plain
+    for codec in CODECS.values():
+        if found := find(store, diff_id, codec):
+            return found
+    return None
+
+
+def has_tree(store: Store, diff_id: Digest) -> bool:
+    return os.path.isdir(f"{store.trees}/{diff_id.hex}/root")
+
+
+def available(store: Store, diff_id: Digest) -> bool:
+    """Tell whether the layer can be used: its table of contents is there, and its bytes in some form."""
+    if not os.path.exists(store.toc_path(diff_id)):
+        return False
+    return has_tree(store, diff_id) or find_any(store, diff_id) is not None
+
+
+class LayerTar:
+    """The tar of a layer, checked against its diff_id once it has been read to its end."""
+
+    def __init__(self, source: Decompressed, diff_id: Digest) -> None:
+        self._source = source
+        self._diff_id = diff_id
+        self._hash = hashlib.sha256()
+
+    def read(self, count: int) -> bytes:
+        data = self._source.read(count)
+        self._hash.update(data)
+        return data
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield what is left of the tar; raises as `check` does."""
+        while data := self.read(CHUNK):
+            yield data
+        self.check()
+
+    def check(self) -> None:
+        """Read the rest; raises `MissingBlobError` when this was not the layer's tar."""
+        while self.read(CHUNK):
+            pass
+        if self._hash.hexdigest() != self._diff_id.hex:
+            raise corrupt(self._diff_id)
+
+
+@contextmanager
+def open_tar(store: Store, diff_id: Digest) -> Iterator[LayerTar]:
+    """Open a layer's tar. Raises `MissingBlobError` when no blob holds it."""
+    encoding = find_any(store, diff_id)
+    if encoding is None:
+        raise MissingBlobError(f"the store has no blob of layer {diff_id}", digest=diff_id)
+    with store.blobs.open(encoding.digest) as file:
+        try:
+            yield LayerTar(Decompressed(file, name=f"layer {diff_id}"), diff_id)
+        except MissingBlobError:
+            store.blobs.remove(encoding.digest)
+            raise
+
+
+def _path(store: Store, diff_id: Digest, codec: Codec) -> str:
+    return f"{store.toc_path(diff_id)}.{codec.name}"

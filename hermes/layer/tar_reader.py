@@ -1,0 +1,258 @@
+"""Reads tar archives that anyone may have written, as a stream.
+
+Understands ustar, pax (global and per entry), GNU long names and links, and base-256 numbers; refuses what
+it does not understand instead of guessing. It never writes anything: see `hermes.layer.apply`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from hermes.digest import CHUNK
+from hermes.errors import LayerError
+from hermes.layer.entry import BLOCK, CHARACTER, DIRECTORY, FILE, FIFO, HARDLINK, SYMLINK, Entry, normal_path
+from hermes.layer.tar_writer import BLOCK_SIZE
+
+Read = Callable[[int], bytes]
+
+_MOST_METADATA: Final = 1 << 20
+_MOST_ENTRIES: Final = 5_000_000
+_KINDS: Final = {
+    b"0": FILE,
+    b"\0": FILE,
+    b"7": FILE,
+    b"1": HARDLINK,
+    b"2": SYMLINK,
+    b"3": CHARACTER,
+    b"4": BLOCK,
+    b"5": DIRECTORY,
+    b"6": FIFO,
+}
+_ZERO: Final = bytes(BLOCK_SIZE)
+_XATTR: Final = "SCHILY.xattr."
+
+
+class Member(NamedTuple):
+    """An entry and its content, which must be read (or left) before the next member is asked for."""
+
+    entry: Entry
+    content: Iterator[bytes]
+
+
+def members(read: Read, *, name: str) -> Iterator[Member]:
+    """Yield the members of the tar archive that ``read(n)`` gives up to n bytes of.
+
+    ``name`` is what errors call the archive. Raises `LayerError` when it is truncated, damaged or holds
+    what a layer cannot.
+    """
+    return _Reader(read, name).members()
+
+
+class _Reader:
+    def __init__(self, read: Read, name: str) -> None:
+        self._read = read
+        self._name = name
+        self._offset = 0
+        self._unread = 0
+
+    def members(self) -> Iterator[Member]:
+        shared: dict[str, bytes] = {}
+        count = 0
+        while True:
+            pax = dict(shared)
+            long_name = long_link = None
+            while True:
+                block = self._block()
+                if block is None:
+                    return
+                kind = block[156:157]
+                if kind == b"x":
+                    pax.update(self._pax(self._metadata(block)))
+                elif kind == b"g":
+                    shared.update(self._pax(self._metadata(block)))
+                    pax = {**shared, **pax}
+                elif kind == b"L":
+                    long_name = self._metadata(block).rstrip(b"\0")
+                elif kind == b"K":
+                    long_link = self._metadata(block).rstrip(b"\0")
+                else:
+                    break
+            count += 1
+            if count > _MOST_ENTRIES:
+                raise self._error(f"more than {_MOST_ENTRIES} entries")
+            entry = self._entry(block, pax, long_name, long_link)
+            self._unread = entry.size + (-entry.size % BLOCK_SIZE)
+            yield Member(entry, self._content(entry.size))
+            self._skip()
+
+    def _error(self, what: str) -> LayerError:
+        return LayerError(f"{self._name}: {what} (at byte {self._offset})")
+
+    def _exactly(self, count: int) -> bytes:
+        data = self._read(count)
+        if len(data) < count:
+            parts = [data]
+            have = len(data)
+            while have < count:
+                more = self._read(count - have)
+                if not more:
+                    raise self._error("the archive ends in the middle of an entry")
+                parts.append(more)
+                have += len(more)
+            data = b"".join(parts)
+        self._offset += count
+        return data
+
+    def _block(self) -> bytes | None:
+        """Return the next header block, or None at the end of the archive."""
+        data = self._read(BLOCK_SIZE)
+        if not data:
+            if self._offset == 0:
+                raise self._error("the archive is empty")
+            return None
+        while len(data) < BLOCK_SIZE:
+            more = self._read(BLOCK_SIZE - len(data))
+            if not more:
+                raise self._error("the archive ends in the middle of a header")
+            data += more
+        self._offset += BLOCK_SIZE
+        if data == _ZERO:
+            return None
+        stated = self._number(data[148:156], "checksum")
+        plain = sum(data[:148]) + 256 + sum(data[156:])
+        if stated != plain:
+            signed = plain - 256 * sum(byte > 127 for byte in data[:148] + data[156:])
+            if stated != signed:
+                raise self._error("this is no tar archive, or a header of it is damaged")
+        return data
+
+    def _metadata(self, block: bytes) -> bytes:
+        size = self._number(block[124:136], "size")
+        if size > _MOST_METADATA:
+            raise self._error(f"{size} bytes of extended header are too many")
+        data = self._exactly(size + (-size % BLOCK_SIZE))
+        return data[:size]
+
+    def _pax(self, body: bytes) -> dict[str, bytes]:
+        records: dict[str, bytes] = {}
+        while body:
+            length_text, space, _ = body.partition(b" ")
+            if not space or not length_text.isdigit() or len(length_text) > 7:
+                raise self._error("an extended header is malformed")
+            length = int(length_text)
+            record = body[len(length_text) + 1 : length]
+            if length > len(body) or not record.endswith(b"\n") or b"=" not in record:
+                raise self._error("an extended header is malformed")
+            key, _, value = record[:-1].partition(b"=")
+            records[_text(key)] = value
+            body = body[length:]
+        return records
+
+    def _number(self, field: bytes, what: str) -> int:
+        if field[0] & 0x80:
+            value = _base256(field)
+            if value < 0:
+                raise self._error(f"a negative {what}")
+            return value
+        text = field.split(b"\0", 1)[0].strip()
+        try:
+            return int(text, 8) if text else 0
+        except ValueError:
+            raise self._error(f"{text!r} is not a {what}") from None
+
+    def _decimal(self, pax: dict[str, bytes], key: str, otherwise: bytes, what: str) -> int:
+        value = pax.get(key)
+        if value is None:
+            return self._number(otherwise, what)
+        if not value.isdigit() or len(value) > 19:
+            raise self._error(f"{value!r} is not a {what}")
+        return int(value)
+
+    def _entry(
+        self, block: bytes, pax: dict[str, bytes], long_name: bytes | None, long_link: bytes | None
+    ) -> Entry:
+        kind = _KINDS.get(block[156:157])
+        if kind is None or any(key.startswith("GNU.sparse") for key in pax):
+            what = "sparse files" if kind is not None or block[156:157] == b"S" else "entries of this type"
+            raise self._error(f"{what} are not supported (type {block[156:157]!r})")
+        name = pax.get("path", long_name)
+        if name is None:
+            name = block[:100].split(b"\0", 1)[0]
+            prefix = block[345:500].split(b"\0", 1)[0] if block[257:263] == b"ustar\0" else b""
+            if prefix:
+                name = prefix + b"/" + name
+        link = pax.get("linkpath", long_link)
+        if link is None:
+            link = block[157:257].split(b"\0", 1)[0]
+        if kind == FILE and name.endswith(b"/"):
+            kind = DIRECTORY
+        path = normal_path(_text(name), of=self._name)
+        if not path and kind != DIRECTORY:
+            raise self._error("an entry without a name")
+        target = _text(link)
+        if kind == HARDLINK:
+            target = normal_path(target, of=self._name)
+        elif kind != SYMLINK:
+            target = ""
+        elif not target:
+            raise self._error(f"{path}: a symbolic link without a target")
+        return Entry(
+            path,
+            kind,
+            self._number(block[100:108], "mode") & 0o7777,
+            self._decimal(pax, "uid", block[108:116], "user id"),
+            self._decimal(pax, "gid", block[116:124], "group id"),
+            self._decimal(pax, "size", block[124:136], "size") if kind == FILE else 0,
+            link=target,
+            xattrs=_xattrs(pax),
+            device=(
+                (self._number(block[329:337], "device"), self._number(block[337:345], "device"))
+                if kind in (CHARACTER, BLOCK)
+                else (0, 0)
+            ),
+            mtime=self._mtime(pax, block),
+        )
+
+    def _mtime(self, pax: dict[str, bytes], block: bytes) -> int:
+        value = pax.get("mtime")
+        if value is None:
+            field = block[136:148]
+            return _base256(field) if field[0] & 0x80 else self._number(field, "time")
+        try:
+            whole, _, _ = value.partition(b".")
+            return int(whole) - (1 if whole.startswith(b"-") and b"." in value else 0)
+        except ValueError:
+            raise self._error(f"{value!r} is not a time") from None
+
+    def _content(self, size: int) -> Iterator[bytes]:
+        while size:
+            data = self._read(min(CHUNK, size))
+            if not data:
+                raise self._error("the archive ends in the middle of a file")
+            self._offset += len(data)
+            self._unread -= len(data)
+            size -= len(data)
+            yield data
+
+    def _skip(self) -> None:
+        while self._unread:
+            data = self._exactly(min(CHUNK, self._unread))
+            self._unread -= len(data)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _base256(field: bytes) -> int:
+    """Return GNU's binary number: two's complement, its first bit a flag."""
+    value = int.from_bytes(field, "big")
+    bits = 8 * len(field)
+    value &= (1 << (bits - 1)) - 1
+    return value - (1 << (bits - 1)) if value >> (bits - 2) else value
+
+
+def _xattrs(pax: dict[str, bytes]) -> tuple[tuple[str, bytes], ...]:
+    found = [(key[len(_XATTR) :], value) for key, value in pax.items() if key.startswith(_XATTR)]
+    return tuple(sorted((key, value) for key, value in found if key))

@@ -1,0 +1,85 @@
+"""Tables of contents: what is in a layer, without its bytes.
+
+On disk a table is JSON: ``{"version", "diff_id", "size", "entries"}``, where an entry is the list ``[path,
+type, mode, uid, gid, size, sha256, link]``, followed by ``{"xattrs": {name: base64}, "device": [major,
+minor], "mtime": seconds}`` with those that are not empty.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hermes.digest import Digest
+from hermes.errors import StoreError
+from hermes.layer.entry import Entry
+from hermes.store import Store
+
+_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TableOfContents:
+    """The entries of one layer in their order, its diff_id, and the size of its tar in bytes."""
+
+    diff_id: Digest
+    size: int
+    entries: Sequence[Entry]
+
+    def dump(self) -> bytes:
+        rows = [_row(entry) for entry in self.entries]
+        document = {"version": _VERSION, "diff_id": self.diff_id, "size": self.size, "entries": rows}
+        return json.dumps(document, separators=(",", ":")).encode()
+
+    @classmethod
+    def load(cls, data: bytes) -> TableOfContents:
+        document = json.loads(data)
+        if document["version"] != _VERSION:
+            raise ValueError(f"version {document['version']}")
+        entries = [_entry(row) for row in document["entries"]]
+        return cls(Digest.parse(document["diff_id"]), document["size"], entries)
+
+
+def save(store: Store, toc: TableOfContents) -> None:
+    """Put a table of contents into the store."""
+    store.write(store.toc_path(toc.diff_id), toc.dump())
+
+
+def load(store: Store, diff_id: Digest) -> TableOfContents:
+    """Return the table of contents of a layer; raises `StoreError` when it is not there or damaged."""
+    path = store.toc_path(diff_id)
+    try:
+        with open(path, "rb") as file:
+            return TableOfContents.load(file.read())
+    except FileNotFoundError:
+        raise StoreError(f"the store has no table of contents of layer {diff_id}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"the table of contents of layer {diff_id} is damaged",
+            hint=f"remove {path}; the layer is then built again",
+        ) from error
+
+
+def _row(entry: Entry) -> list[Any]:
+    row: list[Any] = list(entry[:8])
+    more: dict[str, Any] = {}
+    if entry.xattrs:
+        more["xattrs"] = {name: base64.b64encode(value).decode() for name, value in entry.xattrs}
+    if entry.device != (0, 0):
+        more["device"] = entry.device
+    if entry.mtime:
+        more["mtime"] = entry.mtime
+    if more:
+        row.append(more)
+    return row
+
+
+def _entry(row: list[Any]) -> Entry:
+    if len(row) == 8:
+        return Entry(*row)
+    more = row.pop()
+    xattrs = tuple((name, base64.b64decode(value)) for name, value in more.get("xattrs", {}).items())
+    return Entry(*row, xattrs, tuple(more.get("device", (0, 0))), more.get("mtime", 0))

@@ -1,0 +1,200 @@
+"""A user namespace in which this user may own and change a whole root file system.
+
+One child process holds the namespace and answers calls, each in a process of its own that it forks: a call
+costs milliseconds, and when this process ends or is killed, everything in the namespace ends with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+from typing import Any, Final
+
+from hermes import errors
+from hermes.errors import BuildInterrupted, HermesError, SandboxError
+from hermes.sandbox.idmap import IdMap, IdRange, current_map, lines
+
+_LENGTH: Final = struct.Struct("!I")
+_BOOT: Final = "import sys; sys.path[:] = sys.argv[2:]; from hermes.sandbox import zygote; zygote.main()"
+
+
+class Namespace:
+    """Starts its process at the first `call`; `close` ends it and all that runs in it."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._control: socket.socket | None = None
+        self._pid = 0
+        self._closed = False
+        self._map: IdMap | None = None
+
+    @property
+    def map(self) -> IdMap:
+        """The ids of the namespace."""
+        if self._map is None:
+            self._map = current_map()
+        return self._map
+
+    def call(self, function: str, arguments: dict[str, Any], fds: tuple[int, ...] = ()) -> Any:
+        """Call ``module:function`` with keyword ``arguments`` (JSON values) in the namespace.
+
+        ``fds`` are given as the keyword ``fds``, a list. Returns what the function returns. Raises the
+        `HermesError` that the function raised, `SandboxError` when there can be no namespace, and
+        `BuildInterrupted` when `close` ended the call.
+        """
+        here, there = socket.socketpair()
+        with here, there:
+            with self._guard:
+                if self._closed:
+                    raise BuildInterrupted
+                if self._control is None:
+                    self._control = self._start()
+                socket.send_fds(self._control, [b"c"], [there.fileno(), *fds])
+            there.close()
+            send_message(here, {"function": function, "arguments": arguments, "fds": len(fds)})
+            answer = receive_message(here)
+        if answer is None:
+            if self._closed:
+                raise BuildInterrupted
+            raise SandboxError(f"the process for {function} ended without an answer (was it killed?)")
+        if "error" in answer:
+            raise _rebuilt(answer["error"])
+        return answer["value"]
+
+    def close(self) -> None:
+        """End the namespace's process and every call in it."""
+        with self._guard:
+            self._closed = True
+            if self._control is not None:
+                self._control.close()
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._pid, signal.SIGKILL)
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(self._pid, 0)
+                self._control = None
+
+    def _start(self) -> socket.socket:
+        here, there = socket.socketpair()
+        os.set_inheritable(there.fileno(), True)
+        command = [sys.executable, "-X", "utf8", "-S", "-E", "-c", _BOOT, str(there.fileno()), *sys.path]
+        self._pid = os.posix_spawn(
+            sys.executable,
+            command,
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)],
+            setsid=True,
+        )
+        there.close()
+        try:
+            refusal = receive_message(here)
+            if refusal is None:
+                raise SandboxError("the namespace process ended at its start")
+            if refusal:
+                raise _no_namespace(refusal["errno"])
+            _write_map(self._pid, self.map)
+            here.sendall(b"m")
+            ready = receive_message(here)
+            if ready is None:
+                raise SandboxError("the namespace process ended at its start")
+            if ready:
+                raise _no_namespace(ready["errno"])
+        except BaseException:
+            here.close()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+            raise
+        return here
+
+
+def send_message(to: socket.socket, message: dict[str, Any]) -> None:
+    data = json.dumps(message).encode()
+    to.sendall(_LENGTH.pack(len(data)) + data)
+
+
+def receive_message(source: socket.socket) -> dict[str, Any] | None:
+    """Return the next message, or None when the other side is gone."""
+    head = _receive(source, _LENGTH.size)
+    body = head and _receive(source, _LENGTH.unpack(head)[0])
+    if body is None:
+        return None
+    message: dict[str, Any] = json.loads(body)
+    return message
+
+
+def _receive(source: socket.socket, count: int) -> bytes | None:
+    parts = []
+    while count:
+        try:
+            data = source.recv(min(count, 1 << 20))
+        except ConnectionError:
+            return None
+        if not data:
+            return None
+        parts.append(data)
+        count -= len(data)
+    return b"".join(parts)
+
+
+def _write_map(pid: int, ids: IdMap) -> None:
+    if ids.needs_tools:
+        _run_tool("newuidmap", pid, ids.uids)
+        _run_tool("newgidmap", pid, ids.gids)
+        return
+    if not ids.whole:
+        _write(f"/proc/{pid}/setgroups", b"deny")
+    _write(f"/proc/{pid}/gid_map", lines(ids.gids))
+    _write(f"/proc/{pid}/uid_map", lines(ids.uids))
+
+
+def _write(path: str, data: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, data)
+    except OSError as error:
+        raise SandboxError(f"{path}: {error.strerror}", hint="run `hermes doctor`") from error
+    finally:
+        os.close(fd)
+
+
+def _run_tool(tool: str, pid: int, ranges: tuple[IdRange, ...]) -> None:
+    numbers = [str(number) for one in ranges for number in one]
+    child = os.posix_spawnp(tool, [tool, str(pid), *numbers], os.environ)
+    _, status = os.waitpid(child, 0)
+    if status:
+        raise SandboxError(
+            f"{tool} refused the subordinate ids of this user",
+            hint=f"check /etc/subuid and /etc/subgid, and that {tool} is setuid root (`hermes doctor`)",
+        )
+
+
+def _no_namespace(number: int) -> SandboxError:
+    reason = os.strerror(number)
+    if number in (errno.EPERM, errno.EACCES):
+        hint = (
+            "this machine does not let users make user namespaces: see the sysctls "
+            "kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns, and in a "
+            "container its seccomp profile (`hermes doctor`)"
+        )
+    elif number == errno.ENOSPC:
+        hint = "raise the sysctl user.max_user_namespaces"
+    else:
+        hint = "run `hermes doctor`"
+    return SandboxError(f"no user namespace can be made here: {reason}", hint=hint)
+
+
+def _rebuilt(error: dict[str, Any]) -> Exception:
+    """Return the exception that the function raised, as far as it is one of ours."""
+    kind = getattr(errors, error["type"], None)
+    if not (isinstance(kind, type) and issubclass(kind, HermesError)):
+        return RuntimeError(f"in the namespace process: {error['message']}")
+    keywords = {name: error[name] for name in ("hint", "digest", "command") if error.get(name)}
+    rebuilt: HermesError = kind(error["message"], **keywords)
+    return rebuilt

@@ -1,0 +1,123 @@
+"""The process that holds a user namespace and forks one process per call. See `hermes.sandbox.namespace`.
+
+It has one thread, so it may fork at any time. Its children die with it, and it dies with its parent.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import socket
+import sys
+import traceback
+from typing import Any, Final
+
+from hermes.errors import HermesError
+from hermes.sandbox.namespace import receive_message, send_message
+from hermes.sandbox.syscalls import (
+    CLONE_NEWNS,
+    CLONE_NEWUSER,
+    MS_PRIVATE,
+    MS_REC,
+    die_with_parent,
+    mount,
+    unshare,
+)
+from hermes.store.faults import store_error
+
+_MOST_FDS: Final = 16
+_PRELOADED: Final = ("hermes.container.inside",)
+
+
+def main() -> None:
+    """Serve calls on the socket whose number is the first argument, until its other side is closed."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.set_inheritable(False)
+    try:
+        unshare(CLONE_NEWUSER)
+    except OSError as error:
+        send_message(control, {"errno": error.errno})
+        return
+    send_message(control, {})
+    for name in _PRELOADED:
+        importlib.import_module(name)
+    if not control.recv(1):
+        return
+    try:
+        _become_root()
+        unshare(CLONE_NEWNS)
+        mount(None, "/", None, MS_REC | MS_PRIVATE)
+    except OSError as error:
+        send_message(control, {"errno": error.errno})
+        return
+    os.umask(0o022)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    send_message(control, {})
+    _serve(control)
+
+
+def _become_root() -> None:
+    try:
+        os.setgroups([])
+    except PermissionError:
+        pass  # a namespace of one id may not change its groups
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+
+
+def _serve(control: socket.socket) -> None:
+    zygote = os.getpid()
+    while True:
+        _, fds, _, _ = socket.recv_fds(control, 1, _MOST_FDS)
+        if not fds:
+            return
+        if os.fork() == 0:
+            control.close()
+            status = 1
+            try:
+                die_with_parent(signal.SIGKILL)
+                if os.getppid() == zygote:
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    _answer(fds)
+                    status = 0
+            finally:
+                os._exit(status)
+        for fd in fds:
+            os.close(fd)
+
+
+def _answer(fds: list[int]) -> None:
+    caller = socket.socket(fileno=fds[0])
+    call = receive_message(caller)
+    if call is None:
+        return
+    send_message(caller, _result(call, fds[1:]))
+
+
+def _result(call: dict[str, Any], fds: list[int]) -> dict[str, Any]:
+    module, _, name = call["function"].partition(":")
+    arguments = call["arguments"]
+    if fds:
+        arguments["fds"] = fds
+    try:
+        return {"value": getattr(importlib.import_module(module), name)(**arguments)}
+    except HermesError as error:
+        return {"error": _described(error)}
+    except OSError as error:
+        return {"error": _described(store_error(error, error.filename or module))}
+    except Exception:  # noqa: BLE001 - a bug is reported where somebody sees it
+        return {"error": {"type": "", "message": traceback.format_exc()}}
+
+
+def _described(error: HermesError) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "type": type(error).__name__,
+        "message": error.message,
+        "hint": error.hint,
+    }
+    for name in ("digest", "command"):
+        if hasattr(error, name):
+            described[name] = getattr(error, name)
+    return described

@@ -1,0 +1,192 @@
+"""Blobs: immutable files named by the sha256 of what they hold.
+
+A blob is hashed while it is written and gets a fixed modification time, so that a later change to it shows
+in its `stat` and is found without reading it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final, Protocol, Self
+
+from hermes.digest import CHUNK, Digest
+from hermes.errors import MissingBlobError
+from hermes.store.faults import storing
+from hermes.store.scratch import Scratch
+
+STAMP_NS: Final = 1_000_000_000
+"""The modification time of a blob that nobody touched, in nanoseconds."""
+
+_USED_AGAIN_SECONDS: Final = 24 * 3600
+
+
+class BlobStore(Protocol):
+    """What holds blobs: this machine's disk, or a remote cache."""
+
+    def has(self, digest: Digest, size: int | None = None) -> bool:
+        """Tell whether the blob is there, whole, with ``size`` bytes when that is known."""
+        ...
+
+    def path(self, digest: Digest) -> str:
+        """Return the path of a file that holds the blob, there or not."""
+        ...
+
+    def put(self, data: bytes) -> Digest:
+        """Store ``data`` and return its digest."""
+        ...
+
+    def writer(self) -> BlobWriter:
+        """Return a writer for a blob whose digest is not known yet."""
+        ...
+
+
+class BlobWriter:
+    """Writes one blob: `write` its bytes, then `commit`; left without `commit`, nothing stays behind."""
+
+    def __init__(self, folder: str, scratch: Scratch) -> None:
+        self._folder = folder
+        self._path = scratch.path()
+        self._hash = hashlib.sha256()
+        self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        self.size = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._hash.update(data)
+        write_all(self._fd, data)
+        self.size += len(data)
+
+    def commit(self) -> Digest:
+        """Make the blob visible under its digest and return that."""
+        digest = Digest.from_hex(self._hash.hexdigest())
+        os.utime(self._fd, ns=(STAMP_NS, STAMP_NS))
+        os.close(self._fd)
+        self._fd = -1
+        os.rename(self._path, f"{self._folder}/{digest.hex}")
+        return digest
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            os.unlink(self._path)
+
+
+class LocalBlobs:
+    """`BlobStore` in a folder of this machine."""
+
+    def __init__(self, folder: Path, scratch: Scratch) -> None:
+        self.folder = str(folder)
+        self._scratch = scratch
+
+    def path(self, digest: Digest) -> str:
+        return f"{self.folder}/{digest.hex}"
+
+    def writer(self) -> BlobWriter:
+        with storing(self.folder):
+            return BlobWriter(self.folder, self._scratch)
+
+    def put(self, data: bytes) -> Digest:
+        digest = Digest.of(data)
+        if not self.has(digest, len(data)):
+            with storing(self.folder), self.writer() as writer:
+                writer.write(data)
+                writer.commit()
+        return digest
+
+    def has(self, digest: Digest, size: int | None = None) -> bool:
+        """See `BlobStore`. A blob that was changed since it was written is removed."""
+        path = self.path(digest)
+        try:
+            status = os.stat(path)
+        except FileNotFoundError:
+            return False
+        if size is not None and status.st_size != size:
+            self.remove(digest)
+            return False
+        if status.st_mtime_ns != STAMP_NS:
+            return self.verify(digest)
+        return True
+
+    def verify(self, digest: Digest) -> bool:
+        """Read the whole blob; remove it when it is not what its name says."""
+        path = self.path(digest)
+        try:
+            with open(path, "rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError:
+            return False
+        if found != digest.hex:
+            self.remove(digest)
+            return False
+        os.utime(path, ns=(STAMP_NS, STAMP_NS))
+        return True
+
+    def touch(self, digest: Digest) -> None:
+        """Note that the blob was used, for `gc`; at most once a day."""
+        path = self.path(digest)
+        with contextlib.suppress(OSError):
+            import time
+
+            now = time.time()
+            if os.stat(path).st_atime < now - _USED_AGAIN_SECONDS:
+                os.utime(path, ns=(int(now * 1e9), STAMP_NS))
+
+    def read(self, digest: Digest) -> bytes:
+        """Return the whole blob, verified; raises `MissingBlobError`."""
+        try:
+            with open(self.path(digest), "rb") as file:
+                data = file.read()
+        except FileNotFoundError:
+            raise missing(digest) from None
+        if Digest.of(data) != digest:
+            self.remove(digest)
+            raise corrupt(digest)
+        return data
+
+    def chunks(self, digest: Digest) -> Iterator[bytes]:
+        """Yield the blob in pieces; raises `MissingBlobError` at the end when they are not its bytes."""
+        hasher = hashlib.sha256()
+        with self.open(digest) as file:
+            while data := file.read(CHUNK):
+                hasher.update(data)
+                yield data
+        if hasher.hexdigest() != digest.hex:
+            self.remove(digest)
+            raise corrupt(digest)
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """Open the blob for reading, unverified; raises `MissingBlobError`."""
+        try:
+            return open(self.path(digest), "rb", buffering=0)  # type: ignore[return-value]
+        except FileNotFoundError:
+            raise missing(digest) from None
+
+    def remove(self, digest: Digest) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path(digest))
+
+
+def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
+    """Write all of ``data`` to ``fd``."""
+    written = os.write(fd, data)
+    if written != len(data):
+        view = memoryview(data)
+        while written < len(view):
+            written += os.write(fd, view[written:])
+
+
+def missing(digest: Digest) -> MissingBlobError:
+    return MissingBlobError(f"the store has no blob {digest}", digest=digest)
+
+
+def corrupt(digest: Digest) -> MissingBlobError:
+    return MissingBlobError(f"the store's blob {digest} did not hold what its name says", digest=digest)

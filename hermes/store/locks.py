@@ -1,0 +1,67 @@
+"""Locks between processes that end with the process that holds them.
+
+A lock is one byte of one file, locked through an open file description (``F_OFD_SETLK``, fcntl(2)): no file
+is made or removed per lock, threads exclude each other like processes, and a killed process lets go.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import struct
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+_FLOCK: Final = struct.Struct("hhqqi4x")
+_FIRST_WAIT: Final = 0.002
+_LONGEST_WAIT: Final = 0.05
+
+
+class KeyLocks:
+    """Exclusive and shared locks on names, in one file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @contextmanager
+    def held(
+        self, name: str, *, shared: bool = False, waiting: Callable[[], None] | None = None
+    ) -> Iterator[None]:
+        """Hold the lock called ``name``, waiting for whoever has it.
+
+        ``waiting`` is called on each turn of the wait, and may raise to give up.
+        """
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            delay = _FIRST_WAIT
+            while not _try_lock(fd, name, shared=shared):
+                if waiting is not None:
+                    waiting()
+                time.sleep(delay)
+                delay = min(delay * 2, _LONGEST_WAIT)
+            yield
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def tried(self, name: str) -> Iterator[bool]:
+        """Take the lock if nobody has it; gives whether it was taken."""
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            yield _try_lock(fd, name, shared=False)
+        finally:
+            os.close(fd)
+
+
+def _try_lock(fd: int, name: str, *, shared: bool) -> bool:
+    offset = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 2
+    kind = fcntl.F_RDLCK if shared else fcntl.F_WRLCK
+    try:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(kind, os.SEEK_SET, offset, 1, 0))
+    except BlockingIOError:
+        return False
+    return True

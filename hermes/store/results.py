@@ -1,0 +1,169 @@
+"""Results of actions: action key -> what it gave, and the preimage of the key.
+
+Kept in a `diskcache`, as bytes only: nothing that is read back is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from hermes.errors import StoreError
+from hermes.store.faults import store_error
+
+if TYPE_CHECKING:
+    import diskcache
+
+_BUSY_SECONDS: Final = 60
+
+
+class ResultCache(Protocol):
+    """Where results of actions are kept: on this machine's disk, or in a remote cache."""
+
+    def get(self, key: str) -> bytes | None:
+        """Return the result stored under an action key."""
+        ...
+
+    def put(self, key: str, result: bytes, preimage: bytes) -> None:
+        """Store a result, and what its key was made of."""
+        ...
+
+    def preimage(self, key: str) -> bytes | None:
+        """Return what an action key was made of."""
+        ...
+
+
+class Results:
+    """`ResultCache` in a folder of this machine.
+
+    A damaged database is set aside as an empty one is started; ``damaged`` then says so.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._cache: Any = None
+        self._guard = threading.Lock()
+        self.damaged = False
+
+    def get(self, key: str) -> bytes | None:
+        return self._read(key)
+
+    def put(self, key: str, result: bytes, preimage: bytes) -> None:
+        try:
+            with self._open().transact(retry=True):
+                self._open().set(key, result, retry=True)
+                self._open().set(f"preimage:{key}", preimage, retry=True)
+        except sqlite3.DatabaseError as error:
+            raise _database_error(error, self._folder) from error
+        except OSError as error:
+            raise store_error(error, self._folder) from error
+
+    def preimage(self, key: str) -> bytes | None:
+        return self._read(f"preimage:{key}")
+
+    def note(self, name: str, value: bytes) -> None:
+        """Remember ``value`` under a name that is not an action key."""
+        with contextlib.suppress(sqlite3.DatabaseError, OSError):
+            self._open().set(f"note:{name}", value, retry=True)
+
+    def noted(self, name: str) -> bytes | None:
+        return self._read(f"note:{name}")
+
+    def remove(self, key: str) -> None:
+        self._open().delete(key, retry=True)
+        self._open().delete(f"preimage:{key}", retry=True)
+
+    def clear(self) -> int:
+        """Forget everything; return how many entries there were."""
+        return int(self._open().clear(retry=True))
+
+    def close(self) -> None:
+        with self._guard:
+            if self._cache is not None:
+                self._cache.close()
+                self._cache = None
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            value = self._open().get(name, retry=True)
+        except sqlite3.DatabaseError:
+            self._start_again()
+            return None
+        return value if isinstance(value, bytes) else None
+
+    def _open(self) -> diskcache.Cache:
+        with self._guard:
+            if self._cache is None:
+                try:
+                    self._cache = _open_cache(self._folder)
+                except sqlite3.OperationalError as error:
+                    raise _database_error(error, self._folder) from error
+                except sqlite3.DatabaseError:
+                    self._set_aside()
+                    self._cache = _open_cache(self._folder)
+            return self._cache
+
+    def _start_again(self) -> None:
+        with self._guard:
+            if self._cache is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    self._cache.close()
+                self._cache = None
+            self._set_aside()
+
+    def _set_aside(self) -> None:
+        self.damaged = True
+        aside = self._folder.with_name(self._folder.name + ".damaged")
+        shutil.rmtree(aside, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            self._folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _open_cache(folder: Path) -> diskcache.Cache:
+    import diskcache
+
+    return diskcache.Cache(
+        str(folder),
+        timeout=_BUSY_SECONDS,
+        disk=_bytes_disk(),
+        eviction_policy="none",
+        size_limit=1 << 62,
+        cull_limit=0,
+        sqlite_cache_size=1 << 10,
+    )
+
+
+def _bytes_disk() -> type[Any]:
+    import diskcache
+    from diskcache.core import MODE_PICKLE
+
+    class BytesDisk(diskcache.Disk):  # type: ignore[misc]
+        """Stores strings and bytes as they are, and refuses to unpickle what somebody else left there."""
+
+        def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> Any:
+            if not isinstance(value, bytes):
+                raise TypeError(f"a result is bytes, not {type(value).__name__}")
+            return super().store(value, read, key=key)
+
+        def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
+            if mode == MODE_PICKLE:
+                return None
+            return super().fetch(mode, filename, value, read)
+
+    return BytesDisk
+
+
+def _database_error(error: sqlite3.Error, folder: Path) -> StoreError:
+    text = str(error)
+    if "full" in text:
+        hint = "free some space with `hermes cache gc`, or put the store elsewhere with HERMES_HOME"
+    elif "readonly" in text or "unable to open" in text:
+        hint = "check who owns the folder, or put the store elsewhere with HERMES_HOME"
+    else:
+        hint = "run `hermes cache verify`"
+    return StoreError(f"the result cache in {folder}: {text}", hint=hint)

@@ -1,0 +1,88 @@
+"""Temporary files of one process, which the next process removes if this one was killed."""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+_MAKING: Final = "."
+_MAKING_SECONDS: Final = 60.0
+
+
+class Scratch:
+    """A folder below ``tmp`` that this process alone uses, locked for as long as the process lives."""
+
+    def __init__(self, tmp: Path) -> None:
+        self._tmp = tmp
+        self._folder: str | None = None
+        self._fd = -1
+        self._counter = itertools.count(1)
+        self._guard = threading.Lock()
+
+    @property
+    def folder(self) -> str:
+        """The folder's path; it is made at the first call."""
+        with self._guard:
+            if self._folder is None:
+                self._folder = self._make()
+            return self._folder
+
+    def _make(self) -> str:
+        name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        making, path = self._tmp / f"{_MAKING}{name}", self._tmp / name
+        making.mkdir(mode=0o700)
+        self._fd = os.open(making, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        making.rename(path)
+        return str(path)
+
+    def path(self) -> str:
+        """Return a path that does not exist yet."""
+        return f"{self.folder}/{next(self._counter)}"
+
+    @contextmanager
+    def directory(self) -> Iterator[Path]:
+        """Give a new folder, and remove it at the end with what this user may remove."""
+        path = Path(self.path())
+        path.mkdir(mode=0o700)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def close(self) -> None:
+        """Remove the folder and let go of it."""
+        with self._guard:
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                os.close(self._fd)
+                self._folder = None
+
+
+def abandoned(tmp: Path) -> list[Path]:
+    """Return the folders of processes that are gone."""
+    found = []
+    for item in os.scandir(tmp):
+        if item.name.startswith(_MAKING) and time.time() - item.stat().st_mtime < _MAKING_SECONDS:
+            continue
+        try:
+            fd = os.open(item.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            found.append(Path(item.path))
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(fd)
+    return found
