@@ -1,0 +1,336 @@
+"""``ctx``: what the implementation of a rule sees of its target, and how it says what is to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Final
+
+from hermes.digest import Digest, canonical_json
+from hermes.dsl.attributes import KINDS
+from hermes.dsl.configuration import Configuration
+from hermes.dsl.dialect.values import EvalError, Struct, show, type_name
+from hermes.dsl.entries import Entries, check_paths
+from hermes.dsl.providers import IMAGE_INFO, File, Info, LabelValue, Layer
+from hermes.engine.action import Action, ActionGraph, Input, Output
+from hermes.errors import HermesError
+from hermes.graph.label import Label
+from hermes.layer.compress import CODECS
+
+_URL_SCHEMES: Final = ("http://", "https://", "file://", "apt:")
+BUILD_FOLDER: Final = "/build"
+"""Where commands that make files run."""
+
+
+class PlatformValue:
+    """The platform that a target is built for."""
+
+    __slots__ = ("_platform", "architecture", "debian", "os", "variant")
+    dsl_type: ClassVar[str] = "Platform"
+    dsl_attributes: ClassVar[frozenset[str]] = frozenset({"architecture", "debian", "os", "variant"})
+
+    def __init__(self, configuration: Configuration) -> None:
+        platform = configuration.platform
+        self._platform = platform
+        self.os = platform.os
+        self.architecture = platform.architecture
+        self.variant = platform.variant
+        self.debian = platform.debian
+
+    def __repr__(self) -> str:
+        return str(self._platform)
+
+
+class Context:
+    """See the module. ``read`` returns the parsed content of a YAML file of the workspace."""
+
+    __slots__ = ("_read", "actions", "attr", "file", "files", "label", "platform")
+    dsl_type: ClassVar[str] = "ctx"
+    dsl_attributes: ClassVar[frozenset[str]] = frozenset(
+        {"actions", "attr", "file", "files", "label", "platform", "read_yaml"}
+    )
+
+    def __init__(
+        self,
+        label: Label,
+        attr: Mapping[str, Any],
+        files: Mapping[str, list[File]],
+        actions: Actions,
+        configuration: Configuration,
+        read: Callable[[str], Any],
+    ) -> None:
+        self.label = LabelValue(label)
+        self.attr = Struct(attr)
+        self.files = Struct(files)
+        self.file = Struct({name: found[0] if len(found) == 1 else None for name, found in files.items()})
+        self.platform = PlatformValue(configuration)
+        self.actions = actions
+        self._read = read
+
+    def read_yaml(self, file: Any) -> Any:
+        """Return what a YAML file of the workspace holds; it becomes part of what the targets depend on."""
+        if type(file) is not File or isinstance(file.artifact, Output):
+            raise EvalError("read_yaml() reads a file of the workspace, not one that an action makes")
+        return self._read(file.artifact.path)
+
+
+class Actions:
+    """``ctx.actions``: each call declares an action and returns what it makes."""
+
+    __slots__ = ("_configuration", "_graph", "_label", "_suffix")
+    dsl_type: ClassVar[str] = "actions"
+    dsl_attributes: ClassVar[frozenset[str]] = frozenset({"fetch", "image", "layer", "run", "write"})
+
+    def __init__(self, label: Label, graph: ActionGraph, configuration: Configuration, suffix: str) -> None:
+        self._label = label
+        self._graph = graph
+        self._configuration = configuration
+        self._suffix = suffix
+
+    def write(self, name: str, content: str, executable: bool = False) -> File:
+        """A file with the given text."""
+        _expect_text("write", name, content)
+        action = self._add(
+            name, "write", {"content": content, "executable": bool(executable)}, outputs=("file",)
+        )
+        return File(Output(action, "file"), self._label, name)
+
+    def fetch(
+        self, name: str, urls: Any, sha256: str, size: int | None = None, executable: bool = False
+    ) -> File:
+        """A download, known by its digest; ``urls`` are tried in order."""
+        _expect_text("fetch", name, sha256)
+        if type(urls) not in (list, tuple) or not urls or not all(type(one) is str for one in urls):
+            raise EvalError("fetch() takes a list of addresses")
+        for url in urls:
+            if not url.startswith(_URL_SCHEMES):
+                raise EvalError(f"{url!r} is not an address that can be fetched", "use http:// or https://")
+        try:
+            digest = Digest.parse(f"sha256:{sha256.removeprefix('sha256:')}")
+        except HermesError:
+            raise EvalError(f"{sha256!r} is not a sha256", "write its 64 hexadecimal digits") from None
+        params: dict[str, Any] = {"sha256": digest.hex, "executable": bool(executable)}
+        if size is not None:
+            params["size"] = size
+        action = self._add(name, "fetch", params, outputs=("file",), unkeyed={"urls": list(urls)})
+        return File(Output(action, "file"), self._label, name)
+
+    def layer(self, name: str, entries: Any) -> Layer:
+        """A layer of the given entries."""
+        groups = [one for one in entries if type(one) is Entries]
+        if len(groups) != len(entries):
+            raise EvalError("layer() takes a list of entries", "make them with entry.files() and its like")
+        check_paths(groups, self._label)
+        inputs = [
+            Input(group.role, path, file.artifact) for group in groups for path, file in group.inputs
+        ]
+        params = {"entries": [dict(group.params) for group in groups], "mtime": self._configuration.epoch}
+        action = self._add(name, "layer", params, inputs, outputs=("layer",))
+        return Layer(Output(action, "layer"), self._label)
+
+    def run(
+        self,
+        name: str,
+        *,
+        root: Any,
+        argv: Any,
+        env: Any = None,
+        environment: Any = None,
+        inputs: Any = None,
+        cwd: str = "",
+        user: str = "",
+        network: bool = False,
+        timeout: int | None = None,
+        outputs: Any = (),
+        layer: bool = True,
+    ) -> Struct:
+        """A command in the stack of layers ``root``; gives its changes as ``layer``, and ``files``.
+
+        ``inputs`` maps absolute paths to lists of files: a single file is mounted there itself, several are
+        put below the path by their paths in their packages. ``outputs`` are absolute paths of files to keep.
+        Without ``cwd`` the command runs in a folder of its own that is writable, has the ``inputs`` at "."
+        in it, and is the place of ``outputs`` that are relative. ``environment`` is that of a base image.
+        """
+        _check_run(name, argv, outputs)
+        rows = [Input("root", str(one.owner), one.artifact) for one in _layers(root)]
+        if environment is not None:
+            rows.append(Input("environment", "", environment.artifact))
+        mounts, staged = _staged(inputs or {})
+        rows.extend(staged)
+        works_in_folder = "." in mounts
+        params = {
+            "argv": list(argv),
+            "cwd": BUILD_FOLDER if works_in_folder else cwd,
+            "env": dict(env or {}),
+            "layer": bool(layer),
+            "mounts": mounts,
+            "mtime": self._configuration.epoch,
+            "network": bool(network),
+            "outs": list(outputs),
+            "user": user,
+        }
+        names = [f"out{number}" for number in range(len(outputs))]
+        action = self._add(
+            name,
+            "run",
+            params,
+            rows,
+            outputs=(*(["layer"] if layer else []), *names),
+            unkeyed={"timeout": timeout},
+            platform=str(self._configuration.platform),
+        )
+        files = [
+            File(Output(action, one), self._label, path.lstrip("/"))
+            for one, path in zip(names, outputs, strict=True)
+        ]
+        made = Layer(Output(action, "layer"), self._label) if layer else None
+        return Struct({"layer": made, "files": files})
+
+    def image(
+        self,
+        name: str,
+        *,
+        layers: Any,
+        base: Any = None,
+        built_on: Any = None,
+        config: Any = None,
+        annotations: Any = None,
+        compression: str = "zstd",
+        allow_conflicts: bool = False,
+    ) -> Info:
+        """An image: the layers of ``base`` (an ImageInfo) and ``layers`` on top, with a configuration.
+
+        ``built_on`` maps each layer to those it was built on. Nothing is compressed until somebody needs
+        the manifest.
+        """
+        if compression not in CODECS:
+            raise EvalError(f"compression is one of {', '.join(sorted(CODECS))}, not {show(compression)}")
+        if base is not None and not (type(base) is Info and base.provider is IMAGE_INFO):
+            raise EvalError(f"base is an ImageInfo, not {type_name(base)}")
+        below = list(base.fields["layers"]) if base else []
+        stack = [*below, *_layers(layers)]
+        numbers = {one: number for number, one in enumerate(stack)}
+        relations = {
+            str(numbers[one]): sorted(numbers[other] for other in others if other in numbers)
+            for one, others in (built_on or {}).items()
+            if one in numbers
+        }
+        rows = [Input("base", "", base.fields["config"].artifact)] if base else []
+        rows += [Input("layer", str(one.owner), one.artifact) for one in stack]
+        params = {
+            "allow_conflicts": bool(allow_conflicts),
+            "base_layers": len(below),
+            "built_on": relations,
+            "config": dict(config or {}),
+            "epoch": self._configuration.epoch,
+        }
+        platform = str(self._configuration.platform)
+        made = self._add(name, "image", params, rows, outputs=("config", "environment"), platform=platform)
+        config_file = File(Output(made, "config"), self._label, f"{name}.config.json")
+        manifest = self._manifest(name, config_file, stack, dict(annotations or {}), compression)
+        return IMAGE_INFO(
+            config=config_file,
+            environment=File(Output(made, "environment"), self._label, f"{name}.environment.json"),
+            layers=stack,
+            manifest=manifest,
+            platform=platform,
+        )
+
+    def _manifest(
+        self, name: str, config: File, stack: list[Layer], annotations: Mapping[str, str], compression: str
+    ) -> File:
+        codec = CODECS[compression]
+        rows = [Input("config", "", config.artifact)]
+        for number, one in enumerate(stack):
+            compressed = self._add(
+                f"{name}.blob{number}",
+                "compress",
+                {},
+                [Input("layer", "", one.artifact, hint=codec.name)],
+                outputs=("blob",),
+                codec=codec.identity,
+                unkeyed={"codec": codec.name},
+            )
+            rows.append(Input("blob", "", Output(compressed, "blob")))
+        params = {"annotations": dict(annotations), "media_type": codec.media_type}
+        action = self._add(f"{name}.manifest", "manifest", params, rows, outputs=("manifest",))
+        return File(Output(action, "manifest"), self._label, f"{name}.manifest.json")
+
+    def _add(
+        self,
+        name: str,
+        kind: str,
+        params: Mapping[str, Any],
+        inputs: Iterable[Input] = (),
+        *,
+        outputs: tuple[str, ...],
+        unkeyed: Mapping[str, Any] | None = None,
+        platform: str = "",
+        codec: str = "",
+    ) -> str:
+        if type(name) is not str or not name:
+            raise EvalError("an action needs a name")
+        identity = f"{self._label}%{name}{self._suffix}"
+        if identity in self._graph.actions:
+            raise EvalError(f"{self._label} has two actions named {name!r}")
+        self._graph.add(
+            Action(
+                identity,
+                str(self._label),
+                kind,
+                canonical_json(params).decode("utf-8", "surrogateescape"),
+                tuple(inputs),
+                outputs,
+                unkeyed=canonical_json(unkeyed or {}).decode("utf-8", "surrogateescape"),
+                platform=platform,
+                codec=codec,
+            )
+        )
+        return identity
+
+
+def _layers(value: Any) -> list[Layer]:
+    if type(value) not in (list, tuple) or not all(type(one) is Layer for one in value):
+        raise EvalError(f"a list of layers is needed, not {type_name(value)}")
+    return list(value)
+
+
+def _expect_text(function: str, *values: Any) -> None:
+    for value in values:
+        if type(value) is not str:
+            raise EvalError(f"{function}() takes a string, not {type_name(value)}")
+
+
+def _check_run(name: Any, argv: Any, outputs: Any) -> None:
+    _expect_text("run", name)
+    if type(argv) not in (list, tuple) or not argv or not all(type(one) is str and one for one in argv[:1]):
+        raise EvalError("run() needs a command: a list that begins with a program")
+    for value in argv:
+        if type(value) is not str or "\0" in value:
+            raise EvalError("the arguments of a command are strings")
+    seen = set()
+    for path in outputs:
+        if type(path) is not str or path in seen or ".." in path.split("/") or not path.strip("/"):
+            raise EvalError(f"{show(path)} cannot be an output", "name each file once, without ..")
+        seen.add(path)
+
+
+def _staged(inputs: Mapping[str, Any]) -> tuple[dict[str, bool], list[Input]]:
+    """Return which mounts there are (path -> whether it is one file), and the action's inputs for them."""
+    mounts: dict[str, bool] = {}
+    rows: list[Input] = []
+    for target, value in inputs.items():
+        found = [value] if type(value) is File else value
+        if type(found) not in (list, tuple) or not all(type(one) is File for one in found):
+            raise EvalError(f"the inputs at {target} are files, not {type_name(value)}")
+        path = target if target == "." else KINDS["path"].check(target, _no_label)
+        single = type(value) is File
+        mounts[path] = single
+        for one in found:
+            rows.append(Input("src", path if single else f"{path}/{one.path}", one.artifact))
+    return mounts, rows
+
+
+def _no_label(text: str) -> Label:
+    raise EvalError(f"{text!r} cannot be a label here")
+
+

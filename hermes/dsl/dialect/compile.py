@@ -1,0 +1,212 @@
+"""A checked tree -> code in which every operation that needs a guard calls one.
+
+Guards have names that no source can spell, ``$`` and a word. See `hermes.dsl.dialect.guards`.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import marshal
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType
+from typing import Any, Final, cast
+
+from hermes.dsl.dialect.check import LOAD, LoadStatement, check
+from hermes.errors import BuildFileError, SourceLocation
+from hermes.store import Store
+
+VERSION: Final = 1
+"""Raised when the same source would be checked or compiled differently."""
+
+_OPERATORS: Final = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.FloorDiv: "//",
+    ast.Mod: "%",
+    ast.LShift: "<<",
+    ast.RShift: ">>",
+    ast.BitOr: "|",
+    ast.BitAnd: "&",
+    ast.BitXor: "^",
+}
+_COMPARISONS: Final = {
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.In: "in",
+    ast.NotIn: "not in",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A file ready to run, and what it loads first."""
+
+    code: CodeType
+    loads: tuple[LoadStatement, ...]
+
+
+class Compiler:
+    """Compiles files, remembering the code by content, name, dialect and Python version."""
+
+    def __init__(self, store: Store | None, builtins: Collection[str]) -> None:
+        self._folder = store.home / "compiled" if store else None
+        self._store = store
+        self._builtins = frozenset(builtins)
+        names = "\0".join(sorted(self._builtins))
+        self._version = f"{VERSION}\0{sys.implementation.cache_tag}\0{sys.version}\0{names}"
+
+    def compile(self, source: bytes, file: str) -> Compiled:
+        """Return the code of a file; raises `BuildFileError`."""
+        path = self._path(source, file)
+        if path is not None and (found := _read(path)) is not None:
+            return found
+        compiled = self._compile(source, file)
+        if path is not None and self._store is not None:
+            self._store.write(path, _dump(compiled))
+        return compiled
+
+    def _compile(self, source: bytes, file: str) -> Compiled:
+        try:
+            checked = check(source.decode("utf-8-sig"), file, self._builtins)
+            tree = ast.fix_missing_locations(_Guarding().visit(checked.tree))
+            return Compiled(compile(tree, file, "exec", dont_inherit=True), checked.loads)
+        except UnicodeDecodeError as error:
+            line = source.count(b"\n", 0, error.start) + 1
+            raise BuildFileError("the file is not UTF-8", location=SourceLocation(file, line)) from None
+        except RecursionError:
+            raise BuildFileError("an expression is nested too deeply", location=SourceLocation(file)) from None
+
+    def _path(self, source: bytes, file: str) -> Path | None:
+        if self._folder is None:
+            return None
+        name = hashlib.sha256(f"{self._version}\0{file}\0".encode() + source).hexdigest()
+        return self._folder / name
+
+
+def _dump(compiled: Compiled) -> bytes:
+    loads = [(one.label, one.names, _row(one.location)) for one in compiled.loads]
+    body = marshal.dumps((loads, compiled.code))
+    return hashlib.sha256(body).digest() + body
+
+
+def _read(path: Path) -> Compiled | None:
+    """Return the code in a file that `_dump` wrote, if it is whole."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    if len(data) < 32 or hashlib.sha256(data[32:]).digest() != data[:32]:
+        return None
+    loads, code = marshal.loads(data[32:])  # noqa: S302 - the user's own store, checked above for damage
+    return Compiled(code, tuple(LoadStatement(label, names, SourceLocation(*row)) for label, names, row in loads))
+
+
+def _row(location: SourceLocation) -> tuple[str, int, int, str]:
+    return location.file, location.line, location.column, location.text
+
+
+class _Guarding(ast.NodeTransformer):
+    """Puts guards in the place of operations."""
+
+    def _guard(self, near: ast.AST, name: str, *arguments: ast.expr) -> ast.Call:
+        call = ast.Call(ast.Name(f"${name}", ast.Load()), list(arguments), [])
+        for node in (call, call.func):
+            ast.copy_location(node, near)
+        return call
+
+    def _text(self, near: ast.AST, text: str) -> ast.Constant:
+        return ast.copy_location(ast.Constant(text), near)
+
+    def visit_Expr(self, node: ast.Expr) -> Any:
+        if isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name):
+            if node.value.func.id == LOAD:
+                return ast.copy_location(ast.Pass(), node)
+        return self.generic_visit(node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> Any:
+        return self._guard(node, "attr", self.visit(node.value), self._text(node, node.attr))
+
+    def visit_BinOp(self, node: ast.BinOp) -> Any:
+        operator = self._text(node, _OPERATORS[type(node.op)])
+        return self._guard(node, "binary", operator, self.visit(node.left), self.visit(node.right))
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
+        operand = self.visit(node.operand)
+        if isinstance(node.op, ast.Not):
+            return ast.copy_location(ast.UnaryOp(node.op, operand), node)
+        operator = {ast.USub: "-", ast.UAdd: "+", ast.Invert: "~"}[type(node.op)]
+        return self._guard(node, "unary", self._text(node, operator), operand)
+
+    def visit_Compare(self, node: ast.Compare) -> Any:
+        operator = self._text(node, _COMPARISONS[type(node.ops[0])])
+        return self._guard(node, "compare", operator, self.visit(node.left), self.visit(node.comparators[0]))
+
+    def visit_Assign(self, node: ast.Assign) -> Any:
+        target, value = node.targets[0], self.visit(node.value)
+        if isinstance(target, ast.Subscript):
+            call = self._guard(node, "set_item", self.visit(target.value), self.visit(target.slice), value)
+            return ast.copy_location(ast.Expr(call), node)
+        if isinstance(target, ast.Tuple | ast.List):
+            value = self._guard(node.value, "unpacked", value)
+        return ast.copy_location(ast.Assign([target], value), node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> Any:
+        operator = self._text(node, _OPERATORS[type(node.op)])
+        value = self.visit(node.value)
+        target = node.target
+        if isinstance(target, ast.Subscript):
+            call = self._guard(
+                node, "augment_item", operator, self.visit(target.value), self.visit(target.slice), value
+            )
+            return ast.copy_location(ast.Expr(call), node)
+        name = cast("ast.Name", target)
+        before = ast.copy_location(ast.Name(name.id, ast.Load()), node)
+        return ast.copy_location(ast.Assign([name], self._guard(node, "augment", operator, before, value)), node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> Any:
+        if isinstance(node.slice, ast.Slice):
+            none = ast.Constant(None)
+            bounds = [self.visit(one) if one else none for one in (node.slice.lower, node.slice.upper, node.slice.step)]
+            return self._guard(node, "slice", self.visit(node.value), *bounds)
+        return self._guard(node, "item", self.visit(node.value), self.visit(node.slice))
+
+    def visit_For(self, node: ast.For) -> Any:
+        self.generic_visit(node)
+        node.iter = self._guard(node.iter, "each", node.iter)
+        return node
+
+    def visit_comprehension(self, node: ast.comprehension) -> Any:
+        self.generic_visit(node)
+        node.iter = self._guard(node.iter, "each", node.iter)
+        return node
+
+    def visit_Call(self, node: ast.Call) -> Any:
+        self.generic_visit(node)
+        node.args = [
+            ast.copy_location(ast.Starred(self._guard(one, "each", one.value), ast.Load()), one)
+            if isinstance(one, ast.Starred)
+            else one
+            for one in node.args
+        ]
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                keyword.value = self._guard(keyword.value, "keywords", keyword.value)
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
+        self.generic_visit(node)
+        node.decorator_list = [ast.copy_location(ast.Name("$function", ast.Load()), node)]
+        return node
+
+    def visit_Lambda(self, node: ast.Lambda) -> Any:
+        self.generic_visit(node)
+        return self._guard(node, "function", node)

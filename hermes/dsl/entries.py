@@ -1,0 +1,216 @@
+"""``entry``: what a layer is made of, said in terms of declared files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from hermes.dsl.attributes import KINDS
+from hermes.dsl.dialect.values import Builtin, EvalError, Namespace, type_name
+from hermes.dsl.providers import File
+from hermes.graph.label import Label
+from hermes.layer.entry import WHITEOUT_PREFIX
+from hermes.workspace.glob import matcher
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """A group of entries: the files they come from, where each goes, and the rest as the action takes it.
+
+    ``role`` is that of the action's inputs, ``inputs`` are pairs of path in the layer and file, ``paths``
+    are the paths that the group surely writes (without leading slash), ``params`` is JSON.
+    """
+
+    role: str
+    inputs: tuple[tuple[str, File], ...]
+    paths: tuple[str, ...]
+    params: Mapping[str, Any]
+
+    dsl_type: ClassVar[str] = "entries"
+    dsl_attributes: ClassVar[frozenset[str]] = frozenset()
+
+
+def entry_namespace() -> Namespace:
+    """Return ``entry``."""
+    makers = {
+        "directory": directory,
+        "file": file,
+        "files": files,
+        "packages": packages,
+        "symlink": symlink,
+        "tar": tar,
+    }
+    return Namespace("entry", {name: Builtin(f"entry.{name}", make) for name, make in makers.items()})
+
+
+def files(
+    srcs: Any,
+    dest: Any = "/",
+    strip_prefix: Any = "",
+    mode: Any = None,
+    modes: Any = None,
+    owner: Any = "0:0",
+) -> Entries:
+    """Files below ``dest`` under their paths in their packages, without ``strip_prefix``.
+
+    ``modes`` maps patterns to modes; a pattern is tried on the path below ``dest``, on the path in the
+    package, with a leading slash on the path in the image, and without any slash on the name.
+    """
+    folder = _path(dest)
+    stripped = strip_prefix.strip("/")
+    chosen = _Modes(_value("mode_dict", modes or {}))
+    placed = []
+    overrides: dict[str, int] = {}
+    for one in _files(srcs):
+        below = _without_prefix(one, stripped)
+        path = f"{folder}/{below}" if folder else below
+        if WHITEOUT_PREFIX in path and any(part.startswith(WHITEOUT_PREFIX) for part in path.split("/")):
+            raise EvalError(f"{one.path}: names that begin with {WHITEOUT_PREFIX} mark removed files in layers")
+        placed.append((path, one))
+        found = chosen.of(below, one.path, path)
+        if found is not None:
+            overrides[path] = found
+    chosen.check_used(placed)
+    params = {"files": len(placed), "mode": _mode(mode), "modes": overrides, "owner": _value("owner", owner)}
+    return Entries("file", tuple(placed), tuple(path for path, _ in placed), params)
+
+
+def file(path: Any, src: Any, mode: Any = None, owner: Any = "0:0") -> Entries:
+    """One file at exactly ``path``."""
+    one = _single(src)
+    where = _path(path)
+    params = {"files": 1, "mode": _mode(mode), "modes": {}, "owner": _value("owner", owner)}
+    return Entries("file", ((where, one),), (where,), params)
+
+
+def directory(path: Any, mode: Any = None, owner: Any = "0:0") -> Entries:
+    """A directory."""
+    where = _path(path)
+    number = 0o755 if mode is None else _mode(mode)
+    return Entries("", (), (where,), {"directory": where, "mode": number, "owner": _value("owner", owner)})
+
+
+def symlink(path: Any, target: Any, owner: Any = "0:0") -> Entries:
+    """A symbolic link at ``path``; its target is kept as it is written."""
+    if type(target) is not str or not target or "\0" in target:
+        raise EvalError("a symbolic link needs a target")
+    where = _path(path)
+    return Entries("", (), (where,), {"symlink": where, "target": target, "owner": _value("owner", owner)})
+
+
+def tar(src: Any, dest: Any = "/") -> Entries:
+    """What a tar archive holds, below ``dest``."""
+    return Entries("tar", (("", _single(src)),), (), {"tar": _path(dest)})
+
+
+def packages(srcs: Any, database: Any = "status.d", merged_usr: Any = True) -> Entries:
+    """What Debian packages hold.
+
+    ``database`` is ``status.d`` (a file for each package, as scanners read it), ``dpkg`` (dpkg's own, with
+    the packages unpacked and not configured) or empty. ``merged_usr``: /bin, /lib and /sbin are links.
+    """
+    if database not in ("", "dpkg", "status.d"):
+        raise EvalError(f"the database is status.d or dpkg, not {database!r}")
+    inputs = tuple((one.basename, one) for one in _files(srcs))
+    params = {"packages": len(inputs), "database": database, "merged_usr": bool(merged_usr)}
+    return Entries("deb", inputs, (), params)
+
+
+def check_paths(groups: Sequence[Entries], owner: Label) -> None:
+    """Raise `EvalError` when two entries of one layer are at one path, or one is below a file."""
+    seen: dict[str, str] = {}
+    directories = set()
+    for group in groups:
+        for path, what in _described(group):
+            if path in seen and not (path in directories and "directory" in group.params):
+                raise EvalError(f"{owner}: /{path} is written twice: from {seen[path]} and from {what}")
+            seen[path] = what
+            if "directory" in group.params:
+                directories.add(path)
+    for path, what in seen.items():
+        cut = path.rfind("/")
+        while cut > 0:
+            above = path[:cut]
+            if above in seen and above not in directories:
+                raise EvalError(f"{owner}: /{path} ({what}) is below /{above}, which is no directory")
+            cut = path.rfind("/", 0, cut)
+
+
+def _described(group: Entries) -> Iterator[tuple[str, str]]:
+    if group.role == "file":
+        for path, one in group.inputs:
+            yield path, str(one.owner) if one.owner.name.endswith(one.path) else f"{one.path} of {one.owner}"
+    else:
+        for path in group.paths:
+            yield path, "dirs" if "directory" in group.params else "symlinks"
+
+
+class _Modes:
+    """Modes chosen by patterns; the last pattern that matches counts."""
+
+    def __init__(self, modes: Mapping[str, int]) -> None:
+        self._rows = []
+        self._unused = set(modes)
+        for pattern, mode in modes.items():
+            try:
+                expression = matcher([pattern.lstrip("/")])
+            except ValueError as error:
+                raise EvalError(f"modes: {error}") from None
+            self._rows.append((pattern, expression, mode))
+
+    def of(self, below: str, in_package: str, in_image: str) -> int | None:
+        chosen = None
+        for pattern, expression, mode in self._rows:
+            if pattern.startswith("/"):
+                candidates: tuple[str, ...] = (in_image,)
+            elif "/" in pattern or "**" in pattern:
+                candidates = (below, in_package)
+            else:
+                candidates = (below.rpartition("/")[2],)
+            if any(expression.match(path) for path in candidates):
+                chosen = mode
+                self._unused.discard(pattern)
+        return chosen
+
+    def check_used(self, placed: Sequence[tuple[str, File]]) -> None:
+        if self._unused and placed:
+            raise EvalError(f"modes: the pattern {min(self._unused)!r} matches no file")
+
+
+def _without_prefix(one: File, prefix: str) -> str:
+    if not prefix:
+        return one.path
+    if not one.path.startswith(f"{prefix}/"):
+        raise EvalError(f"strip_prefix: {one.path} is not below {prefix!r}")
+    return one.path[len(prefix) + 1 :]
+
+
+def _files(value: Any) -> Sequence[File]:
+    if type(value) not in (list, tuple) or not all(type(one) is File for one in value):
+        raise EvalError(f"srcs is a list of files, not {type_name(value)}")
+    found: Sequence[File] = value
+    return found
+
+
+def _single(value: Any) -> File:
+    if type(value) is not File:
+        raise EvalError(f"src is a file, not {type_name(value)}")
+    return value
+
+
+def _path(value: Any) -> str:
+    """Return an absolute path without its leading slash."""
+    found: str = _value("path", value)
+    return found[1:]
+
+
+def _mode(value: Any) -> int | None:
+    return None if value is None else _value("mode", value)
+
+
+def _value(kind: str, value: Any) -> Any:
+    def no_label(text: str) -> Label:
+        raise EvalError(f"{text!r} cannot be a label here")
+
+    return KINDS[kind].check(value, no_label)

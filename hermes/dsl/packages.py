@@ -1,0 +1,499 @@
+"""Loading: BUILD files to packages of targets, ``.bzl`` files to what they define."""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from hermes.dsl.attributes import Attribute, attr_namespace
+from hermes.dsl.dialect.builtins import language_builtins
+from hermes.dsl.dialect.check import suggest
+from hermes.dsl.dialect.compile import Compiler
+from hermes.dsl.dialect.interpreter import CallSite, Function, Interpreter, Locator
+from hermes.dsl.dialect.values import Builtin, EvalError, type_name
+from hermes.dsl.entries import entry_namespace
+from hermes.dsl.providers import DEFAULT_INFO, IMAGE_INFO, LAYER_INFO, LabelValue, Provider
+from hermes.dsl.rule import COMMON, Declare, Rule, Target
+from hermes.dsl.selects import Select, make_select
+from hermes.errors import BuildFileError, CycleError, HermesError, LabelError, SourceError, SourceLocation
+from hermes.graph.label import RULES_REPO, Label
+from hermes.graph.targets import Visibility
+from hermes.store import Store
+from hermes.workspace.glob import matcher
+from hermes.workspace.listing import Folders
+from hermes.workspace.sources import FileIndex
+
+PRELUDE: Final = Label(RULES_REPO, "rules", "prelude.bzl")
+CONFIG_SETTING: Final = "config_setting"
+MANUAL: Final = "manual"
+
+
+@dataclass(slots=True)
+class Package:
+    """What a BUILD file declares."""
+
+    name: str
+    file: str
+    targets: dict[str, Target] = field(default_factory=dict)
+    default_visibility: Visibility = field(default_factory=Visibility)
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """What a ``.bzl`` file defines."""
+
+    label: Label
+    file: str
+    names: Mapping[str, Any]
+
+
+def rules_folder() -> Path:
+    """Return the folder of the rule set that comes with Hermes."""
+    here = Path(__file__).resolve().parent.parent
+    bundled = here / "bundled_rules"
+    return bundled if bundled.is_dir() else here.parent / "rules"
+
+
+class Packages:
+    """Loads the packages of one workspace, each once."""
+
+    def __init__(
+        self,
+        folders: Folders,
+        sources: FileIndex,
+        store: Store | None,
+        say: Callable[[str], None],
+    ) -> None:
+        self._folders = folders
+        self._sources = sources
+        self._interpreter = Interpreter()
+        self._language = {
+            **language_builtins(self._interpreter, say),
+            **_constants(),
+            "Label": Builtin("Label", self._label),
+            "provider": Builtin("provider", _provider),
+            "rule": Builtin("rule", self._rule),
+            "select": Builtin("select", self._select),
+        }
+        self._build_functions = {
+            name: Builtin(name, call)
+            for name, call in {
+                "config_setting": self._config_setting,
+                "existing_rule": self._existing_rule,
+                "glob": self._glob,
+                "package": self._package,
+            }.items()
+        }
+        names = {**self._language, **self._build_functions}
+        self._rules_compiler = Compiler(store, names)
+        self._store = store
+        self._texts: dict[str, list[str]] = {}
+        self._sources_of: dict[str, str] = {}
+        self._modules: dict[Label, Module] = {}
+        self._loading: list[Label] = []
+        self._packages: dict[str, Package] = {}
+        self._files: dict[str, frozenset[str]] = {}
+        self._current: Package | None = None
+        self._conditions = Rule(
+            self._declare,
+            None,
+            {"platform": Attribute("platform"), "values": Attribute("string_dict")},
+            "A condition for select().",
+            "",
+        )
+        self._conditions.name = CONFIG_SETTING
+        self.locator = Locator(self._texts.get)
+        self.rule_files: dict[str, bytes] = {}
+        self._prelude: Mapping[str, Any] | None = None
+        self._compiler: Compiler | None = None
+
+    # What the rest of Hermes asks.
+
+    def package(self, name: str) -> Package:
+        """Return a package; raises `LabelError` when there is none, `BuildFileError` when it is wrong."""
+        found = self._packages.get(name)
+        if found is None:
+            found = self._load_package(name)
+            self._packages[name] = found
+        return found
+
+    def target(self, label: Label) -> Target | None:
+        """Return the target that a label names, or None when its package has none of the name."""
+        return self.package(label.package).targets.get(label.name)
+
+    def files_of(self, package: str) -> frozenset[str]:
+        """Return the files of a package, relative to it."""
+        found = self._files.get(package)
+        if found is None:
+            found = frozenset(self._folders.package_files(package))
+            self._files[package] = found
+        return found
+
+    def unknown(self, label: Label) -> LabelError:
+        """Return the error for a label that names neither a target nor a file of its package."""
+        package = self.package(label.package)
+        path = f"{label.package}/{label.name}" if label.package else label.name
+        if self._folders.has_folder(path):
+            if self._folders.listing(path).build_file:
+                return LabelError(f"{label} is a package of its own", hint=f"did you mean //{path}?")
+            return LabelError(
+                f"{label} is a folder", hint=f'use glob(["{label.name}/**"]) for the files in it'
+            )
+        owner = self._folders.package_of(path.rpartition("/")[0])
+        if owner is not None and owner != label.package and path in self._owned_by(owner):
+            name = path[len(owner) + 1 :] if owner else path
+            return LabelError(f"{label} is in another package", hint=f"did you mean //{owner}:{name}?")
+        near = suggest(label.name, [*package.targets, *self.files_of(label.package)])
+        return LabelError(
+            f"{label.package_label} has no target or file {label.name!r}",
+            hint=near or f"it is declared in {package.file or label.package_label}",
+        )
+
+    def _owned_by(self, package: str) -> frozenset[str]:
+        prefix = f"{package}/" if package else ""
+        return frozenset(prefix + name for name in self.files_of(package))
+
+    def rule_set(self, name: str) -> Module:
+        """Return the module ``@hermes//rules:NAME``."""
+        return self._module(Label(RULES_REPO, "rules", name))
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a function of a file, such as a rule's implementation."""
+        self._interpreter.steps = 0
+        return function(*args)
+
+    def is_rule_file(self, location: SourceLocation) -> bool:
+        """Tell whether a place is in Hermes' own rules."""
+        return location.file.startswith(f"@{RULES_REPO}//")
+
+    def argument_location(self, place: SourceLocation, name: str) -> SourceLocation:
+        """Return where a call at ``place`` gives the argument ``name``, or ``place`` if it does not."""
+        try:
+            tree = ast.parse(self._sources_of.get(place.file, ""))
+        except SyntaxError:
+            return place
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and node.lineno == place.line and node.col_offset + 1 == place.column:
+                for keyword in node.keywords:
+                    if keyword.arg == name:
+                        text = self._texts[place.file][keyword.lineno - 1]
+                        return SourceLocation(place.file, keyword.lineno, keyword.col_offset + 1, text)
+        return place
+
+    # Loading.
+
+    def _load_package(self, name: str) -> Package:
+        file = self._build_file(name)
+        package = Package(name, file)
+        source = self._read(file)
+        outer, self._current = self._current, package
+        try:
+            self._run(source, file, Label("", name, os.path.basename(file)), names=self._build_names())
+        finally:
+            self._current = outer
+        return package
+
+    def _build_file(self, package: str) -> str:
+        if not self._folders.has_folder(package):
+            raise LabelError(f"there is no folder {package!r}", hint=self._near_package(package))
+        found = self._folders.listing(package).build_file
+        if not found:
+            owner = self._folders.package_of(package)
+            raise LabelError(
+                f"//{package} is no package: it has no BUILD.hermes or BUILD file",
+                hint=f"it belongs to //{owner}" if owner is not None else "make one",
+            )
+        return f"{package}/{found}" if package else found
+
+    def _near_package(self, package: str) -> str | None:
+        return suggest(package, self._folders.packages(""))
+
+    def _build_names(self) -> Mapping[str, Any]:
+        return {**self._workspace_names(), **self._build_functions}
+
+    def _workspace_names(self) -> Mapping[str, Any]:
+        if self._prelude is None:
+            self._prelude = self._module(PRELUDE).names
+        return {**self._language, **self._build_functions, **self._prelude}
+
+    def _workspace_compiler(self) -> Compiler:
+        if self._compiler is None:
+            self._compiler = Compiler(self._store, self._workspace_names())
+        return self._compiler
+
+    def _module(self, label: Label) -> Module:
+        found = self._modules.get(label)
+        if found is None:
+            if label in self._loading:
+                cycle = [*self._loading[self._loading.index(label) :], label]
+                raise CycleError(
+                    "files load each other: " + " -> ".join(map(str, cycle)),
+                    hint="move what they share to a file of its own",
+                )
+            self._loading.append(label)
+            try:
+                found = self._load_module(label)
+            finally:
+                self._loading.pop()
+            self._modules[label] = found
+        return found
+
+    def _load_module(self, label: Label) -> Module:
+        if not label.name.endswith(".bzl"):
+            raise LabelError(f"load() loads .bzl files, not {label}")
+        if label.repo == RULES_REPO:
+            path = rules_folder() / label.name
+            file = str(label).replace(":", "/")
+            if label.package != "rules" or not path.is_file():
+                known = sorted(one.name for one in rules_folder().glob("*.bzl"))
+                raise LabelError(
+                    f"there is no {label}", hint=suggest(label.name, known) or f"known are {', '.join(known)}"
+                )
+            source = path.read_bytes()
+            self.rule_files[str(path)] = source
+            names: Mapping[str, Any] = {**self._language, **self._build_functions}
+        elif label.repo:
+            raise LabelError(f"there is no repository @{label.repo}", hint=f"known is @{RULES_REPO}")
+        else:
+            self._build_file(label.package)
+            if label.name not in self.files_of(label.package):
+                raise self._unknown_module(label)
+            file = f"{label.package}/{label.name}" if label.package else label.name
+            source = self._read(file)
+            names = self._workspace_names()
+        outer, self._current = self._current, None
+        try:
+            defined = self._run(source, file, label, names=names)
+        finally:
+            self._current = outer
+        for name, value in defined.items():
+            if type(value) in (Rule, Provider) and not value.name:
+                value.name = name
+        self._interpreter.freeze(defined.values(), file)
+        return Module(label, file, {name: one for name, one in defined.items() if not name.startswith("_")})
+
+    def _unknown_module(self, label: Label) -> LabelError:
+        files = [name for name in self.files_of(label.package) if name.endswith(".bzl")]
+        return LabelError(
+            f"{label.package_label} has no file {label.name!r}", hint=suggest(label.name, files)
+        )
+
+    def _run(self, source: bytes, file: str, label: Label, *, names: Mapping[str, Any]) -> dict[str, Any]:
+        text = source.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+        self._sources_of[file] = text
+        self._texts[file] = text.split("\n")
+        is_own = label.repo == RULES_REPO
+        compiler = self._rules_compiler if is_own else self._workspace_compiler()
+        try:
+            compiled = compiler.compile(source, file)
+            loaded: dict[str, Any] = {}
+            for load in compiled.loads:
+                loaded.update(self._loaded(load.label, load.names, load.location, label))
+            return self._interpreter.run(compiled.code, file, {**names, **loaded})
+        except Exception as error:
+            located = self.locator.located(error, self.is_rule_file)
+            if located is error:
+                raise
+            raise located from error
+
+    def _loaded(
+        self, text: str, names: Iterable[tuple[str, str]], location: SourceLocation, by: Label
+    ) -> dict[str, Any]:
+        try:
+            label = Label.parse(text, relative_to=by.package, repo=by.repo)
+            module = self._module(label)
+        except HermesError as error:
+            if error.location is None:
+                error.location = location
+            raise
+        found = {}
+        for alias, name in names:
+            if name not in module.names:
+                raise BuildFileError(
+                    f"{label} does not define {name!r}", location=location, hint=suggest(name, module.names)
+                )
+            found[alias] = module.names[name]
+        return found
+
+    def _read(self, file: str) -> bytes:
+        self._sources.known(file)
+        try:
+            with open(self._sources.absolute(file), "rb") as opened:
+                return opened.read()
+        except OSError as error:
+            raise SourceError(f"{file}: {error.strerror}") from error
+
+    # What files call.
+
+    def _here(self) -> Package:
+        if self._current is None:
+            raise EvalError("this can only be called while a BUILD file is being loaded")
+        return self._current
+
+    def _declare(self, rule: Rule, values: Mapping[str, Any]) -> None:
+        package = self._here()
+        place = self._call_site()
+        name = values.get("name")
+        if not rule.name:
+            raise EvalError("a rule is called after the file that makes it was loaded")
+        if type(name) is not str:
+            raise self._at_argument(place, "name", EvalError(f"{rule.name} needs a name that is a string"))
+        try:
+            label = Label("", package.name, name)
+        except LabelError as error:
+            raise self._at_argument(place, "name", error) from None
+        if name in package.targets:
+            first = package.targets[name].location()
+            raise self._at_argument(
+                place, "name", EvalError(f"there are two targets {label}", f"the first is at {first}")
+            )
+        checked = self._checked(rule, label, values, place)
+        visibility = package.default_visibility
+        if values.get("visibility") is not None:
+            try:
+                visibility = Visibility.parse(checked["visibility"], package=package.name)
+            except HermesError as error:
+                raise self._at_argument(place, "visibility", error) from None
+        package.targets[name] = Target(label, rule, checked, visibility, place, checked["tags"])
+
+    def _checked(
+        self, rule: Rule, label: Label, values: Mapping[str, Any], place: CallSite
+    ) -> dict[str, Any]:
+        for given in values:
+            if given not in rule.attributes:
+                raise self._at_argument(place, given, rule.unknown(given))
+
+        def to_label(text: str) -> Label:
+            return Label.parse(text, relative_to=label.package)
+
+        checked = {}
+        for name, attribute in rule.attributes.items():
+            try:
+                checked[name] = attribute.checked(values.get(name), to_label)
+            except EvalError as error:
+                problem = EvalError(f"{label}: {rule.name}: {name} {error}", error.hint)
+                raise self._at_argument(place, name, problem) from None
+            except LabelError as error:
+                problem = EvalError(f"{label}: {rule.name}: {name}: {error.message}", error.hint)
+                raise self._at_argument(place, name, problem) from None
+        return checked
+
+    def _at_argument(self, place: CallSite, name: str, error: EvalError | HermesError) -> BuildFileError:
+        message = error.message if isinstance(error, HermesError) else str(error)
+        kind = type(error) if isinstance(error, BuildFileError) else BuildFileError
+        return kind(message, hint=error.hint, location=self.argument_location(place(), name))
+
+    def _call_site(self) -> CallSite:
+        """Return the innermost place in the user's own files."""
+        frame = sys._getframe(1)  # noqa: SLF001 - how inspect does it
+        while frame is not None:
+            code = frame.f_code
+            if code.co_filename in self._texts and not code.co_filename.startswith("@"):
+                return CallSite(self.locator, code, frame.f_lasti)
+            if frame.f_back is None:
+                break
+            frame = frame.f_back
+        raise EvalError("this can only be called while a BUILD file is being loaded")
+
+    def _label(self, text: Any) -> LabelValue:
+        if type(text) is LabelValue:
+            return text
+        if type(text) is not str:
+            raise EvalError(f"Label() takes a string, not {type_name(text)}")
+        running = self._interpreter.running[-1] if self._interpreter.running else ""
+        package = self._current.name if self._current else os.path.dirname(running)
+        return LabelValue(Label.parse(text, relative_to=package))
+
+    def _select(self, branches: Any, no_match_error: str = "") -> Select:
+        package = self._current.name if self._current else ""
+        return make_select(branches, lambda text: Label.parse(text, relative_to=package), no_match_error)
+
+    def _rule(self, implementation: Any, attrs: Any = None, doc: str = "") -> Rule:
+        if type(implementation) is not Function:
+            raise EvalError("rule() takes a function as its implementation")
+        attributes = {} if attrs is None else attrs
+        if type(attributes) is not dict:
+            raise EvalError("rule() takes a dict of attributes")
+        for name, attribute in attributes.items():
+            if type(attribute) is not Attribute:
+                raise EvalError(f"the attribute {name!r} is made with attr, not {type_name(attribute)}")
+            if name in COMMON or name.startswith("_") or not name.isidentifier():
+                raise EvalError(f"{name!r} cannot be the name of an attribute")
+        declare: Declare = self._declare
+        return Rule(declare, implementation, attributes, doc, implementation.file)
+
+    def _config_setting(self, **values: Any) -> None:
+        self._conditions(**values)
+
+    def _existing_rule(self, name: str) -> dict[str, Any] | None:
+        target = self._here().targets.get(name)
+        if target is None:
+            return None
+        shown = {key: _as_file_value(value) for key, value in target.attributes.items()}
+        return {"kind": target.rule.name, **shown}
+
+    def _glob(self, include: Any, exclude: Any = (), allow_empty: bool = False) -> list[str]:
+        package = self._here()
+        for one in (include, exclude):
+            if type(one) not in (list, tuple) or not all(type(text) is str for text in one):
+                raise EvalError("glob() takes lists of patterns", 'write glob(["*.txt"])')
+        try:
+            wanted, unwanted = matcher(include), matcher(exclude)
+        except ValueError as error:
+            raise EvalError(f"glob(): {error}") from None
+        build_file = os.path.basename(package.file)
+        found = sorted(
+            name
+            for name in self.files_of(package.name)
+            if wanted.match(name) and not unwanted.match(name) and name != build_file
+        )
+        self._interpreter.spend(len(found))
+        if not found and not allow_empty:
+            shown = ", ".join(f'"{text}"' for text in include)
+            raise EvalError(
+                f"glob([{shown}]) matches no file of //{package.name}",
+                "correct the pattern, or say allow_empty = True; files of packages inside are not matched",
+            )
+        return found
+
+    def _package(self, default_visibility: Any = None) -> None:
+        package = self._here()
+        if package.targets:
+            raise EvalError("package() comes before all targets")
+        if default_visibility is not None:
+            if type(default_visibility) not in (list, tuple):
+                raise EvalError("default_visibility is a list")
+            package.default_visibility = Visibility.parse(default_visibility, package=package.name)
+
+
+def _constants() -> dict[str, Any]:
+    return {
+        "DefaultInfo": DEFAULT_INFO,
+        "ImageInfo": IMAGE_INFO,
+        "LayerInfo": LAYER_INFO,
+        "attr": attr_namespace(),
+        "entry": entry_namespace(),
+    }
+
+
+def _provider(doc: str = "", *, fields: Any = None) -> Provider:
+    if fields is not None and not all(type(one) is str for one in fields):
+        raise EvalError("provider() takes a list of names as fields")
+    return Provider("", fields)
+
+
+def _as_file_value(value: Any) -> Any:
+    if type(value) is Label:
+        return str(value)
+    if type(value) is tuple:
+        return [_as_file_value(one) for one in value]
+    if type(value) is dict:
+        return {key: _as_file_value(one) for key, one in value.items()}
+    return value
+
+

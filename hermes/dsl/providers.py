@@ -1,0 +1,176 @@
+"""Providers: what a target tells those that depend on it, and the artifacts that it speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Final
+
+from hermes.dsl.dialect.check import suggest
+from hermes.dsl.dialect.values import EvalError, Struct, type_name
+from hermes.engine.action import Artifact
+from hermes.graph.label import Label
+
+
+class Provider:
+    """A kind of information. Calling it makes a value of that kind."""
+
+    __slots__ = ("fields", "name")
+    dsl_type: ClassVar[str] = "provider"
+    dsl_attributes: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, name: str, fields: Iterable[str] | None) -> None:
+        self.name = name
+        self.fields = None if fields is None else tuple(fields)
+
+    def __call__(self, **values: Any) -> Info:
+        if self.fields is not None:
+            for name in values:
+                if name not in self.fields:
+                    raise EvalError(f"{self.name} has no field {name!r}", suggest(name, self.fields))
+            values = {**dict.fromkeys(self.fields), **values}
+        return Info(self, values)
+
+    def __repr__(self) -> str:
+        return f"<provider {self.name}>"
+
+
+class Info(Struct):
+    """A value of a provider."""
+
+    __slots__ = ("provider",)
+    dsl_type: ClassVar[str] = "struct"
+
+    def __init__(self, provider: Provider, fields: Mapping[str, Any]) -> None:
+        super().__init__(fields)
+        self.provider = provider
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Info) and other.provider is self.provider and other.fields == self.fields
+
+    def __hash__(self) -> int:
+        return id(self.provider)
+
+
+DEFAULT_INFO: Final = Provider("DefaultInfo", ("files",))
+"""``files``: what the target is when it stands in ``srcs``."""
+
+LAYER_INFO: Final = Provider("LayerInfo", ("layer", "base"))
+"""``layer``: the target's layer; ``base``: the stack of layers it was built on, the lowest first."""
+
+IMAGE_INFO: Final = Provider("ImageInfo", ("config", "environment", "layers", "manifest", "platform"))
+"""``config``, ``environment`` (of it, what a command needs) and ``manifest``: files; ``layers``: the stack."""
+
+
+class File:
+    """A file of the workspace, or one that an action makes. ``path`` is relative to its package."""
+
+    __slots__ = ("artifact", "owner", "path")
+    dsl_type: ClassVar[str] = "File"
+    dsl_attributes: ClassVar[frozenset[str]] = frozenset({"basename", "extension", "owner", "path"})
+
+    def __init__(self, artifact: Artifact, owner: Label, path: str) -> None:
+        self.artifact = artifact
+        self.owner = owner
+        self.path = path
+
+    @property
+    def basename(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    @property
+    def extension(self) -> str:
+        return self.basename.rpartition(".")[2] if "." in self.basename else ""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, File) and other.artifact == self.artifact
+
+    def __hash__(self) -> int:
+        return hash(self.artifact)
+
+    def __repr__(self) -> str:
+        return f"<file {self.path} of {self.owner}>"
+
+
+class Layer:
+    """A layer that an action makes."""
+
+    __slots__ = ("artifact", "owner")
+    dsl_type: ClassVar[str] = "Layer"
+    dsl_attributes: ClassVar[frozenset[str]] = frozenset({"owner"})
+
+    def __init__(self, artifact: Artifact, owner: Label) -> None:
+        self.artifact = artifact
+        self.owner = owner
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Layer) and other.artifact == self.artifact
+
+    def __hash__(self) -> int:
+        return hash(self.artifact)
+
+    def __repr__(self) -> str:
+        return f"<layer of {self.owner}>"
+
+
+class LabelValue:
+    """A label in a file."""
+
+    __slots__ = ("label",)
+    dsl_type: ClassVar[str] = "Label"
+    dsl_attributes: ClassVar[frozenset[str]] = frozenset({"name", "package", "repo"})
+
+    def __init__(self, label: Label) -> None:
+        self.label = label
+
+    @property
+    def name(self) -> str:
+        return self.label.name
+
+    @property
+    def package(self) -> str:
+        return self.label.package
+
+    @property
+    def repo(self) -> str:
+        return self.label.repo
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LabelValue) and other.label == self.label
+
+    def __hash__(self) -> int:
+        return hash(self.label)
+
+    def __str__(self) -> str:
+        return str(self.label)
+
+    __repr__ = __str__
+
+
+class Dependency:
+    """A target that another depends on: its label, its files, and ``target[Provider]``."""
+
+    __slots__ = ("_infos", "files", "label", "location")
+    dsl_type: ClassVar[str] = "Target"
+    dsl_attributes: ClassVar[frozenset[str]] = frozenset({"files", "label"})
+
+    def __init__(self, label: LabelValue, infos: Mapping[int, Info], files: list[File]) -> None:
+        self.label = label
+        self.files = files
+        self._infos = infos
+
+    def dsl_item(self, provider: Any) -> Info:
+        if type(provider) is not Provider:
+            raise EvalError(f"a target is indexed by a provider, not by {type_name(provider)}")
+        found = self._infos.get(id(provider))
+        if found is None:
+            raise EvalError(f"{self.label} does not provide {provider.name}")
+        return found
+
+    def dsl_contains(self, provider: Any) -> bool:
+        return id(provider) in self._infos
+
+    def provides(self, provider: Provider) -> Info | None:
+        return self._infos.get(id(provider))
+
+    def __repr__(self) -> str:
+        return f"<target {self.label}>"

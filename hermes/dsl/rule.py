@@ -1,0 +1,90 @@
+"""Rules and the targets that BUILD files make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
+
+from hermes.dsl.attributes import Attribute, labels_of
+from hermes.dsl.dialect.check import suggest
+from hermes.dsl.dialect.values import EvalError
+from hermes.dsl.selects import Select
+from hermes.errors import SourceLocation
+from hermes.graph.label import Label
+from hermes.graph.targets import Visibility
+
+COMMON: Final[Mapping[str, Attribute]] = {
+    "name": Attribute("string", mandatory=True, doc="The name of the target."),
+    "visibility": Attribute("string_list", doc="Which packages may depend on the target."),
+    "tags": Attribute(
+        "string_list", doc="Free words; a target tagged `manual` is built only when it is named or needed."
+    ),
+}
+
+Declare = Callable[["Rule", Mapping[str, Any]], None]
+
+
+class Rule:
+    """A kind of target: what attributes it has, and the function that turns one into actions.
+
+    Its name is that of the variable that the file which makes it assigns it to.
+    """
+
+    __slots__ = ("_declare", "attributes", "doc", "file", "implementation", "name")
+    dsl_type: ClassVar[str] = "rule"
+    dsl_attributes: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(
+        self,
+        declare: Declare,
+        implementation: Callable[..., Any] | None,
+        attributes: Mapping[str, Attribute],
+        doc: str,
+        file: str,
+    ) -> None:
+        self._declare = declare
+        self.implementation = implementation
+        self.attributes = {**COMMON, **attributes}
+        self.doc = doc
+        self.file = file
+        self.name = ""
+
+    def __call__(self, *args: Any, **values: Any) -> None:
+        if args:
+            raise EvalError(f"{self.name}() takes named arguments only", f'write {self.name}(name = "...", ...)')
+        self._declare(self, values)
+
+    def unknown(self, name: str) -> EvalError:
+        """Return the error for an attribute that the rule does not have."""
+        return EvalError(f"{self.name} has no attribute {name!r}", suggest(name, self.attributes))
+
+    def __repr__(self) -> str:
+        return f"<rule {self.name}>"
+
+
+@dataclass(slots=True)
+class Target:
+    """What a call of a rule declares; ``attributes`` are checked, selects in them undecided."""
+
+    label: Label
+    rule: Rule
+    attributes: Mapping[str, Any]
+    visibility: Visibility
+    location: Callable[[], SourceLocation]
+    tags: tuple[str, ...] = field(default=())
+
+    def conditions(self) -> Iterator[Label]:
+        """Yield the conditions of the selects in the attributes."""
+        for value in self.attributes.values():
+            if type(value) is Select:
+                yield from value.conditions
+
+    def possible_labels(self) -> Iterator[tuple[str, Label]]:
+        """Yield the names of attributes and every label that they may have, whatever is configured."""
+        for name, attribute in self.rule.attributes.items():
+            if attribute.has_labels:
+                value = self.attributes[name]
+                for one in value.possible() if type(value) is Select else (value,):
+                    for label in labels_of(attribute, one):
+                        yield name, label

@@ -1,0 +1,99 @@
+"""``select()``: a value that depends on the platform and on what ``--set`` says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
+
+from hermes.dsl.dialect.values import EvalError, type_name
+from hermes.graph.label import Label
+
+DEFAULT: Final = "//conditions:default"
+
+Choose = Callable[["Branches"], Any]
+
+
+class Branches:
+    """The branches of one select: condition -> value, and the value when no condition holds."""
+
+    __slots__ = ("branches", "default", "has_default", "message")
+
+    def __init__(
+        self, branches: Mapping[Label, Any], *, default: Any, has_default: bool, message: str
+    ) -> None:
+        self.branches = branches
+        self.default = default
+        self.has_default = has_default
+        self.message = message
+
+
+class Select:
+    """Values and selects joined by ``+``, to be decided once the configuration is known."""
+
+    __slots__ = ("parts",)
+    dsl_type: ClassVar[str] = "select"
+    dsl_attributes: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, parts: tuple[Any, ...]) -> None:
+        self.parts = parts
+
+    def dsl_add(self, other: Any) -> Select:
+        return Select((*self.parts, *(other.parts if type(other) is Select else (other,))))
+
+    def dsl_radd(self, other: Any) -> Select:
+        return Select((other, *self.parts))
+
+    def decided(self, choose: Choose) -> Any:
+        """Return the value, where ``choose`` picks a branch of each select."""
+        value: Any = None
+        for number, part in enumerate(self.parts):
+            one = choose(part) if type(part) is Branches else part
+            value = one if number == 0 else _joined(value, one)
+        return value
+
+    @property
+    def conditions(self) -> list[Label]:
+        return [label for part in self.parts if type(part) is Branches for label in part.branches]
+
+    def possible(self) -> list[Any]:
+        """Return every value that one of the parts may have."""
+        found: list[Any] = []
+        for part in self.parts:
+            if type(part) is Branches:
+                found.extend(part.branches.values())
+                if part.has_default:
+                    found.append(part.default)
+            else:
+                found.append(part)
+        return found
+
+    def __repr__(self) -> str:
+        return "select(...)"
+
+
+def make_select(branches: Any, resolve: Callable[[str], Label], no_match_error: str = "") -> Select:
+    """Return what ``select({...})`` is; ``resolve`` turns a condition's text into its label."""
+    if type(branches) is not dict or not branches:
+        raise EvalError("select() takes a dict from conditions to values, with at least one")
+    named: dict[Label, Any] = {}
+    for text, value in branches.items():
+        if type(text) is not str:
+            raise EvalError(f"a condition of select() is a label, not {type_name(text)}")
+        if text != DEFAULT:
+            named[resolve(text)] = value
+    return Select(
+        (
+            Branches(
+                named,
+                default=branches.get(DEFAULT),
+                has_default=DEFAULT in branches,
+                message=no_match_error,
+            ),
+        )
+    )
+
+
+def _joined(left: Any, right: Any) -> Any:
+    if type(left) is not type(right) or type(left) not in (str, list, dict):
+        raise EvalError(f"select(): {type_name(left)} + {type_name(right)} is not possible")
+    return {**left, **right} if type(left) is dict else left + right

@@ -1,0 +1,1 @@
+"""Keys actions, finds their results, and runs what is missing. It knows no concrete kind of action."""

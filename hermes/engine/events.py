@@ -1,0 +1,100 @@
+"""What a build reports while it goes on. Who listens is not known here.
+
+Times are seconds of `time.monotonic`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hermes.errors import HermesError
+
+
+@dataclass(frozen=True, slots=True)
+class BuildStarted:
+    """``total`` actions are to be looked at, on ``jobs`` workers."""
+
+    total: int
+    jobs: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActionStarted:
+    """An action found no result and is being executed."""
+
+    id: str
+    owner: str
+    kind: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class ActionCached:
+    """An action's result was found."""
+
+    id: str
+    owner: str
+    kind: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionFinished:
+    """An action was executed and gave its outputs."""
+
+    id: str
+    owner: str
+    kind: str
+    key: str
+    started: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
+class ActionFailed:
+    """An action was executed and failed."""
+
+    id: str
+    owner: str
+    kind: str
+    error: HermesError
+    started: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something is not as it should be, and the build goes on."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuildFinished:
+    """The build ended; ``executed`` and ``cached`` count actions."""
+
+    executed: int
+    cached: int
+    failed: int
+
+
+Event = BuildStarted | ActionStarted | ActionCached | ActionFinished | ActionFailed | Warned | BuildFinished
+Subscriber = Callable[[Event], None]
+
+
+class Events:
+    """Hands each event to every subscriber, one at a time."""
+
+    def __init__(self, *subscribers: Subscriber) -> None:
+        self._subscribers = list(subscribers)
+        self._guard = threading.Lock()
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        self._subscribers.append(subscriber)
+
+    def emit(self, event: Event) -> None:
+        with self._guard:
+            for subscriber in self._subscribers:
+                subscriber(event)

@@ -1,0 +1,141 @@
+"""Executing one action: the protocol, and the cache around whatever implements it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from hermes.digest import Digest, canonical_json
+from hermes.engine.action import Action, Outputs, Value
+from hermes.engine.events import ActionStarted, Events, Warned
+from hermes.engine.key import Resolved, key_of, preimage
+from hermes.errors import BuildInterrupted
+from hermes.store import ResultCache
+from hermes.store.locks import KeyLocks
+
+_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An action with all that it reads. ``hints`` are forms in which consumers would like its outputs."""
+
+    action: Action
+    inputs: Sequence[Resolved]
+    key: str
+    hints: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an action gave.
+
+    ``milliseconds`` is how long it took when it was executed, ``log`` the digest of what it printed (or
+    empty), ``executed`` whether that was now.
+    """
+
+    outputs: Outputs
+    milliseconds: int = 0
+    log: str = ""
+    executed: bool = True
+
+    def dump(self) -> bytes:
+        outputs = {name: list(value) for name, value in self.outputs.items()}
+        document = {
+            "log": self.log,
+            "milliseconds": self.milliseconds,
+            "outputs": outputs,
+            "status": 0,
+            "version": _VERSION,
+        }
+        return canonical_json(document)
+
+    @classmethod
+    def load(cls, data: bytes) -> Result | None:
+        """Return a stored result, or None when it is damaged or of another version."""
+        try:
+            document: dict[str, Any] = json.loads(data)
+            if document["version"] != _VERSION:
+                return None
+            outputs = {
+                name: Value(kind, Digest.parse(digest), int(size))
+                for name, (kind, digest, size) in document["outputs"].items()
+            }
+            return cls(outputs, int(document["milliseconds"]), document["log"], executed=False)
+        except Exception:  # noqa: BLE001 - whatever is wrong with it, it is no result
+            return None
+
+
+class Executor(Protocol):
+    """Executes actions. Called from several threads at once."""
+
+    def execute(self, request: Request) -> Result:
+        """Return what the action gives; raises `HermesError` when it fails."""
+        ...
+
+
+class Caching:
+    """An executor that asks a cache first, and executes one key once however many processes want it.
+
+    ``available`` tells whether the bytes behind an output are still there. Failures are not cached.
+    """
+
+    def __init__(
+        self,
+        inner: Executor,
+        results: ResultCache,
+        locks: KeyLocks,
+        available: Callable[[Value], bool],
+        events: Events,
+    ) -> None:
+        self._inner = inner
+        self._results = results
+        self._locks = locks
+        self._available = available
+        self._events = events
+        self.cancelled = False
+
+    def run(self, action: Action, inputs: Sequence[Resolved], hints: frozenset[str]) -> tuple[str, Result]:
+        """Return the key and the result of an action, from the cache or by executing it."""
+        image = preimage(action, inputs)
+        key = key_of(image)
+        if found := self._find(key, action):
+            return key, found
+        with self._locks.held(f"action:{key}", waiting=self._give_up_if_cancelled):
+            if found := self._find(key, action, again=True):
+                return key, found
+            started = time.monotonic()
+            self._events.emit(ActionStarted(action.id, action.owner, action.kind, started))
+            result = self._inner.execute(Request(action, inputs, key, hints))
+            taken = int((time.monotonic() - started) * 1000)
+            result = Result(result.outputs, taken, result.log)
+            self._results.put(key, result.dump(), image)
+        return key, result
+
+    def _find(self, key: str, action: Action, *, again: bool = False) -> Result | None:
+        data = self._results.get(key)
+        if data is None:
+            return None
+        result = Result.load(data)
+        if result is None or set(result.outputs) != set(action.outputs):
+            if not again:
+                self._events.emit(Warned(f"{action.owner}: its cached result is damaged; building it again"))
+            return None
+        for value in result.outputs.values():
+            if not self._available(value):
+                if not again:
+                    self._events.emit(
+                        Warned(
+                            f"{action.owner}: {value.kind} {value.digest} is gone from the store "
+                            "or was changed; building it again"
+                        )
+                    )
+                return None
+        return result
+
+    def _give_up_if_cancelled(self) -> None:
+        if self.cancelled:
+            raise BuildInterrupted

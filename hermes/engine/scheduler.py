@@ -1,0 +1,332 @@
+"""Runs an action graph: what is ready, longest way to the end first, on a number of workers.
+
+An action is looked at again only when something it reads is no longer what it was; one that gives the same
+outputs again stops there.
+"""
+
+from __future__ import annotations
+
+import heapq
+import queue
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from hermes.engine.action import Action, ActionGraph, Output, Outputs, Source, Value
+from hermes.engine.events import (
+    ActionCached,
+    ActionFailed,
+    ActionFinished,
+    BuildFinished,
+    BuildStarted,
+    Events,
+)
+from hermes.engine.executor import Result
+from hermes.engine.key import Resolved
+from hermes.errors import BuildFailed, BuildInterrupted, HermesError
+
+_GUESSED_MILLISECONDS: Final = {"run": 2000, "host": 5000, "fetch": 1000, "pull": 2000, "layer": 20}
+
+
+class Runner(Protocol):
+    """Gives an action's key and result: see `hermes.engine.executor.Caching`."""
+
+    def run(self, action: Action, inputs: Sequence[Resolved], hints: frozenset[str]) -> tuple[str, Result]:
+        """Return the key and the result; raises `HermesError`."""
+        ...
+
+
+class Sources(Protocol):
+    """Knows the files of the workspace."""
+
+    def value(self, path: str) -> Value:
+        """Return what a source is; raises `SourceError`."""
+        ...
+
+    def absolute(self, path: str) -> str:
+        """Return where a source is on disk."""
+        ...
+
+    def signature(self, path: str) -> tuple[int, int, int, int]:
+        """Return what tells that the file there is still the one whose value was given."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an action gave in the last build of the same graph."""
+
+    key: str
+    outputs: Outputs
+    milliseconds: int = 0
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of a run: what each action gave, and which were executed, in the graph's order."""
+
+    known: dict[str, Known] = field(default_factory=dict)
+    executed: list[str] = field(default_factory=list)
+    cached: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """``jobs`` actions run at once; with ``keep_going`` a failure stops only what depends on it."""
+
+    jobs: int
+    keep_going: bool = False
+
+
+class Scheduler:
+    """Runs graphs with one set of workers' rules; see `run`."""
+
+    def __init__(self, runner: Runner, sources: Sources, options: Options, events: Events) -> None:
+        self._runner = runner
+        self._sources = sources
+        self._options = options
+        self._events = events
+
+    def run(
+        self,
+        graph: ActionGraph,
+        wanted: Iterable[str],
+        *,
+        known: Mapping[str, Known] | None = None,
+        dirty: Collection[str] | None = None,
+        cancel: Callable[[], None] = lambda: None,
+    ) -> Report:
+        """Make the outputs of the ``wanted`` actions.
+
+        With ``known`` (what every action gave last time) only the ``dirty`` actions are looked at, and
+        those that read something of them that changed. ``cancel`` is called when the run is interrupted; it
+        must make running actions end. Raises `BuildFailed` and `BuildInterrupted`.
+        """
+        run = _Run(self._runner, self._sources, graph, graph.closure(wanted), known or {}, dirty)
+        self._events.emit(BuildStarted(len(run.pending), self._options.jobs))
+        workers = _Workers(run, min(self._options.jobs, max(1, len(run.pending))))
+        try:
+            self._drive(run, workers)
+        except BaseException:
+            workers.stop()
+            cancel()
+            workers.join()
+            raise
+        workers.stop()
+        workers.join()
+        self._events.emit(BuildFinished(len(run.executed), run.report.cached, len(run.failures)))
+        if run.failures:
+            raise BuildFailed(run.failures, run.skipped)
+        run.report.executed = [name for name in graph.actions if name in run.executed]
+        return run.report
+
+    def _drive(self, run: _Run, workers: _Workers) -> None:
+        while True:
+            stopping = bool(run.failures) and not self._options.keep_going
+            while run.ready and workers.free and not stopping:
+                workers.give(heapq.heappop(run.ready)[2])
+            if not workers.busy:
+                break
+            self._take(run, workers.take())
+        run.skipped = len(run.pending) - run.settled
+
+    def _take(self, run: _Run, done: _Done) -> None:
+        action = run.graph.actions[done.name]
+        if done.error is not None:
+            if isinstance(done.error, BuildInterrupted) or not isinstance(done.error, HermesError):
+                raise done.error
+            run.fail(action.owner, done.error)
+            self._events.emit(
+                ActionFailed(action.id, action.owner, action.kind, done.error, done.started, done.ended)
+            )
+            return
+        assert done.result is not None
+        if done.result.executed:
+            self._events.emit(
+                ActionFinished(action.id, action.owner, action.kind, done.key, done.started, done.ended)
+            )
+        else:
+            self._events.emit(ActionCached(action.id, action.owner, action.kind, done.key))
+        run.finish(done.name, done.key, done.result)
+
+
+class _Run:
+    """The state of one run: what is pending, ready, and done."""
+
+    def __init__(
+        self,
+        runner: Runner,
+        sources: Sources,
+        graph: ActionGraph,
+        needed: list[str],
+        known: Mapping[str, Known],
+        dirty: Collection[str] | None,
+    ) -> None:
+        self.graph = graph
+        self.report = Report(dict(known))
+        self.executed: set[str] = set()
+        self.failures: dict[str, HermesError] = {}
+        self.skipped = 0
+        self.settled = 0
+        self.ready: list[tuple[int, int, str]] = []
+        self._runner = runner
+        self._sources = sources
+        self._known = known
+        self._hints = _hints(graph, needed)
+        consumers = graph.consumers(needed)
+        self.pending = needed if dirty is None else _reachable(dirty, consumers, needed)
+        self._consumers = consumers
+        self._dirty = set(self.pending if dirty is None else dirty)
+        self.report.cached = len(needed) - len(self.pending)
+        inside = set(self.pending)
+        self._missing = {
+            name: sum(dependency in inside for dependency in set(graph.actions[name].depends_on()))
+            for name in self.pending
+        }
+        self._order = {name: number for number, name in enumerate(self.pending)}
+        self._priority = self._priorities()
+        for name in self.pending:
+            if not self._missing[name]:
+                self._make_ready(name)
+
+    def execute(self, name: str) -> tuple[str, Result]:
+        """Run one action; called in a worker."""
+        action = self.graph.actions[name]
+        inputs = [self._resolve(one.role, one.path, one.artifact) for one in action.inputs]
+        return self._runner.run(action, inputs, self._hints.get(name, frozenset()))
+
+    def finish(self, name: str, key: str, result: Result) -> None:
+        """Take an action's result and see what may go on."""
+        before = self._known.get(name)
+        self.report.known[name] = Known(key, result.outputs, result.milliseconds)
+        if result.executed:
+            self.executed.add(name)
+        else:
+            self.report.cached += 1
+        changed = before is None or before.outputs != result.outputs
+        self._settle(name, changed=changed)
+
+    def fail(self, owner: str, error: HermesError) -> None:
+        self.settled += 1
+        self.failures.setdefault(owner, error)
+
+    def _settle(self, name: str, *, changed: bool) -> None:
+        settled = [(name, changed)]
+        while settled:
+            one, its_change = settled.pop()
+            self.settled += 1
+            for consumer in self._consumers[one]:
+                if its_change:
+                    self._dirty.add(consumer)
+                if consumer not in self._missing:
+                    continue
+                self._missing[consumer] -= 1
+                if self._missing[consumer]:
+                    continue
+                if consumer in self._dirty:
+                    self._make_ready(consumer)
+                else:
+                    self.report.cached += 1
+                    settled.append((consumer, False))
+
+    def _make_ready(self, name: str) -> None:
+        heapq.heappush(self.ready, (-self._priority[name], self._order[name], name))
+
+    def _resolve(self, role: str, path: str, artifact: Source | Output) -> Resolved:
+        if type(artifact) is Output:
+            return Resolved(role, path, self.report.known[artifact.action].outputs[artifact.name])
+        source = artifact[0]
+        sources = self._sources
+        return Resolved(
+            role, path, sources.value(source), sources.absolute(source), sources.signature(source)
+        )
+
+    def _priorities(self) -> dict[str, int]:
+        """Map each action to the milliseconds from its start to the end of the build, if nothing waits."""
+        found: dict[str, int] = {}
+        for name in reversed(self.pending):
+            known = self._known.get(name)
+            own = known.milliseconds if known else _GUESSED_MILLISECONDS.get(self.graph.actions[name].kind, 1)
+            found[name] = own + max((found.get(one, 0) for one in self._consumers[name]), default=0)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    name: str
+    started: float
+    ended: float
+    key: str = ""
+    result: Result | None = None
+    error: BaseException | None = None
+
+
+class _Workers:
+    """Threads that execute what they are given, in that order."""
+
+    def __init__(self, run: _Run, count: int) -> None:
+        self._run = run
+        self._given: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[_Done] = queue.SimpleQueue()
+        self._most = count
+        self._threads: list[threading.Thread] = []
+        self.busy = 0
+
+    @property
+    def free(self) -> bool:
+        return self.busy < self._most
+
+    def give(self, name: str) -> None:
+        if len(self._threads) <= self.busy:
+            thread = threading.Thread(target=self._work, name=f"worker-{len(self._threads)}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        self.busy += 1
+        self._given.put(name)
+
+    def take(self) -> _Done:
+        done = self._done.get()
+        self.busy -= 1
+        return done
+
+    def stop(self) -> None:
+        for _ in self._threads:
+            self._given.put(None)
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        while (name := self._given.get()) is not None:
+            started = time.monotonic()
+            try:
+                key, result = self._run.execute(name)
+            except BaseException as error:  # noqa: BLE001 - raised again where the run is driven
+                self._done.put(_Done(name, started, time.monotonic(), error=error))
+            else:
+                self._done.put(_Done(name, started, time.monotonic(), key, result))
+
+
+def _hints(graph: ActionGraph, needed: list[str]) -> dict[str, frozenset[str]]:
+    """Map each action to the forms in which those that read it would like its outputs."""
+    found: dict[str, set[str]] = {}
+    for name in needed:
+        for one in graph.actions[name].inputs:
+            if one.hint and type(one.artifact) is Output:
+                found.setdefault(one.artifact.action, set()).add(one.hint)
+    return {name: frozenset(hints) for name, hints in found.items()}
+
+
+def _reachable(dirty: Collection[str], consumers: Mapping[str, list[str]], needed: list[str]) -> list[str]:
+    """Return those of ``needed`` that are dirty or depend on what is, in order."""
+    found: set[str] = set()
+    pending = [name for name in dirty if name in consumers]
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending.extend(consumers[name])
+    return [name for name in needed if name in found]

@@ -1,0 +1,115 @@
+"""The target graph: which target depends on which, in dependency order, and who may see whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from hermes.errors import CycleError, SourceLocation, VisibilityError
+from hermes.graph.label import Label
+
+PUBLIC = "//visibility:public"
+PRIVATE = "//visibility:private"
+
+
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    """Who may depend on a target, beside its own package: packages, and packages with all below them."""
+
+    public: bool = False
+    packages: frozenset[str] = frozenset()
+    trees: frozenset[str] = frozenset()
+
+    @classmethod
+    def parse(cls, texts: Iterable[str], *, package: str) -> Visibility:
+        """Parse ``//visibility:public``, ``//visibility:private``, ``//pkg:__pkg__``, ``//pkg:__subpackages__``.
+
+        Raises `VisibilityError` for anything else.
+        """
+        packages, trees = set(), set()
+        public = False
+        for text in texts:
+            if text == PUBLIC:
+                public = True
+            elif text == PRIVATE:
+                continue
+            else:
+                label = Label.parse(text, relative_to=package)
+                if label.name == "__pkg__":
+                    packages.add(label.package)
+                elif label.name == "__subpackages__":
+                    trees.add(label.package)
+                else:
+                    raise VisibilityError(
+                        f"{text!r} is not a visibility",
+                        hint=f"use {PUBLIC}, {PRIVATE}, //pkg:__pkg__ or //pkg:__subpackages__",
+                    )
+        return cls(public, frozenset(packages), frozenset(trees))
+
+    def allows(self, package: str) -> bool:
+        if self.public or package in self.packages or "" in self.trees:
+            return True
+        return any(package == tree or package.startswith(f"{tree}/") for tree in self.trees)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A target as the graph sees it; ``dependencies`` are targets only, in order, each once."""
+
+    label: Label
+    rule: str
+    dependencies: tuple[Label, ...]
+    visibility: Visibility
+    location: SourceLocation
+
+
+def in_dependency_order(nodes: Mapping[Label, Node], wanted: Sequence[Label]) -> list[Label]:
+    """Return ``wanted`` and what they need, each after its dependencies; raises `CycleError`."""
+    order: list[Label] = []
+    state: dict[Label, bool] = {}
+    for start in wanted:
+        path: list[tuple[Label, int]] = [(start, 0)]
+        while path:
+            label, number = path.pop()
+            if number == 0:
+                if state.get(label):
+                    continue
+                state[label] = False
+            dependencies = nodes[label].dependencies
+            while number < len(dependencies) and state.get(dependencies[number]):
+                number += 1
+            if number == len(dependencies):
+                state[label] = True
+                order.append(label)
+                continue
+            following = dependencies[number]
+            path.append((label, number + 1))
+            if state.get(following) is False:
+                raise _cycle(nodes, [one for one, _ in path], following)
+            path.append((following, 0))
+    return order
+
+
+def check_visibility(nodes: Mapping[Label, Node]) -> None:
+    """Raise `VisibilityError` for the first target that uses one it may not see."""
+    for node in nodes.values():
+        for label in node.dependencies:
+            used = nodes[label]
+            if label.package != node.label.package and not used.visibility.allows(node.label.package):
+                raise VisibilityError(
+                    f"{node.label} may not use {label}, which is private to {label.package_label}",
+                    location=node.location,
+                    hint=(
+                        f'add visibility = ["{node.label.package_label}:__pkg__"] (or "{PUBLIC}") to {label}, '
+                        f"at {used.location}"
+                    ),
+                )
+
+
+def _cycle(nodes: Mapping[Label, Node], path: list[Label], again: Label) -> CycleError:
+    cycle = [*path[path.index(again) :], again]
+    return CycleError(
+        "targets depend on themselves: " + " -> ".join(map(str, cycle)),
+        location=nodes[again].location,
+        hint="take one of these dependencies away",
+    )

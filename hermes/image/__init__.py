@@ -1,0 +1,1 @@
+"""OCI images as documents: platforms, descriptors, configurations, manifests, indexes, layouts, archives."""

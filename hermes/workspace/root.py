@@ -1,0 +1,142 @@
+"""Finding the workspace, and reading its ``hermes.yaml``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from hermes.errors import WorkspaceError
+
+MARKER: Final = "hermes.yaml"
+OUTPUT_FOLDER: Final = "hermes-out"
+
+_KNOWN: Final = {"apt", "ignore", "jobs"}
+_KNOWN_APT: Final = {"sources", "keyring"}
+_KNOWN_SOURCE: Final = {"uri", "suites", "components", "signed_by"}
+
+
+@dataclass(frozen=True, slots=True)
+class AptSource:
+    """An archive of Debian packages: where it is, which suites and components of it, and who signs it.
+
+    ``signed_by`` is the path of a keyring, or empty.
+    """
+
+    uri: str
+    suites: tuple[str, ...]
+    components: tuple[str, ...]
+    signed_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What ``hermes.yaml`` says. An empty file says nothing, and everything has a default."""
+
+    ignore: tuple[str, ...] = ()
+    jobs: int | None = None
+    apt_sources: tuple[AptSource, ...] = field(default=())
+
+
+def find_root(start: Path) -> Path:
+    """Return the nearest folder at or above ``start`` with a ``hermes.yaml``; raises `WorkspaceError`."""
+    start = start.absolute()
+    for folder in (start, *start.parents):
+        if (folder / MARKER).is_file():
+            return folder
+    raise WorkspaceError(
+        f"there is no workspace at {start} or above",
+        hint=f"a workspace is a folder with a {MARKER}; make one with `touch {MARKER}`",
+    )
+
+
+def read_settings(root: Path) -> Settings:
+    """Read ``hermes.yaml``; raises `WorkspaceError`, saying where it is wrong."""
+    path = root / MARKER
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WorkspaceError(f"{path}: {error.strerror}") from error
+    if not data.strip():
+        return Settings()
+    return _settings(path, _parse(path, data))
+
+
+def _parse(path: Path, data: bytes) -> Mapping[str, Any]:
+    import yaml
+
+    try:
+        document = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        raise WorkspaceError(f"{where}: {error.problem or 'this is not YAML'}") from error
+    except yaml.YAMLError as error:
+        raise WorkspaceError(f"{path}: this is not YAML ({error})") from error
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise WorkspaceError(f"{path}: must hold a mapping")
+    return document
+
+
+def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
+    _check_names(path, "", document, _KNOWN)
+    ignore = _strings(path, "ignore", document.get("ignore", []))
+    jobs = document.get("jobs")
+    if jobs is not None and (not isinstance(jobs, int) or isinstance(jobs, bool) or jobs < 1):
+        raise WorkspaceError(f"{path}: jobs must be a number from 1 on, not {jobs!r}")
+    apt = document.get("apt") or {}
+    if not isinstance(apt, dict):
+        raise WorkspaceError(f"{path}: apt must be a mapping")
+    _check_names(path, "apt.", apt, _KNOWN_APT)
+    keyring = _path(path, "apt.keyring", apt.get("keyring", ""))
+    listed = apt.get("sources") or []
+    if not isinstance(listed, list):
+        raise WorkspaceError(f"{path}: apt.sources must be a list")
+    sources = tuple(_apt_source(path, number, one, keyring) for number, one in enumerate(listed))
+    return Settings(tuple(one.strip("/") for one in ignore), jobs, sources)
+
+
+def _apt_source(path: Path, number: int, document: Any, keyring: str) -> AptSource:
+    where = f"apt.sources[{number}]"
+    if not isinstance(document, dict):
+        raise WorkspaceError(f"{path}: {where} must be a mapping with uri, suites and components")
+    _check_names(path, f"{where}.", document, _KNOWN_SOURCE)
+    uri = document.get("uri")
+    if not isinstance(uri, str) or not uri.startswith(("http://", "https://", "file:/")):
+        raise WorkspaceError(f"{path}: {where}.uri must be an http, https or file address, not {uri!r}")
+    suites = _strings(path, f"{where}.suites", document.get("suites", []))
+    components = _strings(path, f"{where}.components", document.get("components", ["main"]))
+    if not suites:
+        raise WorkspaceError(f"{path}: {where}.suites names no suite")
+    signed_by = _path(path, f"{where}.signed_by", document.get("signed_by", ""))
+    return AptSource(uri.rstrip("/"), suites, components, signed_by or keyring)
+
+
+def _path(path: Path, name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise WorkspaceError(f"{path}: {name} must be a path")
+    return os.path.join(path.parent, value) if value else ""
+
+
+def _strings(path: Path, name: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(value.split())
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return tuple(value)
+    raise WorkspaceError(f"{path}: {name} must be a list of strings")
+
+
+def _check_names(path: Path, prefix: str, document: Mapping[str, Any], known: set[str]) -> None:
+    for name in document:
+        if name not in known:
+            import difflib
+
+            near = difflib.get_close_matches(str(name), known, 1)
+            raise WorkspaceError(
+                f"{path}: {prefix}{name} is not a setting",
+                hint=f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}",
+            )
