@@ -318,6 +318,7 @@ def _staged(inputs: Mapping[str, Any]) -> tuple[dict[str, bool], list[Input]]:
     """Return which mounts there are (path -> whether it is one file), and the action's inputs for them."""
     mounts: dict[str, bool] = {}
     rows: list[Input] = []
+    taken: set[str] = set()
     for target, value in inputs.items():
         found = [value] if type(value) is File else value
         if type(found) not in (list, tuple) or not all(type(one) is File for one in found):
@@ -326,7 +327,11 @@ def _staged(inputs: Mapping[str, Any]) -> tuple[dict[str, bool], list[Input]]:
         single = type(value) is File
         mounts[path] = single
         for one in found:
-            rows.append(Input("src", path if single else f"{path}/{one.path}", one.artifact))
+            place = path if single else f"{path}/{one.path}"
+            if place in taken:
+                raise EvalError(f"two files are at {place}", "files are put by their paths in their packages")
+            taken.add(place)
+            rows.append(Input("src", place, one.artifact))
     return mounts, rows
 
 

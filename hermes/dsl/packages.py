@@ -413,9 +413,11 @@ class Packages:
         package = self._current.name if self._current else ""
         return make_select(branches, lambda text: Label.parse(text, relative_to=package), no_match_error)
 
-    def _rule(self, implementation: Any, attrs: Any = None, doc: str = "") -> Rule:
+    def _rule(self, implementation: Any, attrs: Any = None, doc: str = "", lock: Any = None) -> Rule:
         if type(implementation) is not Function:
             raise EvalError("rule() takes a function as its implementation")
+        if lock is not None and type(lock) is not Function:
+            raise EvalError("rule() takes a function as lock")
         attributes = {} if attrs is None else attrs
         if type(attributes) is not dict:
             raise EvalError("rule() takes a dict of attributes")
@@ -425,7 +427,7 @@ class Packages:
             if name in COMMON or name.startswith("_") or not name.isidentifier():
                 raise EvalError(f"{name!r} cannot be the name of an attribute")
         declare: Declare = self._declare
-        return Rule(declare, implementation, attributes, doc, implementation.file)
+        return Rule(declare, implementation, attributes, doc, implementation.file, lock)
 
     def _config_setting(self, **values: Any) -> None:
         self._conditions(**values)

@@ -54,8 +54,8 @@ class Info(Struct):
 DEFAULT_INFO: Final = Provider("DefaultInfo", ("files",))
 """``files``: what the target is when it stands in ``srcs``."""
 
-LAYER_INFO: Final = Provider("LayerInfo", ("layer", "base"))
-"""``layer``: the target's layer; ``base``: the stack of layers it was built on, the lowest first."""
+LAYER_INFO: Final = Provider("LayerInfo", ("layers", "base"))
+"""``layers``: the target's own; ``base``: those it was built on; the lowest first in both."""
 
 IMAGE_INFO: Final = Provider("ImageInfo", ("config", "environment", "layers", "manifest", "platform"))
 """``config``, ``environment`` (of it, what a command needs) and ``manifest``: files; ``layers``: the stack."""
@@ -149,9 +149,9 @@ class LabelValue:
 class Dependency:
     """A target that another depends on: its label, its files, and ``target[Provider]``."""
 
-    __slots__ = ("_infos", "files", "label", "location")
+    __slots__ = ("_infos", "files", "label")
     dsl_type: ClassVar[str] = "Target"
-    dsl_attributes: ClassVar[frozenset[str]] = frozenset({"files", "label"})
+    dsl_attributes: ClassVar[frozenset[str]] = frozenset({"files", "infos", "label"})
 
     def __init__(self, label: LabelValue, infos: Mapping[int, Info], files: list[File]) -> None:
         self.label = label
@@ -168,6 +168,11 @@ class Dependency:
 
     def dsl_contains(self, provider: Any) -> bool:
         return id(provider) in self._infos
+
+    @property
+    def infos(self) -> list[Info]:
+        """All that the target provides."""
+        return list(self._infos.values())
 
     def provides(self, provider: Provider) -> Info | None:
         return self._infos.get(id(provider))

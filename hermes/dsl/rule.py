@@ -28,10 +28,11 @@ Declare = Callable[["Rule", Mapping[str, Any]], None]
 class Rule:
     """A kind of target: what attributes it has, and the function that turns one into actions.
 
+    ``lock`` is the function that says what ``hermes lock`` is to resolve for a target, if there is one.
     Its name is that of the variable that the file which makes it assigns it to.
     """
 
-    __slots__ = ("_declare", "attributes", "doc", "file", "implementation", "name")
+    __slots__ = ("_declare", "attributes", "doc", "file", "implementation", "lock", "name")
     dsl_type: ClassVar[str] = "rule"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset()
 
@@ -42,12 +43,14 @@ class Rule:
         attributes: Mapping[str, Attribute],
         doc: str,
         file: str,
+        lock: Callable[..., Any] | None = None,
     ) -> None:
         self._declare = declare
         self.implementation = implementation
         self.attributes = {**COMMON, **attributes}
         self.doc = doc
         self.file = file
+        self.lock = lock
         self.name = ""
 
     def __call__(self, *args: Any, **values: Any) -> None:

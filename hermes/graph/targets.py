@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from hermes.errors import CycleError, SourceLocation, VisibilityError
 from hermes.graph.label import Label
+
+Key = TypeVar("Key", bound=Hashable)
+"""What names a node: a label, or a label with what the target is configured for."""
 
 PUBLIC = "//visibility:public"
 PRIVATE = "//visibility:private"
@@ -53,63 +57,64 @@ class Visibility:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class Node(Generic[Key]):
     """A target as the graph sees it; ``dependencies`` are targets only, in order, each once."""
 
     label: Label
     rule: str
-    dependencies: tuple[Label, ...]
+    dependencies: tuple[Key, ...]
     visibility: Visibility
-    location: SourceLocation
+    location: Callable[[], SourceLocation]
 
 
-def in_dependency_order(nodes: Mapping[Label, Node], wanted: Sequence[Label]) -> list[Label]:
+def in_dependency_order(nodes: Mapping[Key, Node[Key]], wanted: Sequence[Key]) -> list[Key]:
     """Return ``wanted`` and what they need, each after its dependencies; raises `CycleError`."""
-    order: list[Label] = []
-    state: dict[Label, bool] = {}
+    order: list[Key] = []
+    state: dict[Key, bool] = {}
     for start in wanted:
-        path: list[tuple[Label, int]] = [(start, 0)]
+        path: list[tuple[Key, int]] = [(start, 0)]
         while path:
-            label, number = path.pop()
+            key, number = path.pop()
             if number == 0:
-                if state.get(label):
+                if state.get(key):
                     continue
-                state[label] = False
-            dependencies = nodes[label].dependencies
+                state[key] = False
+            dependencies = nodes[key].dependencies
             while number < len(dependencies) and state.get(dependencies[number]):
                 number += 1
             if number == len(dependencies):
-                state[label] = True
-                order.append(label)
+                state[key] = True
+                order.append(key)
                 continue
             following = dependencies[number]
-            path.append((label, number + 1))
+            path.append((key, number + 1))
             if state.get(following) is False:
                 raise _cycle(nodes, [one for one, _ in path], following)
             path.append((following, 0))
     return order
 
 
-def check_visibility(nodes: Mapping[Label, Node]) -> None:
+def check_visibility(nodes: Mapping[Key, Node[Key]]) -> None:
     """Raise `VisibilityError` for the first target that uses one it may not see."""
     for node in nodes.values():
-        for label in node.dependencies:
-            used = nodes[label]
+        for key in node.dependencies:
+            used = nodes[key]
+            label = used.label
             if label.package != node.label.package and not used.visibility.allows(node.label.package):
                 raise VisibilityError(
                     f"{node.label} may not use {label}, which is private to {label.package_label}",
-                    location=node.location,
+                    location=node.location(),
                     hint=(
                         f'add visibility = ["{node.label.package_label}:__pkg__"] (or "{PUBLIC}") to {label}, '
-                        f"at {used.location}"
+                        f"at {used.location()}"
                     ),
                 )
 
 
-def _cycle(nodes: Mapping[Label, Node], path: list[Label], again: Label) -> CycleError:
+def _cycle(nodes: Mapping[Key, Node[Key]], path: list[Key], again: Key) -> CycleError:
     cycle = [*path[path.index(again) :], again]
     return CycleError(
-        "targets depend on themselves: " + " -> ".join(map(str, cycle)),
-        location=nodes[again].location,
+        "targets depend on themselves: " + " -> ".join(str(nodes[key].label) for key in cycle),
+        location=nodes[again].location(),
         hint="take one of these dependencies away",
     )

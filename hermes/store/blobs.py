@@ -60,9 +60,14 @@ class BlobWriter:
         write_all(self._fd, data)
         self.size += len(data)
 
+    @property
+    def digest(self) -> Digest:
+        """The digest of what has been written so far."""
+        return Digest.from_hex(self._hash.hexdigest())
+
     def commit(self) -> Digest:
         """Make the blob visible under its digest and return that."""
-        digest = Digest.from_hex(self._hash.hexdigest())
+        digest = self.digest
         os.utime(self._fd, ns=(STAMP_NS, STAMP_NS))
         os.close(self._fd)
         self._fd = -1

@@ -21,6 +21,7 @@ class Listing(NamedTuple):
     files: tuple[str, ...]
     folders: tuple[str, ...]
     signature: tuple[int, int, int]
+    links: frozenset[str] = frozenset()
 
     @property
     def digest(self) -> str:
@@ -42,16 +43,19 @@ def signature_of(status: os.stat_result) -> tuple[int, int, int]:
 def list_folder(path: str) -> Listing:
     """List a folder; raises `OSError`."""
     signature = signature_of(os.stat(path))
-    files, folders = [], []
+    files, folders, links = [], [], []
     with os.scandir(path) as items:
         for item in items:
             if item.is_dir(follow_symlinks=False):
                 folders.append(item.name)
-            elif item.is_symlink() or item.is_file(follow_symlinks=False):
+            elif item.is_symlink():
+                links.append(item.name)
+            elif item.is_file(follow_symlinks=False):
                 files.append(item.name)
+    files += links
     files.sort()
     folders.sort()
-    return Listing(tuple(files), tuple(folders), signature)
+    return Listing(tuple(files), tuple(folders), signature, frozenset(links))
 
 
 class Folders:
@@ -87,6 +91,11 @@ class Folders:
                 return False
             here = f"{here}/{part}" if here else part
         return True
+
+    def is_link(self, path: str) -> bool:
+        """Tell whether a file of the workspace is a symbolic link."""
+        folder, _, name = path.rpartition("/")
+        return name in self.listing(folder).links
 
     def packages(self, below: str) -> Iterator[str]:
         """Yield the packages at and below a folder, in order."""

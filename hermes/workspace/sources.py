@@ -49,7 +49,7 @@ class FileIndex:
 
     def __init__(self, root: Path, known: dict[str, Known] | None = None) -> None:
         self._root = str(root)
-        self._known = known or {}
+        self._known = {} if known is None else known
         self._fresh: set[str] = set()
         self.used: dict[str, Known] = {}
         self.changed = False
@@ -69,12 +69,13 @@ class FileIndex:
         """Write the index if it changed; files that are gone are left out."""
         if not self.changed:
             return
-        kept = {name: row for name, row in self._known.items() if self._exists(name)}
+        kept = {name: row for name, row in self._known.items() if name not in self.used and self._exists(name)}
         kept.update((name, self.lasting(name)) for name in self.used)
         document = {"version": _VERSION, "files": kept}
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             store.write(path, json.dumps(document, separators=(",", ":")).encode())
-        except StoreError:
+        except (OSError, StoreError):
             return  # without it the next build reads the files again
         self.changed = False
 
@@ -102,6 +103,10 @@ class FileIndex:
             raise SourceError(f"{path}: {error.strerror}") from error
         self.used[path] = found
         return found
+
+    def remember(self, path: str, row: Known) -> None:
+        """Take over what is known of a file from elsewhere."""
+        self._known[path] = row
 
     def lasting(self, path: str) -> Known:
         """Return a used file's row to be remembered: one that matches nothing if the file is too fresh."""

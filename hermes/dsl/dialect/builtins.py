@@ -49,9 +49,9 @@ def language_builtins(interpreter: Interpreter, say: Callable[[str], None]) -> M
     return {name: Builtin(name, call) for name, call in named.items()}
 
 
-def fail(*args: Any, sep: str = " ") -> None:
-    """Stop with a message."""
-    raise EvalError(sep.join(text_of(one) for one in args))
+def fail(*args: Any, sep: str = " ", attr: str = "", hint: str | None = None) -> None:
+    """Stop with a message; ``attr`` names the attribute that is wrong, ``hint`` says what to do."""
+    raise EvalError(sep.join(text_of(one) for one in args), hint, attribute=attr)
 
 
 def struct(**fields: Any) -> Struct:

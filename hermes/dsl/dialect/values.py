@@ -14,11 +14,15 @@ LARGEST_TEXT: Final = 1 << 24
 
 
 class EvalError(Exception):
-    """An operation of a file failed; where is found from the traceback."""
+    """An operation of a file failed; where is found from the traceback.
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    ``attribute`` names the attribute of a target whose value is to blame, if that is known.
+    """
+
+    def __init__(self, message: str, hint: str | None = None, *, attribute: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        self.attribute = attribute
 
 
 class Value(Protocol):

@@ -1,0 +1,100 @@
+"""``image``: the configuration of an image, once its layers are known and agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from hermes.actions.environment import Environment
+from hermes.actions.tools import Tools, of_role, params_of, stored
+from hermes.digest import canonical_json
+from hermes.engine.action import FILE, Outputs
+from hermes.engine.executor import Request
+from hermes.engine.key import Resolved
+from hermes.errors import ConflictError, ImageError
+from hermes.image.config import configuration, diff_ids_of, platform_of, timestamp
+from hermes.image.platform import Platform
+from hermes.layer import toc
+from hermes.layer.conflicts import conflicts
+
+_SHOWN: Final = 10
+
+
+def execute(request: Request, tools: Tools) -> Outputs:
+    """Raises `ConflictError` when two layers do not agree, `ImageError` when the base does not fit."""
+    params = params_of(request)
+    layers = list(of_role(request, "layer"))
+    if not params["allow_conflicts"]:
+        _check_conflicts(request.action.owner, layers, params, tools)
+    base: dict[str, Any] = {}
+    for one in of_role(request, "base"):
+        base = tools.document(one.value)
+    document = _document(request, params, layers, base)
+    environment = Environment.from_json(document["config"]).to_json()
+    return {
+        "config": stored(tools.store, FILE, canonical_json(document)),
+        "environment": stored(tools.store, FILE, canonical_json(environment)),
+    }
+
+
+def _check_conflicts(owner: str, layers: Sequence[Resolved], params: Mapping[str, Any], tools: Tools) -> None:
+    below = frozenset(range(params["base_layers"]))
+    built_on = {number: below for number in range(len(layers))}
+    for upper, lowers in params["built_on"].items():
+        built_on[int(upper)] = below | frozenset(lowers)
+    tables = [toc.load(tools.store, one.value.digest) for one in layers]
+    found = []
+    for conflict in conflicts(tables, built_on):
+        found.append(f"  /{conflict.path}: {layers[conflict.lower].path} and {layers[conflict.upper].path}")
+        if len(found) > _SHOWN:
+            found[-1] = "  ..."
+            break
+    if found:
+        raise ConflictError(
+            f"{owner}: its layers write one path differently:\n" + "\n".join(found),
+            hint="build one on the other (base = [...]), take one out, or set allow_conflicts = True",
+        )
+
+
+def _document(
+    request: Request, params: Mapping[str, Any], layers: Sequence[Resolved], base: Mapping[str, Any]
+) -> dict[str, Any]:
+    owner = request.action.owner
+    platform = Platform.parse(request.action.platform)
+    below = diff_ids_of(base)[: params["base_layers"]] if base else []
+    if base and not platform_of(base).matches(platform):
+        raise ImageError(
+            f"{owner}: its base is for {platform_of(base)}, and the image for {platform}",
+            hint="give both one platform",
+        )
+    given: Mapping[str, Any] = params["config"]
+    created = given.get("created") or timestamp(params["epoch"])
+    history = list(base.get("history") or [])
+    if sum(not one.get("empty_layer") for one in history) != len(below):
+        history = [{"created": created, "created_by": "base"} for _ in below]
+    history += [{"created": created, "created_by": f"hermes {one.path}"} for one in layers[len(below) :]]
+    return configuration(
+        platform=platform,
+        created=created,
+        config=_config(owner, given, base.get("config") or {}),
+        diff_ids=[one.value.digest for one in layers],
+        history=history,
+    )
+
+
+def _config(owner: str, given: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the base's settings with what the target says; a new entry point ends an inherited command."""
+    inherited = Environment.from_json(base)
+    env = inherited.with_env(inherited.expanded(given.get("env") or {}, of=owner))
+    config = dict(base)
+    config["Env"] = [f"{name}={value}" for name, value in env]
+    if given.get("entrypoint"):
+        config["Entrypoint"] = given["entrypoint"]
+        config.pop("Cmd", None)
+    for name, field in (("cmd", "Cmd"), ("user", "User"), ("workdir", "WorkingDir"), ("stop_signal", "StopSignal")):
+        if given.get(name):
+            config[field] = given[name]
+    config["Labels"] = {**(base.get("Labels") or {}), **(given.get("labels") or {})}
+    for name, field in (("ports", "ExposedPorts"), ("volumes", "Volumes")):
+        config[field] = {**(base.get(field) or {}), **{one: {} for one in given.get(name) or ()}}
+    return config

@@ -1,0 +1,152 @@
+"""``layer``: declared files, directories, links and archives as a canonical layer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any, BinaryIO, Final
+
+from hermes.actions.tools import Tools, hinted_codec, params_of
+from hermes.digest import Digest
+from hermes.engine.action import EXECUTABLE, LINK, Outputs, Value
+from hermes.engine.executor import Request
+from hermes.engine.key import Resolved
+from hermes.errors import HermesError, SourceError
+from hermes.layer import encodings, toc
+from hermes.layer.canonical import canonical
+from hermes.layer.compress import Decompressed
+from hermes.layer.content import Content, FileContent, RegionContent, changed
+from hermes.layer.deb import DebFile, unpacked
+from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, Entry, join
+from hermes.layer.tar_reader import members
+from hermes.layer.write import Item, write_layer
+from hermes.store.blobs import write_all
+from hermes.store.faults import storing
+
+LAYER: Final = "layer"
+
+
+def execute(request: Request, tools: Tools) -> Outputs:
+    """Raises `LayerError` for an archive that cannot be a layer, `SourceError` for a file that changed."""
+    params = params_of(request)
+    with ExitStack() as closing, storing("the store"):
+        assembly = _Assembly(request, tools, closing, params["mtime"])
+        items = [item for group in params["entries"] for item in assembly.group(group)]
+        ordered = canonical(items, name=request.action.owner)
+        written = write_layer(ordered, blobs=tools.store.blobs, codec=hinted_codec(request))
+    diff_id = written.toc.diff_id
+    toc.save(tools.store, written.toc)
+    if written.encoding is not None:
+        encodings.record(tools.store, diff_id, written.encoding)
+    return {"layer": Value(LAYER, diff_id, written.toc.size)}
+
+
+class _Assembly:
+    """The entries of one layer; the groups take the action's inputs in turn."""
+
+    def __init__(self, request: Request, tools: Tools, closing: ExitStack, mtime: int) -> None:
+        self._owner = request.action.owner
+        self._tools = tools
+        self._closing = closing
+        self._mtime = mtime
+        self._inputs = iter(request.inputs)
+
+    def group(self, group: dict[str, Any]) -> Iterator[Item]:
+        if "files" in group:
+            return self._files(group)
+        if "tar" in group:
+            return self._tar(next(self._inputs), group["tar"][1:] if group["tar"][:1] == "/" else group["tar"])
+        if "packages" in group:
+            return iter(self._packages(group))
+        return self._made(group)
+
+    def _made(self, group: dict[str, Any]) -> Iterator[Item]:
+        uid, gid = _ids(group["owner"])
+        if "directory" in group:
+            yield Entry(group["directory"], DIRECTORY, group["mode"], uid, gid, mtime=self._mtime), None
+        else:
+            entry = Entry(group["symlink"], SYMLINK, 0o777, uid, gid, link=group["target"], mtime=self._mtime)
+            yield entry, None
+
+    def _files(self, group: dict[str, Any]) -> Iterator[Item]:
+        uid, gid = _ids(group["owner"])
+        mode, modes, mtime = group["mode"], group["modes"], self._mtime
+        for _ in range(group["files"]):
+            one = next(self._inputs)
+            value, path = one.value, one.path
+            if value.kind == LINK:
+                yield Entry(path, SYMLINK, 0o777, uid, gid, link=_link_of(one), mtime=mtime), None
+                continue
+            chosen = modes.get(path)
+            if chosen is None:
+                chosen = mode
+            if chosen is None:
+                chosen = 0o755 if value.kind == EXECUTABLE else 0o644
+            entry = Entry(path, FILE, chosen, uid, gid, value.size, value.digest.hex, mtime=mtime)
+            yield entry, FileContent(self._tools.path_of(one), value.size, one.stamp)
+
+    def _tar(self, one: Resolved, dest: str) -> Iterator[Item]:
+        name = f"{self._owner}: {os.path.basename(one.origin) or 'its archive'}"
+        spool = self._spool()
+        with open(_file(self._tools.path_of(one), one), "rb") as file:
+            archive = Decompressed(file, name=name)
+            for member in members(archive.read, name=name):
+                entry = member.entry._replace(path=join(dest, member.entry.path), mtime=self._mtime)
+                entry = entry._replace(path=entry.path.rstrip("/"))
+                if not entry.path:
+                    continue
+                if entry.type == HARDLINK:
+                    entry = entry._replace(link=join(dest, entry.link))
+                yield entry, _spooled(member.content, entry.size, spool)
+
+    def _packages(self, group: dict[str, Any]) -> list[Item]:
+        inputs = [next(self._inputs) for _ in range(group["packages"])]
+        files = [DebFile(one.path, self._tools.path_of(one)) for one in inputs]
+        return unpacked(
+            files,
+            database=group["database"],
+            merged_usr=group["merged_usr"],
+            mtime=self._mtime,
+            spool=self._spool,
+        )
+
+    def _spool(self) -> BinaryIO:
+        """Return a temporary file without a name."""
+        path = self._tools.store.scratch.path()
+        file = self._closing.enter_context(open(path, "w+b", buffering=0))
+        os.unlink(path)
+        return file  # type: ignore[return-value]
+
+
+def _spooled(content: Iterator[bytes], size: int, spool: BinaryIO) -> Content | None:
+    if not size:
+        return None
+    offset = spool.seek(0, os.SEEK_END)
+    for data in content:
+        write_all(spool.fileno(), data)
+    return RegionContent(spool.fileno(), offset, size)
+
+
+def _file(path: str, one: Resolved) -> str:
+    if one.value.kind == LINK:
+        raise SourceError(f"{path} is a symbolic link", hint="name the file that it leads to")
+    return path
+
+
+def _link_of(one: Resolved) -> str:
+    """Return the target of a source that is a symbolic link; raises `SourceError` if it changed."""
+    try:
+        link = os.fsencode(os.readlink(one.origin))
+    except OSError as error:
+        raise SourceError(f"{one.origin}: {error.strerror}") from error
+    if Digest.of(link) != one.value.digest:
+        raise changed(one.origin)
+    return os.fsdecode(link)
+
+
+def _ids(owner: str) -> tuple[int, int]:
+    uid, _, gid = owner.partition(":")
+    if max(int(uid), int(gid)) > 2**32 - 2:
+        raise HermesError(f"{owner} is not an owner: ids end at {2**32 - 2}")
+    return int(uid), int(gid)

@@ -1,0 +1,26 @@
+"""``manifest``: the document that names an image's configuration and its compressed layers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hermes.actions.tools import Tools, of_role, params_of, stored
+from hermes.engine.action import Outputs
+from hermes.engine.executor import Request
+from hermes.image.descriptor import IMAGE_CONFIG, Descriptor
+from hermes.image.manifest import Manifest
+
+MANIFEST: Final = "manifest"
+
+
+def execute(request: Request, tools: Tools) -> Outputs:
+    params = params_of(request)
+    config = next(of_role(request, "config")).value
+    manifest = Manifest(
+        Descriptor(IMAGE_CONFIG, config.digest, config.size),
+        tuple(
+            Descriptor(params["media_type"], one.value.digest, one.value.size) for one in of_role(request, "blob")
+        ),
+        tuple(sorted(params["annotations"].items())),
+    )
+    return {"manifest": stored(tools.store, MANIFEST, manifest.to_bytes())}

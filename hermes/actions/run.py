@@ -1,0 +1,154 @@
+"""``run``: a command in a stack of layers; its changes are a layer, and some of its files are kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+from collections.abc import Iterator
+from typing import Any, Final
+
+from hermes.actions.environment import Environment
+from hermes.actions.layer import LAYER
+from hermes.actions.tools import Tools, hinted_codec, of_role, params_of
+from hermes.container.task import Below, Commit, Outcome, Staged, StagedFile, Task
+from hermes.digest import Digest
+from hermes.engine.action import EXECUTABLE, FILE, LINK, Outputs, Value
+from hermes.engine.executor import Request
+from hermes.engine.key import Resolved
+from hermes.errors import ActionError, BuildError, SandboxError
+from hermes.sandbox.process import BUILD_CAPABILITIES
+
+WORK_FOLDER: Final = "."
+"""The mount that stands for the folder that the command works in."""
+
+_TAIL_LINES: Final = 20
+_TAIL_BYTES: Final = 1 << 16
+_CONTROL: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\t\x20-\x7e\xa0-\U0010ffff]")
+
+
+def execute(request: Request, tools: Tools) -> Outputs:
+    """Raises `ActionError` when the command fails, ends too late or does not make what it should."""
+    params = params_of(request)
+    timeout = json.loads(request.action.unkeyed)["timeout"]
+    task = _task(request, tools, params, timeout)
+    log = tools.store.log_path(request.key)
+    try:
+        outcome = _run(tools, task, log)
+    except SandboxError:
+        raise
+    except BuildError as error:
+        raise ActionError(
+            f"{request.action.owner}: {error.message}",
+            hint=error.hint,
+            command=_shown(params["argv"]),
+            tail=_tail(log),
+            log=log if _tail(log) else "",
+        ) from error
+    if outcome.status:
+        raise ActionError(
+            f"{request.action.owner}: the command {_ending(outcome, timeout)}",
+            command=_shown(params["argv"]),
+            tail=_tail(log),
+            log=log,
+        )
+    return _outputs(params, outcome)
+
+
+def _run(tools: Tools, task: Task, log: str) -> Outcome:
+    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return tools.containers.run(task, (nothing, fd, fd))
+    finally:
+        os.close(fd)
+        os.close(nothing)
+
+
+def _task(request: Request, tools: Tools, params: dict[str, Any], timeout: int | None) -> Task:
+    inherited = Environment()
+    for one in of_role(request, "environment"):
+        inherited = Environment.from_json(tools.document(one.value))
+    codec = hinted_codec(request)
+    epoch = params["mtime"]
+    env = inherited.expanded(params["env"], of=request.action.owner)
+    cwd = params["cwd"] or inherited.workdir or "/"
+    return Task(
+        stack=tuple(Below(one.value.digest, one.path) for one in of_role(request, "root")),
+        argv=tuple(params["argv"]),
+        env=(("SOURCE_DATE_EPOCH", str(epoch)), *inherited.env, *env.items()),
+        cwd=cwd,
+        user=params["user"] or inherited.user,
+        capabilities=BUILD_CAPABILITIES,
+        network=params["network"],
+        timeout=timeout,
+        tmpfs=("/tmp",),  # noqa: S108 - a path of the sandbox
+        staged=tuple(_staged(request, tools, params["mounts"], cwd)),
+        outs=tuple(path if path.startswith("/") else f"{cwd}/{path}" for path in params["outs"]),
+        commit=Commit(epoch, codec.name if codec else "") if params["layer"] else None,
+    )
+
+
+def _staged(request: Request, tools: Tools, mounts: dict[str, bool], cwd: str) -> Iterator[Staged]:
+    files: dict[str, list[StagedFile]] = {target: [] for target in mounts}
+    for one in of_role(request, "src"):
+        if mounts.get(one.path):
+            files[one.path].append(_staged_file("", one, tools))
+            continue
+        target = next(target for target in mounts if one.path.startswith(f"{target}/"))
+        files[target].append(_staged_file(one.path[len(target) + 1 :], one, tools))
+    for target, found in files.items():
+        works_here = target == WORK_FOLDER
+        yield Staged(cwd if works_here else target, tuple(found), writable=works_here)
+
+
+def _staged_file(path: str, one: Resolved, tools: Tools) -> StagedFile:
+    if one.value.kind == LINK:
+        return StagedFile(path, link=os.readlink(one.origin))
+    return StagedFile(path, tools.path_of(one), one.value.kind == EXECUTABLE)
+
+
+def _outputs(params: dict[str, Any], outcome: Outcome) -> dict[str, Value]:
+    outputs = {
+        f"out{number}": Value(EXECUTABLE if kept.executable else FILE, kept.digest, kept.size)
+        for number, kept in enumerate(outcome.outs)
+    }
+    if params["layer"]:
+        assert outcome.diff_id is not None
+        outputs["layer"] = Value(LAYER, Digest(outcome.diff_id), outcome.size)
+    return outputs
+
+
+def _shown(argv: list[str]) -> str:
+    """Return the command as a person would type it: what a shell was given, as it was given."""
+    if argv[:2] == ["/bin/sh", "-c"] and len(argv) == 3:
+        return argv[2]
+    return shlex.join(argv)
+
+
+def _ending(outcome: Outcome, timeout: int | None) -> str:
+    if outcome.timed_out:
+        return f"took longer than its timeout of {timeout} seconds"
+    if outcome.status > 128:
+        try:
+            return f"was ended by {signal.Signals(outcome.status - 128).name}"
+        except ValueError:
+            pass
+    if outcome.status == 127:
+        return "ended with status 127 (a program was not found)"
+    return f"ended with status {outcome.status}"
+
+
+def _tail(log: str) -> tuple[str, ...]:
+    """Return the last lines of a log, without what would drive a terminal."""
+    try:
+        with open(log, "rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(0, end - _TAIL_BYTES))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ()
+    lines = [_CONTROL.sub("", line).rstrip() for line in text.splitlines()]
+    return tuple(line for line in lines if line)[-_TAIL_LINES:]

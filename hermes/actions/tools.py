@@ -1,0 +1,79 @@
+"""What actions are executed with."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hermes.container.core import Containers
+from hermes.engine.action import Value
+from hermes.engine.executor import Request
+from hermes.engine.key import Resolved
+from hermes.errors import BuildInterrupted, ImageError
+from hermes.layer.compress import CODECS, Codec
+from hermes.store import Store
+
+if TYPE_CHECKING:
+    import requests
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The store, the container core, and where Debian packages come from.
+
+    ``mirrors`` returns addresses to which a package's path is appended, the best first. Once ``cancelled``
+    is set, what waits for the network gives up.
+    """
+
+    store: Store
+    containers: Containers
+    mirrors: Callable[[], Sequence[str]]
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    local: threading.local = field(default_factory=threading.local)
+
+    def check_cancelled(self) -> None:
+        if self.cancelled.is_set():
+            raise BuildInterrupted
+
+    def session(self) -> requests.Session:
+        """Return the calling thread's session, whose connections are used again."""
+        found: requests.Session | None = getattr(self.local, "session", None)
+        if found is None:
+            import requests
+
+            found = self.local.session = requests.Session()
+        return found
+
+    def path_of(self, one: Resolved) -> str:
+        """Return where the bytes of a file that an action reads are on disk."""
+        return one.origin or self.store.blobs.path(one.value.digest)
+
+    def document(self, value: Value) -> Any:
+        """Return the JSON document in a blob; raises `ImageError` when it is none."""
+        try:
+            return json.loads(self.store.blobs.read(value.digest))
+        except ValueError as error:
+            raise ImageError(f"{value.digest} is not a JSON document: {error}") from None
+
+
+def params_of(request: Request) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(request.action.params)
+    return found
+
+
+def of_role(request: Request, role: str) -> Iterator[Resolved]:
+    """Yield the inputs that an action reads for one purpose."""
+    return (one for one in request.inputs if one.role == role)
+
+
+def hinted_codec(request: Request) -> Codec | None:
+    """Return the compressed form that a consumer of the action's layer is going to ask for."""
+    return next((codec for name, codec in CODECS.items() if name in request.hints), None)
+
+
+def stored(store: Store, kind: str, data: bytes) -> Value:
+    """Put a document or file into the store."""
+    return Value(kind, store.blobs.put(data), len(data))

@@ -1,0 +1,52 @@
+"""Images of a build, written elsewhere than ``hermes-out``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from hermes.api.result import BuildResult
+from hermes.api.wanted import IMAGE
+from hermes.digest import Digest
+from hermes.errors import UsageError
+from hermes.graph.label import Label
+from hermes.image.descriptor import IMAGE_MANIFEST, Descriptor
+from hermes.registry.transports import parse_destination
+from hermes.store import Store
+
+
+def export(home: Path, result: BuildResult, destinations: Sequence[str]) -> None:
+    """Write the one image of a build to each destination; raises `UsageError` when there are more, or none."""
+    parsed = [parse_destination(text) for text in destinations]
+    label, digest = only_image(result)
+    store = Store.open(home)
+    try:
+        with store.in_use():
+            size = os.stat(store.blobs.path(digest)).st_size
+            for destination in parsed:
+                destination.write(Descriptor(IMAGE_MANIFEST, digest, size), store, _reference(label))
+    finally:
+        store.close()
+
+
+def only_image(result: BuildResult) -> tuple[Label, Digest]:
+    """Return the label and the manifest's digest of the one image that a build gave."""
+    found = [
+        (label, one.digest) for label, outputs in result.targets.items() for one in outputs if one.kind == IMAGE
+    ]
+    if not found:
+        raise UsageError(f"{', '.join(result.targets)} gives no image", hint="name a target of the rule image")
+    if len(found) > 1:
+        shown = ", ".join(label for label, _ in found)
+        raise UsageError(f"these are {len(found)} images: {shown}", hint="name one of them")
+    label, digest = found[0]
+    return Label.parse(label), Digest(digest)
+
+
+def _reference(label: Label) -> str:
+    """Return a name for an image as registries write it: lower case, the path of the target, a tag."""
+    path = "/".join(part for part in (label.package, label.name) if part).lower()
+    name = "".join(char if char.isalnum() or char in "/._-" else "-" for char in path)
+    parts = [part.strip("._-") or "image" for part in name.split("/")]
+    return f"{'/'.join(parts)}:latest"

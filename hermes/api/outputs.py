@@ -1,0 +1,141 @@
+"""``hermes-out``: what was built, linked to the store's blobs."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from hermes.api.result import BuiltOutput
+from hermes.api.wanted import FILE, IMAGE, LAYER, Wanted
+from hermes.container.core import Containers
+from hermes.digest import Digest
+from hermes.engine.action import EXECUTABLE, Value
+from hermes.engine.scheduler import Known
+from hermes.errors import BuildError, MissingBlobError
+from hermes.image.descriptor import IMAGE_MANIFEST, Descriptor
+from hermes.image.layout import link_layout
+from hermes.image.manifest import Manifest
+from hermes.layer import encodings
+from hermes.layer.write import Encoding
+from hermes.store import Store
+from hermes.store.faults import storing
+from hermes.workspace.root import OUTPUT_FOLDER
+from hermes.workspace.sources import FileIndex
+
+_SUFFIXES: Final = ("", ".tar", ".tar.zst", ".tar.gz")
+
+
+class Outputs:
+    """Links what targets give below the workspace's ``hermes-out``.
+
+    ``vouched`` collects the absolute paths that tell, by their signatures, that the outputs are still there.
+    """
+
+    def __init__(self, root: Path, store: Store, containers: Containers, index: FileIndex) -> None:
+        self._root = root
+        self._out = str(root / OUTPUT_FOLDER)
+        self._store = store
+        self._containers = containers
+        self._index = index
+        self._folders: set[str] = set()
+        self.vouched: list[str] = []
+
+    def link(self, wanted: Iterable[Wanted], known: Mapping[str, Known]) -> dict[str, tuple[BuiltOutput, ...]]:
+        """Link each output; return them by the labels of their targets."""
+        found: dict[str, list[BuiltOutput]] = {}
+        with self._store.locks.held(f"outputs:{self._root}"), storing(self._out):
+            for one in wanted:
+                outputs = found.setdefault(one.label, [])
+                if not one.output:
+                    value = self._index.value(one.action)
+                    outputs.append(BuiltOutput(FILE, value.digest, self._index.absolute(one.action)))
+                    continue
+                value = known[one.action].outputs[one.output]
+                path = f"{self._out}/{one.path}"
+                if one.kind == IMAGE:
+                    outputs.append(self._image(path, value))
+                elif one.kind == LAYER:
+                    outputs.append(self._layer(path, value))
+                else:
+                    outputs.append(self._file(path, value))
+        return {label: tuple(outputs) for label, outputs in found.items()}
+
+    def _image(self, path: str, value: Value) -> BuiltOutput:
+        blobs = self._store.blobs
+        manifest = Manifest.parse(blobs.read(value.digest))
+        digests = [value.digest, manifest.config.digest, *(layer.digest for layer in manifest.layers)]
+        self._make_folder(os.path.dirname(path))
+        if os.path.islink(path) or os.path.isfile(path):
+            os.unlink(path)
+        link_layout(
+            Path(path), [Descriptor(IMAGE_MANIFEST, value.digest, value.size)], digests, self._store
+        )
+        self.vouched += [f"{path}/index.json", f"{path}/blobs/sha256", *(blobs.path(one) for one in digests)]
+        return BuiltOutput(IMAGE, value.digest, path)
+
+    def _layer(self, path: str, value: Value) -> BuiltOutput:
+        encoding = self._encoding(value.digest)
+        suffix = encoding.codec.suffix if encoding.codec else ".tar"
+        for other in _SUFFIXES[1:]:
+            if other != suffix and os.path.lexists(path + other):
+                os.unlink(path + other)
+        return BuiltOutput(LAYER, value.digest, self._blob(path + suffix, encoding.digest, executable=False))
+
+    def _encoding(self, diff_id: Digest) -> Encoding:
+        found = encodings.find_any(self._store, diff_id)
+        return found or self._containers.pack(diff_id, None)
+
+    def _file(self, path: str, value: Value) -> BuiltOutput:
+        return BuiltOutput(FILE, value.digest, self._blob(path, value.digest, executable=value.kind == EXECUTABLE))
+
+    def _blob(self, path: str, digest: Digest, *, executable: bool) -> str:
+        """Make ``path`` the blob: a link, or a copy where it has to be executable."""
+        source = self._store.blobs.path(digest)
+        self._make_folder(os.path.dirname(path))
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        if not (executable or _same(path, source)):
+            temporary = f"{path}.{os.getpid()}~"
+            try:
+                os.link(source, temporary)
+            except FileNotFoundError:
+                raise MissingBlobError(f"the store has no blob {digest}", digest=digest) from None
+            except OSError as error:
+                if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
+                    raise
+                os.symlink(source, temporary)
+            os.replace(temporary, path)
+        elif executable:
+            temporary = f"{path}.{os.getpid()}~"
+            shutil.copyfile(source, temporary)
+            os.chmod(temporary, 0o755)
+            os.replace(temporary, path)
+        self.vouched += [path, source]
+        return path
+
+    def _make_folder(self, folder: str) -> None:
+        """Make a folder below ``hermes-out``, taking away a file or link that an older build left there."""
+        if folder in self._folders:
+            return
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            at = folder
+            while len(at) > len(self._out) and not os.path.lexists(at):
+                at = os.path.dirname(at)
+            if at == self._out or not at.startswith(f"{self._out}/"):
+                raise BuildError(f"{self._out} is no folder", hint="move it away") from None
+            os.unlink(at)
+            os.makedirs(folder, exist_ok=True)
+        self._folders.add(folder)
+
+
+def _same(path: str, source: str) -> bool:
+    try:
+        return os.path.samefile(path, source)
+    except OSError:
+        return False

@@ -1,0 +1,65 @@
+"""Actions and what they gave, as plain tuples that `marshal` takes, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hermes.digest import Digest
+from hermes.engine.action import Action, ActionGraph, Artifact, Input, Output, Source, Value
+from hermes.engine.scheduler import Known
+
+
+def pack_actions(actions: Iterable[Action]) -> list[Any]:
+    """Return rows for `unpack_actions`."""
+    return [
+        (
+            one.id,
+            one.owner,
+            one.kind,
+            one.params,
+            [(row.role, row.path, row.artifact[0], _name(row.artifact), row.hint) for row in one.inputs],
+            one.outputs,
+            one.unkeyed,
+            one.env,
+            one.platform,
+            one.codec,
+        )
+        for one in actions
+    ]
+
+
+def unpack_actions(rows: Iterable[Any]) -> ActionGraph:
+    graph = ActionGraph()
+    for identity, owner, kind, params, inputs, outputs, unkeyed, env, platform, codec in rows:
+        unpacked = tuple(
+            Input(role, path, Source(first) if name is None else Output(first, name), hint)
+            for role, path, first, name, hint in inputs
+        )
+        graph.actions[identity] = Action(
+            identity, owner, kind, params, unpacked, outputs, unkeyed, env, platform, codec
+        )
+    return graph
+
+
+def pack_known(known: Mapping[str, Known]) -> dict[str, Any]:
+    """Return rows for `unpack_known`."""
+    return {
+        name: (one.key, {key: (value.kind, str(value.digest), value.size) for key, value in one.outputs.items()}, one.milliseconds)
+        for name, one in known.items()
+    }
+
+
+def unpack_known(rows: Mapping[str, Any]) -> dict[str, Known]:
+    return {
+        name: Known(
+            key,
+            {output: Value(kind, Digest(digest), size) for output, (kind, digest, size) in outputs.items()},
+            milliseconds,
+        )
+        for name, (key, outputs, milliseconds) in rows.items()
+    }
+
+
+def _name(artifact: Artifact) -> str | None:
+    return artifact.name if type(artifact) is Output else None

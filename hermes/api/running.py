@@ -1,0 +1,76 @@
+"""``hermes run``: a built image in the sandbox, with no more rights than a program needs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from hermes.actions.environment import Environment
+from hermes.api.export import only_image
+from hermes.api.result import BuildResult
+from hermes.container.core import Containers
+from hermes.container.task import Below, Task
+from hermes.errors import ImageError, UsageError
+from hermes.image.config import diff_ids_of
+from hermes.image.manifest import Manifest
+from hermes.sandbox.namespace import Namespace
+from hermes.store import Store
+
+_TMPFS: Final = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - paths of the sandbox
+
+
+def run_image(
+    home: Path,
+    result: BuildResult,
+    arguments: Sequence[str],
+    entrypoint: str | None,
+    stdio: tuple[int, int, int],
+) -> int:
+    """Run the one image of a build with a read-only root; return the program's exit status."""
+    label, digest = only_image(result)
+    store = Store.open(home)
+    namespace = Namespace()
+    try:
+        with store.in_use():
+            manifest = Manifest.parse(store.blobs.read(digest))
+            document: dict[str, Any] = json.loads(store.blobs.read(manifest.config.digest))
+            config = document.get("config") or {}
+            environment = Environment.from_json(config)
+            task = Task(
+                stack=tuple(Below(one, str(label)) for one in diff_ids_of(document)),
+                argv=_argv(config, arguments, entrypoint, str(label)),
+                env=(*_terminal(stdio), *environment.env),
+                cwd=environment.workdir or "/",
+                user=environment.user,
+                read_only=True,
+                session=not os.isatty(stdio[0]),
+                tmpfs=_TMPFS,
+            )
+            return Containers(store, namespace).run(task, stdio).status
+    except ValueError as error:
+        raise ImageError(f"{label}: its configuration is no JSON document: {error}") from None
+    finally:
+        namespace.close()
+        store.close()
+
+
+def _argv(config: dict[str, Any], arguments: Sequence[str], entrypoint: str | None, label: str) -> tuple[str, ...]:
+    if entrypoint is not None:
+        return (entrypoint, *arguments)
+    argv = (*(config.get("Entrypoint") or ()), *(arguments or config.get("Cmd") or ()))
+    if not argv:
+        raise UsageError(
+            f"{label} has no entry point and no command",
+            hint="give it one: entrypoint = [...], or say what to run: hermes run LABEL -- PROGRAM",
+        )
+    return argv
+
+
+def _terminal(stdio: tuple[int, int, int]) -> tuple[tuple[str, str], ...]:
+    """Tell a program on a terminal what kind it is."""
+    if os.isatty(stdio[1]) and (term := os.environ.get("TERM")):
+        return (("TERM", term),)
+    return ()

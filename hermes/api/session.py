@@ -1,0 +1,129 @@
+"""One look at a workspace: its files, packages and targets, analyzed for one configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hermes.api.wanted import FILE, IMAGE, LAYER, Wanted
+from hermes.dsl.analysis import Analysis
+from hermes.dsl.configuration import Configuration
+from hermes.dsl.packages import CONFIG_SETTING, MANUAL, Packages
+from hermes.dsl.providers import IMAGE_INFO, LAYER_INFO, Dependency
+from hermes.engine.action import Source
+from hermes.errors import BuildFileError, LabelError, SourceLocation
+from hermes.graph.label import Label
+from hermes.graph.pattern import parse_all, select
+from hermes.image.platform import Platform
+from hermes.store import Store
+from hermes.workspace.listing import Folders
+from hermes.workspace.root import MARKER, read_settings
+from hermes.workspace.sources import FileIndex
+
+if TYPE_CHECKING:
+    from hermes.api.workspace import BuildOptions
+
+
+class Session:
+    """The files and targets of a workspace, each read once."""
+
+    def __init__(
+        self,
+        root: Path,
+        store: Store,
+        index: FileIndex,
+        options: BuildOptions,
+        epoch: int,
+        say: Callable[[str], None],
+    ) -> None:
+        self.settings = read_settings(root)
+        self.configuration = Configuration(
+            Platform.parse(options.platform) if options.platform else Platform.host(),
+            tuple(sorted(options.values.items())),
+            epoch,
+        )
+        self.index = index
+        self.index.known(MARKER)
+        self.folders = Folders(root, self.settings.ignore)
+        self.packages = Packages(self.folders, self.index, store, say)
+        self.analysis = Analysis(
+            self.packages, self.folders, self.configuration, self._read_yaml, str(root)
+        )
+        self._say = say
+
+    def labels(self, patterns: Sequence[str], package: str) -> list[Label]:
+        """Return the targets that patterns of the command line mean; raises `LabelError` when there are none."""
+        parsed = parse_all(patterns, relative_to=package)
+        candidates: dict[Label, None] = {}
+        for pattern in parsed:
+            if pattern.negative or pattern.label is not None:
+                continue
+            if pattern.package and not self.folders.has_folder(pattern.package):
+                self.packages.package(pattern.package)
+            for name in self.folders.packages(pattern.package) if pattern.recursive else (pattern.package,):
+                candidates.update((label, None) for label in self._targets_of(name))
+        chosen = select(parsed, candidates)
+        for pattern in parsed:
+            if pattern.label is not None and not pattern.negative:
+                self._check_target(pattern.label)
+        if not chosen:
+            raise LabelError(f"{' '.join(patterns)} matches no target", hint="run with //... for all targets")
+        return chosen
+
+    def _targets_of(self, package: str) -> list[Label]:
+        return [
+            target.label
+            for target in self.packages.package(package).targets.values()
+            if target.rule.name != CONFIG_SETTING and MANUAL not in target.tags
+        ]
+
+    def _check_target(self, label: Label) -> None:
+        if self.packages.target(label) is None:
+            if label.name in self.packages.files_of(label.package):
+                raise LabelError(f"{label} is a source file, not a target", hint="name the target that uses it")
+            raise self.packages.unknown(label)
+
+    def warn_unused(self) -> None:
+        for name in self.analysis.unused_values:
+            self._say(f"warning: nothing depends on --set {name}")
+
+    def _read_yaml(self, path: str) -> Any:
+        import yaml
+
+        self.index.known(path)
+        absolute = self.index.absolute(path)
+        try:
+            with open(absolute, "rb") as file:
+                return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            where = SourceLocation(path, mark.line + 1, mark.column + 1) if mark else SourceLocation(path)
+            problem = getattr(error, "problem", None) or "it cannot be parsed"
+            raise BuildFileError(f"this is not YAML: {problem}", location=where) from None
+        except OSError as error:
+            raise BuildFileError(f"{path}: {error.strerror}") from error
+
+
+def wanted_of(targets: Iterable[Dependency]) -> list[Wanted]:
+    """Return what targets give: their images, layers and files."""
+    return [one for target in targets for one in _outputs(target)]
+
+
+def _outputs(target: Dependency) -> Iterator[Wanted]:
+    label = target.label.label
+    text = str(label)
+    folder = f"{label.package}/" if label.package else ""
+    if image := target.provides(IMAGE_INFO):
+        artifact = image.fields["manifest"].artifact
+        yield Wanted(text, IMAGE, folder + label.name, artifact.action, artifact.name)
+    if layers := target.provides(LAYER_INFO):
+        listed = layers.fields["layers"]
+        for number, layer in enumerate(listed):
+            name = label.name if len(listed) == 1 else f"{label.name}.{number}"
+            yield Wanted(text, LAYER, folder + name, layer.artifact.action, layer.artifact.name)
+    for file in target.files:
+        if type(file.artifact) is Source:
+            yield Wanted(text, FILE, file.artifact.path, file.artifact.path, "")
+        else:
+            yield Wanted(text, FILE, folder + file.path, file.artifact.action, file.artifact.name)

@@ -1,0 +1,22 @@
+"""The outputs of the targets that a build names."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+IMAGE: Final = "image"
+LAYER: Final = "layer"
+FILE: Final = "file"
+
+
+class Wanted(NamedTuple):
+    """An output of a target: ``kind``, where it goes below ``hermes-out``, and what action gives it.
+
+    ``output`` is empty for a file of the workspace; ``action`` is then its path.
+    """
+
+    label: str
+    kind: str
+    path: str
+    action: str
+    output: str

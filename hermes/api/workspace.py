@@ -1,0 +1,150 @@
+"""A workspace as a Python object: `Workspace.build` and its like."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hermes.api.result import BuildResult
+from hermes.api.snapshot import Snapshots, changes
+from hermes.errors import UsageError
+from hermes.store.home import default_home
+from hermes.workspace.root import find_root
+
+if TYPE_CHECKING:
+    from hermes.engine.events import Subscriber
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """How to build.
+
+    ``platform`` is ``os/architecture`` (default: this machine's); ``values`` are those of ``--set``;
+    ``jobs`` actions run at once (default: one a processor); with ``keep_going`` a failure stops only what
+    depends on it; ``destinations`` are ``TRANSPORT:PATH`` texts that the one image built is written to.
+    """
+
+    platform: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    jobs: int | None = None
+    keep_going: bool = False
+    destinations: Sequence[str] = ()
+
+    def key(self, patterns: Sequence[str], package: str) -> str:
+        """Return a name for a build of the same things in the same configuration."""
+        values = sorted(f"{name}={value}" for name, value in self.values.items())
+        parts = (*patterns, "", package, self.platform, epoch_text(), *values)
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+class Workspace:
+    """The workspace that ``path`` is in. ``home`` is the store to use (default: see `hermes.store.home`).
+
+    ``subscribers`` are called with every event of a build (`hermes.engine.events`), ``say`` with what
+    ``print()`` in a BUILD file says and with warnings. Raises `WorkspaceError` when there is no workspace.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] = ".",
+        *,
+        home: Path | None = None,
+        subscribers: Sequence[Subscriber] = (),
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        start = Path(path).expanduser().absolute()
+        self.root = find_root(start)
+        self.package = "" if start == self.root or not start.is_dir() else str(start.relative_to(self.root))
+        self.home = home or default_home()
+        self._subscribers = tuple(subscribers)
+        self._say = say or (lambda _: None)
+
+    def build(self, patterns: Sequence[str] | str, options: BuildOptions | None = None, **named: object) -> BuildResult:
+        """Build what the target patterns name and link it into ``hermes-out``.
+
+        The fields of `BuildOptions` may be given by name. Raises `HermesError`: `BuildFailed` when actions
+        failed, `BuildFileError` when a BUILD file is wrong, `StoreError` when the store cannot be used.
+        """
+        if isinstance(patterns, str):
+            patterns = [patterns]
+        chosen = options or BuildOptions(**named)  # type: ignore[arg-type]
+        key = chosen.key(patterns, self.package)
+        snapshots = Snapshots(self.home, self.root)
+        result = None
+        if check := snapshots.check(key):
+            self._check_store()
+            if not changes(check, str(self.root)):
+                result = check.result
+        if result is None:
+            from hermes.api.build import Build
+
+            result = Build(self, patterns, chosen, key, self._subscribers, self._say).run()
+        if chosen.destinations:
+            from hermes.api.export import export
+
+            export(self.home, result, chosen.destinations)
+        return result
+
+    def run(
+        self,
+        target: str,
+        arguments: Sequence[str] = (),
+        *,
+        entrypoint: str | None = None,
+        options: BuildOptions | None = None,
+        stdio: tuple[int, int, int] = (0, 1, 2),
+    ) -> int:
+        """Build an image and run it in the sandbox; return the program's exit status.
+
+        ``arguments`` take the place of the image's ``cmd``, ``entrypoint`` that of its entry point.
+        ``stdio`` are the descriptors of the program's standard input, output and error.
+        """
+        return self.run_built(self.build([target], options), arguments, entrypoint=entrypoint, stdio=stdio)
+
+    def run_built(
+        self,
+        result: BuildResult,
+        arguments: Sequence[str] = (),
+        *,
+        entrypoint: str | None = None,
+        stdio: tuple[int, int, int] = (0, 1, 2),
+    ) -> int:
+        """Run the one image of a build; see `run`."""
+        from hermes.api.running import run_image
+
+        return run_image(self.home, result, arguments, entrypoint, stdio)
+
+    def lock(self, patterns: Sequence[str], options: BuildOptions | None = None) -> list[Path]:
+        """Resolve the packages of the targets that have a lock, and write their lock files.
+
+        Returns the files that were written. Raises `LockError`.
+        """
+        from hermes.api.locking import lock_targets
+
+        return lock_targets(self, patterns, options or BuildOptions(), self._say)
+
+    def _check_store(self) -> None:
+        """Raise `StoreError` when the store has become unusable since the last build."""
+        from hermes.store import Store
+
+        Store.open(self.home).close()
+
+
+def epoch() -> int:
+    """Return ``SOURCE_DATE_EPOCH``, or 0; raises `UsageError` when it is no time."""
+    text = epoch_text()
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number < 1 << 33:
+        raise UsageError(f"SOURCE_DATE_EPOCH is {text!r}, not a number of seconds since 1970")
+    return number
+
+
+def epoch_text() -> str:
+    return os.environ.get("SOURCE_DATE_EPOCH") or "0"

@@ -1,0 +1,82 @@
+"""``hermes build``."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from hermes.api.result import BuildResult
+from hermes.api.workspace import Workspace
+from hermes.cli.options import build_options, chosen
+from hermes.cli.progress import display
+
+
+@click.command("build")
+@click.argument("patterns", nargs=-1, required=True, metavar="PATTERN...")
+@build_options
+@click.option(
+    "-o",
+    "--output",
+    "destinations",
+    multiple=True,
+    metavar="TRANSPORT",
+    help="Write the image to oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG] or dir:DIR.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object that says what was built.")
+@click.option("--profile", type=click.Path(path_type=Path), help="Write a Chrome trace of the build.")
+@click.option("--events", type=click.Path(path_type=Path), help="Write every event as a line of JSON.")
+def command(
+    patterns: tuple[str, ...],
+    jobs: int | None,
+    keep_going: bool,
+    platform: str,
+    values: tuple[str, ...],
+    quiet: bool,
+    destinations: tuple[str, ...],
+    as_json: bool,
+    profile: Path | None,
+    events: Path | None,
+) -> None:
+    """Build targets and link what they give into hermes-out.
+
+    PATTERN is a label (//app:image), //app:all, //app/... or //...; one that begins with - is taken out
+    (write -- before such patterns).
+
+    \b
+    hermes build //app:image
+    hermes build //... -o oci-archive:app.tar
+    """
+    started = time.monotonic()
+    options = chosen(jobs, keep_going, platform, values, destinations)
+    with ExitStack() as closing:
+        screen = closing.enter_context(display(quiet=quiet))
+        subscribers = [screen.event]
+        if profile or events:
+            from hermes.cli.traces import event_lines, trace
+
+            if profile:
+                subscribers.append(closing.enter_context(trace(profile)))
+            if events:
+                subscribers.append(closing.enter_context(event_lines(events)))
+        workspace = Workspace(subscribers=subscribers, say=screen.say)
+        result = workspace.build(patterns, options)
+        screen.summary(result, time.monotonic() - started)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(result.to_json(), indent=2, sort_keys=True))
+    elif not quiet:
+        _print(result)
+
+
+def _print(result: BuildResult) -> None:
+    here = os.getcwd()
+    for label, outputs in result.targets.items():
+        for one in outputs:
+            path = os.path.relpath(one.path, here)
+            shown = path if len(path) < len(one.path) else one.path
+            click.echo(f"{label}  {one.kind}  {one.digest}  {shown}")

@@ -1,0 +1,112 @@
+"""The entry point: finds the command, and turns errors into messages and exit statuses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib import import_module
+from types import FrameType
+from typing import Final
+
+import click
+
+from hermes.errors import BuildInterrupted, CommandFailed, HermesError
+from hermes.version import __version__
+
+_COMMANDS: Final = {
+    "build": ("build", "Build targets and link what they give into hermes-out."),
+    "cache": ("cache", "Show, shrink or verify the store."),
+    "doctor": ("doctor", "Say what this machine can do, and what to do about what it cannot."),
+    "explain": ("explain", "Say why a target was built again, or what its actions depend on."),
+    "lock": ("lock", "Resolve packages and write lock files."),
+    "query": ("query", "List targets, and what they depend on."),
+    "run": ("run", "Build an image and run it in the sandbox."),
+}
+
+
+class _Commands(click.Group):
+    """Imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _ = _COMMANDS[cmd_name]
+        found: click.Command = import_module(f"hermes.cli.{module}").command
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in sorted(_COMMANDS.items())])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in _COMMANDS:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], _COMMANDS, 1)
+            hint = f"did you mean {near[0]!r}?" if near else "see `hermes --help`"
+            raise click.UsageError(f"there is no command {args[0]!r}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hermes")
+def hermes() -> None:
+    """Build OCI container images the way Bazel builds binaries: no daemon, no root, the same bytes every time."""
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    _use_utf8()
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(status_of(sys.argv[1:]))
+
+
+def status_of(arguments: list[str]) -> int:
+    """Run one command line; return its exit status."""
+    try:
+        status = hermes.main(arguments, prog_name="hermes", standalone_mode=False)
+    except CommandFailed as error:
+        return error.status
+    except BuildInterrupted as error:
+        return _report(error)
+    except HermesError as error:
+        return _report(error)
+    except click.ClickException as error:
+        message = error.format_message()
+        _say(f"error: {message}")
+        return 2
+    except (KeyboardInterrupt, click.Abort, EOFError):
+        _say("interrupted")
+        return BuildInterrupted.exit_status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status if isinstance(status, int) else 0
+
+
+def _report(error: HermesError) -> int:
+    text = error.render()
+    _say(text if isinstance(error, BuildInterrupted) else f"error: {text}")
+    return error.exit_status
+
+
+def _say(text: str) -> None:
+    sys.stdout.flush()
+    sys.stderr.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
+    sys.stderr.flush()
+
+
+def _use_utf8() -> None:
+    """Start again in UTF-8 mode where the locale says otherwise: paths must not depend on it."""
+    if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,44 @@
+"""Options that several commands have, and what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from hermes.api.workspace import BuildOptions
+from hermes.errors import UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def build_options(function: F) -> F:
+    """Add what says how to build."""
+    for option in (
+        click.option("-j", "--jobs", type=click.IntRange(1, 1024), metavar="N", help="Run N actions at once."),
+        click.option("-k", "--keep-going", is_flag=True, help="After a failure build what does not depend on it."),
+        click.option("--platform", default="", metavar="OS/ARCH", help="Build for another platform."),
+        click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Set a value for select()."),
+        click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors and results."),
+    ):
+        function = option(function)
+    return function
+
+
+def chosen(
+    jobs: int | None, keep_going: bool, platform: str, values: tuple[str, ...], destinations: tuple[str, ...] = ()
+) -> BuildOptions:
+    """Return the options of a build; raises `UsageError`."""
+    pairs = {}
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--set {text}: this is no NAME=VALUE")
+        if pairs.setdefault(name, value) != value:
+            raise UsageError(f"--set {name} is given twice")
+    if platform:
+        from hermes.image.platform import Platform
+
+        platform = str(Platform.parse(platform))
+    return BuildOptions(platform, pairs, jobs, keep_going, destinations)

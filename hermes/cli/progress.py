@@ -1,0 +1,114 @@
+"""What a build shows while it goes on: lines, or a live display on a terminal. All on standard error."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from hermes.api.result import BuildResult
+
+if TYPE_CHECKING:
+    from hermes.engine.events import Event
+
+
+class Display(Protocol):
+    """Shows a build."""
+
+    def event(self, event: Event) -> None:
+        """Take notice of an event."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Show a line."""
+        ...
+
+    def summary(self, result: BuildResult, seconds: float) -> None:
+        """Show how it ended."""
+        ...
+
+
+@contextmanager
+def display(*, quiet: bool) -> Iterator[Display]:
+    """Give the display that fits where standard error goes."""
+    if quiet:
+        yield Quiet()
+    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        from hermes.cli.live import Live
+
+        live = Live()
+        try:
+            yield live
+        finally:
+            live.close()
+    else:
+        yield Plain()
+
+
+class Quiet:
+    """Shows warnings only."""
+
+    def event(self, event: Event) -> None:
+        name = type(event).__name__
+        if name == "Warned":
+            self.say(f"warning: {event.message}")  # type: ignore[union-attr]
+
+    def say(self, text: str) -> None:
+        _write(text)
+
+    def summary(self, result: BuildResult, seconds: float) -> None:
+        """Nothing is shown."""
+
+
+class Plain:
+    """A line for each action that was executed."""
+
+    def __init__(self) -> None:
+        self._done = 0
+        self._total = 0
+
+    def event(self, event: Event) -> None:
+        from hermes.engine.events import ActionCached, ActionFailed, ActionFinished, BuildStarted, Warned
+
+        match event:
+            case BuildStarted(total=total):
+                self._total = total
+            case ActionCached():
+                self._done += 1
+            case ActionFinished(owner=owner, kind=kind, started=started, ended=ended):
+                self._done += 1
+                self.say(f"[{self._done}/{self._total}] {owner} {kind} {ended - started:.1f}s")
+            case ActionFailed(owner=owner, kind=kind):
+                self._done += 1
+                self.say(f"[{self._done}/{self._total}] {owner} {kind} FAILED")
+            case Warned(message=message):
+                self.say(f"warning: {message}")
+            case _:
+                pass
+
+    def say(self, text: str) -> None:
+        _write(text)
+
+    def summary(self, result: BuildResult, seconds: float) -> None:
+        _write(summary_line(result, seconds))
+
+
+def summary_line(result: BuildResult, seconds: float) -> str:
+    """Say in one line what a build did."""
+    count = len(result.executed)
+    did = "nothing to do" if not count else f"built {count} target{'s' if count != 1 else ''}"
+    return f"{did}, {result.cached} action{'s' if result.cached != 1 else ''} cached, {seconds:.2f}s"
+
+
+def elapsed(started: float) -> str:
+    """Return the time since ``started`` (of `time.monotonic`) for a person."""
+    seconds = time.monotonic() - started
+    return f"{seconds:.1f}s" if seconds < 60 else f"{int(seconds) // 60}m{int(seconds) % 60:02}s"
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,397 @@
+"""Analysis: targets to actions, for one configuration, by calling the implementations of their rules."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from hermes.dsl.attributes import Attribute, labels_of
+from hermes.dsl.configuration import Configuration
+from hermes.dsl.context import Actions, Context
+from hermes.dsl.dialect.values import Depset, EvalError, type_name
+from hermes.dsl.packages import CONFIG_SETTING, Packages
+from hermes.dsl.providers import DEFAULT_INFO, Dependency, File, Info, LabelValue
+from hermes.dsl.rule import Target
+from hermes.dsl.selects import Branches, Select
+from hermes.engine.action import ActionGraph, Source
+from hermes.errors import BuildFileError, HermesError, LabelError
+from hermes.graph.label import Label
+from hermes.graph.targets import Node, check_visibility, in_dependency_order
+from hermes.image.platform import Platform
+from hermes.workspace.listing import Folders
+
+
+class Configured(NamedTuple):
+    """A target for one platform."""
+
+    label: Label
+    platform: Platform
+
+
+@dataclass(slots=True)
+class _Decided:
+    """A target whose selects are decided; ``files`` are those of its labels that name source files."""
+
+    target: Target
+    attributes: Mapping[str, Any]
+    files: frozenset[Label]
+    dependencies: dict[Label, Configured] = field(default_factory=dict)
+
+
+class Analysis:
+    """The targets of one workspace in one configuration, and the actions they come to.
+
+    ``read_yaml`` returns the parsed content of a source file.
+    """
+
+    def __init__(
+        self,
+        packages: Packages,
+        folders: Folders,
+        configuration: Configuration,
+        read_yaml: Callable[[str], Any],
+        root: str,
+    ) -> None:
+        self.graph = ActionGraph()
+        self.nodes: dict[Configured, Node[Configured]] = {}
+        self._packages = packages
+        self._folders = folders
+        self._configuration = configuration
+        self._read_yaml = read_yaml
+        self._root = root
+        self._decided: dict[Configured, _Decided] = {}
+        self._platforms: dict[Configured, Configured] = {}
+        self._results: dict[Configured, Dependency] = {}
+        self._asked: set[str] = set()
+
+    def analyze(self, labels: Sequence[Label]) -> list[Dependency]:
+        """Return what each of the targets provides; their actions are then in `graph`.
+
+        Raises `BuildFileError` with the place where a target is wrong.
+        """
+        wanted = [self._configure(Configured(label, self._configuration.platform)) for label in labels]
+        order = in_dependency_order(self.nodes, wanted)
+        check_visibility(self.nodes)
+        for key in order:
+            if key not in self._results:
+                self._results[key] = self._implement(key)
+        return [self._results[key] for key in wanted]
+
+    @property
+    def unused_values(self) -> list[str]:
+        """The names given with ``--set`` that no condition asked for."""
+        return [name for name, _ in self._configuration.values if name not in self._asked]
+
+    # Which targets there are, and what they depend on.
+
+    def _configure(self, wanted: Configured) -> Configured:
+        found = self._enter(wanted)
+        pending = [found]
+        while pending:
+            key = pending.pop()
+            if key in self.nodes:
+                continue
+            decided = self._decided[key]
+            for attribute, label in _labels(decided):
+                if label in decided.files or label in decided.dependencies:
+                    continue
+                try:
+                    below = self._enter(Configured(label, key.platform))
+                except HermesError as error:
+                    raise self._at(decided.target, attribute, error) from None
+                decided.dependencies[label] = below
+                pending.append(below)
+            target = decided.target
+            dependencies = tuple(dict.fromkeys(decided.dependencies.values()))
+            self.nodes[key] = Node(
+                target.label, target.rule.name, dependencies, target.visibility, target.location
+            )
+        return found
+
+    def _enter(self, key: Configured) -> Configured:
+        """Decide a target's attributes, and return it with the platform that it says it is for."""
+        if found := self._platforms.get(key):
+            return found
+        target = self._packages.target(key.label)
+        if target is None:
+            raise self._packages.unknown(key.label)
+        configuration = self._configuration.on(key.platform)
+        final = key
+        for name, attribute in target.rule.attributes.items():
+            if attribute.kind == "platform" and target.rule.name != CONFIG_SETTING:
+                if chosen := self._value(target, name, configuration):
+                    final = Configured(key.label, Platform.parse(chosen))
+                    configuration = self._configuration.on(final.platform)
+        self._platforms[key] = self._platforms[final] = final
+        if final not in self._decided:
+            attributes = {name: self._value(target, name, configuration) for name in target.rule.attributes}
+            self._decided[final] = _Decided(target, attributes, self._sources(target, attributes))
+        return final
+
+    def _sources(self, target: Target, attributes: Mapping[str, Any]) -> frozenset[Label]:
+        """Return those labels of a target that name files of its package."""
+        found = set()
+        for name, attribute in target.rule.attributes.items():
+            if not attribute.has_labels:
+                continue
+            for label in labels_of(attribute, attributes[name]):
+                if label.package != target.label.package or label.repo:
+                    self._check_foreign(target, name, label)
+                elif self._packages.target(label) is None and label.name in self._packages.files_of(label.package):
+                    self._check_link(target, name, label)
+                    found.add(label)
+        return frozenset(found)
+
+    def _check_foreign(self, target: Target, attribute: str, label: Label) -> None:
+        if label.repo:
+            problem = LabelError(f"{label} is no target", hint="only targets of the workspace can be used")
+            raise self._at(target, attribute, problem)
+        try:
+            known = self._packages.target(label) is not None
+            is_file = not known and label.name in self._packages.files_of(label.package)
+        except HermesError as error:
+            raise self._at(target, attribute, error) from None
+        if is_file:
+            problem = LabelError(
+                f"{label} is a file of another package",
+                hint=f"make it a target of //{label.package}, with filegroup() and a visibility",
+            )
+            raise self._at(target, attribute, problem)
+
+    def _check_link(self, target: Target, attribute: str, label: Label) -> None:
+        path = _path_of(label)
+        if not self._folders.is_link(path):
+            return
+        link = os.readlink(f"{self._root}/{path}")
+        inside = posixpath.normpath(posixpath.join(posixpath.dirname(label.name), link))
+        if link.startswith("/") or inside == ".." or inside.startswith("../"):
+            problem = LabelError(
+                f"{path} is a symbolic link that leads out of its package, to {link}",
+                hint='use a file of the package, or make the link in the image: symlinks = {"/path": "target"}',
+            )
+            raise self._at(target, attribute, problem)
+
+    # Selects.
+
+    def _value(self, target: Target, name: str, configuration: Configuration) -> Any:
+        value = target.attributes[name]
+        if type(value) is not Select:
+            return value
+        attribute = target.rule.attributes[name]
+        try:
+            decided = value.decided(lambda branches: self._choose(branches, target, configuration))
+            return attribute.checked(
+                decided, lambda text: Label.parse(text, relative_to=target.label.package)
+            )
+        except (EvalError, HermesError) as error:
+            raise self._at(target, name, error) from None
+
+    def _choose(self, branches: Branches, target: Target, configuration: Configuration) -> Any:
+        holding = []
+        for label in branches.branches:
+            platform, values = self._condition(label)
+            self._asked.update(values)
+            if configuration.satisfies(platform, values):
+                holding.append((label, _facts(platform, values)))
+        if not holding:
+            if branches.has_default:
+                return branches.default
+            raise EvalError(branches.message or self._nothing_holds(branches, configuration))
+        most = max(holding, key=lambda one: len(one[1]))
+        rivals = [label for label, facts in holding if not facts <= most[1]]
+        same = [label for label, facts in holding if facts == most[1] and label != most[0]]
+        chosen = branches.branches[most[0]]
+        for label in (*rivals, *same):
+            if branches.branches[label] != chosen:
+                raise EvalError(
+                    f"select(): both {most[0]} and {label} hold, and neither says more than the other",
+                    "make a condition for both together",
+                )
+        return chosen
+
+    def _condition(self, label: Label) -> tuple[str, Mapping[str, str]]:
+        target = self._packages.target(label)
+        if target is None:
+            raise self._packages.unknown(label)
+        if target.rule.name != CONFIG_SETTING:
+            raise EvalError(f"select(): {label} is a {target.rule.name}, not a {CONFIG_SETTING}")
+        return target.attributes["platform"], target.attributes["values"]
+
+    def _nothing_holds(self, branches: Branches, configuration: Configuration) -> str:
+        conditions = ", ".join(str(label) for label in branches.branches)
+        chosen = "".join(f" --set {name}={value}" for name, value in configuration.values)
+        return (
+            f"select(): none of the conditions {conditions} holds for --platform {configuration.platform}{chosen}; "
+            'add one, or "//conditions:default"'
+        )
+
+    # Implementations.
+
+    def _implement(self, key: Configured) -> Dependency:
+        decided = self._decided[key]
+        target = decided.target
+        label = LabelValue(target.label)
+        if target.rule.implementation is None:
+            return Dependency(label, {}, [])
+        attributes: dict[str, Any] = {}
+        files: dict[str, list[File]] = {}
+        for name, attribute in target.rule.attributes.items():
+            value = decided.attributes[name]
+            if attribute.has_labels:
+                value = self._resolved(decided, name, attribute, value)
+                files[name] = [file for one in _dependencies(value) for file in one.files]
+            attributes[name] = _as_value(value)
+        configuration = self._configuration.on(key.platform)
+        suffix = "" if key.platform == self._configuration.platform else f"@{key.platform}"
+        actions = Actions(target.label, self.graph, configuration, suffix)
+        context = Context(target.label, attributes, files, actions, configuration, self._read_yaml)
+        try:
+            returned = self._packages.call(target.rule.implementation, context)
+            infos = _infos(returned, target)
+        except (EvalError, HermesError) as error:
+            raise self._implementation_error(target, error) from error
+        except Exception as error:
+            raise self._packages.locator.located(error, self._packages.is_rule_file) from error
+        default = infos.get(id(DEFAULT_INFO))
+        return Dependency(label, infos, _default_files(default, target) if default else [])
+
+    def _implementation_error(self, target: Target, error: EvalError | HermesError) -> HermesError:
+        """Place an error in the user's file: the attribute to blame, or the target."""
+        own = target.rule.file.startswith("@")
+        attribute = getattr(error, "attribute", "")
+        if own or attribute or (isinstance(error, EvalError) and error.__traceback__ is None):
+            return self._at(target, attribute, error)
+        located = self._packages.locator.located(error, self._packages.is_rule_file)
+        located.message = f"{target.label}: {located.message}\n  for the target at {target.location()}"
+        return located
+
+    def _resolved(self, decided: _Decided, name: str, attribute: Attribute, value: Any) -> Any:
+        def one(label: Label) -> Dependency:
+            found = self._dependency(decided, label)
+            self._check_provides(decided, name, attribute, found, is_file=label in decided.files)
+            return found
+
+        if value is None:
+            return None
+        if type(value) is Label:
+            return one(value)
+        if isinstance(value, Mapping):
+            return {path: one(label) for path, label in value.items()}
+        return [one(label) for label in value]
+
+    def _dependency(self, decided: _Decided, label: Label) -> Dependency:
+        if label in decided.files:
+            file = File(Source(_path_of(label)), label, label.name)
+            return Dependency(LabelValue(label), {id(DEFAULT_INFO): DEFAULT_INFO(files=[file])}, [file])
+        return self._results[decided.dependencies[label]]
+
+    def _check_provides(
+        self, decided: _Decided, name: str, attribute: Attribute, found: Dependency, *, is_file: bool
+    ) -> None:
+        if attribute.files and found.files:
+            return
+        if not is_file and any(
+            all(found.dsl_contains(provider) for provider in alternative) for alternative in attribute.providers
+        ):
+            return
+        if not attribute.providers and not attribute.files:
+            return
+        wanted = " or ".join(_kind_name(alternative) for alternative in attribute.providers)
+        if attribute.files:
+            wanted = f"{wanted} or files" if wanted else "files"
+        rule = self._rule_name(decided, found)
+        problem = EvalError(f"takes {wanted}, and {found.label} is {rule}")
+        raise self._at(decided.target, name, EvalError(f"{decided.target.label}: {name} {problem}"))
+
+    def _rule_name(self, decided: _Decided, found: Dependency) -> str:
+        key = decided.dependencies.get(found.label.label)
+        if key is None:
+            return "a file"
+        name = self._decided[key].target.rule.name
+        return f"an {name}" if name[0] in "aeiou" else f"a {name}"
+
+    def _at(self, target: Target, attribute: str, error: EvalError | HermesError) -> HermesError:
+        if isinstance(error, HermesError) and error.location is not None:
+            return error
+        place = target.location()
+        if attribute:
+            place = self._packages.argument_location(place, attribute)
+        message = error.message if isinstance(error, HermesError) else str(error)
+        kind = type(error) if isinstance(error, BuildFileError) else BuildFileError
+        if str(target.label) not in message:
+            message = f"{target.label}: {message}"
+        return kind(message, hint=error.hint, location=place)
+
+
+def _path_of(label: Label) -> str:
+    return f"{label.package}/{label.name}" if label.package else label.name
+
+
+def _labels(decided: _Decided) -> Iterator[tuple[str, Label]]:
+    for name, attribute in decided.target.rule.attributes.items():
+        if attribute.has_labels:
+            for label in labels_of(attribute, decided.attributes[name]):
+                yield name, label
+
+
+def _facts(platform: str, values: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    found = {("--set", f"{name}={value}") for name, value in values.items()}
+    if platform:
+        found.update((str(number), part) for number, part in enumerate(platform.split("/")))
+    return frozenset(found)
+
+
+def _dependencies(value: Any) -> Iterable[Dependency]:
+    if value is None:
+        return ()
+    if type(value) is Dependency:
+        return (value,)
+    return value.values() if isinstance(value, Mapping) else value
+
+
+def _as_value(value: Any) -> Any:
+    """Return an attribute's value as an implementation may hold it."""
+    if type(value) is Label:
+        return LabelValue(value)
+    if type(value) is tuple:
+        return list(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    return value
+
+
+def _infos(returned: Any, target: Target) -> dict[int, Info]:
+    listed = [] if returned is None else [returned] if type(returned) is Info else returned
+    if type(listed) not in (list, tuple) or not all(type(one) is Info for one in listed):
+        raise EvalError(
+            f"the implementation of {target.rule.name} returns {type_name(returned)}",
+            "return a list of what providers give",
+        )
+    infos: dict[int, Info] = {}
+    for one in listed:
+        if id(one.provider) in infos:
+            raise EvalError(f"the implementation of {target.rule.name} returns {one.provider.name} twice")
+        infos[id(one.provider)] = one
+    return infos
+
+
+def _default_files(default: Info, target: Target) -> list[File]:
+    files = default.fields["files"]
+    if type(files) is Depset:
+        files = files.to_list()
+    if files is None:
+        return []
+    if type(files) not in (list, tuple) or not all(type(one) is File for one in files):
+        raise BuildFileError(
+            f"{target.label}: DefaultInfo of {target.rule.name} has files that are no list of files",
+            location=target.location(),
+        )
+    return list(files)
+
+
+def _kind_name(alternative: Sequence[Any]) -> str:
+    names = {"LayerInfo": "layers", "ImageInfo": "images"}
+    return " with ".join(names.get(one.name, f"targets with {one.name}") for one in alternative)

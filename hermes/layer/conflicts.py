@@ -1,0 +1,59 @@
+"""Two layers of one image that write one path differently, without one having been built on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from hermes.layer.entry import DIRECTORY, Entry, parents
+from hermes.layer.toc import TableOfContents
+
+
+class Conflict(NamedTuple):
+    """``path`` is written by the layers numbered ``lower`` and ``upper``."""
+
+    path: str
+    lower: int
+    upper: int
+
+
+def conflicts(tables: Sequence[TableOfContents], built_on: Mapping[int, frozenset[int]]) -> Iterator[Conflict]:
+    """Yield the conflicts of a stack of layers, the lowest first, in the order of layers and paths.
+
+    ``built_on`` maps a layer's number to those of the layers that it was made in view of; what it writes
+    over those is meant.
+    """
+    written: dict[str, list[tuple[int, Entry]]] = {}
+    for number, table in enumerate(tables):
+        meant = built_on.get(number, frozenset())
+        for entry in table.entries:
+            path = entry.hidden if entry.is_whiteout else entry.path
+            for lower, below in written.get(path, ()):
+                if lower not in meant and not _agree(below, entry):
+                    yield Conflict(path, lower, number)
+                    break
+            else:
+                yield from _through_a_file(path, number, meant, written)
+        for entry in table.entries:
+            path = entry.hidden if entry.is_whiteout else entry.path
+            if not entry.is_opaque:
+                written.setdefault(path, []).append((number, entry))
+
+
+def _agree(below: Entry, entry: Entry) -> bool:
+    if entry.is_whiteout or below.is_whiteout:
+        return entry.is_whiteout and below.is_whiteout
+    return entry.same_thing(below)
+
+
+def _through_a_file(
+    path: str, number: int, meant: frozenset[int], written: Mapping[str, list[tuple[int, Entry]]]
+) -> Iterator[Conflict]:
+    """Yield what stands below a path that another layer made something else than a directory."""
+    for above in parents(path):
+        found = written.get(above)
+        if found:
+            for lower, below in found:
+                if lower not in meant and below.type != DIRECTORY:
+                    yield Conflict(above, lower, number)
+                    return

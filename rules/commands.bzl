@@ -1,0 +1,106 @@
+"""Rules that run a command in a root file system."""
+
+load(":stack.bzl", "stack_of")
+
+_STACK = [[LayerInfo], [ImageInfo]]
+
+def _argv_of(ctx):
+    if ctx.attr.cmd and ctx.attr.argv:
+        fail("cmd and argv are two ways to say one thing", attr = "argv", hint = "keep one of them")
+    if not ctx.attr.cmd and not ctx.attr.argv:
+        fail("there is no command", hint = 'give cmd = "..." for a shell, or argv = ["program", ...]')
+    return ctx.attr.argv or ["/bin/sh", "-c", ctx.attr.cmd]
+
+def _inputs_of(srcs):
+    inputs = {}
+    for path, target in srcs.items():
+        if not target.files:
+            fail("%s gives no files" % target.label, attr = "srcs")
+        inputs[path] = target.files[0] if len(target.files) == 1 else target.files
+    return inputs
+
+def _run_layer_impl(ctx):
+    root = stack_of(ctx.attr.base)
+    made = ctx.actions.run(
+        ctx.label.name,
+        root = root.layers,
+        environment = root.environment,
+        argv = _argv_of(ctx),
+        env = ctx.attr.env,
+        inputs = _inputs_of(ctx.attr.srcs),
+        cwd = ctx.attr.workdir or "",
+        user = ctx.attr.user,
+        network = ctx.attr.network,
+        timeout = ctx.attr.timeout,
+        outputs = ctx.attr.outs,
+    )
+    return [
+        LayerInfo(layers = [made.layer], base = root.layers),
+        DefaultInfo(files = made.files),
+    ]
+
+run_layer = rule(
+    implementation = _run_layer_impl,
+    attrs = {
+        "argv": attr.string_list(doc = "The command as a list; no shell is involved."),
+        "base": attr.label_list(
+            mandatory = True,
+            allow_empty = False,
+            providers = _STACK,
+            doc = "An image or layers to run in, the lowest first. The first brings along what it was built on.",
+        ),
+        "cmd": attr.string(doc = "The command as a line for /bin/sh."),
+        "env": attr.string_dict(doc = "Variables; $NAME refers to a value of the base image."),
+        "network": attr.bool(doc = "Whether the command may use the network. It is then not reproducible by itself."),
+        "outs": attr.path_list(doc = "Files that the command makes and that are kept as files, not in the layer."),
+        "srcs": attr.path_label_dict(
+            allow_files = True,
+            doc = "Files to mount while the command runs: a path, and one file, or several as a folder.",
+        ),
+        "timeout": attr.int(doc = "Seconds after which the command is ended and fails."),
+        "user": attr.string(doc = "Who runs the command: a name or a number, and a group after a colon."),
+        "workdir": attr.path(doc = "Where the command runs."),
+    },
+    doc = "What a command changed in the file system below it, as a layer.",
+)
+
+def _genrule_impl(ctx):
+    for name in ctx.attr.outs:
+        if name.startswith("/") or ".." in name.split("/"):
+            fail("%r is not a path in the folder that the command runs in" % name, attr = "outs")
+    root = stack_of(ctx.attr.root)
+    env = {"OUTS": " ".join(ctx.attr.outs), "SRCS": " ".join([file.path for file in ctx.files.srcs])}
+    env.update(ctx.attr.env)
+    made = ctx.actions.run(
+        ctx.label.name,
+        root = root.layers,
+        environment = root.environment,
+        argv = ["/bin/sh", "-c", ctx.attr.cmd],
+        env = env,
+        inputs = {".": ctx.files.srcs},
+        user = "0",
+        network = ctx.attr.network,
+        timeout = ctx.attr.timeout,
+        outputs = ctx.attr.outs,
+        layer = False,
+    )
+    return [DefaultInfo(files = made.files)]
+
+genrule = rule(
+    implementation = _genrule_impl,
+    attrs = {
+        "cmd": attr.string(mandatory = True, allow_empty = False, doc = "A line for /bin/sh; $SRCS and $OUTS name the files."),
+        "env": attr.string_dict(doc = "Variables of the command."),
+        "network": attr.bool(doc = "Whether the command may use the network."),
+        "outs": attr.string_list(mandatory = True, allow_empty = False, doc = "Files that the command makes."),
+        "root": attr.label_list(
+            mandatory = True,
+            allow_empty = False,
+            providers = _STACK,
+            doc = "The image or layers that the command runs in.",
+        ),
+        "srcs": attr.label_list(allow_files = True, doc = "Files, put where the command runs by their paths in their packages."),
+        "timeout": attr.int(doc = "Seconds after which the command is ended and fails."),
+    },
+    doc = "Files that a command makes.",
+)

@@ -1,0 +1,97 @@
+"""Debian packages as layers."""
+
+_CONFIGURE = """\
+set -e
+export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
+printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d
+chmod 755 /usr/sbin/policy-rc.d
+for name in passwd group; do
+    if [ ! -e /etc/$name ] && [ -e /usr/share/base-passwd/$name.master ]; then
+        cp /usr/share/base-passwd/$name.master /etc/$name
+    fi
+done
+for script in /var/lib/dpkg/info/*.preinst; do
+    [ -e "$script" ] || continue
+    package=${script##*/}
+    package=${package%.preinst}
+    DPKG_MAINTSCRIPT_PACKAGE=${package%%:*} DPKG_MAINTSCRIPT_NAME=preinst DPKG_MAINTSCRIPT_ARCH=$ARCHITECTURE \\
+        DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT=1 DPKG_ROOT= "$script" install
+done
+dpkg --configure -a --force-depends
+rm -f /usr/sbin/policy-rc.d
+rm -rf /var/log/* /var/cache/ldconfig/aux-cache /var/cache/debconf/*-old /var/lib/dpkg/*-old
+"""
+
+def _entries_of(ctx, lock):
+    """Returns the packages of a lock that are for the platform of the build."""
+    if type(lock) != "dict" or lock.get("version") != 1 or type(lock.get("packages")) != "list":
+        fail(
+            "%s is no lock of Debian packages" % ctx.file.lock.path,
+            attr = "lock",
+            hint = "make it again with `hermes lock %s`" % ctx.label,
+        )
+    architecture = ctx.platform.debian
+    if architecture not in lock.get("architectures", []):
+        fail(
+            "%s has no packages for %s" % (ctx.file.lock.path, architecture),
+            attr = "lock",
+            hint = "add %r to architectures and run `hermes lock %s`" % (architecture, ctx.label),
+        )
+    return [
+        one
+        for one in lock["packages"]
+        if one["architecture"] in (architecture, "all") and architecture in one.get("for", [architecture])
+    ]
+
+def _apt_layer_impl(ctx):
+    lock = ctx.read_yaml(ctx.file.lock)
+    debs = []
+    for one in _entries_of(ctx, lock):
+        for field in ("name", "path", "sha256", "size"):
+            if field not in one:
+                fail("%s: a package has no %s" % (ctx.file.lock.path, field), attr = "lock")
+        debs.append(ctx.actions.fetch(
+            one["path"].split("/")[-1],
+            urls = ["apt:" + one["path"]],
+            sha256 = one["sha256"],
+            size = one["size"],
+        ))
+    database = "dpkg" if ctx.attr.configure else "status.d"
+    content = entry.packages(debs, database = database, merged_usr = ctx.attr.merged_usr)
+    layers = [ctx.actions.layer(ctx.label.name, [content])]
+    if ctx.attr.configure:
+        made = ctx.actions.run(
+            "configure",
+            root = layers,
+            argv = ["/bin/sh", "-c", _CONFIGURE],
+            env = {"ARCHITECTURE": ctx.platform.debian},
+        )
+        layers.append(made.layer)
+    return [LayerInfo(layers = layers, base = [])]
+
+def _apt_lock(ctx):
+    return struct(
+        kind = "debian",
+        file = ctx.attr.lock,
+        packages = ctx.attr.packages,
+        architectures = ctx.attr.architectures or [ctx.platform.debian],
+        recommends = ctx.attr.recommends,
+        essential = ctx.attr.essential or ctx.attr.configure,
+        exclude = ctx.attr.exclude,
+    )
+
+apt_layer = rule(
+    implementation = _apt_layer_impl,
+    lock = _apt_lock,
+    attrs = {
+        "architectures": attr.string_list(doc = "Debian's names of the architectures to lock; the build's own if left out."),
+        "configure": attr.bool(doc = "Whether the packages' own scripts configure them, in the sandbox, with dpkg."),
+        "essential": attr.bool(doc = "Whether to lock all packages that Debian calls essential."),
+        "exclude": attr.string_list(doc = "Packages that are not locked, and that others may take as present."),
+        "lock": attr.label(mandatory = True, allow_files = True, doc = "The lock file, which `hermes lock` writes."),
+        "merged_usr": attr.bool(default = True, doc = "Whether /bin, /lib and /sbin are links into /usr."),
+        "packages": attr.string_list(doc = "What `hermes lock` resolves: names, or name=version."),
+        "recommends": attr.bool(doc = "Whether to lock recommended packages too."),
+    },
+    doc = "Debian packages and what they depend on, as locked, in a layer.",
+)

@@ -1,0 +1,51 @@
+"""Rules that give files."""
+
+def _filegroup_impl(ctx):
+    return [DefaultInfo(files = ctx.files.srcs)]
+
+filegroup = rule(
+    implementation = _filegroup_impl,
+    attrs = {
+        "srcs": attr.label_list(allow_files = True, doc = "Files and targets that give files."),
+    },
+    doc = "Files under one name.",
+)
+
+def _alias_impl(ctx):
+    return ctx.attr.actual.infos
+
+alias = rule(
+    implementation = _alias_impl,
+    attrs = {
+        "actual": attr.label(mandatory = True, allow_files = True, doc = "What the name stands for."),
+    },
+    doc = "Another name for a target or a file.",
+)
+
+def _fetch_file_impl(ctx):
+    for url in ctx.attr.urls:
+        if not url.startswith(("https://", "http://", "file://")):
+            fail("%r is not an address that can be fetched" % url, attr = "urls", hint = "use https://, http:// or file://")
+    name = ctx.attr.filename or ctx.attr.urls[0].split("?")[0].split("#")[0].split("/")[-1] or ctx.label.name
+    if "/" in name or name in (".", ".."):
+        fail("%r is not a file name" % name, attr = "filename")
+    file = ctx.actions.fetch(
+        name,
+        urls = ctx.attr.urls,
+        sha256 = ctx.attr.sha256,
+        size = ctx.attr.size,
+        executable = ctx.attr.executable,
+    )
+    return [DefaultInfo(files = [file])]
+
+fetch_file = rule(
+    implementation = _fetch_file_impl,
+    attrs = {
+        "executable": attr.bool(doc = "Whether the file is a program."),
+        "filename": attr.string(doc = "Its name; that of the first address if it is left out."),
+        "sha256": attr.string(mandatory = True, doc = "The file's digest, 64 hexadecimal digits."),
+        "size": attr.int(doc = "The file's size in bytes, if it is known."),
+        "urls": attr.string_list(mandatory = True, allow_empty = False, doc = "Where the file is, tried in order."),
+    },
+    doc = "A file from the network, known by its digest.",
+)

@@ -1,0 +1,79 @@
+"""Images."""
+
+load(":stack.bzl", "stack_of")
+
+_STACK = [[LayerInfo], [ImageInfo]]
+
+def _port(text):
+    number, slash, protocol = text.partition("/")
+    if not number.isdigit() or int(number) < 1 or int(number) > 65535 or (slash and protocol not in ("tcp", "udp", "sctp")):
+        fail("%r is not a port" % text, attr = "ports", hint = 'write "8080" or "53/udp"')
+    return "%s/%s" % (number, protocol or "tcp")
+
+def _image_impl(ctx):
+    base = stack_of(ctx.attr.base)
+    own = []
+    built_on = {}
+    for target in ctx.attr.layers:
+        info = target[LayerInfo]
+        below = list(info.base)
+        for layer in info.layers:
+            if layer in own or layer in base.layers:
+                continue
+            own.append(layer)
+            built_on[layer] = below + base.layers
+            below = below + [layer]
+    for target in ctx.attr.base:
+        if LayerInfo in target:
+            below = list(target[LayerInfo].base)
+            for layer in target[LayerInfo].layers:
+                built_on[layer] = below
+                below = below + [layer]
+    config = {
+        "cmd": ctx.attr.cmd,
+        "created": ctx.attr.created,
+        "entrypoint": ctx.attr.entrypoint,
+        "env": ctx.attr.env,
+        "labels": ctx.attr.labels,
+        "ports": [_port(port) for port in ctx.attr.ports],
+        "stop_signal": ctx.attr.stop_signal,
+        "user": ctx.attr.user,
+        "volumes": ctx.attr.volumes,
+        "workdir": ctx.attr.workdir or "",
+    }
+    return [ctx.actions.image(
+        ctx.label.name,
+        base = base.image,
+        layers = own if base.image else base.layers + own,
+        built_on = built_on,
+        config = config,
+        annotations = ctx.attr.annotations,
+        compression = ctx.attr.compression,
+        allow_conflicts = ctx.attr.allow_conflicts,
+    )]
+
+image = rule(
+    implementation = _image_impl,
+    attrs = {
+        "allow_conflicts": attr.bool(doc = "Whether layers may write one path differently; the upper one then counts."),
+        "annotations": attr.string_dict(doc = "Annotations of the manifest."),
+        "base": attr.label_list(
+            providers = _STACK,
+            doc = "An image whose layers and configuration are inherited, or layers to stand on.",
+        ),
+        "cmd": attr.string_list(doc = "Arguments of the entry point, or the command where there is none."),
+        "compression": attr.string(default = "zstd", values = ["zstd", "gzip"], doc = "How layers are compressed."),
+        "created": attr.string(doc = "When the image was made (RFC 3339); the build's SOURCE_DATE_EPOCH if left out."),
+        "entrypoint": attr.string_list(doc = "The program that the image starts."),
+        "env": attr.string_dict(doc = "Variables; $NAME refers to a value of the base, $$ is a dollar sign."),
+        "labels": attr.string_dict(doc = "Labels of the image."),
+        "layers": attr.label_list(providers = [LayerInfo], doc = "The image's own layers, the lowest first."),
+        "platform": attr.platform(doc = "What the image is for, such as linux/arm64; the build's platform if left out."),
+        "ports": attr.string_list(doc = "Ports that the program listens on: \"8080\" or \"53/udp\"."),
+        "stop_signal": attr.string(doc = "The signal that asks the program to end, such as SIGTERM."),
+        "user": attr.string(doc = "Who runs the program."),
+        "volumes": attr.path_list(doc = "Paths whose content is to be kept outside of the container."),
+        "workdir": attr.path(doc = "Where the program starts."),
+    },
+    doc = "An OCI image.",
+)

@@ -1,0 +1,59 @@
+"""Rules that make layers out of files."""
+
+def _files_layer_impl(ctx):
+    entries = []
+    if ctx.files.srcs:
+        entries.append(entry.files(
+            ctx.files.srcs,
+            dest = ctx.attr.dest,
+            strip_prefix = ctx.attr.strip_prefix,
+            mode = ctx.attr.mode,
+            modes = ctx.attr.modes,
+            owner = ctx.attr.owner,
+        ))
+    elif ctx.attr.modes:
+        fail("modes says how srcs are to be, and there are none", attr = "modes")
+    for path, target in ctx.attr.files.items():
+        if len(target.files) != 1:
+            fail(
+                "%s gives %d files for the one path %s" % (target.label, len(target.files), path),
+                attr = "files",
+                hint = "put several files into srcs, with dest",
+            )
+        entries.append(entry.file(path, target.files[0], mode = ctx.attr.mode, owner = ctx.attr.owner))
+    for path in ctx.attr.dirs:
+        entries.append(entry.directory(path, owner = ctx.attr.owner))
+    for path, target in ctx.attr.symlinks.items():
+        entries.append(entry.symlink(path, target, owner = ctx.attr.owner))
+    return [LayerInfo(layers = [ctx.actions.layer(ctx.label.name, entries)], base = [])]
+
+files_layer = rule(
+    implementation = _files_layer_impl,
+    attrs = {
+        "dest": attr.path(default = "/", doc = "The folder of the image that srcs go to."),
+        "dirs": attr.path_list(doc = "Directories to make, with mode 0755."),
+        "files": attr.path_label_dict(allow_files = True, doc = "Paths in the image, and the file at each."),
+        "mode": attr.mode(doc = "The mode of all files; otherwise 0755 for programs and 0644 for others."),
+        "modes": attr.mode_dict(doc = "Modes of those srcs that match a pattern; the last match counts."),
+        "owner": attr.owner(doc = "Numeric user and group of everything in the layer."),
+        "srcs": attr.label_list(allow_files = True, doc = "Files, put below dest by their paths in their packages."),
+        "strip_prefix": attr.string(doc = "A folder to take off the front of the paths of srcs."),
+        "symlinks": attr.path_dict(doc = "Symbolic links to make: paths in the image, and their targets."),
+    },
+    doc = "A layer of files.",
+)
+
+def _tar_layer_impl(ctx):
+    if len(ctx.files.src) != 1:
+        fail("%s gives %d files, not one archive" % (ctx.attr.src.label, len(ctx.files.src)), attr = "src")
+    entries = [entry.tar(ctx.files.src[0], dest = ctx.attr.dest)]
+    return [LayerInfo(layers = [ctx.actions.layer(ctx.label.name, entries)], base = [])]
+
+tar_layer = rule(
+    implementation = _tar_layer_impl,
+    attrs = {
+        "dest": attr.path(default = "/", doc = "The folder of the image that the archive is unpacked to."),
+        "src": attr.label(mandatory = True, allow_files = True, doc = "A tar archive: plain, gzip, bzip2, xz or zstd."),
+    },
+    doc = "The content of a tar archive as a layer.",
+)
