@@ -16,12 +16,11 @@ from hermes.errors import HermesError, SourceError
 from hermes.layer import encodings, toc
 from hermes.layer.canonical import canonical
 from hermes.layer.compress import Decompressed
-from hermes.layer.content import Content, FileContent, RegionContent, changed
+from hermes.layer.content import FileContent, changed, spooled
 from hermes.layer.deb import DebFile, unpacked
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, Entry, join
 from hermes.layer.tar_reader import members
 from hermes.layer.write import Item, write_layer
-from hermes.store.blobs import write_all
 from hermes.store.faults import storing
 
 LAYER: Final = "layer"
@@ -76,7 +75,7 @@ class _Assembly:
             one = next(self._inputs)
             value, path = one.value, one.path
             if value.kind == LINK:
-                yield Entry(path, SYMLINK, 0o777, uid, gid, link=_link_of(one), mtime=mtime), None
+                yield Entry(path, SYMLINK, 0o777, uid, gid, link=link_of(one), mtime=mtime), None
                 continue
             chosen = modes.get(path)
             if chosen is None:
@@ -98,7 +97,7 @@ class _Assembly:
                     continue
                 if entry.type == HARDLINK:
                     entry = entry._replace(link=join(dest, entry.link))
-                yield entry, _spooled(member.content, entry.size, spool)
+                yield entry, spooled(member.content, entry.size, spool)
 
     def _packages(self, group: dict[str, Any]) -> list[Item]:
         inputs = [next(self._inputs) for _ in range(group["packages"])]
@@ -119,22 +118,13 @@ class _Assembly:
         return file  # type: ignore[return-value]
 
 
-def _spooled(content: Iterator[bytes], size: int, spool: BinaryIO) -> Content | None:
-    if not size:
-        return None
-    offset = spool.seek(0, os.SEEK_END)
-    for data in content:
-        write_all(spool.fileno(), data)
-    return RegionContent(spool.fileno(), offset, size)
-
-
 def _file(path: str, one: Resolved) -> str:
     if one.value.kind == LINK:
         raise SourceError(f"{path} is a symbolic link", hint="name the file that it leads to")
     return path
 
 
-def _link_of(one: Resolved) -> str:
+def link_of(one: Resolved) -> str:
     """Return the target of a source that is a symbolic link; raises `SourceError` if it changed."""
     try:
         link = os.fsencode(os.readlink(one.origin))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from hermes.actions.environment import Environment
-from hermes.actions.layer import LAYER
+from hermes.actions.layer import LAYER, link_of
 from hermes.actions.tools import Tools, hinted_codec, of_role, params_of
 from hermes.container.task import Below, Commit, Outcome, Staged, StagedFile, Task
 from hermes.digest import Digest
@@ -85,13 +85,15 @@ def _task(request: Request, tools: Tools, params: dict[str, Any], timeout: int |
         network=params["network"],
         timeout=timeout,
         tmpfs=("/tmp",),  # noqa: S108 - a path of the sandbox
-        staged=tuple(_staged(request, tools, params["mounts"], cwd)),
+        staged=tuple(_staged(request, tools, params, cwd)),
         outs=tuple(path if path.startswith("/") else f"{cwd}/{path}" for path in params["outs"]),
         commit=Commit(epoch, codec.name if codec else "") if params["layer"] else None,
     )
 
 
-def _staged(request: Request, tools: Tools, mounts: dict[str, bool], cwd: str) -> Iterator[Staged]:
+def _staged(request: Request, tools: Tools, params: dict[str, Any], cwd: str) -> Iterator[Staged]:
+    mounts: dict[str, bool] = params["mounts"]
+    outs = [path for path in params["outs"] if not path.startswith("/")]
     files: dict[str, list[StagedFile]] = {target: [] for target in mounts}
     for one in of_role(request, "src"):
         if mounts.get(one.path):
@@ -101,13 +103,14 @@ def _staged(request: Request, tools: Tools, mounts: dict[str, bool], cwd: str) -
         files[target].append(_staged_file(one.path[len(target) + 1 :], one, tools))
     for target, found in files.items():
         works_here = target == WORK_FOLDER
-        yield Staged(cwd if works_here else target, tuple(found), writable=works_here)
+        folders = tuple(dict.fromkeys(os.path.dirname(path) for path in outs if "/" in path)) if works_here else ()
+        yield Staged(cwd if works_here else target, tuple(found), folders, works_here)
 
 
 def _staged_file(path: str, one: Resolved, tools: Tools) -> StagedFile:
     if one.value.kind == LINK:
-        return StagedFile(path, link=os.readlink(one.origin))
-    return StagedFile(path, tools.path_of(one), one.value.kind == EXECUTABLE)
+        return StagedFile(path, link=link_of(one))
+    return StagedFile(path, tools.path_of(one), one.value.size, one.stamp, one.value.kind == EXECUTABLE)
 
 
 def _outputs(params: dict[str, Any], outcome: Outcome) -> dict[str, Value]:

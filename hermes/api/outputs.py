@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 from collections.abc import Iterable, Mapping
@@ -15,9 +14,9 @@ from hermes.container.core import Containers
 from hermes.digest import Digest
 from hermes.engine.action import EXECUTABLE, Value
 from hermes.engine.scheduler import Known
-from hermes.errors import BuildError, MissingBlobError
+from hermes.errors import BuildError
 from hermes.image.descriptor import IMAGE_MANIFEST, Descriptor
-from hermes.image.layout import link_layout
+from hermes.image.layout import link_blob, link_layout, tagged
 from hermes.image.manifest import Manifest
 from hermes.layer import encodings
 from hermes.layer.write import Encoding
@@ -71,9 +70,8 @@ class Outputs:
         self._make_folder(os.path.dirname(path))
         if os.path.islink(path) or os.path.isfile(path):
             os.unlink(path)
-        link_layout(
-            Path(path), [Descriptor(IMAGE_MANIFEST, value.digest, value.size)], digests, self._store
-        )
+        descriptor = tagged(Descriptor(IMAGE_MANIFEST, value.digest, value.size), "latest")
+        link_layout(Path(path), [descriptor], [(digest, blobs.path(digest)) for digest in digests])
         self.vouched += [f"{path}/index.json", f"{path}/blobs/sha256", *(blobs.path(one) for one in digests)]
         return BuiltOutput(IMAGE, value.digest, path)
 
@@ -99,16 +97,7 @@ class Outputs:
         if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path)
         if not (executable or _same(path, source)):
-            temporary = f"{path}.{os.getpid()}~"
-            try:
-                os.link(source, temporary)
-            except FileNotFoundError:
-                raise MissingBlobError(f"the store has no blob {digest}", digest=digest) from None
-            except OSError as error:
-                if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
-                    raise
-                os.symlink(source, temporary)
-            os.replace(temporary, path)
+            link_blob(source, path)
         elif executable:
             temporary = f"{path}.{os.getpid()}~"
             shutil.copyfile(source, temporary)

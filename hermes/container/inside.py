@@ -32,6 +32,7 @@ from hermes.sandbox.bubblewrap import Bubblewrap
 from hermes.sandbox.process import DEFAULT_PATH, Ended, Mount, Process
 from hermes.sandbox.syscalls import CLONE_NEWNS, MNT_DETACH, umount, unshare
 from hermes.store import Store
+from hermes.store.blobs import write_all
 
 _FIXED_ENV: Final = {"PATH": DEFAULT_PATH, "LANG": "C.UTF-8", "TZ": "UTC"}
 _RESOLVER_FILES: Final = ("/etc/resolv.conf", "/etc/hosts")
@@ -240,6 +241,8 @@ def _stage(staged: Staged, folder: str) -> None:
         _copy(staged.files[0], folder)
         return
     os.mkdir(folder, 0o755)
+    for path in staged.folders:
+        os.makedirs(f"{folder}/{path}", 0o755, exist_ok=True)
     for file in staged.files:
         target = f"{folder}/{file.path}"
         os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
@@ -252,8 +255,13 @@ def _copy(file: StagedFile, target: str) -> None:
     if file.link:
         os.symlink(file.link, target)
     else:
-        shutil.copyfile(file.source, target, follow_symlinks=False)
-        os.chmod(target, 0o755 if file.executable else 0o644)
+        fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            for data in FileContent(file.source, file.size, file.stamp).chunks():
+                write_all(fd, data)
+            os.fchmod(fd, 0o755 if file.executable else 0o644)
+        finally:
+            os.close(fd)
     os.utime(target, ns=(0, 0), follow_symlinks=False)
 
 

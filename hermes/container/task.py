@@ -7,6 +7,7 @@ from typing import Any
 
 from hermes.digest import Digest
 from hermes.layer.compress import CODECS
+from hermes.layer.content import Signature
 from hermes.layer.write import Encoding
 
 
@@ -22,21 +23,28 @@ class Below:
 class StagedFile:
     """A file to be copied for a command: ``source`` on this machine, ``path`` relative to its mount.
 
-    An empty ``path`` makes the mount this one file. ``link`` makes it a symbolic link instead.
+    An empty ``path`` makes the mount this one file. ``link`` makes it a symbolic link instead. ``size`` and
+    ``stamp`` are those of the source when it was hashed; a stamp of None is not compared.
     """
 
     path: str
     source: str = ""
+    size: int = 0
+    stamp: Signature | None = None
     executable: bool = False
     link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """Copies of declared files, mounted at ``target`` with fixed modes and times."""
+    """Copies of declared files, mounted at ``target`` with fixed modes and times.
+
+    ``folders`` are relative paths that are there besides.
+    """
 
     target: str
     files: tuple[StagedFile, ...]
+    folders: tuple[str, ...] = ()
     writable: bool = False
 
 
@@ -91,7 +99,7 @@ class Task:
         fields["stack"] = tuple(Below(Digest(one["diff_id"]), one["name"]) for one in document["stack"])
         fields["env"] = tuple((name, value) for name, value in document["env"])
         fields["staged"] = tuple(
-            Staged(one["target"], tuple(StagedFile(**file) for file in one["files"]), one["writable"])
+            Staged(one["target"], tuple(map(_staged_file, one["files"])), tuple(one["folders"]), one["writable"])
             for one in document["staged"]
         )
         fields["bound"] = tuple(Bound(**one) for one in document["bound"])
@@ -99,6 +107,11 @@ class Task:
         for name in ("argv", "capabilities", "tmpfs", "outs"):
             fields[name] = tuple(document[name])
         return cls(**fields)
+
+
+def _staged_file(document: dict[str, Any]) -> StagedFile:
+    stamp = document["stamp"]
+    return StagedFile(**{**document, "stamp": tuple(stamp) if stamp else None})
 
 
 @dataclass(frozen=True, slots=True)

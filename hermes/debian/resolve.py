@@ -1,16 +1,15 @@
 """Choosing packages: everything that is asked for, and everything that needs, with no two in conflict.
 
-The search is a pure function of its arguments. It decides one need after another; where a need cannot be met
-it goes back to the latest choice that has a part in that (conflict-directed backjumping, Prosser 1993) and
-takes its next option. All of it is a loop over explicit lists, so a chain of dependencies may be long.
+The search is a pure function of its arguments. It meets one need after another, those that leave no choice
+first. Where a need cannot be met it goes back to the latest choice that has a part in that and takes its next
+option (conflict-directed backjumping, Prosser 1993). It is a loop, so a chain of dependencies may be long.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Final
 
 from hermes.debian.packages import Package
@@ -18,17 +17,11 @@ from hermes.debian.relation import Clause, Relation, parse_clauses, parse_relati
 from hermes.debian.universe import Universe, answers, provided
 from hermes.errors import LockError
 
-_LIMIT: Final = 200_000
-"""How many choices are tried before giving up; a lock of a desktop makes about 3,000."""
+_LIMIT: Final = 20_000
+"""How many choices are taken back before giving up."""
 
-
-class _Urgency(IntEnum):
-    """When a need is looked at: choices wait until everything that leaves none is chosen."""
-
-    FORCED = 0
-    OPEN = 1
-    WISHED = 2
-    """A recommendation: it is left out when it cannot be had."""
+Depths = frozenset[int]
+"""The choices, by their number, that something follows from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +35,46 @@ class _Need:
     def __str__(self) -> str:
         if self.owner is None:
             return f"the lock asks for {show_clause(self.clause)}"
-        return f"{self.owner.name} {'wants' if self.wished else 'needs'} {show_clause(self.clause)}"
+        return f"{self.owner} {'wants' if self.wished else 'needs'} {show_clause(self.clause)}"
+
+
+@dataclass(slots=True)
+class _State:
+    """What has been chosen so far.
+
+    ``reasons`` says from which choices each package follows, ``why`` which need brought it. ``given`` and
+    ``refused`` map names to what chosen packages provide and do not suffer. ``pending`` needs have not been
+    looked at, ``open`` ones leave a choice.
+    """
+
+    chosen: dict[str, Package] = field(default_factory=dict)
+    reasons: dict[str, Depths] = field(default_factory=dict)
+    why: dict[str, _Need] = field(default_factory=dict)
+    given: dict[str, tuple[tuple[Package, Relation], ...]] = field(default_factory=dict)
+    refused: dict[str, tuple[tuple[Package, Relation], ...]] = field(default_factory=dict)
+    pending: deque[_Need] = field(default_factory=deque)
+    open: deque[_Need] = field(default_factory=deque)
+
+    def copy(self) -> _State:
+        return _State(
+            dict(self.chosen),
+            dict(self.reasons),
+            dict(self.why),
+            dict(self.given),
+            dict(self.refused),
+            deque(self.pending),
+            deque(self.open),
+        )
 
 
 @dataclass(slots=True)
 class _Choice:
-    """A need that was met by choosing the package ``options[taken]``.
-
-    ``ended`` and ``looked`` are the lengths of the lists of needs, and how far they were looked at, when it
-    was made. ``culprits`` are the chosen names because of which other options were ruled out, and
-    ``explanation`` says why the first of them was.
-    """
+    """A need with several options, and the state before one was taken; ``left`` are those not tried yet."""
 
     need: _Need
-    options: tuple[Package, ...]
-    ended: tuple[int, ...]
-    looked: tuple[int, ...]
-    taken: int = -1
-    culprits: set[str] = field(default_factory=set)
-    explanation: str = ""
+    left: deque[Package]
+    before: _State
+    culprits: Depths
 
 
 def resolve(
@@ -130,39 +144,159 @@ def _check_provided(universe: Universe, name: str) -> None:
 
 
 class _Search:
-    """What has been chosen so far, and why. See `resolve`."""
+    """See `resolve`."""
 
     def __init__(self, universe: Universe, present: frozenset[str], *, recommends: bool) -> None:
         self._universe = universe
         self._present = present
         self._recommends = recommends
-        self._needs: tuple[list[_Need], ...] = tuple([] for _ in _Urgency)
-        self._looked = [0 for _ in _Urgency]
+        self._state = _State()
         self._choices: list[_Choice] = []
-        self._place: dict[str, int] = {}
-        self._given: defaultdict[str, list[tuple[Package, Relation]]] = defaultdict(list)
-        self._refused: defaultdict[str, list[tuple[Package, Relation]]] = defaultdict(list)
 
     def run(self, needs: Iterable[_Need]) -> tuple[Package, ...]:
         """Meet all needs and return what was chosen; raises `LockError`."""
-        for need in needs:
-            self._add(need)
-        steps = 0
-        while (need := self._next()) is not None:
+        self._state.pending.extend(needs)
+        taken_back = 0
+        while need := self._next():
             if self._is_met(need.clause):
                 continue
-            options = self._universe.options(need.clause)
-            choice = _Choice(need, options, tuple(map(len, self._needs)), tuple(self._looked))
-            if not options:
-                choice.explanation = self._nothing(need)
-            settled = self._try(choice)
-            while not settled:
-                settled = self._go_back(choice)
-                choice = self._failed
-            steps += 1
-            if steps > _LIMIT:
-                raise LockError(
-                    "the packages conflict in too many ways to find out which to take",
-                    hint="ask for versions (name=version) or exclude packages",
-                )
-        return tuple(sorted((self._package(name) for name in self._place), key=lambda one: one.name))
+            options, culprits = self._viable(need)
+            if options:
+                self._decide(need, options, culprits)
+            elif not need.wished:
+                taken_back += 1
+                if taken_back > _LIMIT:
+                    raise LockError(
+                        "the packages conflict in too many ways to find out which to take",
+                        hint="ask for versions (name=version) or exclude packages",
+                    )
+                self._go_back(need, culprits)
+        return tuple(sorted(self._state.chosen.values(), key=lambda one: one.name))
+
+    def _next(self) -> _Need | None:
+        """Return the next need: one that leaves no choice if there is any, a recommendation last."""
+        state = self._state
+        while state.pending:
+            need = state.pending.popleft()
+            names = {option.name for option in self._universe.options(need.clause)}
+            if len(names) < 2 and not need.wished:
+                return need
+            state.open.append(need)
+        for number, need in enumerate(state.open):
+            if not need.wished:
+                del state.open[number]
+                return need
+        return state.open.popleft() if state.open else None
+
+    def _is_met(self, clause: Clause) -> bool:
+        return any(self._meets(relation) for relation in clause)
+
+    def _meets(self, relation: Relation) -> bool:
+        if relation.name in self._present:
+            return True
+        chosen = self._state.chosen.get(relation.name)
+        if chosen is not None and relation.matches(chosen.version):
+            return True
+        return any(answers(given, relation) for _, given in self._state.given.get(relation.name, ()))
+
+    def _viable(self, need: _Need) -> tuple[list[Package], Depths]:
+        """Return the options that nothing chosen speaks against, and what rules out the others."""
+        culprits = self._state.reasons[need.owner.name] if need.owner else Depths()
+        viable = []
+        for option in self._universe.options(need.clause):
+            rivals = list(self._rivals(option))
+            if not rivals:
+                viable.append(option)
+            for rival in rivals:
+                culprits |= self._state.reasons[rival.name]
+        return viable, culprits
+
+    def _rivals(self, option: Package) -> Iterator[Package]:
+        """Yield the chosen packages that cannot be there together with ``option``."""
+        state = self._state
+        if other := state.chosen.get(option.name):
+            yield other
+        itself = Relation(option.name, "=", option.version)
+        for given in (itself, *provided(option)):
+            for other, refused in state.refused.get(given.name, ()):
+                if answers(given, refused):
+                    yield other
+        for refused in _refused(option):
+            found = state.chosen.get(refused.name)
+            if found is not None and refused.matches(found.version):
+                yield found
+            for other, given in state.given.get(refused.name, ()):
+                if answers(given, refused):
+                    yield other
+
+    def _decide(self, need: _Need, options: list[Package], culprits: Depths) -> None:
+        reasons = culprits
+        if len(options) > 1:
+            self._choices.append(_Choice(need, deque(options[1:]), self._state.copy(), culprits))
+            reasons |= {len(self._choices)}
+        self._take(options[0], need, reasons)
+
+    def _take(self, package: Package, need: _Need, reasons: Depths) -> None:
+        state = self._state
+        state.chosen[package.name] = package
+        state.reasons[package.name] = reasons
+        state.why[package.name] = need
+        for relation in provided(package):
+            state.given[relation.name] = (*state.given.get(relation.name, ()), (package, relation))
+        for relation in _refused(package):
+            state.refused[relation.name] = (*state.refused.get(relation.name, ()), (package, relation))
+        for field_text in (package.pre_depends, package.depends):
+            state.pending.extend(_Need(package, clause) for clause in _clauses(package, field_text))
+        if self._recommends:
+            wishes = _clauses(package, package.recommends)
+            state.pending.extend(_Need(package, clause, wished=True) for clause in wishes)
+
+    def _go_back(self, need: _Need, culprits: Depths) -> None:
+        """Take the next option of the latest choice that is to blame; raises `LockError` if there is none."""
+        problem = self._explained(need)
+        while culprits:
+            depth = max(culprits)
+            del self._choices[depth:]
+            choice = self._choices[-1]
+            choice.culprits |= culprits - {depth}
+            if choice.left:
+                option = choice.left.popleft()
+                self._state = choice.before.copy()
+                self._take(option, choice.need, choice.culprits | {depth})
+                return
+            culprits = choice.culprits
+            self._choices.pop()
+        raise LockError(problem, hint="ask for other packages or versions, or exclude what the image does not need")
+
+    def _explained(self, need: _Need) -> str:
+        options = self._universe.options(need.clause)
+        if not options:
+            reason = self._universe.what_is_there(need.clause[0])
+        else:
+            rivals = {str(rival): None for option in options for rival in self._rivals(option)}
+            reason = f"{', '.join(map(str, options))} cannot be there together with {', '.join(rivals)}"
+        lines = [f"{need}: {reason}"]
+        above = need
+        while above.owner is not None:
+            above = self._state.why[above.owner.name]
+            lines.append(f"  because {above}")
+        return "\n".join(lines)
+
+
+def _refused(package: Package) -> Iterator[Relation]:
+    for text in (package.conflicts, package.breaks):
+        yield from _relations(package, text)
+
+
+def _relations(package: Package, text: str) -> tuple[Relation, ...]:
+    try:
+        return parse_relations(text)
+    except LockError as error:
+        raise LockError(f"{package}: {error.message}", hint=error.hint) from None
+
+
+def _clauses(package: Package, text: str) -> tuple[Clause, ...]:
+    try:
+        return parse_clauses(text)
+    except LockError as error:
+        raise LockError(f"{package}: {error.message}", hint=error.hint) from None

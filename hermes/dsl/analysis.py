@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from hermes.dsl.attributes import Attribute, labels_of
 from hermes.dsl.configuration import Configuration
-from hermes.dsl.context import Actions, Context
-from hermes.dsl.dialect.values import Depset, EvalError, type_name
+from hermes.dsl.context import Actions, Context, PlatformValue
+from hermes.dsl.dialect.values import Depset, EvalError, Struct, type_name
 from hermes.dsl.packages import CONFIG_SETTING, Packages
 from hermes.dsl.providers import DEFAULT_INFO, Dependency, File, Info, LabelValue
 from hermes.dsl.rule import Target
@@ -80,6 +80,26 @@ class Analysis:
                 self._results[key] = self._implement(key)
         return [self._results[key] for key in wanted]
 
+    def lock_request(self, label: Label) -> Struct | None:
+        """Return what a target's rule asks to have resolved; None when the rule has nothing to lock."""
+        key = self._enter(Configured(label, self._configuration.platform))
+        target = self._decided[key].target
+        if target.rule.lock is None:
+            return None
+        attributes = {name: _as_value(value) for name, value in self._decided[key].attributes.items()}
+        platform = PlatformValue(self._configuration.on(key.platform))
+        context = Struct({"attr": Struct(attributes), "label": LabelValue(label), "platform": platform})
+        try:
+            request = self._packages.call(target.rule.lock, context)
+        except (EvalError, HermesError) as error:
+            raise self._implementation_error(target, error) from error
+        except Exception as error:
+            raise self._packages.locator.located(error, self._packages.is_rule_file) from error
+        if type(request) is not Struct:
+            problem = EvalError(f"the lock function of {target.rule.name} returns {type_name(request)}, not a struct")
+            raise self._at(target, "", problem)
+        return request
+
     @property
     def unused_values(self) -> list[str]:
         """The names given with ``--set`` that no condition asked for."""
@@ -101,6 +121,8 @@ class Analysis:
                 try:
                     below = self._enter(Configured(label, key.platform))
                 except HermesError as error:
+                    if decided.target.rule.lock is not None and label.package == decided.target.label.package:
+                        error.hint = f"if it is the lock, make it with `hermes lock {decided.target.label}`"
                     raise self._at(decided.target, attribute, error) from None
                 decided.dependencies[label] = below
                 pending.append(below)

@@ -14,6 +14,7 @@ from hermes.dsl.providers import IMAGE_INFO, File, Info, LabelValue, Layer
 from hermes.engine.action import Action, ActionGraph, Input, Output
 from hermes.errors import HermesError
 from hermes.graph.label import Label
+from hermes.image.config import is_timestamp
 from hermes.layer.compress import CODECS
 
 _URL_SCHEMES: Final = ("http://", "https://", "file://", "apt:")
@@ -206,6 +207,9 @@ class Actions:
             raise EvalError(f"compression is one of {', '.join(sorted(CODECS))}, not {show(compression)}")
         if base is not None and not (type(base) is Info and base.provider is IMAGE_INFO):
             raise EvalError(f"base is an ImageInfo, not {type_name(base)}")
+        created = (config or {}).get("created")
+        if created and not (type(created) is str and is_timestamp(created)):
+            raise EvalError(f"{show(created)} is no time", 'write it as "2024-01-31T00:00:00Z"', attribute="created")
         below = list(base.fields["layers"]) if base else []
         stack = [*below, *_layers(layers)]
         numbers = {one: number for number, one in enumerate(stack)}

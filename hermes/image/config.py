@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -10,6 +11,7 @@ from hermes.digest import Digest
 from hermes.errors import ImageError
 from hermes.image.platform import Platform
 
+_RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\Z", re.ASCII)
 _LATEST: Final = 253402300799
 
 
@@ -18,6 +20,17 @@ def timestamp(seconds: int) -> str:
     if not 0 <= seconds <= _LATEST:
         raise ImageError(f"{seconds} is no time that an image can have been created at")
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def is_timestamp(text: str) -> bool:
+    """Tell whether ``text`` is a date and time with its zone, as RFC 3339, section 5.6, has it."""
+    if not _RFC3339.match(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def configuration(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from hermes.digest import CHUNK
 from hermes.errors import SourceError
+from hermes.store.blobs import write_all
 
 Signature = tuple[int, int, int, int]
 """What tells that a file is still the one that was hashed: mtime and ctime in ns, size, inode."""
@@ -102,7 +103,14 @@ class RegionContent:
             yield data
 
 
-EMPTY: Final = BytesContent(b"")
+def spooled(pieces: Iterable[bytes], size: int, spool: BinaryIO) -> RegionContent | None:
+    """Append ``pieces``, ``size`` bytes in all, to a temporary file, and return them from there."""
+    if not size:
+        return None
+    offset = spool.seek(0, os.SEEK_END)
+    for data in pieces:
+        write_all(spool.fileno(), data)
+    return RegionContent(spool.fileno(), offset, size)
 
 
 def signature(status: os.stat_result) -> Signature:

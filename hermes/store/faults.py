@@ -6,8 +6,11 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
+from typing import Final
 
-from hermes.errors import StoreError
+from hermes.errors import BuildError, StoreError
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
@@ -22,7 +25,7 @@ def storing(path: str | PathLike[str]) -> Iterator[None]:
 def store_error(error: OSError, path: str | PathLike[str]) -> StoreError:
     """Return ``error`` as a message about the store at ``path``."""
     where = error.filename if isinstance(error.filename, str) else path
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in _FULL:
         return StoreError(
             f"no space left for {where}",
             hint="free some with `hermes cache gc`, or put the store elsewhere with HERMES_HOME",
@@ -33,3 +36,16 @@ def store_error(error: OSError, path: str | PathLike[str]) -> StoreError:
             hint="check who owns the folder, or put the store elsewhere with HERMES_HOME",
         )
     return StoreError(f"{where}: {error.strerror or error}")
+
+
+@contextmanager
+def writing(path: str | PathLike[str]) -> Iterator[None]:
+    """Turn an `OSError` raised while writing what a user asked for into a `BuildError`."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename if isinstance(error.filename, str) else path
+        raise BuildError(
+            f"{where} cannot be written: {error.strerror or error}",
+            hint="free some space there" if error.errno in _FULL else "write somewhere else",
+        ) from error

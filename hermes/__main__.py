@@ -1,0 +1,5 @@
+"""``python -m hermes``."""
+
+from hermes.cli.main import main
+
+main()

@@ -1,0 +1,62 @@
+"""Descriptors: a blob's media type, digest and size; see image-spec, descriptor.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hermes.digest import Digest
+from hermes.errors import HermesError, ImageError
+from hermes.image.platform import Platform
+
+IMAGE_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
+IMAGE_INDEX: Final = "application/vnd.oci.image.index.v1+json"
+IMAGE_CONFIG: Final = "application/vnd.oci.image.config.v1+json"
+REF_NAME: Final = "org.opencontainers.image.ref.name"
+"""The annotation that names a manifest in a layout; see image-spec, annotations.md."""
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """``size`` is in bytes; ``annotations`` are pairs sorted by name."""
+
+    media_type: str
+    digest: Digest
+    size: int
+    annotations: tuple[tuple[str, str], ...] = ()
+    platform: Platform | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        document: dict[str, Any] = {"digest": self.digest, "mediaType": self.media_type, "size": self.size}
+        if self.annotations:
+            document["annotations"] = dict(self.annotations)
+        if self.platform:
+            names = {"os": self.platform.os, "architecture": self.platform.architecture}
+            document["platform"] = names | ({"variant": self.platform.variant} if self.platform.variant else {})
+        return document
+
+    @classmethod
+    def from_json(cls, document: Any) -> Descriptor:
+        """Raises `ImageError` when a required field is missing or of another type."""
+        if not isinstance(document, Mapping):
+            raise ImageError("a descriptor is not an object")
+        media_type, digest, size = (document.get(name) for name in ("mediaType", "digest", "size"))
+        if not isinstance(media_type, str) or not isinstance(digest, str) or type(size) is not int or size < 0:
+            raise ImageError("a descriptor has no mediaType, digest and size")
+        try:
+            parsed = Digest.parse(digest)
+        except HermesError as error:
+            raise ImageError(f"a descriptor: {error.message}") from None
+        annotations = document.get("annotations") or {}
+        if not isinstance(annotations, Mapping):
+            raise ImageError("a descriptor's annotations are not an object")
+        pairs = tuple(sorted((str(name), str(value)) for name, value in annotations.items()))
+        return cls(media_type, parsed, size, pairs, _platform(document.get("platform")))
+
+
+def _platform(document: Any) -> Platform | None:
+    if not isinstance(document, Mapping):
+        return None
+    names = (document.get(name) or "" for name in ("os", "architecture", "variant"))
+    return Platform(*map(str, names))
