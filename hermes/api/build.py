@@ -238,7 +238,7 @@ class Build:
             else:
                 row = plan.index.known(path)
                 check.sources[path] = plan.index.lasting(path).signature
-                state.sources[path] = row.kind, row.digest
+                state.sources[path] = row.kind, str(row.digest)
         if plan.before is None:
             plan.index.save(self._store, self._snapshots.files)
         try:

@@ -144,7 +144,7 @@ class Snapshots:
             self.folder / f"{key}.state",
             (state.sources, state.analysis, state.actions, state.known, state.wanted),
         )
-        targets = [(label, [tuple(one) for one in outputs]) for label, outputs in check.targets.items()]
+        targets = [(label, [tuple(map(str, one)) for one in outputs]) for label, outputs in check.targets.items()]
         _write(
             store,
             self.folder / f"{key}.check",
