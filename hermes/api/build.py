@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from hermes.actions.local import Local, available
 from hermes.actions.tools import Tools
+from hermes.api.explaining import remember_keys
 from hermes.api.outputs import Outputs
 from hermes.api.packed import pack_actions, pack_known, unpack_actions, unpack_known
 from hermes.api.result import BuildResult
-from hermes.api.snapshot import Changes, Check, Snapshots, State, changes, signature
+from hermes.api.snapshot import Changes, Check, Snapshots, State, changes, output_signature, signature
 from hermes.api.wanted import Wanted
-from hermes.api.workspace import epoch
 from hermes.container.core import Containers
 from hermes.engine.action import Action, ActionGraph, Source
 from hermes.engine.events import Events, Subscriber, Warned
@@ -109,6 +109,7 @@ class Build:
         owners = dict.fromkeys(plan.graph.actions[name].owner for name in report.executed)
         result = BuildResult(tuple(owners), report.cached, targets)
         self._remember(plan, report.known, outputs.vouched, result)
+        remember_keys(self._store, self._root, {name: report.known[name].key for name in report.executed})
         if self._store.results.damaged:
             self._events.emit(Warned("the result cache was damaged; a new one has been started"))
         return result
@@ -154,8 +155,8 @@ class Build:
     def _analyzed_plan(self, *, fresh: bool) -> _Plan:
         from hermes.api.session import Session, wanted_of
 
-        index = FileIndex.load(self._root, self._snapshots.files)
-        session = Session(self._root, self._store, index, self._options, epoch(), self._say)
+        session = Session.open(self._workspace, self._store, self._options, self._say)
+        index = session.index
         labels = session.labels(self._patterns, self._workspace.package)
         targets = session.analysis.analyze(labels)
         session.warn_unused()
@@ -221,7 +222,7 @@ class Build:
         check = Check(
             folders=dict(plan.folders),
             rules={path: signature(path) for path in plan.rules},
-            outputs={path: signature(path) for path in vouched},
+            outputs={path: output_signature(path) for path in vouched},
             cached=len(needed),
             targets=result.targets,
         )

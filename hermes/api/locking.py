@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from hermes.api.mirrors import apt_sources
 from hermes.api.session import Session
-from hermes.api.snapshot import Snapshots
-from hermes.api.workspace import epoch
 from hermes.debian.lock import LockRequest, make_lock
 from hermes.dsl.dialect.values import Struct
 from hermes.dsl.providers import LabelValue
 from hermes.errors import LabelError, LockError
 from hermes.graph.label import Label
+from hermes.graph.pattern import parse_all
 from hermes.store import Store
-from hermes.workspace.sources import FileIndex
 
 if TYPE_CHECKING:
     from hermes.api.workspace import BuildOptions, Workspace
@@ -28,14 +26,14 @@ def lock_targets(
     """Write the lock file of every target among ``patterns`` whose rule has one; return the files."""
     store = Store.open(workspace.home)
     try:
-        index = FileIndex.load(workspace.root, Snapshots(workspace.home, workspace.root).files)
-        session = Session(workspace.root, store, index, options, epoch(), say)
+        session = Session.open(workspace, store, options, say)
+        named = {one.label for one in parse_all(patterns, relative_to=workspace.package)}
         written = []
         for label in session.labels(patterns, workspace.package):
             request = session.analysis.lock_request(label)
             if request is None:
-                if any(label == Label.parse(text, relative_to=workspace.package) for text in patterns if "..." not in text and ":all" not in text):
-                    raise LabelError(f"{label} has nothing to lock")
+                if label in named:
+                    raise LabelError(f"{label} has nothing to lock", hint="name a target with a lock, such as an apt_layer")
                 continue
             written.append(_lock(workspace, session, store, label, request, say))
         if not written:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hermes.api.snapshot import Snapshots
 from hermes.api.wanted import FILE, IMAGE, LAYER, Wanted
+from hermes.api.workspace import epoch
 from hermes.dsl.analysis import Analysis
 from hermes.dsl.configuration import Configuration
 from hermes.dsl.packages import CONFIG_SETTING, MANUAL, Packages
@@ -22,7 +24,7 @@ from hermes.workspace.root import MARKER, read_settings
 from hermes.workspace.sources import FileIndex
 
 if TYPE_CHECKING:
-    from hermes.api.workspace import BuildOptions
+    from hermes.api.workspace import BuildOptions, Workspace
 
 
 class Session:
@@ -51,6 +53,12 @@ class Session:
             self.packages, self.folders, self.configuration, self._read_yaml, str(root)
         )
         self._say = say
+
+    @classmethod
+    def open(cls, workspace: Workspace, store: Store, options: BuildOptions, say: Callable[[str], None]) -> Session:
+        """Look at a workspace with the file index of its last build."""
+        index = FileIndex.load(workspace.root, Snapshots(workspace.home, workspace.root).files)
+        return cls(workspace.root, store, index, options, epoch(), say)
 
     def labels(self, patterns: Sequence[str], package: str) -> list[Label]:
         """Return the targets that patterns of the command line mean; raises `LabelError` when there are none."""

@@ -11,7 +11,7 @@ import hashlib
 import marshal
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +32,7 @@ class Check:
 
     ``sources`` maps files of the workspace, by relative path, to (mtime, ctime, size, inode); ``folders``
     maps folders to (mtime, ctime, inode) and the digest of their names; ``rules`` and ``outputs`` map
-    absolute paths of Hermes' own rule files, and of what was built, to signatures like those of sources.
+    absolute paths of Hermes' own rule files, and of what was built, to signatures (`output_signature` for these).
     """
 
     sources: dict[str, FileSignature] = field(default_factory=dict)
@@ -98,11 +98,11 @@ def changes(check: Check, root: str) -> Changes:
             continue
         if (status.st_mtime_ns, status.st_ctime_ns, status.st_ino) != known_folder:
             folders.append(path)
-    return Changes(changed, folders, _differ(check.rules), _differ(check.outputs))
+    return Changes(changed, folders, _differ(check.rules, signature), _differ(check.outputs, output_signature))
 
 
-def _differ(signatures: Mapping[str, FileSignature]) -> bool:
-    return any(signature(path) != known for path, known in signatures.items())
+def _differ(known: Mapping[str, FileSignature], look: Callable[[str], FileSignature]) -> bool:
+    return any(look(path) != before for path, before in known.items())
 
 
 def signature(path: str) -> FileSignature:
@@ -112,6 +112,12 @@ def signature(path: str) -> FileSignature:
     except OSError:
         return 0, 0, 0, 0
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+
+
+def output_signature(path: str) -> FileSignature:
+    """Return a `signature` without the ctime, which changes when a blob gets or loses a name elsewhere."""
+    mtime, _, size, inode = signature(path)
+    return mtime, 0, size, inode
 
 
 class Snapshots:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,9 @@ from hermes.store.home import default_home
 from hermes.workspace.root import find_root
 
 if TYPE_CHECKING:
+    import networkx
+
+    from hermes.api.explaining import Explanation
     from hermes.engine.events import Subscriber
 
 
@@ -126,6 +129,18 @@ class Workspace:
         from hermes.api.locking import lock_targets
 
         return lock_targets(self, patterns, options or BuildOptions(), self._say)
+
+    def explain(self, patterns: Sequence[str], options: BuildOptions | None = None) -> Iterator[Explanation]:
+        """Yield why each action of the targets was last executed."""
+        from hermes.api.explaining import explain
+
+        return explain(self, patterns, options or BuildOptions())
+
+    def query(self, expression: str, options: BuildOptions | None = None) -> networkx.DiGraph[str]:
+        """Return the targets that an expression means, and the edges between them; see `hermes.api.querying`."""
+        from hermes.api.querying import query
+
+        return query(self, expression, options or BuildOptions())
 
     def _check_store(self) -> None:
         """Raise `StoreError` when the store has become unusable since the last build."""

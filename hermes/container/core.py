@@ -5,6 +5,7 @@ The run action, ``hermes run`` and whatever else fills or starts a root file sys
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ from hermes.store import Store
 from hermes.store.scratch import abandoned
 
 _INSIDE: Final = "hermes.container.inside:"
+_PROBE: Final = "hermes.container.probe:"
 
 
 class Containers:
@@ -47,8 +49,10 @@ class Containers:
         return Outcome.from_json(self._namespace.call(f"{_INSIDE}run", arguments, stdio))
 
     def ensure_tree(self, diff_id: Digest) -> None:
-        """Extract a layer unless that has been done."""
+        """Extract a layer unless that has been done, and note that it is used."""
         if encodings.has_tree(self._store, diff_id):
+            with contextlib.suppress(OSError):
+                os.utime(f"{self._store.trees}/{diff_id.hex}")
             return
         with self._store.locks.held(f"tree:{diff_id}"):
             if not encodings.has_tree(self._store, diff_id):
@@ -77,6 +81,14 @@ class Containers:
                 left.append(folder)
         if left:
             self._namespace.call(f"{_INSIDE}remove", {"paths": left})
+
+    def probe_overlay(self) -> str:
+        """Try an overlay in the store; return what works, or raise `SandboxError`."""
+        return str(self._namespace.call(f"{_PROBE}overlay", {"home": str(self._store.home)}))
+
+    def probe_sandbox(self) -> str:
+        """Start bubblewrap; return its version, or raise `SandboxError`."""
+        return str(self._namespace.call(f"{_PROBE}sandbox", {"bwrap": list(bubblewrap.find())}))
 
     def sweep(self) -> None:
         """Remove what processes that were killed have left in the store."""

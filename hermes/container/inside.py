@@ -41,7 +41,7 @@ _RESOLVER_FILES: Final = ("/etc/resolv.conf", "/etc/hosts")
 def extract(home: str, diff_id: str) -> None:
     """Make the tree of a layer from a blob of the store. The caller holds the tree's lock."""
     digest = Digest(diff_id)
-    with _store(home) as store, _scratch(store) as scratch:
+    with store_at(home) as store, scratch_of(store) as scratch:
         name = f"layer {digest.short}"
         root = f"{scratch}/root"
         os.mkdir(root, 0o755)
@@ -55,7 +55,7 @@ def extract(home: str, diff_id: str) -> None:
 
 def run(home: str, task: dict[str, Any], bwrap: Sequence[str], fds: list[int]) -> dict[str, Any]:
     """Run a `Task` with ``fds`` as its standard input, output and error; return an `Outcome`."""
-    with _store(home) as store, _scratch(store) as scratch:
+    with store_at(home) as store, scratch_of(store) as scratch:
         container = _Container(store, Task.from_json(task), scratch)
         sandbox = Bubblewrap((bwrap[0], bwrap[1]))
         return container.run(sandbox, (fds[0], fds[1], fds[2])).to_json()
@@ -67,7 +67,7 @@ def pack(home: str, diff_id: str, codec: str) -> dict[str, Any] | None:
     Raises `MissingBlobError`, and removes the tree, when the tree is no longer what the layer was.
     """
     digest = Digest(diff_id)
-    with _store(home) as store:
+    with store_at(home) as store:
         table = toc.load(store, digest)
         root = f"{store.trees}/{digest.hex}/root"
         written = None
@@ -91,7 +91,8 @@ def remove(paths: list[str]) -> None:
 
 
 @contextmanager
-def _store(home: str) -> Iterator[Store]:
+def store_at(home: str) -> Iterator[Store]:
+    """Give the store at ``home``, with a scratch folder of this process."""
     store = Store(Path(home))
     try:
         yield store
@@ -100,7 +101,8 @@ def _store(home: str) -> Iterator[Store]:
 
 
 @contextmanager
-def _scratch(store: Store) -> Iterator[str]:
+def scratch_of(store: Store) -> Iterator[str]:
+    """Give a temporary folder, and a mount namespace that ends with this process."""
     unshare(CLONE_NEWNS)
     with store.scratch.directory() as folder:
         yield str(folder)

@@ -72,7 +72,7 @@ class Analysis:
 
         Raises `BuildFileError` with the place where a target is wrong.
         """
-        wanted = [self._configure(Configured(label, self._configuration.platform)) for label in labels]
+        wanted = self.configure(labels)
         order = in_dependency_order(self.nodes, wanted)
         check_visibility(self.nodes)
         for key in order:
@@ -106,6 +106,10 @@ class Analysis:
         return [name for name, _ in self._configuration.values if name not in self._asked]
 
     # Which targets there are, and what they depend on.
+
+    def configure(self, labels: Sequence[Label]) -> list[Configured]:
+        """Put targets and all that they need into `nodes`."""
+        return [self._configure(Configured(label, self._configuration.platform)) for label in labels]
 
     def _configure(self, wanted: Configured) -> Configured:
         found = self._enter(wanted)

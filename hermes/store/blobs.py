@@ -22,8 +22,6 @@ from hermes.store.scratch import Scratch
 STAMP_NS: Final = 1_000_000_000
 """The modification time of a blob that nobody touched, in nanoseconds."""
 
-_USED_AGAIN_SECONDS: Final = 24 * 3600
-
 
 class BlobStore(Protocol):
     """What holds blobs: this machine's disk, or a remote cache."""
@@ -134,16 +132,6 @@ class LocalBlobs:
             return False
         os.utime(path, ns=(STAMP_NS, STAMP_NS))
         return True
-
-    def touch(self, digest: Digest) -> None:
-        """Note that the blob was used, for `gc`; at most once a day."""
-        path = self.path(digest)
-        with contextlib.suppress(OSError):
-            import time
-
-            now = time.time()
-            if os.stat(path).st_atime < now - _USED_AGAIN_SECONDS:
-                os.utime(path, ns=(int(now * 1e9), STAMP_NS))
 
     def read(self, digest: Digest) -> bytes:
         """Return the whole blob, verified; raises `MissingBlobError`."""

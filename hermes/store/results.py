@@ -9,6 +9,7 @@ import contextlib
 import shutil
 import sqlite3
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -65,21 +66,16 @@ class Results:
     def preimage(self, key: str) -> bytes | None:
         return self._read(f"preimage:{key}")
 
-    def note(self, name: str, value: bytes) -> None:
-        """Remember ``value`` under a name that is not an action key."""
+    def note(self, values: Mapping[str, bytes]) -> None:
+        """Remember values under names that are not action keys."""
         with contextlib.suppress(sqlite3.DatabaseError, OSError):
-            self._open().set(f"note:{name}", value, retry=True)
+            cache = self._open()
+            with cache.transact(retry=True):
+                for name, value in values.items():
+                    cache.set(f"note:{name}", value, retry=True)
 
     def noted(self, name: str) -> bytes | None:
         return self._read(f"note:{name}")
-
-    def remove(self, key: str) -> None:
-        self._open().delete(key, retry=True)
-        self._open().delete(f"preimage:{key}", retry=True)
-
-    def clear(self) -> int:
-        """Forget everything; return how many entries there were."""
-        return int(self._open().clear(retry=True))
 
     def close(self) -> None:
         with self._guard:

@@ -1,0 +1,122 @@
+"""What this machine can do for builds, found out by doing it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from hermes.container.core import Containers
+from hermes.debian.keyring import machine_keyring
+from hermes.debian.sources import machine_sources
+from hermes.errors import HermesError
+from hermes.sandbox import bubblewrap
+from hermes.sandbox.namespace import Namespace
+from hermes.store import Store
+from hermes.version import __version__
+
+OK: Final = "ok"
+LIMITED: Final = "limited"
+FAILED: Final = "failed"
+
+_USER_NAMESPACES: Final = "/proc/sys/user/max_user_namespaces"
+
+
+class Finding(NamedTuple):
+    """One thing that was tried. ``state`` is `OK`, `LIMITED` (some builds cannot work) or `FAILED`."""
+
+    name: str
+    state: str
+    detail: str
+    hint: str = ""
+
+
+def examine(home: Path) -> Iterator[Finding]:
+    """Try what builds need, in the order in which they need it."""
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    yield Finding("hermes", OK, f"{__version__}, {python}, {platform.machine()}, Linux {platform.release()}")
+    try:
+        store = Store.open(home)
+    except HermesError as error:
+        yield _failed("store", error)
+        return
+    namespace = Namespace()
+    try:
+        yield _store(store)
+        yield from _sandbox(Containers(store, namespace), namespace)
+    finally:
+        namespace.close()
+        store.close()
+    yield _runtimes()
+    yield _debian()
+
+
+def _store(store: Store) -> Finding:
+    free = shutil.disk_usage(store.home).free
+    detail = f"{store.home}, {free >> 30} GiB free"
+    if free < 1 << 30:
+        return Finding("store", LIMITED, detail, "free some space, or put the store elsewhere with HERMES_HOME")
+    return Finding("store", OK, detail)
+
+
+def _sandbox(containers: Containers, namespace: Namespace) -> Iterator[Finding]:
+    yield _subordinate_ids(namespace)
+    yield _tried("overlay", containers.probe_overlay)
+    yield _tried("bubblewrap", lambda: f"{containers.probe_sandbox()} at {bubblewrap.find()[0]}")
+
+
+def _subordinate_ids(namespace: Namespace) -> Finding:
+    ids = namespace.map
+    if os.geteuid() == 0:
+        return Finding("user namespace", OK, "root: every id is itself")
+    if ids.whole:
+        count = sum(one.count for one in ids.uids)
+        return Finding("user namespace", OK, f"{count} user ids and {sum(one.count for one in ids.gids)} group ids")
+    missing = [tool for tool in ("newuidmap", "newgidmap") if not shutil.which(tool)]
+    hint = (
+        f"install {' and '.join(missing)} (Debian: the package uidmap)"
+        if missing
+        else "give this user ranges: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
+    )
+    return Finding("user namespace", LIMITED, "one id only: what changes owners cannot work", hint)
+
+
+def _tried(name: str, attempt: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, OK, attempt())
+    except HermesError as error:
+        return _failed(name, error)
+
+
+def _failed(name: str, error: HermesError) -> Finding:
+    hint = error.hint or ""
+    if not hint and _namespaces_allowed() == 0:
+        hint = "allow user namespaces: sysctl user.max_user_namespaces=10000"
+    return Finding(name, FAILED, error.message, hint)
+
+
+def _namespaces_allowed() -> int:
+    try:
+        return int(Path(_USER_NAMESPACES).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return -1
+
+
+def _runtimes() -> Finding:
+    found = [name for name in ("crun", "runc") if shutil.which(name)]
+    return Finding("OCI runtimes", OK, f"{', '.join(found) or 'none'} (builds do not need one)")
+
+
+def _debian() -> Finding:
+    hint = "name sources under apt.sources in hermes.yaml; only apt_layer needs them"
+    try:
+        sources, keyring = machine_sources(), machine_keyring()
+    except HermesError as error:
+        return Finding("Debian packages", LIMITED, error.message, error.hint or hint)
+    if not sources:
+        return Finding("Debian packages", LIMITED, "this machine's apt has no sources", hint)
+    keys = f"{len(keyring.certs)} keys" if keyring else "no keyring: signatures cannot be verified"
+    return Finding("Debian packages", OK if keyring else LIMITED, f"{len(sources)} sources of apt, {keys}")

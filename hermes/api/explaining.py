@@ -1,0 +1,93 @@
+"""``hermes explain``: which input of an action was another one when it last ran.
+
+For every action of a workspace that was executed, the result cache notes the key that it had and the one
+before; the preimages of both tell the difference.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from hermes.api.session import Session
+from hermes.engine.key import differences, facts
+from hermes.store import Store
+
+if TYPE_CHECKING:
+    from hermes.api.workspace import BuildOptions, Workspace
+
+
+class Change(NamedTuple):
+    """A fact that an action depends on: before and now; None where there was or is none."""
+
+    name: str
+    before: str | None
+    now: str | None
+
+
+class Explanation(NamedTuple):
+    """Why an action was last executed.
+
+    ``changes`` lists what was different from the time before; it is empty when it ran for the first time, or
+    again because its result was gone. ``facts`` is everything that it depends on, as name and value.
+    """
+
+    action: str
+    kind: str
+    key: str
+    ran_before: bool
+    changes: tuple[Change, ...]
+    facts: tuple[tuple[str, str], ...]
+
+
+def remember_keys(store: Store, root: Path, keys: Mapping[str, str]) -> None:
+    """Note the keys of actions that were executed; ``keys`` maps their ids."""
+    notes = {}
+    for action, key in keys.items():
+        known = _keys(store, root, action)
+        if not known or known[-1] != key:
+            notes[_name(root, action)] = json.dumps([*known[-1:], key]).encode()
+    store.results.note(notes)
+
+
+def explain(workspace: Workspace, patterns: Sequence[str], options: BuildOptions) -> Iterator[Explanation]:
+    """Yield why each action of the targets was last executed, in build order; one never executed is left out."""
+    store = Store.open(workspace.home)
+    try:
+        session = Session.open(workspace, store, options, lambda _: None)
+        labels = session.labels(patterns, workspace.package)
+        session.analysis.analyze(labels)
+        owners = {str(label) for label in labels}
+        for action in session.analysis.graph.actions.values():
+            if action.owner in owners:
+                yield from _explained(store, workspace.root, action.id, action.kind)
+    finally:
+        store.close()
+
+
+def _explained(store: Store, root: Path, action: str, kind: str) -> Iterator[Explanation]:
+    keys = _keys(store, root, action)
+    now = store.results.preimage(keys[-1]) if keys else None
+    if now is None:
+        return
+    before = store.results.preimage(keys[0]) if len(keys) > 1 else None
+    changes = tuple(Change(*row) for row in differences(before, now)) if before else ()
+    yield Explanation(action, kind, keys[-1], before is not None, changes, tuple(facts(now)))
+
+
+def _keys(store: Store, root: Path, action: str) -> list[str]:
+    noted = store.results.noted(_name(root, action))
+    if noted is None:
+        return []
+    try:
+        return [str(key) for key in json.loads(noted)]
+    except (ValueError, TypeError):
+        return []
+
+
+def _name(root: Path, action: str) -> str:
+    return f"keys:{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}:{action}"

@@ -1,0 +1,100 @@
+"""``hermes cache``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import click
+
+from hermes.container.core import Containers
+from hermes.errors import CommandFailed, UsageError
+from hermes.sandbox.namespace import Namespace
+from hermes.store import Store, gc
+
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\Z", re.IGNORECASE)
+_UNITS: Final = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+
+
+@click.group("cache")
+def command() -> None:
+    """Show, shrink or verify the store."""
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON, in bytes.")
+def info(as_json: bool) -> None:
+    """Say where the store is and how large it is."""
+    with _opened() as store:
+        found = gc.usage(store)
+        if as_json:
+            import json
+
+            kinds = {kind: {"count": count, "size": size} for kind, (count, size) in found.kinds.items()}
+            click.echo(json.dumps({"home": str(store.home), "held": found.held, **kinds}, indent=2))
+            return
+        click.echo(str(store.home))
+        for kind, (count, size) in found.kinds.items():
+            click.echo(f"{count:8} {kind + 's':6} {_shown(size):>10}")
+        click.echo(f"{_shown(found.held)} of that are in output folders")
+
+
+@command.command("gc")
+@click.option("--max-size", default="10G", metavar="SIZE", show_default=True, help="How much may stay, as 500M or 10G.")
+def collect(max_size: str) -> None:
+    """Remove what was not used for longest.
+
+    What output folders link stays. A build that needs something removed makes it again.
+
+    \b
+    hermes cache gc --max-size 2G
+    """
+    most = _bytes(max_size)
+    with _opened() as store:
+        namespace = Namespace()
+        try:
+            containers = Containers(store, namespace)
+            containers.sweep()
+            found = gc.collect(store, most, containers.remove)
+        finally:
+            namespace.close()
+    click.echo(f"removed {found.removed} items, {_shown(found.freed)}; {_shown(found.left)} are left")
+
+
+@command.command()
+def verify() -> None:
+    """Read every blob, and remove those that were damaged; they are then made again."""
+    with _opened() as store:
+        bad = list(gc.verify(store))
+    for digest in bad:
+        click.echo(f"removed {digest}: it did not hold what its name says")
+    if bad:
+        raise CommandFailed(1)
+    click.echo("every blob is what its name says")
+
+
+@contextmanager
+def _opened() -> Iterator[Store]:
+    store = Store.open()
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _bytes(text: str) -> int:
+    match = _SIZE.match(text.strip())
+    if match is None:
+        raise UsageError(f"{text!r} is not a size", hint="write it as 500M or 10G")
+    return int(float(match[1]) * (1 << _UNITS[match[2].upper()]))
+
+
+def _shown(size: int) -> str:
+    number = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} TiB"

@@ -1,0 +1,49 @@
+"""``hermes explain``."""
+
+from __future__ import annotations
+
+import click
+
+from hermes.api.workspace import Workspace
+from hermes.cli.options import build_options, chosen
+
+
+@click.command("explain")
+@click.argument("patterns", nargs=-1, required=True, metavar="LABEL...")
+@click.option("--all", "everything", is_flag=True, help="Show everything that each action depends on.")
+@click.option("--json", "as_json", is_flag=True, help="Print the explanations as JSON.")
+@build_options
+def command(
+    patterns: tuple[str, ...],
+    everything: bool,
+    as_json: bool,
+    jobs: int | None,
+    keep_going: bool,
+    platform: str,
+    values: tuple[str, ...],
+    quiet: bool,
+) -> None:
+    """Say why the actions of a target were last executed.
+
+    \b
+    hermes explain //app:image
+    """
+    options = chosen(jobs, keep_going, platform, values)
+    found = list(Workspace(say=lambda _: None).explain(patterns, options))
+    if as_json:
+        import json
+
+        rows = [one._asdict() | {"changes": [change._asdict() for change in one.changes]} for one in found]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for one in found:
+        click.echo(f"{one.action} ({one.kind})")
+        for change in one.changes:
+            click.echo(f"  {change.name}: {change.before or 'none'} -> {change.now or 'none'}")
+        if not one.changes:
+            click.echo("  ran again with the same inputs" if one.ran_before else "  ran for the first time")
+        if everything:
+            for name, value in one.facts:
+                click.echo(f"    {name} = {value}")
+    if not found and not quiet:
+        click.echo("none of its actions was executed in this workspace yet", err=True)

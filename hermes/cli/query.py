@@ -1,0 +1,55 @@
+"""``hermes query``."""
+
+from __future__ import annotations
+
+import click
+
+from hermes.api.workspace import Workspace
+from hermes.cli.options import build_options, chosen
+
+
+@click.command("query")
+@click.argument("expression", metavar="EXPRESSION")
+@click.option(
+    "--output",
+    "form",
+    type=click.Choice(["label", "kind", "json", "dot"]),
+    default="label",
+    help="Labels, labels with their rules, or the graph as JSON or for Graphviz.",
+)
+@build_options
+def command(
+    expression: str,
+    form: str,
+    jobs: int | None,
+    keep_going: bool,
+    platform: str,
+    values: tuple[str, ...],
+    quiet: bool,
+) -> None:
+    """List targets, and what they depend on, without building.
+
+    EXPRESSION is a target pattern, deps(E), rdeps(UNIVERSE, E), somepath(E, E), kind("REGEX", E), or two
+    of them with +, - or & between.
+
+    \b
+    hermes query 'deps(//app:image)'
+    hermes query 'rdeps(//..., //base:python)' --output kind
+    """
+    graph = Workspace(say=lambda _: None).query(expression, chosen(jobs, keep_going, platform, values))
+    rules = dict(graph.nodes(data="rule"))
+    if form == "json":
+        import json
+
+        document = {one: {"deps": sorted(graph.successors(one)), "rule": rules[one]} for one in sorted(rules)}
+        click.echo(json.dumps(document, indent=2))
+    elif form == "dot":
+        click.echo("digraph targets {")
+        for one in sorted(rules):
+            click.echo(f'  "{one}";')
+        for one, other in sorted(graph.edges):
+            click.echo(f'  "{one}" -> "{other}";')
+        click.echo("}")
+    else:
+        for one in sorted(rules):
+            click.echo(f"{rules[one]} {one}" if form == "kind" else one)

@@ -1,0 +1,109 @@
+"""What is in a store, removing what was not used for longest, and checking the rest.
+
+What is used is told by the time of the last change of status (ctime): making a blob, linking it into an output
+folder and noting its use all set it. A blob that something outside of the store links is left alone: taking
+away one of its names frees nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from hermes.digest import Digest
+from hermes.store.home import Store
+
+
+
+class Item(NamedTuple):
+    """Something that can be removed by itself: ``kind`` is ``blob``, ``tree`` or ``log``, sizes are in bytes."""
+
+    kind: str
+    path: str
+    size: int
+    used: float
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """``kinds`` maps a kind of item to how many there are and their size in bytes; ``held`` is part of that."""
+
+    kinds: dict[str, tuple[int, int]]
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What was removed, and what is left, in bytes."""
+
+    removed: int
+    freed: int
+    left: int
+
+
+def usage(store: Store) -> Usage:
+    """Return how large a store is."""
+    kinds: dict[str, tuple[int, int]] = {"blob": (0, 0), "tree": (0, 0), "log": (0, 0)}
+    held = 0
+    for item, links in _items(store):
+        count, size = kinds[item.kind]
+        kinds[item.kind] = count + 1, size + item.size
+        held += item.size if links > 1 else 0
+    return Usage(kinds, held)
+
+
+def collect(store: Store, most: int, remove: Callable[[Iterable[str]], None]) -> Collected:
+    """Remove items until those that may be removed have at most ``most`` bytes together.
+
+    ``remove`` removes folders whose files may have any owner. Waits for builds that use the store.
+    """
+    with store.locks.held("gc"):
+        items = [item for item, links in _items(store) if links == 1]
+        left = sum(item.size for item in items)
+        doomed = []
+        for item in sorted(items, key=lambda one: one.used):
+            if left <= most:
+                break
+            doomed.append(item)
+            left -= item.size
+        remove([item.path for item in doomed if item.kind == "tree"])
+        for item in doomed:
+            if item.kind != "tree":
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(item.path)
+        return Collected(len(doomed), sum(item.size for item in doomed), left)
+
+
+def verify(store: Store) -> Iterator[Digest]:
+    """Read every blob; remove, and yield, those that are not what their names say."""
+    with store.in_use():
+        for entry in sorted(os.scandir(store.blobs.folder), key=lambda one: one.name):
+            digest = Digest.from_hex(entry.name)
+            if not store.blobs.verify(digest):
+                yield digest
+
+
+def _items(store: Store) -> Iterator[tuple[Item, int]]:
+    """Yield every item with how many names it has."""
+    for kind, folder in (("blob", store.blobs.folder), ("log", f"{store.home}/logs")):
+        for entry in os.scandir(folder):
+            status = entry.stat(follow_symlinks=False)
+            yield Item(kind, entry.path, status.st_blocks * 512, status.st_ctime), status.st_nlink
+    for entry in os.scandir(store.trees):
+        used = entry.stat(follow_symlinks=False).st_ctime
+        yield Item("tree", entry.path, _size_of(entry.path), used), 1
+
+
+def _size_of(folder: str) -> int:
+    total = 0
+    pending = [folder]
+    while pending:
+        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                total += entry.stat(follow_symlinks=False).st_blocks * 512
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+    return total

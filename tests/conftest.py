@@ -1,0 +1,93 @@
+"""What tests share: a fresh store, a workspace to write and build, and the command line as a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from hermes.api.result import BuildResult
+from hermes.api.workspace import Workspace
+from hermes.store import Store
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SOURCE_DATE_EPOCH", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The place of a store of this test's own."""
+    path = tmp_path / "home"
+    monkeypatch.setenv("HERMES_HOME", str(path))
+    return path
+
+
+@pytest.fixture
+def store(home: Path) -> Iterator[Store]:
+    opened = Store.open(home)
+    yield opened
+    opened.close()
+
+
+class Sandbox:
+    """A workspace in a temporary folder."""
+
+    def __init__(self, root: Path, home: Path) -> None:
+        self.root = root
+        self.home = home
+        self.said: list[str] = []
+        root.mkdir(parents=True, exist_ok=True)
+        self.write("hermes.yaml", "")
+
+    def write(self, path: str, content: str | bytes, mode: int = 0o644) -> Path:
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content.encode() if isinstance(content, str) else content)
+        target.chmod(mode)
+        return target
+
+    def build(self, *patterns: str, **options: object) -> BuildResult:
+        return Workspace(self.root, home=self.home, say=self.said.append).build(patterns, **options)
+
+    def digest(self, *patterns: str, **options: object) -> str:
+        """The digest of the first output of a build."""
+        return next(iter(self.build(*patterns, **options).targets.values()))[0].digest
+
+    def run(self, *arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+        return run_hermes(*arguments, cwd=self.root, home=self.home, **options)
+
+
+def run_hermes(
+    *arguments: str, cwd: Path, home: Path, env: Mapping[str, str] | None = None, **options: object
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user would; its output is text."""
+    environment = {**os.environ, "HERMES_HOME": str(home), "TERM": "dumb", **(env or {})}
+    return subprocess.run(
+        [sys.executable, "-m", "hermes", *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, home: Path) -> Sandbox:
+    return Sandbox(tmp_path / "workspace", home)
+
+
+@pytest.fixture
+def hermes(workspace: Sandbox) -> object:
+    """The command line, run in the workspace."""
+    return workspace.run
