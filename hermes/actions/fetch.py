@@ -58,9 +58,12 @@ def _download(owner: str, listed: list[str], digest: Digest, size: int | None, t
     if gone and all(address.startswith(APT) for address in listed):
         path = listed[0].removeprefix(APT)
         raise LockError(
-            f"{owner}: {path} is no longer on the mirror{shown}", hint=f"run `hermes lock {owner}` to resolve it again"
+            f"{owner}: {path} is no longer on the mirror{shown}",
+            hint=f"run `hermes lock {owner}` to resolve it again",
         )
-    raise FetchError(f"{owner}: nothing could be fetched{shown}", hint="check the addresses, the digest and the network")
+    raise FetchError(
+        f"{owner}: nothing could be fetched{shown}", hint="check the addresses, the digest and the network"
+    )
 
 
 def _addresses(listed: list[str], tools: Tools) -> Iterator[str]:
@@ -80,7 +83,11 @@ def _fetch(address: str, digest: Digest, size: int | None, tools: Tools) -> None
         tools.check_cancelled()
         try:
             _store(_pieces(address, tools), address, digest, size, tools)
-        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+        except (
+            requests.ConnectionError,
+            requests.Timeout,
+            requests.exceptions.ChunkedEncodingError,
+        ) as error:
             problem = FetchError(f"{address}: {_reason(error)}")
         except requests.RequestException as error:
             raise FetchError(f"{address}: {_reason(error)}") from error
@@ -102,7 +109,9 @@ def _pieces(address: str, tools: Tools) -> Iterator[bytes]:
     if parts.scheme == "file":
         yield from _local_pieces(unquote(parts.path))
         return
-    with tools.session().get(address, stream=True, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"}) as answer:
+    with tools.session().get(
+        address, stream=True, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"}
+    ) as answer:
         if answer.status_code in _TRANSIENT:
             raise _Later(f"the server answered {answer.status_code}")
         if answer.status_code in (404, 410):

@@ -39,7 +39,7 @@ def execute(request: Request, tools: Tools) -> Outputs:
 
 def _check_conflicts(owner: str, layers: Sequence[Resolved], params: Mapping[str, Any], tools: Tools) -> None:
     below = frozenset(range(params["base_layers"]))
-    built_on = {number: below for number in range(len(layers))}
+    built_on = dict.fromkeys(range(len(layers)), below)
     for upper, lowers in params["built_on"].items():
         built_on[int(upper)] = below | frozenset(lowers)
     tables = [toc.load(tools.store, one.value.digest) for one in layers]
@@ -91,7 +91,12 @@ def _config(owner: str, given: Mapping[str, Any], base: Mapping[str, Any]) -> di
     if given.get("entrypoint"):
         config["Entrypoint"] = given["entrypoint"]
         config.pop("Cmd", None)
-    for name, field in (("cmd", "Cmd"), ("user", "User"), ("workdir", "WorkingDir"), ("stop_signal", "StopSignal")):
+    for name, field in (
+        ("cmd", "Cmd"),
+        ("user", "User"),
+        ("workdir", "WorkingDir"),
+        ("stop_signal", "StopSignal"),
+    ):
         if given.get(name):
             config[field] = given[name]
     config["Labels"] = {**(base.get("Labels") or {}), **(given.get("labels") or {})}

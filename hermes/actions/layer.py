@@ -55,7 +55,9 @@ class _Assembly:
         if "files" in group:
             return self._files(group)
         if "tar" in group:
-            return self._tar(next(self._inputs), group["tar"][1:] if group["tar"][:1] == "/" else group["tar"])
+            return self._tar(
+                next(self._inputs), group["tar"][1:] if group["tar"][:1] == "/" else group["tar"]
+            )
         if "packages" in group:
             return iter(self._packages(group))
         return self._made(group)
@@ -113,9 +115,9 @@ class _Assembly:
     def _spool(self) -> BinaryIO:
         """Return a temporary file without a name."""
         path = self._tools.store.scratch.path()
-        file = self._closing.enter_context(open(path, "w+b", buffering=0))
+        file = self._closing.enter_context(open(path, "w+b", buffering=0))  # noqa: SIM115
         os.unlink(path)
-        return file  # type: ignore[return-value]
+        return file
 
 
 def _file(path: str, one: Resolved) -> str:

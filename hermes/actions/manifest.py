@@ -19,7 +19,8 @@ def execute(request: Request, tools: Tools) -> Outputs:
     manifest = Manifest(
         Descriptor(IMAGE_CONFIG, config.digest, config.size),
         tuple(
-            Descriptor(params["media_type"], one.value.digest, one.value.size) for one in of_role(request, "blob")
+            Descriptor(params["media_type"], one.value.digest, one.value.size)
+            for one in of_role(request, "blob")
         ),
         tuple(sorted(params["annotations"].items())),
     )

@@ -103,7 +103,9 @@ def _staged(request: Request, tools: Tools, params: dict[str, Any], cwd: str) ->
         files[target].append(_staged_file(one.path[len(target) + 1 :], one, tools))
     for target, found in files.items():
         works_here = target == WORK_FOLDER
-        folders = tuple(dict.fromkeys(os.path.dirname(path) for path in outs if "/" in path)) if works_here else ()
+        folders = (
+            tuple(dict.fromkeys(os.path.dirname(path) for path in outs if "/" in path)) if works_here else ()
+        )
         yield Staged(cwd if works_here else target, tuple(found), folders, works_here)
 
 

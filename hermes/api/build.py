@@ -130,7 +130,9 @@ class Build:
         if found.rules or folders is None or not changed.isdisjoint(state.analysis):
             return None
         graph = unpack_actions(state.actions)
-        dirty = [name for name, action in graph.actions.items() if not changed.isdisjoint(_sources_of(action))]
+        dirty = [
+            name for name, action in graph.actions.items() if not changed.isdisjoint(_sources_of(action))
+        ]
         intact = state.sources.keys() - set(found.sources)
         for name in dirty:
             for path in _sources_of(graph.actions[name]):
@@ -192,9 +194,7 @@ class Build:
     def _execute(self, plan: _Plan) -> Report:
         from hermes.api.mirrors import mirrors
 
-        tools = Tools(
-            self._store, self._containers, lambda: mirrors(plan.settings), threading.Event()
-        )
+        tools = Tools(self._store, self._containers, lambda: mirrors(plan.settings), threading.Event())
         caching = Caching(
             Local(tools),
             self._store.results,

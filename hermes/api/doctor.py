@@ -58,7 +58,9 @@ def _store(store: Store) -> Finding:
     free = shutil.disk_usage(store.home).free
     detail = f"{store.home}, {free >> 30} GiB free"
     if free < 1 << 30:
-        return Finding("store", LIMITED, detail, "free some space, or put the store elsewhere with HERMES_HOME")
+        return Finding(
+            "store", LIMITED, detail, "free some space, or put the store elsewhere with HERMES_HOME"
+        )
     return Finding("store", OK, detail)
 
 
@@ -74,7 +76,9 @@ def _subordinate_ids(namespace: Namespace) -> Finding:
         return Finding("user namespace", OK, "root: every id is itself")
     if ids.whole:
         count = sum(one.count for one in ids.uids)
-        return Finding("user namespace", OK, f"{count} user ids and {sum(one.count for one in ids.gids)} group ids")
+        return Finding(
+            "user namespace", OK, f"{count} user ids and {sum(one.count for one in ids.gids)} group ids"
+        )
     missing = [tool for tool in ("newuidmap", "newgidmap") if not shutil.which(tool)]
     hint = (
         f"install {' and '.join(missing)} (Debian: the package uidmap)"

@@ -33,10 +33,15 @@ def export(home: Path, result: BuildResult, destinations: Sequence[str]) -> None
 def only_image(result: BuildResult) -> tuple[Label, Digest]:
     """Return the label and the manifest's digest of the one image that a build gave."""
     found = [
-        (label, one.digest) for label, outputs in result.targets.items() for one in outputs if one.kind == IMAGE
+        (label, one.digest)
+        for label, outputs in result.targets.items()
+        for one in outputs
+        if one.kind == IMAGE
     ]
     if not found:
-        raise UsageError(f"{', '.join(result.targets)} gives no image", hint="name a target of the rule image")
+        raise UsageError(
+            f"{', '.join(result.targets)} gives no image", hint="name a target of the rule image"
+        )
     if len(found) > 1:
         shown = ", ".join(label for label, _ in found)
         raise UsageError(f"these are {len(found)} images: {shown}", hint="name one of them")

@@ -33,7 +33,9 @@ def lock_targets(
             request = session.analysis.lock_request(label)
             if request is None:
                 if label in named:
-                    raise LabelError(f"{label} has nothing to lock", hint="name a target with a lock, such as an apt_layer")
+                    raise LabelError(
+                        f"{label} has nothing to lock", hint="name a target with a lock, such as an apt_layer"
+                    )
                 continue
             written.append(_lock(workspace, session, store, label, request, say))
         if not written:
@@ -44,7 +46,12 @@ def lock_targets(
 
 
 def _lock(
-    workspace: Workspace, session: Session, store: Store, label: Label, request: Any, say: Callable[[str], None]
+    workspace: Workspace,
+    session: Session,
+    store: Store,
+    label: Label,
+    request: Any,
+    say: Callable[[str], None],
 ) -> Path:
     if type(request) is not Struct or request.fields.get("kind") != "debian":
         raise LockError(f"{label}: its rule asks for a kind of lock that is not known")

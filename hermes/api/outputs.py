@@ -43,7 +43,9 @@ class Outputs:
         self._folders: set[str] = set()
         self.vouched: list[str] = []
 
-    def link(self, wanted: Iterable[Wanted], known: Mapping[str, Known]) -> dict[str, tuple[BuiltOutput, ...]]:
+    def link(
+        self, wanted: Iterable[Wanted], known: Mapping[str, Known]
+    ) -> dict[str, tuple[BuiltOutput, ...]]:
         """Link each output; return them by the labels of their targets."""
         found: dict[str, list[BuiltOutput]] = {}
         with self._store.locks.held(f"outputs:{self._root}"), storing(self._out):
@@ -88,7 +90,9 @@ class Outputs:
         return found or self._containers.pack(diff_id, None)
 
     def _file(self, path: str, value: Value) -> BuiltOutput:
-        return BuiltOutput(FILE, value.digest, self._blob(path, value.digest, executable=value.kind == EXECUTABLE))
+        return BuiltOutput(
+            FILE, value.digest, self._blob(path, value.digest, executable=value.kind == EXECUTABLE)
+        )
 
     def _blob(self, path: str, digest: Digest, *, executable: bool) -> str:
         """Make ``path`` the blob: a link, or a copy where it has to be executable."""
@@ -101,7 +105,7 @@ class Outputs:
         elif executable:
             temporary = f"{path}.{os.getpid()}~"
             shutil.copyfile(source, temporary)
-            os.chmod(temporary, 0o755)
+            os.chmod(temporary, 0o755)  # noqa: S103 - it is a program
             os.replace(temporary, path)
         self.vouched += [path, source]
         return path

@@ -45,7 +45,11 @@ def unpack_actions(rows: Iterable[Any]) -> ActionGraph:
 def pack_known(known: Mapping[str, Known]) -> dict[str, Any]:
     """Return rows for `unpack_known`."""
     return {
-        name: (one.key, {key: (value.kind, str(value.digest), value.size) for key, value in one.outputs.items()}, one.milliseconds)
+        name: (
+            one.key,
+            {key: (value.kind, str(value.digest), value.size) for key, value in one.outputs.items()},
+            one.milliseconds,
+        )
         for name, one in known.items()
     }
 

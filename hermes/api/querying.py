@@ -15,7 +15,7 @@ from hermes.errors import UsageError
 from hermes.store import Store
 
 if TYPE_CHECKING:
-    import networkx
+    import networkx as nx
 
     from hermes.api.workspace import BuildOptions, Workspace
 
@@ -23,7 +23,7 @@ _TOKEN: Final = re.compile(r'\s*(?:([()+&,])|(-(?=\s))|"([^"]*)"|([^\s()+&,"]+))
 _FUNCTIONS: Final = {"deps": 1, "kind": 2, "rdeps": 2, "somepath": 2}
 
 
-def query(workspace: Workspace, expression: str, options: BuildOptions) -> networkx.DiGraph[str]:
+def query(workspace: Workspace, expression: str, options: BuildOptions) -> nx.DiGraph[str]:
     """Return the targets that an expression means, with the edges between them.
 
     Nodes are labels with the attribute ``rule``; an edge leads from a target to what it depends on. Raises
@@ -59,9 +59,9 @@ class _Query:
         self._package = package
         self._tokens = tokens
         self._expression = expression
-        self._graph: networkx.DiGraph[str] | None = None
+        self._graph: nx.DiGraph[str] | None = None
 
-    def answer(self) -> networkx.DiGraph[str]:
+    def answer(self) -> nx.DiGraph[str]:
         found = self._sum()
         if self._tokens:
             raise self._malformed(f"{self._tokens[0]!r} is not expected there")
@@ -82,17 +82,17 @@ class _Query:
     def _term(self) -> set[str]:
         if not self._tokens:
             raise self._malformed("it ends too early")
-        token = self._tokens.pop(0)
-        if token == "(":
+        word = self._tokens.pop(0)
+        if word == "(":
             found = self._sum()
             self._expect(")")
             return found
         if self._tokens[:1] == ["("]:
-            return self._call(token)
-        return self._targets(token)
+            return self._call(word)
+        return self._targets(word)
 
     def _call(self, name: str) -> set[str]:
-        import networkx
+        import networkx as nx
 
         if name not in _FUNCTIONS:
             raise self._malformed(f"there is no function {name}; there are {', '.join(_FUNCTIONS)}")
@@ -103,7 +103,7 @@ class _Query:
             found = self._sum()
             self._expect(")")
             rules = self._whole().nodes(data="rule")
-            return {label for label, rule in rules if label in found and pattern.search(rule)}
+            return {label for label, rule in rules if label in found and pattern.search(str(rule))}
         first = self._sum()
         second: set[str] = set()
         if _FUNCTIONS[name] == 2:
@@ -112,14 +112,14 @@ class _Query:
         self._expect(")")
         graph = self._whole()
         if name == "deps":
-            return first.union(*(networkx.descendants(graph, label) for label in first))
+            return first.union(*(nx.descendants(graph, label) for label in first))
         if name == "rdeps":
-            universe = first.union(*(networkx.descendants(graph, label) for label in first))
-            return universe & second.union(*(networkx.ancestors(graph, label) for label in second))
+            universe = first.union(*(nx.descendants(graph, label) for label in first))
+            return universe & second.union(*(nx.ancestors(graph, label) for label in second))
         for start in sorted(first):
             for end in sorted(second):
-                if networkx.has_path(graph, start, end):
-                    return set(networkx.shortest_path(graph, start, end))
+                if nx.has_path(graph, start, end):
+                    return set(nx.shortest_path(graph, start, end))
         return set()
 
     def _pattern(self) -> re.Pattern[str]:
@@ -136,17 +136,19 @@ class _Query:
         self._graph = None
         return {str(label) for label in labels}
 
-    def _whole(self) -> networkx.DiGraph[str]:
+    def _whole(self) -> nx.DiGraph[str]:
         """Return the graph of all targets that patterns have named, and their dependencies."""
-        import networkx
+        import networkx as nx
 
         if self._graph is None:
-            self._graph = networkx.DiGraph()
+            self._graph = nx.DiGraph()
             nodes = self._session.analysis.nodes
             for node in nodes.values():
                 self._graph.add_node(str(node.label), rule=node.rule)
             for node in nodes.values():
-                self._graph.add_edges_from((str(node.label), str(nodes[key].label)) for key in node.dependencies)
+                self._graph.add_edges_from(
+                    (str(node.label), str(nodes[key].label)) for key in node.dependencies
+                )
         return self._graph
 
     def _expect(self, token: str) -> None:

@@ -57,7 +57,9 @@ def run_image(
         store.close()
 
 
-def _argv(config: dict[str, Any], arguments: Sequence[str], entrypoint: str | None, label: str) -> tuple[str, ...]:
+def _argv(
+    config: dict[str, Any], arguments: Sequence[str], entrypoint: str | None, label: str
+) -> tuple[str, ...]:
     if entrypoint is not None:
         return (entrypoint, *arguments)
     argv = (*(config.get("Entrypoint") or ()), *(arguments or config.get("Cmd") or ()))

@@ -49,13 +49,13 @@ class Session:
         self.index.known(MARKER)
         self.folders = Folders(root, self.settings.ignore)
         self.packages = Packages(self.folders, self.index, store, say)
-        self.analysis = Analysis(
-            self.packages, self.folders, self.configuration, self._read_yaml, str(root)
-        )
+        self.analysis = Analysis(self.packages, self.folders, self.configuration, self._read_yaml, str(root))
         self._say = say
 
     @classmethod
-    def open(cls, workspace: Workspace, store: Store, options: BuildOptions, say: Callable[[str], None]) -> Session:
+    def open(
+        cls, workspace: Workspace, store: Store, options: BuildOptions, say: Callable[[str], None]
+    ) -> Session:
         """Look at a workspace with the file index of its last build."""
         index = FileIndex.load(workspace.root, Snapshots(workspace.home, workspace.root).files)
         return cls(workspace.root, store, index, options, epoch(), say)
@@ -89,7 +89,9 @@ class Session:
     def _check_target(self, label: Label) -> None:
         if self.packages.target(label) is None:
             if label.name in self.packages.files_of(label.package):
-                raise LabelError(f"{label} is a source file, not a target", hint="name the target that uses it")
+                raise LabelError(
+                    f"{label} is a source file, not a target", hint="name the target that uses it"
+                )
             raise self.packages.unknown(label)
 
     def warn_unused(self) -> None:
@@ -131,7 +133,7 @@ def _outputs(target: Dependency) -> Iterator[Wanted]:
             name = label.name if len(listed) == 1 else f"{label.name}.{number}"
             yield Wanted(text, LAYER, folder + name, layer.artifact.action, layer.artifact.name)
     for file in target.files:
-        if type(file.artifact) is Source:
+        if isinstance(file.artifact, Source):
             yield Wanted(text, FILE, file.artifact.path, file.artifact.path, "")
         else:
             yield Wanted(text, FILE, folder + file.path, file.artifact.action, file.artifact.name)

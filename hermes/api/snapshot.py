@@ -98,7 +98,9 @@ def changes(check: Check, root: str) -> Changes:
             continue
         if (status.st_mtime_ns, status.st_ctime_ns, status.st_ino) != known_folder:
             folders.append(path)
-    return Changes(changed, folders, _differ(check.rules, signature), _differ(check.outputs, output_signature))
+    return Changes(
+        changed, folders, _differ(check.rules, signature), _differ(check.outputs, output_signature)
+    )
 
 
 def _differ(known: Mapping[str, FileSignature], look: Callable[[str], FileSignature]) -> bool:
@@ -150,7 +152,9 @@ class Snapshots:
             self.folder / f"{key}.state",
             (state.sources, state.analysis, state.actions, state.known, state.wanted),
         )
-        targets = [(label, [tuple(map(str, one)) for one in outputs]) for label, outputs in check.targets.items()]
+        targets = [
+            (label, [tuple(map(str, one)) for one in outputs]) for label, outputs in check.targets.items()
+        ]
         _write(
             store,
             self.folder / f"{key}.check",

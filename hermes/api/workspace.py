@@ -16,7 +16,7 @@ from hermes.store.home import default_home
 from hermes.workspace.root import find_root
 
 if TYPE_CHECKING:
-    import networkx
+    import networkx as nx
 
     from hermes.api.explaining import Explanation
     from hermes.engine.events import Subscriber
@@ -66,7 +66,9 @@ class Workspace:
         self._subscribers = tuple(subscribers)
         self._say = say or (lambda _: None)
 
-    def build(self, patterns: Sequence[str] | str, options: BuildOptions | None = None, **named: object) -> BuildResult:
+    def build(
+        self, patterns: Sequence[str] | str, options: BuildOptions | None = None, **named: object
+    ) -> BuildResult:
         """Build what the target patterns name and link it into ``hermes-out``.
 
         The fields of `BuildOptions` may be given by name. Raises `HermesError`: `BuildFailed` when actions
@@ -136,7 +138,7 @@ class Workspace:
 
         return explain(self, patterns, options or BuildOptions())
 
-    def query(self, expression: str, options: BuildOptions | None = None) -> networkx.DiGraph[str]:
+    def query(self, expression: str, options: BuildOptions | None = None) -> nx.DiGraph[str]:
         """Return the targets that an expression means, and the edges between them; see `hermes.api.querying`."""
         from hermes.api.querying import query
 

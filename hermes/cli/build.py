@@ -13,6 +13,7 @@ from hermes.api.result import BuildResult
 from hermes.api.workspace import Workspace
 from hermes.cli.options import build_options, chosen
 from hermes.cli.progress import display
+from hermes.engine.events import Subscriber
 
 
 @click.command("build")
@@ -54,7 +55,7 @@ def command(
     options = chosen(jobs, keep_going, platform, values, destinations)
     with ExitStack() as closing:
         screen = closing.enter_context(display(quiet=quiet))
-        subscribers = [screen.event]
+        subscribers: list[Subscriber] = [screen.event]
         if profile or events:
             from hermes.cli.traces import event_lines, trace
 

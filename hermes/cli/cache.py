@@ -42,7 +42,9 @@ def info(as_json: bool) -> None:
 
 
 @command.command("gc")
-@click.option("--max-size", default="10G", metavar="SIZE", show_default=True, help="How much may stay, as 500M or 10G.")
+@click.option(
+    "--max-size", default="10G", metavar="SIZE", show_default=True, help="How much may stay, as 500M or 10G."
+)
 def collect(max_size: str) -> None:
     """Remove what was not used for longest.
 

@@ -40,7 +40,10 @@ class Live:
                 self._total = total
                 if total and self._live is None:
                     self._live = RichLive(
-                        console=self._console, get_renderable=self._render, transient=True, refresh_per_second=8
+                        console=self._console,
+                        get_renderable=self._render,
+                        transient=True,
+                        refresh_per_second=8,
                     )
                     self._live.start()
             case ActionStarted(id=name):

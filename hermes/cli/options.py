@@ -16,10 +16,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 def build_options(function: F) -> F:
     """Add what says how to build."""
     for option in (
-        click.option("-j", "--jobs", type=click.IntRange(1, 1024), metavar="N", help="Run N actions at once."),
-        click.option("-k", "--keep-going", is_flag=True, help="After a failure build what does not depend on it."),
+        click.option(
+            "-j", "--jobs", type=click.IntRange(1, 1024), metavar="N", help="Run N actions at once."
+        ),
+        click.option(
+            "-k", "--keep-going", is_flag=True, help="After a failure build what does not depend on it."
+        ),
         click.option("--platform", default="", metavar="OS/ARCH", help="Build for another platform."),
-        click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="Set a value for select()."),
+        click.option(
+            "--set", "values", multiple=True, metavar="NAME=VALUE", help="Set a value for select()."
+        ),
         click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors and results."),
     ):
         function = option(function)
@@ -27,10 +33,14 @@ def build_options(function: F) -> F:
 
 
 def chosen(
-    jobs: int | None, keep_going: bool, platform: str, values: tuple[str, ...], destinations: tuple[str, ...] = ()
+    jobs: int | None,
+    keep_going: bool,
+    platform: str,
+    values: tuple[str, ...],
+    destinations: tuple[str, ...] = (),
 ) -> BuildOptions:
     """Return the options of a build; raises `UsageError`."""
-    pairs = {}
+    pairs: dict[str, str] = {}
     for text in values:
         name, equals, value = text.partition("=")
         if not equals or not name:

@@ -25,7 +25,7 @@ def command(
     keep_going: bool,
     platform: str,
     values: tuple[str, ...],
-    quiet: bool,
+    quiet: bool,  # noqa: ARG001 - nothing is shown but the result
 ) -> None:
     """List targets, and what they depend on, without building.
 
@@ -37,7 +37,7 @@ def command(
     hermes query 'rdeps(//..., //base:python)' --output kind
     """
     graph = Workspace(say=lambda _: None).query(expression, chosen(jobs, keep_going, platform, values))
-    rules = dict(graph.nodes(data="rule"))
+    rules = {str(label): str(rule) for label, rule in graph.nodes(data="rule")}
     if form == "json":
         import json
 

@@ -13,7 +13,9 @@ from hermes.errors import CommandFailed
 @click.command("run", context_settings={"ignore_unknown_options": False})
 @click.argument("label", metavar="LABEL")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS...]")
-@click.option("--entrypoint", metavar="PROGRAM", help="Start this program instead of the image's entry point.")
+@click.option(
+    "--entrypoint", metavar="PROGRAM", help="Start this program instead of the image's entry point."
+)
 @build_options
 def command(
     label: str,

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from hermes.container.overlay import Tree, mount_stack
 from hermes.container.rootpath import MountPoints, find_program, resolve
-from hermes.container.task import Commit, KeptFile, Outcome, Staged, StagedFile, Task, encoding_to_json
+from hermes.container.task import KeptFile, Outcome, Staged, StagedFile, Task, encoding_to_json
 from hermes.container.users import User, find_user
 from hermes.digest import CHUNK, Digest
 from hermes.errors import BuildError, MissingBlobError
@@ -226,9 +226,7 @@ class _Container:
         toc.save(self._store, written.toc)
         if written.encoding is not None:
             encodings.record(self._store, diff_id, written.encoding)
-        return Outcome(
-            ended.status, ended.timed_out, diff_id, written.toc.size, written.encoding, outs
-        )
+        return Outcome(ended.status, ended.timed_out, diff_id, written.toc.size, written.encoding, outs)
 
 
 def _environment(task: Task, user: User) -> dict[str, str]:
@@ -295,5 +293,3 @@ def _publish(store: Store, diff_id: Digest, folder: str, parents: Sequence[str])
     except OSError:
         if not encodings.has_tree(store, diff_id):
             raise
-
-

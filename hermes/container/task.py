@@ -99,7 +99,9 @@ class Task:
         fields["stack"] = tuple(Below(Digest(one["diff_id"]), one["name"]) for one in document["stack"])
         fields["env"] = tuple((name, value) for name, value in document["env"])
         fields["staged"] = tuple(
-            Staged(one["target"], tuple(map(_staged_file, one["files"])), tuple(one["folders"]), one["writable"])
+            Staged(
+                one["target"], tuple(map(_staged_file, one["files"])), tuple(one["folders"]), one["writable"]
+            )
             for one in document["staged"]
         )
         fields["bound"] = tuple(Bound(**one) for one in document["bound"])

@@ -157,7 +157,9 @@ def _read_index(suite: Suite, release: Release, index: IndexFile, cache: Path) -
 
 def _fetch_index(suite: Suite, release: Release, index: IndexFile) -> bytes:
     if index.size > _INDEX_LIMIT:
-        raise LockError(f"{release.where}: {index.path} has {index.size} bytes, which is too large for an index")
+        raise LockError(
+            f"{release.where}: {index.path} has {index.size} bytes, which is too large for an index"
+        )
     paths = [index.path]
     if release.by_hash:
         folder = index.path.rpartition("/")[0]
@@ -177,7 +179,8 @@ def _fetch_index(suite: Suite, release: Release, index: IndexFile) -> bytes:
             )
         return data
     raise FetchError(
-        f"{shown(f'{suite.folder}/{index.path}')}: there is no such file, though the Release lists it", hint=_STALE
+        f"{shown(f'{suite.folder}/{index.path}')}: there is no such file, though the Release lists it",
+        hint=_STALE,
     )
 
 
@@ -191,7 +194,7 @@ def _unpack(data: bytes, path: str, plain_size: int | None, where: str) -> bytes
     packed = io.BytesIO(data)
     file: io.BufferedIOBase = packed
     if path.endswith(".xz"):
-        file = lzma.LZMAFile(packed)
+        file = lzma.LZMAFile(packed)  # noqa: SIM115 - what it reads is in memory
     elif path.endswith(".gz"):
         file = gzip.GzipFile(fileobj=packed)
     plain = bytearray()

@@ -83,7 +83,7 @@ def _offered(
         for architecture, packages in found.items():
             for folder in suite.index_folders(architecture):
                 say(f"reading {shown(suite.folder)} {folder}")
-                packages += read_packages(suite, release, folder, architecture, cache) or ()
+                packages.extend(read_packages(suite, release, folder, architecture, cache) or ())
     for architecture, packages in found.items():
         if not packages:
             raise LockError(

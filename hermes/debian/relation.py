@@ -94,7 +94,8 @@ def _parse_one(text: str) -> Relation:
     match = _RELATION.match(text)
     if match is None:
         raise LockError(
-            f"{text.strip()!r} does not name a package", hint="as in `name`, `name (>= version)` or `name:any`"
+            f"{text.strip()!r} does not name a package",
+            hint="as in `name`, `name (>= version)` or `name:any`",
         )
     name, qualifier, operator, version, architectures = match.groups()
     return Relation(

@@ -139,7 +139,9 @@ def _check_provided(universe: Universe, name: str) -> None:
     near = universe.near(name)
     raise LockError(
         f"the archive has no package {name} for {universe.architecture}",
-        hint=f"did you mean {' or '.join(near)}?" if near else "check the name, and the components of the sources",
+        hint=f"did you mean {' or '.join(near)}?"
+        if near
+        else "check the name, and the components of the sources",
     )
 
 
@@ -266,7 +268,9 @@ class _Search:
                 return
             culprits = choice.culprits
             self._choices.pop()
-        raise LockError(problem, hint="ask for other packages or versions, or exclude what the image does not need")
+        raise LockError(
+            problem, hint="ask for other packages or versions, or exclude what the image does not need"
+        )
 
     def _explained(self, need: _Need) -> str:
         options = self._universe.options(need.clause)

@@ -18,9 +18,7 @@ _END: Final = (0,)
 def version_key(version: str) -> VersionKey:
     """Return a value that orders as ``version`` does: epoch, upstream version, Debian revision."""
     epoch, colon, rest = version.partition(":")
-    if not colon:
-        epoch, rest = "0", version
-    elif not (epoch.isascii() and epoch.isdigit()):
+    if not colon or not (epoch.isascii() and epoch.isdigit()):
         epoch, rest = "0", version
     upstream, dash, revision = rest.rpartition("-")
     if not dash:

@@ -96,7 +96,9 @@ class Analysis:
         except Exception as error:
             raise self._packages.locator.located(error, self._packages.is_rule_file) from error
         if type(request) is not Struct:
-            problem = EvalError(f"the lock function of {target.rule.name} returns {type_name(request)}, not a struct")
+            problem = EvalError(
+                f"the lock function of {target.rule.name} returns {type_name(request)}, not a struct"
+            )
             raise self._at(target, "", problem)
         return request
 
@@ -147,10 +149,11 @@ class Analysis:
         configuration = self._configuration.on(key.platform)
         final = key
         for name, attribute in target.rule.attributes.items():
-            if attribute.kind == "platform" and target.rule.name != CONFIG_SETTING:
-                if chosen := self._value(target, name, configuration):
-                    final = Configured(key.label, Platform.parse(chosen))
-                    configuration = self._configuration.on(final.platform)
+            if attribute.kind != "platform" or target.rule.name == CONFIG_SETTING:
+                continue
+            if chosen := self._value(target, name, configuration):
+                final = Configured(key.label, Platform.parse(chosen))
+                configuration = self._configuration.on(final.platform)
         self._platforms[key] = self._platforms[final] = final
         if final not in self._decided:
             attributes = {name: self._value(target, name, configuration) for name in target.rule.attributes}
@@ -166,7 +169,9 @@ class Analysis:
             for label in labels_of(attribute, attributes[name]):
                 if label.package != target.label.package or label.repo:
                     self._check_foreign(target, name, label)
-                elif self._packages.target(label) is None and label.name in self._packages.files_of(label.package):
+                elif self._packages.target(label) is None and label.name in self._packages.files_of(
+                    label.package
+                ):
                     self._check_link(target, name, label)
                     found.add(label)
         return frozenset(found)
@@ -320,7 +325,8 @@ class Analysis:
         if attribute.files and found.files:
             return
         if not is_file and any(
-            all(found.dsl_contains(provider) for provider in alternative) for alternative in attribute.providers
+            all(found.dsl_contains(provider) for provider in alternative)
+            for alternative in attribute.providers
         ):
             return
         if not attribute.providers and not attribute.files:

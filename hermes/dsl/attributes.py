@@ -199,10 +199,10 @@ def _owner(value: Any, _: ToLabel) -> str:
     text = str(value) if type(value) is int else value
     if type(text) is not str or not re.fullmatch(r"[0-9]{1,10}(:[0-9]{1,10})?", text):
         raise EvalError(
-            f"must be numeric ids such as \"1000:1000\", not {show(value)}",
+            f'must be numeric ids such as "1000:1000", not {show(value)}',
             "names are in the image's /etc/passwd, which a layer of files does not see",
         )
-    uid, _, gid = text.partition(":")
+    uid, gid = [*text.split(":"), ""][:2]
     return f"{int(uid)}:{int(gid or uid)}"
 
 
@@ -243,7 +243,12 @@ def attr_namespace() -> Namespace:
 
 def _maker(kind: str) -> Callable[..., Attribute]:
     def plain(
-        *, default: Any = None, mandatory: bool = False, doc: str = "", values: Any = (), allow_empty: bool = True
+        *,
+        default: Any = None,
+        mandatory: bool = False,
+        doc: str = "",
+        values: Any = (),
+        allow_empty: bool = True,
     ) -> Attribute:
         attribute = Attribute(kind, None, mandatory, doc, tuple(values), empty=allow_empty)
         return _with_default(attribute, default)

@@ -121,9 +121,7 @@ class Actions:
         if len(groups) != len(entries):
             raise EvalError("layer() takes a list of entries", "make them with entry.files() and its like")
         check_paths(groups, self._label)
-        inputs = [
-            Input(group.role, path, file.artifact) for group in groups for path, file in group.inputs
-        ]
+        inputs = [Input(group.role, path, file.artifact) for group in groups for path, file in group.inputs]
         params = {"entries": [dict(group.params) for group in groups], "mtime": self._configuration.epoch}
         action = self._add(name, "layer", params, inputs, outputs=("layer",))
         return Layer(Output(action, "layer"), self._label)
@@ -209,7 +207,9 @@ class Actions:
             raise EvalError(f"base is an ImageInfo, not {type_name(base)}")
         created = (config or {}).get("created")
         if created and not (type(created) is str and is_timestamp(created)):
-            raise EvalError(f"{show(created)} is no time", 'write it as "2024-01-31T00:00:00Z"', attribute="created")
+            raise EvalError(
+                f"{show(created)} is no time", 'write it as "2024-01-31T00:00:00Z"', attribute="created"
+            )
         below = list(base.fields["layers"]) if base else []
         stack = [*below, *_layers(layers)]
         numbers = {one: number for number, one in enumerate(stack)}
@@ -341,5 +341,3 @@ def _staged(inputs: Mapping[str, Any]) -> tuple[dict[str, bool], list[Input]]:
 
 def _no_label(text: str) -> Label:
     raise EvalError(f"{text!r} cannot be a label here")
-
-

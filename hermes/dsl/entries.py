@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -33,7 +33,7 @@ class Entries:
 
 def entry_namespace() -> Namespace:
     """Return ``entry``."""
-    makers = {
+    makers: dict[str, Callable[..., Any]] = {
         "directory": directory,
         "file": file,
         "files": files,
@@ -66,7 +66,9 @@ def files(
         below = _without_prefix(one, stripped)
         path = f"{folder}/{below}" if folder else below
         if WHITEOUT_PREFIX in path and any(part.startswith(WHITEOUT_PREFIX) for part in path.split("/")):
-            raise EvalError(f"{one.path}: names that begin with {WHITEOUT_PREFIX} mark removed files in layers")
+            raise EvalError(
+                f"{one.path}: names that begin with {WHITEOUT_PREFIX} mark removed files in layers"
+            )
         placed.append((path, one))
         found = chosen.of(below, one.path, path)
         if found is not None:

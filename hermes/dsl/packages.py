@@ -80,15 +80,13 @@ class Packages:
             "rule": Builtin("rule", self._rule),
             "select": Builtin("select", self._select),
         }
-        self._build_functions = {
-            name: Builtin(name, call)
-            for name, call in {
-                "config_setting": self._config_setting,
-                "existing_rule": self._existing_rule,
-                "glob": self._glob,
-                "package": self._package,
-            }.items()
+        build_functions: dict[str, Callable[..., Any]] = {
+            "config_setting": self._config_setting,
+            "existing_rule": self._existing_rule,
+            "glob": self._glob,
+            "package": self._package,
         }
+        self._build_functions = {name: Builtin(name, call) for name, call in build_functions.items()}
         names = {**self._language, **self._build_functions}
         self._rules_compiler = Compiler(store, names)
         self._store = store
@@ -178,7 +176,11 @@ class Packages:
         except SyntaxError:
             return place
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and node.lineno == place.line and node.col_offset + 1 == place.column:
+            if (
+                isinstance(node, ast.Call)
+                and node.lineno == place.line
+                and node.col_offset + 1 == place.column
+            ):
                 for keyword in node.keywords:
                     if keyword.arg == name:
                         text = self._texts[place.file][keyword.lineno - 1]
@@ -483,7 +485,7 @@ def _constants() -> dict[str, Any]:
     }
 
 
-def _provider(doc: str = "", *, fields: Any = None) -> Provider:
+def _provider(doc: str = "", *, fields: Any = None) -> Provider:  # noqa: ARG001 - for readers of the file
     if fields is not None and not all(type(one) is str for one in fields):
         raise EvalError("provider() takes a list of names as fields")
     return Provider("", fields)
@@ -497,5 +499,3 @@ def _as_file_value(value: Any) -> Any:
     if type(value) is dict:
         return {key: _as_file_value(one) for key, one in value.items()}
     return value
-
-

@@ -55,7 +55,9 @@ class Rule:
 
     def __call__(self, *args: Any, **values: Any) -> None:
         if args:
-            raise EvalError(f"{self.name}() takes named arguments only", f'write {self.name}(name = "...", ...)')
+            raise EvalError(
+                f"{self.name}() takes named arguments only", f'write {self.name}(name = "...", ...)'
+            )
         self._declare(self, values)
 
     def unknown(self, name: str) -> EvalError:

@@ -82,6 +82,6 @@ def _absolute(body: str, relative_to: str) -> str:
     """Turn a pattern that is relative to the current folder into one from the root."""
     path, colon, name = body.partition(":")
     joined = "/".join(part for part in (relative_to, path) if part)
-    if not colon and path not in ("...",) and not path.endswith("/..."):
+    if not colon and path != "..." and not path.endswith("/..."):
         return f"//{joined}"
     return f"//{joined}{colon}{name}"

@@ -33,7 +33,9 @@ class Descriptor:
             document["annotations"] = dict(self.annotations)
         if self.platform:
             names = {"os": self.platform.os, "architecture": self.platform.architecture}
-            document["platform"] = names | ({"variant": self.platform.variant} if self.platform.variant else {})
+            document["platform"] = names | (
+                {"variant": self.platform.variant} if self.platform.variant else {}
+            )
         return document
 
     @classmethod
@@ -42,7 +44,12 @@ class Descriptor:
         if not isinstance(document, Mapping):
             raise ImageError("a descriptor is not an object")
         media_type, digest, size = (document.get(name) for name in ("mediaType", "digest", "size"))
-        if not isinstance(media_type, str) or not isinstance(digest, str) or type(size) is not int or size < 0:
+        if (
+            not isinstance(media_type, str)
+            or not isinstance(digest, str)
+            or type(size) is not int
+            or size < 0
+        ):
             raise ImageError("a descriptor has no mediaType, digest and size")
         try:
             parsed = Digest.parse(digest)

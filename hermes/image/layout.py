@@ -69,7 +69,9 @@ def read_index(folder: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     except ValueError as error:
-        raise ImageError(f"{path} is not JSON: {error}", hint="remove it, or write to another folder") from None
+        raise ImageError(
+            f"{path} is not JSON: {error}", hint="remove it, or write to another folder"
+        ) from None
     listed = document.get("manifests") if isinstance(document, dict) else None
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
         raise ImageError(f"{path} is not the index of a layout", hint="write to another folder")
@@ -80,7 +82,9 @@ def tagged(manifest: Descriptor, tag: str) -> Descriptor:
     """Return a descriptor that names its manifest."""
     if not tag:
         return manifest
-    return Descriptor(manifest.media_type, manifest.digest, manifest.size, ((REF_NAME, tag),), manifest.platform)
+    return Descriptor(
+        manifest.media_type, manifest.digest, manifest.size, ((REF_NAME, tag),), manifest.platform
+    )
 
 
 def write_whole(path: str, data: bytes) -> None:

@@ -22,7 +22,9 @@ def canonical(items: Iterable[Item], *, name: str) -> list[Item]:
         if entry.type == HARDLINK:
             target = links.get(entry.link, entry.link)
             if target not in found:
-                raise LayerError(f"{name}: the hard link {entry.path} points at {entry.link}, which is not there")
+                raise LayerError(
+                    f"{name}: the hard link {entry.path} points at {entry.link}, which is not there"
+                )
             if target != entry.path:
                 links[entry.path] = target
                 found[entry.path] = entry, None
@@ -54,7 +56,9 @@ def _link_to_first_names(found: dict[str, Item], links: dict[str, str]) -> None:
         first, *rest = sorted(names, key=lambda one: one.encode("utf-8", "surrogateescape"))
         found[first] = entry._replace(path=first), content
         for one in rest:
-            link = entry._replace(path=one, type=HARDLINK, size=0, digest="", link=first, xattrs=(), device=(0, 0))
+            link = entry._replace(
+                path=one, type=HARDLINK, size=0, digest="", link=first, xattrs=(), device=(0, 0)
+            )
             found[one] = link, None
 
 

@@ -11,7 +11,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 from hermes.digest import CHUNK
 from hermes.errors import LayerError
@@ -30,7 +30,7 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 _XZ_MAGIC: Final = b"\xfd7zXZ\0"
 _BZIP2_MAGIC: Final = b"BZh"
 
-Write = Callable[[bytes], None]
+Write = Callable[[bytes | bytearray], None]
 
 
 class Encoder(Protocol):
@@ -127,8 +127,9 @@ class _ZstdEncoder:
 
 class _GzipEncoder:
     def __init__(self, write: Write, level: int) -> None:
-        import deflate
         from concurrent.futures import ThreadPoolExecutor
+
+        import deflate
 
         self._compress = deflate.gzip_compress
         self._write = write
@@ -136,7 +137,7 @@ class _GzipEncoder:
         self._pending = bytearray()
         self._most = 2 * _workers()
         self._pool = ThreadPoolExecutor(_workers(), thread_name_prefix="gzip")
-        self._members: collections.deque[Future[bytes]] = collections.deque()
+        self._members: collections.deque[Future[bytearray]] = collections.deque()
         self._empty = True
 
     def write(self, data: bytes) -> None:
@@ -154,7 +155,8 @@ class _GzipEncoder:
 
     def _submit(self, data: bytes) -> None:
         self._empty = False
-        self._members.append(self._pool.submit(self._compress, data, self._level))
+        future = self._pool.submit(self._compress, data, self._level)
+        self._members.append(future)
         while len(self._members) > self._most:
             self._write(self._members.popleft().result())
 
@@ -229,7 +231,8 @@ def _zstd_pieces(head: bytes, file: BinaryIO) -> Iterator[bytes]:
 
     decompressor = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
     try:
-        with decompressor.stream_reader(_Joined(head, file), read_across_frames=True) as reader:
+        joined: Any = _Joined(head, file)
+        with decompressor.stream_reader(joined, read_across_frames=True) as reader:
             while data := reader.read(CHUNK):
                 yield data
     except zstandard.ZstdError as error:

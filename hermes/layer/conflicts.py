@@ -17,7 +17,9 @@ class Conflict(NamedTuple):
     upper: int
 
 
-def conflicts(tables: Sequence[TableOfContents], built_on: Mapping[int, frozenset[int]]) -> Iterator[Conflict]:
+def conflicts(
+    tables: Sequence[TableOfContents], built_on: Mapping[int, frozenset[int]]
+) -> Iterator[Conflict]:
     """Yield the conflicts of a stack of layers, the lowest first, in the order of layers and paths.
 
     ``built_on`` maps a layer's number to those of the layers that it was made in view of; what it writes

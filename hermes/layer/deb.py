@@ -26,7 +26,9 @@ DPKG: Final = "dpkg"
 """The database of dpkg, with all packages unpacked and none configured."""
 
 _AR_MAGIC: Final = b"!<arch>\n"
-_AR_HEADER: Final = re.compile(rb"([!-~]{1,16}) *[0-9]* *[0-9]* *[0-9]* *[0-7]* *([0-9]{1,10}) *`\n\Z", re.DOTALL)
+_AR_HEADER: Final = re.compile(
+    rb"([!-~]{1,16}) *[0-9]* *[0-9]* *[0-9]* *[0-7]* *([0-9]{1,10}) *`\n\Z", re.DOTALL
+)
 _MOST_CONTROL: Final = 16 << 20
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+\Z")
 _MERGED: Final = frozenset({"bin", "sbin", "lib", "lib32", "lib64", "libo32", "libx32"})
@@ -246,9 +248,10 @@ def _replaces(package: _Package, other: _Package) -> bool:
         for relation in alternatives:
             if relation["name"] != other.name:
                 continue
-            if relation.get("version") is None:
+            wanted = relation.get("version")
+            if wanted is None:
                 return True
-            operator, version = relation["version"]
+            operator, version = wanted
             ours, theirs = Version(other.fields["Version"]), Version(version)
             if {"<<": ours < theirs, "<=": ours <= theirs, "=": ours == theirs}.get(operator, ours >= theirs):
                 return True
@@ -330,5 +333,7 @@ def _md5(content: Content | None) -> str:
 
 def _stanza(fields: dict[str, str]) -> bytes:
     """Return fields as a control file writes them."""
-    lines = (f"{name}:{value if value.startswith(chr(10)) else f' {value}'}\n" for name, value in fields.items())
+    lines = (
+        f"{name}:{value if value.startswith(chr(10)) else f' {value}'}\n" for name, value in fields.items()
+    )
     return "".join(lines).encode("utf-8", "surrogateescape")

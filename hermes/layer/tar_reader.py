@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from hermes.digest import CHUNK
 from hermes.errors import LayerError
-from hermes.layer.entry import BLOCK, CHARACTER, DIRECTORY, FILE, FIFO, HARDLINK, SYMLINK, Entry, normal_path
+from hermes.layer.entry import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry, normal_path
 from hermes.layer.tar_writer import BLOCK_SIZE
 
 Read = Callable[[int], bytes]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from hermes.errors import LayerError
-from hermes.layer.entry import BLOCK, CHARACTER, DIRECTORY, FILE, FIFO, HARDLINK, SYMLINK, Entry
+from hermes.layer.entry import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
 
 BLOCK_SIZE: Final = 512
 END: Final = bytes(2 * BLOCK_SIZE)
@@ -88,7 +88,9 @@ def _block(
 
 def _pax(records: list[tuple[bytes, bytes]]) -> bytes:
     body = b"".join(_record(key, value) for key, value in sorted(records))
-    return _block(_PAX_NAME, b"", b"", b"x", (0o644, 0, 0, len(body), 0), _NO_DEVICE) + body + padding(len(body))
+    return (
+        _block(_PAX_NAME, b"", b"", b"x", (0o644, 0, 0, len(body), 0), _NO_DEVICE) + body + padding(len(body))
+    )
 
 
 def _record(key: bytes, value: bytes) -> bytes:

@@ -81,5 +81,7 @@ def _entry(row: list[Any]) -> Entry:
     if len(row) == 8:
         return Entry(*row)
     more = row.pop()
+    path, kind, mode, uid, gid, size, digest, link = row
     xattrs = tuple((name, base64.b64decode(value)) for name, value in more.get("xattrs", {}).items())
-    return Entry(*row, xattrs, tuple(more.get("device", (0, 0))), more.get("mtime", 0))
+    major, minor = more.get("device", (0, 0))
+    return Entry(path, kind, mode, uid, gid, size, digest, link, xattrs, (major, minor), more.get("mtime", 0))

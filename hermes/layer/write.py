@@ -12,7 +12,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from hermes.digest import CHUNK, Digest
 from hermes.errors import LayerError
@@ -46,7 +46,9 @@ class WrittenLayer:
     encoding: Encoding | None
 
 
-def write_layer(items: Iterable[Item], *, blobs: BlobStore | None, codec: Codec | None = None) -> WrittenLayer:
+def write_layer(
+    items: Iterable[Item], *, blobs: BlobStore | None, codec: Codec | None = None
+) -> WrittenLayer:
     """Write ``items``, which are in canonical order, as a layer.
 
     With ``blobs`` the tar is stored there, compressed with ``codec`` if that is given; without, the tar is
@@ -175,7 +177,7 @@ class _Pipeline:
             for consume in self._consumers:
                 consume(chunk)
 
-    def __enter__(self) -> _Pipeline:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

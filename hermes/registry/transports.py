@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import Final, Protocol
 
 from hermes.digest import Digest, canonical_json
 from hermes.errors import BuildError, UsageError
@@ -69,7 +69,9 @@ def _oci_archive(text: str, path: Path, tag: str) -> Destination:
 
 def _docker_archive(text: str, path: Path, name: str) -> Destination:
     if name and not _REFERENCE.match(name) and not _TAG.match(name):
-        raise UsageError(f"{text!r}: {name!r} is not a name or a tag", hint="write NAME:TAG in lower case, or TAG")
+        raise UsageError(
+            f"{text!r}: {name!r} is not a name or a tag", hint="write NAME:TAG in lower case, or TAG"
+        )
     return _DockerArchive(path, name)
 
 
@@ -218,7 +220,9 @@ def _name_of(document: dict[str, object]) -> str:
 def _check_folder(folder: Path, marker: str, what: str) -> None:
     """Raise `BuildError` rather than write among somebody's files."""
     if folder.exists() and not (folder / marker).exists() and any(folder.iterdir()):
-        raise BuildError(f"{folder} is there already and is not {what}", hint="name a new folder, or remove this one")
+        raise BuildError(
+            f"{folder} is there already and is not {what}", hint="name a new folder, or remove this one"
+        )
 
 
 def _copy(store: Store, digest: Digest, path: Path) -> None:
@@ -228,8 +232,7 @@ def _copy(store: Store, digest: Digest, path: Path) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}~")
     try:
         with open(temporary, "wb") as file:
-            for data in store.blobs.chunks(digest):
-                file.write(data)
+            file.writelines(store.blobs.chunks(digest))
         temporary.rename(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -307,10 +310,8 @@ def _archive(path: Path) -> Iterator[_Archive]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}~")
     try:
-        file: IO[bytes]
-        with open(temporary, "wb") as file:
-            with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-                yield _Archive(archive)
+        with tarfile.open(temporary, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            yield _Archive(archive)
         temporary.rename(path)
     finally:
         temporary.unlink(missing_ok=True)

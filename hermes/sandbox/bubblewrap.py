@@ -22,9 +22,9 @@ from typing import Final
 from hermes.errors import SandboxError
 from hermes.sandbox.idmap import lines, same_inside
 from hermes.sandbox.process import HOSTNAME, Ended, Process
-from hermes.sandbox.syscalls import MS_BIND, MS_RDONLY, MS_REC, MS_REMOUNT, mount
+from hermes.sandbox.syscalls import MS_BIND, MS_REC, mount
 
-_STAGES: Final = ("/mnt", "/media", "/opt", "/srv", "/tmp")
+_STAGES: Final = ("/mnt", "/media", "/opt", "/srv", "/tmp")  # noqa: S108 - only the name of a folder that is covered
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _HIDDEN_FILES: Final = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sysrq-trigger")
 _HIDDEN_FOLDERS: Final = ("/proc/acpi", "/proc/scsi")
@@ -99,7 +99,9 @@ class _Stage:
             self.bwrap = f"{self.folder}/bwrap/{os.path.relpath(path, needed)}"
         self.root = self._bind(fds[0], "root")
         self.sources = {
-            source: self._bind(fd, str(number)) for number, (source, fd) in enumerate(zip(sources, fds)) if number
+            source: self._bind(fd, str(number))
+            for number, (source, fd) in enumerate(zip(sources, fds, strict=True))
+            if number
         }
 
     def _bind(self, fd: int, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ class IdRange(NamedTuple):
 
     inside: int
     outside: int
-    count: int
+    count: int  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,8 @@ def subordinate(path: str) -> tuple[IdRange, ...]:
     import pwd
 
     names = {str(os.geteuid())}
-    try:
+    with contextlib.suppress(KeyError):
         names.add(pwd.getpwuid(os.geteuid()).pw_name)
-    except KeyError:
-        pass
     try:
         with open(path) as file:
             lines = file.read().splitlines()

@@ -25,12 +25,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def unshare(flags: int) -> None:
-    """Give the calling process new namespaces; see unshare(2)."""
+    """Move the calling process to new namespaces: unshare, section 2."""
     _check(_libc.unshare(flags), "unshare")
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int = 0, options: str = "") -> None:
-    """See mount(2)."""
+    """Mount a file system or change a mount: mount, section 2."""
     result = _libc.mount(
         source and os.fsencode(source),
         os.fsencode(target),

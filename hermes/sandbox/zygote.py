@@ -5,6 +5,7 @@ It has one thread, so it may fork at any time. Its children die with it, and it 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import signal
@@ -59,10 +60,8 @@ def main() -> None:
 
 
 def _become_root() -> None:
-    try:
+    with contextlib.suppress(PermissionError):  # a namespace of one id may not change its groups
         os.setgroups([])
-    except PermissionError:
-        pass  # a namespace of one id may not change its groups
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
 

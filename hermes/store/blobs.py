@@ -159,7 +159,7 @@ class LocalBlobs:
     def open(self, digest: Digest) -> BinaryIO:
         """Open the blob for reading, unverified; raises `MissingBlobError`."""
         try:
-            return open(self.path(digest), "rb", buffering=0)  # type: ignore[return-value]
+            return open(self.path(digest), "rb", buffering=0)
         except FileNotFoundError:
             raise missing(digest) from None
 

@@ -17,7 +17,6 @@ from hermes.digest import Digest
 from hermes.store.home import Store
 
 
-
 class Item(NamedTuple):
     """Something that can be removed by itself: ``kind`` is ``blob``, ``tree`` or ``log``, sizes are in bytes."""
 

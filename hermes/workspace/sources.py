@@ -69,7 +69,9 @@ class FileIndex:
         """Write the index if it changed; files that are gone are left out."""
         if not self.changed:
             return
-        kept = {name: row for name, row in self._known.items() if name not in self.used and self._exists(name)}
+        kept = {
+            name: row for name, row in self._known.items() if name not in self.used and self._exists(name)
+        }
         kept.update((name, self.lasting(name)) for name in self.used)
         document = {"version": _VERSION, "files": kept}
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from hermes.dsl.dialect.interpreter import Interpreter, compare
@@ -18,7 +18,7 @@ _SIZED: Final = (str, list, tuple, dict, range)
 def language_builtins(interpreter: Interpreter, say: Callable[[str], None]) -> Mapping[str, Any]:
     """Return the predefined names; ``say`` is given what print() prints."""
     functions = _Functions(interpreter, say)
-    named = {
+    named: dict[str, Callable[..., Any]] = {
         "all": functions.all,
         "any": functions.any,
         "bool": bool_of,
@@ -203,15 +203,13 @@ class _Functions:
             return sorted(found, key=_Key, reverse=bool(reverse))
         return sorted(found, key=lambda one: _Key(key(one)), reverse=bool(reverse))
 
-    def tuple(self, items: Any = ()) -> tuple[Any, ...]:
+    def tuple(self, items: Any = ()) -> Any:
         return tuple(self._all_of(items))
 
     def zip(self, *lists: Any) -> Any:
         return list(zip(*(self._all_of(one) for one in lists), strict=False))
 
-    def _extreme(
-        self, name: str, items: tuple[Any, ...], key: Any, better: Callable[[Any, Any], bool]
-    ) -> Any:
+    def _extreme(self, name: str, items: Sequence[Any], key: Any, better: Callable[[Any, Any], bool]) -> Any:
         found = self._all_of(items[0]) if len(items) == 1 else items
         if not found:
             raise EvalError(f"{name}() of nothing")
@@ -227,5 +225,3 @@ class _Functions:
 def _public(name: Any) -> None:
     if type(name) is not str or name.startswith("_"):
         raise EvalError(f"{show(name)} is not the name of an attribute")
-
-

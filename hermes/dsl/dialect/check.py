@@ -141,9 +141,9 @@ def _parse(source: str, file: str, lines: Sequence[str]) -> ast.Module:
             warnings.simplefilter("error", DeprecationWarning)
             return ast.parse(source, file)
     except SyntaxError as error:
-        line = error.lineno or 0
-        text = lines[line - 1] if 0 < line <= len(lines) else ""
-        location = SourceLocation(file, line, min(error.offset or 1, len(text) + 1), text)
+        at = error.lineno or 0
+        text = lines[at - 1] if 0 < at <= len(lines) else ""
+        location = SourceLocation(file, at, min(error.offset or 1, len(text) + 1), text)
         raise BuildFileError(f"syntax error: {error.msg}", location=location) from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise BuildFileError(f"syntax error: {error}", location=SourceLocation(file)) from None
@@ -202,7 +202,9 @@ class _Checker:
         elif isinstance(node, ast.For | ast.If):
             word = "for" if isinstance(node, ast.For) else "if"
             if top:
-                self.error(node, f"{word} belongs in a function", "use a comprehension, or a def in a .bzl file")
+                self.error(
+                    node, f"{word} belongs in a function", "use a comprehension, or a def in a .bzl file"
+                )
             if isinstance(node, ast.For):
                 if node.orelse:
                     self.error(node.orelse[0], "else after for is not allowed")
@@ -435,7 +437,9 @@ class _Names:
                 if name in defined:
                     first = self._checker.location(defined[name])
                     self._checker.error(
-                        node, f"{name!r} is defined again", f"it was first at line {first.line}: use another name"
+                        node,
+                        f"{name!r} is defined again",
+                        f"it was first at line {first.line}: use another name",
                     )
                 defined[name] = node
         scope = _Scope(set(defined))

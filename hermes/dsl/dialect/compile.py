@@ -83,7 +83,9 @@ class Compiler:
             line = source.count(b"\n", 0, error.start) + 1
             raise BuildFileError("the file is not UTF-8", location=SourceLocation(file, line)) from None
         except RecursionError:
-            raise BuildFileError("an expression is nested too deeply", location=SourceLocation(file)) from None
+            raise BuildFileError(
+                "an expression is nested too deeply", location=SourceLocation(file)
+            ) from None
 
     def _path(self, source: bytes, file: str) -> Path | None:
         if self._folder is None:
@@ -107,7 +109,9 @@ def _read(path: Path) -> Compiled | None:
     if len(data) < 32 or hashlib.sha256(data[32:]).digest() != data[:32]:
         return None
     loads, code = marshal.loads(data[32:])  # noqa: S302 - the user's own store, checked above for damage
-    return Compiled(code, tuple(LoadStatement(label, names, SourceLocation(*row)) for label, names, row in loads))
+    return Compiled(
+        code, tuple(LoadStatement(label, names, SourceLocation(*row)) for label, names, row in loads)
+    )
 
 
 def _row(location: SourceLocation) -> tuple[str, int, int, str]:
@@ -127,9 +131,9 @@ class _Guarding(ast.NodeTransformer):
         return ast.copy_location(ast.Constant(text), near)
 
     def visit_Expr(self, node: ast.Expr) -> Any:
-        if isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name):
-            if node.value.func.id == LOAD:
-                return ast.copy_location(ast.Pass(), node)
+        call = node.value.func if isinstance(node.value, ast.Call) else None
+        if isinstance(call, ast.Name) and call.id == LOAD:
+            return ast.copy_location(ast.Pass(), node)
         return self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> Any:
@@ -170,12 +174,17 @@ class _Guarding(ast.NodeTransformer):
             return ast.copy_location(ast.Expr(call), node)
         name = cast("ast.Name", target)
         before = ast.copy_location(ast.Name(name.id, ast.Load()), node)
-        return ast.copy_location(ast.Assign([name], self._guard(node, "augment", operator, before, value)), node)
+        return ast.copy_location(
+            ast.Assign([name], self._guard(node, "augment", operator, before, value)), node
+        )
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         if isinstance(node.slice, ast.Slice):
             none = ast.Constant(None)
-            bounds = [self.visit(one) if one else none for one in (node.slice.lower, node.slice.upper, node.slice.step)]
+            bounds = [
+                self.visit(one) if one else none
+                for one in (node.slice.lower, node.slice.upper, node.slice.step)
+            ]
             return self._guard(node, "slice", self.visit(node.value), *bounds)
         return self._guard(node, "item", self.visit(node.value), self.visit(node.slice))
 

@@ -30,7 +30,7 @@ def format_fields(text: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
         if whole in ("{", "}"):
             raise EvalError(
                 f"format(): a single {whole!r} in the string",
-                f"double it to mean the character, and write plain names between braces: {{name}}",
+                "double it to mean the character, and write plain names between braces: {name}",
             )
         name = match.group(1)
         if not name or name.isdigit():
@@ -179,7 +179,7 @@ def _plain(name: str) -> Callable[..., Any]:
 
 
 STRING_METHODS: Final[Mapping[str, Callable[..., Any]]] = {
-    "elems": lambda text: list(text),
+    "elems": list,
     "endswith": _affix("endswith"),
     "format": lambda text, /, *args, **kwargs: format_fields(text, args, kwargs),
     "join": _join,
@@ -275,8 +275,7 @@ def _popitem(mapping: dict[Any, Any]) -> tuple[Any, Any]:
 def _update(mapping: dict[Any, Any], *args: Any, **kwargs: Any) -> None:
     for one in args:
         pairs = one.items() if type(one) is dict else [tuple(pair) for pair in _sequence("update", one)]
-        for key, value in pairs:
-            mapping[key] = value
+        mapping.update(pairs)
     mapping.update(kwargs)
 
 
@@ -284,7 +283,7 @@ DICT_METHODS: Final[Mapping[str, Callable[..., Any]]] = {
     "clear": dict.clear,
     "get": lambda mapping, key, default=None: mapping.get(key, default),
     "items": lambda mapping: list(mapping.items()),
-    "keys": lambda mapping: list(mapping),
+    "keys": list,
     "pop": _dict_pop,
     "popitem": _popitem,
     "setdefault": lambda mapping, key, default=None: mapping.setdefault(key, default),

@@ -90,7 +90,7 @@ class Struct:
         self.fields = dict(fields)
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self.fields == other.fields  # type: ignore[attr-defined]
+        return type(other) is type(self) and self.fields == other.fields
 
     def __hash__(self) -> int:
         return hash(tuple(sorted(self.fields.items(), key=lambda item: item[0])))
@@ -133,7 +133,8 @@ class Depset:
 
 def type_name(value: Any) -> str:
     """Return what ``type(value)`` gives."""
-    return _NAMES.get(type(value)) or getattr(type(value), "dsl_type", type(value).__name__)
+    kind = type(value)
+    return _NAMES.get(kind) or str(getattr(kind, "dsl_type", kind.__name__))
 
 
 _NAMES: Final[Mapping[type, str]] = {
