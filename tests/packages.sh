@@ -1,0 +1,27 @@
+#!/bin/sh
+# Installs the Debian packages that the tests (or, with "bench", the benchmarks) use, when this is root.
+set -eu
+
+packages="busybox-static debian-archive-keyring gpg gpgv libcap2-bin attr uidmap zstd xz-utils \
+    skopeo umoci podman buildah runc crun docker.io qemu-user"
+if [ "${1:-}" = bench ]; then
+    packages="$packages bazel-bootstrap debootstrap"
+fi
+
+missing=
+for package in $packages; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+    echo "not installed, so some tests are skipped:$missing" >&2
+    exit 0
+fi
+echo "installing$missing"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+# A package that this release of Debian does not have leaves its tests out.
+for package in $missing; do
+    apt-get install -y -qq --no-install-recommends "$package" >/dev/null || echo "no package $package" >&2
+done
