@@ -50,12 +50,14 @@ class Containers:
 
     def ensure_tree(self, diff_id: Digest) -> None:
         """Extract a layer unless that has been done, and note that it is used."""
-        if encodings.has_tree(self._store, diff_id):
+        owned = self._namespace.map.whole
+        if encodings.has_tree(self._store, diff_id, owned=owned):
             with contextlib.suppress(OSError):
                 os.utime(f"{self._store.trees}/{diff_id.hex}")
             return
         with self._store.locks.held(f"tree:{diff_id}"):
-            if not encodings.has_tree(self._store, diff_id):
+            if not encodings.has_tree(self._store, diff_id, owned=owned):
+                self.remove([f"{self._store.trees}/{diff_id.hex}"])
                 arguments = {"home": str(self._store.home), "diff_id": diff_id}
                 self._namespace.call(f"{_INSIDE}extract", arguments)
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from hermes.container.overlay import Tree, mount_stack
+from hermes.container.overlay import Tree, mount_stack, owner_in
 from hermes.container.rootpath import MountPoints, find_program, resolve
 from hermes.container.task import KeptFile, Outcome, Staged, StagedFile, Task, encoding_to_json
 from hermes.container.users import User, find_user
 from hermes.digest import CHUNK, Digest
-from hermes.errors import BuildError, MissingBlobError
+from hermes.errors import BuildError, MissingBlobError, SandboxError
 from hermes.layer import encodings, toc
 from hermes.layer.apply import TreeWriter
 from hermes.layer.compress import CODECS
@@ -29,6 +29,7 @@ from hermes.layer.entry import FILE
 from hermes.layer.tar_reader import members
 from hermes.layer.write import Item, write_layer
 from hermes.sandbox.bubblewrap import Bubblewrap
+from hermes.sandbox.idmap import has_one_id
 from hermes.sandbox.process import DEFAULT_PATH, Ended, Mount, Process
 from hermes.sandbox.syscalls import CLONE_NEWNS, MNT_DETACH, umount, unshare
 from hermes.store import Store
@@ -45,12 +46,12 @@ def extract(home: str, diff_id: str) -> None:
         name = f"layer {digest.short}"
         root = f"{scratch}/root"
         os.mkdir(root, 0o755)
-        writer = TreeWriter(root, name=name)
+        writer = TreeWriter(root, name=name, one_id=has_one_id())
         with encodings.open_tar(store, digest) as tar:
             for member in members(tar.read, name=name):
                 writer.add(member.entry, member.content)
             tar.check()
-        _publish(store, digest, scratch, writer.finish())
+        _publish(store, digest, scratch, writer.finish(), writer.owners)
 
 
 def run(home: str, task: dict[str, Any], bwrap: Sequence[str], fds: list[int]) -> dict[str, Any]:
@@ -136,6 +137,12 @@ class _Container:
     def _process(self, points: MountPoints) -> Process:
         task = self._task
         user = find_user(self._root, task.user)
+        disguised = bool(user.uid or user.gid) and has_one_id()
+        if disguised and (task.commit or task.outs):
+            raise SandboxError(
+                f"the command is to run as {user.uid}:{user.gid}, ids that this user has not been given",
+                hint="give the user a subordinate range (`hermes doctor` says how)",
+            )
         env = _environment(task, user)
         program = find_program(self._root, task.argv[0], env["PATH"], task.cwd)
         if program is None:
@@ -158,6 +165,7 @@ class _Container:
             network=task.network,
             read_only=task.read_only,
             session=task.session,
+            disguised=disguised,
             mounts=mounts,
             timeout=task.timeout,
         )
@@ -213,7 +221,7 @@ class _Container:
         lower = f"{self._scratch}/below" if self._trees else None
         if lower:
             mount_stack(self._trees, self._scratch, target="below", writable=False)
-        found = changes(self._upper, lower, mtime=commit.mtime)
+        found = changes(self._upper, lower, mtime=commit.mtime, owner=owner_in(self._trees))
         if lower:
             umount(lower)
         blobs = self._store.blobs if commit.codec else None
@@ -222,7 +230,7 @@ class _Container:
         tree = f"{self._scratch}/tree"
         os.mkdir(tree, 0o755)
         os.rename(self._upper, f"{tree}/root")
-        _publish(self._store, diff_id, tree, found.parents)
+        _publish(self._store, diff_id, tree, found.parents, found.owners)
         toc.save(self._store, written.toc)
         if written.encoding is not None:
             encodings.record(self._store, diff_id, written.encoding)
@@ -281,12 +289,17 @@ def _items_of_tree(table: toc.TableOfContents, root: str) -> Iterator[Item]:
         yield entry._replace(digest=""), content
 
 
-def _publish(store: Store, diff_id: Digest, folder: str, parents: Sequence[str]) -> None:
+def _publish(
+    store: Store, diff_id: Digest, folder: str, parents: Sequence[str], owners: Mapping[str, tuple[int, int]]
+) -> None:
     """Make ``folder``, which holds ``root``, the tree of a layer, unless it has one."""
     import json
 
     with open(f"{folder}/parents", "w", encoding="utf-8") as file:
         json.dump(list(parents), file)
+    if owners:
+        with open(f"{folder}/{encodings.OWNERS}", "w", encoding="utf-8") as file:
+            json.dump(owners, file)
     target = f"{store.trees}/{diff_id.hex}"
     try:
         os.rename(folder, target)

@@ -11,11 +11,14 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from hermes.errors import ConflictError, SandboxError
 from hermes.layer.apply import OPAQUE_XATTR
+from hermes.layer.diff import OwnerOf
+from hermes.layer.encodings import OWNERS
 from hermes.layer.entry import parents
 from hermes.sandbox.syscalls import MS_NODEV, MS_RDONLY, mount
 
@@ -24,17 +27,44 @@ _OPTIONS: Final = "userxattr,redirect_dir=nofollow,metacopy=off,index=off,xino=o
 
 
 class Tree(NamedTuple):
-    """An extracted layer: ``root`` is the lower directory, ``parents`` the directories no entry describes."""
+    """An extracted layer: ``root`` is the lower directory, ``parents`` the directories no entry describes.
+
+    ``owners`` maps the paths of what should belong to others than root, where that was not possible.
+    """
 
     name: str
     root: str
     parents: Sequence[str]
+    owners: Mapping[str, Sequence[int]] = MappingProxyType({})
 
     @classmethod
     def open(cls, folder: str, name: str) -> Tree:
         """Open the tree in ``folder``, which errors call ``name``."""
         with open(f"{folder}/parents", encoding="utf-8", errors="surrogateescape") as file:
-            return cls(name, f"{folder}/root", json.load(file))
+            passed = json.load(file)
+        try:
+            with open(f"{folder}/{OWNERS}", encoding="utf-8", errors="surrogateescape") as file:
+                owners = json.load(file)
+        except FileNotFoundError:
+            owners = {}
+        return cls(name, f"{folder}/root", passed, owners)
+
+
+def owner_in(trees: Sequence[Tree]) -> OwnerOf | None:
+    """Return what tells who is to own a path of a stack; None when that is as it is on disk."""
+    if not any(tree.owners for tree in trees):
+        return None
+
+    def owner(path: str) -> tuple[int, int] | None:
+        for tree in reversed(trees):
+            if path in tree.owners:
+                uid, gid = tree.owners[path]
+                return uid, gid
+            if path not in tree.parents and os.path.lexists(_at(tree.root, path)):
+                return None
+        return None
+
+    return owner
 
 
 class Metadata(NamedTuple):

@@ -36,9 +36,15 @@ _DEVICE: Final = "device"
 
 
 class TreeWriter:
-    """Writes entries below ``root``, an empty folder; `finish` ends it."""
+    """Writes entries below ``root``, an empty folder; `finish` ends it.
 
-    def __init__(self, root: str, *, name: str) -> None:
+    In a namespace with one id everything belongs to that (``one_id``); ``owners`` then maps the paths of what
+    is to belong to others to their user and group ids.
+    """
+
+    def __init__(self, root: str, *, name: str, one_id: bool = False) -> None:
+        self.owners: dict[str, tuple[int, int]] = {}
+        self._one_id = one_id
         self._root = root
         self._name = name
         self._kinds: dict[str, str] = {}
@@ -149,6 +155,9 @@ class TreeWriter:
         os.utime(target, ns=(seconds, seconds), follow_symlinks=False)
 
     def _chown(self, target: int | str, entry: Entry) -> None:
+        if self._one_id:
+            self.owners[entry.path] = entry.uid, entry.gid
+            return
         try:
             if isinstance(target, int):
                 os.fchown(target, entry.uid, entry.gid)

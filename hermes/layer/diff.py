@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,12 +38,19 @@ from hermes.layer.write import Item
 _PRIVATE_XATTRS: Final = ("user.overlay.origin", "user.overlay.impure", "user.overlay.uuid")
 
 
+OwnerOf = Callable[[str], tuple[int, int] | None]
+
+
 @dataclass(slots=True)
 class Changes:
-    """What an upper directory changes: entries in canonical order, and directories only passed through."""
+    """What an upper directory changes: entries in canonical order, and directories only passed through.
+
+    ``owners`` maps paths to the ids that their entries have and that could not be given on disk.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     parents: list[str] = field(default_factory=list)
+    owners: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def items(self, upper: str) -> Iterator[Item]:
         """Yield the entries with their content."""
@@ -54,13 +61,25 @@ class Changes:
             yield entry, content
 
 
-def changes(upper: str, lower: str | None, *, mtime: int) -> Changes:
+def changes(upper: str, lower: str | None, *, mtime: int, owner: OwnerOf | None = None) -> Changes:
     """Return what ``upper`` changes of ``lower``, and remove from ``upper`` what changes nothing.
 
     ``lower`` is the merged view of the layers below (None: there are none). Every time in ``upper`` becomes
-    ``mtime`` seconds. Raises `LayerError` for names that a layer cannot hold.
+    ``mtime`` seconds. In a namespace with one id ``owner`` tells who is to own a path of the layers below;
+    what root has changed there keeps its owner. Raises `LayerError` for names that a layer cannot hold.
     """
-    return _Differ(upper, lower, mtime).run()
+    found = _Differ(upper, lower, mtime).run()
+    if owner is not None:
+        _restore_owners(found, owner)
+    return found
+
+
+def _restore_owners(found: Changes, owner: OwnerOf) -> None:
+    for number, entry in enumerate(found.entries):
+        ids = None if entry.is_whiteout else owner(entry.path)
+        if ids is not None:
+            found.entries[number] = entry._replace(uid=ids[0], gid=ids[1])
+            found.owners[entry.path] = ids
 
 
 class _Differ:

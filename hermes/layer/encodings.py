@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from hermes.digest import CHUNK, Digest
 from hermes.errors import MissingBlobError
@@ -19,6 +20,9 @@ from hermes.layer.compress import CODECS, Codec, Decompressed
 from hermes.layer.write import Encoding
 from hermes.store import Store
 from hermes.store.blobs import corrupt
+
+OWNERS: Final = "owners"
+"""The file beside a tree, made in a namespace with one id, that says who should own what is not root's."""
 
 
 def record(store: Store, diff_id: Digest, encoding: Encoding) -> None:
@@ -59,8 +63,10 @@ def find_any(store: Store, diff_id: Digest) -> Encoding | None:
     return None
 
 
-def has_tree(store: Store, diff_id: Digest) -> bool:
-    return os.path.isdir(f"{store.trees}/{diff_id.hex}/root")
+def has_tree(store: Store, diff_id: Digest, *, owned: bool = False) -> bool:
+    """Tell whether a layer is extracted; ``owned``: with every file belonging to whom it should."""
+    folder = f"{store.trees}/{diff_id.hex}"
+    return os.path.isdir(f"{folder}/root") and not (owned and os.path.exists(f"{folder}/{OWNERS}"))
 
 
 def available(store: Store, diff_id: Digest) -> bool:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from hermes.errors import SandboxError
-from hermes.sandbox.idmap import lines, same_inside
+from hermes.sandbox.idmap import IdRange, lines, same_inside
 from hermes.sandbox.process import HOSTNAME, Ended, Process
 from hermes.sandbox.syscalls import MS_BIND, MS_REC, mount
 
@@ -69,7 +69,7 @@ class Bubblewrap:
         os.close(info_end)
         os.close(blocked)
         try:
-            _map_all_ids(info, unblock)
+            _map_ids(process, info, unblock)
             return _wait(pid, process.timeout)
         finally:
             os.close(info)
@@ -157,10 +157,11 @@ def _become(
             os.dup2(fd, number)
         for fd in kept:
             os.set_inheritable(fd, True)
-        if process.groups or process.uid:
-            os.setgroups(process.groups)
-        os.setresgid(process.gid, process.gid, process.gid)
-        os.setresuid(process.uid, process.uid, process.uid)
+        if not process.disguised:
+            if process.groups or process.uid:
+                os.setgroups(process.groups)
+            os.setresgid(process.gid, process.gid, process.gid)
+            os.setresuid(process.uid, process.uid, process.uid)
         os.execve(bwrap, arguments, {})
     except OSError as error:
         sys.stderr.write(f"hermes: {bwrap}: {error.strerror}\n")
@@ -169,7 +170,7 @@ def _become(
         os._exit(126)
 
 
-def _map_all_ids(info: int, unblock: int) -> None:
+def _map_ids(process: Process, info: int, unblock: int) -> None:
     """Wait for bwrap to name its child, give the child's namespace its ids, and let it go on."""
     text = b""
     while not text.rstrip().endswith(b"}"):
@@ -178,13 +179,14 @@ def _map_all_ids(info: int, unblock: int) -> None:
             return  # bwrap ended; its status and its output say why
         text += data
     pid = json.loads(text)["child-pid"]
-    for kind in ("uid", "gid"):
+    for kind, own in (("uid", process.uid), ("gid", process.gid)):
+        ranges = (IdRange(own, 0, 1),) if process.disguised else same_inside(kind)
         try:
             fd = os.open(f"/proc/{pid}/{kind}_map", os.O_WRONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return
         try:
-            os.write(fd, lines(same_inside(kind)))
+            os.write(fd, lines(ranges))
         finally:
             os.close(fd)
     with contextlib.suppress(BrokenPipeError):

@@ -83,6 +83,11 @@ def same_inside(kind: str) -> tuple[IdRange, ...]:
     return _identity(kind)
 
 
+def has_one_id() -> bool:
+    """Tell whether this process is in a namespace that has root and nobody else."""
+    return sum(one.count for one in same_inside("uid")) == 1
+
+
 def _identity(kind: str) -> tuple[IdRange, ...]:
     ranges = []
     with open(f"/proc/self/{kind}_map") as file:

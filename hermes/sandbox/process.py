@@ -47,7 +47,7 @@ class Process:
     ``env`` holds pairs of name and value, the whole environment. ``cwd`` is a path in the root. With
     ``network`` it shares the machine's network, without it has only a loopback interface of its own.
     ``timeout`` is in seconds. With ``read_only`` the root cannot be written. ``session``: it is cut off
-    from the terminal.
+    from the terminal. ``disguised``: the namespace has one id only, and the command sees that as its own.
     """
 
     argv: tuple[str, ...]
@@ -60,6 +60,7 @@ class Process:
     network: bool = False
     read_only: bool = False
     session: bool = True
+    disguised: bool = False
     mounts: tuple[Mount, ...] = ()
     timeout: float | None = None
 
