@@ -151,7 +151,10 @@ class BuildFailed(BuildError):
         self.skipped = skipped
 
     def render(self) -> str:
-        parts = [f"{label}: {error.render()}" for label, error in self.failures.items()]
+        parts = [
+            text if (text := error.render()).startswith(label) else f"{label}: {text}"
+            for label, error in self.failures.items()
+        ]
         if self.skipped:
             parts.append(f"{self.skipped} more actions were not run because of this")
         return "\n".join(parts)

@@ -17,7 +17,7 @@ def _alias_impl(ctx):
 alias = rule(
     implementation = _alias_impl,
     attrs = {
-        "actual": attr.label(mandatory = True, allow_files = True, doc = "What the name stands for."),
+        "actual": attr.label(mandatory = True, allow_files = True, providers = [[]], doc = "What the name stands for."),
     },
     doc = "Another name for a target or a file.",
 )

@@ -15,7 +15,7 @@ from hermes.errors import ConflictError, ImageError
 from hermes.image.config import configuration, diff_ids_of, platform_of, timestamp
 from hermes.image.platform import Platform
 from hermes.layer import toc
-from hermes.layer.conflicts import conflicts
+from hermes.layer.conflicts import Conflict, conflicts
 
 _SHOWN: Final = 10
 
@@ -43,17 +43,25 @@ def _check_conflicts(owner: str, layers: Sequence[Resolved], params: Mapping[str
     for upper, lowers in params["built_on"].items():
         built_on[int(upper)] = below | frozenset(lowers)
     tables = [toc.load(tools.store, one.value.digest) for one in layers]
-    found = []
+    found: dict[str, None] = {}
     for conflict in conflicts(tables, built_on):
-        found.append(f"  /{conflict.path}: {layers[conflict.lower].path} and {layers[conflict.upper].path}")
+        found[_shown(conflict, layers)] = None
         if len(found) > _SHOWN:
-            found[-1] = "  ..."
+            found.popitem()
+            found["  ..."] = None
             break
     if found:
         raise ConflictError(
             f"{owner}: its layers write one path differently:\n" + "\n".join(found),
             hint="build one on the other (base = [...]), take one out, or set allow_conflicts = True",
         )
+
+
+def _shown(conflict: Conflict, layers: Sequence[Resolved]) -> str:
+    lower, upper = layers[conflict.lower].path, layers[conflict.upper].path
+    if conflict.link:
+        return f"  /{conflict.path} leads to {conflict.link} in {lower}, and {upper} has something below it"
+    return f"  /{conflict.path}: {lower} and {upper}"
 
 
 def _document(

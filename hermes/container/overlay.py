@@ -205,12 +205,14 @@ def _metadata(path: str) -> Metadata:
 def _describe(path: str, metadata: Metadata) -> None:
     os.chown(path, metadata.uid, metadata.gid)
     os.chmod(path, metadata.mode)
+    os.utime(path, ns=(0, 0))
 
 
 def _make_directories(root: str, described: dict[str, Metadata]) -> None:
     os.mkdir(root, 0o755)
-    for path in sorted(described):
+    for path in described:
         os.makedirs(f"{root}/{path}", 0o755, exist_ok=True)
+    for path in sorted(described, reverse=True):
         _describe(f"{root}/{path}", described[path])
 
 

@@ -65,7 +65,10 @@ def find_program(root: str, name: str, search: str, cwd: str) -> str | None:
 
 
 class MountPoints:
-    """The mount points that a root lacks: made before a command runs, and taken away after it."""
+    """The mount points that a root lacks: made before a command runs, and taken away after it.
+
+    They have no time of their own, and change none: a command could see it.
+    """
 
     def __init__(self, root: str) -> None:
         self._root = root
@@ -96,6 +99,8 @@ class MountPoints:
         while not os.path.lexists(folder):
             missing.append(folder)
             folder = os.path.dirname(folder)
+        times = os.stat(folder).st_mtime_ns
+        made_before = len(self._made)
         for one in reversed(missing):
             os.mkdir(one, 0o755)
             self._made.append(one)
@@ -104,6 +109,9 @@ class MountPoints:
         else:
             os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
         self._made.append(target)
+        for one in self._made[made_before:]:
+            os.utime(one, ns=(0, 0))
+        os.utime(folder, ns=(times, times))
 
     def remove(self) -> None:
         """Take away what was made and is still empty."""

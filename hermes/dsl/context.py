@@ -273,9 +273,9 @@ class Actions:
     ) -> str:
         if type(name) is not str or not name:
             raise EvalError("an action needs a name")
-        identity = f"{self._label}%{name}{self._suffix}"
+        identity = f"{self._label}%{kind}.{name}{self._suffix}"
         if identity in self._graph.actions:
-            raise EvalError(f"{self._label} has two actions named {name!r}")
+            raise EvalError(f"{self._label} has two {kind} actions named {name!r}")
         self._graph.add(
             Action(
                 identity,

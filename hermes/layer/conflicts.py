@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from hermes.layer.entry import DIRECTORY, Entry, parents
+from hermes.layer.entry import DIRECTORY, SYMLINK, Entry, parents
 from hermes.layer.toc import TableOfContents
 
 
 class Conflict(NamedTuple):
-    """``path`` is written by the layers numbered ``lower`` and ``upper``."""
+    """``path`` is written by the layers numbered ``lower`` and ``upper``.
+
+    ``link`` is set when it is a symbolic link to that in the lower one, and the upper one has something below.
+    """
 
     path: str
     lower: int
     upper: int
+    link: str = ""
 
 
 def conflicts(
@@ -57,5 +61,5 @@ def _through_a_file(
         if found:
             for lower, below in found:
                 if lower not in meant and below.type != DIRECTORY:
-                    yield Conflict(above, lower, number)
+                    yield Conflict(above, lower, number, below.link if below.type == SYMLINK else "")
                     return

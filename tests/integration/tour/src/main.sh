@@ -1,0 +1,3 @@
+#!/bin/sh
+. /srv/lib/greet.sh
+greet "$1"
