@@ -1,7 +1,7 @@
 # Everything starts here: `make demo` builds and runs a first image, `make test` runs the tests.
 
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 HERMES := $(BIN)/hermes
@@ -34,11 +34,12 @@ clean:
 	rm -rf $(VENV) hermes-out
 
 $(VENV)/bin/python:
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: apt-get install python3 python3-venv" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { rm -rf $(VENV); \
-		test "$$(id -u)" != 0 || { apt-get update -qq && apt-get install -y -qq python3-venv; }; \
-		$(PYTHON) -m venv $(VENV) || { \
-			rm -rf $(VENV); echo "install the Debian package python3-venv" >&2; exit 1; }; }
+	@python="$(PYTHON)"; \
+	if [ -z "$$python" ] && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && apt-get install -y -qq python3 python3-venv && python=/usr/bin/python3; \
+	fi; \
+	if [ -z "$$python" ]; then echo "install Python 3.11 or later (Debian: python3 and python3-venv)" >&2; exit 1; fi; \
+	"$$python" -m venv $(VENV)
 
 $(VENV)/hermes: $(VENV)/bin/python pyproject.toml
 	@$(BIN)/pip install -q --disable-pip-version-check -e .

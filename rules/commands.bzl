@@ -78,7 +78,6 @@ def _genrule_impl(ctx):
         argv = ["/bin/sh", "-c", ctx.attr.cmd],
         env = env,
         inputs = {".": ctx.files.srcs},
-        user = "0",
         network = ctx.attr.network,
         timeout = ctx.attr.timeout,
         outputs = ctx.attr.outs,

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the Debian packages that the tests (or, with "bench", the benchmarks) use, when this is root.
+# When this is root: installs the Debian packages that the tests (or, with "bench", the benchmarks) use, and
+# adds the user hermes-test, as whom some tests run.
 set -eu
 
 packages="busybox-static debian-archive-keyring gpg gpgv libcap2-bin attr uidmap zstd xz-utils \
@@ -12,12 +13,14 @@ missing=
 for package in $packages; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
 done
-[ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" != 0 ]; then
-    echo "not installed, so some tests are skipped:$missing" >&2
+    [ -z "$missing" ] || echo "not installed, so some tests are skipped:$missing" >&2
     exit 0
 fi
+# Somebody for the tests that must not be root.
+id hermes-test >/dev/null 2>&1 || useradd --create-home hermes-test
+[ -n "$missing" ] || exit 0
 echo "installing$missing"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq

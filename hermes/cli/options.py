@@ -26,7 +26,7 @@ def build_options(function: F) -> F:
         click.option(
             "--set", "values", multiple=True, metavar="NAME=VALUE", help="Set a value for select()."
         ),
-        click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors and results."),
+        click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors and warnings."),
     ):
         function = option(function)
     return function

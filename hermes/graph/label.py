@@ -9,7 +9,9 @@ from typing import Final
 from hermes.errors import LabelError
 
 _REPO: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*\Z")
-_PART: Final = re.compile(r"[A-Za-z0-9_.@+,=~!#$%&()\[\]{}'^-]+(?: [A-Za-z0-9_.@+,=~!#$%&()\[\]{}'^-]+)*\Z")
+_PLAIN: Final = r"[^/:\\\x00-\x20\x7f-\xa0\ud800-\udfff]+"
+_PART: Final = re.compile(rf"{_PLAIN}(?: +{_PLAIN})*\Z")
+"""A component of a path: any characters but separators, control characters and bytes that are not UTF-8."""
 RULES_REPO: Final = "hermes"
 
 

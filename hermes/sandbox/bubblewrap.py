@@ -140,7 +140,8 @@ def _arguments(process: Process, stage: _Stage, blocked: int, info: int) -> list
         else:
             options += ["--bind" if one.writable else "--ro-bind", stage.sources[one.source], one.target]
     options += ["--cap-drop", "ALL"]
-    for capability in process.capabilities:
+    # Only root's commands get them: bubblewrap would make them ambient for others, which no container does.
+    for capability in process.capabilities if process.uid == 0 else ():
         options += ["--cap-add", capability]
     options += ["--chdir", process.cwd, "--clearenv"]
     for name, value in process.env:

@@ -1,0 +1,98 @@
+"""A root file system that is there without a network, and somebody who is not root."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Sandbox
+
+BUSYBOX = Path("/bin/busybox")
+APPLETS = (
+    "cat chmod chown cp cut date echo env find grep head hostname id kill ln ls mkdir mknod mkfifo mount mv ping "
+    "printf pwd readlink rm rmdir sed seq sh sleep sort stat su tail tar test touch tr true umask uname wc yes"
+).split()
+USER = "hermes-test"
+
+
+def add_base(workspace: Sandbox) -> None:
+    """Give a workspace ``//base:root``: a static busybox and its commands."""
+    if not BUSYBOX.exists():
+        pytest.skip("the Debian package busybox-static is not installed")
+    workspace.write("base/busybox", BUSYBOX.read_bytes(), mode=0o755)
+    links = "".join(f'        "/bin/{name}": "busybox",\n' for name in APPLETS)
+    workspace.write(
+        "base/BUILD",
+        'files_layer(\n    name = "root",\n    files = {"/bin/busybox": "busybox"},\n'
+        f'    dirs = ["/etc", "/root", "/tmp", "/srv"],\n    symlinks = {{\n{links}    }},\n'
+        '    visibility = ["//visibility:public"],\n)\n',
+    )
+
+
+@pytest.fixture
+def based(workspace: Sandbox) -> Sandbox:
+    """A workspace with ``//base:root``."""
+    add_base(workspace)
+    return workspace
+
+
+class OrdinaryUser:
+    """Runs Hermes as somebody who is not root, in a workspace and a store of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.workspace = Sandbox(folder / "workspace", self.home)
+
+    def run(
+        self, *arguments: str, check: bool = True, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        subprocess.run(["chown", "-R", USER, str(self.folder)], check=True)
+        return subprocess.run(
+            [sys.executable, "-m", "hermes", *arguments],
+            cwd=self.workspace.root,
+            env={"PATH": os.environ["PATH"], "HERMES_HOME": str(self.home), **(env or {})},
+            user=USER,
+            group=USER,
+            extra_groups=[],
+            capture_output=True,
+            text=True,
+            check=check,
+        )
+
+
+def _can_run() -> bool:
+    trial = [sys.executable, "-c", "import hermes.cli.main"]
+    try:
+        done = subprocess.run(
+            trial, cwd="/", user=USER, group=USER, extra_groups=[], check=False, capture_output=True
+        )
+    except PermissionError:
+        return False
+    return done.returncode == 0
+
+
+@pytest.fixture
+def ordinary_user() -> Iterator[OrdinaryUser]:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else; as an ordinary user the other tests are rootless")
+    try:
+        pwd.getpwnam(USER)
+    except KeyError:
+        pytest.skip(f"there is no user {USER} (tests/packages.sh adds it)")
+    if not _can_run():
+        pytest.skip(f"{USER} cannot read this installation of Hermes")
+    folder = Path(tempfile.mkdtemp(prefix="hermes-user-"))
+    folder.chmod(0o755)
+    try:
+        yield OrdinaryUser(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

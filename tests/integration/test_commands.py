@@ -1,0 +1,241 @@
+"""Commands in real sandboxes: what they see, what becomes of what they do, how they fail."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hermes.errors import ActionError, BuildFailed
+from hermes.layer import toc
+from hermes.layer.entry import Entry
+from hermes.store import Store
+from tests.conftest import Sandbox
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import OrdinaryUser
+
+RUN = 'run_layer(name = "run", base = "//base:root", cmd = """{}""", {})\n'
+
+
+def entries_of(workspace: Sandbox, command: str, more: str = "") -> dict[str, Entry]:
+    """Build a layer by a command; return its entries by path."""
+    workspace.write("run/BUILD", RUN.format(command, more))
+    diff_id = workspace.digest("//run")
+    store = Store.open(workspace.home)
+    try:
+        return {entry.path: entry for entry in toc.load(store, diff_id).entries}
+    finally:
+        store.close()
+
+
+def failure(workspace: Sandbox, command: str, more: str = "") -> ActionError:
+    workspace.write("run/BUILD", RUN.format(command, more))
+    with pytest.raises(BuildFailed) as caught:
+        workspace.build("//run")
+    (error,) = caught.value.failures.values()
+    assert isinstance(error, ActionError)
+    return error
+
+
+def output_of(workspace: Sandbox, command: str, more: str = "") -> str:
+    """Return what a command printed."""
+    rule = 'genrule(name = "out", root = "//base:root", outs = ["o"], cmd = """({}) > o 2>&1 || true""", {})'
+    workspace.write("out/BUILD", rule.format(command, more))
+    (built,) = workspace.build("//out").targets["//out:out"]
+    return Path(built.path).read_text(encoding="utf-8")
+
+
+def test_what_a_command_changes_is_the_layer(based: Sandbox) -> None:
+    found = entries_of(
+        based, "mkdir /srv/d && echo x > /srv/d/f && rm /bin/yes && chmod 700 /root && ln -s f /srv/d/l"
+    )
+    assert set(found) == {"bin/.wh.yes", "root", "srv/d", "srv/d/f", "srv/d/l"}
+    assert found["root"].mode == 0o700
+    assert found["srv/d/f"].mtime == 0
+
+
+def test_what_ends_as_it_was_is_not_in_the_layer(based: Sandbox) -> None:
+    assert (
+        entries_of(based, "touch /bin/busybox; mv /bin/cat /bin/dog; mv /bin/dog /bin/cat; : > /x; rm /x")
+        == {}
+    )
+
+
+def test_a_directory_made_again_is_opaque(based: Sandbox) -> None:
+    found = entries_of(based, "rm -r /srv && mkdir /srv && : > /srv/new")
+    assert set(found) <= {"srv", "srv/new", "srv/.wh..wh..opq"}
+    assert "srv/new" in found
+
+
+def test_hard_links_stay_hard_links(based: Sandbox) -> None:
+    found = entries_of(based, "echo x > /srv/b; ln /srv/b /srv/a; ln /srv/b /srv/c")
+    assert [found[f"srv/{name}"].type for name in "abc"] == ["0", "1", "1"]
+    assert found["srv/c"].link == "srv/a"
+
+
+def test_owners_can_be_changed(based: Sandbox) -> None:
+    found = entries_of(based, "echo x > /srv/f; chown 33:44 /srv/f; chmod 4755 /srv/f")
+    assert (found["srv/f"].uid, found["srv/f"].gid, found["srv/f"].mode) == (33, 44, 0o4755)
+
+
+def test_nothing_of_the_machine_is_seen(based: Sandbox) -> None:
+    seen = output_of(
+        based, "env; hostname; pwd; umask; id -u; ls /; ls /proc/1/root/home; cat /etc/resolv.conf; date +%Z"
+    )
+    assert "hermes\n" in seen
+    assert "/build\n0022\n0\n" in seen
+    assert "UTC" in seen
+    assert "No such file" in seen
+    for name in ("HERMES_HOME", "SSH", "PYTEST"):
+        assert name not in seen
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "mount -t tmpfs none /srv",
+        "mknod /srv/disk b 8 0",
+        "echo 1 > /proc/sys/kernel/panic",
+        "echo x > /proc/sysrq-trigger",
+        "echo 0 > /proc/sys/vm/overcommit_memory",
+        "ping -c 1 -W 1 127.1.1.1 -I eth0",
+        "hostname other",
+        "touch /sys/x",
+    ],
+)
+def test_the_machine_cannot_be_changed(based: Sandbox, attempt: str) -> None:
+    assert failure(based, f"{attempt}").message.startswith("//run:run: the command ended with status")
+
+
+def test_there_is_no_network_unless_it_is_asked_for(based: Sandbox) -> None:
+    assert "eth" not in output_of(based, "ls /sys/class/net; cat /proc/net/dev")
+
+
+def test_a_failure_shows_the_command_its_last_output_and_the_log(based: Sandbox) -> None:
+    error = failure(based, "echo first; seq 1 100; echo to stderr >&2; exit 3")
+    assert "status 3" in error.message
+    assert error.command.startswith("echo first")
+    assert error.tail[-1] == "to stderr"
+    assert len(error.tail) == 20
+    with open(error.log, encoding="utf-8") as file:
+        assert file.readline() == "first\n"
+
+
+def test_a_failure_is_not_cached(based: Sandbox) -> None:
+    for _ in range(2):
+        assert "status 1" in failure(based, "exit 1").message
+
+
+def test_a_killed_command_names_the_signal(based: Sandbox) -> None:
+    assert "SIGTERM" in failure(based, "kill -TERM $$; sleep 5").message
+
+
+def test_a_command_that_takes_too_long_is_ended_with_all_its_children(based: Sandbox) -> None:
+    error = failure(based, "sleep 3141 & sleep 3142", "timeout = 1")
+    assert "timeout of 1 second" in error.message
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert "sleep 314" not in listed
+
+
+def test_a_program_that_is_not_in_the_root_is_named(based: Sandbox) -> None:
+    based.write("run/BUILD", 'run_layer(name = "run", base = "//base:root", argv = ["gcc", "-v"])')
+    with pytest.raises(BuildFailed, match="no program 'gcc' in the root file system"):
+        based.build("//run")
+
+
+def test_inputs_leave_no_trace(based: Sandbox) -> None:
+    based.write("run/in.txt", "input")
+    found = entries_of(based, "cat /run/secret/in.txt > /srv/out", 'srcs = {"/run/secret/in.txt": "in.txt"}')
+    assert set(found) == {"srv/out"}
+
+
+def test_inputs_are_read_only_and_have_fixed_times(based: Sandbox) -> None:
+    based.write("run/in.txt", "input")
+    more = 'srcs = {"/in": ":files"})\nfilegroup(name = "files", srcs = ["in.txt", "BUILD"]'
+    found = entries_of(
+        based, "! echo x > /in/in.txt; stat -c %a-%Y /in/in.txt > /srv/out; cat /srv/out", more
+    )
+    assert set(found) == {"srv/out"}
+    assert found["srv/out"].size == len("644-0\n")
+
+
+def test_files_of_a_command_are_kept_outside_of_the_layer(based: Sandbox) -> None:
+    based.write(
+        "run/BUILD", RUN.format("echo kept > /srv/kept; echo layer > /srv/layer", 'outs = ["/srv/kept"]')
+    )
+    layer, kept = based.build("//run").targets["//run:run"]
+    assert (layer.kind, kept.kind) == ("layer", "file")
+    assert Path(kept.path).read_text() == "kept\n"
+
+
+def test_a_declared_output_that_is_not_made_is_named(based: Sandbox) -> None:
+    assert "did not make /srv/none" in failure(based, "true", 'outs = ["/srv/none"]').message
+
+
+def test_a_genrule_works_beside_its_sources(based: Sandbox) -> None:
+    based.write("gen/sub/in.txt", "text\n")
+    based.write(
+        "gen/BUILD",
+        'genrule(name = "gen", root = ["//base:root"], srcs = glob(["sub/*"]), outs = ["deep/er/out", "two"],\n'
+        '    cmd = "cat sub/in.txt > deep/er/out; echo $SRCS $OUTS > two; echo more >> sub/in.txt")',
+    )
+    first, second = based.build("//gen").targets["//gen:gen"]
+    assert Path(first.path).read_text() == "text\n"
+    assert Path(second.path).read_text() == "sub/in.txt deep/er/out two\n"
+    assert (based.root / "gen/sub/in.txt").read_text() == "text\n"
+
+
+IMAGE = 'image(name = "base", base = "//base:root", env = {"A": "1"}, user = "7:8", workdir = "/srv")\n'
+
+
+def test_a_base_image_gives_environment_user_and_folder(based: Sandbox) -> None:
+    command = "echo $(id -u) $(id -g) $PWD $A; exit 9"
+    based.write("run/BUILD", IMAGE + RUN.format(command, "").replace("//base:root", ":base", 1))
+    with pytest.raises(BuildFailed, match=r"  7 8 /srv 1\n"):
+        based.build("//run")
+
+
+def test_a_target_may_say_otherwise_than_its_base_image(based: Sandbox) -> None:
+    more = 'user = "5", workdir = "/etc", env = {"A": "2$A"}'
+    run = RUN.format("echo $(id -u) $(id -g) $PWD $A; exit 9", more).replace("//base:root", ":base", 1)
+    based.write("run/BUILD", IMAGE + run)
+    with pytest.raises(BuildFailed, match=r"  5 0 /etc 21\n"):
+        based.build("//run")
+
+
+def test_a_genrule_runs_as_the_user_of_its_image(based: Sandbox) -> None:
+    gen = (
+        'genrule(name = "gen", root = ":base", srcs = ["BUILD"], outs = ["o"], cmd = "(id -u; echo $A) > o")'
+    )
+    based.write("gen/BUILD", IMAGE + gen)
+    (built,) = based.build("//gen").targets["//gen:gen"]
+    assert Path(built.path).read_text() == "7\n1\n"
+
+
+def test_a_command_of_another_user_has_no_rights_of_root(based: Sandbox) -> None:
+    assert "status" in failure(based, "echo x > /srv/f", 'user = "7"').message
+
+
+def test_an_ordinary_user_gets_the_same_layers(based: Sandbox, ordinary_user: OrdinaryUser) -> None:
+    from tests.integration.conftest import add_base
+
+    command = "chown 33:33 /srv; mkdir -p /srv/a/b; echo x > /srv/a/f; ln /srv/a/f /srv/a/g; rm /bin/yes"
+    add_base(ordinary_user.workspace)
+    ordinary_user.workspace.write("run/BUILD", RUN.format(command, ""))
+    based.write("run/BUILD", RUN.format(command, ""))
+    digest = based.digest("//run")
+    assert digest in ordinary_user.run("build", "//run").stdout
+
+
+def test_a_hundred_layers_can_be_stacked(based: Sandbox) -> None:
+    based.write(
+        "many/BUILD",
+        '[files_layer(name = "l%d" % n, files = {"/srv/%d" % n: "one"}) for n in range(120)]\n'
+        'run_layer(name = "many", base = ["//base:root"] + [":l%d" % n for n in range(120)],\n'
+        '    cmd = "ls /srv | wc -l > /srv/count; grep 120 /srv/count")',
+    )
+    based.write("many/one", "1")
+    assert based.digest("//many")

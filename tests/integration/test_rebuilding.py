@@ -1,0 +1,140 @@
+"""What is executed again after a change, and what is not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Sandbox
+
+APP = """
+files_layer(name = "a", srcs = ["a.txt"], dest = "/srv")
+files_layer(name = "b", srcs = ["b.txt"], dest = "/srv")
+run_layer(
+    name = "counted",
+    base = ["//base:root", ":a"],
+    cmd = "wc -l < /srv/a.txt > /srv/count",
+)
+image(
+    name = "image",
+    base = "//base:root",
+    layers = [":a", ":b", ":counted"],
+    entrypoint = ["cat", "/srv/count"],
+)
+"""
+
+
+@pytest.fixture
+def app(based: Sandbox) -> Sandbox:
+    based.write("app/BUILD", APP)
+    based.write("app/a.txt", "one\n")
+    based.write("app/b.txt", "two\n")
+    based.build("//app:image")
+    return based
+
+
+def test_a_build_without_a_change_executes_nothing(app: Sandbox) -> None:
+    result = app.build("//app:image")
+    assert result.executed == ()
+    assert result.cached > 5
+
+
+def test_touching_a_file_executes_nothing(app: Sandbox) -> None:
+    os.utime(app.root / "app/a.txt")
+    assert app.build("//app:image").executed == ()
+
+
+def test_replacing_a_file_by_a_copy_executes_nothing(app: Sandbox) -> None:
+    source = app.root / "app/a.txt"
+    copy = source.with_name("copy")
+    copy.write_bytes(source.read_bytes())
+    copy.replace(source)
+    assert app.build("//app:image").executed == ()
+
+
+def test_changing_one_source_rebuilds_its_layer_and_what_depends_on_its_bytes(app: Sandbox) -> None:
+    app.write("app/b.txt", "changed\n")
+    assert app.build("//app:image").executed == ("//app:b", "//app:image")
+    app.write("app/a.txt", "one\nmore\n")
+    assert set(app.build("//app:image").executed) == {"//app:a", "//app:counted", "//app:image"}
+
+
+def test_a_change_that_gives_the_same_output_stops_there(app: Sandbox) -> None:
+    app.write(
+        "top/BUILD",
+        'run_layer(name = "top", base = ["//base:root", "//app:counted"], cmd = "cp /srv/count /srv/copy")',
+    )
+    text = APP.replace('name = "counted",', 'name = "counted", visibility = ["//visibility:public"],')
+    app.write("app/BUILD", text.replace('"//base:root", ":a"', '":a", "//base:root"'))
+    app.build("//top")
+    app.write(
+        "app/BUILD",
+        text.replace("wc -l <", "wc  -l  <").replace('"//base:root", ":a"', '":a", "//base:root"'),
+    )
+    assert app.build("//top").executed == ("//app:counted",)
+
+
+def test_an_executable_bit_is_a_change(app: Sandbox) -> None:
+    (app.root / "app/b.txt").chmod(0o755)
+    assert "//app:b" in app.build("//app:image").executed
+
+
+def test_going_back_to_an_earlier_state_executes_nothing(app: Sandbox) -> None:
+    app.write("app/b.txt", "other\n")
+    app.build("//app:image")
+    app.write("app/b.txt", "two\n")
+    assert app.build("//app:image").executed == ()
+
+
+def test_a_comment_in_a_build_file_executes_nothing(app: Sandbox) -> None:
+    app.write("app/BUILD", f"# A comment.\n{APP}")
+    assert app.build("//app:image").executed == ()
+
+
+def test_a_changed_rule_file_is_noticed(app: Sandbox) -> None:
+    app.write("defs/BUILD", "")
+    app.write("defs/names.bzl", 'TEXT = "one"\n')
+    app.write(
+        "used/BUILD",
+        'load("//defs:names.bzl", "TEXT")\n'
+        'run_layer(name = "used", base = "//base:root", cmd = "echo %s > /srv/text" % TEXT)',
+    )
+    first = app.digest("//used")
+    app.write("defs/names.bzl", 'TEXT = "two"\n')
+    result = app.build("//used")
+    assert result.executed == ("//used:used",)
+    assert result.targets["//used:used"][0].digest != first
+
+
+def test_a_new_file_that_a_glob_matches_is_noticed(app: Sandbox) -> None:
+    app.write("globbed/BUILD", 'files_layer(name = "globbed", srcs = glob(["*.txt"]))')
+    app.write("globbed/a.txt", "a")
+    first = app.digest("//globbed")
+    app.write("globbed/b.txt", "b")
+    second = app.digest("//globbed")
+    (app.root / "globbed/b.txt").unlink()
+    assert first == app.digest("//globbed") != second
+
+
+def test_outputs_that_were_removed_are_linked_again(app: Sandbox) -> None:
+    index = app.root / "hermes-out/app/image/index.json"
+    before = index.read_bytes()
+    index.unlink()
+    assert app.build("//app:image").executed == ()
+    assert index.read_bytes() == before
+
+
+@pytest.mark.parametrize("fresh_home", [False, True])
+def test_another_checkout_uses_the_same_results(app: Sandbox, tmp_path: Path, *, fresh_home: bool) -> None:
+    from tests.integration.conftest import add_base
+
+    other = Sandbox(tmp_path / "other", tmp_path / "other-home" if fresh_home else app.home)
+    add_base(other)
+    other.write("app/BUILD", APP)
+    other.write("app/a.txt", "one\n")
+    other.write("app/b.txt", "two\n")
+    result = other.build("//app:image")
+    assert bool(result.executed) == fresh_home
+    assert result.targets["//app:image"][0].digest == app.digest("//app:image")

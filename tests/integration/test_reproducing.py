@@ -1,0 +1,161 @@
+"""One image, one digest: whoever builds it, wherever and however."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import ROOT, Sandbox, run_hermes
+from tests.integration.conftest import add_base
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import OrdinaryUser
+
+BUILD = """
+files_layer(
+    name = "files",
+    srcs = glob(["**/*.txt", "bin/*"]),
+    dest = "/srv/files",
+)
+run_layer(
+    name = "made",
+    base = ["//base:root", ":files"],
+    cmd = '''
+        mkdir -p /srv/made/x
+        cp -r /srv/files /srv/made/y
+        stat -c '%a %u %Y %n' / /etc > /srv/made/stat
+        env | sort > /srv/made/env
+        hostname > /srv/made/hostname
+        chown -R 5:6 /srv/made
+    ''',
+)
+image(
+    name = "image",
+    base = "//base:root",
+    layers = [":files", ":made"],
+)
+"""
+
+
+def write_app(workspace: Sandbox) -> None:
+    add_base(workspace)
+    workspace.write("app/BUILD", BUILD)
+    for number in range(20):
+        workspace.write(f"app/d{number % 3}/f{number}.txt", f"{number}\n" * number)
+    workspace.write("app/bin/tool", "#!/bin/sh\n", mode=0o755)
+    workspace.write("app/d0/große Datei.txt", "ü")
+
+
+@pytest.fixture
+def app(workspace: Sandbox) -> Sandbox:
+    write_app(workspace)
+    return workspace
+
+
+@pytest.fixture
+def digest(app: Sandbox) -> str:
+    return app.digest("//app:image")
+
+
+def built_elsewhere(folder: Path, *arguments: str, **options: object) -> str:
+    """Build in another folder with a store of its own; return what was printed."""
+    other = Sandbox(folder / "elsewhere" / "deeper", folder / "other-home")
+    write_app(other)
+    done = run_hermes("build", *arguments, "//app:image", cwd=other.root, home=other.home, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("jobs", ["1", "8"])
+def test_another_folder_and_number_of_jobs(digest: str, tmp_path: Path, jobs: str) -> None:
+    assert digest in built_elsewhere(tmp_path, "-j", jobs)
+
+
+def test_another_environment(digest: str, tmp_path: Path) -> None:
+    env = {
+        "TZ": "Pacific/Auckland",
+        "LANG": "tr_TR.UTF-8",
+        "LC_ALL": "C",
+        "USER": "somebody",
+        "PYTHONHASHSEED": "7",
+    }
+    before = os.umask(0o077)
+    try:
+        assert digest in built_elsewhere(tmp_path, env=env)
+    finally:
+        os.umask(before)
+
+
+def test_another_host_name(digest: str, tmp_path: Path) -> None:
+    other = Sandbox(tmp_path / "elsewhere", tmp_path / "other-home")
+    write_app(other)
+    command = f"hostname elsewhere && {sys.executable} -m hermes build //app:image"
+    env = {**os.environ, "HERMES_HOME": str(other.home)}
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--uts", "sh", "-c", command]
+        if os.geteuid()
+        else ["unshare", "--uts", "sh", "-c", command],
+        cwd=other.root,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert digest in done.stdout, done.stderr
+
+
+def test_an_ordinary_user(digest: str, ordinary_user: OrdinaryUser) -> None:
+    write_app(ordinary_user.workspace)
+    assert digest in ordinary_user.run("build", "//app:image").stdout
+
+
+def test_other_times_and_modes_of_the_sources(app: Sandbox, digest: str, tmp_path: Path) -> None:
+    for path in app.root.rglob("*.txt"):
+        os.utime(path, (10, 10))
+        path.chmod(0o600)
+    other = Sandbox(app.root, tmp_path / "other-home")
+    assert other.digest("//app:image") == digest
+
+
+def test_another_python(digest: str, tmp_path: Path) -> None:
+    python = next((one for one in _pythons() if _version(one) not in ("", _version(sys.executable))), None)
+    if python is None:
+        pytest.skip("there is no second Python of 3.11 or later with what Hermes needs")
+    other = Sandbox(tmp_path / "elsewhere", tmp_path / "other-home")
+    write_app(other)
+    env = {**os.environ, "HERMES_HOME": str(other.home), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [python, "-m", "hermes", "build", "//app:image"],
+        cwd=other.root,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert digest in done.stdout, done.stderr
+
+
+def test_the_source_date_is_the_time_of_everything(
+    app: Sandbox, digest: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
+    assert app.digest("//app:image") != digest
+    assert app.build("//app:image").executed == ()
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    assert app.digest("//app:image") == digest
+
+
+def _pythons() -> list[str]:
+    named = os.environ.get("HERMES_OTHER_PYTHON")
+    return [named] if named else []
+
+
+def _version(python: str) -> str:
+    code = "import sys, diskcache, zstandard, deflate, click; print(sys.version_info[:3])"
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+    return done.stdout

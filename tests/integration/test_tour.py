@@ -1,0 +1,53 @@
+"""BUILD.example, the tour of BUILD files, and the examples build and run."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Sandbox
+
+TOUR = Path(__file__).parent / "tour"
+
+
+@pytest.fixture
+def tour(workspace: Sandbox) -> Sandbox:
+    shutil.copytree(TOUR, workspace.root / "tour")
+    shutil.copy(ROOT / "BUILD.example", workspace.root / "tour" / "BUILD")
+    return workspace
+
+
+@pytest.mark.network
+def test_every_target_of_the_tour_builds(tour: Sandbox) -> None:
+    targets = tour.build("//...").targets
+    assert {"//tour:image", "//tour:debuggable", "//tour:hello-image", "//tour:bundle"} <= set(targets)
+    assert targets["//tour:latest"][0].digest == targets["//tour:image"][0].digest
+
+
+@pytest.mark.network
+def test_the_images_of_the_tour_run(tour: Sandbox) -> None:
+    assert tour.run("run", "//tour:image").stdout == "Hello, world, from 1000\n"
+    assert tour.run("run", "//tour:image", "--", "Ada").stdout == "Hello, Ada, from 1000\n"
+    assert tour.run("run", "//tour:hello-image").stdout == "This is hello.\n"
+
+
+@pytest.mark.network
+def test_a_value_on_the_command_line_chooses_another_file(tour: Sandbox) -> None:
+    show = ("run", "//tour:debuggable", "--entrypoint", "busybox", "--", "cat", "/etc/app.conf")
+    assert tour.run(*show).stdout == "mode = plain\n"
+    assert tour.run(*show[:2], "--set", "flavor=debug", *show[2:]).stdout == "mode = debug\nlevel = 9\n"
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("package", ["hello", "monorepo"])
+def test_the_examples_build(workspace: Sandbox, package: str) -> None:
+    shutil.copytree(ROOT / "examples" / package, workspace.root / "examples" / package)
+    built = workspace.build(f"//examples/{package}/...").targets
+    images = [label for label, outputs in built.items() if outputs and outputs[0].kind == "image"]
+    assert images
+    for label in images:
+        done = workspace.run("run", label)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
