@@ -202,7 +202,7 @@ class Packages:
 
     def _build_file(self, package: str) -> str:
         if not self._folders.has_folder(package):
-            raise LabelError(f"there is no folder {package!r}", hint=self._near_package(package))
+            raise LabelError(f"there is no package //{package}", hint=self._near_package(package))
         found = self._folders.listing(package).build_file
         if not found:
             owner = self._folders.package_of(package)

@@ -40,6 +40,8 @@ _DEBIAN: Final = {
     ("s390x", ""): "s390x",
     ("riscv64", ""): "riscv64",
 }
+_OPERATING_SYSTEMS: Final = frozenset({"linux", "windows", "darwin", "freebsd", "wasip1"})
+_ARCHITECTURES: Final = frozenset({name for name, _ in _DEBIAN} | {"loong64", "mips64le", "ppc64", "wasm"})
 _DEFAULT_VARIANTS: Final = {("arm64", "v8"): "", ("arm", ""): "v7", ("amd64", "v1"): ""}
 
 
@@ -65,6 +67,13 @@ class Platform:
             variant = variant or "v7"
         architecture = _ALIASES.get(architecture, architecture)
         variant = _DEFAULT_VARIANTS.get((architecture, variant), variant)
+        for word, known in ((system, _OPERATING_SYSTEMS), (architecture, _ARCHITECTURES)):
+            if word not in known:
+                import difflib
+
+                near = difflib.get_close_matches(word, known, 1)
+                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+                raise UsageError(f"{text!r} is not a platform: nothing is called {word}", hint=hint)
         return cls(system, architecture, variant)
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,17 +123,21 @@ def test_other_times_and_modes_of_the_sources(app: Sandbox, digest: str, tmp_pat
     assert other.digest("//app:image") == digest
 
 
-def test_another_python(digest: str, tmp_path: Path) -> None:
+@pytest.mark.network
+def test_another_python_and_an_installed_wheel(digest: str, tmp_path: Path) -> None:
     python = next((one for one in _pythons() if _version(one) not in ("", _version(sys.executable))), None)
     if python is None:
-        pytest.skip("there is no second Python of 3.11 or later with what Hermes needs")
+        pytest.skip("there is no second Python of 3.11 or later that can make a virtual environment")
+    venv = tmp_path / "venv"
+    subprocess.run([python, "-m", "venv", str(venv)], check=True)
+    pip = [str(venv / "bin/pip"), "install", "-q", "--disable-pip-version-check", str(ROOT)]
+    subprocess.run(pip, check=True, capture_output=True)
     other = Sandbox(tmp_path / "elsewhere", tmp_path / "other-home")
     write_app(other)
-    env = {**os.environ, "HERMES_HOME": str(other.home), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        [python, "-m", "hermes", "build", "//app:image"],
+        [str(venv / "bin/hermes"), "build", "//app:image"],
         cwd=other.root,
-        env=env,
+        env={**os.environ, "HERMES_HOME": str(other.home)},
         capture_output=True,
         text=True,
         check=False,
@@ -150,12 +155,19 @@ def test_the_source_date_is_the_time_of_everything(
     assert app.digest("//app:image") == digest
 
 
-def _pythons() -> list[str]:
-    named = os.environ.get("HERMES_OTHER_PYTHON")
-    return [named] if named else []
+def _pythons() -> Iterator[str]:
+    """Yield what may be other Pythons, the newest first."""
+    for minor in (14, 13, 12, 11):
+        yield from sorted(map(str, Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3")))
+        yield f"python3.{minor}"
+    yield "/usr/bin/python3"
 
 
 def _version(python: str) -> str:
-    code = "import sys, diskcache, zstandard, deflate, click; print(sys.version_info[:3])"
-    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
-    return done.stdout
+    """Return the version of a Python that can make a virtual environment and run Hermes, or nothing."""
+    code = "import ensurepip, sys, venv; print(sys.version_info[:3] if sys.version_info > (3, 11) else '')"
+    try:
+        done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip()
