@@ -21,7 +21,7 @@ from hermes.engine.action import Action, ActionGraph, Source
 from hermes.engine.events import Events, Subscriber, Warned
 from hermes.engine.executor import Caching
 from hermes.engine.scheduler import Known, Options, Report, Scheduler
-from hermes.errors import BuildFailed, MissingBlobError, SourceError, StoreError
+from hermes.errors import BuildFailed, BuildInterrupted, MissingBlobError, SourceError, StoreError
 from hermes.sandbox.namespace import Namespace
 from hermes.store import Store
 from hermes.workspace.listing import Folders
@@ -96,9 +96,21 @@ class Build:
                         raise
                     self._events.emit(Warned(f"{missing.message}; building what gives it again"))
                     return self._build(fresh=True)
+        except (BuildInterrupted, KeyboardInterrupt):
+            self._clean_up()
+            raise
         finally:
             self._namespace.close()
             self._store.close()
+
+    def _clean_up(self) -> None:
+        """Remove what was cut off in the namespace, whose processes had no time to do it."""
+        self._namespace.close()
+        again = Namespace()
+        try:
+            Containers(self._store, again).sweep()
+        finally:
+            again.close()
 
     def _build(self, *, fresh: bool) -> BuildResult:
         plan = None if fresh else self._unchanged_plan()

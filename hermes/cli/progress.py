@@ -7,12 +7,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from hermes.api.result import BuildResult
 
 if TYPE_CHECKING:
+    from hermes.cli.live import Live
     from hermes.engine.events import Event
+
+_WARNING: Final = "warning: "
 
 
 class Display(Protocol):
@@ -37,27 +40,26 @@ def display(*, quiet: bool) -> Iterator[Display]:
     if quiet:
         yield Quiet()
     elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        from hermes.cli.live import Live
-
-        live = Live()
+        terminal = Terminal()
         try:
-            yield live
+            yield terminal
         finally:
-            live.close()
+            terminal.close()
     else:
         yield Plain()
 
 
 class Quiet:
-    """Shows warnings only."""
+    """Shows warnings only, whatever else is said."""
 
     def event(self, event: Event) -> None:
         name = type(event).__name__
         if name == "Warned":
-            self.say(f"warning: {event.message}")  # type: ignore[union-attr]
+            self.say(f"{_WARNING}{event.message}")  # type: ignore[union-attr]
 
     def say(self, text: str) -> None:
-        _write(text)
+        if text.startswith(_WARNING):
+            _write(text)
 
     def summary(self, result: BuildResult, seconds: float) -> None:
         """Nothing is shown."""
@@ -85,7 +87,7 @@ class Plain:
                 self._done += 1
                 self.say(f"[{self._done}/{self._total}] {owner} {kind} FAILED")
             case Warned(message=message):
-                self.say(f"warning: {message}")
+                self.say(f"{_WARNING}{message}")
             case _:
                 pass
 
@@ -94,6 +96,37 @@ class Plain:
 
     def summary(self, result: BuildResult, seconds: float) -> None:
         _write(summary_line(result, seconds))
+
+
+class Terminal:
+    """A live display, which is not even loaded for a build that has nothing to do."""
+
+    def __init__(self) -> None:
+        self._live: Live | None = None
+
+    def event(self, event: Event) -> None:
+        if self._live is None:
+            from hermes.cli.live import Live
+
+            self._live = Live()
+        self._live.event(event)
+
+    def say(self, text: str) -> None:
+        if self._live is None:
+            _write(text)
+        else:
+            self._live.say(text)
+
+    def summary(self, result: BuildResult, seconds: float) -> None:
+        if self._live is None:
+            _write(summary_line(result, seconds))
+        else:
+            self._live.summary(result, seconds)
+
+    def close(self) -> None:
+        """Take the display off the terminal."""
+        if self._live is not None:
+            self._live.close()
 
 
 def summary_line(result: BuildResult, seconds: float) -> str:

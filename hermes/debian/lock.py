@@ -79,7 +79,7 @@ def _offered(
     for suite in suites_of(sources):
         release = read_release(suite, say)
         for doubt in release.doubts(suite.name, datetime.now(UTC)):
-            say(doubt)
+            say(f"warning: {doubt}")
         for architecture, packages in found.items():
             for folder in suite.index_folders(architecture):
                 say(f"reading {shown(suite.folder)} {folder}")

@@ -1,0 +1,3 @@
+#!/bin/sh
+. /usr/lib/greet/greet.sh
+greet api "I would listen on port $API_PORT"

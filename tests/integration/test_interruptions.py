@@ -1,0 +1,115 @@
+"""Builds that are killed, and builds beside each other."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Sandbox
+from tests.integration.conftest import add_base
+
+BUILD = """
+files_layer(name = "files", srcs = glob(["src/*"]), dest = "/srv")
+[run_layer(
+    name = "run%d" % number,
+    base = ["//base:root", ":files"],
+    cmd = "for f in /srv/src/*; do cat $f; done > /etc/all%d; sleep 0.05; mkdir -p /srv/o%d; cp -r /srv/src /srv/o%d" % (
+        number, number, number,
+    ),
+) for number in range(4)]
+image(
+    name = "image",
+    base = "//base:root",
+    layers = [":files"] + [":run%d" % number for number in range(4)],
+)
+"""
+KILLS = 50
+
+
+def write_app(workspace: Sandbox) -> None:
+    add_base(workspace)
+    workspace.write("app/BUILD", BUILD)
+    for number in range(30):
+        workspace.write(f"app/src/{number}", os.urandom(20_000))
+
+
+def start(workspace: Sandbox) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "hermes", "build", "-q", "--json", "//app:image"],
+        cwd=workspace.root,
+        env={**os.environ, "HERMES_HOME": str(workspace.home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def leftovers(home: Path) -> list[str]:
+    """Return mounts, processes and temporary files that mention a store."""
+    found = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(home) in line]
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                environ = (entry / "environ").read_bytes()
+                command = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if str(home).encode() in environ and b"pytest" not in command:
+                found.append(f"{entry.name}: {command!r}")
+    return found
+
+
+@pytest.mark.timeout(240)
+def test_fifty_kills_leave_a_store_that_works(workspace: Sandbox, tmp_path: Path) -> None:
+    write_app(workspace)
+    expected = Sandbox(workspace.root, tmp_path / "other").digest("//app:image")
+    chance = random.Random(1)
+    for _ in range(KILLS):
+        process = start(workspace)
+        time.sleep(chance.uniform(0.05, 0.9))
+        process.kill()
+        process.communicate()
+    for _ in range(50):
+        if not (left := leftovers(workspace.home)):
+            break
+        time.sleep(0.1)
+    assert left == []
+    assert workspace.digest("//app:image") == expected
+    workspace.build("//app:image")
+    assert list((workspace.home / "tmp").iterdir()) == []
+    assert workspace.run("cache", "verify").returncode == 0
+
+
+def test_eight_builds_on_one_store_agree(workspace: Sandbox) -> None:
+    write_app(workspace)
+    processes = [start(workspace) for _ in range(8)]
+    results = []
+    for process in processes:
+        output, errors = process.communicate()
+        assert process.returncode == 0, errors
+        results.append(output[output.index(b'"targets"') :])
+    assert len(set(results)) == 1
+    assert list((workspace.home / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_build_ends_what_it_started(based: Sandbox, number: signal.Signals) -> None:
+    based.write("app/BUILD", 'run_layer(name = "image", base = "//base:root", cmd = "echo on; sleep 271828")')
+    process = start(based)
+    deadline = time.monotonic() + 20
+    while not any(path.stat().st_size for path in (based.home / "logs").glob("*")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert errors.decode().strip() == "interrupted"
+    assert leftovers(based.home) == []
+    assert list((based.home / "tmp").iterdir()) == []
