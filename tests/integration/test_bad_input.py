@@ -33,7 +33,10 @@ WRONG_BUILD_FILES = {
         'image(name = "l", layers = [":lyer"])\nfiles_layer(name = "layer")\n',
         "app/BUILD:1:19: //app:l: //app has no target or file 'lyer'(.|\n)*did you mean 'layer'",
     ),
-    "an unknown package": ('image(name = "l", layers = ["//nowhere:x"])\n', "app/BUILD:1:19: .*there is no package //nowhere"),
+    "an unknown package": (
+        'image(name = "l", layers = ["//nowhere:x"])\n',
+        "app/BUILD:1:19: .*there is no package //nowhere",
+    ),
     "an unknown symbol": (
         'load("@hermes//rules:debian.bzl", "apt_lyer")\n',
         "app/BUILD:1:.*apt_lyer(.|\n)*did you mean 'apt_layer'",
@@ -80,7 +83,10 @@ WRONG_BUILD_FILES = {
         'files_layer(name = "l", srcs = ["out"])\n',
         "app/BUILD:1:.*leads out of its package, to ../other",
     ),
-    "two targets of one name": (FILES + FILES, "app/BUILD:2:13: there are two targets //app:l(.|\n)*the first is at app/BUILD:1:1"),
+    "two targets of one name": (
+        FILES + FILES,
+        "app/BUILD:2:13: there are two targets //app:l(.|\n)*the first is at app/BUILD:1:1",
+    ),
     "a relative destination": (
         'files_layer(name = "l", srcs = ["f.txt"], dest = "srv")\n',
         "app/BUILD:1:.*dest must be an absolute path",
@@ -101,8 +107,8 @@ WRONG_BUILD_FILES = {
         'fetch_file(name = "l", urls = ["file:///x"], sha256 = "12")\n',
         "app/BUILD:1:.*is not a sha256",
     ),
-    "a bad time": ('image(name = "l", created = "yesterday")\n', "app/BUILD:1:19: .*\"yesterday\" is no time"),
-    "a bad port": ('image(name = "l", ports = ["http"])\n', "app/BUILD:1:19: .*\"http\" is not a port"),
+    "a bad time": ('image(name = "l", created = "yesterday")\n', 'app/BUILD:1:19: .*"yesterday" is no time'),
+    "a bad port": ('image(name = "l", ports = ["http"])\n', 'app/BUILD:1:19: .*"http" is not a port'),
     "a bad platform": ('image(name = "l", platform = "amiga")\n', "app/BUILD:1:.*platform"),
     "a variable that is not inherited": (
         'image(name = "l", env = {"A": "$NONE"})\n',
