@@ -1,0 +1,263 @@
+"""What the commands print, and what programs can rely on."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hermes
+from hermes.errors import BuildFailed
+from tests.conftest import Sandbox
+
+BUILD = """
+files_layer(name = "layer", files = {"/f": "f.txt"}, visibility = ["//visibility:public"])
+run_layer(name = "slow", base = "//base:root", cmd = "sleep 0.4; echo done > /srv/done")
+image(
+    name = "image",
+    base = "//base:root",
+    layers = [":layer", ":slow"],
+    entrypoint = ["/bin/sh", "-c", "cat; echo to stdout $0; echo to stderr >&2; exit 5"],
+    cmd = ["default"],
+    user = "12:34",
+    workdir = "/srv",
+)
+filegroup(name = "file", srcs = ["f.txt"])
+run_layer(name = "broken", base = "//base:root", cmd = "echo it says; exit 4", tags = ["manual"])
+"""
+
+
+@pytest.fixture
+def app(based: Sandbox) -> Sandbox:
+    based.write("app/BUILD", BUILD)
+    based.write("app/f.txt", "text")
+    return based
+
+
+def test_json_says_what_was_built(app: Sandbox) -> None:
+    first = json.loads(app.run("build", "//app:image", "--json").stdout)
+    assert first["executed"] == ["//base:root", "//app:layer", "//app:slow", "//app:image"] or set(
+        first["executed"]
+    ) == {"//base:root", "//app:layer", "//app:slow", "//app:image"}
+    again = json.loads(app.run("build", "//app:image", "//app:file", "//app:layer", "--json").stdout)
+    assert again["executed"] == []
+    assert again["cached"] >= 5
+    (image,), (file,), (layer,) = (again["targets"][f"//app:{name}"] for name in ("image", "file", "layer"))
+    assert (image["kind"], file["kind"], layer["kind"]) == ("image", "file", "layer")
+    assert image["digest"].startswith("sha256:")
+    assert (Path(image["path"]) / "index.json").exists()
+    assert Path(file["path"]) == app.root / "app/f.txt"
+
+
+def test_executed_stands_in_dependency_order(app: Sandbox) -> None:
+    executed = json.loads(app.run("build", "//app:image", "--json", "-j", "8").stdout)["executed"]
+    assert executed.index("//base:root") < executed.index("//app:slow") < executed.index("//app:image")
+
+
+def test_run_passes_on_input_output_and_status(app: Sandbox) -> None:
+    done = app.run("run", "-q", "//app:image", "--", "given", input="from stdin\n")
+    assert done.stdout == "from stdin\nto stdout given\n"
+    assert done.stderr == "to stderr\n"
+    assert done.returncode == 5
+    assert "to stdout default\n" in app.run("run", "-q", "//app:image", input="").stdout
+
+
+def test_run_can_replace_the_entry_point(app: Sandbox) -> None:
+    done = app.run("run", "-q", "//app:image", "--entrypoint", "/bin/id", "--", "-u")
+    assert (done.stdout, done.returncode) == ("12\n", 0)
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("echo x > /srv/x", 1),
+        ("echo x > /tmp/x && cat /tmp/x", 0),
+        ("mount -t tmpfs none /srv", 1),
+        ("kill -9 $$", 137),
+        ("exit 77", 77),
+    ],
+)
+def test_run_gives_a_program_no_more_than_it_needs(app: Sandbox, command: str, status: int) -> None:
+    done = app.run("run", "-q", "//app:image", "--entrypoint", "/bin/sh", "--", "-c", command)
+    assert done.returncode == status, done.stderr
+
+
+def test_results_and_progress_go_to_different_places(app: Sandbox) -> None:
+    done = app.run("build", "//app:layer")
+    assert done.stdout.startswith("//app:layer  layer  sha256:")
+    assert "[1/1] //app:layer layer" in done.stderr
+    quiet = app.run("build", "-q", "//app:slow")
+    assert (quiet.stdout, quiet.stderr) == ("", "")
+
+
+def test_a_failed_action_is_shown_with_all_that_helps(app: Sandbox) -> None:
+    done = app.run("build", "//app:broken")
+    assert done.returncode == 1
+    for line in (
+        "//app:broken: the command ended with status 4",
+        "command: echo it says",
+        "  it says",
+        "full log: ",
+    ):
+        assert line in done.stderr
+
+
+def test_keep_going_builds_what_does_not_depend_on_a_failure(app: Sandbox) -> None:
+    app.write(
+        "bad/BUILD",
+        'run_layer(name = "a", base = "//base:root", cmd = "exit 1")\n'
+        'run_layer(name = "b", base = "//base:root", cmd = "exit 2")\n'
+        'image(name = "on_a", layers = [":a"])\n'
+        'run_layer(name = "c", base = "//base:root", cmd = "echo x > /srv/x; sleep 0.2")\n',
+    )
+    done = app.run("build", "-k", "//bad/...")
+    assert "status 1" in done.stderr
+    assert "status 2" in done.stderr
+    assert json.loads(app.run("build", "//bad:c", "--json").stdout)["executed"] == []
+    with pytest.raises(BuildFailed) as caught:
+        app.build("//bad/...", keep_going=True)
+    assert set(caught.value.failures) == {"//bad:a", "//bad:b"}
+    assert caught.value.skipped >= 1
+
+
+def on_a_terminal(app: Sandbox, *arguments: str, **env: str) -> str:
+    """Return what Hermes writes to a terminal."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hermes", *arguments],
+        cwd=app.root,
+        env={**os.environ, "HERMES_HOME": str(app.home), "TERM": "xterm-256color", **env},
+        stdout=subprocess.DEVNULL,
+        stderr=follower,
+        stdin=follower,
+    )
+    os.close(follower)
+    parts = []
+    try:
+        while data := os.read(leader, 1 << 16):
+            parts.append(data)
+    except OSError:
+        pass
+    os.close(leader)
+    process.wait()
+    return b"".join(parts).decode()
+
+
+def test_a_terminal_shows_what_is_running(app: Sandbox) -> None:
+    shown = on_a_terminal(app, "build", "//app:image")
+    assert "//app:slow \x1b[2mrun" in shown
+    assert "cached" in shown
+    assert "\x1b[32mbuilt 4 targets" in shown
+
+
+def test_no_color_has_no_color(app: Sandbox) -> None:
+    shown = on_a_terminal(app, "build", "//app:image", NO_COLOR="1")
+    assert "built 4 targets" in shown
+    assert "\x1b[32m" not in shown
+
+
+def test_traces_and_events_are_written(app: Sandbox) -> None:
+    app.run("build", "//app:image", "--profile", "trace.json", "--events", "events.jsonl")
+    spans = json.loads((app.root / "trace.json").read_text())["traceEvents"]
+    assert {"//app:slow run", "//app:layer layer"} <= {one["name"] for one in spans}
+    events = [json.loads(line) for line in (app.root / "events.jsonl").read_text().splitlines()]
+    assert events[0]["event"] == "BuildStarted"
+    assert events[-1]["event"] == "BuildFinished"
+
+
+def test_explain_says_which_input_changed(app: Sandbox) -> None:
+    app.build("//app:image")
+    assert "ran for the first time" in app.run("explain", "//app:layer").stdout
+    before = json.loads(app.run("build", "//app:file", "--json").stdout)["targets"]["//app:file"][0]["digest"]
+    app.write("app/f.txt", "other")
+    after = app.digest("//app:file")
+    app.build("//app:image")
+    assert f"{before} -> {after}" in app.run("explain", "//app:layer").stdout
+    assert "layer //app:layer: sha256:" in app.run("explain", "//app:image").stdout
+
+
+@pytest.mark.parametrize(
+    ("expression", "labels"),
+    [
+        ("//app:image", "image"),
+        ("deps(//app:slow) - //base:root", "slow"),
+        ("rdeps(//app/..., //app:layer)", "image layer"),
+        ("rdeps(//app/..., //base:root) & //app:all", "image slow"),
+        ('kind("files_", //app/...)', "layer"),
+        ("somepath(//app:image, //app:slow)", "image slow"),
+        ("(//app:image + //app:file)", "file image"),
+    ],
+)
+def test_query_answers(app: Sandbox, expression: str, labels: str) -> None:
+    done = app.run("query", expression)
+    assert done.stdout.split() == [f"//app:{name}" for name in labels.split()], done.stderr
+
+
+def test_cache_commands(app: Sandbox) -> None:
+    digest = app.digest("//app:image")
+    assert json.loads(app.run("cache", "info", "--json").stdout)["blob"]["count"] > 5
+    assert app.run("cache", "gc", "--max-size", "0").returncode == 0
+    left = json.loads(app.run("cache", "info", "--json").stdout)
+    assert left["tree"]["count"] == 0
+    assert left["blob"]["size"] == left["held"]
+    assert app.run("cache", "verify").returncode == 0
+    app.write("app/f.txt", "other")
+    app.build("//app:image")
+    app.write("app/f.txt", "text")
+    assert app.digest("//app:image") == digest
+    assert app.run("cache", "gc", "--max-size", "many").returncode == 2
+
+
+def test_doctor_says_what_works(app: Sandbox) -> None:
+    done = app.run("doctor")
+    assert done.returncode == 0, done.stdout
+    for name in ("user namespace", "overlay", "bubblewrap", "store"):
+        assert name in done.stdout
+    states = {one["name"]: one["state"] for one in json.loads(app.run("doctor", "--json").stdout)}
+    assert states["overlay"] == "ok"
+
+
+def test_help_names_every_command(app: Sandbox) -> None:
+    shown = app.run("--help").stdout
+    for name in ("build", "cache", "doctor", "explain", "lock", "query", "run"):
+        assert name in shown
+        assert app.run(name, "--help").returncode == 0
+
+
+def test_the_python_interface_does_the_same(app: Sandbox) -> None:
+    workspace = hermes.Workspace(app.root, home=app.home)
+    result = workspace.build("//app:image")
+    assert (
+        json.loads(app.run("build", "//app:image", "--json").stdout)["targets"] == result.to_json()["targets"]
+    )
+    assert workspace.build(["//app:image"]).executed == ()
+    here, there = os.pipe()
+    with open(os.devnull, "rb") as nothing:
+        stdio = (nothing.fileno(), there, there)
+        assert workspace.run("//app:image", ["x"], entrypoint="/bin/echo", stdio=stdio) == 0
+    os.close(there)
+    with open(here, encoding="utf-8") as file:
+        assert file.read() == "x\n"
+
+
+def test_patterns_are_relative_to_the_folder(app: Sandbox) -> None:
+    from tests.conftest import run_hermes
+
+    done = run_hermes("build", ":layer", cwd=app.root / "app", home=app.home)
+    assert done.stdout.startswith("//app:layer  layer  sha256:")
+    assert done.stdout.rstrip().endswith("../hermes-out/app/layer.tar")
+
+
+def test_a_target_that_is_manual_is_built_only_by_name(app: Sandbox) -> None:
+    assert app.run("build", "//app/...").returncode == 0
+    assert app.run("build", "//app/...", "//app:broken").returncode == 1
+
+
+def test_patterns_can_be_taken_out(app: Sandbox) -> None:
+    done = app.run("build", "--json", "--", "//app/...", "-//app:image")
+    assert set(json.loads(done.stdout)["targets"]) == {"//app:file", "//app:layer", "//app:slow"}
