@@ -1,18 +1,15 @@
 """``hermes explain``: which input of an action was another one when it last ran.
 
-For every action of a workspace that was executed, the result cache notes the key that it had and the one
-before; the preimages of both tell the difference.
+The preimages of the key that an action had and of the one before tell the difference.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from hermes.api.keys import keys_of
 from hermes.api.session import Session
 from hermes.engine.key import differences, facts
 from hermes.store import Store
@@ -44,16 +41,6 @@ class Explanation(NamedTuple):
     facts: tuple[tuple[str, str], ...]
 
 
-def remember_keys(store: Store, root: Path, keys: Mapping[str, str]) -> None:
-    """Note the keys of actions that were executed; ``keys`` maps their ids."""
-    notes = {}
-    for action, key in keys.items():
-        known = _keys(store, root, action)
-        if not known or known[-1] != key:
-            notes[_name(root, action)] = json.dumps([*known[-1:], key]).encode()
-    store.results.note(notes)
-
-
 def explain(workspace: Workspace, patterns: Sequence[str], options: BuildOptions) -> Iterator[Explanation]:
     """Yield why each action of the targets was last executed, in build order; one never executed is left out."""
     store = Store.open(workspace.home)
@@ -70,24 +57,10 @@ def explain(workspace: Workspace, patterns: Sequence[str], options: BuildOptions
 
 
 def _explained(store: Store, root: Path, action: str, kind: str) -> Iterator[Explanation]:
-    keys = _keys(store, root, action)
+    keys = keys_of(store, root, action)
     now = store.results.preimage(keys[-1]) if keys else None
     if now is None:
         return
     before = store.results.preimage(keys[0]) if len(keys) > 1 else None
     changes = tuple(Change(*row) for row in differences(before, now)) if before else ()
     yield Explanation(action, kind, keys[-1], before is not None, changes, tuple(facts(now)))
-
-
-def _keys(store: Store, root: Path, action: str) -> list[str]:
-    noted = store.results.noted(_name(root, action))
-    if noted is None:
-        return []
-    try:
-        return [str(key) for key in json.loads(noted)]
-    except (ValueError, TypeError):
-        return []
-
-
-def _name(root: Path, action: str) -> str:
-    return f"keys:{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}:{action}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from hermes.api.result import BuiltOutput
 from hermes.api.wanted import FILE, IMAGE, LAYER, Wanted
@@ -28,11 +28,18 @@ from hermes.workspace.sources import FileIndex
 _SUFFIXES: Final = ("", ".tar", ".tar.zst", ".tar.gz")
 
 
-class Outputs:
-    """Links what targets give below the workspace's ``hermes-out``.
+class Linked(NamedTuple):
+    """What is in the output folder, by the labels of targets.
 
-    ``vouched`` collects the absolute paths that tell, by their signatures, that the outputs are still there.
+    ``vouched`` are the absolute paths that tell, by their signatures, that what was linked now is still there.
     """
+
+    targets: dict[str, tuple[BuiltOutput, ...]]
+    vouched: list[str]
+
+
+class Outputs:
+    """Links what targets give below the workspace's ``hermes-out``."""
 
     def __init__(self, root: Path, store: Store, containers: Containers, index: FileIndex) -> None:
         self._root = root
@@ -41,29 +48,46 @@ class Outputs:
         self._containers = containers
         self._index = index
         self._folders: set[str] = set()
-        self.vouched: list[str] = []
+        self._vouched: list[str] = []
 
     def link(
-        self, wanted: Iterable[Wanted], known: Mapping[str, Known]
-    ) -> dict[str, tuple[BuiltOutput, ...]]:
-        """Link each output; return them by the labels of their targets."""
+        self,
+        wanted: Sequence[Wanted],
+        known: Mapping[str, Known],
+        before: Sequence[BuiltOutput] = (),
+        changed: Collection[str] = (),
+    ) -> Linked:
+        """Link each output.
+
+        ``before``, if not empty, is what was linked for each of ``wanted`` and is intact; ``known`` then has
+        those actions that may have given something else, ``changed`` the sources that are something else.
+        """
         found: dict[str, list[BuiltOutput]] = {}
         with self._store.locks.held(f"outputs:{self._root}"), storing(self._out):
-            for one in wanted:
+            for number, one in enumerate(wanted):
                 outputs = found.setdefault(one.label, [])
-                if not one.output:
-                    value = self._index.value(one.action)
-                    outputs.append(BuiltOutput(FILE, value.digest, self._index.absolute(one.action)))
-                    continue
-                value = known[one.action].outputs[one.output]
-                path = f"{self._out}/{one.path}"
-                if one.kind == IMAGE:
-                    outputs.append(self._image(path, value))
-                elif one.kind == LAYER:
-                    outputs.append(self._layer(path, value))
+                if before and self._is_same(one, before[number], known, changed):
+                    outputs.append(before[number])
                 else:
-                    outputs.append(self._file(path, value))
-        return {label: tuple(outputs) for label, outputs in found.items()}
+                    outputs.append(self._link(one, known))
+        return Linked({label: tuple(outputs) for label, outputs in found.items()}, self._vouched)
+
+    def _is_same(
+        self, one: Wanted, before: BuiltOutput, known: Mapping[str, Known], changed: Collection[str]
+    ) -> bool:
+        if not one.output:
+            return one.action not in changed
+        now = known.get(one.action)
+        return now is None or (one.kind != FILE and now.outputs[one.output].digest == before.digest)
+
+    def _link(self, one: Wanted, known: Mapping[str, Known]) -> BuiltOutput:
+        if not one.output:
+            return BuiltOutput(FILE, self._index.value(one.action).digest, self._index.absolute(one.action))
+        value = known[one.action].outputs[one.output]
+        path = f"{self._out}/{one.path}"
+        if one.kind == IMAGE:
+            return self._image(path, value)
+        return self._layer(path, value) if one.kind == LAYER else self._file(path, value)
 
     def _image(self, path: str, value: Value) -> BuiltOutput:
         blobs = self._store.blobs
@@ -74,7 +98,7 @@ class Outputs:
             os.unlink(path)
         descriptor = tagged(Descriptor(IMAGE_MANIFEST, value.digest, value.size), "latest")
         link_layout(Path(path), [descriptor], [(digest, blobs.path(digest)) for digest in digests])
-        self.vouched += [f"{path}/index.json", f"{path}/blobs/sha256", *(blobs.path(one) for one in digests)]
+        self._vouched += [f"{path}/index.json", f"{path}/blobs/sha256", *(blobs.path(one) for one in digests)]
         return BuiltOutput(IMAGE, value.digest, path)
 
     def _layer(self, path: str, value: Value) -> BuiltOutput:
@@ -107,7 +131,7 @@ class Outputs:
             shutil.copyfile(source, temporary)
             os.chmod(temporary, 0o755)  # noqa: S103 - it is a program
             os.replace(temporary, path)
-        self.vouched += [path, source]
+        self._vouched += [path, source]
         return path
 
     def _make_folder(self, folder: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from hermes.digest import Digest
@@ -54,15 +54,38 @@ def pack_known(known: Mapping[str, Known]) -> dict[str, Any]:
     }
 
 
-def unpack_known(rows: Mapping[str, Any]) -> dict[str, Known]:
-    return {
-        name: Known(
-            key,
-            {output: Value(kind, Digest(digest), size) for output, (kind, digest, size) in outputs.items()},
-            milliseconds,
-        )
-        for name, (key, outputs, milliseconds) in rows.items()
-    }
+def unpack_known(rows: Mapping[str, Any], names: Iterable[str]) -> dict[str, Known]:
+    """Return what the actions called ``names`` gave."""
+    found = {}
+    for name in names:
+        if (row := rows.get(name)) is not None:
+            key, outputs, milliseconds = row
+            values = {
+                output: Value(kind, Digest(digest), size) for output, (kind, digest, size) in outputs.items()
+            }
+            found[name] = Known(key, values, milliseconds)
+    return found
+
+
+def affected(rows: Iterable[Any], changed: Collection[str]) -> tuple[list[str], list[Any]]:
+    """Return the ids of the packed actions that read a changed source, and the rows of all that follow from them.
+
+    Every row stands after those it depends on.
+    """
+    dirty: list[str] = []
+    found: dict[str, Any] = {}
+    if changed:
+        for row in rows:
+            for _, _, first, name, _ in row[4]:
+                if name is None:
+                    if first in changed:
+                        dirty.append(row[0])
+                        found[row[0]] = row
+                        break
+                elif first in found:
+                    found[row[0]] = row
+        dirty = list(dict.fromkeys(dirty))
+    return dirty, list(found.values())
 
 
 def _name(artifact: Artifact) -> str | None:

@@ -39,6 +39,7 @@ class Session:
         epoch: int,
         say: Callable[[str], None],
     ) -> None:
+        self.root = root
         self.settings = read_settings(root)
         self.configuration = Configuration(
             Platform.parse(options.platform) if options.platform else Platform.host(),

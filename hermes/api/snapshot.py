@@ -24,6 +24,7 @@ _VERSION: Final = f"1 {__version__} {sys.version}"
 
 FileSignature = tuple[int, int, int, int]
 FolderSignature = tuple[int, int, int]
+FolderRow = tuple[FolderSignature, str]
 
 
 @dataclass(slots=True)
@@ -36,7 +37,7 @@ class Check:
     """
 
     sources: dict[str, FileSignature] = field(default_factory=dict)
-    folders: dict[str, tuple[FolderSignature, str]] = field(default_factory=dict)
+    folders: dict[str, FolderRow] = field(default_factory=dict)
     rules: dict[str, FileSignature] = field(default_factory=dict)
     outputs: dict[str, FileSignature] = field(default_factory=dict)
     cached: int = 0

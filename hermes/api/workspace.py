@@ -79,15 +79,16 @@ class Workspace:
         chosen = options or BuildOptions(**named)  # type: ignore[arg-type]
         key = chosen.key(patterns, self.package)
         snapshots = Snapshots(self.home, self.root)
-        result = None
-        if check := snapshots.check(key):
+        check = snapshots.check(key)
+        found = changes(check, str(self.root)) if check else None
+        if check and not found:
             self._check_store()
-            if not changes(check, str(self.root)):
-                result = check.result
-        if result is None:
+            result = check.result
+        else:
             from hermes.api.build import Build
 
-            result = Build(self, patterns, chosen, key, self._subscribers, self._say).run()
+            build = Build(self, patterns, chosen, key, self._subscribers, self._say)
+            result = build.run(check, found)
         if chosen.destinations:
             from hermes.api.export import export
 

@@ -98,7 +98,9 @@ def read_release(
             hint="check the address and the suite of this package source; it must have a signed InRelease",
         )
     if keyring is None:
-        say(f"warning: {where}: no keyring was found, so the signature is not verified; name one as signed_by")
+        say(
+            f"warning: {where}: no keyring was found, so the signature is not verified; name one as signed_by"
+        )
         return parse_release(unsigned_text(data), where)
     return parse_release(signed_text(data, keyring, where), where)
 

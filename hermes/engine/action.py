@@ -93,12 +93,12 @@ class ActionGraph:
         self.actions[action.id] = action
 
     def closure(self, wanted: Iterable[str]) -> list[str]:
-        """Return ``wanted`` and all it depends on, dependencies first."""
+        """Return ``wanted`` and what of the graph they depend on, dependencies first."""
         needed: set[str] = set()
         pending = list(wanted)
         while pending:
             name = pending.pop()
-            if name not in needed:
+            if name not in needed and name in self.actions:
                 needed.add(name)
                 pending.extend(self.actions[name].depends_on())
         return [name for name in self.actions if name in needed]

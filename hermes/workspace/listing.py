@@ -26,7 +26,7 @@ class Listing(NamedTuple):
     @property
     def digest(self) -> str:
         """Changes when a name or its kind does."""
-        text = "\0".join((*self.files, "", *self.folders))
+        text = "\0".join((*self.files, "", *self.folders, "", *sorted(self.links)))
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
     @property
