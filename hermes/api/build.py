@@ -76,7 +76,7 @@ class Build:
 
     def _plan(self, check: Check | None, found: Changes | None) -> Plan:
         if check is not None and found is not None and (state := self._snapshots.state(self._key)):
-            unchanged = UnchangedPlan.make(self._root, check, state, found)
+            unchanged = UnchangedPlan.make(self._root, self._store.home, check, state, found)
             if unchanged is not None:
                 return unchanged
         return self._analyzed(fresh=False)

@@ -40,7 +40,7 @@ class Session:
         say: Callable[[str], None],
     ) -> None:
         self.root = root
-        self.settings = read_settings(root)
+        self.settings = read_settings(root, store.home)
         self.configuration = Configuration(
             Platform.parse(options.platform) if options.platform else Platform.host(),
             tuple(sorted(options.values.items())),

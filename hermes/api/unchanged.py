@@ -33,12 +33,12 @@ class UnchangedPlan:
         self._folders = folders
 
     @classmethod
-    def make(cls, root: Path, check: Check, state: State, found: Changes) -> UnchangedPlan | None:
+    def make(cls, root: Path, home: Path, check: Check, state: State, found: Changes) -> UnchangedPlan | None:
         """Return the plan, or None where targets may have changed."""
         if found.rules:
             return None
         index = FileIndex(root)
-        settings = read_settings(root)
+        settings = read_settings(root, home)
         folders = _same_names(Folders(root, settings.ignore), check, found)
         changed = changed_sources(index, found.sources, state)
         if folders is None or not changed.isdisjoint(state.analysis):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,8 +52,18 @@ def find_root(start: Path) -> Path:
     )
 
 
-def read_settings(root: Path) -> Settings:
-    """Read ``hermes.yaml``; raises `WorkspaceError`, saying where it is wrong."""
+def read_settings(root: Path, store: Path) -> Settings:
+    """Read ``hermes.yaml``; raises `WorkspaceError`, saying where it is wrong.
+
+    A ``store`` inside of the workspace is no part of it.
+    """
+    found = _read(root)
+    if store.is_relative_to(root) and store != root:
+        return replace(found, ignore=(*found.ignore, str(store.relative_to(root))))
+    return found
+
+
+def _read(root: Path) -> Settings:
     path = root / MARKER
     try:
         data = path.read_bytes()

@@ -1,0 +1,265 @@
+"""The cases, each a function of a scratch folder that yields the figures of one comparison."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.peers import Bazel, Buildah, available
+from tests.bench.timing import HERMES, Command, Row, median, pair
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much work the cases do: all of it, or enough to see that they run."""
+
+    packages: int = 1000
+    files: int = 10_000
+    large: int = 500 << 20
+    rounds: int = 5
+
+
+FULL = Size()
+SMALL = Size(packages=30, files=300, large=20 << 20, rounds=2)
+
+
+def many_packages(folder: Path, size: Size) -> Iterator[Row]:
+    """Many packages of 20 files, a layer and an image each, beside Bazel and a tar for each package."""
+    ours, theirs = folder / "ours", folder / "theirs"
+    _write_packages(
+        ours,
+        size.packages,
+        "files_layer(name='layer', srcs=glob(['src/**']), dest='/srv')\n"
+        "image(name='image', layers=[':layer'])\n",
+    )
+    _write_packages(
+        theirs,
+        size.packages,
+        "genrule(name='layer', srcs=glob(['src/**']), outs=['layer.tar'],\n    cmd='tar cf $@ $(SRCS)')\n",
+    )
+    (ours / "hermes.yaml").touch()
+    (theirs / "WORKSPACE").touch()
+    env = {"HERMES_HOME": str(folder / "home")}
+    build = Command([*HERMES, "build", "-q", "//..."], ours, env)
+    bazel = Bazel(folder)
+    peer = bazel.build(theirs)
+    number = iter(range(10_000))
+
+    def edit(root: Path) -> Callable[[], object]:
+        return lambda: (root / "g0/p3/src/f1.txt").write_text(f"edit {next(number)}\n" * 10)
+
+    try:
+        first, first_peer = pair(build, peer, 1)
+        yield Row("many packages: first build", first.wall, first_peer and first_peer.wall, 0.5)
+        pair(build, peer, 2)
+        again, again_peer = pair(build, peer, size.rounds)
+        yield Row("many packages: nothing changed", again.wall, again_peer and again_peer.wall, 0.5)
+        ours_edit, theirs_edit = (Command(one.argv, one.cwd, one.env, edit(one.cwd)) for one in (build, peer))
+        edited, edited_peer = pair(ours_edit, theirs_edit, size.rounds)
+        yield Row("many packages: one file edited", edited.wall, edited_peer and edited_peer.wall, 1.0)
+    finally:
+        bazel.stop(theirs)
+
+
+def _write_packages(root: Path, count: int, build: str) -> None:
+    for number in range(count):
+        package = root / f"g{number // 50}" / f"p{number}"
+        (package / "src").mkdir(parents=True)
+        (package / "BUILD").write_text(build)
+        for file in range(20):
+            (package / f"src/f{file}.txt").write_text(f"{number} {file}\n" * 50)
+
+
+def small_files(folder: Path, size: Size) -> Iterator[Row]:
+    """Many small files as one layer of an OCI layout, beside buildah bud and push."""
+    context = folder / "context"
+    chance = random.Random(7)
+    for number in range(size.files):
+        path = context / f"src/d{number % 100}/f{number}.dat"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(chance.randbytes(3000) + bytes(3000))
+    yield from _copied(folder, context, "src", size, first=0.2, again=0.25, name="small files")
+
+
+def large_file(folder: Path, size: Size) -> Iterator[Row]:
+    """One large file that does not compress, beside buildah bud and push."""
+    context = folder / "context"
+    (context / "src").mkdir(parents=True)
+    with open(context / "src/large", "wb") as file:
+        for _ in range(size.large >> 20):
+            file.write(os.urandom(1 << 20))
+    yield from _copied(folder, context, "src", size, first=0.25, again=None, name="large file", memory=200)
+
+
+def _copied(
+    folder: Path,
+    context: Path,
+    source: str,
+    size: Size,
+    *,
+    first: float,
+    again: float | None,
+    name: str,
+    memory: float | None = None,
+) -> Iterator[Row]:
+    """Yield the figures of copying ``source`` into an image."""
+    (context / "hermes.yaml").touch()
+    (context / "BUILD").write_text(
+        f"files_layer(name='layer', srcs=glob(['{source}/**']), dest='/srv')\n"
+        "image(name='image', layers=[':layer'])\n"
+    )
+    (context / "Dockerfile").write_text(f"FROM scratch\nCOPY {source} /srv/{source}\n")
+    home, out = folder / "home", folder / "pushed"
+    env = {"HERMES_HOME": str(home)}
+    argv = [*HERMES, "build", "-q", "//:image"]
+    fresh = Command(argv, context, env, lambda: _remove(home, context / "hermes-out"))
+    buildah = Buildah(folder / "buildah")
+    bud = " ".join(buildah.bud(context, "-q", "--layers", "-t", "copied"))
+    push = " ".join(buildah.push("copied", f"oci:{out}:latest"))
+    both = ["sh", "-ec", f"{bud}; {push}"]
+    cleared = Command(both, context, {}, lambda: (buildah.clear(), _remove(out)))
+    try:
+        rounds = min(size.rounds, 3)
+        measured, peer = pair(fresh, cleared, rounds)
+        yield Row(f"{name}: first build", measured.wall, peer and peer.wall, first)
+        if memory:
+            yield Row(f"{name}: memory", measured.memory, None, memory, "MB")
+        if again:
+            pair(Command(argv, context, env), Command(both, context, {}), 1)
+            noop = ["sh", "-ec", bud]
+            measured, peer = pair(Command(argv, context, env), Command(noop, context, {}), size.rounds)
+            yield Row(f"{name}: nothing changed", measured.wall, peer and peer.wall, again)
+    finally:
+        buildah.remove()
+
+
+def commands(folder: Path, size: Size) -> Iterator[Row]:
+    """Four trivial commands in a chain on a Debian base, beside four RUN lines of buildah bud."""
+    root = _debian(folder)
+    context = folder / "context"
+    context.mkdir()
+    shutil.copy(root, context / "base.tar")
+    (context / "hermes.yaml").touch()
+    chain = "".join(
+        f"run_layer(name='r{number}', base=[':base'] + [':r%d' % n for n in range({number})], cmd='echo {number} > /etc/r{number}')\n"
+        for number in range(4)
+    )
+    (context / "BUILD").write_text(
+        f"tar_layer(name='base', src='base.tar')\n{chain}"
+        "image(name='image', layers=[':base', ':r0', ':r1', ':r2', ':r3'])\n"
+    )
+    runs = "".join(f"RUN echo {number} > /etc/r{number}\n" for number in range(4))
+    (context / "Dockerfile").write_text(f"FROM base\n{runs}")
+    env = {"HERMES_HOME": str(folder / "home")}
+    subprocess.run([*HERMES, "build", "-q", "//:base"], cwd=context, env={**os.environ, **env}, check=True)
+    number = iter(range(10_000))
+
+    def change() -> None:
+        """Make all four commands new; the base stays."""
+        text = (context / "BUILD").read_text()
+        (context / "BUILD").write_text(text.split("# ")[0] + f"# {next(number)}\n")
+        stamp = next(number)
+        lines = [
+            f"run_layer(name='r{n}', base=[':base'] + [':r%d' % m for m in range({n})], "
+            f"cmd='echo {stamp}-{n} > /etc/r{n}')\n"
+            for n in range(4)
+        ]
+        (context / "BUILD").write_text(
+            "tar_layer(name='base', src='base.tar')\n"
+            + "".join(lines)
+            + "image(name='image', layers=[':base', ':r0', ':r1', ':r2', ':r3'])\n"
+        )
+
+    buildah = Buildah(folder / "buildah")
+    try:
+        done = subprocess.run(
+            buildah.argv("from", "--name", "making", "scratch"), check=True, capture_output=True
+        )
+        del done
+        subprocess.run(buildah.argv("add", "making", str(root), "/"), check=True, capture_output=True)
+        subprocess.run(buildah.argv("commit", "making", "base"), check=True, capture_output=True)
+        ours = Command([*HERMES, "build", "-q", "//:r3"], context, env, change)
+        peer = Command(buildah.bud(context, "-q", "--layers", "--no-cache", "--pull-never"), context, {})
+        ours.measure()
+        measured, other = pair(ours, peer, size.rounds)
+        yield Row("four commands on Debian", measured.wall, other and other.wall, 0.4)
+    finally:
+        buildah.remove()
+
+
+def _debian(folder: Path) -> Path:
+    """Return a minimal Debian as a tar, made by debootstrap from the machine's own mirror."""
+    if not available("debootstrap"):
+        raise LookupError("debootstrap is not installed")
+    root, tar = folder / "debian", folder / "debian.tar"
+    release = subprocess.run(
+        ["sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME"], capture_output=True, text=True, check=True
+    )
+    from hermes.debian.sources import machine_sources
+
+    source = machine_sources()[0]
+    subprocess.run(
+        ["debootstrap", "--variant=minbase", release.stdout.strip(), str(root), source.uri],
+        check=True,
+        capture_output=True,
+    )
+    subprocess.run(["tar", "-C", str(root), "--exclude=./dev/*", "-cf", str(tar), "."], check=True)
+    shutil.rmtree(root, ignore_errors=True)
+    return tar
+
+
+def side_by_side(folder: Path, size: Size) -> Iterator[Row]:
+    """Four commands of a second each, at once."""
+    _busybox_workspace(
+        folder,
+        "".join(
+            f"run_layer(name='r{n}', base=':base', cmd='sleep 1; echo {n} > /etc/r{n}')\n" for n in range(4)
+        ),
+    )
+    home = folder / "home"
+    argv = [*HERMES, "build", "-q", "-j", "4", "//:r0", "//:r1", "//:r2", "//:r3"]
+    fresh = Command(argv, folder, {"HERMES_HOME": str(home)}, lambda: _remove(home, folder / "hermes-out"))
+    yield Row("four commands of a second at once", median(fresh, min(size.rounds, 3)).wall, None, 1.5)
+
+
+def start_up(folder: Path, size: Size) -> Iterator[Row]:
+    """The processor time of --help and of a build with nothing to do."""
+    _busybox_workspace(folder, "image(name='image', layers=[':base'])\n")
+    env = {"HERMES_HOME": str(folder / "home")}
+    shown = median(Command([*HERMES, "--help"], folder, env), size.rounds)
+    yield Row("hermes --help", shown.cpu * 1000, None, 150, "ms CPU")
+    build = Command([*HERMES, "build", "-q", "//:image"], folder, env)
+    median(build, 2)
+    yield Row("nothing to do for one image", median(build, size.rounds).cpu * 1000, None, 200, "ms CPU")
+
+
+def _busybox_workspace(folder: Path, rules: str) -> None:
+    busybox = Path("/bin/busybox")
+    if not busybox.exists():
+        raise LookupError("busybox-static is not installed")
+    shutil.copy(busybox, folder / "busybox")
+    (folder / "hermes.yaml").touch()
+    links = ", ".join(f"'/bin/{name}': 'busybox'" for name in ("sh", "sleep", "true"))
+    (folder / "BUILD").write_text(
+        f"files_layer(name='base', files={{'/bin/busybox': 'busybox'}}, symlinks={{{links}}}, dirs=['/etc'])\n{rules}"
+    )
+
+
+def _remove(*folders: Path) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+CASES: Mapping[str, Callable[[Path, Size], Iterator[Row]]] = {
+    "start-up": start_up,
+    "side-by-side": side_by_side,
+    "many-packages": many_packages,
+    "small-files": small_files,
+    "large-file": large_file,
+    "commands": commands,
+}
