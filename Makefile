@@ -43,8 +43,10 @@ $(VENV)/bin/python:
 
 $(VENV)/hermes: $(VENV)/bin/python pyproject.toml
 	@$(BIN)/pip install -q --disable-pip-version-check -e .
+	@$(BIN)/python -m compileall -q hermes
 	@touch $@
 
 $(VENV)/test $(VENV)/lint: $(VENV)/%: $(VENV)/bin/python pyproject.toml
 	@$(BIN)/pip install -q --disable-pip-version-check -e '.[$*]'
+	@$(BIN)/python -m compileall -q hermes
 	@touch $@ $(VENV)/hermes

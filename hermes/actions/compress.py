@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Final
 
+from hermes.actions.kinds import BLOB
 from hermes.actions.tools import Tools
 from hermes.digest import Digest
 from hermes.engine.action import Outputs, Value
@@ -12,8 +12,6 @@ from hermes.engine.executor import Request
 from hermes.layer import encodings
 from hermes.layer.compress import CODECS, Codec
 from hermes.layer.write import Encoding, compress
-
-BLOB: Final = "blob"
 
 
 def execute(request: Request, tools: Tools) -> Outputs:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 
+from hermes.actions.kinds import LAYER
 from hermes.actions.tools import Tools, hinted_codec, params_of
 from hermes.digest import Digest
 from hermes.engine.action import EXECUTABLE, LINK, Outputs, Value
@@ -17,13 +18,10 @@ from hermes.layer import encodings, toc
 from hermes.layer.canonical import canonical
 from hermes.layer.compress import Decompressed
 from hermes.layer.content import FileContent, changed, spooled
-from hermes.layer.deb import DebFile, unpacked
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, Entry, join
 from hermes.layer.tar_reader import members
 from hermes.layer.write import Item, write_layer
 from hermes.store.faults import storing
-
-LAYER: Final = "layer"
 
 
 def execute(request: Request, tools: Tools) -> Outputs:
@@ -102,6 +100,8 @@ class _Assembly:
                 yield entry, spooled(member.content, entry.size, spool)
 
     def _packages(self, group: dict[str, Any]) -> list[Item]:
+        from hermes.layer.deb import DebFile, unpacked
+
         inputs = [next(self._inputs) for _ in range(group["packages"])]
         files = [DebFile(one.path, self._tools.path_of(one)) for one in inputs]
         return unpacked(

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
-from hermes.actions import compress, fetch, image, layer, manifest, run, write
-from hermes.actions.tools import Tools
+from hermes.actions.kinds import LAYER
 from hermes.engine.action import Outputs, Value
 from hermes.engine.executor import Request, Result
 from hermes.layer import encodings
 from hermes.store import Store
 
-Execute = Callable[[Request, Tools], Outputs]
+if TYPE_CHECKING:
+    from hermes.actions.tools import Tools
 
-_KINDS: Final[Mapping[str, Execute]] = {
-    "compress": compress.execute,
-    "fetch": fetch.execute,
-    "image": image.execute,
-    "layer": layer.execute,
-    "manifest": manifest.execute,
-    "run": run.execute,
-    "write": write.execute,
-}
+_KINDS: Final = frozenset({"compress", "fetch", "image", "layer", "manifest", "run", "write"})
+"""The kinds of action; each is executed by the function ``execute`` of the module of that name."""
 
 
 class Local:
@@ -32,12 +26,15 @@ class Local:
         self._tools = tools
 
     def execute(self, request: Request) -> Result:
-        return Result(_KINDS[request.action.kind](request, self._tools))
+        kind = request.action.kind
+        assert kind in _KINDS, kind
+        outputs: Outputs = import_module(f"hermes.actions.{kind}").execute(request, self._tools)
+        return Result(outputs)
 
 
 def available(store: Store, value: Value) -> bool:
     """Tell whether what stands behind an output is still in the store."""
-    if value.kind == layer.LAYER:
+    if value.kind == LAYER:
         return encodings.available(store, value.digest)
     return store.blobs.has(value.digest, value.size)
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from hermes.actions.kinds import MANIFEST
 from hermes.actions.tools import Tools, of_role, params_of, stored
 from hermes.engine.action import Outputs
 from hermes.engine.executor import Request
 from hermes.image.descriptor import IMAGE_CONFIG, Descriptor
 from hermes.image.manifest import Manifest
-
-MANIFEST: Final = "manifest"
 
 
 def execute(request: Request, tools: Tools) -> Outputs:

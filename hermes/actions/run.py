@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from hermes.actions.environment import Environment
-from hermes.actions.layer import LAYER, link_of
+from hermes.actions.kinds import LAYER
+from hermes.actions.layer import link_of
 from hermes.actions.tools import Tools, hinted_codec, of_role, params_of
 from hermes.container.task import Below, Commit, Outcome, Staged, StagedFile, Task
 from hermes.digest import Digest

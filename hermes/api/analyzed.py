@@ -8,7 +8,8 @@ from hermes.api.outputs import Linked
 from hermes.api.packed import pack_actions, pack_known, unpack_actions, unpack_known
 from hermes.api.plan import Work
 from hermes.api.session import Session, wanted_of
-from hermes.api.snapshot import Check, FolderRow, State, output_signature, signature
+from hermes.api.signatures import Signatures, output_signature, signature
+from hermes.api.snapshot import Check, FolderRow, Graph, State
 from hermes.api.unchanged import changed_sources
 from hermes.engine.action import Action, Source
 from hermes.engine.scheduler import Known
@@ -20,6 +21,7 @@ class AnalyzedPlan:
 
     def __init__(self, session: Session, work: Work) -> None:
         self.work = work
+        self.before: State | None = None
         self._session = session
         self._analysis_files = tuple(session.index.used)
 
@@ -43,24 +45,22 @@ class AnalyzedPlan:
         """See `hermes.api.plan.Plan`."""
         work, index = self.work, self.work.index
         needed = work.graph.closure(work.wanted_actions)
-        state = State(
-            analysis=self._analysis_files,
-            actions=pack_actions(work.graph.actions[name] for name in needed),
-            known=pack_known({name: known[name] for name in needed}),
-            wanted=[tuple(one) for one in work.wanted],
-        )
-        check = Check(
-            folders=self._folders(),
-            rules={path: signature(path) for path in self._session.packages.rule_files},
-            outputs={path: output_signature(path) for path in linked.vouched},
-            cached=len(needed),
-            targets=linked.targets,
-        )
+        sources, contents = {}, {}
         for path in dict.fromkeys(self._sources(needed)):
             row = index.known(path)
-            check.sources[path] = index.lasting(path).signature
-            state.sources[path] = row.kind, str(row.digest)
-        return check, state
+            sources[path] = index.lasting(path).signature
+            contents[path] = row.kind, str(row.digest)
+        check = Check(
+            Signatures.of(sources),
+            self._folders(),
+            Signatures.of({path: signature(path) for path in self._session.packages.rule_files}),
+            Signatures.of({path: output_signature(path) for path in linked.vouched}),
+            len(needed),
+            linked.targets,
+        )
+        actions = pack_actions(work.graph.actions[name] for name in needed)
+        graph = Graph(self._analysis_files, actions, [tuple(one) for one in work.wanted])
+        return check, State(contents, pack_known({name: known[name] for name in needed}), graph)
 
     def _folders(self) -> dict[str, FolderRow]:
         """Return the folders that were looked at; the build itself may have put its output folder in the root."""
@@ -81,7 +81,7 @@ class AnalyzedPlan:
 def _compare(work: Work, state: State) -> None:
     """Note which actions are those of the last build, with the same sources."""
     work.known = unpack_known(state.known, state.known)
-    before = unpack_actions(state.actions).actions
+    before = unpack_actions(state.graph.actions).actions
     work.dirty = [
         name
         for name, action in work.graph.actions.items()

@@ -97,7 +97,8 @@ class Build:
         owners = dict.fromkeys(work.graph.actions[name].owner for name in report.executed)
         result = BuildResult(tuple(owners), work.total - len(report.executed), linked.targets)
         try:
-            self._snapshots.save(self._store, self._key, *plan.snapshot(report.known, linked))
+            check, state = plan.snapshot(report.known, linked)
+            self._snapshots.save(self._store, self._key, check, state, plan.before)
             work.index.save(self._store, self._snapshots.files)
         except StoreError as error:
             self._events.emit(Warned(f"the next build will look at everything again: {error.message}"))

@@ -47,6 +47,8 @@ class Plan(Protocol):
     """A way to come by the work of a build."""
 
     work: Work
+    before: State | None
+    """What the last build knew, where its graph is the one of this."""
 
     def snapshot(self, known: dict[str, Known], linked: Linked) -> tuple[Check, State]:
         """Return what the next build needs in order to see what has changed.

@@ -1,8 +1,8 @@
 """What a build looked at, remembered so that the next one can tell what changed without doing it again.
 
-Two files for each set of targets and configuration: the check, read whole by every build, and the state,
-read only when something changed. Both are `marshal` data behind a sha256; one that is damaged or of another
-version is as good as none.
+Three files for each set of targets and configuration: the check, read by every build; the state, read when
+something changed; and the graph, which stays as it is as long as only sources change. They are `marshal` data
+behind a sha256; one that is damaged, of another version or of another graph is as good as none.
 """
 
 from __future__ import annotations
@@ -10,19 +10,22 @@ from __future__ import annotations
 import hashlib
 import marshal
 import os
+import secrets
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hermes.api.result import BuildResult, BuiltOutput
-from hermes.store import Store
+from hermes.api.signatures import Signatures, output_signature, signature
 from hermes.version import __version__
 
-_VERSION: Final = f"1 {__version__} {sys.version}"
+if TYPE_CHECKING:
+    from hermes.store import Store
 
-FileSignature = tuple[int, int, int, int]
+_VERSION: Final = f"2 {__version__} {sys.version}"
+
 FolderSignature = tuple[int, int, int]
 FolderRow = tuple[FolderSignature, str]
 
@@ -31,17 +34,17 @@ FolderRow = tuple[FolderSignature, str]
 class Check:
     """What tells that nothing changed.
 
-    ``sources`` maps files of the workspace, by relative path, to (mtime, ctime, size, inode); ``folders``
-    maps folders to (mtime, ctime, inode) and the digest of their names; ``rules`` and ``outputs`` map
-    absolute paths of Hermes' own rule files, and of what was built, to signatures (`output_signature` for these).
+    ``sources`` are files of the workspace, by relative path; ``folders`` maps folders to (mtime, ctime, inode)
+    and the digest of their names; ``rules`` and ``outputs`` are Hermes' own rule files, and what was built,
+    by absolute path.
     """
 
-    sources: dict[str, FileSignature] = field(default_factory=dict)
-    folders: dict[str, FolderRow] = field(default_factory=dict)
-    rules: dict[str, FileSignature] = field(default_factory=dict)
-    outputs: dict[str, FileSignature] = field(default_factory=dict)
-    cached: int = 0
-    targets: Mapping[str, tuple[BuiltOutput, ...]] = field(default_factory=dict)
+    sources: Signatures
+    folders: dict[str, FolderRow]
+    rules: Signatures
+    outputs: Signatures
+    cached: int
+    targets: Mapping[str, tuple[BuiltOutput, ...]]
 
     @property
     def result(self) -> BuildResult:
@@ -50,18 +53,26 @@ class Check:
 
 
 @dataclass(slots=True)
-class State:
-    """What the last build knew, as plain data.
+class Graph:
+    """What the targets came to, as plain data.
 
-    ``sources`` maps files to kind and digest; ``analysis`` names those that the targets themselves depend
-    on; ``actions``, ``known`` and ``wanted`` are as `hermes.api.build` packs them.
+    ``analysis`` names the files that the targets themselves depend on; ``actions`` and ``wanted`` are as
+    `hermes.api.packed` has them. ``name`` is another one for every graph.
     """
 
-    sources: dict[str, tuple[str, str]] = field(default_factory=dict)
-    analysis: tuple[str, ...] = ()
-    actions: list[Any] = field(default_factory=list)
-    known: dict[str, Any] = field(default_factory=dict)
-    wanted: list[Any] = field(default_factory=list)
+    analysis: tuple[str, ...]
+    actions: list[Any]
+    wanted: list[Any]
+    name: str = field(default_factory=lambda: secrets.token_hex(8))
+
+
+@dataclass(slots=True)
+class State:
+    """What the last build knew: ``sources`` maps files to kind and digest, ``known`` is packed."""
+
+    sources: dict[str, tuple[str, str]]
+    known: dict[str, Any]
+    graph: Graph
 
 
 @dataclass(slots=True)
@@ -79,48 +90,17 @@ class Changes:
 
 def changes(check: Check, root: str) -> Changes:
     """Compare a check with what is on disk."""
-    lstat = os.lstat
-    prefix = f"{root}/"
-    changed = []
-    for path, known in check.sources.items():
-        try:
-            status = lstat(prefix + path)
-        except OSError:
-            changed.append(path)
-            continue
-        if (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino) != known:
-            changed.append(path)
     folders = []
-    for path, (known_folder, _) in check.folders.items():
+    for path, (known, _) in check.folders.items():
         try:
-            status = lstat(prefix + path)
+            status = os.lstat(f"{root}/{path}")
         except OSError:
             folders.append(path)
             continue
-        if (status.st_mtime_ns, status.st_ctime_ns, status.st_ino) != known_folder:
+        if (status.st_mtime_ns, status.st_ctime_ns, status.st_ino) != known:
             folders.append(path)
-    return Changes(
-        changed, folders, _differ(check.rules, signature), _differ(check.outputs, output_signature)
-    )
-
-
-def _differ(known: Mapping[str, FileSignature], look: Callable[[str], FileSignature]) -> bool:
-    return any(look(path) != before for path, before in known.items())
-
-
-def signature(path: str) -> FileSignature:
-    """Return what tells that a file or folder is still the same; all zero when it is not there."""
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return 0, 0, 0, 0
-    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
-
-
-def output_signature(path: str) -> FileSignature:
-    """Return a `signature` without the ctime, which changes when a blob gets or loses a name elsewhere."""
-    mtime, _, size, inode = signature(path)
-    return mtime, 0, size, inode
+    rules, outputs = check.rules.differ(signature), check.outputs.differ(output_signature)
+    return Changes(check.sources.changed(root), folders, rules, outputs)
 
 
 class Snapshots:
@@ -138,29 +118,39 @@ class Snapshots:
             return None
         sources, folders, rules, outputs, cached, targets = row
         built = {label: tuple(BuiltOutput(*one) for one in listed) for label, listed in targets}
-        return Check(sources, folders, rules, outputs, cached, built)
+        load = Signatures.load
+        return Check(load(sources), folders, load(rules), load(outputs), cached, built)
 
     def state(self, key: str) -> State | None:
+        """Return what the last build of the same things knew."""
         row = _read(self.folder / f"{key}.state")
-        return State(*row) if row is not None else None
+        graph = _read(self.folder / f"{key}.graph") if row is not None else None
+        if graph is None or graph[-1] != row[-1]:
+            return None
+        return State(row[0], row[1], Graph(*graph))
 
-    def save(self, store: Store, key: str, check: Check, state: State) -> None:
-        """Write both files; the check last, because it vouches for the other."""
+    def save(self, store: Store, key: str, check: Check, state: State, before: State | None) -> None:
+        """Write what differs from the state ``before``; the check last, because it vouches for the others."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.forget(key)
-        _write(
-            store,
-            self.folder / f"{key}.state",
-            (state.sources, state.analysis, state.actions, state.known, state.wanted),
-        )
+        graph = state.graph
+        if before is None or before.graph is not graph:
+            _write(
+                store, self.folder / f"{key}.graph", (graph.analysis, graph.actions, graph.wanted, graph.name)
+            )
+        _write(store, self.folder / f"{key}.state", (state.sources, state.known, graph.name))
         targets = [
             (label, [tuple(map(str, one)) for one in outputs]) for label, outputs in check.targets.items()
         ]
-        _write(
-            store,
-            self.folder / f"{key}.check",
-            (check.sources, check.folders, check.rules, check.outputs, check.cached, targets),
+        plain = (
+            check.sources.dump(),
+            check.folders,
+            check.rules.dump(),
+            check.outputs.dump(),
+            check.cached,
+            targets,
         )
+        _write(store, self.folder / f"{key}.check", plain)
 
     def forget(self, key: str) -> None:
         (self.folder / f"{key}.check").unlink(missing_ok=True)

@@ -9,7 +9,8 @@ from hermes.api.outputs import Linked
 from hermes.api.packed import affected, pack_known, unpack_actions, unpack_known
 from hermes.api.plan import Work
 from hermes.api.result import BuiltOutput
-from hermes.api.snapshot import Changes, Check, FolderRow, State, output_signature
+from hermes.api.signatures import Signatures, output_signature
+from hermes.api.snapshot import Changes, Check, FolderRow, State
 from hermes.api.wanted import Wanted
 from hermes.engine.action import ActionGraph, Source
 from hermes.engine.scheduler import Known
@@ -29,6 +30,7 @@ class UnchangedPlan:
         self.work = work
         self._check = check
         self._state = state
+        self.before: State | None = state
         self._found = found
         self._folders = folders
 
@@ -41,19 +43,19 @@ class UnchangedPlan:
         settings = read_settings(root, home)
         folders = _same_names(Folders(root, settings.ignore), check, found)
         changed = changed_sources(index, found.sources, state)
-        if folders is None or not changed.isdisjoint(state.analysis):
+        if folders is None or not changed.isdisjoint(state.graph.analysis):
             return None
-        dirty, rows = affected(state.actions, changed)
+        dirty, rows = affected(state.graph.actions, changed)
         graph = unpack_actions(rows)
         _take_over_sources(index, graph, check, state, found)
-        wanted = [Wanted(*row) for row in state.wanted]
+        wanted = [Wanted(*row) for row in state.graph.wanted]
         before: list[BuiltOutput] = []
         if not found.outputs:
             before = [one for outputs in check.targets.values() for one in outputs]
         work = Work(
             graph,
             wanted,
-            len(state.actions),
+            len(state.graph.actions),
             settings,
             index,
             unpack_known(state.known, _needed(graph, () if before else wanted)),
@@ -66,16 +68,26 @@ class UnchangedPlan:
     def snapshot(self, known: dict[str, Known], linked: Linked) -> tuple[Check, State]:
         """See `hermes.api.plan.Plan`."""
         check, state, index = self._check, self._state, self.work.index
-        sources, contents = dict(check.sources), dict(state.sources)
+        rows = {}
+        contents = dict(state.sources)
         for path in self._found.sources:
             row = index.known(path)
-            sources[path] = index.lasting(path).signature
+            rows[path] = index.lasting(path).signature
             contents[path] = row.kind, str(row.digest)
-        outputs = dict(check.outputs) if self.work.before else {}
-        outputs.update((path, output_signature(path)) for path in linked.vouched)
-        new_check = Check(sources, self._folders, check.rules, outputs, check.cached, linked.targets)
+        linked_rows = {path: output_signature(path) for path in linked.vouched}
+        outputs = check.outputs.with_rows(linked_rows) if self.work.before else Signatures.of(linked_rows)
         new_known = {**state.known, **pack_known({name: known[name] for name in self.work.graph.actions})}
-        return new_check, State(contents, state.analysis, state.actions, new_known, state.wanted)
+        return (
+            Check(
+                check.sources.with_rows(rows),
+                self._folders,
+                check.rules,
+                outputs,
+                check.cached,
+                linked.targets,
+            ),
+            State(contents, new_known, state.graph),
+        )
 
 
 def changed_sources(index: FileIndex, paths: Iterable[str], state: State) -> set[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hermes.api.result import BuildResult
 from hermes.api.snapshot import Snapshots, changes
 from hermes.errors import UsageError
-from hermes.store.home import default_home
+from hermes.store.location import default_home, is_made
 from hermes.workspace.root import find_root
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Workspace:
         check = snapshots.check(key)
         found = changes(check, str(self.root)) if check else None
         if check and not found:
-            self._check_store()
+            is_made(self.home)
             result = check.result
         else:
             from hermes.api.build import Build
@@ -144,12 +144,6 @@ class Workspace:
         from hermes.api.querying import query
 
         return query(self, expression, options or BuildOptions())
-
-    def _check_store(self) -> None:
-        """Raise `StoreError` when the store has become unusable since the last build."""
-        from hermes.store import Store
-
-        Store.open(self.home).close()
 
 
 def epoch() -> int:

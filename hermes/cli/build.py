@@ -6,6 +6,7 @@ import os
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +14,9 @@ from hermes.api.result import BuildResult
 from hermes.api.workspace import Workspace
 from hermes.cli.options import build_options, chosen
 from hermes.cli.progress import display
-from hermes.engine.events import Subscriber
+
+if TYPE_CHECKING:
+    from hermes.engine.events import Subscriber
 
 
 @click.command("build")

@@ -6,7 +6,7 @@ import click
 
 from hermes.api.doctor import FAILED, LIMITED, OK, examine
 from hermes.errors import CommandFailed
-from hermes.store.home import default_home
+from hermes.store.location import default_home
 
 _MARKS = {OK: "ok", LIMITED: "limited", FAILED: "FAILED"}
 

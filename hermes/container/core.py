@@ -9,18 +9,19 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from hermes.container.task import Outcome, Task, encoding_from_json
 from hermes.digest import Digest
 from hermes.errors import MissingBlobError
 from hermes.layer import encodings
 from hermes.layer.compress import Codec
 from hermes.layer.write import Encoding
-from hermes.sandbox import bubblewrap
-from hermes.sandbox.namespace import Namespace
 from hermes.store import Store
 from hermes.store.scratch import abandoned
+
+if TYPE_CHECKING:
+    from hermes.container.task import Outcome, Task
+    from hermes.sandbox.namespace import Namespace
 
 _INSIDE: Final = "hermes.container.inside:"
 _PROBE: Final = "hermes.container.probe:"
@@ -39,6 +40,9 @@ class Containers:
         ``stdio`` are the descriptors of its standard input, output and error. Raises `MissingBlobError` when
         a layer of the stack is not in the store, `SandboxError` or `BuildError` when it cannot start.
         """
+        from hermes.container.task import Outcome
+        from hermes.sandbox import bubblewrap
+
         for below in task.stack:
             self.ensure_tree(below.diff_id)
         arguments = {
@@ -63,6 +67,8 @@ class Containers:
 
     def pack(self, diff_id: Digest, codec: Codec | None) -> Encoding:
         """Return a blob of a layer that has only a tree; raises `MissingBlobError` when it has none."""
+        from hermes.container.task import encoding_from_json
+
         if not encodings.has_tree(self._store, diff_id):
             raise MissingBlobError(f"the store does not hold layer {diff_id}", digest=diff_id)
         arguments = {
@@ -90,6 +96,8 @@ class Containers:
 
     def probe_sandbox(self) -> str:
         """Start bubblewrap; return its version, or raise `SandboxError`."""
+        from hermes.sandbox import bubblewrap
+
         return str(self._namespace.call(f"{_PROBE}sandbox", {"bwrap": list(bubblewrap.find())}))
 
     def sweep(self) -> None:

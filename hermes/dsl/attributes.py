@@ -137,9 +137,9 @@ def _string_list(value: Any, to_label: ToLabel) -> tuple[str, ...]:
 def _label_list(value: Any, to_label: ToLabel) -> tuple[Label, ...]:
     items = [value] if type(value) in (str, LabelValue) else _items(value, "a label or a list of labels")
     found = tuple(_item(_label, one, to_label) for one in items)
-    for number, label in enumerate(found):
-        if label in found[:number]:
-            raise EvalError(f"names {label} twice")
+    if len(set(found)) < len(found):
+        twice = next(label for number, label in enumerate(found) if label in found[:number])
+        raise EvalError(f"names {twice} twice")
     return found
 
 

@@ -22,15 +22,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from hermes.errors import StoreError
 from hermes.store.blobs import LocalBlobs
 from hermes.store.faults import storing
+from hermes.store.location import VERSION, default_home, is_made
 from hermes.store.locks import KeyLocks
 from hermes.store.results import Results
 from hermes.store.scratch import Scratch
-
-VERSION: Final = 1
-"""The format of the store; raised when an older Hermes could not use what a newer one wrote."""
 
 _FOLDERS: Final = ("blobs/sha256", "trees", "toc", "compiled", "index", "logs", "containers", "tmp")
 
@@ -52,23 +49,11 @@ class Store:
         Raises `StoreError` when it cannot be written or was made by a newer version of Hermes.
         """
         home = home or default_home()
-        version = _read_version(home)
-        if version is None:
+        if not is_made(home):
             with storing(home):
                 for name in _FOLDERS:
                     (home / name).mkdir(parents=True, exist_ok=True)
                 (home / "version").write_text(f"{VERSION}\n")
-        elif version > VERSION:
-            raise StoreError(
-                f"the store {home} was made by a newer version of Hermes "
-                f"(its format is {version}, this one knows up to {VERSION})",
-                hint="upgrade Hermes, or use another store with HERMES_HOME",
-            )
-        elif not os.access(home / "tmp", os.W_OK | os.X_OK):
-            raise StoreError(
-                f"no permission to write the store {home}",
-                hint="check who owns the folder, or put the store elsewhere with HERMES_HOME",
-            )
         return cls(home)
 
     @property
@@ -100,26 +85,3 @@ class Store:
     def close(self) -> None:
         self.results.close()
         self.scratch.close()
-
-
-def default_home() -> Path:
-    """Return ``$HERMES_HOME``, else ``$XDG_CACHE_HOME/hermes``, else ``~/.cache/hermes``."""
-    if named := os.environ.get("HERMES_HOME"):
-        return Path(named).absolute()
-    if cache := os.environ.get("XDG_CACHE_HOME"):
-        return Path(cache) / "hermes"
-    return Path("~/.cache/hermes").expanduser()
-
-
-def _read_version(home: Path) -> int | None:
-    try:
-        return int((home / "version").read_text())
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        raise StoreError(
-            f"{home}/version does not hold a version",
-            hint="this is no store of Hermes, or a damaged one: remove it or use another HERMES_HOME",
-        ) from None
-    except OSError as error:
-        raise StoreError(f"cannot read the store {home}: {error.strerror}") from error

@@ -58,6 +58,7 @@ class Command:
         """Run it once; raises `RuntimeError` when it fails."""
         self.before()
         environment = {**os.environ, **self.env}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # or a checkout is compiled again at every start
         started = time.monotonic()
         process = subprocess.Popen(
             self.argv, cwd=self.cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

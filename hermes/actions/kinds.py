@@ -1,0 +1,12 @@
+"""The kinds of value that actions give besides files."""
+
+from __future__ import annotations
+
+from typing import Final
+
+BLOB: Final = "blob"
+"""A compressed layer, by the digest of its bytes."""
+LAYER: Final = "layer"
+"""A layer, by its diff_id."""
+MANIFEST: Final = "manifest"
+"""An image, by its manifest."""

@@ -1,0 +1,57 @@
+"""Where the store is, and whether this version of Hermes can use it. Cheap enough for every command."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from hermes.errors import StoreError
+
+VERSION: Final = 1
+"""The format of the store; raised when an older Hermes could not use what a newer one wrote."""
+
+
+def default_home() -> Path:
+    """Return ``$HERMES_HOME``, else ``$XDG_CACHE_HOME/hermes``, else ``~/.cache/hermes``."""
+    if named := os.environ.get("HERMES_HOME"):
+        return Path(named).absolute()
+    if cache := os.environ.get("XDG_CACHE_HOME"):
+        return Path(cache) / "hermes"
+    return Path("~/.cache/hermes").expanduser()
+
+
+def is_made(home: Path) -> bool:
+    """Tell whether there is a store at ``home``.
+
+    Raises `StoreError` when it cannot be written, or was made by a newer version of Hermes.
+    """
+    version = _read_version(home)
+    if version is None:
+        return False
+    if version > VERSION:
+        raise StoreError(
+            f"the store {home} was made by a newer version of Hermes "
+            f"(its format is {version}, this one knows up to {VERSION})",
+            hint="upgrade Hermes, or use another store with HERMES_HOME",
+        )
+    if not os.access(home / "tmp", os.W_OK | os.X_OK):
+        raise StoreError(
+            f"no permission to write the store {home}",
+            hint="check who owns the folder, or put the store elsewhere with HERMES_HOME",
+        )
+    return True
+
+
+def _read_version(home: Path) -> int | None:
+    try:
+        return int((home / "version").read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        raise StoreError(
+            f"{home}/version does not hold a version",
+            hint="this is no store of Hermes, or a damaged one: remove it or use another HERMES_HOME",
+        ) from None
+    except OSError as error:
+        raise StoreError(f"cannot read the store {home}: {error.strerror}") from error
