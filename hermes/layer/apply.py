@@ -48,8 +48,7 @@ class TreeWriter:
         self._root = root
         self._name = name
         self._kinds: dict[str, str] = {}
-        self._explicit: set[str] = set()
-        self._times: dict[str, int] = {}
+        self._directories: dict[str, Entry | None] = {}
 
     def add(self, entry: Entry, content: Iterable[bytes] = ()) -> None:
         """Write one entry; a path that comes again replaces what was there."""
@@ -63,11 +62,18 @@ class TreeWriter:
             ) from error
 
     def finish(self) -> list[str]:
-        """Set the directories' times; return the directories that no entry describes, sorted."""
-        for path in sorted(self._times, reverse=True):
-            seconds = self._times[path] * 1_000_000_000
-            os.utime(self._target(path), ns=(seconds, seconds))
-        return sorted(path for path in self._times if path not in self._explicit)
+        """Give the directories what their entries say; return those that no entry describes, sorted.
+
+        That is done last and from within: a directory's mode or attributes may apply to what is made in it.
+        """
+        for path in sorted(self._directories, reverse=True):
+            entry = self._directories[path]
+            target = self._target(path)
+            if entry is not None:
+                self._own(entry, target)
+            seconds = entry.mtime * 1_000_000_000 if entry else 0
+            os.utime(target, ns=(seconds, seconds))
+        return sorted(path for path, entry in self._directories.items() if entry is None)
 
     def _target(self, path: str) -> str:
         return f"{self._root}/{path}" if path else self._root
@@ -88,9 +94,7 @@ class TreeWriter:
         elif kind == DIRECTORY:
             if known != DIRECTORY and path:
                 os.mkdir(target, 0o755)
-            self._times[path] = entry.mtime
-            self._explicit.add(path)
-            self._own(entry, target)
+            self._directories[path] = entry
         elif kind == SYMLINK:
             os.symlink(entry.link, target)
             self._own(entry, target)
@@ -110,7 +114,7 @@ class TreeWriter:
         if self._kinds.get(folder) == DIRECTORY:
             return
         missing = []
-        self._times.setdefault("", 0)
+        self._directories.setdefault("", None)
         for above in parents(path):
             kind = self._kinds.get(above)
             if kind == DIRECTORY:
@@ -121,7 +125,7 @@ class TreeWriter:
         for above in reversed(missing):
             os.mkdir(self._target(above), 0o755)
             self._kinds[above] = DIRECTORY
-            self._times[above] = 0
+            self._directories[above] = None
 
     def _write_file(self, entry: Entry, target: str, content: Iterable[bytes]) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -219,10 +223,8 @@ class TreeWriter:
             below = path + "/"
             for known in [known for known in self._kinds if known.startswith(below)]:
                 del self._kinds[known]
-                self._times.pop(known, None)
-                self._explicit.discard(known)
-            self._times.pop(path, None)
-            self._explicit.discard(path)
+                self._directories.pop(known, None)
+            self._directories.pop(path, None)
         elif os.path.lexists(target):
             os.unlink(target)
         del self._kinds[path]
