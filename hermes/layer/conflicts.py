@@ -30,20 +30,41 @@ def conflicts(
     over those is meant.
     """
     written: dict[str, list[tuple[int, Entry]]] = {}
+    inside: dict[str, list[int]] = {}
     for number, table in enumerate(tables):
         meant = built_on.get(number, frozenset())
         for entry in table.entries:
-            path = entry.hidden if entry.is_whiteout else entry.path
-            for lower, below in written.get(path, ()):
-                if lower not in meant and not _agree(below, entry):
-                    yield Conflict(path, lower, number)
-                    break
-            else:
-                yield from _through_a_file(path, number, meant, written)
+            found = _conflict(entry, number, meant, written, inside)
+            if found is not None:
+                yield found
         for entry in table.entries:
             path = entry.hidden if entry.is_whiteout else entry.path
             if not entry.is_opaque:
                 written.setdefault(path, []).append((number, entry))
+            for above in parents(path):
+                numbers = inside.setdefault(above, [])
+                if numbers[-1:] == [number]:
+                    break
+                numbers.append(number)
+
+
+def _conflict(
+    entry: Entry,
+    number: int,
+    meant: frozenset[int],
+    written: Mapping[str, list[tuple[int, Entry]]],
+    inside: Mapping[str, list[int]],
+) -> Conflict | None:
+    """Return the conflict of an entry with a lower layer; ``inside`` maps folders to layers that have something there."""
+    path = entry.hidden if entry.is_whiteout else entry.path
+    for lower, below in written.get(path, ()):
+        if lower not in meant and not _agree(below, entry) and not entry.is_opaque:
+            return Conflict(path, lower, number)
+    if entry.type != DIRECTORY:  # a whiteout is a file, and hides whatever is below its path
+        for lower in inside.get(path, ()):
+            if lower not in meant:
+                return Conflict(path, lower, number)
+    return _through_a_file(path, number, meant, written)
 
 
 def _agree(below: Entry, entry: Entry) -> bool:
@@ -54,12 +75,13 @@ def _agree(below: Entry, entry: Entry) -> bool:
 
 def _through_a_file(
     path: str, number: int, meant: frozenset[int], written: Mapping[str, list[tuple[int, Entry]]]
-) -> Iterator[Conflict]:
-    """Yield what stands below a path that another layer made something else than a directory."""
+) -> Conflict | None:
+    """Return the conflict of what stands below a path that another layer made something else than a directory."""
     for above in parents(path):
         found = written.get(above)
         if found:
             for lower, below in found:
                 if lower not in meant and below.type != DIRECTORY:
-                    yield Conflict(above, lower, number, below.link if below.type == SYMLINK else "")
-                    return
+                    return Conflict(above, lower, number, below.link if below.type == SYMLINK else "")
+            return None
+    return None

@@ -1,0 +1,79 @@
+"""When two layers of an image do not agree."""
+
+from __future__ import annotations
+
+import pytest
+
+from hermes.digest import Digest
+from hermes.layer.canonical import canonical
+from hermes.layer.conflicts import Conflict, conflicts
+from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, Entry, opaque, whiteout
+from hermes.layer.toc import TableOfContents
+from hermes.errors import LayerError
+
+NONE = Digest.of(b"")
+
+
+def table(*entries: Entry) -> TableOfContents:
+    return TableOfContents(NONE, 0, sorted(entries, key=lambda entry: entry.sort_key))
+
+
+def file(path: str, digest: str = "1", mode: int = 0o644) -> Entry:
+    return Entry(path, FILE, mode, size=1, digest=digest)
+
+
+def folder(path: str, mode: int = 0o755) -> Entry:
+    return Entry(path, DIRECTORY, mode)
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "path"),
+    [
+        (file("a"), file("a", "2"), "a"),
+        (file("a"), file("a", mode=0o755), "a"),
+        (file("a"), folder("a"), "a"),
+        (folder("a"), folder("a", 0o700), "a"),
+        (file("a"), whiteout("a"), "a"),
+        (file("d/a"), opaque("d"), "d"),
+        (file("d/a"), whiteout("d"), "d"),
+        (file("d/a"), file("d"), "d"),
+        (file("e/a"), opaque("d"), None),
+        (file("a"), file("a/b"), "a"),
+        (Entry("bin", SYMLINK, 0o777, link="usr/bin"), file("bin/x"), "bin"),
+        (file("a"), file("a"), None),
+        (folder("a"), file("a/b"), None),
+        (folder("a"), folder("a"), None),
+        (file("a"), file("b"), None),
+    ],
+)
+def test_what_is_a_conflict(lower: Entry, upper: Entry, path: str | None) -> None:
+    found = list(conflicts([table(lower), table(upper)], {}))
+    assert [one.path for one in found] == ([path] if path else [])
+    assert list(conflicts([table(lower), table(upper)], {1: frozenset({0})})) == []
+
+
+def test_a_conflict_names_both_layers_and_where_a_link_leads() -> None:
+    lower = table(Entry("bin", SYMLINK, 0o777, link="usr/bin"))
+    assert list(conflicts([lower, table(), table(file("bin/x"))], {})) == [Conflict("bin", 0, 2, "usr/bin")]
+
+
+def test_hard_links_point_at_the_first_name() -> None:
+    items = [
+        (file("c"), None),
+        (Entry("a", HARDLINK, 0o644, link="c"), None),
+        (Entry("b", HARDLINK, 0o644, link="c"), None),
+    ]
+    found = {entry.path: (entry.type, entry.link) for entry, _ in canonical(items, name="test")}
+    assert found == {"a": (FILE, ""), "b": (HARDLINK, "a"), "c": (HARDLINK, "a")}
+
+
+def test_a_replaced_file_leaves_its_content_to_its_other_names() -> None:
+    items = [(file("a", "1"), None), (Entry("b", HARDLINK, 0o644, link="a"), None), (file("a", "2"), None)]
+    found = {entry.path: (entry.type, entry.digest) for entry, _ in canonical(items, name="test")}
+    assert found == {"a": (FILE, "2"), "b": (FILE, "1")}
+
+
+@pytest.mark.parametrize("items", [[Entry("a", HARDLINK, 0o644, link="b")], [file("a"), file("a/b")]])
+def test_what_cannot_be_is_refused(items: list[Entry]) -> None:
+    with pytest.raises(LayerError, match="^test: "):
+        canonical([(entry, None) for entry in items], name="test")

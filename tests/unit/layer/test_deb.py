@@ -1,0 +1,204 @@
+"""Debian packages, made here member by member, become layers."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from hermes.errors import LayerError
+from hermes.layer.canonical import canonical
+from hermes.layer.deb import DPKG, STATUS_D, DebFile, unpacked
+from hermes.layer.entry import Entry
+from hermes.layer.write import Item
+
+
+def tar(files: dict[str, str | bytes | None], compression: str) -> bytes:
+    """Return a tar: None makes a folder, a string a symbolic link, bytes a file."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=f"w:{compression}") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(f"./{name}")
+            info.mode = 0o755 if content is None or name.startswith("bin/") else 0o644
+            if content is None:
+                info.type = tarfile.DIRTYPE
+            elif isinstance(content, str):
+                info.type, info.linkname = tarfile.SYMTYPE, content
+            else:
+                info.size = len(content)
+            archive.addfile(info, io.BytesIO(content if isinstance(content, bytes) else b""))
+    return out.getvalue()
+
+
+def ar(members: dict[str, bytes]) -> bytes:
+    parts = [b"!<arch>\n"]
+    for name, data in members.items():
+        parts.append(f"{name:<16}{'0':<12}{'0':<6}{'0':<6}{'100644':<8}{len(data):<10}`\n".encode())
+        parts.append(data + b"\n" * (len(data) % 2))
+    return b"".join(parts)
+
+
+class Repository:
+    """Makes packages in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def package(
+        self,
+        name: str,
+        files: dict[str, str | bytes | None],
+        *,
+        fields: str = "",
+        control: dict[str, bytes] | None = None,
+        compression: str = "xz",
+    ) -> DebFile:
+        text = f"Package: {name}\nVersion: 1.0\nArchitecture: amd64\n{fields}Description: a package\n of two lines\n"
+        data = {
+            "debian-binary": b"2.0\n",
+            f"control.tar.{compression}": tar({"control": text.encode(), **(control or {})}, compression),
+            f"data.tar.{compression}": tar(files, compression),
+        }
+        return self.file(f"{name}.deb", ar(data))
+
+    def file(self, name: str, data: bytes) -> DebFile:
+        (self._folder / name).write_bytes(data)
+        return DebFile(name, str(self._folder / name))
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path)
+
+
+def layer(
+    *packages: DebFile, database: str = STATUS_D, merged_usr: bool = True
+) -> dict[str, tuple[Entry, bytes]]:
+    """Return what packages become: entries and contents by path."""
+    opened = []
+
+    def spool() -> io.BufferedRandom:
+        opened.append(tempfile.TemporaryFile())  # noqa: SIM115 - closed below
+        return opened[-1]
+
+    try:
+        items: list[Item] = unpacked(packages, database=database, merged_usr=merged_usr, mtime=0, spool=spool)
+        return {
+            entry.path: (entry, b"".join(content.chunks()) if content else b"")
+            for entry, content in canonical(items, name="test")
+        }
+    finally:
+        for file in opened:
+            file.close()
+
+
+@pytest.mark.parametrize("compression", ["xz", "gz"])
+def test_files_and_a_status_that_scanners_read(repository: Repository, compression: str) -> None:
+    found = layer(
+        repository.package(
+            "hello",
+            {"usr/": None, "usr/share/": None, "usr/share/hello": b"hi"},
+            control={"md5sums": b"abc  usr/share/hello\n"},
+            compression=compression,
+        )
+    )
+    assert found["usr/share/hello"][1] == b"hi"
+    status = found["var/lib/dpkg/status.d/hello"][1].decode()
+    assert status.startswith("Package: hello\nVersion: 1.0\nArchitecture: amd64\n")
+    assert status.endswith("Description: a package\n of two lines\n")
+    assert found["var/lib/dpkg/status.d/hello.md5sums"][1] == b"abc  usr/share/hello\n"
+
+
+def test_what_is_in_bin_and_lib_moves_below_usr(repository: Repository) -> None:
+    found = layer(
+        repository.package(
+            "pa", {"bin/": None, "bin/tool": b"#!", "lib64/": None, "lib64/ld.so": "../lib/x.so"}
+        ),
+    )
+    assert found["usr/bin/tool"][1] == b"#!"
+    assert found["usr/lib64/ld.so"][0].link == "../lib/x.so"
+    links = {path: entry.link for path, (entry, _) in found.items() if "/" not in path and entry.link}
+    assert links == {"bin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64", "sbin": "usr/sbin"}
+
+
+def test_without_merged_usr_everything_stays_where_it_is(repository: Repository) -> None:
+    found = layer(repository.package("pa", {"bin/": None, "bin/tool": b"#!"}), merged_usr=False)
+    assert found["bin/tool"][1] == b"#!"
+    assert "usr" not in found
+
+
+def test_dpkg_sees_packages_that_are_unpacked(repository: Repository) -> None:
+    found = layer(
+        repository.package(
+            "libx",
+            {"etc/": None, "etc/x.conf": b"x"},
+            fields="Multi-Arch: same\n",
+            control={"conffiles": b"/etc/x.conf\n", "postinst": b"#!/bin/sh\n"},
+        ),
+        database=DPKG,
+    )
+    status = found["var/lib/dpkg/status"][1].decode()
+    assert "Status: install ok unpacked\n" in status
+    assert "Conffiles:\n /etc/x.conf 9dd4e461268c8034f5c8564e155c67a6\n" in status
+    assert found["var/lib/dpkg/info/libx:amd64.list"][1] == b"/.\n/etc\n/etc/x.conf\n"
+    assert found["var/lib/dpkg/info/libx:amd64.postinst"][1] == b"#!/bin/sh\n"
+    assert found["var/lib/dpkg/info/format"][1] == b"1\n"
+
+
+def test_two_packages_with_one_file_are_refused(repository: Repository) -> None:
+    one, other = (repository.package(name, {"etc/": None, "etc/x": name.encode()}) for name in ("pa", "pb"))
+    with pytest.raises(LayerError, match="/etc/x is in two packages, pa.deb and pb.deb"):
+        layer(one, other)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_package_may_replace_files_of_another(repository: Repository, order: int) -> None:
+    packages = [
+        repository.package("pa", {"etc/": None, "etc/x": b"of a"}),
+        repository.package("pb", {"etc/": None, "etc/x": b"of b"}, fields="Replaces: pa (<< 2.0), c\n"),
+    ]
+    assert layer(*packages[::order])["etc/x"][1] == b"of b"
+
+
+def test_equal_files_of_two_packages_are_no_conflict(repository: Repository) -> None:
+    packages = [repository.package(name, {"doc/": None, "doc/x": b"same"}) for name in ("pa", "pb")]
+    assert layer(*packages)["doc/x"][1] == b"same"
+
+
+GOOD_CONTROL = tar({"control": b"Package: pa\nVersion: 1\nArchitecture: all\n"}, "gz")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "is no Debian package"),
+        (b"PK\x03\x04", "is no Debian package"),
+        (ar({"debian-binary": b"2.0\n"}), "it has no control.tar"),
+        (ar({"control.tar.gz": GOOD_CONTROL}), "it has no data.tar"),
+        (ar({"control.tar.gz": GOOD_CONTROL})[:-30], "is damaged"),
+        (
+            ar({"control.tar.gz": tar({"control": b"Package: pa\n"}, "gz"), "data.tar": tar({}, "")}),
+            "has no Version",
+        ),
+        (ar({"control.tar.gz": b"\x1f\x8bnope", "data.tar": b""}), "damaged"),
+        (
+            ar({"control.tar.gz": GOOD_CONTROL.replace(b"", b""), "data.tar": tar({"../x": b"evil"}, "")}),
+            "leads out of the root",
+        ),
+        (
+            ar(
+                {
+                    "control.tar": tar({"control": b"Package: ../a\nVersion: 1\nArchitecture: all\n"}, ""),
+                    "data.tar": b"",
+                }
+            ),
+            "names no package",
+        ),
+    ],
+)
+def test_a_malformed_package_is_refused(repository: Repository, data: bytes, message: str) -> None:
+    with pytest.raises(LayerError, match=message):
+        layer(repository.file("bad.deb", data))

@@ -1,0 +1,212 @@
+"""The store: blobs that are what their names say, locks that end with their holder, results that are only bytes."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from hermes.digest import Digest, canonical_json
+from hermes.errors import BuildError, HermesError, MissingBlobError, StoreError
+from hermes.store import Store, gc
+from hermes.store.faults import storing, writing
+from hermes.store.scratch import abandoned
+
+
+def test_a_blob_has_the_name_of_its_content(store: Store) -> None:
+    digest = store.blobs.put(b"content")
+    assert digest == Digest.of(b"content")
+    assert store.blobs.read(digest) == b"content"
+    assert store.blobs.has(digest, 7)
+    assert os.stat(store.blobs.path(digest)).st_mode & 0o777 == 0o444
+
+
+def test_a_blob_that_is_not_committed_leaves_nothing(store: Store) -> None:
+    with store.blobs.writer() as writer:
+        writer.write(b"half")
+    assert os.listdir(store.blobs.folder) == []
+    assert os.listdir(store.scratch.folder) == []
+
+
+@pytest.mark.parametrize("damage", [b"other!!", b"longer than before", b""])
+def test_a_damaged_blob_counts_as_missing(store: Store, damage: bytes) -> None:
+    digest = store.blobs.put(b"content")
+    path = Path(store.blobs.path(digest))
+    path.chmod(0o644)
+    path.write_bytes(damage)
+    with pytest.raises(MissingBlobError):
+        b"".join(store.blobs.chunks(digest))
+    path.write_bytes(damage)
+    assert not store.blobs.has(digest, 7)
+    assert not path.exists()
+
+
+def test_a_missing_blob_is_named(store: Store) -> None:
+    with pytest.raises(MissingBlobError) as caught:
+        store.blobs.read(Digest.of(b"nothing"))
+    assert caught.value.digest == Digest.of(b"nothing")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "sha256:12", "sha256:" + "A" * 64, "md5:" + "a" * 64, "sha256:" + "a" * 65]
+)
+def test_what_is_no_digest_is_refused(text: str) -> None:
+    with pytest.raises(HermesError):
+        Digest.parse(text)
+
+
+def test_canonical_json_is_one_text_for_one_value() -> None:
+    assert canonical_json({"b": [1, "ü", None], "a": True}) == '{"a":true,"b":[1,"ü",null]}'.encode()
+    assert canonical_json(os.fsdecode(b"\xff")) == b'"\xff"'
+    with pytest.raises(TypeError):
+        canonical_json({"a": [1.5]})
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from hermes.store.locks import KeyLocks
+with KeyLocks(Path(sys.argv[1])).held("key"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_lock_is_held_between_processes_and_ends_with_its_holder(store: Store) -> None:
+    path = str(store.home / "locks")
+    with subprocess.Popen([sys.executable, "-c", HOLDER, path], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with store.locks.tried("key") as taken:
+            assert not taken
+        with store.locks.tried("another") as taken:
+            assert taken
+        holder.kill()
+    with store.locks.held("key"):
+        pass
+
+
+def test_threads_exclude_each_other_and_readers_share(store: Store) -> None:
+    inside = threading.Barrier(2, timeout=10)
+
+    def read() -> None:
+        with store.locks.held("key", shared=True):
+            inside.wait()
+
+    threads = [threading.Thread(target=read) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with store.locks.held("key"), store.locks.tried("key") as taken:
+        assert not taken
+
+
+def test_waiting_for_a_lock_can_be_given_up(store: Store) -> None:
+    def give_up() -> None:
+        raise InterruptedError
+
+    with store.locks.held("key"), pytest.raises(InterruptedError), store.locks.held("key", waiting=give_up):
+        pass
+
+
+LEAVER = """
+import os, sys
+from pathlib import Path
+from hermes.store import Store
+open(Store.open(Path(sys.argv[1])).scratch.path(), "w").close()
+print("ready", flush=True)
+sys.stdin.read()
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_process_left_is_found(store: Store) -> None:
+    command = [sys.executable, "-c", LEAVER, str(store.home)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert abandoned(store.home / "tmp") == []
+        process.communicate(b"")
+    (left,) = abandoned(store.home / "tmp")
+    assert os.listdir(left) == ["1"]
+
+
+def test_a_result_comes_back_with_what_its_key_was_made_of(store: Store) -> None:
+    store.results.put("key", b"result", b"preimage")
+    assert store.results.get("key") == b"result"
+    assert store.results.preimage("key") == b"preimage"
+    assert store.results.get("other") is None
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch /tmp/hermes-was-here",)
+
+
+def test_nothing_is_ever_unpickled(store: Store, tmp_path: Path) -> None:
+    import diskcache
+
+    store.results.put("key", b"result", b"preimage")
+    store.results.close()
+    with diskcache.Cache(str(store.home / "results")) as cache:
+        cache.set("key", pickle.loads(pickle.dumps({"a": 1})))
+    assert store.results.get("key") is None
+    with pytest.raises(TypeError):
+        store.results.put("key", Evil(), b"")  # type: ignore[arg-type]
+
+
+def test_a_damaged_database_is_started_again(store: Store) -> None:
+    store.results.put("key", b"result", b"preimage")
+    store.results.close()
+    for path in (store.home / "results").glob("cache.db*"):
+        path.write_bytes(b"damage" * 1000)
+    assert store.results.get("key") is None
+    assert store.results.damaged
+    store.results.put("key", b"again", b"preimage")
+    assert store.results.get("key") == b"again"
+
+
+def test_gc_removes_what_was_not_used_for_longest(store: Store) -> None:
+    digests = []
+    for number in range(4):
+        digests.append(store.blobs.put(bytes([number]) * 8192))
+        os.utime(store.blobs.path(digests[-1]))
+        os.sched_yield()
+    linked = store.home / "linked"
+    os.link(store.blobs.path(digests[0]), linked)
+    found = gc.collect(store, 2 * 8192, lambda folders: None)
+    assert (found.removed, found.left) == (1, 2 * 8192)
+    assert store.blobs.has(digests[0])
+    assert not store.blobs.has(digests[1])
+
+
+def test_verify_finds_a_damaged_blob(store: Store) -> None:
+    digest = store.blobs.put(b"content")
+    assert list(gc.verify(store)) == []
+    path = Path(store.blobs.path(digest))
+    path.chmod(0o644)
+    path.write_bytes(b"damaged")
+    assert list(gc.verify(store)) == [digest]
+
+
+@pytest.mark.parametrize("text", ["2\n", "nonsense"])
+def test_a_store_of_another_version_is_refused(home: Path, text: str) -> None:
+    Store.open(home).close()
+    (home / "version").write_text(text)
+    with pytest.raises(StoreError):
+        Store.open(home)
+
+
+def test_errors_of_the_system_become_advice() -> None:
+    with pytest.raises(StoreError, match="no space left"), storing("/store"):
+        raise OSError(28, "No space left on device", "/store/x")
+    with pytest.raises(StoreError, match="no permission"), storing("/store"):
+        raise PermissionError(13, "Permission denied", "/store/x")
+    with pytest.raises(BuildError, match="cannot be written"), writing("/out"):
+        raise OSError(30, "Read-only file system", "/out/x")
