@@ -34,10 +34,10 @@ def _run_layer_impl(ctx):
         timeout = ctx.attr.timeout,
         outputs = ctx.attr.outs,
     )
-    return [
-        LayerInfo(layers = [made.layer], base = root.layers),
-        DefaultInfo(files = made.files),
-    ]
+    given = [LayerInfo(layers = [made.layer], base = root.layers)]
+    if ctx.attr.outs:
+        given.append(DefaultInfo(files = made.files))
+    return given
 
 run_layer = rule(
     implementation = _run_layer_impl,

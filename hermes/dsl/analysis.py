@@ -322,7 +322,7 @@ class Analysis:
     def _check_provides(
         self, decided: _Decided, name: str, attribute: Attribute, found: Dependency, *, is_file: bool
     ) -> None:
-        if attribute.files and found.files:
+        if attribute.files and found.provides(DEFAULT_INFO) is not None:
             return
         if not is_file and any(
             all(found.dsl_contains(provider) for provider in alternative)

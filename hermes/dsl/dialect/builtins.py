@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -112,10 +111,14 @@ def range_of(start: int, stop: int | None = None, step: int = 1) -> range:
 
 
 def hash_of(value: Any) -> int:
-    """Return a number that is the same in every run."""
+    """Return the hash of a string as Java computes it, the same in every process."""
     if type(value) is not str:
         raise EvalError(f"hash() takes a string, not {type_name(value)}")
-    return zlib.crc32(value.encode("utf-8", "surrogateescape"))
+    units = value.encode("utf-16-le", "surrogatepass")
+    found = 0
+    for low, high in zip(units[::2], units[1::2], strict=True):
+        found = (found * 31 + (high << 8 | low)) & 0xFFFFFFFF
+    return found - (1 << 32) if found >> 31 else found
 
 
 class _Key:

@@ -1,0 +1,209 @@
+"""What BUILD files declare: globs, selects, macros, rules and providers, visibility."""
+
+from __future__ import annotations
+
+import pytest
+
+from hermes.errors import BuildFileError, LabelError, VisibilityError
+from tests.conftest import Sandbox
+from tests.unit.dsl.conftest import Evaluator
+
+
+def names(evaluate: Evaluator, text: str) -> list[str]:
+    return list(evaluate(text).targets)
+
+
+@pytest.mark.parametrize(
+    ("call", "found"),
+    [
+        ('glob(["*.txt"])', ["a.txt", "b.txt"]),
+        ('glob(["**/*.txt"])', ["a.txt", "b.txt", "d/e/f.txt"]),
+        ('glob(["**"])', [".hidden", "a.txt", "b.txt", "c.py", "d/e/f.txt", "d/link"]),
+        ('glob(["d/**"])', ["d/e/f.txt", "d/link"]),
+        ('glob(["?.txt"], exclude = ["b*"])', ["a.txt"]),
+        ('glob(["**/*.txt", "*.py"], exclude = ["d/**"])', ["a.txt", "b.txt", "c.py"]),
+        ('glob(["*.nothing"], allow_empty = True)', []),
+        ('glob(["inner/**"], allow_empty = True)', []),
+    ],
+)
+def test_a_glob_matches_files_of_its_package(evaluate: Evaluator, call: str, found: list[str]) -> None:
+    for path in (
+        "a.txt",
+        "b.txt",
+        "c.py",
+        ".hidden",
+        "d/e/f.txt",
+        "inner/x.txt",
+        "inner/BUILD",
+        "d/inner/BUILD",
+    ):
+        evaluate.write(f"pkg/{path}", "")
+    (evaluate.root / "pkg/d/link").symlink_to("e/f.txt")
+    evaluate(f"print({call})")
+    assert evaluate.said[-1].endswith(str(found).replace("'", '"'))
+
+
+@pytest.mark.parametrize("pattern", ["", "/a", "../a", "a/../b", "a**", "a/", "./a"])
+def test_a_malformed_pattern_is_refused(evaluate: Evaluator, pattern: str) -> None:
+    with pytest.raises(BuildFileError, match=r"glob\(\): "):
+        evaluate(f'glob(["{pattern}"])')
+
+
+def test_a_macro_declares_targets(evaluate: Evaluator) -> None:
+    evaluate.write(
+        "lib/macros.bzl",
+        "def both(name, **kwargs):\n    filegroup(name = name, **kwargs)\n    if not existing_rule(name + '-x'):\n"
+        "        filegroup(name = name + '-x', srcs = [':' + name])\n",
+    )
+    evaluate.write("lib/BUILD", "")
+    assert names(evaluate, 'load("//lib:macros.bzl", "both")\n\nboth(name = "a", srcs = [])\n') == [
+        "a",
+        "a-x",
+    ]
+
+
+RULE = """
+Info = provider(doc = "What a target says.", fields = ["words"])
+
+def _impl(ctx):
+    words = [ctx.attr.word] + [word for dep in ctx.attr.deps for word in dep[Info].words]
+    file = ctx.actions.write("words", " ".join(words))
+    return [Info(words = words), DefaultInfo(files = [file])]
+
+say = rule(
+    implementation = _impl,
+    attrs = {"word": attr.string(mandatory = True), "deps": attr.label_list(providers = [Info])},
+)
+"""
+
+
+def test_a_rule_passes_values_through_providers(workspace: Sandbox) -> None:
+    workspace.write("pkg/say.bzl", RULE)
+    workspace.write(
+        "pkg/BUILD",
+        'load(":say.bzl", "say")\nsay(name = "a", word = "one")\nsay(name = "b", word = "two", deps = [":a"])\n',
+    )
+    ((_, _, path),) = workspace.build("//pkg:b").targets["//pkg:b"]
+    with open(path, encoding="utf-8") as file:
+        assert file.read() == "two one"
+
+
+def test_a_dependency_must_give_what_a_rule_takes(workspace: Sandbox) -> None:
+    workspace.write("pkg/say.bzl", RULE)
+    text = 'load(":say.bzl", "say")\nfilegroup(name = "f")\nsay(name = "b", word = "two", deps = [":f"])\n'
+    workspace.write("pkg/BUILD", text)
+    with pytest.raises(BuildFileError, match=r"deps takes targets with Info, and //pkg:f is a filegroup"):
+        workspace.build("//pkg:b")
+
+
+SELECT = """
+config_setting(name = "arm", platform = "linux/arm64")
+config_setting(name = "debug", values = {"mode": "debug"})
+config_setting(name = "arm-debug", platform = "linux/arm64", values = {"mode": "debug"})
+config_setting(name = "fast", values = {"speed": "fast"})
+filegroup(name = "f", srcs = ["common"] + select({%s}))
+"""
+
+
+def chosen(workspace: Sandbox, branches: str, **options: object) -> list[str]:
+    for name in ("common", "a", "b", "c", "d"):
+        workspace.write(f"pkg/{name}", name)
+    workspace.write("pkg/BUILD", SELECT % branches)
+    found = workspace.build("//pkg:f", **options).targets["//pkg:f"]
+    return [one.path.rpartition("/")[2] for one in found]
+
+
+ALL = '":arm": ["a"], ":debug": ["b"], ":arm-debug": ["c"], "//conditions:default": ["d"]'
+
+
+@pytest.mark.parametrize(
+    ("platform", "values", "expected"),
+    [
+        ("linux/amd64", {}, "d"),
+        ("linux/arm64", {}, "a"),
+        ("linux/amd64", {"mode": "debug"}, "b"),
+        ("linux/arm64", {"mode": "debug"}, "c"),
+        ("linux/arm64", {"mode": "release"}, "a"),
+    ],
+)
+def test_select_takes_the_most_specific_condition(
+    workspace: Sandbox, platform: str, values: dict[str, str], expected: str
+) -> None:
+    assert chosen(workspace, ALL, platform=platform, values=values) == ["common", expected]
+
+
+def test_select_does_not_guess(workspace: Sandbox) -> None:
+    with pytest.raises(BuildFileError, match=r"both //pkg:debug and //pkg:fast hold"):
+        chosen(workspace, '":debug": ["a"], ":fast": ["b"]', values={"mode": "debug", "speed": "fast"})
+    assert chosen(workspace, '":debug": ["a"], ":fast": ["a"]', values={"mode": "debug", "speed": "fast"})[
+        1:
+    ] == ["a"]
+
+
+def test_select_without_a_match_says_what_would_match(workspace: Sandbox) -> None:
+    with pytest.raises(BuildFileError, match="none of the conditions //pkg:debug holds") as caught:
+        chosen(workspace, '":debug": ["a"]', platform="linux/amd64")
+    assert "pkg/BUILD:6" in str(caught.value)
+
+
+def test_a_value_that_nothing_depends_on_is_pointed_out(workspace: Sandbox) -> None:
+    chosen(workspace, '"//conditions:default": ["d"]', values={"mod": "debug"})
+    assert workspace.said == ["warning: nothing depends on --set mod"]
+
+
+@pytest.mark.parametrize(
+    ("visibility", "package", "allowed"),
+    [
+        ("", "other", False),
+        ("", "lib", True),
+        ("//visibility:public", "other", True),
+        ("//visibility:private", "other", False),
+        ("//other:__pkg__", "other", True),
+        ("//other:__pkg__", "other/inner", False),
+        ("//other:__subpackages__", "other/inner", True),
+        ("//other:__subpackages__", "others", False),
+        ("//:__subpackages__", "anywhere", True),
+    ],
+)
+@pytest.mark.parametrize("default", [False, True])
+def test_visibility(
+    workspace: Sandbox, visibility: str, package: str, *, allowed: bool, default: bool
+) -> None:
+    said = f'["{visibility}"]' if visibility else "None"
+    if default:
+        text = f"package(default_visibility = {said})\nfilegroup(name = 'f')\n"
+    else:
+        text = f"filegroup(name = 'f', visibility = {said})\n"
+    workspace.write("lib/BUILD", text)
+    user = "filegroup(name = 'user', srcs = ['//lib:f'])\n"
+    workspace.write(f"{package}/BUILD", text + user if package == "lib" else user)
+    if allowed:
+        workspace.build(f"//{package}:user")
+    else:
+        with pytest.raises(VisibilityError, match=r"may not use //lib:f, which is private to //lib"):
+            workspace.build(f"//{package}:user")
+
+
+def test_loads_that_go_round_are_named(evaluate: Evaluator) -> None:
+    evaluate.write("pkg/a.bzl", 'load(":b.bzl", "b")\na = 1\n')
+    evaluate.write("pkg/b.bzl", 'load(":a.bzl", "a")\nb = 1\n')
+    with pytest.raises(BuildFileError, match=r"//pkg:a.bzl -> //pkg:b.bzl -> //pkg:a.bzl"):
+        evaluate('load(":a.bzl", "a")')
+
+
+def test_a_package_that_is_not_there_has_a_near_name(evaluate: Evaluator) -> None:
+    evaluate("")
+    with pytest.raises(LabelError) as caught:
+        evaluate.package("pgk")
+    assert "pkg" in (caught.value.hint or "")
+
+
+def test_print_is_heard(evaluate: Evaluator) -> None:
+    evaluate("print('hello', 1)")
+    assert evaluate.said == ["hello 1"]
+
+
+def test_a_changed_file_is_compiled_again(evaluate: Evaluator) -> None:
+    evaluate("print(1)")
+    evaluate("print(2)")
+    assert [line[-1] for line in evaluate.said] == ["1", "2"]

@@ -1,0 +1,202 @@
+"""The order in which actions run, and what happens when one of them fails or changes nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from hermes.digest import Digest
+from hermes.engine.action import FILE, Action, ActionGraph, Input, Output, Value
+from hermes.engine.events import ActionCached, ActionFailed, ActionFinished, Event, Events
+from hermes.engine.executor import Caching, Request, Result
+from hermes.engine.key import Resolved
+from hermes.engine.scheduler import Known, Options, Scheduler
+from hermes.errors import BuildError, BuildFailed, BuildInterrupted
+from hermes.store import Store
+
+
+def graph(text: str) -> ActionGraph:
+    """Return a graph from ``a b:a c:a d:bc``, where what follows the colon is read."""
+    found = ActionGraph()
+    for part in text.split():
+        name, _, below = part.partition(":")
+        inputs = tuple(Input("in", one, Output(one, "out")) for one in below)
+        found.add(Action(name, f"//{name}", "write", f'{{"name":"{name}"}}', inputs, ("out",)))
+    return found
+
+
+class Memory:
+    """An executor that computes in memory: an action's output is made of its name and inputs."""
+
+    def __init__(self, act: Callable[[str], None] = lambda name: None, same: str = "") -> None:
+        self.ran: list[str] = []
+        self.most = 0
+        self._act = act
+        self._same = same
+        self._running = 0
+        self._guard = threading.Lock()
+
+    def execute(self, request: Request) -> Result:
+        name = request.action.id
+        with self._guard:
+            self._running += 1
+            self.most = max(self.most, self._running)
+            self.ran.append(name)
+        try:
+            self._act(name)
+        finally:
+            with self._guard:
+                self._running -= 1
+        text = name if name in self._same else name + "".join(one.value.digest for one in request.inputs)
+        return Result({"out": Value(FILE, Digest.of(text.encode()), 1)})
+
+
+class NoSources:
+    def value(self, path: str) -> Value:
+        raise AssertionError(path)
+
+    absolute = signature = value
+
+
+class Engine:
+    """A scheduler over a real cache."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.seen: list[Event] = []
+
+    def run(
+        self,
+        actions: ActionGraph,
+        wanted: Sequence[str],
+        memory: Memory,
+        *,
+        jobs: int = 1,
+        keep_going: bool = False,
+        known: dict[str, Known] | None = None,
+        dirty: Sequence[str] | None = None,
+    ) -> dict[str, Known]:
+        events = Events(self.seen.append)
+        caching = Caching(memory, self._store.results, self._store.locks, lambda value: True, events)
+        scheduler = Scheduler(caching, NoSources(), Options(jobs, keep_going), events)
+        return scheduler.run(actions, wanted, known=known, dirty=dirty).known
+
+
+@pytest.fixture
+def engine(store: Store) -> Engine:
+    return Engine(store)
+
+
+def test_dependencies_run_first_and_only_what_is_wanted(engine: Engine) -> None:
+    memory = Memory()
+    engine.run(graph("a b:a c:b x y:x"), ["c"], memory)
+    assert memory.ran == ["a", "b", "c"]
+
+
+def test_the_longest_way_to_the_end_goes_first(engine: Engine) -> None:
+    memory = Memory()
+    known = {name: Known("", {}, 10) for name in "abcdx"} | {"b": Known("", {}, 1000)}
+    actions = graph("a b c:a d:c x:bd")
+    engine.run(actions, ["x"], memory, known=known, dirty=list("abcdx"))
+    assert memory.ran[0] == "b"
+
+
+def test_results_are_used_again(engine: Engine) -> None:
+    first, second = Memory(), Memory()
+    engine.run(graph("a b:a"), ["b"], first)
+    engine.run(graph("a b:a"), ["b"], second)
+    assert (first.ran, second.ran) == (["a", "b"], [])
+    assert [type(event) for event in engine.seen].count(ActionCached) == 2
+
+
+def test_an_action_that_gives_the_same_stops_the_rebuild(engine: Engine) -> None:
+    actions = graph("a b:a c:b d:c")
+    known = engine.run(actions, ["d"], Memory(same="b"))
+    changed = graph("a b:a c:b d:c")
+    one = changed.actions["a"]
+    changed.actions["a"] = Action(one.id, one.owner, one.kind, '{"name":"other"}', (), one.outputs)
+    memory = Memory(lambda name: None, same="b")
+    memory._same = "b"  # noqa: SLF001
+    again = Memory(same="b")
+    changed.actions["b"] = Action("b", "//b", "write", '{"name":"B"}', actions.actions["b"].inputs, ("out",))
+    engine.run(changed, ["d"], again, known=known, dirty=["b"])
+    assert again.ran == ["b"]
+
+
+def test_no_more_jobs_run_at_once_than_allowed(engine: Engine) -> None:
+    memory = Memory(lambda name: time.sleep(0.01))
+    engine.run(graph("a b c d e f:abcde"), ["f"], memory, jobs=3)
+    assert memory.most == 3
+
+
+def fail_in(names: str) -> Callable[[str], None]:
+    def act(name: str) -> None:
+        if name in names:
+            raise BuildError(f"{name} failed")
+
+    return act
+
+
+def test_a_failure_stops_what_has_not_begun(engine: Engine) -> None:
+    memory = Memory(fail_in("a"))
+    with pytest.raises(BuildFailed) as caught:
+        engine.run(graph("a b:a c d:bc"), ["d"], memory)
+    assert list(caught.value.failures) == ["//a"]
+    assert caught.value.skipped == 3 - len(memory.ran[1:])
+    assert sum(isinstance(event, ActionFailed) for event in engine.seen) == 1
+
+
+def test_keep_going_runs_what_does_not_depend_on_a_failure(engine: Engine) -> None:
+    memory = Memory(fail_in("ae"))
+    with pytest.raises(BuildFailed) as caught:
+        engine.run(graph("a b:a c:b d e"), ["c", "d", "e"], memory, keep_going=True)
+    assert sorted(memory.ran) == ["a", "d", "e"]
+    assert set(caught.value.failures) == {"//a", "//e"}
+    assert caught.value.skipped == 2
+
+
+def test_failures_are_not_cached(engine: Engine) -> None:
+    for _ in range(2):
+        memory = Memory(fail_in("a"))
+        with pytest.raises(BuildFailed):
+            engine.run(graph("a"), ["a"], memory)
+        assert memory.ran == ["a"]
+
+
+def test_an_interruption_is_no_failure(engine: Engine) -> None:
+    def interrupt(name: str) -> None:
+        raise BuildInterrupted
+
+    with pytest.raises(BuildInterrupted):
+        engine.run(graph("a"), ["a"], Memory(interrupt))
+
+
+def test_one_key_is_executed_once_by_many(store: Store) -> None:
+    memory = Memory(lambda name: time.sleep(0.05))
+    threads = [threading.Thread(target=Engine(store).run, args=(graph("a"), ["a"], memory)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert memory.ran == ["a"]
+
+
+def test_events_tell_what_happened(engine: Engine) -> None:
+    engine.run(graph("a b:a"), ["b"], Memory())
+    finished = [event.id for event in engine.seen if isinstance(event, ActionFinished)]
+    assert finished == ["a", "b"]
+
+
+def test_inputs_are_given_in_their_order(engine: Engine) -> None:
+    seen: list[Sequence[Resolved]] = []
+
+    class Looking(Memory):
+        def execute(self, request: Request) -> Result:
+            seen.append(request.inputs)
+            return super().execute(request)
+
+    engine.run(graph("a b c:ba"), ["c"], Looking())
+    assert [one.path for one in seen[-1]] == ["b", "a"]
