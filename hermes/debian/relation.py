@@ -16,7 +16,7 @@ from hermes.errors import LockError
 _RELATION: Final = re.compile(
     r"""\s*(?P<name>[^\s:()\[\]<>|,=]+)
     (?::(?P<qualifier>[A-Za-z0-9-]+))?
-    \s*(?:\(\s*(?P<operator><<|<=|>=|>>|=|<|>)\s*(?P<version>[^\s()]+)\s*\))?
+    \s*(?:\(\s*(?P<operator><<|<=|>=|>>|=|<|>)\s*(?P<version>[^\s()<>=]+)\s*\))?
     \s*(?:\[(?P<architectures>[^\]]*)\])?
     (?:\s*<[^>]*>)*\s*\Z""",
     re.VERBOSE,
