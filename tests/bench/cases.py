@@ -91,8 +91,7 @@ def large_file(folder: Path, size: Size) -> Iterator[Row]:
     context = folder / "context"
     (context / "src").mkdir(parents=True)
     with open(context / "src/large", "wb") as file:
-        for _ in range(size.large >> 20):
-            file.write(os.urandom(1 << 20))
+        file.writelines(os.urandom(1 << 20) for _ in range(size.large >> 20))
     yield from _copied(folder, context, "src", size, first=0.25, again=None, name="large file", memory=200)
 
 

@@ -16,10 +16,52 @@ import pytest
 from tests.conftest import Sandbox
 
 BUSYBOX = Path("/bin/busybox")
-APPLETS = (
-    "cat chmod chown cp cut date echo env find grep head hostname id kill ln ls mkdir mknod mkfifo mount mv ping "
-    "printf pwd readlink rm rmdir sed seq sh sleep sort stat su tail tar test touch tr true umask uname wc yes"
-).split()
+APPLETS = [
+    "cat",
+    "chmod",
+    "chown",
+    "cp",
+    "cut",
+    "date",
+    "echo",
+    "env",
+    "find",
+    "grep",
+    "head",
+    "hostname",
+    "id",
+    "kill",
+    "ln",
+    "ls",
+    "mkdir",
+    "mknod",
+    "mkfifo",
+    "mount",
+    "mv",
+    "ping",
+    "printf",
+    "pwd",
+    "readlink",
+    "rm",
+    "rmdir",
+    "sed",
+    "seq",
+    "sh",
+    "sleep",
+    "sort",
+    "stat",
+    "su",
+    "tail",
+    "tar",
+    "test",
+    "touch",
+    "tr",
+    "true",
+    "umask",
+    "uname",
+    "wc",
+    "yes",
+]
 USER = "hermes-test"
 
 

@@ -14,7 +14,24 @@ from hermes.debian.relation import parse_clauses, parse_relations, show_clause
 from hermes.debian.version import compare_versions, satisfies
 from hermes.errors import LockError
 
-ORDERED = "1.0~~ 1.0~~a 1.0~ 1.0 1.0-1 1.0-1+b1 1.0a 1.0+dfsg-1 1.0.1 1.9 1.10 2 10 1:0.1 1:0.2-1 2:0".split()
+ORDERED = [
+    "1.0~~",
+    "1.0~~a",
+    "1.0~",
+    "1.0",
+    "1.0-1",
+    "1.0-1+b1",
+    "1.0a",
+    "1.0+dfsg-1",
+    "1.0.1",
+    "1.9",
+    "1.10",
+    "2",
+    "10",
+    "1:0.1",
+    "1:0.2-1",
+    "2:0",
+]
 TEXT = st.from_regex(r"\A([0-9]:)?[0-9][0-9a-z.+~]{0,6}(-[0-9a-z.+~]{1,4})?\Z")
 
 

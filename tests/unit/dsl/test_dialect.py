@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -116,7 +117,7 @@ ESCAPES = [
 
 @pytest.mark.parametrize("text", ESCAPES)
 def test_no_way_leads_out_to_python(evaluate: Evaluator, text: str) -> None:
-    evaluate.write("pkg/code.bzl", f"def f():\n    " + text.replace("\n", "\n    ") + "\n\nx = f()\n")
+    evaluate.write("pkg/code.bzl", "def f():\n    " + text.replace("\n", "\n    ") + "\n\nx = f()\n")
     with pytest.raises(BuildFileError):
         evaluate('load(":code.bzl", "x")\n')
 
@@ -287,10 +288,8 @@ DIFFERENT = {
 @pytest.mark.parametrize("expression", DIFFERENT)
 def test_what_differs_from_starlark_rust_is_known(printed: Printed, expression: str) -> None:
     assert printed(f"print({expression})") == [DIFFERENT[expression]]
-    try:
+    with contextlib.suppress(starlark.StarlarkError):
         assert in_starlark(expression) != f'["{DIFFERENT[expression]}"]'
-    except starlark.StarlarkError:
-        pass
 
 
 FAILS_IN_BOTH = [

@@ -119,7 +119,7 @@ def test_an_action_that_gives_the_same_stops_the_rebuild(engine: Engine) -> None
     one = changed.actions["a"]
     changed.actions["a"] = Action(one.id, one.owner, one.kind, '{"name":"other"}', (), one.outputs)
     memory = Memory(lambda name: None, same="b")
-    memory._same = "b"  # noqa: SLF001
+    memory._same = "b"
     again = Memory(same="b")
     changed.actions["b"] = Action("b", "//b", "write", '{"name":"B"}', actions.actions["b"].inputs, ("out",))
     engine.run(changed, ["d"], again, known=known, dirty=["b"])

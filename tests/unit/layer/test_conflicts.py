@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from hermes.digest import Digest
+from hermes.errors import LayerError
 from hermes.layer.canonical import canonical
 from hermes.layer.conflicts import Conflict, conflicts
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, Entry, opaque, whiteout
 from hermes.layer.toc import TableOfContents
-from hermes.errors import LayerError
 
 NONE = Digest.of(b"")
 
@@ -75,5 +75,5 @@ def test_a_replaced_file_leaves_its_content_to_its_other_names() -> None:
 
 @pytest.mark.parametrize("items", [[Entry("a", HARDLINK, 0o644, link="b")], [file("a"), file("a/b")]])
 def test_what_cannot_be_is_refused(items: list[Entry]) -> None:
-    with pytest.raises(LayerError, match="^test: "):
+    with pytest.raises(LayerError, match=r"^test: "):
         canonical([(entry, None) for entry in items], name="test")

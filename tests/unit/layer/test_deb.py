@@ -150,7 +150,7 @@ def test_dpkg_sees_packages_that_are_unpacked(repository: Repository) -> None:
 
 def test_two_packages_with_one_file_are_refused(repository: Repository) -> None:
     one, other = (repository.package(name, {"etc/": None, "etc/x": name.encode()}) for name in ("pa", "pb"))
-    with pytest.raises(LayerError, match="/etc/x is in two packages, pa.deb and pb.deb"):
+    with pytest.raises(LayerError, match=r"/etc/x is in two packages, pa.deb and pb.deb"):
         layer(one, other)
 
 

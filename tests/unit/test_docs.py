@@ -1,0 +1,94 @@
+"""The documents say what the code says. ``python -m tests.unit.test_docs`` writes docs/rules.md again."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hermes.cli.main import status_of
+from hermes.dsl.attributes import KINDS
+from hermes.dsl.packages import Packages
+from hermes.dsl.rule import COMMON, Rule
+from hermes.workspace.listing import Folders
+from hermes.workspace.sources import FileIndex
+from tests.conftest import ROOT
+
+REFERENCE = ROOT / "docs/rules.md"
+HEAD = """\
+# The rules
+
+Made from the rules' own documentation by `python -m tests.unit.test_docs`. All rules have `name`, which must be
+given, `visibility` (which packages may depend on the target; only its own unless it or `package()` says more) and
+`tags` (free words; a target tagged `manual` is built only when it is named or needed).
+
+A `label` names a target or a file of the package; a list of labels may be one label alone. A `path` is absolute and
+in the image.
+"""
+ORDER = ["files.bzl", "layers.bzl", "commands.bzl", "images.bzl", "debian.bzl"]
+
+
+def rules_of(name: str, folder: Path) -> dict[str, Rule]:
+    packages = Packages(Folders(folder), FileIndex(folder), None, lambda _: None)
+    values: dict[str, Any] = dict(packages.rule_set(name).values)
+    return {key: value for key, value in values.items() if isinstance(value, Rule)}
+
+
+def reference() -> str:
+    parts = [HEAD]
+    with tempfile.TemporaryDirectory() as folder:
+        for file in ORDER:
+            for name, rule in rules_of(file, Path(folder)).items():
+                where = f' (`load("@hermes//rules:{file}", "{name}")`)' if file == "debian.bzl" else ""
+                parts.append(f"\n## {name}\n\n{rule.doc}{where}\n\n| attribute | kind | |\n| --- | --- | --- |\n")
+                for attribute, kind in sorted(rule.attributes.items()):
+                    if attribute not in COMMON:
+                        parts.append(_row(attribute, kind))
+    return "".join(parts)
+
+
+def _row(name: str, attribute: Any) -> str:
+    default = attribute.default
+    if attribute.mandatory:
+        note = " Must be given."
+    elif default not in (None, "", (), False) and default != {}:
+        note = f" Default: `{default}`."
+    else:
+        note = ""
+    return f"| `{name}` | {attribute.kind.replace('_', ' ')} | {attribute.doc}{note} |\n"
+
+
+def test_the_reference_is_that_of_the_rules() -> None:
+    assert REFERENCE.read_text() == reference()
+
+
+def test_every_attribute_is_documented() -> None:
+    assert not re.search(r"\| +\|$", reference(), re.MULTILINE)
+
+
+def test_the_kinds_of_attributes_are_in_the_guide() -> None:
+    text = (ROOT / "docs/language.md").read_text()
+    assert [kind for kind in KINDS if kind not in text] == []
+
+
+@pytest.mark.parametrize("path", ["README.md", *(f"docs/{name}.md" for name in ("guide", "language", "architecture"))])
+def test_links_lead_somewhere(path: str) -> None:
+    text = (ROOT / path).read_text()
+    targets = [target for target in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in target]
+    assert [target for target in targets if not (ROOT / path).parent.joinpath(target).exists()] == []
+
+
+def test_the_commands_in_the_documents_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    named = set()
+    for path in (ROOT / "README.md", ROOT / "docs/guide.md"):
+        named.update(re.findall(r"^hermes ([a-z]+)", path.read_text(), re.MULTILINE))
+    for name in named:
+        assert status_of([name, "--help"]) == 0
+    assert "Usage: hermes" in capsys.readouterr().out
+
+
+if __name__ == "__main__":
+    REFERENCE.write_text(reference())
