@@ -43,7 +43,9 @@ def reference() -> str:
         for file in ORDER:
             for name, rule in rules_of(file, Path(folder)).items():
                 where = f' (`load("@hermes//rules:{file}", "{name}")`)' if file == "debian.bzl" else ""
-                parts.append(f"\n## {name}\n\n{rule.doc}{where}\n\n| attribute | kind | |\n| --- | --- | --- |\n")
+                parts.append(
+                    f"\n## {name}\n\n{rule.doc}{where}\n\n| attribute | kind | |\n| --- | --- | --- |\n"
+                )
                 for attribute, kind in sorted(rule.attributes.items()):
                     if attribute not in COMMON:
                         parts.append(_row(attribute, kind))
@@ -74,7 +76,9 @@ def test_the_kinds_of_attributes_are_in_the_guide() -> None:
     assert [kind for kind in KINDS if kind not in text] == []
 
 
-@pytest.mark.parametrize("path", ["README.md", *(f"docs/{name}.md" for name in ("guide", "language", "architecture"))])
+@pytest.mark.parametrize(
+    "path", ["README.md", *(f"docs/{name}.md" for name in ("guide", "language", "architecture"))]
+)
 def test_links_lead_somewhere(path: str) -> None:
     text = (ROOT / path).read_text()
     targets = [target for target in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in target]
