@@ -33,7 +33,7 @@ ORDER = ["files.bzl", "layers.bzl", "commands.bzl", "images.bzl", "debian.bzl"]
 
 def rules_of(name: str, folder: Path) -> dict[str, Rule]:
     packages = Packages(Folders(folder), FileIndex(folder), None, lambda _: None)
-    values: dict[str, Any] = dict(packages.rule_set(name).values)
+    values: dict[str, Any] = dict(packages.rule_set(name).names)
     return {key: value for key, value in values.items() if isinstance(value, Rule)}
 
 
@@ -44,7 +44,7 @@ def reference() -> str:
             for name, rule in rules_of(file, Path(folder)).items():
                 where = f' (`load("@hermes//rules:{file}", "{name}")`)' if file == "debian.bzl" else ""
                 parts.append(
-                    f"\n## {name}\n\n{rule.doc}{where}\n\n| attribute | kind | |\n| --- | --- | --- |\n"
+                    f"\n## {name}\n\n{rule.doc}{where}\n\n| attribute | kind | meaning |\n| --- | --- | --- |\n"
                 )
                 for attribute, kind in sorted(rule.attributes.items()):
                     if attribute not in COMMON:
