@@ -34,6 +34,11 @@ class Containers:
         self._store = store
         self._namespace = namespace
 
+    @property
+    def has_one_id(self) -> bool:
+        """Tell whether commands can be nobody but root, and give files to nobody else."""
+        return not self._namespace.map.whole
+
     def run(self, task: Task, stdio: tuple[int, int, int]) -> Outcome:
         """Run a command on a stack of layers and commit what it asks for.
 
