@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from hermes.container.mounts import mounted_below
 from hermes.container.overlay import Tree, Upper, mount_stack, owner_in
 from hermes.container.rootpath import MountPoints, find_program, resolve
 from hermes.container.task import Commit, KeptFile, Outcome, Staged, StagedFile, Task, encoding_to_json
@@ -104,10 +105,17 @@ def store_at(home: str) -> Iterator[Store]:
 
 @contextmanager
 def scratch_of(store: Store) -> Iterator[str]:
-    """Give a temporary folder, and a mount namespace that ends with this process."""
+    """Give a temporary folder, and a mount namespace that ends with this process.
+
+    What is mounted in the folder is unmounted before the folder is removed, or that would reach what is mounted.
+    """
     unshare(CLONE_NEWNS)
     with store.scratch.directory() as folder:
-        yield str(folder)
+        try:
+            yield str(folder)
+        finally:
+            for path in mounted_below(str(folder)):
+                umount(path, MNT_DETACH)
 
 
 class _Container:

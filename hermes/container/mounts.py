@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from hermes.errors import SandboxError, UsageError
 from hermes.sandbox.syscalls import umount
+
+
+_OCTAL: Final = re.compile(rb"\\([0-7]{3})")
 
 
 def own_namespace() -> int:
@@ -36,6 +41,11 @@ def holder(namespace: int, path: str) -> int:
     return 0
 
 
+def mounted_below(folder: str) -> list[str]:
+    """Return what is mounted below a folder, as this process sees it, the last mounted first."""
+    return [path for path in reversed(list(_mounts("self"))) if path.startswith(f"{folder}/")]
+
+
 def take_away(path: str, *, name: str) -> None:
     """Unmount a container; raises `UsageError` when somebody is in there."""
     try:
@@ -57,11 +67,11 @@ def _processes() -> Iterator[int]:
     return (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
 
 
-def _mounts(pid: int) -> set[str]:
+def _mounts(pid: int | str) -> Iterator[str]:
     text = Path(f"/proc/{pid}/mountinfo").read_bytes()
-    return {_unescaped(line.split(b" ", 5)[4]) for line in text.splitlines()}
+    return (_unescaped(line.split(b" ", 5)[4]) for line in text.splitlines())
 
 
 def _unescaped(field: bytes) -> str:
     """Undo the octal escapes of blanks and backslashes."""
-    return os.fsdecode(field.decode("latin-1").encode("latin-1").decode("unicode_escape").encode("latin-1"))
+    return os.fsdecode(_OCTAL.sub(lambda found: bytes([int(found[1], 8)]), field))

@@ -213,7 +213,9 @@ class States:
 
 
 def _free_name(image: str, taken: set[str]) -> str:
-    base = image.rpartition("/")[2].partition("@")[0].partition(":")[0] or image.rpartition(":")[2]
+    """Return a name after the image's own, or the target's, that no container has."""
+    last = image.rpartition("/")[2].partition("@")[0]
+    base = last.rpartition(":")[2] if image.startswith(("/", ":", "@")) else last.partition(":")[0]
     name = f"{base or 'image'}{_SUFFIX}"
     number = 0
     while (found := f"{name}-{number}" if number else name) in taken:
