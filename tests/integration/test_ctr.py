@@ -573,3 +573,14 @@ def test_the_python_interface_does_the_same(ctr: Shell) -> None:
     assert containers.commit(name).digest == digest
     with pytest.raises(UsageError):
         containers.get("none")
+
+
+def test_what_containers_and_names_need_is_not_collected(ctr: Shell) -> None:
+    name = ctr.made()
+    ctr("run", name, "--", "sh", "-c", "echo kept > /srv/x")
+    ctr("commit", "--rm", name, "app:kept")
+    other = ctr.made()
+    shutil.rmtree(ctr.root / "hermes-out")
+    assert ctr.sandbox.run("cache", "gc", "--max-size", "0").returncode == 0
+    assert ctr("run", other, "--", "ls", "/srv") == ""
+    assert ctr.cat(ctr.made("app:kept"), "/srv/x") == "kept"
