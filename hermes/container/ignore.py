@@ -28,10 +28,11 @@ class Ignored:
             if not text or text.startswith("#"):
                 continue
             negated = text.startswith("!")
-            pattern = posixpath.normpath(text[1:].strip() if negated else text).lstrip("/")
-            if not pattern:
-                raise UsageError(f"{of}:{number}: {text!r} is no pattern")
-            if pattern == ".":
+            text = text[1:].strip() if negated else text
+            if not text:
+                raise UsageError(f"{of}:{number}: {line.strip()!r} is no pattern")
+            pattern = posixpath.normpath(text).lstrip("/")
+            if pattern in ("", "."):
                 continue
             self._takes_in = self._takes_in or negated
             try:

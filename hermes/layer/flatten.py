@@ -53,6 +53,9 @@ class _Merged:
         self.found[path] = origin
         while path:
             folder = path.rpartition("/")[0]
+            above = self.found.get(folder)
+            if above is not None and above.entry.type != DIRECTORY:
+                del self.found[folder]
             names = self._inside.setdefault(folder, set())
             if path in names:
                 break
