@@ -16,7 +16,6 @@ from typing import Final
 from hermes.errors import SandboxError, UsageError
 from hermes.sandbox.syscalls import umount
 
-
 _OCTAL: Final = re.compile(rb"\\([0-7]{3})")
 
 
