@@ -17,6 +17,7 @@ from typing import Any, Final
 from hermes.errors import HermesError
 from hermes.sandbox.namespace import receive_message, send_message
 from hermes.sandbox.syscalls import (
+    CLONE_NEWCGROUP,
     CLONE_NEWNS,
     CLONE_NEWUSER,
     MS_PRIVATE,
@@ -49,6 +50,7 @@ def main() -> None:
         _become_root()
         unshare(CLONE_NEWNS)
         mount(None, "/", None, MS_REC | MS_PRIVATE)
+        _keep_cgroups()
     except OSError as error:
         send_message(control, {"errno": error.errno})
         return
@@ -64,6 +66,17 @@ def _become_root() -> None:
         os.setgroups([])
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
+
+
+def _keep_cgroups() -> None:
+    """Let nobody in this namespace make a cgroup namespace.
+
+    Who owns one can mount the cgroups of the machine, which belong to root, and so to root's commands here.
+    """
+    with contextlib.suppress(OSError):  # a kernel without them, or where /proc/sys is read-only
+        unshare(CLONE_NEWCGROUP)
+        with open("/proc/sys/user/max_cgroup_namespaces", "w", encoding="ascii") as file:
+            file.write("0")
 
 
 def _serve(control: socket.socket) -> None:
