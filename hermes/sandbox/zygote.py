@@ -36,6 +36,7 @@ def main() -> None:
     """Serve calls on the socket whose number is the first argument, until its other side is closed."""
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
+    _close_inherited(control.fileno())
     try:
         unshare(CLONE_NEWUSER)
     except OSError as error:
@@ -59,6 +60,12 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     send_message(control, {})
     _serve(control)
+
+
+def _close_inherited(kept: int) -> None:
+    """Close what whoever started Hermes had open: commands are not to find it."""
+    os.closerange(3, kept)
+    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
 
 
 def _become_root() -> None:
@@ -85,6 +92,8 @@ def _serve(control: socket.socket) -> None:
         _, fds, _, _ = socket.recv_fds(control, 1, _MOST_FDS)
         if not fds:
             return
+        for fd in fds:
+            os.set_inheritable(fd, False)
         if os.fork() == 0:
             control.close()
             status = 1
