@@ -25,6 +25,9 @@ from hermes.sandbox.process import BUILD_CAPABILITIES
 WORK_FOLDER: Final = "."
 """The mount that stands for the folder that the command works in."""
 
+Run = Callable[[Task, tuple[int, int, int]], Outcome]
+"""Runs a task with standard input, output and error."""
+
 _TAIL_LINES: Final = 20
 _TAIL_BYTES: Final = 1 << 16
 _CONTROL: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\t\x20-\x7e\xa0-\U0010ffff]")
@@ -38,10 +41,11 @@ def execute(request: Request, tools: Tools) -> Outputs:
     return outputs_of(params, performed(request, tools, task, tools.containers.run))
 
 
-def performed(
-    request: Request, tools: Tools, task: Task, run: Callable[[Task, tuple[int, int, int]], Outcome]
-) -> Outcome:
-    """Run a task with a log of its output; raises `ActionError` when it fails in any way of its own."""
+def performed(request: Request, tools: Tools, task: Task, run: Run, *, hint: str | None = None) -> Outcome:
+    """Run a task with a log of its output.
+
+    Raises `ActionError` when it fails in any way of its own, with ``hint`` when the command failed.
+    """
     log = tools.store.log_path(request.key)
     try:
         outcome = _logged(task, log, run)
@@ -58,6 +62,7 @@ def performed(
     if outcome.status:
         raise ActionError(
             f"{request.action.owner}: the command {_ending(outcome, task.timeout)}",
+            hint=hint,
             command=_shown(task.argv),
             tail=_tail(log),
             log=log,
@@ -71,7 +76,7 @@ def timeout_of(request: Request) -> int | None:
     return found
 
 
-def _logged(task: Task, log: str, run: Callable[[Task, tuple[int, int, int]], Outcome]) -> Outcome:
+def _logged(task: Task, log: str, run: Run) -> Outcome:
     fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:

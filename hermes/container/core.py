@@ -62,9 +62,14 @@ class Containers:
         }
         return Outcome.from_json(self._namespace.call(function, arguments, stdio))
 
+    @property
+    def whole(self) -> bool:
+        """Whether commands can use other ids than that of this user."""
+        return self._namespace.map.whole
+
     def ensure_tree(self, diff_id: Digest) -> None:
         """Extract a layer unless that has been done, and note that it is used."""
-        owned = self._namespace.map.whole
+        owned = self.whole
         if encodings.has_tree(self._store, diff_id, owned=owned):
             with contextlib.suppress(OSError):
                 os.utime(f"{self._store.trees}/{diff_id.hex}")

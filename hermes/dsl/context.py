@@ -365,9 +365,7 @@ def _check_run(function: str, name: Any, argv: Any, outputs: Any) -> None:
 def _identities(tools: Any) -> dict[str, str]:
     """Return what the tools of a command are: path -> version, or digest as ``sha256:HEX``."""
     if not isinstance(tools, Mapping) or not tools:
-        raise EvalError(
-            "host() needs the tools that the command uses", 'as {"/usr/bin/tool": "its version"}'
-        )
+        raise EvalError("host() needs the tools that the command uses", 'as {"/usr/bin/tool": "its version"}')
     found = {}
     for path, identity in tools.items():
         place = KINDS["path"].check(path, _no_label)

@@ -222,6 +222,4 @@ def _mount_proc(target: str) -> None:
 
 
 def _protect(target: str) -> None:
-    set_mount_attributes(
-        target, add=MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, recursive=True
-    )
+    set_mount_attributes(target, add=MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, recursive=True)
