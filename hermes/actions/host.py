@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from hermes.actions.run import outputs_of, performed, staged, timeout_of
@@ -46,10 +47,18 @@ def _task(request: Request, tools: Tools, params: dict[str, Any]) -> Task:
         network=params["network"],
         timeout=timeout_of(request),
         staged=tuple(staged(request, tools, params, "/")),
-        bound=tuple(Bound(path, path) for path in params["tools"] if not shows(path)),
+        bound=tuple(Bound(path, path) for path in _elsewhere(params["tools"])),
         outs=tuple(f"/{path.lstrip('/')}" for path in params["outs"]),
         commit=Commit(epoch, codec.name if codec else ""),
     )
+
+
+def _elsewhere(tools: Iterable[str]) -> Iterator[str]:
+    """Yield the tools, and what they are links to, that are not in a folder that every command sees."""
+    for path in tools:
+        for one in dict.fromkeys((path, os.path.realpath(path))):
+            if not shows(one):
+                yield one
 
 
 def _check_tool(path: str, identity: str, owner: str) -> None:

@@ -69,7 +69,7 @@ class Bubblewrap:
         os.close(info_end)
         os.close(blocked)
         try:
-            _map_ids(process, info, unblock, "/proc" if process.own_pids else f"{root}/proc")
+            _map_ids(process, info, unblock, "/proc" if process.own_pids else f"{stage.root}/proc")
             return _wait(pid, process.timeout)
         finally:
             os.close(info)

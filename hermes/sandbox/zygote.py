@@ -20,10 +20,13 @@ from hermes.sandbox.syscalls import (
     CLONE_NEWCGROUP,
     CLONE_NEWNS,
     CLONE_NEWUSER,
+    MOUNT_ATTR_RDONLY,
+    MS_BIND,
     MS_PRIVATE,
     MS_REC,
     die_with_parent,
     mount,
+    set_mount_attributes,
     unshare,
 )
 from hermes.store.faults import store_error
@@ -51,6 +54,7 @@ def main() -> None:
         _become_root()
         unshare(CLONE_NEWNS)
         mount(None, "/", None, MS_REC | MS_PRIVATE)
+        _keep_devices()
         _keep_cgroups()
     except OSError as error:
         send_message(control, {"errno": error.errno})
@@ -73,6 +77,13 @@ def _become_root() -> None:
         os.setgroups([])
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
+
+
+def _keep_devices() -> None:
+    """Let nobody in this namespace change the machine's device nodes, whose owner root's commands are."""
+    with contextlib.suppress(OSError):  # a kernel before 5.12
+        mount("/dev", "/dev", None, MS_BIND | MS_REC)
+        set_mount_attributes("/dev", add=MOUNT_ATTR_RDONLY, recursive=True)
 
 
 def _keep_cgroups() -> None:

@@ -59,6 +59,7 @@ APPLETS = [
     "true",
     "umask",
     "uname",
+    "unshare",
     "wc",
     "yes",
 ]

@@ -172,8 +172,8 @@ def test_a_home_among_the_system_folders_is_hidden(tmp_path: Path, workspace: Sa
         "mkdir /tmp/p && mount -t cgroup2 cgroup2 /tmp/p",
         "mkdir /tmp/p && unshare -C mount -t cgroup2 cgroup2 /tmp/p",
         "mkdir /tmp/p && unshare -U -r -m -C mount -t cgroup2 cgroup2 /tmp/p",
-        "chmod 600 /dev/null",
-        "chown 1 /dev/zero",
+        "chmod 666 /dev/null",
+        "chown 0 /dev/zero",
         "mknod $HERMES_ROOT/disk b 8 0",
         "cat /etc/shadow",
         "cat /proc/1/environ",
@@ -287,6 +287,21 @@ def test_a_tool_elsewhere_is_shown_alone(workspace: Sandbox, tmp_path: Path) -> 
     (tool.parent / "other").touch()
     rules = f'host_layer(name = "made", tools = {{"{tool}": "1"}}, argv = ["{tool}"])'
     assert entries_of(workspace, rules)["o"].size == len("tool\n")
+
+
+def test_a_tool_that_is_a_link_to_elsewhere_is_shown(workspace: Sandbox, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can write to /usr/local/bin")
+    tool = tmp_path / "tool"
+    tool.write_text("#!/bin/sh\n: > $HERMES_ROOT/o\n")
+    tool.chmod(0o755)
+    link = Path("/usr/local/bin/hermes-test-tool")
+    link.symlink_to(tool)
+    try:
+        rules = f'host_layer(name = "made", tools = {{"{link}": "1"}}, argv = ["{link.name}"])'
+        assert set(entries_of(workspace, rules)) == {"o"}
+    finally:
+        link.unlink()
 
 
 def test_a_failure_shows_the_command_its_last_output_and_the_log_and_is_not_cached(
@@ -443,7 +458,7 @@ def test_dnf_installs_into_the_root(workspace: Sandbox, tmp_path: Path) -> None:
     subprocess.run(["createrepo_c", "-q", repository], check=True)
     command = (
         "dnf --installroot=$HERMES_ROOT --releasever=1 --repofrompath=tiny,/run/inputs/repository/repository "
-        "--repo=tiny --nogpgcheck --setopt=reposdir=/tmp --setopt=cachedir=/tmp/cache -y install tiny"
+        "--repo=tiny --nogpgcheck --setopt=reposdir=/tmp -y install tiny"
     )
     rules = (
         'filegroup(name = "repository", srcs = glob(["repository/**"]))\n'
