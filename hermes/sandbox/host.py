@@ -42,8 +42,10 @@ ROOT: Final = "/run/hermes/root"
 EMPTY: Final = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - paths of the sandbox
 """Folders that are empty, writable, and forgotten."""
 
-_SHOWN: Final = ("/usr", "/etc", "/opt", "/nix", "/gnu", "/var/cache", "/var/lib")
-_SHOWN_BESIDE: Final = ("bin", "sbin", "lib")
+_SHOWN: Final = (
+    *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"),
+    *("/etc", "/opt", "/nix", "/gnu", "/var/cache", "/var/lib"),
+)
 _FOLDERS: Final = ("/dev", "/proc", "/home", "/media", "/mnt", "/root", "/srv", "/sys")
 _PRIVATE: Final = (
     "/etc/gshadow",
@@ -62,7 +64,7 @@ _FIXED: Final = {"/etc/hostname": f"{HOSTNAME}\n", "/etc/machine-id": ""}
 
 def shows(path: str) -> bool:
     """Tell whether a path of this machine is one of those that a command sees."""
-    return path.startswith((*(f"{one}/" for one in _SHOWN), *(f"/{name}" for name in _SHOWN_BESIDE)))
+    return path.startswith(tuple(f"{one}/" for one in _SHOWN))
 
 
 class HostSandbox:
@@ -164,8 +166,7 @@ def _show_host(view: str) -> None:
     mount("hermes", view, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
     for path in (*_FOLDERS, *EMPTY):
         os.makedirs(f"{view}{path}")
-    beside = [f"/{name}" for name in os.listdir("/") if name.startswith(_SHOWN_BESIDE)]
-    for path in (*_SHOWN, *sorted(beside)):
+    for path in _SHOWN:
         target = f"{view}{path}"
         if os.path.islink(path):
             os.symlink(os.readlink(path), target)
