@@ -19,11 +19,6 @@ from hermes.sandbox.process import BUILD_CAPABILITIES
 _CAPABILITIES: Final = (*BUILD_CAPABILITIES, "CAP_SYS_ADMIN")
 """Tools that fill a root mount what its programs need."""
 
-_ONE_ID: Final = (
-    "this user has one id, and a tool that changes owners needs more: give the user a subordinate range "
-    "(`hermes doctor` says how)"
-)
-
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `ActionError` when a tool is not as declared, or as `hermes.actions.run.execute` does."""
@@ -31,8 +26,7 @@ def execute(request: Request, tools: Tools) -> Outputs:
     for path, identity in params["tools"].items():
         _check_tool(path, identity, request.action.owner)
     task = _task(request, tools, params)
-    hint = None if tools.containers.whole else _ONE_ID
-    outcome = performed(request, tools, task, tools.containers.run_host, hint=hint)
+    outcome = performed(request, tools, task, tools.containers.run_host)
     return outputs_of(params, outcome)
 
 

@@ -28,6 +28,10 @@ WORK_FOLDER: Final = "."
 Run = Callable[[Task, tuple[int, int, int]], Outcome]
 """Runs a task with standard input, output and error."""
 
+_ONE_ID: Final = (
+    "this user has one id only, so commands that change owners fail: "
+    "give the user a subordinate range (`hermes doctor` says how)"
+)
 _TAIL_LINES: Final = 20
 _TAIL_BYTES: Final = 1 << 16
 _CONTROL: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\t\x20-\x7e\xa0-\U0010ffff]")
@@ -41,11 +45,8 @@ def execute(request: Request, tools: Tools) -> Outputs:
     return outputs_of(params, performed(request, tools, task, tools.containers.run))
 
 
-def performed(request: Request, tools: Tools, task: Task, run: Run, *, hint: str | None = None) -> Outcome:
-    """Run a task with a log of its output.
-
-    Raises `ActionError` when it fails in any way of its own, with ``hint`` when the command failed.
-    """
+def performed(request: Request, tools: Tools, task: Task, run: Run) -> Outcome:
+    """Run a task with a log of its output; raises `ActionError` when it fails in any way of its own."""
     log = tools.store.log_path(request.key)
     try:
         outcome = _logged(task, log, run)
@@ -62,7 +63,7 @@ def performed(request: Request, tools: Tools, task: Task, run: Run, *, hint: str
     if outcome.status:
         raise ActionError(
             f"{request.action.owner}: the command {_ending(outcome, task.timeout)}",
-            hint=hint,
+            hint=_ONE_ID if tools.containers.has_one_id and not outcome.timed_out else None,
             command=_shown(task.argv),
             tail=_tail(log),
             log=log,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hermes.container.overlay import Upper
 from hermes.digest import Digest
 from hermes.layer.compress import CODECS
 from hermes.layer.content import Signature
@@ -71,7 +72,7 @@ class Task:
 
     ``env`` holds pairs on top of a fixed environment. ``user`` is as in an image's configuration. ``outs``
     are absolute paths in the root of files to keep; they become no part of the layer. ``timeout`` is in
-    seconds. ``private_tmp``: ``/tmp`` is empty and forgotten.
+    seconds. ``upper`` is where a working container keeps its changes, ``root`` where it is mounted, if it is.
     """
 
     stack: tuple[Below, ...]
@@ -89,6 +90,8 @@ class Task:
     bound: tuple[Bound, ...] = ()
     outs: tuple[str, ...] = ()
     commit: Commit | None = None
+    upper: Upper | None = None
+    root: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -106,6 +109,7 @@ class Task:
         )
         fields["bound"] = tuple(Bound(**one) for one in document["bound"])
         fields["commit"] = Commit(**document["commit"]) if document["commit"] else None
+        fields["upper"] = Upper(*document["upper"]) if document["upper"] else None
         for name in ("argv", "capabilities", "tmpfs", "outs"):
             fields[name] = tuple(document[name])
         return cls(**fields)
