@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hermes.sandbox.namespace import Namespace
 
 _INSIDE: Final = "hermes.container.inside:"
+_HOSTED: Final = "hermes.container.hosted:run"
 _PROBE: Final = "hermes.container.probe:"
 
 
@@ -45,6 +46,14 @@ class Containers:
         ``stdio`` are the descriptors of its standard input, output and error. Raises `MissingBlobError` when
         a layer of the stack is not in the store, `SandboxError` or `BuildError` when it cannot start.
         """
+        return self._run(f"{_INSIDE}run", task, stdio)
+
+    def run_host(self, task: Task, stdio: tuple[int, int, int]) -> Outcome:
+        """As `run`, but the command is one of this machine, which sees the stack at `hermes.sandbox.host.ROOT`."""
+        hidden = [str(self._store.home), os.path.expanduser("~")]
+        return self._run(_HOSTED, task, stdio, hidden=hidden)
+
+    def _run(self, function: str, task: Task, stdio: tuple[int, int, int], **more: Any) -> Outcome:
         from hermes.container.task import Outcome
         from hermes.sandbox import bubblewrap
 
@@ -54,8 +63,9 @@ class Containers:
             "home": str(self._store.home),
             "task": task.to_json(),
             "bwrap": list(bubblewrap.find()),
+            **more,
         }
-        return Outcome.from_json(self._namespace.call(f"{_INSIDE}run", arguments, stdio))
+        return Outcome.from_json(self._namespace.call(function, arguments, stdio))
 
     def ensure_tree(self, diff_id: Digest) -> None:
         """Extract a layer unless that has been done, and note that it is used."""

@@ -31,7 +31,7 @@ from hermes.layer.tar_reader import members
 from hermes.layer.write import Encoding, Item, write_layer
 from hermes.sandbox.bubblewrap import Bubblewrap
 from hermes.sandbox.idmap import has_one_id
-from hermes.sandbox.process import DEFAULT_PATH, Ended, Mount, Process
+from hermes.sandbox.process import DEFAULT_PATH, Ended, Mount, Process, Sandbox
 from hermes.sandbox.syscalls import CLONE_NEWNS, MNT_DETACH, umount, unshare
 from hermes.store import Store
 from hermes.store.blobs import write_all
@@ -59,7 +59,7 @@ def extract(home: str, diff_id: str) -> None:
 def run(home: str, task: dict[str, Any], bwrap: Sequence[str], fds: list[int]) -> dict[str, Any]:
     """Run a `Task` with ``fds`` as its standard input, output and error; return an `Outcome`."""
     with store_at(home) as store, scratch_of(store) as scratch:
-        container = _Container(store, Task.from_json(task), scratch)
+        container = Container(store, Task.from_json(task), scratch)
         sandbox = Bubblewrap((bwrap[0], bwrap[1]))
         return container.run(sandbox, (fds[0], fds[1], fds[2])).to_json()
 
@@ -118,7 +118,7 @@ def scratch_of(store: Store) -> Iterator[str]:
                 umount(path, MNT_DETACH)
 
 
-class _Container:
+class Container:
     """A root file system of this process alone, for one command."""
 
     def __init__(self, store: Store, task: Task, scratch: str) -> None:
@@ -130,7 +130,7 @@ class _Container:
         self._root = task.root
         self._writable: dict[str, str] = {}
 
-    def run(self, sandbox: Bubblewrap, stdio: tuple[int, int, int]) -> Outcome:
+    def run(self, sandbox: Sandbox, stdio: tuple[int, int, int]) -> Outcome:
         if not self._root:
             self._root = mount_stack(self._trees, self._scratch, target="merged", upper=self._upper)
         points = MountPoints(self._root)
@@ -193,7 +193,7 @@ class _Container:
                     yield Mount(points.need(path, directory=False), os.path.realpath(path))
         for number, staged in enumerate(task.staged):
             source = f"{self._scratch}/staged{number}"
-            _stage(staged, source)
+            stage(staged, source)
             target = points.need(staged.target, directory=os.path.isdir(source))
             if staged.writable:
                 self._writable[staged.target] = source
@@ -270,7 +270,7 @@ def _environment(task: Task, user: User) -> dict[str, str]:
     return env
 
 
-def _stage(staged: Staged, folder: str) -> None:
+def stage(staged: Staged, folder: str) -> None:
     """Copy declared files to ``folder``, with modes and times that say nothing of this machine."""
     if len(staged.files) == 1 and not staged.files[0].path:
         _copy(staged.files[0], folder)
