@@ -5,24 +5,26 @@ from typing import TYPE_CHECKING, Any
 from hermes.version import __version__
 
 if TYPE_CHECKING:
-    from hermes.api import BuildResult, BuiltOutput, Workspace
     from hermes.api.containers import Containers
+    from hermes.api.result import BuildResult, BuiltOutput
+    from hermes.api.workspace import Workspace
     from hermes.errors import HermesError
 
 __all__ = ["BuildResult", "BuiltOutput", "Containers", "HermesError", "Workspace", "__version__"]
 
+_MODULES = {
+    "BuildResult": "hermes.api.result",
+    "BuiltOutput": "hermes.api.result",
+    "Containers": "hermes.api.containers",
+    "HermesError": "hermes.errors",
+    "Workspace": "hermes.api.workspace",
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name == "Containers":
-        from hermes.api.containers import Containers
+    """Import what is asked for: the command line needs little of it at a time."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'hermes' has no attribute {name!r}")
+    from importlib import import_module
 
-        return Containers
-    if name in ("BuildResult", "BuiltOutput", "Workspace"):
-        from hermes import api
-
-        return getattr(api, name)
-    if name == "HermesError":
-        from hermes.errors import HermesError
-
-        return HermesError
-    raise AttributeError(f"module 'hermes' has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)

@@ -4,9 +4,6 @@
 
     result = hermes.Workspace("~/src/shop").build(["//app:image"])
     print(result.executed, result.targets["//app:image"][0].digest)
+
+`hermes.Workspace`, `hermes.Containers`, `hermes.BuildResult` and `hermes.BuiltOutput` are public.
 """
-
-from hermes.api.result import BuildResult, BuiltOutput
-from hermes.api.workspace import Workspace
-
-__all__ = ["BuildResult", "BuiltOutput", "Workspace"]

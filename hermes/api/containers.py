@@ -16,37 +16,30 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hermes.actions.environment import Environment
-from hermes.api.export import only_image
 from hermes.api.wanted import IMAGE, LAYER
-from hermes.api.workspace import Workspace, epoch
-from hermes.container.copying import Copy
 from hermes.container.core import Containers as Core
 from hermes.container.state import State
 from hermes.container.task import Below, Bound, Task
 from hermes.container.working import Change, WorkingContainers
 from hermes.digest import Digest, canonical_json
 from hermes.errors import ImageError, UsageError
-from hermes.image import docker
-from hermes.image.config import configuration, diff_ids_of, platform_of, timestamp
-from hermes.image.descriptor import IMAGE_CONFIG, IMAGE_MANIFEST, Descriptor
-from hermes.image.edit import DOCKER_ONLY, edited
-from hermes.image.manifest import Manifest
-from hermes.image.names import ImageNames
+from hermes.image.config import timestamp
+from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
-from hermes.image.reference import Reference
-from hermes.layer.compress import CODECS, GZIP
-from hermes.registry.origins import is_origin, take_in
-from hermes.registry.transports import is_destination, parse_destination
 from hermes.sandbox.namespace import Namespace
 from hermes.sandbox.process import BUILD_CAPABILITIES
 from hermes.store import Store
 from hermes.store.location import default_home
 
+if TYPE_CHECKING:
+    from hermes.container.copying import Copy
+
 SCRATCH: Final = "scratch"
 FORMATS: Final = ("oci", "docker")
+COMPRESSIONS: Final = ("gzip", "zstd")
 
 _CREATED_BY: Final = "created_by"
 
@@ -167,6 +160,7 @@ class Containers:
 
     def configure(self, name: str, changes: Sequence[tuple[str, str]], *, created_by: str = "") -> State:
         """Change the configuration of what is going to be committed; see `hermes.image.edit.SETTINGS`."""
+        from hermes.image.edit import edited
 
         def change(document: Mapping[str, Any]) -> Mapping[str, Any]:
             made = edited(document, changes)
@@ -186,6 +180,12 @@ class Containers:
         ``target`` is a name for the image or a transport to write it to. Committing again without a change
         gives the same image.
         """
+        from hermes.api.workspace import epoch
+        from hermes.image.names import ImageNames
+        from hermes.image.reference import Reference
+        from hermes.layer.compress import CODECS, GZIP
+        from hermes.registry.transports import is_destination, parse_destination
+
         chosen = options or CommitOptions()
         destination = parse_destination(target) if is_destination(target) else None
         reference = Reference.parse(target) if target and destination is None else None
@@ -261,6 +261,13 @@ class Containers:
         options: CommitOptions,
         created: str,
     ) -> Descriptor:
+        from hermes.image import docker
+        from hermes.image.config import configuration, platform_of
+        from hermes.image.descriptor import IMAGE_CONFIG, IMAGE_MANIFEST
+        from hermes.image.edit import DOCKER_ONLY
+        from hermes.image.manifest import Manifest
+        from hermes.layer.compress import CODECS, GZIP
+
         is_docker = options.format == "docker"
         codec = GZIP if is_docker else CODECS[options.compression]
         blobs = [core.encoded(one, codec) for one in stack]
@@ -295,6 +302,10 @@ class Containers:
 
 def base_of(text: str, store: Store, platform: str) -> Base:
     """Return what a name of a base means; raises `UsageError` when it means nothing."""
+    from hermes.image.names import ImageNames
+    from hermes.image.reference import Reference
+    from hermes.registry.origins import is_origin, take_in
+
     wanted = Platform.parse(platform) if platform else Platform.host()
     if text == SCRATCH:
         return _base_of_layers(text, (), wanted)
@@ -314,6 +325,9 @@ def _base_of_layers(name: str, layers: Sequence[Digest], platform: Platform) -> 
 
 
 def _base_of_target(text: str, store: Store, platform: Platform) -> Base:
+    from hermes.api.export import only_image
+    from hermes.api.workspace import Workspace
+
     result = Workspace(home=store.home).build([text], platform=str(platform))
     outputs = [one for listed in result.targets.values() for one in listed]
     layers = [Digest(one.digest) for one in outputs if one.kind == LAYER]
@@ -324,6 +338,9 @@ def _base_of_target(text: str, store: Store, platform: Platform) -> Base:
 
 
 def _base_of_image(text: str, digest: Digest, store: Store) -> Base:
+    from hermes.image.config import diff_ids_of
+    from hermes.image.manifest import Manifest
+
     manifest = Manifest.parse(store.blobs.read(digest))
     try:
         document: dict[str, Any] = json.loads(store.blobs.read(manifest.config.digest))

@@ -9,12 +9,11 @@ from typing import Any, Final
 
 import click
 
-from hermes.api.containers import FORMATS, CommitOptions, Containers
+from hermes.api.containers import COMPRESSIONS, FORMATS, CommitOptions, Containers
 from hermes.cli import completion
 from hermes.cli.progress import write_line
 from hermes.container.state import State
 from hermes.errors import HermesError, UsageError
-from hermes.layer.compress import CODECS
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _MORE: Final = {"add": "ctr_copy", "config": "ctr_config", "copy": "ctr_copy", "run": "ctr_run"}
@@ -115,7 +114,7 @@ def umount(names: tuple[str, ...], all_: bool) -> None:
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="oci", show_default=True)
 @click.option(
     "--compression",
-    type=click.Choice(sorted(CODECS)),
+    type=click.Choice(COMPRESSIONS),
     default="zstd",
     show_default=True,
     help="How layers are compressed; always gzip in Docker's format.",

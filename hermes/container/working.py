@@ -17,10 +17,9 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hermes.container import mounts
-from hermes.container.copying import Copy
 from hermes.container.core import Containers
 from hermes.container.overlay import Tree, Upper, mount_stack
 from hermes.container.state import State, States
@@ -30,6 +29,9 @@ from hermes.errors import BuildError, SandboxError, UsageError
 from hermes.layer import encodings
 from hermes.layer.compress import Codec
 from hermes.store import Store
+
+if TYPE_CHECKING:
+    from hermes.container.copying import Copy
 
 _STEPS: Final = "hermes.container.steps:"
 

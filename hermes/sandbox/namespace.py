@@ -82,15 +82,7 @@ class Namespace:
 
     def _start(self) -> socket.socket:
         here, there = socket.socketpair()
-        os.set_inheritable(there.fileno(), True)
-        command = [sys.executable, "-X", "utf8", "-S", "-E", "-c", _BOOT, str(there.fileno()), *sys.path]
-        self._pid = os.posix_spawn(
-            sys.executable,
-            command,
-            os.environ,
-            file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)],
-            setsid=True,
-        )
+        self._pid = _fork(there) if threading.active_count() == 1 else _spawn(there)
         there.close()
         try:
             refusal = receive_message(here)
@@ -112,6 +104,29 @@ class Namespace:
             os.waitpid(self._pid, 0)
             raise
         return here
+
+
+def _fork(control: socket.socket) -> int:
+    """Start the process as a copy of this one, which is quick, and safe while there is one thread."""
+    pid = os.fork()
+    if pid == 0:
+        from hermes.sandbox import zygote
+
+        zygote.begin(control)
+    return pid
+
+
+def _spawn(control: socket.socket) -> int:
+    """Start the process as a new interpreter: other threads may hold locks that a copy would wait for."""
+    os.set_inheritable(control.fileno(), True)
+    command = [sys.executable, "-X", "utf8", "-S", "-E", "-c", _BOOT, str(control.fileno()), *sys.path]
+    return os.posix_spawn(
+        sys.executable,
+        command,
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)],
+        setsid=True,
+    )
 
 
 def send_message(to: socket.socket, message: dict[str, Any]) -> None:

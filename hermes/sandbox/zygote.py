@@ -32,6 +32,7 @@ from hermes.sandbox.syscalls import (
 from hermes.store.faults import store_error
 
 _MOST_FDS: Final = 16
+_OF_THE_PARENT: Final = (signal.SIGTERM, signal.SIGWINCH)
 _PRELOADED: Final = ("hermes.container.inside",)
 
 
@@ -39,6 +40,26 @@ def main() -> None:
     """Serve calls on the socket whose number is the first argument, until its other side is closed."""
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
+    serve(control)
+
+
+def begin(control: socket.socket) -> None:
+    """Serve calls in a process that was forked for it. Does not return."""
+    try:
+        os.setsid()
+        for number in _OF_THE_PARENT:
+            signal.signal(number, signal.SIG_DFL)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        serve(control)
+    except BaseException:  # noqa: BLE001 - nothing of it may go on in this copy of the program
+        traceback.print_exc()
+    finally:
+        os._exit(0)
+
+
+def serve(control: socket.socket) -> None:
+    """Make the namespace, and serve calls in it."""
     _close_inherited(control.fileno())
     try:
         unshare(CLONE_NEWUSER)
