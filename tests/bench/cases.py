@@ -191,6 +191,101 @@ def commands(folder: Path, size: Size) -> Iterator[Row]:
         buildah.remove()
 
 
+def containers(folder: Path, size: Size) -> Iterator[Row]:
+    """A container of Debian, a trivial command in it, and its commit, beside buildah's three commands."""
+    root = _debian(folder)
+    shutil.copy(root, folder / "base.tar")
+    (folder / "hermes.yaml").touch()
+    (folder / "BUILD").write_text(
+        "tar_layer(name='base', src='base.tar')\nimage(name='image', layers=[':base'])\n"
+    )
+    env = {"HERMES_HOME": str(folder / "home")}
+    hermes = " ".join(HERMES)
+
+    def prepare(*arguments: str) -> None:
+        subprocess.run(
+            [*HERMES, *arguments], cwd=folder, env={**os.environ, **env}, check=True, capture_output=True
+        )
+
+    prepare("ctr", "from", "--name", "kept", "//:image")
+    prepare("ctr", "commit", "kept", "base")
+    steps = f"c=$({hermes} ctr from base); {hermes} ctr run $c -- true; {hermes} ctr commit -q $c done"
+    buildah = Buildah(folder / "buildah")
+    try:
+        for arguments in (
+            ["from", "--name", "made", "scratch"],
+            ["add", "made", str(root), "/"],
+            ["commit", "made", "base"],
+        ):
+            subprocess.run(buildah.argv(*arguments), check=True, capture_output=True)
+        b = " ".join(buildah.argv())
+        policy = f"--signature-policy={buildah.folder}/policy.json"
+        theirs = f"c=$({b} from --pull-never {policy} base); {b} run --isolation=chroot $c -- true; {b} commit -q {policy} $c done"
+        ours, peer = Command(["sh", "-ec", steps], folder, env), Command(["sh", "-ec", theirs], folder, {})
+        ours.measure()
+        measured, other = pair(ours, peer, size.rounds)
+        yield Row("from, run true, commit on Debian", measured.wall, other and other.wall, 0.4)
+    finally:
+        buildah.remove()
+    inside = "from hermes import Containers; c = Containers(); import time, sys; n = 'kept'; c.run(n, ['true']); t = time.monotonic()"
+    program = f"{inside}; c.run(n, ['true']); print(time.monotonic() - t)"
+    rounds = [
+        float(
+            subprocess.run(
+                [HERMES[0], "-c", program],
+                cwd=folder,
+                env={**os.environ, **env},
+                check=True,
+                capture_output=True,
+            ).stdout
+        )
+        for _ in range(size.rounds)
+    ]
+    yield Row("a trivial command in a container", 1000 * sorted(rounds)[len(rounds) // 2], None, 60, "ms")
+    prepare("ctr", "rm", "--all")
+
+
+def commits(folder: Path, size: Size) -> Iterator[Row]:
+    """The commit of one changed file on a base of many files, beside one on a tenth of them."""
+    env = {"HERMES_HOME": str(folder / "home")}
+    hermes = " ".join(HERMES)
+    times = {}
+    (folder / "hermes.yaml").touch()
+    commands = {}
+    for count in (size.files, 10 * size.files):
+        package = folder / f"p{count}"
+        for number in range(count):
+            path = package / f"src/d{number % 100}/f{number}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"x")
+        shutil.copy("/bin/busybox", package / "busybox")
+        (package / "BUILD").write_text(
+            "files_layer(name='l', srcs=glob(['src/**']), dest='/srv', files={'/bin/sh': 'busybox'})\nimage(name='image', layers=[':l'])\n"
+        )
+        made = f"{hermes} ctr from --name c{count} //p{count}:image"
+        subprocess.run(
+            ["sh", "-ec", made], cwd=folder, env={**os.environ, **env}, check=True, capture_output=True
+        )
+        number = iter(range(10_000))
+
+        def change(name: str = f"c{count}", number: Iterator[int] = number) -> None:
+            command = f"{hermes} ctr run {name} -- sh -c 'echo {next(number)} > /srv/src/d1/f1'"
+            subprocess.run(["sh", "-ec", command], cwd=folder, env={**os.environ, **env}, check=True)
+
+        commands[count] = Command([*HERMES, "ctr", "commit", "-q", f"c{count}"], folder, env, change)
+    few, many = commands.values()
+    few.measure(), many.measure()
+    times = pair(many, few, size.rounds)
+    yield Row("commit on ten times the files", times[0].wall, times[1] and times[1].wall, 1.3)
+    subprocess.run(
+        [*HERMES, "ctr", "rm", "--all"],
+        cwd=folder,
+        env={**os.environ, **env},
+        check=True,
+        capture_output=True,
+    )
+
+
 def _debian(folder: Path) -> Path:
     """Return a minimal Debian as a tar, made by debootstrap from the machine's own mirror."""
     if not available("debootstrap"):
@@ -261,4 +356,6 @@ CASES: Mapping[str, Callable[[Path, Size], Iterator[Row]]] = {
     "small-files": small_files,
     "large-file": large_file,
     "commands": commands,
+    "containers": containers,
+    "commits": commits,
 }
