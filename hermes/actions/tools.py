@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,14 @@ from hermes.container.core import Containers
 from hermes.engine.action import Value
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
-from hermes.errors import BuildInterrupted, ImageError
+from hermes.errors import BuildInterrupted, ImageError, SecretLeaked
 from hermes.layer.compress import CODECS, Codec
 from hermes.store import Store
 
 if TYPE_CHECKING:
     import requests
+
+    from hermes.container.task import Bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class Tools:
     """The store, the container core, and where Debian packages come from.
 
     ``mirrors`` returns addresses to which a package's path is appended, the best first. Once ``cancelled``
-    is set, what waits for the network gives up.
+    is set, what waits for the network gives up. ``secrets`` maps ids to values, ``subscriptions`` names to
+    what is mounted for them.
     """
 
     store: Store
@@ -33,10 +36,23 @@ class Tools:
     mirrors: Callable[[], Sequence[str]]
     cancelled: threading.Event = field(default_factory=threading.Event)
     local: threading.local = field(default_factory=threading.local)
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    subscriptions: Mapping[str, Sequence[Bound]] = field(default_factory=dict)
 
     def check_cancelled(self) -> None:
         if self.cancelled.is_set():
             raise BuildInterrupted
+
+    def check_reveals_nothing(self, owner: str, what: str, data: bytes) -> None:
+        """Raise `SecretLeaked` when the text of something that is kept has a secret in it."""
+        if self.secrets:
+            from hermes.container.leaks import Search
+
+            if form := Search(self.secrets).in_data(data):
+                raise SecretLeaked(
+                    f"{owner}: {what} has {form.part}the secret {form.id!r}",
+                    hint="a secret is for a command that runs; take it out, and give it when the image runs",
+                )
 
     def session(self) -> requests.Session:
         """Return the calling thread's session, whose connections are used again."""

@@ -7,6 +7,7 @@ no mount behind, because its mount namespace ends with it.
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import stat
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,9 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from hermes.container.leaks import Leak, Search, leaked
 from hermes.container.overlay import Tree, mount_stack, owner_in
+from hermes.container.private import UsedCaches, check_targets, write_secrets
 from hermes.container.rootpath import MountPoints, find_program, resolve
-from hermes.container.task import KeptFile, Outcome, Staged, StagedFile, Task, encoding_to_json
+from hermes.container.task import KeptFile, Outcome, Staged, StagedFile, Task, Tmpfs, encoding_to_json
 from hermes.container.users import User, find_user
 from hermes.digest import CHUNK, Digest
 from hermes.errors import BuildError, MissingBlobError, SandboxError
@@ -36,6 +39,9 @@ from hermes.store import Store
 from hermes.store.blobs import write_all
 
 _FIXED_ENV: Final = {"PATH": DEFAULT_PATH, "LANG": "C.UTF-8", "TZ": "UTC"}
+_LEAK_HINT: Final = (
+    "read a secret from where it is mounted and write it nowhere; what only this command needs can be in /tmp"
+)
 _RESOLVER_FILES: Final = ("/etc/resolv.conf", "/etc/hosts")
 
 
@@ -54,10 +60,15 @@ def extract(home: str, diff_id: str) -> None:
         _publish(store, digest, scratch, writer.finish(), writer.owners)
 
 
-def run(home: str, task: dict[str, Any], bwrap: Sequence[str], fds: list[int]) -> dict[str, Any]:
-    """Run a `Task` with ``fds`` as its standard input, output and error; return an `Outcome`."""
+def run(
+    home: str, task: dict[str, Any], bwrap: Sequence[str], caches: dict[str, str], fds: list[int]
+) -> dict[str, Any]:
+    """Run a `Task` with ``fds`` as its standard input, output and error; return an `Outcome`.
+
+    ``caches`` maps the ids of its caches to folders of the store that the caller has locked.
+    """
     with store_at(home) as store, scratch_of(store) as scratch:
-        container = _Container(store, Task.from_json(task), scratch)
+        container = _Container(store, Task.from_json(task), scratch, caches)
         sandbox = Bubblewrap((bwrap[0], bwrap[1]))
         return container.run(sandbox, (fds[0], fds[1], fds[2])).to_json()
 
@@ -112,7 +123,7 @@ def scratch_of(store: Store) -> Iterator[str]:
 class _Container:
     """A root file system of this process alone, for one command."""
 
-    def __init__(self, store: Store, task: Task, scratch: str) -> None:
+    def __init__(self, store: Store, task: Task, scratch: str, caches: Mapping[str, str]) -> None:
         self._store = store
         self._task = task
         self._scratch = scratch
@@ -120,13 +131,18 @@ class _Container:
         self._root = f"{scratch}/merged"
         self._upper: str | None = None
         self._writable: dict[str, str] = {}
+        self._search = Search({one.id: one.value for one in task.secrets})
+        self._caches = UsedCaches(task.caches, caches, self._search)
 
     def run(self, sandbox: Bubblewrap, stdio: tuple[int, int, int]) -> Outcome:
         self._upper = mount_stack(self._trees, self._scratch, target="merged", writable=True)
         points = MountPoints(self._root)
         process = self._process(points)
+        self._caches.watch()
+        _leave_no_core()
         ended = sandbox.run(process, self._root, stdio)
         points.remove()
+        self._caches.check()
         if ended.status:
             umount(self._root, MNT_DETACH)
             return Outcome(ended.status, ended.timed_out)
@@ -152,7 +168,8 @@ class _Container:
             )
         points.need("/proc", directory=True)
         points.need("/dev", directory=True)
-        mounts = tuple(self._mounts(points))
+        mounts = tuple(self._mounts(points, user))
+        check_targets(mounts)
         cwd = points.need(task.cwd, directory=True)
         return Process(
             argv=(program, *task.argv[1:]) if "/" in task.argv[0] else task.argv,
@@ -170,10 +187,12 @@ class _Container:
             timeout=task.timeout,
         )
 
-    def _mounts(self, points: MountPoints) -> Iterator[Mount]:
+    def _mounts(self, points: MountPoints, user: User) -> Iterator[Mount]:
         task = self._task
-        for path in task.tmpfs:
-            yield Mount(points.need(path, directory=True))
+        for one in sorted(
+            (Tmpfs(one) if isinstance(one, str) else one for one in task.tmpfs), key=lambda one: one.target
+        ):
+            yield Mount(points.need(one.target, directory=True), size=one.size, mode=one.mode)
         if task.network:
             for path in _RESOLVER_FILES:
                 if os.path.isfile(path):
@@ -184,11 +203,17 @@ class _Container:
             target = points.need(staged.target, directory=os.path.isdir(source))
             if staged.writable:
                 self._writable[staged.target] = source
-                _give_away(source, find_user(self._root, task.user))
+                _give_away(source, user)
             yield Mount(target, source, staged.writable)
         for bound in task.bound:
+            if not os.path.exists(bound.source):
+                raise BuildError(f"{bound.source} is not there to be mounted at {bound.target}")
             target = points.need(bound.target, directory=os.path.isdir(bound.source))
             yield Mount(target, bound.source, bound.writable)
+        for cache, folder in self._caches.made():
+            yield Mount(points.need(cache.target, directory=True), folder, writable=True)
+        for secret, source in write_secrets(task.secrets, f"{self._scratch}/secrets", user):
+            yield Mount(points.need(secret.path, directory=False), source)
 
     def _keep(self, path: str) -> KeptFile:
         """Store a file that the command made, and take it out of the layer."""
@@ -207,6 +232,8 @@ class _Container:
             ) from None
         if not stat.S_ISREG(status.st_mode):
             raise BuildError(f"{path} in outs is not a regular file", hint="declare files, or pack a tar")
+        if form := self._search.in_file(found):
+            raise leaked([Leak(path, "the content", form)], self._search.masker, _LEAK_HINT)
         with self._store.blobs.writer() as blob, open(found, "rb", buffering=0) as file:
             while data := file.read(CHUNK):
                 blob.write(data)
@@ -224,6 +251,8 @@ class _Container:
         found = changes(self._upper, lower, mtime=commit.mtime, owner=owner_in(self._trees))
         if lower:
             umount(lower)
+        if leaks := list(self._search.in_entries(found.entries, self._upper)):
+            raise leaked(leaks, self._search.masker, _LEAK_HINT)
         blobs = self._store.blobs if commit.codec else None
         written = write_layer(found.items(self._upper), blobs=blobs, codec=CODECS.get(commit.codec))
         diff_id = written.toc.diff_id
@@ -235,6 +264,17 @@ class _Container:
         if written.encoding is not None:
             encodings.record(self._store, diff_id, written.encoding)
         return Outcome(ended.status, ended.timed_out, diff_id, written.toc.size, written.encoding, outs)
+
+
+def _leave_no_core() -> None:
+    """Keep the memory of commands off the disk.
+
+    One byte holds no core file; and where the kernel pipes cores to a program, which a limit of 0 does not
+    stop, 1 means none (fs/coredump.c).
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    most = 0 if hard == 0 else 1
+    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
 
 
 def _environment(task: Task, user: User) -> dict[str, str]:

@@ -15,6 +15,7 @@ import socket
 import struct
 import sys
 import threading
+from collections.abc import Iterable
 from typing import Any, Final
 
 from hermes import errors
@@ -26,9 +27,13 @@ _BOOT: Final = "import sys; sys.path[:] = sys.argv[2:]; from hermes.sandbox impo
 
 
 class Namespace:
-    """Starts its process at the first `call`; `close` ends it and all that runs in it."""
+    """Starts its process at the first `call`; `close` ends it and all that runs in it.
 
-    def __init__(self) -> None:
+    The process has the environment of this one without the variables in ``hidden``.
+    """
+
+    def __init__(self, hidden: Iterable[str] = ()) -> None:
+        self._hidden = frozenset(hidden)
         self._guard = threading.Lock()
         self._control: socket.socket | None = None
         self._pid = 0
@@ -87,7 +92,7 @@ class Namespace:
         self._pid = os.posix_spawn(
             sys.executable,
             command,
-            os.environ,
+            {name: value for name, value in os.environ.items() if name not in self._hidden},
             file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)],
             setsid=True,
         )

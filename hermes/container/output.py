@@ -1,0 +1,61 @@
+"""What a command prints, with the secrets in it masked before it goes anywhere."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from hermes.container.masking import Masker
+from hermes.store.blobs import write_all
+
+_PIECE = 1 << 16
+
+
+@contextmanager
+def masked(stdio: tuple[int, int, int], masker: Callable[[], Masker]) -> Iterator[tuple[int, int, int]]:
+    """Give descriptors for a command whose output reaches that of ``stdio`` only through a masker.
+
+    Output and error that are one descriptor stay one stream. At the end everything has been written; raises
+    the `OSError` of a write that failed.
+    """
+    streams = {fd: _Stream(fd, masker()) for fd in dict.fromkeys(stdio[1:])}
+    try:
+        yield stdio[0], streams[stdio[1]].fd, streams[stdio[2]].fd
+    finally:
+        for stream in streams.values():
+            stream.close()
+    for stream in streams.values():
+        if stream.error is not None:
+            raise stream.error
+
+
+class _Stream:
+    """A pipe, and the thread that empties it."""
+
+    def __init__(self, target: int, masker: Masker) -> None:
+        self.error: OSError | None = None
+        self._target = target
+        self._masker = masker
+        self._source, self.fd = os.pipe()
+        self._thread = threading.Thread(target=self._copy, name="masker", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        os.close(self.fd)
+        self._thread.join()
+        os.close(self._source)
+
+    def _copy(self) -> None:
+        while data := os.read(self._source, _PIECE):
+            self._write(self._masker.feed(data))
+        self._write(self._masker.finish())
+
+    def _write(self, data: bytes) -> None:
+        """Write, or note that it failed and go on: the command must not wait for a full pipe."""
+        if self.error is None:
+            try:
+                write_all(self._target, data)
+            except OSError as error:
+                self.error = error
