@@ -31,21 +31,12 @@ def execute(request: Request, tools: Tools) -> Outputs:
         base = tools.document(one.value)
     document = _document(request, params, layers, base)
     config = canonical_json(document)
-    tools.check_reveals_nothing(request.action.owner, "the image's configuration", _text(document))
+    tools.check_reveals_nothing(request.action.owner, "the image's configuration", document)
     environment = Environment.from_json(document["config"]).to_json()
     return {
         "config": stored(tools.store, FILE, config),
         "environment": stored(tools.store, FILE, canonical_json(environment)),
     }
-
-
-def _text(value: Any) -> bytes:
-    """Return the texts in a document as they are, one a line, without what JSON does to them."""
-    if isinstance(value, Mapping):
-        return b"\n".join(_text(one) for pair in value.items() for one in pair)
-    if isinstance(value, list):
-        return b"\n".join(map(_text, value))
-    return str(value).encode("utf-8", "surrogateescape")
 
 
 def _check_conflicts(owner: str, layers: Sequence[Resolved], params: Mapping[str, Any], tools: Tools) -> None:

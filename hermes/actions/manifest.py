@@ -13,8 +13,7 @@ from hermes.image.manifest import Manifest
 def execute(request: Request, tools: Tools) -> Outputs:
     params = params_of(request)
     for name, value in params["annotations"].items():
-        text = f"{name}\n{value}".encode("utf-8", "surrogateescape")
-        tools.check_reveals_nothing(request.action.owner, f"the annotation {name!r}", text)
+        tools.check_reveals_nothing(request.action.owner, "an annotation", {name: value})
     config = next(of_role(request, "config")).value
     manifest = Manifest(
         Descriptor(IMAGE_CONFIG, config.digest, config.size),

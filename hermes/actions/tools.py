@@ -43,12 +43,12 @@ class Tools:
         if self.cancelled.is_set():
             raise BuildInterrupted
 
-    def check_reveals_nothing(self, owner: str, what: str, data: bytes) -> None:
-        """Raise `SecretLeaked` when the text of something that is kept has a secret in it."""
+    def check_reveals_nothing(self, owner: str, what: str, document: Any) -> None:
+        """Raise `SecretLeaked` when a document that is kept has a secret in it."""
         if self.secrets:
             from hermes.container.leaks import Search
 
-            if form := Search(self.secrets).in_data(data):
+            if form := Search(self.secrets).in_document(document):
                 raise SecretLeaked(
                     f"{owner}: {what} has {form.part}the secret {form.id!r}",
                     hint="a secret is for a command that runs; take it out, and give it when the image runs",

@@ -30,6 +30,8 @@ class SecretSource:
     @classmethod
     def parse(cls, text: str) -> SecretSource:
         """Return what ``id=ID,src=FILE`` or ``id=ID,env=VARIABLE`` means; raises `UsageError`."""
+        from hermes.store.caches import NAME
+
         found: dict[str, str] = {}
         for part in text.split(","):
             name, equals, value = part.partition("=")
@@ -39,6 +41,10 @@ class SecretSource:
             if name in found:
                 raise UsageError(f"--secret: it has {name}= twice", hint=_FORMAT)
             found[name] = value
+        if not NAME.fullmatch(found.get("id", "_")):
+            raise UsageError(
+                f"--secret: {found['id']!r} cannot be a name", hint="use letters, digits and . _ -"
+            )
         if "id" not in found or len(found) != 2:
             raise UsageError("--secret: it takes an id=, and either src= or env=", hint=_FORMAT)
         return cls(found["id"], found.get("src", ""), found.get("env", ""))
@@ -84,11 +90,13 @@ def read_secrets(sources: Sequence[SecretSource]) -> dict[str, bytes]:
 
 def check_actions(graph: ActionGraph, secrets: Mapping[str, bytes]) -> None:
     """Raise `SecretLeaked` when a BUILD file or a value of ``--set`` has brought a secret into an action."""
+    import json
+
     from hermes.container.leaks import Search
 
     search = Search(secrets)
     for action in graph.actions.values():
-        if form := search.in_data(action.params.encode("utf-8", "surrogateescape")):
+        if form := search.in_document(json.loads(action.params)):
             raise SecretLeaked(
                 f"{action.owner}: what the target says has {form.part}the secret {form.id!r}",
                 hint="a secret is given with --secret alone, never in a BUILD file or with --set",

@@ -67,7 +67,9 @@ class Containers:
         found: dict[str, str] = {}
         for one in sorted(task.caches, key=lambda one: one.id):
             if one.id in found:
-                raise SandboxError(f"the cache {one.id!r} is mounted twice", hint="a command has it at one path")
+                raise SandboxError(
+                    f"the cache {one.id!r} is mounted twice", hint="a command has it at one path"
+                )
             using = self._store.caches.used(one.id, one.sharing, remove=self.remove, waiting=waiting)
             found[one.id] = held.enter_context(using)
         return found

@@ -37,7 +37,9 @@ class Form(NamedTuple):
 def check_value(name: str, value: bytes) -> None:
     """Raise `SecretError` for a value that cannot be kept secret, because it cannot be recognized."""
     if not value.strip():
-        raise SecretError(f"the secret {name!r} is empty", hint="check the file or variable that it comes from")
+        raise SecretError(
+            f"the secret {name!r} is empty", hint="check the file or variable that it comes from"
+        )
     if len(value.strip()) < SHORTEST_SECRET:
         raise SecretError(
             f"the secret {name!r} is too short to be told from other text",

@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from hermes.container.forms import Form, forms
 from hermes.container.masking import Masker
@@ -43,6 +43,10 @@ class Search:
 
     def in_data(self, data: bytes) -> Form | None:
         return next((form for form in self._forms if form.data in data), None)
+
+    def in_document(self, value: Any) -> Form | None:
+        """Return what the texts of a JSON document have, whatever JSON does to them."""
+        return self.in_data(b"\n".join(_texts(value)))
 
     def in_file(self, path: str) -> Form | None:
         """Return what a file's content has, read in pieces that overlap."""
@@ -87,7 +91,7 @@ class Search:
                     with contextlib.suppress(FileNotFoundError):
                         found = self._in_item(item, path, since)
                         if found is not None:
-                            _remove(item.path)
+                            _remove(folder, path, found[1])
                             yield Leak(f"{shown}{path}", *found)
                         elif item.is_dir(follow_symlinks=False):
                             pending.append(path)
@@ -120,8 +124,26 @@ def leaked(leaks: Sequence[Leak], masker: Masker, hint: str) -> SecretLeaked:
     return SecretLeaked(message, hint=hint)
 
 
-def _remove(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path, ignore_errors=True)
+def _texts(value: Any) -> Iterator[bytes]:
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            yield str(key).encode("utf-8", "surrogateescape")
+            yield from _texts(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _texts(one)
+    elif isinstance(value, str):
+        yield value.encode("utf-8", "surrogateescape")
+
+
+def _remove(folder: str, path: str, form: Form) -> None:
+    """Remove a file; where it is its path that has the secret, from the first part of that on."""
+    at = os.fsencode(path).find(form.data)
+    if at >= 0:
+        end = os.fsencode(path).find(b"/", at + 1)
+        path = os.fsdecode(os.fsencode(path)[: end if end > 0 else None])
+    target = f"{folder}{path}"
+    if os.path.isdir(target) and not os.path.islink(target):
+        shutil.rmtree(target, ignore_errors=True)
     else:
-        os.unlink(path)
+        os.unlink(target)

@@ -17,7 +17,9 @@ from hermes.sandbox.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, mount
 from hermes.store.blobs import write_all
 from hermes.store.caches import DATA, UNSEARCHED
 
-CACHE_HINT: Final = "those files have been removed from the cache; tell the command to write its secrets nowhere"
+CACHE_HINT: Final = (
+    "those files have been removed from the cache; tell the command to write its secrets nowhere"
+)
 
 _OWN: Final = ("/proc", "/dev")
 
@@ -98,7 +100,9 @@ def check_targets(mounts: Sequence[Mount]) -> None:
         if any(one.target == own or one.target.startswith(f"{own}/") for own in _OWN):
             raise SandboxError(f"{one.target}: nothing can be mounted there; it belongs to the sandbox")
         if one.target in taken:
-            raise SandboxError(f"{one.target}: two mounts are at this path", hint="give each a path of its own")
+            raise SandboxError(
+                f"{one.target}: two mounts are at this path", hint="give each a path of its own"
+            )
         taken[one.target] = one
     for target in taken:
         above = os.path.dirname(target)

@@ -60,7 +60,14 @@ def test_each_long_line_is_found_by_itself() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["-----BEGIN PRIVATE KEY-----", "<settings>", '<?xml version="1.0"?>', "[distutils]", '"auths": {', "}}}}}}}}}}"],
+    [
+        "-----BEGIN PRIVATE KEY-----",
+        "<settings>",
+        '<?xml version="1.0"?>',
+        "[distutils]",
+        '"auths": {',
+        "}}}}}}}}}}",
+    ],
 )
 def test_what_every_file_of_a_kind_has_is_no_secret(line: str) -> None:
     value = f"{line}\nMIIEvQIBADANBgkqhkiG9w0BAQ\n{line}\n".encode()
@@ -87,7 +94,9 @@ def test_values_that_cannot_be_kept_are_refused(value: bytes) -> None:
 )
 @example([b"aa"], b"aaaa", [1, 2, 3])
 @example([b"ab*"], b"abab*", [3])
-def test_where_a_stream_is_cut_makes_no_difference(needles: list[bytes], text: bytes, cuts: list[int]) -> None:
+def test_where_a_stream_is_cut_makes_no_difference(
+    needles: list[bytes], text: bytes, cuts: list[int]
+) -> None:
     masker = Masker(needles)
     whole = masker.mask(text)
     places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
