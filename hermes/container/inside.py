@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from hermes.container.leaks import Leak, Search, leaked
 from hermes.container.overlay import Tree, mount_stack, owner_in
-from hermes.container.private import UsedCaches, check_targets, write_secrets
+from hermes.container.private import UsedCaches, check_target, check_targets, write_secrets
 from hermes.container.rootpath import MountPoints, find_program, resolve
 from hermes.container.task import KeptFile, Outcome, Staged, StagedFile, Task, Tmpfs, encoding_to_json
 from hermes.container.users import User, find_user
@@ -189,10 +189,15 @@ class _Container:
 
     def _mounts(self, points: MountPoints, user: User) -> Iterator[Mount]:
         task = self._task
+
+        def need(target: str, *, directory: bool) -> str:
+            check_target(target)
+            return points.need(target, directory=directory)
+
         for one in sorted(
             (Tmpfs(one) if isinstance(one, str) else one for one in task.tmpfs), key=lambda one: one.target
         ):
-            yield Mount(points.need(one.target, directory=True), size=one.size, mode=one.mode)
+            yield Mount(need(one.target, directory=True), size=one.size, mode=one.mode)
         if task.network:
             for path in _RESOLVER_FILES:
                 if os.path.isfile(path):
@@ -200,7 +205,7 @@ class _Container:
         for number, staged in enumerate(task.staged):
             source = f"{self._scratch}/staged{number}"
             _stage(staged, source)
-            target = points.need(staged.target, directory=os.path.isdir(source))
+            target = need(staged.target, directory=os.path.isdir(source))
             if staged.writable:
                 self._writable[staged.target] = source
                 _give_away(source, user)
@@ -208,12 +213,12 @@ class _Container:
         for bound in task.bound:
             if not os.path.exists(bound.source):
                 raise BuildError(f"{bound.source} is not there to be mounted at {bound.target}")
-            target = points.need(bound.target, directory=os.path.isdir(bound.source))
+            target = need(bound.target, directory=os.path.isdir(bound.source))
             yield Mount(target, bound.source, bound.writable)
         for cache, folder in self._caches.made():
-            yield Mount(points.need(cache.target, directory=True), folder, writable=True)
+            yield Mount(need(cache.target, directory=True), folder, writable=True)
         for secret, source in write_secrets(task.secrets, f"{self._scratch}/secrets", user):
-            yield Mount(points.need(secret.path, directory=False), source)
+            yield Mount(need(secret.path, directory=False), source)
 
     def _keep(self, path: str) -> KeptFile:
         """Store a file that the command made, and take it out of the layer."""

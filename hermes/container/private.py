@@ -91,6 +91,12 @@ class UsedCaches:
             raise leaked(found, self._search.masker, CACHE_HINT)
 
 
+def check_target(path: str) -> None:
+    """Raise `SandboxError` for a mount point that is not plainly a place in the root."""
+    if not path.startswith("/") or ".." in path.split("/"):
+        raise SandboxError(f"{path!r} cannot be a mount point", hint="give an absolute path without ..")
+
+
 def check_targets(mounts: Sequence[Mount]) -> None:
     """Raise `SandboxError` where one mount hides another or what the sandbox itself mounts."""
     taken: dict[str, Mount] = {}
