@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 from hermes.version import __version__
 
 if TYPE_CHECKING:
-    from hermes.api import BuildResult, BuiltOutput, Workspace
+    from hermes.api import BuildResult, BuiltOutput, SecretSource, Workspace
     from hermes.errors import HermesError
 
-__all__ = ["BuildResult", "BuiltOutput", "HermesError", "Workspace", "__version__"]
+__all__ = ["BuildResult", "BuiltOutput", "HermesError", "SecretSource", "Workspace", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("BuildResult", "BuiltOutput", "Workspace"):
+    if name in ("BuildResult", "BuiltOutput", "SecretSource", "Workspace"):
         from hermes import api
 
         return getattr(api, name)

@@ -31,7 +31,7 @@ def execute(request: Request, tools: Tools) -> Outputs:
         base = tools.document(one.value)
     document = _document(request, params, layers, base)
     config = canonical_json(document)
-    tools.check_reveals_nothing(request.action.owner, "the image's configuration", document)
+    tools.check_document(request.action.owner, "the image's configuration", document)
     environment = Environment.from_json(document["config"]).to_json()
     return {
         "config": stored(tools.store, FILE, config),

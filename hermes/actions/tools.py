@@ -19,6 +19,8 @@ from hermes.store import Store
 if TYPE_CHECKING:
     import requests
 
+    from hermes.container.forms import Form
+    from hermes.container.leaks import Search
     from hermes.container.task import Bound
 
 
@@ -43,16 +45,25 @@ class Tools:
         if self.cancelled.is_set():
             raise BuildInterrupted
 
-    def check_reveals_nothing(self, owner: str, what: str, document: Any) -> None:
-        """Raise `SecretLeaked` when a document that is kept has a secret in it."""
-        if self.secrets:
+    @property
+    def search(self) -> Search:
+        """What looks for the secrets of this build."""
+        found: Search | None = getattr(self.local, "search", None)
+        if found is None:
             from hermes.container.leaks import Search
 
-            if form := Search(self.secrets).in_document(document):
-                raise SecretLeaked(
-                    f"{owner}: {what} has {form.part}the secret {form.id!r}",
-                    hint="a secret is for a command that runs; take it out, and give it when the image runs",
-                )
+            found = self.local.search = Search(self.secrets)
+        return found
+
+    def check_document(self, owner: str, what: str, document: Any) -> None:
+        """Raise `SecretLeaked` when a document that is kept has a secret in it."""
+        if self.secrets and (form := self.search.in_document(document)):
+            raise _revealed(owner, what, form)
+
+    def check_file(self, owner: str, one: Resolved) -> None:
+        """Raise `SecretLeaked` when a file that goes into a layer has a secret in it."""
+        if self.secrets and (form := self.search.in_file(path := self.path_of(one))):
+            raise _revealed(owner, path, form)
 
     def session(self) -> requests.Session:
         """Return the calling thread's session, whose connections are used again."""
@@ -73,6 +84,13 @@ class Tools:
             return json.loads(self.store.blobs.read(value.digest))
         except ValueError as error:
             raise ImageError(f"{value.digest} is not a JSON document: {error}") from None
+
+
+def _revealed(owner: str, what: str, form: Form) -> SecretLeaked:
+    return SecretLeaked(
+        f"{owner}: {what} has {form.part}the secret {form.id!r}",
+        hint="a secret is for a command that runs; take it out, and give it when the image runs",
+    )
 
 
 def params_of(request: Request) -> dict[str, Any]:

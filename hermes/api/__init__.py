@@ -7,6 +7,7 @@
 """
 
 from hermes.api.result import BuildResult, BuiltOutput
+from hermes.api.secrets import SecretSource
 from hermes.api.workspace import Workspace
 
-__all__ = ["BuildResult", "BuiltOutput", "Workspace"]
+__all__ = ["BuildResult", "BuiltOutput", "SecretSource", "Workspace"]

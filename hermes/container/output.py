@@ -6,11 +6,13 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from hermes.container.masking import Masker
 from hermes.store.blobs import write_all
+from hermes.store.faults import store_error
 
-_PIECE = 1 << 16
+_PIECE: Final = 1 << 16
 
 
 @contextmanager
@@ -18,7 +20,7 @@ def masked(stdio: tuple[int, int, int], masker: Callable[[], Masker]) -> Iterato
     """Give descriptors for a command whose output reaches that of ``stdio`` only through a masker.
 
     Output and error that are one descriptor stay one stream. At the end everything has been written; raises
-    the `OSError` of a write that failed.
+    `StoreError` when it could not be written.
     """
     streams = {fd: _Stream(fd, masker()) for fd in dict.fromkeys(stdio[1:])}
     try:
@@ -28,7 +30,7 @@ def masked(stdio: tuple[int, int, int], masker: Callable[[], Masker]) -> Iterato
             stream.close()
     for stream in streams.values():
         if stream.error is not None:
-            raise stream.error
+            raise store_error(stream.error, "what the command printed")
 
 
 class _Stream:

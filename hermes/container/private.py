@@ -12,6 +12,7 @@ from hermes.container.leaks import Leak, Search, leaked
 from hermes.container.task import Cache, Secret
 from hermes.container.users import User
 from hermes.errors import SandboxError
+from hermes.sandbox.idmap import has_one_id
 from hermes.sandbox.process import Mount
 from hermes.sandbox.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, mount
 from hermes.store.blobs import write_all
@@ -35,8 +36,9 @@ def write_secrets(given: Sequence[Secret], folder: str, user: User) -> Iterator[
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             write_all(fd, one.value)
-            uid = user.uid if one.uid is None else one.uid
-            gid = user.gid if one.gid is None else one.gid
+            uid, gid = (0, 0) if has_one_id() else (user.uid, user.gid)
+            uid = uid if one.uid is None else one.uid
+            gid = gid if one.gid is None else one.gid
             _own(fd, uid, gid, f"the secret {one.id!r}")
             os.fchmod(fd, one.mode)
         finally:

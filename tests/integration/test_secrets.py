@@ -156,6 +156,7 @@ def test_what_a_lower_layer_has_is_not_the_commands(based: Sandbox) -> None:
         "low/BUILD",
         'files_layer(name = "low", srcs = ["f"], dest = "/srv", visibility = ["//visibility:public"])',
     )
+    based.build("//low")
     based.write(
         "run/BUILD",
         RULE.format("cat /srv/f > /dev/null", "").replace('"//base:root"', '["//base:root", "//low"]'),
@@ -206,7 +207,7 @@ def test_it_is_in_no_environment_and_no_core(based: Sandbox) -> None:
         "run/BUILD",
         'run_layer(name = "run", base = "//base:root", secrets = ["npm"], '
         'cmd = "test $(ulimit -c) = 0 && ! env | grep -q NPM_TOKEN && ! grep -q NPM_TOKEN /proc/*/environ && '
-        "sh -c 'kill -SEGV $$$$'; true; ls > /srv/list\")",
+        "sh -c 'kill -SEGV $$'; true; ls > /srv/list\")",
     )
     done = based.run("build", "//run", "--secret", "id=npm,env=NPM_TOKEN", env={"NPM_TOKEN": VALUE})
     assert done.returncode == 0, done.stderr
@@ -421,6 +422,43 @@ def test_a_wrong_declaration_is_placed(based: Sandbox, attribute: str, said: str
     with pytest.raises(HermesError, match=said) as caught:
         based.build("//run")
     assert "run/BUILD:1" in str(caught.value)
+
+
+def test_a_source_file_with_a_secret_is_kept_out_of_layers(based: Sandbox) -> None:
+    based.write("app/.npmrc", f"token={VALUE}")
+    based.write("app/BUILD", 'files_layer(name = "app", srcs = glob(["**"]), dest = "/srv")')
+    with pytest.raises(BuildFailed, match=r"//app:app: .*/app/.npmrc has the secret 'npm'"):
+        based.build("//app", secrets=SECRETS)
+
+
+def test_an_image_is_run_after_a_build_with_secrets(based: Sandbox) -> None:
+    based.write("secret.txt", VALUE)
+    based.write(
+        "app/BUILD",
+        'run_layer(name = "l", base = "//base:root", cmd = "wc -c < /run/secrets/npm > /srv/f", secrets = ["npm"])\n'
+        'image(name = "app", base = ["//base:root"], layers = [":l"], entrypoint = ["/bin/cat", "/srv/f"])',
+    )
+    missing = based.run("run", "//app")
+    assert missing.returncode == 1
+    assert "pass --secret id=npm,src=FILE" in missing.stderr
+    assert based.run("run", "//app", "--secret", "id=npm,src=secret.txt").stdout == "24\n"
+    assert based.run("run", "//app", "--", "/run/secrets/npm").returncode == 1
+
+
+def test_a_crash_leaves_no_core(based: Sandbox) -> None:
+    assert build(
+        based, "cd /srv; ulimit -c unlimited; sh -c 'kill -SEGV $$'; ls > /tmp/l; test ! -s /tmp/l"
+    )
+
+
+def test_a_user_without_subordinate_ids_has_secrets(based: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hermes.sandbox import namespace
+    from hermes.sandbox.idmap import IdMap, IdRange
+
+    only = (IdRange(0, os.geteuid(), 1),)
+    monkeypatch.setattr(namespace, "current_map", lambda: IdMap(only, only, needs_tools=False, whole=False))
+    assert build(based, "wc -c < /run/secrets/npm > /var/kept/n", CACHED)
+    assert "/srv/f" in leak(based, "cp /run/secrets/npm /srv/f").message
 
 
 def test_an_ordinary_users_secrets_are_as_safe(ordinary_user: OrdinaryUser) -> None:
