@@ -96,7 +96,8 @@ def check_actions(graph: ActionGraph, secrets: Mapping[str, bytes]) -> None:
 
     search = Search(secrets)
     for action in graph.actions.values():
-        if form := search.in_document(json.loads(action.params)):
+        document = [json.loads(action.params), [one.path for one in action.inputs]]
+        if form := search.in_document(document):
             raise SecretLeaked(
                 f"{action.owner}: what the target says has {form.part}the secret {form.id!r}",
                 hint="a secret is given with --secret alone, never in a BUILD file or with --set",

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from hermes.container.masking import Masker
+from hermes.errors import HermesError
 from hermes.store.blobs import write_all
 from hermes.store.faults import store_error
 
@@ -25,9 +26,12 @@ def masked(stdio: tuple[int, int, int], masker: Callable[[], Masker]) -> Iterato
     streams = {fd: _Stream(fd, masker()) for fd in dict.fromkeys(stdio[1:])}
     try:
         yield stdio[0], streams[stdio[1]].fd, streams[stdio[2]].fd
-    finally:
+    except BaseException as error:
         for stream in streams.values():
-            stream.close()
+            stream.close(ended=isinstance(error, HermesError))
+        raise
+    for stream in streams.values():
+        stream.close(ended=True)
     for stream in streams.values():
         if stream.error is not None:
             raise store_error(stream.error, "what the command printed")
@@ -44,15 +48,17 @@ class _Stream:
         self._thread = threading.Thread(target=self._copy, name="masker", daemon=True)
         self._thread.start()
 
-    def close(self) -> None:
+    def close(self, *, ended: bool) -> None:
+        """Write what is left; where the command may still be running, do not wait for that."""
         os.close(self.fd)
-        self._thread.join()
-        os.close(self._source)
+        if ended:
+            self._thread.join()
 
     def _copy(self) -> None:
         while data := os.read(self._source, _PIECE):
             self._write(self._masker.feed(data))
         self._write(self._masker.finish())
+        os.close(self._source)
 
     def _write(self, data: bytes) -> None:
         """Write, or note that it failed and go on: the command must not wait for a full pipe."""

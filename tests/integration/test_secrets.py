@@ -209,9 +209,12 @@ def test_it_is_in_no_environment_and_no_core(based: Sandbox) -> None:
         'cmd = "test $(ulimit -c) = 0 && ! env | grep -q NPM_TOKEN && ! grep -q NPM_TOKEN /proc/*/environ && '
         "sh -c 'kill -SEGV $$'; true; ls > /srv/list\")",
     )
-    done = based.run("build", "//run", "--secret", "id=npm,env=NPM_TOKEN", env={"NPM_TOKEN": VALUE})
+    told = ["--events", "told/events", "--profile", "told/profile"]
+    (based.root / "told").mkdir()
+    done = based.run("build", "//run", *told, "--secret", "id=npm,env=NPM_TOKEN", env={"NPM_TOKEN": VALUE})
     assert done.returncode == 0, done.stderr
-    assert VALUE not in done.stdout + done.stderr
+    assert VALUE not in done.stdout + done.stderr + based.run("explain", "//run").stdout
+    check_clean(based.root / "told")
     check_clean(based.home)
 
 
@@ -446,9 +449,7 @@ def test_an_image_is_run_after_a_build_with_secrets(based: Sandbox) -> None:
 
 
 def test_a_crash_leaves_no_core(based: Sandbox) -> None:
-    assert build(
-        based, "cd /srv; ulimit -c unlimited; sh -c 'kill -SEGV $$'; ls > /tmp/l; test ! -s /tmp/l"
-    )
+    assert build(based, "cd /srv; ulimit -c unlimited; sh -c 'kill -SEGV $$'; ls > /tmp/l; test ! -s /tmp/l")
 
 
 def test_a_user_without_subordinate_ids_has_secrets(based: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
