@@ -16,6 +16,7 @@ from hermes.errors import SecretLeaked
 from hermes.layer.entry import FILE, Entry
 
 _SHOWN: Final = 10
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Leak(NamedTuple):
@@ -49,16 +50,23 @@ class Search:
         return self.in_data(b"\n".join(_texts(value)))
 
     def in_file(self, path: str) -> Form | None:
-        """Return what a file's content has, read in pieces that overlap."""
+        """Return what a file's content has."""
         if not self._forms:
             return None
+        fd = os.open(path, _READ)
+        try:
+            return self._in_open(fd)
+        finally:
+            os.close(fd)
+
+    def _in_open(self, fd: int) -> Form | None:
+        """Read a file in pieces that overlap."""
         before = b""
-        with open(path, "rb", buffering=0) as file:
-            while data := file.read(CHUNK):
-                before += data
-                if found := self.in_data(before):
-                    return found
-                before = before[-self._overlap :] if self._overlap else b""
+        while data := os.read(fd, CHUNK):
+            before += data
+            if found := self.in_data(before):
+                return found
+            before = before[-self._overlap :] if self._overlap else b""
         return None
 
     def in_entries(self, entries: Iterable[Entry], root: str) -> Iterator[Leak]:
@@ -77,37 +85,65 @@ class Search:
             if entry.type == FILE and entry.size and (form := self.in_file(f"{root}/{entry.path}")):
                 yield Leak(path, "the content", form)
 
-    def take_from(self, folder: str, since: int, shown: str) -> Iterator[Leak]:
-        """Yield what files of a folder have, which errors call ``shown``, and remove those files.
+    def take_from(self, folder: str, since: int, shown: str) -> list[Leak]:
+        """Remove the files of a folder that have a secret; return them as errors call them, below ``shown``.
 
-        Contents that were last changed before ``since`` (nanoseconds, by ctime) are not read.
+        Contents that were last changed before ``since`` (nanoseconds, by ctime) are not read. Others may be
+        changing the folder, so nothing in it is named by more than one part of a path, and no link is followed.
         """
-        pending = [""]
-        while pending:
-            below = pending.pop()
-            with contextlib.suppress(FileNotFoundError), os.scandir(f"{folder}/{below}") as items:
-                for item in list(items):
-                    path = f"{below}/{item.name}"
-                    with contextlib.suppress(FileNotFoundError):
-                        found = self._in_item(item, path, since)
-                        if found is not None:
-                            _remove(folder, path, found[1])
-                            yield Leak(f"{shown}{path}", *found)
-                        elif item.is_dir(follow_symlinks=False):
-                            pending.append(path)
+        found: list[Leak] = []
+        fd = os.open(folder, _READ | os.O_DIRECTORY)
+        try:
+            self._take(fd, b"", since, found)
+        finally:
+            os.close(fd)
+        return [leak._replace(path=f"{shown}{leak.path}") for leak in found]
 
-    def _in_item(self, item: os.DirEntry[str], path: str, since: int) -> tuple[str, Form] | None:
-        if form := self.in_data(os.fsencode(path)):
-            return "the name", form
-        status = item.stat(follow_symlinks=False)
-        if stat.S_ISLNK(status.st_mode) and (form := self.in_data(os.fsencode(os.readlink(item.path)))):
-            return "the target of the link", form
-        for name in os.listxattr(item.path, follow_symlinks=False):
-            value = os.getxattr(item.path, name, follow_symlinks=False)
-            if form := self.in_data(os.fsencode(name) + b"\0" + value):
+    def _take(self, folder: int, below: bytes, since: int, found: list[Leak]) -> int:
+        """Search a folder; return where in the path of it, if anywhere, a secret begins that is in the path."""
+        for name in os.listdir(folder):
+            path = below + b"/" + os.fsencode(name)
+            if form := self.in_data(path):
+                found.append(Leak(os.fsdecode(path), "the name", form))
+                _remove(name, folder)
+                if (start := path.find(form.data)) < len(below):
+                    return start
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if stat.S_ISLNK(status.st_mode):
+                    if form := self.in_data(os.fsencode(os.readlink(name, dir_fd=folder))):
+                        found.append(Leak(os.fsdecode(path), "the target of the link", form))
+                        _remove(name, folder)
+                elif stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode):
+                    start = self._take_one(folder, name, path, since, found)
+                    if 0 <= start < len(below):
+                        return start
+        return -1
+
+    def _take_one(self, folder: int, name: str, path: bytes, since: int, found: list[Leak]) -> int:
+        """Search a folder or file, as `_take` does."""
+        fd = os.open(name, _READ, dir_fd=folder)
+        try:
+            status = os.fstat(fd)
+            start, leak = -1, self._in_xattrs(fd)
+            if stat.S_ISDIR(status.st_mode) and leak is None:
+                start = self._take(fd, path, since, found)
+            elif stat.S_ISREG(status.st_mode) and leak is None and status.st_ctime_ns >= since:
+                form = self._in_open(fd)
+                leak = ("the content", form) if form else None
+        finally:
+            os.close(fd)
+        if leak is not None:
+            found.append(Leak(os.fsdecode(path), *leak))
+        if leak is not None or start >= 0:
+            _remove(name, folder)
+        return start
+
+    def _in_xattrs(self, fd: int) -> tuple[str, Form] | None:
+        for name in os.listxattr(fd):
+            if form := self.in_data(os.fsencode(name) + b"\0" + os.getxattr(fd, name)):
                 return "an extended attribute", form
-        if stat.S_ISREG(status.st_mode) and status.st_ctime_ns >= since and (form := self.in_file(item.path)):
-            return "the content", form
         return None
 
 
@@ -136,14 +172,9 @@ def _texts(value: Any) -> Iterator[bytes]:
         yield value.encode("utf-8", "surrogateescape")
 
 
-def _remove(folder: str, path: str, form: Form) -> None:
-    """Remove a file; where it is its path that has the secret, from the first part of that on."""
-    at = os.fsencode(path).find(form.data)
-    if at >= 0:
-        end = os.fsencode(path).find(b"/", at + 1)
-        path = os.fsdecode(os.fsencode(path)[: end if end > 0 else None])
-    target = f"{folder}{path}"
-    if os.path.isdir(target) and not os.path.islink(target):
-        shutil.rmtree(target, ignore_errors=True)
-    else:
-        os.unlink(target)
+def _remove(name: str, folder: int) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            shutil.rmtree(name, dir_fd=folder)
+        else:
+            os.unlink(name, dir_fd=folder)
