@@ -19,6 +19,7 @@ SHORTEST_SECRET: Final = 6
 LONGEST_SECRET: Final = 500 << 10
 SHORTEST_LINE: Final = 8
 _MOST_ENCODED_LINES: Final = 64
+_MOST_COMPARED: Final = 2000
 _FRAGMENT: Final = 32
 _STRUCTURE: Final = re.compile(
     rb"-----(BEGIN|END) [^-]*-----|<\?.*\?>|</?[\w:.-]+\s*/?>|\[[\w .:-]*\]|\"?[\w.-]+\"?\s*[:=]\s*[\[{]?|[\W_]*"
@@ -53,23 +54,20 @@ def forms(name: str, value: bytes) -> tuple[Form, ...]:
     """Return what to look for: the value and each line of it, plain and encoded.
 
     White space around them does not count. Lines have at least `SHORTEST_LINE` bytes, and say more than what
-    kind of file it is. No form holds another.
+    kind of file it is.
     """
+    whole = value.strip()
     found: dict[bytes, str] = {}
-    lines = [line for line in _lines(value) if line != value.strip()]
-    for number, line in _numbered(value):
-        if line in lines:
-            found.setdefault(line, f"line {number} of ")
-            if len(lines) <= _MOST_ENCODED_LINES:
-                for data in _encoded(line):
-                    found.setdefault(data, f"line {number} of ")
-    for data in (value.strip(), *_encoded(value.strip())):
+    lines = {line: number for number, line in _numbered(value) if line != whole}
+    for line, number in lines.items():
+        found[line] = f"line {number} of "
+    if len(lines) <= _MOST_ENCODED_LINES:
+        for line, number in lines.items():
+            for data in _encoded(line):
+                found.setdefault(data, f"line {number} of ")
+    for data in (whole, *_encoded(whole)):
         found.setdefault(data, "")
     return tuple(Form(name, part, data) for data, part in _shortest(found).items())
-
-
-def _lines(value: bytes) -> list[bytes]:
-    return [line for _, line in _numbered(value)]
 
 
 def _numbered(value: bytes) -> Iterator[tuple[int, bytes]]:
@@ -111,7 +109,9 @@ def _base64(value: bytes, skipped: int) -> Iterator[bytes]:
 
 
 def _shortest(found: dict[bytes, str]) -> dict[bytes, str]:
-    """Leave out what holds another."""
+    """Leave out what holds another, unless there are so many that this would take longer than the search."""
+    if len(found) > _MOST_COMPARED:
+        return found
     kept: dict[bytes, str] = {}
     for data in sorted(found, key=len):
         if not any(one in data for one in kept):

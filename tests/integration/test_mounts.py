@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,6 +143,25 @@ def test_waiting_for_a_cache_can_be_given_up(store: Store) -> None:
     with store.caches.used("c", Sharing.LOCKED, remove=lambda _: None, waiting=waiting):
         (folder,) = store.caches.folders()
         assert not store.caches.clear(folder, lambda _: None)
+
+
+def test_a_build_that_waits_for_a_cache_can_be_interrupted(based: Sandbox, store: Store) -> None:
+    based.write("run/BUILD", RULE.format("run", "true", 'cache("c", "/c", sharing = "locked")', ""))
+    assert based.build("//base:root")
+    with store.caches.used("c", Sharing.LOCKED, remove=lambda _: None):
+        waiting = subprocess.Popen(
+            [sys.executable, "-m", "hermes", "build", "//run"],
+            cwd=based.root,
+            env={**os.environ, "HERMES_HOME": str(based.home)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        time.sleep(2)
+        assert waiting.poll() is None
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.communicate(timeout=20)[1].endswith("interrupted\n")
+    assert waiting.returncode == 130
+    assert based.digest("//run")
 
 
 def test_the_cache_is_in_the_key_and_its_content_is_not(based: Sandbox) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
+import sys
 import threading
 import time
 import urllib.parse
@@ -219,7 +220,8 @@ def test_it_is_in_no_environment_and_no_core(based: Sandbox) -> None:
 
 
 def test_it_is_in_no_arguments_and_no_environment_of_the_machine(based: Sandbox) -> None:
-    based.write("secret.txt", VALUE)
+    value = f"{VALUE}{os.getpid()}"
+    based.write("secret.txt", value)
     based.write(
         "run/BUILD",
         'run_layer(name = "run", base = "//base:root", secrets = ["npm"], cmd = "cat /run/secrets/npm > /tmp/x; sleep 1.5")',
@@ -232,7 +234,7 @@ def test_it_is_in_no_arguments_and_no_environment_of_the_machine(based: Sandbox)
             for name in ("cmdline", "environ"):
                 for path in Path("/proc").glob(f"[0-9]*/{name}"):
                     try:
-                        if VALUE.encode() in path.read_bytes():
+                        if value.encode() in path.read_bytes():
                             seen.append(str(path))
                     except OSError:
                         continue
@@ -332,8 +334,6 @@ def test_a_cache_that_a_killed_build_was_using_with_secrets_is_emptied(based: Sa
     based.write("run/BUILD", RULE.format("cp /run/secrets/npm /var/kept/bad; echo go; sleep 60", CACHED))
     given = ["--secret", "id=npm,src=secret.txt", "--secret", "id=netrc,src=netrc.txt"]
     environment = {**os.environ, "HERMES_HOME": str(based.home)}
-    import sys
-
     running = subprocess.Popen(
         [sys.executable, "-m", "hermes", "build", "//run", *given],
         cwd=based.root,
