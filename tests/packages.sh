@@ -18,8 +18,9 @@ if [ "$(id -u)" != 0 ]; then
     [ -z "$missing" ] || echo "not installed, so some tests are skipped:$missing" >&2
     exit 0
 fi
-# Somebody for the tests that must not be root.
+# For the tests that must not be root: somebody with subordinate ids, and somebody without.
 id hermes-test >/dev/null 2>&1 || useradd --create-home hermes-test
+id hermes-one >/dev/null 2>&1 || useradd --system --user-group --create-home hermes-one
 [ -n "$missing" ] || exit 0
 echo "installing$missing"
 export DEBIAN_FRONTEND=noninteractive

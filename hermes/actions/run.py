@@ -37,6 +37,10 @@ from hermes.store.caches import Sharing
 WORK_FOLDER: Final = "."
 """The mount that stands for the folder that the command works in."""
 
+_ONE_ID: Final = (
+    "this user has one id only, so commands that change owners fail: "
+    "give the user a subordinate range (`hermes doctor` says how)"
+)
 _TAIL_LINES: Final = 20
 _TAIL_BYTES: Final = 1 << 16
 _CONTROL: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\t\x20-\x7e\xa0-\U0010ffff]")
@@ -65,6 +69,7 @@ def execute(request: Request, tools: Tools) -> Outputs:
     if outcome.status:
         raise ActionError(
             f"{request.action.owner}: the command {_ending(outcome, timeout)}",
+            hint=_ONE_ID if tools.containers.has_one_id and not outcome.timed_out else None,
             command=_shown(params["argv"]),
             tail=_tail(log),
             log=log,

@@ -10,6 +10,7 @@ from typing import Final
 import click
 
 from hermes.container.core import Containers
+from hermes.container.held import held
 from hermes.errors import CommandFailed, UsageError
 from hermes.sandbox.namespace import Namespace
 from hermes.store import Store, gc
@@ -53,7 +54,8 @@ def info(as_json: bool) -> None:
 def collect(max_size: str) -> None:
     """Remove what was not used for longest.
 
-    What output folders link stays. A build that needs something removed makes it again.
+    What output folders link stays, and what working containers and named images are made of. A build that needs
+    something removed makes it again.
 
     \b
     hermes cache gc --max-size 2G
@@ -64,7 +66,7 @@ def collect(max_size: str) -> None:
         try:
             containers = Containers(store, namespace)
             containers.sweep()
-            found = gc.collect(store, most, containers.remove)
+            found = gc.collect(store, most, containers.remove, lambda: held(store))
         finally:
             namespace.close()
     click.echo(f"removed {found.removed} items, {_shown(found.freed)}; {_shown(found.left)} are left")

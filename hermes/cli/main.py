@@ -17,11 +17,13 @@ from hermes.version import __version__
 _COMMANDS: Final = {
     "build": ("build", "Build targets and link what they give into hermes-out."),
     "cache": ("cache", "Show, shrink or verify the store."),
+    "ctr": ("ctr", "Build an image step by step: from, mount, copy, run, config, commit."),
     "doctor": ("doctor", "Say what this machine can do, and what to do about what it cannot."),
     "explain": ("explain", "Say why a target was built again, or what its actions depend on."),
     "lock": ("lock", "Resolve packages and write lock files."),
     "query": ("query", "List targets, and what they depend on."),
     "run": ("run", "Build an image and run it in the sandbox."),
+    "unshare": ("unshare", "Run a command where an ordinary user's containers can be mounted."),
 }
 
 

@@ -59,7 +59,7 @@ class Quiet:
 
     def say(self, text: str) -> None:
         if text.startswith(_WARNING):
-            _write(text)
+            write_line(text)
 
     def summary(self, result: BuildResult, seconds: float) -> None:
         """Nothing is shown."""
@@ -92,10 +92,10 @@ class Plain:
                 pass
 
     def say(self, text: str) -> None:
-        _write(text)
+        write_line(text)
 
     def summary(self, result: BuildResult, seconds: float) -> None:
-        _write(summary_line(result, seconds))
+        write_line(summary_line(result, seconds))
 
 
 class Terminal:
@@ -113,13 +113,13 @@ class Terminal:
 
     def say(self, text: str) -> None:
         if self._live is None:
-            _write(text)
+            write_line(text)
         else:
             self._live.say(text)
 
     def summary(self, result: BuildResult, seconds: float) -> None:
         if self._live is None:
-            _write(summary_line(result, seconds))
+            write_line(summary_line(result, seconds))
         else:
             self._live.summary(result, seconds)
 
@@ -142,6 +142,7 @@ def elapsed(started: float) -> str:
     return f"{seconds:.1f}s" if seconds < 60 else f"{int(seconds) // 60}m{int(seconds) % 60:02}s"
 
 
-def _write(text: str) -> None:
+def write_line(text: str) -> None:
+    """Write a line to standard error, whatever is in it."""
     sys.stderr.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
     sys.stderr.flush()

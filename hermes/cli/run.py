@@ -7,6 +7,7 @@ import click
 from hermes.api.workspace import Workspace
 from hermes.cli.options import build_options, chosen, secret_option
 from hermes.cli.progress import display
+from hermes.cli.terminal import standard
 from hermes.errors import CommandFailed
 
 
@@ -40,6 +41,7 @@ def command(
     with display(quiet=quiet) as screen:
         workspace = Workspace(subscribers=[screen.event], say=screen.say)
         result = workspace.build([label], options)
-    status = workspace.run_built(result, arguments, entrypoint=entrypoint)
+    with standard(terminal=None) as (stdio, _):
+        status = workspace.run_built(result, arguments, entrypoint=entrypoint, stdio=stdio)
     if status:
         raise CommandFailed(status)

@@ -9,13 +9,13 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hermes.digest import Digest
 from hermes.errors import HermesError, MissingBlobError, SandboxError
 from hermes.layer import encodings
 from hermes.layer.compress import Codec
-from hermes.layer.write import Encoding
+from hermes.layer.write import Encoding, compress
 from hermes.store import Store
 from hermes.store.scratch import abandoned
 
@@ -33,6 +33,11 @@ class Containers:
     def __init__(self, store: Store, namespace: Namespace) -> None:
         self._store = store
         self._namespace = namespace
+
+    @property
+    def has_one_id(self) -> bool:
+        """Tell whether commands can be nobody but root, and give files to nobody else."""
+        return not self._namespace.map.whole
 
     def run(
         self, task: Task, stdio: tuple[int, int, int], waiting: Callable[[], None] | None = None
@@ -87,6 +92,20 @@ class Containers:
                 arguments = {"home": str(self._store.home), "diff_id": diff_id}
                 self._namespace.call(f"{_INSIDE}extract", arguments)
 
+    def encoded(self, diff_id: Digest, codec: Codec) -> Encoding:
+        """Return a layer's blob in the form that ``codec`` gives, making it unless it is there.
+
+        Raises `MissingBlobError` when the store does not hold the layer.
+        """
+        if found := encodings.find(self._store, diff_id, codec):
+            return found
+        if encodings.find_any(self._store, diff_id) is None:
+            return self.pack(diff_id, codec)
+        with encodings.open_tar(self._store, diff_id) as tar:
+            encoding = compress(tar.chunks(), self._store.blobs, codec)
+        encodings.record(self._store, diff_id, encoding)
+        return encoding
+
     def pack(self, diff_id: Digest, codec: Codec | None) -> Encoding:
         """Return a blob of a layer that has only a tree; raises `MissingBlobError` when it has none."""
         from hermes.container.task import encoding_from_json
@@ -111,6 +130,10 @@ class Containers:
                 left.append(folder)
         if left:
             self._namespace.call(f"{_INSIDE}remove", {"paths": left})
+
+    def call(self, function: str, arguments: dict[str, Any]) -> Any:
+        """Call ``module:function`` in the namespace; see `hermes.sandbox.namespace.Namespace.call`."""
+        return self._namespace.call(function, arguments)
 
     def probe_overlay(self) -> str:
         """Try an overlay in the store; return what works, or raise `SandboxError`."""

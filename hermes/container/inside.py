@@ -13,13 +13,14 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hermes.container.leaks import Leak, Search, leaked
-from hermes.container.overlay import Tree, mount_stack, owner_in
+from hermes.container.mounts import mounted_below
+from hermes.container.overlay import Tree, Upper, mount_stack, owner_in
 from hermes.container.private import UsedCaches, check_target, check_targets, write_secrets
 from hermes.container.rootpath import MountPoints, find_program, resolve
-from hermes.container.task import KeptFile, Outcome, Staged, StagedFile, Task, Tmpfs, encoding_to_json
+from hermes.container.task import Commit, KeptFile, Outcome, Staged, StagedFile, Task, Tmpfs, encoding_to_json
 from hermes.container.users import User, find_user
 from hermes.digest import CHUNK, Digest
 from hermes.errors import BuildError, MissingBlobError, SandboxError
@@ -30,7 +31,7 @@ from hermes.layer.content import Content, FileContent
 from hermes.layer.diff import changes
 from hermes.layer.entry import FILE
 from hermes.layer.tar_reader import members
-from hermes.layer.write import Item, write_layer
+from hermes.layer.write import Encoding, Item, write_layer
 from hermes.sandbox.bubblewrap import Bubblewrap
 from hermes.sandbox.idmap import has_one_id
 from hermes.sandbox.process import DEFAULT_PATH, Ended, Mount, Process
@@ -42,6 +43,7 @@ _FIXED_ENV: Final = {"PATH": DEFAULT_PATH, "LANG": "C.UTF-8", "TZ": "UTC"}
 _LEAK_HINT: Final = (
     "read a secret from where it is mounted and write it nowhere; what only this command needs can be in /tmp"
 )
+_REMOVED_HINT: Final = "those files have been removed from the container; write a secret nowhere"
 _RESOLVER_FILES: Final = ("/etc/resolv.conf", "/etc/hosts")
 
 
@@ -57,7 +59,8 @@ def extract(home: str, diff_id: str) -> None:
             for member in members(tar.read, name=name):
                 writer.add(member.entry, member.content)
             tar.check()
-        _publish(store, digest, scratch, writer.finish(), writer.owners)
+        _describe_tree(scratch, writer.finish(), writer.owners)
+        publish(store, digest, scratch)
 
 
 def run(
@@ -114,10 +117,17 @@ def store_at(home: str) -> Iterator[Store]:
 
 @contextmanager
 def scratch_of(store: Store) -> Iterator[str]:
-    """Give a temporary folder, and a mount namespace that ends with this process."""
+    """Give a temporary folder, and a mount namespace that ends with this process.
+
+    What is mounted in the folder is unmounted before the folder is removed, or that would reach what is mounted.
+    """
     unshare(CLONE_NEWNS)
     with store.scratch.directory() as folder:
-        yield str(folder)
+        try:
+            yield str(folder)
+        finally:
+            for path in mounted_below(str(folder)):
+                umount(path, MNT_DETACH)
 
 
 class _Container:
@@ -128,27 +138,47 @@ class _Container:
         self._task = task
         self._scratch = scratch
         self._trees = [Tree.open(f"{store.trees}/{one.diff_id.hex}", one.name) for one in task.stack]
-        self._root = f"{scratch}/merged"
-        self._upper: str | None = None
+        self._upper = task.upper or Upper(f"{scratch}/tree/root", f"{scratch}/work")
+        self._root = task.root
         self._writable: dict[str, str] = {}
         self._search = Search({one.id: one.value for one in task.secrets})
         self._caches = UsedCaches(task.caches, caches, self._search)
 
     def run(self, sandbox: Bubblewrap, stdio: tuple[int, int, int]) -> Outcome:
-        self._upper = mount_stack(self._trees, self._scratch, target="merged", writable=True)
+        if not self._root:
+            self._root = mount_stack(self._trees, self._scratch, target="merged", upper=self._upper)
         points = MountPoints(self._root)
         process = self._process(points)
         self._caches.watch()
+        since = self._now()
         _leave_no_core()
-        ended = sandbox.run(process, self._root, stdio)
-        points.remove()
+        try:
+            ended = sandbox.run(process, self._root, stdio)
+        finally:
+            points.remove()
         self._caches.check()
+        if self._task.upper is not None:
+            self._check_working(since)
+        if self._task.root:
+            return Outcome(ended.status, ended.timed_out)
         if ended.status:
             umount(self._root, MNT_DETACH)
             return Outcome(ended.status, ended.timed_out)
         outs = tuple(self._keep(path) for path in self._task.outs)
         umount(self._root)
         return self._committed(ended, outs)
+
+    def _now(self) -> int:
+        """Return the time as the store's file system has it, in nanoseconds."""
+        with open(f"{self._scratch}/now", "wb") as file:
+            return os.fstat(file.fileno()).st_ctime_ns
+
+    def _check_working(self, since: int) -> None:
+        """Take what holds a secret out of a container that is kept; raises `SecretLeaked` for that."""
+        if self._search and (leaks := self._search.in_folder(self._upper.upper, since)):
+            for leak in leaks:
+                self._search.remove(self._root, leak)
+            raise leaked(leaks, self._search.masker, _REMOVED_HINT)
 
     def _process(self, points: MountPoints) -> Process:
         task = self._task
@@ -248,27 +278,49 @@ class _Container:
 
     def _committed(self, ended: Ended, outs: tuple[KeptFile, ...]) -> Outcome:
         commit = self._task.commit
-        if commit is None or self._upper is None:
+        if commit is None:
             return Outcome(ended.status, ended.timed_out, outs=outs)
-        lower = f"{self._scratch}/below" if self._trees else None
-        if lower:
-            mount_stack(self._trees, self._scratch, target="below", writable=False)
-        found = changes(self._upper, lower, mtime=commit.mtime, owner=owner_in(self._trees))
-        if lower:
-            umount(lower)
-        if leaks := list(self._search.in_entries(found.entries, self._upper)):
-            raise leaked(leaks, self._search.masker, _LEAK_HINT)
-        blobs = self._store.blobs if commit.codec else None
-        written = write_layer(found.items(self._upper), blobs=blobs, codec=CODECS.get(commit.codec))
-        diff_id = written.toc.diff_id
-        tree = f"{self._scratch}/tree"
-        os.mkdir(tree, 0o755)
-        os.rename(self._upper, f"{tree}/root")
-        _publish(self._store, diff_id, tree, found.parents, found.owners)
-        toc.save(self._store, written.toc)
-        if written.encoding is not None:
-            encodings.record(self._store, diff_id, written.encoding)
-        return Outcome(ended.status, ended.timed_out, diff_id, written.toc.size, written.encoding, outs)
+        made = commit_upper(self._store, self._trees, self._upper.upper, commit, self._scratch, self._search)
+        publish(self._store, made.diff_id, os.path.dirname(self._upper.upper))
+        return Outcome(ended.status, ended.timed_out, made.diff_id, made.size, made.encoding, outs)
+
+
+class Made(NamedTuple):
+    """A layer made of an upper directory: its diff_id, the size of its tar, its blob, how many entries it has."""
+
+    diff_id: Digest
+    size: int
+    encoding: Encoding | None
+    entries: int
+
+
+def commit_upper(
+    store: Store,
+    trees: Sequence[Tree],
+    upper: str,
+    commit: Commit,
+    scratch: str,
+    search: Search | None = None,
+) -> Made:
+    """Write what ``upper`` changes of ``trees`` as a layer, and what its tree needs beside ``upper``.
+
+    The folder that holds ``upper``, as ``root``, is then ready for `publish`. ``upper`` is mounted nowhere.
+    Raises `SecretLeaked` when the ``search`` finds something.
+    """
+    below = mount_stack(trees, scratch, target="below") if trees else None
+    found = changes(upper, below, mtime=commit.mtime, owner=owner_in(trees))
+    if below:
+        umount(below)
+    if search and (leaks := list(search.in_entries(found.entries, upper))):
+        raise leaked(leaks, search.masker, _LEAK_HINT)
+    blobs = store.blobs if commit.codec else None
+    written = write_layer(found.items(upper), blobs=blobs, codec=CODECS.get(commit.codec))
+    diff_id = written.toc.diff_id
+    _describe_tree(os.path.dirname(upper), found.parents, found.owners)
+    toc.save(store, written.toc)
+    if written.encoding is not None:
+        encodings.record(store, diff_id, written.encoding)
+    return Made(diff_id, written.toc.size, written.encoding, len(found.entries))
 
 
 def _leave_no_core() -> None:
@@ -334,10 +386,7 @@ def _items_of_tree(table: toc.TableOfContents, root: str) -> Iterator[Item]:
         yield entry._replace(digest=""), content
 
 
-def _publish(
-    store: Store, diff_id: Digest, folder: str, parents: Sequence[str], owners: Mapping[str, tuple[int, int]]
-) -> None:
-    """Make ``folder``, which holds ``root``, the tree of a layer, unless it has one."""
+def _describe_tree(folder: str, parents: Sequence[str], owners: Mapping[str, tuple[int, int]]) -> None:
     import json
 
     with open(f"{folder}/parents", "w", encoding="utf-8") as file:
@@ -345,9 +394,12 @@ def _publish(
     if owners:
         with open(f"{folder}/{encodings.OWNERS}", "w", encoding="utf-8") as file:
             json.dump(owners, file)
-    target = f"{store.trees}/{diff_id.hex}"
+
+
+def publish(store: Store, diff_id: Digest, folder: str) -> None:
+    """Make ``folder``, which holds ``root`` and its description, the tree of a layer, unless it has one."""
     try:
-        os.rename(folder, target)
+        os.rename(folder, f"{store.trees}/{diff_id.hex}")
     except OSError:
         if not encodings.has_tree(store, diff_id):
             raise

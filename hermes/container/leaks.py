@@ -55,18 +55,25 @@ class Search:
             return None
         fd = os.open(path, _READ)
         try:
-            return self._in_open(fd)
+            return self.in_open(fd)
         finally:
             os.close(fd)
 
-    def _in_open(self, fd: int) -> Form | None:
-        """Read a file in pieces that overlap."""
+    def in_open(self, fd: int) -> Form | None:
+        """Read an open file, in pieces that overlap."""
         before = b""
         while data := os.read(fd, CHUNK):
             before += data
             if found := self.in_data(before):
                 return found
             before = before[-self._overlap :] if self._overlap else b""
+        return None
+
+    def in_xattrs(self, fd: int) -> tuple[str, Form] | None:
+        """Return what the extended attributes of an open file have."""
+        for name in os.listxattr(fd):
+            if form := self.in_data(os.fsencode(name) + b"\0" + os.getxattr(fd, name)):
+                return "an extended attribute", form
         return None
 
     def in_entries(self, entries: Iterable[Entry], root: str) -> Iterator[Leak]:
@@ -91,60 +98,88 @@ class Search:
         Contents that were last changed before ``since`` (nanoseconds, by ctime) are not read. Others may be
         changing the folder, so nothing in it is named by more than one part of a path, and no link is followed.
         """
-        found: list[Leak] = []
-        fd = os.open(folder, _READ | os.O_DIRECTORY)
+        return [leak._replace(path=f"{shown}{leak.path}") for leak in self._walked(folder, since, take=True)]
+
+    def in_folder(self, folder: str, since: int) -> list[Leak]:
+        """Return what files of a folder have, as `take_from` does, and leave them there."""
+        return self._walked(folder, since, take=False)
+
+    def remove(self, root: str, leak: Leak) -> None:
+        """Remove what `in_folder` has found from a root that shows it, in which no process runs."""
+        fd = os.open(root, _READ | os.O_DIRECTORY)
         try:
-            self._take(fd, b"", since, found)
+            parts = _taken_path(os.fsencode(leak.path), leak.form).split(b"/")[1:]
+            for part in parts[:-1]:
+                above, fd = fd, os.open(part, _READ | os.O_DIRECTORY, dir_fd=fd)
+                os.close(above)
+            _remove(os.fsdecode(parts[-1]), fd)
+        except FileNotFoundError:
+            pass  # it was in what has been removed already
         finally:
             os.close(fd)
-        return [leak._replace(path=f"{shown}{leak.path}") for leak in found]
 
-    def _take(self, folder: int, below: bytes, since: int, found: list[Leak]) -> int:
+    def _walked(self, folder: str, since: int, *, take: bool) -> list[Leak]:
+        walk = _Walk(self, since, take=take)
+        fd = os.open(folder, _READ | os.O_DIRECTORY)
+        try:
+            walk.folder(fd, b"")
+        finally:
+            os.close(fd)
+        return walk.found
+
+
+class _Walk:
+    """One search of a folder; with ``take`` what is found is removed."""
+
+    def __init__(self, search: Search, since: int, *, take: bool) -> None:
+        self.found: list[Leak] = []
+        self._search = search
+        self._since = since
+        self._take = take
+
+    def folder(self, fd: int, below: bytes) -> int:
         """Search a folder; return where in the path of it, if anywhere, a secret begins that is in the path."""
-        for name in os.listdir(folder):
+        for name in os.listdir(fd):
             path = below + b"/" + os.fsencode(name)
-            if form := self.in_data(path):
-                found.append(Leak(os.fsdecode(path), "the name", form))
-                _remove(name, folder)
+            if form := self._search.in_data(path):
+                self._found(path, "the name", form, name, fd)
                 if (start := path.find(form.data)) < len(below):
                     return start
                 continue
             with contextlib.suppress(FileNotFoundError):
-                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                status = os.stat(name, dir_fd=fd, follow_symlinks=False)
                 if stat.S_ISLNK(status.st_mode):
-                    if form := self.in_data(os.fsencode(os.readlink(name, dir_fd=folder))):
-                        found.append(Leak(os.fsdecode(path), "the target of the link", form))
-                        _remove(name, folder)
+                    if form := self._search.in_data(os.fsencode(os.readlink(name, dir_fd=fd))):
+                        self._found(path, "the target of the link", form, name, fd)
                 elif stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode):
-                    start = self._take_one(folder, name, path, since, found)
+                    start = self._one(fd, name, path)
                     if 0 <= start < len(below):
                         return start
         return -1
 
-    def _take_one(self, folder: int, name: str, path: bytes, since: int, found: list[Leak]) -> int:
-        """Search a folder or file, as `_take` does."""
+    def _one(self, folder: int, name: str, path: bytes) -> int:
+        """Search a folder or file, as `folder` does."""
         fd = os.open(name, _READ, dir_fd=folder)
         try:
             status = os.fstat(fd)
-            start, leak = -1, self._in_xattrs(fd)
+            start, leak = -1, self._search.in_xattrs(fd)
             if stat.S_ISDIR(status.st_mode) and leak is None:
-                start = self._take(fd, path, since, found)
-            elif stat.S_ISREG(status.st_mode) and leak is None and status.st_ctime_ns >= since:
-                form = self._in_open(fd)
+                start = self.folder(fd, path)
+            elif stat.S_ISREG(status.st_mode) and leak is None and status.st_ctime_ns >= self._since:
+                form = self._search.in_open(fd)
                 leak = ("the content", form) if form else None
         finally:
             os.close(fd)
         if leak is not None:
-            found.append(Leak(os.fsdecode(path), *leak))
-        if leak is not None or start >= 0:
+            self._found(path, *leak, name, folder)
+        elif start >= 0 and self._take:
             _remove(name, folder)
         return start
 
-    def _in_xattrs(self, fd: int) -> tuple[str, Form] | None:
-        for name in os.listxattr(fd):
-            if form := self.in_data(os.fsencode(name) + b"\0" + os.getxattr(fd, name)):
-                return "an extended attribute", form
-        return None
+    def _found(self, path: bytes, what: str, form: Form, name: str, folder: int) -> None:
+        self.found.append(Leak(os.fsdecode(path), what, form))
+        if self._take:
+            _remove(name, folder)
 
 
 def leaked(leaks: Sequence[Leak], masker: Masker, hint: str) -> SecretLeaked:
@@ -178,3 +213,10 @@ def _remove(name: str, folder: int) -> None:
             shutil.rmtree(name, dir_fd=folder)
         else:
             os.unlink(name, dir_fd=folder)
+
+
+def _taken_path(path: bytes, form: Form) -> bytes:
+    """Return what to remove: the path itself, or as much of it as has the beginning of the secret in it."""
+    at = path.find(form.data)
+    end = path.find(b"/", at + 1) if at >= 0 else -1
+    return path[:end] if end > 0 else path

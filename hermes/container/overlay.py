@@ -78,22 +78,30 @@ class Metadata(NamedTuple):
 _PLAIN: Final = Metadata(0o755, 0, 0)
 
 
-def mount_stack(trees: Sequence[Tree], scratch: str, *, target: str, writable: bool) -> str | None:
-    """Mount ``trees``, the lowest first, at ``scratch/target``; return the upper directory if writable.
+class Upper(NamedTuple):
+    """Where the changes of a mount go: two directories of one file system, made if they are not there."""
 
-    ``scratch`` is a folder for this mount alone. Raises `ConflictError` when a tree has a directory where
-    one below it has a link or file that it never meant to replace, `SandboxError` when the kernel refuses.
+    upper: str
+    work: str
+
+
+def mount_stack(trees: Sequence[Tree], scratch: str, *, target: str, upper: Upper | None = None) -> str:
+    """Mount ``trees``, the lowest first, at ``scratch/target`` and return that; read-only without ``upper``.
+
+    ``scratch`` is a folder for this mount alone, that stays while it does. Raises `ConflictError` when a tree
+    has a directory where one below it has a link or file that it never meant to replace, `SandboxError` when
+    the kernel refuses.
     """
-    links = f"{scratch}/{target}.lowers"
+    links, merged = f"{scratch}/{target}.lowers", f"{scratch}/{target}"
     os.mkdir(links)
-    os.mkdir(f"{scratch}/{target}")
+    os.mkdir(merged)
     lowers = [tree.root for tree in trees]
     if described := _missing_metadata(trees):
-        fixed = f"{scratch}/{target}.parents"
+        fixed = f"{merged}.parents"
         _make_directories(fixed, described)
         lowers.append(fixed)
-    while len(lowers) < (1 if writable else 2):
-        empty = f"{scratch}/{target}.empty{len(lowers)}"
+    while len(lowers) < (1 if upper else 2):
+        empty = f"{merged}.empty{len(lowers)}"
         os.mkdir(empty)
         lowers.insert(0, empty)
     if len(lowers) > MOST_LOWERS:
@@ -101,21 +109,24 @@ def mount_stack(trees: Sequence[Tree], scratch: str, *, target: str, writable: b
     for number, lower in enumerate(lowers):
         os.symlink(lower, f"{links}/{number}")
     options = f"lowerdir={':'.join(map(str, reversed(range(len(lowers)))))},{_OPTIONS}"
-    upper = None
-    if writable:
-        upper = f"{scratch}/upper"
-        os.mkdir(upper)
-        os.mkdir(f"{scratch}/work")
-        _describe(upper, described.get("") or _metadata(lowers[-1]))
-        options += ",upperdir=../upper,workdir=../work"
+    if upper:
+        if not os.path.isdir(upper.upper):
+            os.makedirs(upper.upper)
+            _describe(upper.upper, described.get("") or _metadata(lowers[-1]))
+        os.makedirs(upper.work, exist_ok=True)
+        os.symlink(upper.upper, f"{links}/upper")
+        os.symlink(upper.work, f"{links}/work")
+        options += ",upperdir=upper,workdir=work"
+    before = os.open(".", os.O_PATH | os.O_CLOEXEC)
     os.chdir(links)
     try:
-        mount("overlay", f"../{target}", "overlay", MS_NODEV | (0 if writable else MS_RDONLY), options)
+        mount("overlay", merged, "overlay", MS_NODEV | (0 if upper else MS_RDONLY), options)
     except OSError as error:
         raise _refused(error, scratch) from error
     finally:
-        os.chdir("/")
-    return upper
+        os.fchdir(before)
+        os.close(before)
+    return merged
 
 
 def _missing_metadata(trees: Sequence[Tree]) -> dict[str, Metadata]:

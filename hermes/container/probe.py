@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 
 from hermes.container.inside import scratch_of, store_at
-from hermes.container.overlay import Tree, mount_stack
+from hermes.container.overlay import Tree, Upper, mount_stack
 from hermes.errors import SandboxError
 
 
@@ -19,10 +19,11 @@ def overlay(home: str) -> str:
         for name in ("kept", "removed"):
             with open(f"{lower}/{name}", "w", encoding="utf-8"):
                 pass
-        upper = mount_stack([Tree("lower", lower, ())], scratch, target="merged", writable=True)
-        os.unlink(f"{scratch}/merged/removed")
-        os.setxattr(f"{scratch}/merged/kept", "user.hermes", b"1")
-        if sorted(os.listdir(f"{scratch}/merged")) != ["kept"] or not os.path.lexists(f"{upper}/removed"):
+        upper = Upper(f"{scratch}/upper", f"{scratch}/work")
+        merged = mount_stack([Tree("lower", lower, ())], scratch, target="merged", upper=upper)
+        os.unlink(f"{merged}/removed")
+        os.setxattr(f"{merged}/kept", "user.hermes", b"1")
+        if os.listdir(merged) != ["kept"] or not os.path.lexists(f"{upper.upper}/removed"):
             raise SandboxError("an overlay does not show what was changed in it")
         return "whiteouts and extended attributes work"
 

@@ -6,6 +6,7 @@ import base64
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from hermes.container.overlay import Upper
 from hermes.digest import Digest
 from hermes.layer.compress import CODECS
 from hermes.layer.content import Signature
@@ -119,6 +120,7 @@ class Task:
     seconds. ``tmpfs`` are empty folders, forgotten at the end; a path alone has the size and mode of any.
 
     With ``secrets`` the standard output and error are masked, and what the command leaves is searched.
+    ``upper`` is where a working container keeps its changes, ``root`` where it is mounted, if it is.
     """
 
     stack: tuple[Below, ...]
@@ -138,6 +140,8 @@ class Task:
     commit: Commit | None = None
     secrets: tuple[Secret, ...] = ()
     caches: tuple[Cache, ...] = ()
+    upper: Upper | None = None
+    root: str = ""
 
     def to_json(self) -> dict[str, Any]:
         document = asdict(self)
@@ -158,6 +162,7 @@ class Task:
         )
         fields["bound"] = tuple(Bound(**one) for one in document["bound"])
         fields["commit"] = Commit(**document["commit"]) if document["commit"] else None
+        fields["upper"] = Upper(*document["upper"]) if document["upper"] else None
         fields["tmpfs"] = tuple(one if isinstance(one, str) else Tmpfs(**one) for one in document["tmpfs"])
         fields["secrets"] = tuple(
             Secret(**{**one, "value": base64.b64decode(one["value"])}) for one in document["secrets"]

@@ -18,13 +18,14 @@ class Manifest:
     config: Descriptor
     layers: tuple[Descriptor, ...]
     annotations: tuple[tuple[str, str], ...] = ()
+    media_type: str = IMAGE_MANIFEST
 
     def to_bytes(self) -> bytes:
         """Return the document as canonical JSON."""
         document: dict[str, Any] = {
             "config": self.config.to_json(),
             "layers": [layer.to_json() for layer in self.layers],
-            "mediaType": IMAGE_MANIFEST,
+            "mediaType": self.media_type,
             "schemaVersion": 2,
         }
         if self.annotations:
@@ -48,4 +49,5 @@ class Manifest:
             Descriptor.from_json(document["config"]),
             tuple(Descriptor.from_json(one) for one in layers),
             tuple(sorted((str(name), str(value)) for name, value in annotations.items())),
+            str(document.get("mediaType") or IMAGE_MANIFEST),
         )

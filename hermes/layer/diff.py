@@ -68,10 +68,19 @@ def changes(upper: str, lower: str | None, *, mtime: int, owner: OwnerOf | None 
     ``mtime`` seconds. In a namespace with one id ``owner`` tells who is to own a path of the layers below;
     what root has changed there keeps its owner. Raises `LayerError` for names that a layer cannot hold.
     """
-    found = _Differ(upper, lower, mtime).run()
+    differ = _Differ(upper, lower, mtime)
+    differ.look()
+    found = Changes(differ.kept, differ.prune())
     if owner is not None:
         _restore_owners(found, owner)
     return found
+
+
+def peek(upper: str, lower: str | None) -> list[Entry]:
+    """Return what ``upper`` changes of ``lower``, as `changes` does, and leave both as they are."""
+    differ = _Differ(upper, lower, 0)
+    differ.look()
+    return differ.kept
 
 
 def _restore_owners(found: Changes, owner: OwnerOf) -> None:
@@ -87,42 +96,41 @@ class _Differ:
         self._upper = upper
         self._lower = lower
         self._mtime = mtime
-        self._kept: list[Entry] = []
-        self._same: list[Entry] = []
+        self.kept: list[Entry] = []
+        self._useless: list[str] = []
+        self._attributes: list[tuple[str, str]] = []
         self._passed: list[str] = []
         self._inodes: dict[int, list[Entry]] = {}
 
-    def run(self) -> Changes:
+    def look(self) -> None:
+        """Find the changes, in canonical order."""
         self._directory("", covered=self._lower is None)
         self._settle_links()
-        self._kept.sort(key=lambda entry: entry.sort_key)
-        parents = self._prune()
-        self._stamp(parents)
-        return Changes(self._kept, parents)
+        self.kept.sort(key=lambda entry: entry.sort_key)
 
     def _directory(self, path: str, *, covered: bool) -> None:
         """Look at a directory; ``covered``: nothing of the layers below shows through here."""
         target = _at(self._upper, path)
         status = os.lstat(target)
         xattrs = _xattrs(target)
-        is_opaque = _take_overlay_xattrs(target)
+        is_opaque = self._overlay_xattrs(target)
         entry = self._entry(path, DIRECTORY, status, xattrs)
         below = None if covered else self._below(path)
         if below is not None and stat.S_ISDIR(below[0].st_mode):
             covered = is_opaque
             if is_opaque:
-                self._kept.append(opaque(path, self._mtime))
-                self._kept.append(entry)
+                self.kept.append(opaque(path, self._mtime))
+                self.kept.append(entry)
             elif self._unchanged(entry, below, DIRECTORY):
                 self._passed.append(path)
             else:
-                self._kept.append(entry)
+                self.kept.append(entry)
         else:
             covered = True
             if is_opaque:
-                os.removexattr(target, OPAQUE_XATTR)
+                self._attributes.append((target, OPAQUE_XATTR))
             if path or entry.mode != 0o755 or entry.uid or entry.gid or xattrs:
-                self._kept.append(entry)
+                self.kept.append(entry)
             else:
                 self._passed.append(path)
         for item in os.scandir(target):
@@ -139,15 +147,15 @@ class _Differ:
         below = None if covered else self._below(path)
         if stat.S_ISCHR(mode) and status.st_rdev == 0:
             if below is None:
-                os.unlink(target)
+                self._useless.append(target)
             else:
-                self._kept.append(whiteout(path, self._mtime))
+                self.kept.append(whiteout(path, self._mtime))
             return
         if stat.S_ISSOCK(mode):
-            os.unlink(target)
+            self._useless.append(target)
             return
         self._check_name(path.rpartition("/")[2], path.rpartition("/")[0])
-        _take_overlay_xattrs(target)
+        self._overlay_xattrs(target)
         kind = _kind(mode, path)
         entry = self._entry(path, kind, status, _xattrs(target))
         if kind == SYMLINK:
@@ -156,26 +164,28 @@ class _Differ:
             self._inodes.setdefault(status.st_ino, []).append(entry)
             return
         if below is not None and self._unchanged(entry, below, kind):
-            self._same.append(entry)
+            self._useless.append(target)
         else:
-            self._kept.append(entry)
+            self.kept.append(entry)
 
     def _settle_links(self) -> None:
         """Make the first name of each inode the file, and the others links to it."""
         for entries in self._inodes.values():
             entries.sort(key=lambda entry: entry.sort_key)
             first = entries[0]
-            self._kept.append(first)
-            self._kept.extend(
+            self.kept.append(first)
+            self.kept.extend(
                 entry._replace(type=HARDLINK, size=0, link=first.path, xattrs=()) for entry in entries[1:]
             )
 
-    def _prune(self) -> list[str]:
-        """Remove what did not change; return the unchanged directories that hold changes."""
-        for entry in self._same:
-            os.unlink(_at(self._upper, entry.path))
+    def prune(self) -> list[str]:
+        """Remove what did not change, stamp the rest; return the unchanged directories that hold changes."""
+        for target, name in self._attributes:
+            os.removexattr(target, name, follow_symlinks=False)
+        for target in self._useless:
+            os.unlink(target)
         needed = {""}
-        for entry in self._kept:
+        for entry in self.kept:
             path = entry.path
             while (cut := path.rfind("/")) > 0 and (path := path[:cut]) not in needed:
                 needed.add(path)
@@ -185,17 +195,29 @@ class _Differ:
                 parents.append(path)
             else:
                 os.rmdir(_at(self._upper, path))
-        return sorted(parents)
+        parents.sort()
+        self._stamp(parents)
+        return parents
 
     def _stamp(self, parents: list[str]) -> None:
         """Give everything the layer's time, directories after what they hold."""
         nanoseconds = self._mtime * 1_000_000_000
         times = (nanoseconds, nanoseconds)
-        for entry in reversed(self._kept):
+        for entry in reversed(self.kept):
             if not entry.is_whiteout:
                 os.utime(_at(self._upper, entry.path), ns=times, follow_symlinks=False)
         for path in sorted(parents, reverse=True):
             os.utime(_at(self._upper, path), ns=times)
+
+    def _overlay_xattrs(self, target: str) -> bool:
+        """Note the attributes that differ from mount to mount; return whether the directory is opaque."""
+        is_opaque = False
+        for name in os.listxattr(target, follow_symlinks=False):
+            if name in _PRIVATE_XATTRS:
+                self._attributes.append((target, name))
+            elif name == OPAQUE_XATTR:
+                is_opaque = os.getxattr(target, name) == b"y"
+        return is_opaque
 
     def _entry(self, path: str, kind: str, status: os.stat_result, xattrs: Xattrs) -> Entry:
         return Entry(
@@ -269,17 +291,6 @@ def _xattrs(target: str) -> Xattrs:
         for name in sorted(names)
         if not name.startswith(OVERLAY_XATTRS) and name != "security.selinux"
     )
-
-
-def _take_overlay_xattrs(target: str) -> bool:
-    """Remove the attributes that differ from mount to mount; return whether the directory is opaque."""
-    is_opaque = False
-    for name in os.listxattr(target, follow_symlinks=False):
-        if name in _PRIVATE_XATTRS:
-            os.removexattr(target, name, follow_symlinks=False)
-        elif name == OPAQUE_XATTR:
-            is_opaque = os.getxattr(target, name) == b"y"
-    return is_opaque
 
 
 def _same_content(one: str, other: str) -> bool:

@@ -49,6 +49,18 @@ def members(read: Read, *, name: str) -> Iterator[Member]:
     return _Reader(read, name).members()
 
 
+def is_tar(read: Read) -> bool:
+    """Tell whether what ``read`` gives begins with a header of a tar archive."""
+    block = b""
+    while len(block) < BLOCK_SIZE and (data := read(BLOCK_SIZE - len(block))):
+        block += data
+    try:
+        stored = int(block[148:156].rstrip(b"\0 ") or b"x", 8)
+    except ValueError:
+        return False
+    return len(block) == BLOCK_SIZE and stored == sum(block) - sum(block[148:156]) + 8 * ord(" ")
+
+
 class _Reader:
     def __init__(self, read: Read, name: str) -> None:
         self._read = read

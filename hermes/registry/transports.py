@@ -46,6 +46,12 @@ class Destination(Protocol):
         ...
 
 
+def is_destination(text: str) -> bool:
+    """Tell whether ``text`` begins with a transport, which no name of an image does."""
+    transport, colon, _ = text.partition(":")
+    return bool(colon) and transport in _TRANSPORTS
+
+
 def parse_destination(text: str) -> Destination:
     """Return the destination that ``TRANSPORT:WHERE`` names; raises `UsageError`."""
     transport, colon, where = text.partition(":")

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import select
 import shutil
 import signal
 import sys
+import termios
 import time
 from pathlib import Path
 from typing import Final
@@ -26,6 +28,8 @@ from hermes.sandbox.syscalls import MS_BIND, MS_REC, mount
 
 _STAGES: Final = ("/mnt", "/media", "/opt", "/srv", "/tmp")  # noqa: S108 - only the name of a folder that is covered
 _PR_SET_CHILD_SUBREAPER: Final = 36
+_RESET: Final = (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
+"""Signals that the namespace's process ignores, and Python does, and a command must not."""
 _HIDDEN_FILES: Final = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sysrq-trigger")
 _HIDDEN_FOLDERS: Final = ("/proc/acpi", "/proc/scsi")
 
@@ -159,6 +163,11 @@ def _become(
             os.dup2(fd, number)
         for fd in kept:
             os.set_inheritable(fd, True)
+        for number in _RESET:
+            signal.signal(number, signal.SIG_DFL)
+        if not process.session and os.isatty(0):
+            os.setsid()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         if not process.disguised:
             if process.groups or process.uid:
                 os.setgroups(process.groups)

@@ -102,14 +102,14 @@ class Namespace:
             if refusal is None:
                 raise SandboxError("the namespace process ended at its start")
             if refusal:
-                raise _no_namespace(refusal["errno"])
-            _write_map(self._pid, self.map)
+                raise no_namespace(refusal["errno"])
+            write_map(self._pid, self.map)
             here.sendall(b"m")
             ready = receive_message(here)
             if ready is None:
                 raise SandboxError("the namespace process ended at its start")
             if ready:
-                raise _no_namespace(ready["errno"])
+                raise no_namespace(ready["errno"])
         except BaseException:
             here.close()
             with contextlib.suppress(ProcessLookupError):
@@ -148,7 +148,8 @@ def _receive(source: socket.socket, count: int) -> bytes | None:
     return b"".join(parts)
 
 
-def _write_map(pid: int, ids: IdMap) -> None:
+def write_map(pid: int, ids: IdMap) -> None:
+    """Give the user namespace of a process its ids; raises `SandboxError`."""
     if ids.needs_tools:
         _run_tool("newuidmap", pid, ids.uids)
         _run_tool("newgidmap", pid, ids.gids)
@@ -180,7 +181,8 @@ def _run_tool(tool: str, pid: int, ranges: tuple[IdRange, ...]) -> None:
         )
 
 
-def _no_namespace(number: int) -> SandboxError:
+def no_namespace(number: int) -> SandboxError:
+    """Say why there can be no user namespace, by the number of the kernel's refusal."""
     reason = os.strerror(number)
     if number in (errno.EPERM, errno.EACCES):
         hint = (

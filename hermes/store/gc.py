@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -57,13 +57,22 @@ def usage(store: Store) -> Usage:
     return Usage(kinds, held)
 
 
-def collect(store: Store, most: int, remove: Callable[[Iterable[str]], None]) -> Collected:
+def collect(
+    store: Store,
+    most: int,
+    remove: Callable[[Iterable[str]], None],
+    held: Callable[[], Collection[str]] = tuple,
+) -> Collected:
     """Remove items until those that may be removed have at most ``most`` bytes together.
 
-    ``remove`` removes folders whose files may have any owner. Waits for builds that use the store.
+    ``remove`` removes folders whose files may have any owner; ``held`` returns the digests, in hexadecimal, of
+    what must stay. Waits for builds that use the store.
     """
     with store.locks.held("gc"):
-        items = [item for item, links in _items(store) if links == 1]
+        kept = set(held())
+        items = [
+            item for item, links in _items(store) if links == 1 and os.path.basename(item.path) not in kept
+        ]
         left = sum(item.size for item in items)
         doomed = []
         for item in sorted(items, key=lambda one: one.used):

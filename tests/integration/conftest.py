@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,7 @@ APPLETS = [
     "yes",
 ]
 USER = "hermes-test"
+ONE_ID_USER = "hermes-one"
 
 
 def add_base(workspace: Sandbox) -> None:
@@ -89,21 +91,22 @@ def based(workspace: Sandbox) -> Sandbox:
 class OrdinaryUser:
     """Runs Hermes as somebody who is not root, in a workspace and a store of their own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
+        self.name = name
         self.home = folder / "home"
         self.workspace = Sandbox(folder / "workspace", self.home)
 
     def run(
         self, *arguments: str, check: bool = True, env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        subprocess.run(["chown", "-R", USER, str(self.folder)], check=True)
+        subprocess.run(["chown", "-R", self.name, str(self.folder)], check=True)
         return subprocess.run(
             [sys.executable, "-m", "hermes", *arguments],
             cwd=self.workspace.root,
             env={"PATH": os.environ["PATH"], "HERMES_HOME": str(self.home), **(env or {})},
-            user=USER,
-            group=USER,
+            user=self.name,
+            group=self.name,
             extra_groups=[],
             capture_output=True,
             text=True,
@@ -111,30 +114,44 @@ class OrdinaryUser:
         )
 
 
-def _can_run() -> bool:
+def _can_run(user: str) -> bool:
     trial = [sys.executable, "-c", "import hermes.cli.main"]
     try:
         done = subprocess.run(
-            trial, cwd="/", user=USER, group=USER, extra_groups=[], check=False, capture_output=True
+            trial, cwd="/", user=user, group=user, extra_groups=[], check=False, capture_output=True
         )
     except PermissionError:
         return False
     return done.returncode == 0
 
 
-@pytest.fixture
-def ordinary_user() -> Iterator[OrdinaryUser]:
+@contextmanager
+def _somebody(user: str) -> Iterator[OrdinaryUser]:
     if os.geteuid() != 0:
         pytest.skip("only root can become somebody else; as an ordinary user the other tests are rootless")
     try:
-        pwd.getpwnam(USER)
+        pwd.getpwnam(user)
     except KeyError:
-        pytest.skip(f"there is no user {USER} (tests/packages.sh adds it)")
-    if not _can_run():
-        pytest.skip(f"{USER} cannot read this installation of Hermes")
+        pytest.skip(f"there is no user {user} (tests/packages.sh adds it)")
+    if not _can_run(user):
+        pytest.skip(f"{user} cannot read this installation of Hermes")
     folder = Path(tempfile.mkdtemp(prefix="hermes-user-"))
     folder.chmod(0o755)
     try:
-        yield OrdinaryUser(folder)
+        yield OrdinaryUser(folder, user)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def ordinary_user() -> Iterator[OrdinaryUser]:
+    """Somebody with a subordinate range of ids."""
+    with _somebody(USER) as user:
+        yield user
+
+
+@pytest.fixture
+def one_id_user() -> Iterator[OrdinaryUser]:
+    """Somebody who has been given no ids but their own."""
+    with _somebody(ONE_ID_USER) as user:
+        yield user

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from hermes.layer import toc
 from hermes.layer.entry import Entry
 from hermes.store import Store
 from tests.conftest import Sandbox
+from tests.integration.conftest import add_base
 
 if TYPE_CHECKING:
     from tests.integration.conftest import OrdinaryUser
@@ -228,6 +230,39 @@ def test_an_ordinary_user_gets_the_same_layers(based: Sandbox, ordinary_user: Or
     based.write("run/BUILD", RUN.format(command, ""))
     digest = based.digest("//run")
     assert digest in ordinary_user.run("build", "//run").stdout
+
+
+ONE_ID = """
+run_layer(name = "plain", base = "//base:root", cmd = "id -u > /srv/id; mkdir /srv/d; ln -s d /srv/l")
+run_layer(name = "owned", base = "//base:root", cmd = "chown 5:6 /srv")
+run_layer(name = "other", base = "//base:root", cmd = "true", user = "5:6")
+files_layer(name = "files", dirs = ["/srv/given"], owner = "5:6")
+run_layer(name = "above", base = ["//base:root", ":files"], cmd = "echo x > /srv/given/x; chmod 700 /srv/given")
+"""
+
+
+def test_a_user_without_subordinate_ids_gets_the_same_layers(
+    based: Sandbox, one_id_user: OrdinaryUser
+) -> None:
+    add_base(one_id_user.workspace)
+    for workspace in (based, one_id_user.workspace):
+        workspace.write("app/BUILD", ONE_ID)
+    done = one_id_user.run("build", "//app:plain", "//app:above", "-q", "--json")
+    ours = based.build("//app:plain", "//app:above").to_json()["targets"]
+    theirs = json.loads(done.stdout)["targets"]
+    assert {name: one[0]["digest"] for name, one in theirs.items()} == {
+        name: one[0]["digest"] for name, one in ours.items()
+    }
+
+
+@pytest.mark.parametrize("target", ["//app:owned", "//app:other"])
+def test_what_needs_ids_that_a_user_has_not_is_refused(one_id_user: OrdinaryUser, target: str) -> None:
+    add_base(one_id_user.workspace)
+    one_id_user.workspace.write("app/BUILD", ONE_ID)
+    done = one_id_user.run("build", target, check=False)
+    assert done.returncode == 1
+    assert "subordinate range" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_hundred_layers_can_be_stacked(based: Sandbox) -> None:

@@ -9,12 +9,16 @@ import sys
 import threading
 import time
 import urllib.parse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import hermes
 from hermes.api.secrets import SecretSource
+from hermes.container.task import Below, Secret, Task
+from hermes.digest import Digest
 from hermes.errors import BuildFailed, HermesError, SecretError, SecretLeaked, UsageError
 from hermes.layer import toc
 from hermes.store import Store
@@ -446,6 +450,38 @@ def test_an_image_is_run_after_a_build_with_secrets(based: Sandbox) -> None:
     assert "pass --secret id=npm,src=FILE" in missing.stderr
     assert based.run("run", "//app", "--secret", "id=npm,src=secret.txt").stdout == "24\n"
     assert based.run("run", "//app", "--", "/run/secrets/npm").returncode == 1
+
+
+@pytest.mark.parametrize("mounted", [False, True])
+def test_a_working_container_is_rid_of_what_has_a_secret(based: Sandbox, mounted: bool) -> None:
+    if mounted and os.geteuid() != 0:
+        pytest.skip("only root can mount a container where others see it")
+    containers = hermes.Containers(home=based.home)
+    name = containers.create("scratch").name
+    below = Below(Digest(based.digest("//base:root")), "base")
+    with containers._opened() as (_, _, working):
+        state = working.get(name)
+        working._states.update(state, lambda one: replace(one, stack=(below,)))
+    if mounted:
+        containers.mount(name)
+    with containers._opened() as (_, _, working):
+        command = f'{FILE}echo kept > /srv/kept; cp /run/secrets/npm /srv/bad; mkdir -p "/srv/a$V/d"; ln -s "$V" /srv/l'
+        task = Task((), ("/bin/sh", "-c", command), secrets=(Secret("npm", value=VALUE.encode()),))
+        with pytest.raises(SecretLeaked, match="/srv/bad: the content") as caught:
+            working.run(name, task, (0, 1, 2), "run")
+        assert VALUE not in str(caught.value)
+        shown = replace(
+            task, argv=("/bin/sh", "-c", 'test "$(echo /srv/*)" = /srv/kept; cat /run/secrets/npm')
+        )
+        source, target = os.pipe()
+        assert working.run(name, shown, (0, target, target), "run").status == 0
+        os.close(target)
+        with os.fdopen(source) as output:
+            assert output.read() == "***"
+    if mounted:
+        containers.umount(name)
+    check_clean(based.home)
+    containers.remove(name)
 
 
 def test_a_crash_leaves_no_core(based: Sandbox) -> None:

@@ -1,0 +1,358 @@
+"""The Python interface to working containers: what ``hermes ctr`` does.
+
+::
+
+    containers = hermes.Containers()
+    name = containers.create("//app:image").name
+    containers.run(name, ["touch", "/x"])
+    containers.commit(name, "app:debug")
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from hermes.actions.environment import Environment
+from hermes.api.export import only_image
+from hermes.api.wanted import IMAGE, LAYER
+from hermes.api.workspace import Workspace, epoch
+from hermes.container.copying import Copy
+from hermes.container.core import Containers as Core
+from hermes.container.state import State
+from hermes.container.task import Below, Bound, Task
+from hermes.container.working import Change, WorkingContainers
+from hermes.digest import Digest, canonical_json
+from hermes.errors import ImageError, UsageError
+from hermes.image import docker
+from hermes.image.config import configuration, diff_ids_of, platform_of, timestamp
+from hermes.image.descriptor import IMAGE_CONFIG, IMAGE_MANIFEST, Descriptor
+from hermes.image.edit import DOCKER_ONLY, edited
+from hermes.image.manifest import Manifest
+from hermes.image.names import ImageNames
+from hermes.image.platform import Platform
+from hermes.image.reference import Reference
+from hermes.layer.compress import CODECS, GZIP
+from hermes.registry.origins import is_origin, take_in
+from hermes.registry.transports import is_destination, parse_destination
+from hermes.sandbox.namespace import Namespace
+from hermes.sandbox.process import BUILD_CAPABILITIES
+from hermes.store import Store
+from hermes.store.location import default_home
+
+SCRATCH: Final = "scratch"
+FORMATS: Final = ("oci", "docker")
+
+_CREATED_BY: Final = "created_by"
+
+
+class Base(NamedTuple):
+    """What a container can be made from: layers, the lowest first, and a configuration."""
+
+    name: str
+    stack: tuple[Below, ...]
+    document: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a command runs in a container; what is left out is as the container's configuration says.
+
+    ``env`` holds pairs of name and value. ``capabilities`` are those of root in the container. ``terminal``:
+    standard input is a terminal of the command's own.
+    """
+
+    env: tuple[tuple[str, str], ...] = ()
+    workdir: str = ""
+    user: str = ""
+    network: bool = False
+    bound: tuple[Bound, ...] = ()
+    tmpfs: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = BUILD_CAPABILITIES
+    terminal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CommitOptions:
+    """How an image is written. ``seconds`` is the time of everything in it, since 1970 (default: as builds)."""
+
+    squash: bool = False
+    seconds: int | None = None
+    format: str = "oci"
+    compression: str = "zstd"
+
+
+class Containers:
+    """The working containers of the store at ``home``; ``say`` is told of warnings and of waiting."""
+
+    def __init__(self, *, home: Path | None = None, say: Callable[[str], None] = lambda _: None) -> None:
+        self.home = home or default_home()
+        self._say = say
+
+    def create(self, base: str, *, name: str = "", platform: str = "") -> State:
+        """Make a container of ``scratch``, a local image, ``oci:DIR[:TAG]`` or a target's label."""
+        with self._opened() as (store, _, working):
+            found = base_of(base, store, platform)
+            return working.create(found.name, name, found.stack, found.document)
+
+    def all(self) -> list[State]:
+        """Return all containers, in the order of their names."""
+        with self._opened() as (_, _, working):
+            return list(working.all())
+
+    def get(self, name: str) -> State:
+        """Return a container by its name or id."""
+        with self._opened() as (_, _, working):
+            return working.get(name)
+
+    def mounted_at(self, state: State) -> str:
+        """Return where a container is mounted for this process, or an empty string."""
+        with self._opened() as (_, _, working):
+            try:
+                return working.mounted_at(state)
+            except UsageError:
+                return ""
+
+    def mount(self, name: str) -> str:
+        """Mount a container's root where tools of the host see it, and return the path."""
+        with self._opened() as (_, _, working):
+            return working.mount(name)
+
+    def umount(self, name: str) -> bool:
+        """Undo `mount`; tell whether it was mounted."""
+        with self._opened() as (_, _, working):
+            return working.umount(name)
+
+    def run(
+        self,
+        name: str,
+        argv: Sequence[str],
+        options: RunOptions | None = None,
+        stdio: tuple[int, int, int] = (0, 1, 2),
+    ) -> int:
+        """Run a command in a container; return its exit status (128 and more: ended by a signal)."""
+        chosen = options or RunOptions()
+        with self._opened() as (_, _, working):
+            state = working.get(name)
+            config = Environment.from_json(state.document.get("config") or {})
+            task = Task(
+                stack=(),
+                argv=tuple(argv),
+                env=(*config.env, *chosen.env),
+                cwd=chosen.workdir or config.workdir or "/",
+                user=chosen.user or config.user,
+                capabilities=chosen.capabilities,
+                network=chosen.network,
+                session=not chosen.terminal,
+                tmpfs=chosen.tmpfs,
+                bound=chosen.bound,
+            )
+            import shlex
+
+            return working.run(name, task, stdio, f"run -- {shlex.join(argv)}").status
+
+    def copy(self, name: str, copy: Copy, *, origin: str = "", step: str = "copy") -> None:
+        """Copy files into a container, from this machine or the root of ``origin``: a container or a base."""
+        with self._opened() as (store, _, working):
+            state = working.get(name)
+            workdir = Environment.from_json(state.document.get("config") or {}).workdir or "/"
+            stack = self._stack_of(origin, store, working) if origin else ()
+            whole = replace(copy, workdir=workdir, stack=tuple(stack), base="/" if origin else copy.base)
+            working.copy(name, whole, step)
+
+    def configure(self, name: str, changes: Sequence[tuple[str, str]], *, created_by: str = "") -> State:
+        """Change the configuration of what is going to be committed; see `hermes.image.edit.SETTINGS`."""
+
+        def change(document: Mapping[str, Any]) -> Mapping[str, Any]:
+            made = edited(document, changes)
+            return {**made, _CREATED_BY: created_by} if created_by else made
+
+        with self._opened() as (_, _, working):
+            return working.configure(name, change)
+
+    def diff(self, name: str) -> list[Change]:
+        """Return what changed in a container since its last commit."""
+        with self._opened() as (_, _, working):
+            return working.diff(name)
+
+    def commit(self, name: str, target: str = "", options: CommitOptions | None = None) -> Descriptor:
+        """Make a layer of what changed, and an image of the container; return the image's manifest.
+
+        ``target`` is a name for the image or a transport to write it to. Committing again without a change
+        gives the same image.
+        """
+        chosen = options or CommitOptions()
+        destination = parse_destination(target) if is_destination(target) else None
+        reference = Reference.parse(target) if target and destination is None else None
+        seconds = epoch() if chosen.seconds is None else chosen.seconds
+        codec = GZIP if chosen.format == "docker" else CODECS[chosen.compression]
+
+        def history(state: State, made: bool) -> list[dict[str, Any]]:
+            if not made and state.settings == state.committed:
+                return []
+            row: dict[str, Any] = {"created": timestamp(seconds), "created_by": _created_by(state)}
+            return [row if made else {**row, "empty_layer": True}]
+
+        with self._opened() as (store, core, working):
+            state = working.commit(name, mtime=seconds, codec=codec, history=history)
+            stack = [one.diff_id for one in state.stack]
+            document = dict(state.document)
+            if chosen.squash and stack:
+                stack = [working.squash(state, codec)]
+                document["history"] = [
+                    {
+                        "created": timestamp(seconds),
+                        "created_by": f"hermes ctr commit --squash ({state.image})",
+                    }
+                ]
+            manifest = self._write_image(store, core, document, stack, chosen, timestamp(seconds))
+            if reference is not None:
+                ImageNames(store).set(reference, manifest)
+            if destination is not None:
+                destination.write(manifest, store, f"{state.name}:latest")
+            return manifest
+
+    def rename(self, name: str, new: str) -> State:
+        """Give a container another name."""
+        with self._opened() as (_, _, working):
+            return working.rename(name, new)
+
+    def remove(self, name: str) -> State:
+        """Remove a container with all that was not committed."""
+        with self._opened() as (_, _, working):
+            return working.remove(name)
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[Store, Core, WorkingContainers]]:
+        store = Store.open(self.home)
+        namespace = Namespace()
+        core = Core(store, namespace)
+        try:
+            with store.in_use():
+                core.sweep()
+                yield store, core, WorkingContainers(store, core, self._say)
+        finally:
+            namespace.close()
+            store.close()
+
+    def _stack_of(self, origin: str, store: Store, working: WorkingContainers) -> Sequence[Below]:
+        if not origin.startswith(("//", ":", "@")) and any(
+            origin in (one.name, one.id) for one in working.all()
+        ):
+            if working.diff(origin):
+                raise UsageError(
+                    f"the container {origin} has changes that are not committed",
+                    hint=f"commit them first: hermes ctr commit {origin}",
+                )
+            return working.get(origin).stack
+        return base_of(origin, store, "").stack
+
+    def _write_image(
+        self,
+        store: Store,
+        core: Core,
+        document: Mapping[str, Any],
+        stack: Sequence[Digest],
+        options: CommitOptions,
+        created: str,
+    ) -> Descriptor:
+        is_docker = options.format == "docker"
+        codec = GZIP if is_docker else CODECS[options.compression]
+        blobs = [core.encoded(one, codec) for one in stack]
+        config = dict(document.get("config") or {})
+        annotations = dict(document.get("annotations") or {})
+        if is_docker and annotations:
+            self._say("warning: an image in Docker's format has no annotations; they are left out")
+            annotations = {}
+        for name in DOCKER_ONLY if not is_docker else ():
+            if config.pop(name, None):
+                self._say(f"warning: an OCI image has no {name}; it is left out (see --format docker)")
+        made = configuration(
+            platform=platform_of(document),
+            created=created,
+            config=config,
+            diff_ids=stack,
+            history=document.get("history") or [],
+        )
+        if author := document.get("author"):
+            made["author"] = author
+        data = canonical_json(made)
+        media_types = (docker.CONFIG, docker.LAYER) if is_docker else (IMAGE_CONFIG, codec.media_type)
+        manifest = Manifest(
+            Descriptor(media_types[0], store.blobs.put(data), len(data)),
+            tuple(Descriptor(media_types[1], one.digest, one.size) for one in blobs),
+            tuple(sorted(annotations.items())),
+            docker.MANIFEST if is_docker else IMAGE_MANIFEST,
+        )
+        text = manifest.to_bytes()
+        return Descriptor(manifest.media_type, store.blobs.put(text), len(text))
+
+
+def base_of(text: str, store: Store, platform: str) -> Base:
+    """Return what a name of a base means; raises `UsageError` when it means nothing."""
+    wanted = Platform.parse(platform) if platform else Platform.host()
+    if text == SCRATCH:
+        return _base_of_layers(text, (), wanted)
+    if text.startswith(("//", ":", "@")):
+        return _base_of_target(text, store, wanted)
+    if is_origin(text):
+        return _base_of_image(text, take_in(text, store, wanted).digest, store)
+    return _base_of_image(text, ImageNames(store).get(Reference.parse(text)).digest, store)
+
+
+def _base_of_layers(name: str, layers: Sequence[Digest], platform: Platform) -> Base:
+    document: dict[str, Any] = {"architecture": platform.architecture, "os": platform.os, "config": {}}
+    if platform.variant:
+        document["variant"] = platform.variant
+    document["history"] = [{"created": timestamp(0), "created_by": f"hermes {name}"} for _ in layers]
+    return Base(name, tuple(Below(one, name) for one in layers), document)
+
+
+def _base_of_target(text: str, store: Store, platform: Platform) -> Base:
+    result = Workspace(home=store.home).build([text], platform=str(platform))
+    outputs = [one for listed in result.targets.values() for one in listed]
+    layers = [Digest(one.digest) for one in outputs if one.kind == LAYER]
+    if layers and not any(one.kind == IMAGE for one in outputs):
+        return _base_of_layers(text, layers, platform)
+    _, digest = only_image(result)
+    return _base_of_image(text, digest, store)
+
+
+def _base_of_image(text: str, digest: Digest, store: Store) -> Base:
+    manifest = Manifest.parse(store.blobs.read(digest))
+    try:
+        document: dict[str, Any] = json.loads(store.blobs.read(manifest.config.digest))
+    except ValueError as error:
+        raise ImageError(f"{text}: its configuration is no JSON document: {error}") from None
+    stack = tuple(Below(one, text) for one in diff_ids_of(document))
+    document.pop("rootfs")
+    created = document.pop("created", None) or timestamp(0)
+    history = list(document.get("history") or [])
+    if sum(not one.get("empty_layer") for one in history) != len(stack):
+        history = [{"created": created, "created_by": text} for _ in stack]
+    document["history"] = history
+    if manifest.annotations:
+        document["annotations"] = dict(manifest.annotations)
+    return Base(text, stack, document)
+
+
+def _created_by(state: State) -> str:
+    given = state.document.get(_CREATED_BY)
+    return str(given or "; ".join(f"hermes ctr {one}" for one in state.steps) or "hermes ctr commit")
+
+
+def environment_value(text: str) -> tuple[str, str]:
+    """Return the variable that ``NAME=VALUE`` sets, or ``NAME`` takes from this process; raises `UsageError`."""
+    name, equals, value = text.partition("=")
+    if not name:
+        raise UsageError(f"{text!r} sets no variable", hint="write NAME=VALUE")
+    if equals:
+        return name, value
+    if name not in os.environ:
+        raise UsageError(f"{name} is not set here", hint="write NAME=VALUE")
+    return name, os.environ[name]

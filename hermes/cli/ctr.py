@@ -1,0 +1,266 @@
+"""``hermes ctr``: working containers, one small operation at a time."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from hermes.api.containers import FORMATS, CommitOptions, Containers
+from hermes.cli.progress import write_line
+from hermes.container.state import State
+from hermes.errors import HermesError, UsageError
+from hermes.layer.compress import CODECS
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
+_MORE: Final = {"add": "ctr_copy", "config": "ctr_config", "copy": "ctr_copy", "run": "ctr_run"}
+
+
+class _Commands(click.Group):
+    """Imports the modules of the commands with many options when those are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*self.commands, *_MORE})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _MORE:
+            found: click.Command = getattr(import_module(f"hermes.cli.{_MORE[cmd_name]}"), cmd_name)
+            return found
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group("ctr", cls=_Commands)
+def command() -> None:
+    """Build an image step by step: mount a container's root, fill it with any tool, run, configure, commit.
+
+    \b
+    ctr=$(hermes ctr from //app:base)
+    hermes ctr run $ctr -- apt-get install -y curl
+    hermes ctr copy $ctr app /srv
+    hermes ctr config --entrypoint '["/srv/app"]' $ctr
+    hermes ctr commit $ctr app:latest
+    """
+
+
+def opened() -> Containers:
+    """Return the containers of this user's store, whose warnings go to standard error."""
+    return Containers(say=write_line)
+
+
+@command.command("from")
+@click.argument("base", metavar="IMAGE|scratch|LABEL")
+@click.option("--name", default="", help="What to call the container.")
+@click.option("--platform", default="", metavar="OS/ARCH", help="What it is for, where there is a choice.")
+def from_(base: str, name: str, platform: str) -> None:
+    """Make a container of an image, of a target or of nothing, and print its name.
+
+    \b
+    hermes ctr from scratch
+    hermes ctr from --name work //examples/hello:image
+    """
+    click.echo(opened().create(base, name=_checked(name), platform=platform).name)
+
+
+@command.command()
+@click.argument("names", nargs=-1, metavar="[CONTAINER...]")
+@click.option("--json", "as_json", is_flag=True, help="Print names and paths as JSON.")
+def mount(names: tuple[str, ...], as_json: bool) -> None:
+    """Mount containers for any tool of this machine, and print where; without names say what is mounted.
+
+    An ordinary user does this inside of `hermes unshare`.
+
+    \b
+    mnt=$(hermes ctr mount $ctr)
+    cp -r public $mnt/srv
+    """
+    containers = opened()
+    if names:
+        found = [(name, containers.mount(name)) for name in names]
+    else:
+        rows = [(one.name, containers.mounted_at(one)) for one in containers.all()]
+        found = [(name, path) for name, path in rows if path]
+    if as_json:
+        click.echo(json.dumps([{"container": name, "path": path} for name, path in found], indent=2))
+        return
+    for name, path in found:
+        click.echo(path if len(names) == 1 else f"{name} {path}")
+
+
+@command.command()
+@click.argument("names", nargs=-1, metavar="CONTAINER...")
+@click.option("-a", "--all", "all_", is_flag=True, help="All that are mounted.")
+def umount(names: tuple[str, ...], all_: bool) -> None:
+    """Unmount containers.
+
+    \b
+    hermes ctr umount $ctr
+    """
+    containers = opened()
+    for name in _named(containers, names, all_=all_):
+        if containers.umount(name):
+            click.echo(name)
+        elif not all_:
+            raise UsageError(f"the container {name} is not mounted")
+
+
+@command.command()
+@click.argument("name", metavar="CONTAINER")
+@click.argument("target", default="", metavar="[NAME|TRANSPORT]")
+@click.option("--squash", is_flag=True, help="Write all layers as one.")
+@click.option("--timestamp", type=click.IntRange(0), help="The time of everything in it: seconds since 1970.")
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="oci", show_default=True)
+@click.option(
+    "--compression",
+    type=click.Choice(sorted(CODECS)),
+    default="zstd",
+    show_default=True,
+    help="How layers are compressed; always gzip in Docker's format.",
+)
+@click.option("--rm", "remove", is_flag=True, help="Remove the container afterwards.")
+@click.option("--iidfile", type=click.File("w"), help="Write the image's digest to a file.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
+def commit(
+    name: str,
+    target: str,
+    squash: bool,
+    timestamp: int | None,
+    format_: str,
+    compression: str,
+    remove: bool,
+    iidfile: Any,
+    quiet: bool,
+) -> None:
+    """Make a layer of what changed since the last commit, and an image of the container; print its digest.
+
+    The image gets a NAME in the store, or goes to a TRANSPORT: oci:DIR[:TAG], oci-archive:FILE[:TAG],
+    docker-archive:FILE[:NAME] or dir:DIR. Committing again without a change gives the same image.
+
+    \b
+    hermes ctr commit $ctr app:latest
+    hermes ctr commit --rm --squash $ctr oci-archive:app.tar
+    """
+    containers = opened()
+    options = CommitOptions(squash, timestamp, format_, compression)
+    manifest = containers.commit(name, target, options)
+    if remove:
+        containers.remove(name)
+    if iidfile:
+        iidfile.write(manifest.digest)
+    if not quiet:
+        click.echo(manifest.digest)
+
+
+@command.command()
+@click.argument("name", metavar="CONTAINER")
+def inspect(name: str) -> None:
+    """Print what is known of a container as JSON.
+
+    \b
+    hermes ctr inspect $ctr
+    """
+    containers = opened()
+    click.echo(json.dumps(_described(containers, containers.get(name)), indent=2, sort_keys=True))
+
+
+@command.command()
+@click.argument("name", metavar="CONTAINER")
+@click.option("--json", "as_json", is_flag=True, help="Print kinds and paths as JSON.")
+def diff(name: str, as_json: bool) -> None:
+    """Say what changed since the last commit: A added, C changed, D deleted.
+
+    \b
+    hermes ctr diff $ctr
+    """
+    found = opened().diff(name)
+    if as_json:
+        click.echo(json.dumps([one._asdict() for one in found], indent=2))
+        return
+    for one in found:
+        click.echo(f"{one.kind} {one.path}".encode("utf-8", "surrogateescape"))
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="Print names only.")
+def ps(as_json: bool, quiet: bool) -> None:
+    """List the working containers.
+
+    \b
+    hermes ctr ps --json
+    """
+    containers = opened()
+    found = containers.all()
+    if as_json:
+        click.echo(json.dumps([_described(containers, one) for one in found], indent=2, sort_keys=True))
+        return
+    rows = [(one.id, one.name, one.image, str(len(one.stack)), containers.mounted_at(one)) for one in found]
+    if quiet:
+        rows = [(one.name,) for one in found]  # type: ignore[misc]
+    else:
+        rows.insert(0, ("ID", "NAME", "FROM", "LAYERS", "MOUNTED AT"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@command.command()
+@click.argument("names", nargs=-1, metavar="CONTAINER...")
+@click.option("-a", "--all", "all_", is_flag=True, help="Remove all.")
+def rm(names: tuple[str, ...], all_: bool) -> None:
+    """Remove containers with all that was not committed.
+
+    \b
+    hermes ctr rm $ctr
+    """
+    containers = opened()
+    failed: HermesError | None = None
+    for name in _named(containers, names, all_=all_):
+        try:
+            click.echo(containers.remove(name).name)
+        except HermesError as error:
+            if failed is not None:
+                write_line(f"error: {failed.render()}")
+            failed = error
+    if failed is not None:
+        raise failed
+
+
+@command.command()
+@click.argument("name", metavar="CONTAINER")
+@click.argument("new", metavar="NAME")
+def rename(name: str, new: str) -> None:
+    """Give a container another name.
+
+    \b
+    hermes ctr rename debian-working-container web
+    """
+    opened().rename(name, _checked(new))
+
+
+def _checked(name: str) -> str:
+    if name and not _NAME.match(name):
+        raise UsageError(
+            f"{name!r} is no name of a container", hint="letters, digits and _ . - can stand in it"
+        )
+    return name
+
+
+def _named(containers: Containers, names: tuple[str, ...], *, all_: bool) -> list[str]:
+    if bool(names) == all_:
+        raise UsageError("name containers, or say --all")
+    return [one.name for one in containers.all()] if all_ else list(names)
+
+
+def _described(containers: Containers, state: State) -> dict[str, Any]:
+    return {
+        "config": state.document,
+        "from": state.image,
+        "id": state.id,
+        "layers": [one.diff_id for one in state.stack],
+        "mounted_at": containers.mounted_at(state),
+        "name": state.name,
+        "steps": list(state.steps),
+    }

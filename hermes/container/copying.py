@@ -1,0 +1,265 @@
+"""Copying into a root: what ``hermes ctr copy`` and ``add`` do, as COPY and ADD of a Dockerfile do it.
+
+Runs in the user namespace. Sources are found within a base folder (of this machine, or another root) whose
+links never lead out of it, and written by `hermes.container.fill`.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from hermes.container.fill import RootWriter
+from hermes.container.ignore import Ignored, expression, is_pattern
+from hermes.container.overlay import Tree, mount_stack
+from hermes.container.rootpath import resolve
+from hermes.container.task import Below
+from hermes.container.users import find_user
+from hermes.digest import CHUNK, Digest
+from hermes.errors import BuildError, LayerError, UsageError
+from hermes.layer.compress import Decompressed
+from hermes.layer.entry import DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry, Xattrs, join
+from hermes.layer.tar_reader import is_tar, members
+
+_KEPT_XATTRS: Final = ("user.", "security.capability")
+_OVERLAY: Final = "user.overlay."
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """What is to be copied to where.
+
+    ``sources`` are paths or patterns within ``base``, a folder of this machine, or, with ``stack``, within the
+    root of those layers. ``files`` are pairs of a file of this machine and the name it is to have. ``dest`` is a
+    path in the root, relative to ``workdir``. ``owner`` is as in ``--chown``, ``mode`` replaces that of the files,
+    ``ignore`` holds the lines of an ignore file, and ``extract`` unpacks archives.
+    """
+
+    dest: str
+    sources: tuple[str, ...] = ()
+    base: str = "/"
+    stack: tuple[Below, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
+    workdir: str = "/"
+    owner: str = ""
+    mode: int | None = None
+    ignore: tuple[str, ...] = ()
+    extract: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Copy:
+        fields = dict(document)
+        fields["stack"] = tuple(Below(Digest(one["diff_id"]), one["name"]) for one in document["stack"])
+        fields["files"] = tuple((path, name) for path, name in document["files"])
+        for name in ("sources", "ignore"):
+            fields[name] = tuple(document[name])
+        return cls(**fields)
+
+
+class Copier:
+    """Carries out a `Copy` into ``root``. ``base`` is where its sources are."""
+
+    def __init__(self, copy: Copy, root: str, base: str) -> None:
+        self._copy = copy
+        self._root = root
+        self._base = base
+        self._ids = _owner(root, copy.owner)
+        self._ignored = Ignored(copy.ignore, of="the ignore file")
+        self._writer = RootWriter(root, owner=self._ids)
+        self._inodes: dict[tuple[int, int], str] = {}
+
+    def run(self) -> None:
+        """Copy; raises `UsageError` for a source that is not there."""
+        copy = self._copy
+        found = [one for source in copy.sources for one in self._matching(source)]
+        dest = posixpath.normpath(posixpath.join("/", copy.workdir, copy.dest)).lstrip("/")
+        is_folder = (
+            copy.dest.endswith(("/", "/.")) or copy.dest == "." or len(found) + len(copy.files) > 1
+        ) or os.path.isdir(resolve(self._root, dest))
+        for path, name in found:
+            self._source(path, name, dest, is_folder=is_folder)
+        for path, name in copy.files:
+            self._file(path, join(dest, name) if is_folder else dest)
+
+    def _matching(self, source: str) -> Iterator[tuple[str, str]]:
+        """Yield the files and folders that a source means: path on disk, and path in the base."""
+        inside = posixpath.normpath(posixpath.join("/", source)).lstrip("/")
+        path = resolve(self._base, inside)
+        if os.path.lexists(path):
+            if not self._ignored.leaves_out(inside) or os.path.isdir(path):
+                yield path, inside
+                return
+        elif is_pattern(source):
+            matches = [one for one in self._expand(inside) if not self._ignored.leaves_out(one[1])]
+            if matches:
+                yield from matches
+                return
+            raise UsageError(f"{source} matches nothing that is to be copied", hint="check the pattern")
+        else:
+            raise UsageError(f"{source}: there is no such file", hint=self._near(inside))
+        raise UsageError(f"{source} is left out by the ignore file", hint="take it in again with !PATTERN")
+
+    def _expand(self, pattern: str) -> list[tuple[str, str]]:
+        """Return what a pattern matches, component by component, in order."""
+        found = [""]
+        for part in pattern.split("/"):
+            try:
+                wanted = re.compile(expression(part), re.DOTALL)
+            except re.error as error:
+                raise UsageError(f"{pattern!r} is no pattern: {error}") from None
+            found = [
+                join(folder, name)
+                for folder in found
+                for name in sorted(_names(resolve(self._base, folder)))
+                if wanted.fullmatch(name)
+            ]
+        return [(resolve(self._base, one), one) for one in found]
+
+    def _near(self, inside: str) -> str:
+        import difflib
+
+        names = _names(resolve(self._base, posixpath.dirname(inside)))
+        near = difflib.get_close_matches(posixpath.basename(inside), names, 1)
+        return f"did you mean {near[0]}?" if near else "sources are relative to the folder you are in"
+
+    def _source(self, path: str, name: str, dest: str, *, is_folder: bool) -> None:
+        if os.path.isdir(path):
+            if not os.path.lexists(resolve(self._root, dest)):
+                self._add(path, dest)
+            self._writer.folder(dest)
+            self._folder(path, name, dest)
+        elif self._copy.extract and _is_archive(path):
+            self._extract(path, dest)
+        else:
+            self._file(path, join(dest, posixpath.basename(name)) if is_folder else dest)
+
+    def _folder(self, path: str, name: str, dest: str) -> None:
+        for item in sorted(os.scandir(path), key=lambda one: one.name):
+            inside, target = join(name, item.name), join(dest, item.name)
+            is_folder = item.is_dir(follow_symlinks=False)
+            if is_folder and self._ignored.leaves_out_all(inside):
+                continue
+            if not self._ignored.leaves_out(inside):
+                self._add(item.path, target)
+            if is_folder:
+                self._folder(item.path, inside, target)
+
+    def _file(self, path: str, target: str) -> None:
+        if self._root.startswith(f"{path}/"):
+            raise BuildError(f"{path} holds the container itself")
+        self._add(path, target)
+
+    def _add(self, path: str, target: str) -> None:
+        """Copy one thing as it is."""
+        status = os.lstat(path)
+        kind = next((one for one, check in _KINDS.items() if check(status.st_mode)), None)
+        if stat.S_ISSOCK(status.st_mode):
+            return
+        if kind is None:
+            raise BuildError(f"{path} is a device node, and cannot be copied")
+        uid, gid = self._ids
+        mode = stat.S_IMODE(status.st_mode)
+        if self._copy.mode is not None and kind != SYMLINK:
+            mode = self._copy.mode
+        entry = Entry(
+            target, kind, mode, uid, gid, status.st_size, xattrs=_xattrs(path), mtime=int(status.st_mtime)
+        )
+        if kind == SYMLINK:
+            self._writer.add(entry._replace(link=os.readlink(path)))
+            return
+        if kind == FILE and status.st_nlink > 1:
+            first = self._inodes.setdefault((status.st_dev, status.st_ino), target)
+            if first != target:
+                self._writer.add(entry._replace(type=HARDLINK, link=first))
+                return
+        self._writer.add(entry, _pieces(path) if kind == FILE else ())
+
+    def _extract(self, path: str, dest: str) -> None:
+        uid, gid = self._ids
+        keeps = not self._copy.owner
+        self._writer.folder(dest)
+        with open(path, "rb") as file:
+            for member in members(Decompressed(file, name=path).read, name=path):
+                entry = member.entry
+                entry = entry._replace(path=join(dest, entry.path).rstrip("/"))
+                if entry.type == HARDLINK:
+                    entry = entry._replace(link=join(dest, entry.link))
+                if not keeps:
+                    entry = entry._replace(uid=uid, gid=gid)
+                entry = entry._replace(xattrs=tuple(one for one in entry.xattrs if _is_kept(one[0])))
+                if member.entry.path:
+                    self._writer.add(entry, member.content)
+
+
+_KINDS: Final = {
+    FILE: stat.S_ISREG,
+    DIRECTORY: stat.S_ISDIR,
+    SYMLINK: stat.S_ISLNK,
+    FIFO: stat.S_ISFIFO,
+}
+
+
+def mounted_base(copy: Copy, trees: str, scratch: str) -> str:
+    """Return the folder that the sources of a copy are in, mounting the root they are taken from if there is one."""
+    if not copy.stack:
+        return "" if copy.base == "/" else copy.base
+    opened = [Tree.open(f"{trees}/{one.diff_id.hex}", one.name) for one in copy.stack]
+    return mount_stack(opened, scratch, target="from")
+
+
+def copy_into(copy: Copy, root: str, trees: str, scratch: str) -> None:
+    """Carry out a copy."""
+    Copier(copy, root, mounted_base(copy, trees, scratch)).run()
+
+
+def _owner(root: str, text: str) -> tuple[int, int]:
+    """Return the ids that ``--chown`` means; a number alone is user and group, as in Dockerfiles."""
+    if not text:
+        return 0, 0
+    user = find_user(root, text)
+    if text.isdigit():
+        return int(text), int(text)
+    return user.uid, user.gid
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder or "/")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _xattrs(path: str) -> Xattrs:
+    return tuple(
+        (name, os.getxattr(path, name, follow_symlinks=False))
+        for name in sorted(os.listxattr(path, follow_symlinks=False))
+        if _is_kept(name)
+    )
+
+
+def _is_kept(xattr: str) -> bool:
+    return xattr.startswith(_KEPT_XATTRS) and not xattr.startswith(_OVERLAY)
+
+
+def _is_archive(path: str) -> bool:
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        try:
+            return is_tar(Decompressed(file, name=path).read)
+        except LayerError:
+            return False
+
+
+def _pieces(path: str) -> Iterator[bytes]:
+    with open(path, "rb", buffering=0) as file:
+        while data := file.read(CHUNK):
+            yield data

@@ -1,0 +1,106 @@
+"""Ignore files (``.dockerignore``, ``.containerignore``): which paths of a context are left out.
+
+Patterns are Go's ``filepath.Match`` with ``**`` for any folders; ``!`` takes a path in again; the last pattern
+that matches a path or a folder above it decides. See the Dockerfile reference, ".dockerignore file".
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from hermes.errors import UsageError
+
+_SPECIAL: Final = "*?[\\"
+
+
+class Ignored:
+    """The patterns of an ignore file, and which paths they leave out."""
+
+    def __init__(self, lines: Iterable[str], *, of: str) -> None:
+        """Raises `UsageError`, naming the file ``of``, for a malformed pattern."""
+        self._rows: list[tuple[bool, re.Pattern[str]]] = []
+        self._takes_in = False
+        for number, line in enumerate(lines, 1):
+            text = line.strip().lstrip("\ufeff") if number == 1 else line.strip()
+            if not text or text.startswith("#"):
+                continue
+            negated = text.startswith("!")
+            text = text[1:].strip() if negated else text
+            if not text:
+                raise UsageError(f"{of}:{number}: {line.strip()!r} is no pattern")
+            pattern = posixpath.normpath(text).lstrip("/")
+            if pattern in ("", "."):
+                continue
+            self._takes_in = self._takes_in or negated
+            try:
+                self._rows.append(
+                    (negated, re.compile(expression(pattern, stars=True) + "(?:/.*)?", re.DOTALL))
+                )
+            except re.error:
+                raise UsageError(f"{of}:{number}: {text!r} is no pattern") from None
+
+    def __bool__(self) -> bool:
+        return bool(self._rows)
+
+    def leaves_out(self, path: str) -> bool:
+        """Tell whether ``path``, relative to the context, is left out."""
+        out = False
+        for negated, found in self._rows:
+            if out == negated and found.fullmatch(path):
+                out = not negated
+        return out
+
+    def leaves_out_all(self, folder: str) -> bool:
+        """Tell whether nothing below a folder can be taken in again, so that it need not be looked at."""
+        return not self._takes_in and self.leaves_out(folder)
+
+
+def is_pattern(text: str) -> bool:
+    return any(char in _SPECIAL for char in text)
+
+
+def expression(pattern: str, *, stars: bool = False) -> str:
+    """Return a regular expression for a pattern of Go's ``filepath.Match``; with ``stars`` ``**`` is any path.
+
+    Raises `re.error` when it is malformed.
+    """
+    found = ""
+    place = 0
+    while place < len(pattern):
+        char = pattern[place]
+        place += 1
+        if char == "*" and stars and pattern[place : place + 1] == "*":
+            place += 1
+            if pattern[place : place + 1] == "/":
+                place += 1
+                found += "(?:.*/)?"
+            else:
+                found += ".*"
+        elif char == "*":
+            found += "[^/]*"
+        elif char == "?":
+            found += "[^/]"
+        elif char == "[":
+            group = re.match(r"\^?(?:\\.|[^\]\\])+\]", pattern[place:])
+            if group is None:
+                raise re.error("a bracket is not closed")
+            inner = group[0][:-1]
+            negated = inner.startswith("^")
+            found += f"[{'^/' if negated else ''}{_members(inner[negated:])}]"
+            place += group.end()
+        elif char == "\\":
+            if place == len(pattern):
+                raise re.error("a backslash stands at the end")
+            found += re.escape(pattern[place])
+            place += 1
+        else:
+            found += re.escape(char)
+    return found
+
+
+def _members(text: str) -> str:
+    """Return the inside of a bracket, with what Python would read otherwise escaped."""
+    return re.sub(r"\\(.)|([\[\]&~|^])", lambda one: re.escape(one[1] or one[2]), text)

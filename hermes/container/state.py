@@ -1,0 +1,223 @@
+"""What is remembered of working containers between commands: ``containers/ID/`` in the store.
+
+``container.json`` is the `State`, ``N`` a folder that becomes the tree of the next layer (its ``root`` is the
+upper directory), ``N.work`` overlayfs' own, ``mount`` what `hermes ctr mount` needs while it is mounted. While
+a layer is being taken over, ``next.json`` is the state that holds once folder N is gone.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from hermes.container.overlay import Upper
+from hermes.container.task import Below
+from hermes.digest import Digest, canonical_json
+from hermes.errors import StoreError, UsageError
+from hermes.store import Store
+
+_VERSION: Final = 1
+_STATE: Final = "container.json"
+_NEXT: Final = "next.json"
+_SUFFIX: Final = "-working-container"
+_ID_DIGITS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A working container.
+
+    ``image`` is what it was made from, as it was named. ``stack`` are its layers, the lowest first, and
+    ``document`` is the configuration of an image of them (image-spec, config.md) without its ``rootfs`` and with
+    the manifest's ``annotations``. ``number`` is that of the folder that takes changes. ``steps`` say what was
+    done since the last commit, ``committed`` is the digest of the configuration then. ``namespace`` is the inode
+    of the mount namespace that it is mounted in, or 0. ``leaks`` are paths that hold the value of a secret.
+    """
+
+    id: str
+    name: str
+    image: str
+    stack: tuple[Below, ...]
+    document: Mapping[str, Any]
+    number: int = 1
+    steps: tuple[str, ...] = ()
+    committed: str = ""
+    namespace: int = 0
+    leaks: tuple[str, ...] = field(default=())
+
+    @property
+    def settings(self) -> Digest:
+        """The digest of the configuration."""
+        return Digest.of(canonical_json(self.document))
+
+    def dump(self) -> bytes:
+        return canonical_json(
+            {
+                "version": _VERSION,
+                "id": self.id,
+                "name": self.name,
+                "image": self.image,
+                "stack": [[one.diff_id, one.name] for one in self.stack],
+                "document": self.document,
+                "number": self.number,
+                "steps": self.steps,
+                "committed": self.committed,
+                "namespace": self.namespace,
+                "leaks": self.leaks,
+            }
+        )
+
+    @classmethod
+    def load(cls, data: bytes) -> State:
+        document = json.loads(data)
+        if document.pop("version") != _VERSION:
+            raise ValueError("of another version")
+        document["stack"] = tuple(Below(Digest.parse(diff_id), name) for diff_id, name in document["stack"])
+        for name in ("steps", "leaks"):
+            document[name] = tuple(document[name])
+        return cls(**document)
+
+
+class States:
+    """The working containers of one store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._root: Path = store.home / "containers"
+
+    def folder(self, state: State) -> str:
+        return f"{self._root}/{state.id}"
+
+    def upper(self, state: State) -> Upper:
+        """Where the changes since the last commit are."""
+        folder = f"{self._root}/{state.id}/{state.number}"
+        return Upper(f"{folder}/root", f"{folder}.work")
+
+    def create(self, image: str, wish: str, stack: tuple[Below, ...], document: Mapping[str, Any]) -> State:
+        """Make a container. ``wish`` is its name, or empty for one made from the image's.
+
+        Raises `UsageError` when the name is taken.
+        """
+        with self._store.locks.held("containers"):
+            taken = {one.name for one in self}
+            if wish in taken:
+                raise UsageError(
+                    f"there is a container {wish} already", hint="take another name, or remove that one"
+                )
+            name = wish or _free_name(image, taken)
+            made = State(secrets.token_hex(_ID_DIGITS // 2), name, image, stack, document)
+            made = replace(made, committed=made.settings)
+            with self._store.scratch.directory() as folder:
+                (folder / _STATE).write_bytes(made.dump())
+                folder.rename(self._root / made.id)
+        return made
+
+    def __iter__(self) -> Iterator[State]:
+        """Yield all containers, in the order of their names."""
+        entries = os.listdir(self._root) if self._root.is_dir() else ()
+        found = (state for entry in entries if (state := self._read(entry)) is not None)
+        return iter(sorted(found, key=lambda one: one.name))
+
+    def get(self, name: str) -> State:
+        """Return the container with a name or an id, or one that begins so; raises `UsageError`."""
+        known = list(self)
+        for one in known:
+            if name in (one.name, one.id):
+                return one
+        begin = [one for one in known if len(name) >= 3 and one.id.startswith(name)]
+        if len(begin) == 1:
+            return begin[0]
+        near = difflib.get_close_matches(name, [one.name for one in known], 1)
+        hint = f"did you mean {near[0]}?" if near else "`hermes ctr ps` lists them"
+        raise UsageError(f"there is no container {name}", hint=hint)
+
+    def update(self, state: State, change: Callable[[State], State]) -> State:
+        """Change what is remembered of a container; returns what it is now."""
+        with self._store.locks.held(f"container:{state.id}"):
+            before = self._read(state.id)
+            if before is None:
+                raise UsageError(f"the container {state.name} is gone")
+            after = change(before)
+            if after != before:
+                self._store.write(f"{self.folder(state)}/{_STATE}", after.dump())
+            return after
+
+    def rename(self, state: State, name: str) -> State:
+        with self._store.locks.held("containers"):
+            if any(one.name == name and one.id != state.id for one in self):
+                raise UsageError(f"there is a container {name} already", hint="take another name")
+            return self.update(state, lambda one: replace(one, name=name))
+
+    def take_over(self, state: State, publish: Callable[[str], None], after: State) -> None:
+        """Give the folder of the changes away by ``publish``, and go on as ``after``: both or neither."""
+        folder = self.folder(state)
+        self._store.write(f"{folder}/{_NEXT}", after.dump())
+        publish(f"{folder}/{state.number}")
+        self._settle(Path(folder), state)
+
+    def remove(self, state: State, remove: Callable[[str], None]) -> None:
+        """Forget a container, and have its folder removed."""
+        doomed = self._store.scratch.path()
+        os.rename(self.folder(state), doomed)
+        remove(doomed)
+
+    @contextmanager
+    def root_of(self, state: State, *, waiting: Callable[[], None] | None = None) -> Iterator[State]:
+        """Keep other commands away from a container's root; gives the container as it is by then."""
+        with self._store.locks.held(f"root:{state.id}", waiting=waiting):
+            now = self._read(state.id)
+            if now is None:
+                raise UsageError(f"the container {state.name} is gone")
+            yield now
+
+    @contextmanager
+    def unused(self, state: State) -> Iterator[None]:
+        """As `root_of`, but without waiting: raises `UsageError` when another command uses the root."""
+        with self._store.locks.tried(f"root:{state.id}") as free:
+            if not free:
+                raise UsageError(
+                    f"the container {state.name} is in use by another command", hint="wait for it to end"
+                )
+            yield
+
+    def _read(self, identity: str) -> State | None:
+        folder = self._root / identity
+        try:
+            state = State.load((folder / _STATE).read_bytes())
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"what the store knows of the container {identity} is damaged: {error}",
+                hint=f"remove the folder {folder}",
+            ) from None
+        return self._settle(folder, state) if (folder / _NEXT).exists() else state
+
+    def _settle(self, folder: Path, state: State) -> State:
+        """End what was begun: a layer that has been taken over is part of the container, another is not."""
+        if (folder / str(state.number)).exists():
+            (folder / _NEXT).unlink(missing_ok=True)
+            return state
+        after = State.load((folder / _NEXT).read_bytes())
+        shutil.rmtree(f"{folder}/{state.number}.work", ignore_errors=True)
+        os.replace(folder / _NEXT, folder / _STATE)
+        return after
+
+
+def _free_name(image: str, taken: set[str]) -> str:
+    """Return a name after the image's own, or the target's, that no container has."""
+    last = image.rpartition("/")[2].partition("@")[0]
+    base = last.rpartition(":")[2] if image.startswith(("/", ":", "@")) else last.partition(":")[0]
+    name = f"{base or 'image'}{_SUFFIX}"
+    number = 0
+    while (found := f"{name}-{number}" if number else name) in taken:
+        number += 1
+    return found

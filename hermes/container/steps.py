@@ -1,0 +1,102 @@
+"""What is done to working containers in the user namespace: copy, look at changes, commit, squash.
+
+Each function is one call of `hermes.sandbox.namespace.Namespace`, as those of `hermes.container.inside` are.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hermes.container.copying import Copy, copy_into
+from hermes.container.inside import commit_upper, scratch_of, store_at
+from hermes.container.overlay import Tree, Upper, mount_stack
+from hermes.container.task import Commit, encoding_to_json
+from hermes.digest import Digest
+from hermes.layer import encodings, toc
+from hermes.layer.compress import CODECS
+from hermes.layer.content import Content, FileContent
+from hermes.layer.diff import peek
+from hermes.layer.entry import FILE
+from hermes.layer.flatten import flatten
+from hermes.layer.write import Item, write_layer
+from hermes.sandbox.syscalls import umount
+from hermes.store import Store
+
+Stack = list[tuple[str, str]]
+"""Pairs of a layer's diff_id and what errors call it, the lowest first."""
+
+
+def copy(home: str, stack: Stack, upper: list[str], root: str, copy: dict[str, Any]) -> None:
+    """Carry out a `Copy` in a container, which is mounted at ``root`` already unless that is empty."""
+    with store_at(home) as store, scratch_of(store) as scratch:
+        mounted = root or mount_stack(_trees(store, stack), scratch, target="merged", upper=Upper(*upper))
+        copy_into(Copy.from_json(copy), mounted, str(store.trees), scratch)
+        if not root:
+            umount(mounted)
+
+
+def diff(home: str, stack: Stack, upper: list[str]) -> list[tuple[str, str]]:
+    """Return what a container's upper directory changes: A, C or D, and the path."""
+    with store_at(home) as store, scratch_of(store) as scratch:
+        if not os.path.isdir(upper[0]):
+            return []
+        trees = _trees(store, stack)
+        below = mount_stack(trees, scratch, target="below") if trees else None
+        found = []
+        for entry in peek(upper[0], below):
+            path = entry.hidden if entry.is_whiteout else entry.path
+            was_there = below is not None and os.path.lexists(f"{below}/{path}")
+            kind = "C" if entry.is_opaque else "D" if entry.is_whiteout else "C" if was_there else "A"
+            if not entry.is_opaque:
+                found.append((kind, f"/{path}"))
+        return found
+
+
+def commit(home: str, stack: Stack, upper: list[str], commit: dict[str, Any]) -> dict[str, Any] | None:
+    """Write the changes in an upper directory, mounted nowhere, as a layer; None when there are none."""
+    with store_at(home) as store, scratch_of(store) as scratch:
+        if not os.path.isdir(upper[0]):
+            return None
+        made = commit_upper(store, _trees(store, stack), upper[0], Commit(**commit), scratch)
+        if not made.entries:
+            return None
+        return {"diff_id": made.diff_id, "size": made.size, "encoding": encoding_to_json(made.encoding)}
+
+
+def squash(home: str, stack: Stack, codec: str) -> dict[str, Any]:
+    """Write all layers of a stack as one."""
+    with store_at(home) as store:
+        written = write_layer(_flat_items(store, stack), blobs=store.blobs, codec=CODECS[codec])
+        toc.save(store, written.toc)
+        if written.encoding is not None:
+            encodings.record(store, written.toc.diff_id, written.encoding)
+        return {"diff_id": written.toc.diff_id, "size": written.toc.size}
+
+
+def left_over(upper: list[str], paths: list[str]) -> list[str]:
+    """Return those of ``paths`` that an upper directory still holds."""
+    return [one for one in paths if _holds(f"{upper[0]}{one}")]
+
+
+def _holds(path: str) -> bool:
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return not (stat.S_ISCHR(status.st_mode) and status.st_rdev == 0)
+
+
+def _flat_items(store: Store, stack: Stack) -> Iterator[Item]:
+    digests = [Digest(diff_id) for diff_id, _ in stack]
+    for entry, layer, path in flatten([toc.load(store, one) for one in digests]):
+        content: Content | None = None
+        if entry.type == FILE and entry.size:
+            content = FileContent(f"{store.trees}/{digests[layer].hex}/root/{path}", entry.size)
+        yield entry, content
+
+
+def _trees(store: Store, stack: Sequence[tuple[str, str]]) -> list[Tree]:
+    return [Tree.open(f"{store.trees}/{Digest(diff_id).hex}", name) for diff_id, name in stack]

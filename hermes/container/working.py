@@ -1,0 +1,273 @@
+"""Working containers: the mount / run / commit core as a tool, one small operation at a time.
+
+::
+
+    c = working.create("debian", "", stack, document)
+    working.mount(c)                     # any tool of the host may fill it now
+    working.run(c, task, stdio)
+    working.copy(c, Copy(...))
+    layer = working.commit(c, ...)       # what changed since the last commit
+
+Each operation takes the name of a container, and keeps others from using its root meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any, Final, NamedTuple
+
+from hermes.container import mounts
+from hermes.container.copying import Copy
+from hermes.container.core import Containers
+from hermes.container.overlay import Tree, Upper, mount_stack
+from hermes.container.state import State, States
+from hermes.container.task import Below, Commit, Outcome, Task
+from hermes.digest import Digest
+from hermes.errors import BuildError, SandboxError, UsageError
+from hermes.layer import encodings
+from hermes.layer.compress import Codec
+from hermes.store import Store
+
+_STEPS: Final = "hermes.container.steps:"
+
+
+class Change(NamedTuple):
+    """One path that a container changed: ``kind`` is A (added), C (changed) or D (deleted)."""
+
+    kind: str
+    path: str
+
+
+class WorkingContainers:
+    """The working containers of one store. ``waiting`` is called once for each wait for another command."""
+
+    def __init__(
+        self, store: Store, containers: Containers, waiting: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._store = store
+        self._containers = containers
+        self._states = States(store)
+        self._waiting = waiting
+
+    def create(self, image: str, name: str, stack: Sequence[Below], document: Mapping[str, Any]) -> State:
+        """Make a container on layers of the store; raises `UsageError` when its name is taken."""
+        return self._states.create(image, name, tuple(stack), document)
+
+    def all(self) -> Iterator[State]:
+        """Yield all containers, in the order of their names."""
+        return iter(self._states)
+
+    def get(self, name: str) -> State:
+        """Return a container by its name or id; raises `UsageError`."""
+        return self._states.get(name)
+
+    def mounted_at(self, state: State) -> str:
+        """Return where a container is mounted, or an empty string; raises as `mount` does."""
+        path = self._mount_point(state)
+        if mounts.is_mounted(path):
+            return path
+        if state.namespace and state.namespace != mounts.own_namespace():
+            pid = mounts.holder(state.namespace, path)
+            if pid:
+                raise UsageError(
+                    f"the container {state.name} is mounted in another `hermes unshare` (process {pid})",
+                    hint=f"run this command there, or `hermes ctr umount {state.name}`",
+                )
+        return ""
+
+    def mount(self, name: str) -> str:
+        """Mount a container where tools of the host see it, and return the path.
+
+        Raises `SandboxError` where this user may not mount, `UsageError` when it is mounted in another
+        namespace.
+        """
+        with self._root_of(name) as state:
+            return self.mounted_at(state) or self._mount(state)
+
+    def umount(self, name: str) -> bool:
+        """Undo `mount`; tell whether there was something to undo. Raises `UsageError` when it is in use."""
+        with self._root_of(name) as state:
+            path = self.mounted_at(state)
+            if path:
+                self._umount(state, path)
+            return bool(path)
+
+    def run(self, name: str, task: Task, stdio: tuple[int, int, int], step: str) -> Outcome:
+        """Run a command in a container. ``task`` says all but the layers and where changes go.
+
+        ``step`` is what the history says of it.
+        """
+        with self._root_of(name) as state:
+            whole = replace(
+                task, stack=state.stack, upper=self._states.upper(state), root=self.mounted_at(state)
+            )
+            outcome = self._containers.run(whole, stdio)
+            self._note(state, step)
+        return outcome
+
+    def copy(self, name: str, copy: Copy, step: str) -> None:
+        """Copy files into a container."""
+        with self._root_of(name) as state:
+            root = self.mounted_at(state)
+            self._ensure_trees((*state.stack, *copy.stack))
+            self._call("copy", state, root=root, copy=copy.to_json())
+            self._note(state, step)
+
+    def configure(self, name: str, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> State:
+        """Change the configuration of what is going to be committed."""
+        state = self._states.get(name)
+        return self._states.update(state, lambda one: replace(one, document=change(one.document)))
+
+    def diff(self, name: str) -> list[Change]:
+        """Return what changed since the last commit, in the order of paths."""
+        with self._root_of(name) as state:
+            self._ensure_trees(state.stack)
+            return [Change(kind, path) for kind, path in self._call("diff", state)]
+
+    def commit(
+        self, name: str, *, mtime: int, codec: Codec, history: Callable[[State, bool], list[dict[str, Any]]]
+    ) -> State:
+        """Make a layer of what changed since the last commit, if anything did; return the container on top of it.
+
+        ``mtime`` is the time of everything in the layer, in seconds. ``history`` returns the history's new
+        entries, told whether there is a layer. Raises `BuildError` where the value of a secret would get out.
+        """
+        with self._root_of(name) as state:
+            self._refuse_leaks(state)
+            path = self.mounted_at(state)
+            if path:
+                self._umount(state, path)
+            try:
+                self._ensure_trees(state.stack)
+                made = self._call("commit", state, commit=asdict(Commit(mtime, codec.name)))
+                return self._committed(state, made and Digest(made["diff_id"]), history)
+            finally:
+                if path:
+                    self._mount(self._states.get(state.id))
+
+    def squash(self, state: State, codec: Codec) -> Digest:
+        """Write all layers of a container as one, and return its diff_id."""
+        self._ensure_trees(state.stack)
+        arguments = {"home": str(self._store.home), "stack": _rows(state), "codec": codec.name}
+        return Digest(self._containers.call(f"{_STEPS}squash", arguments)["diff_id"])
+
+    def rename(self, name: str, new: str) -> State:
+        return self._states.rename(self._states.get(name), new)
+
+    def remove(self, name: str) -> State:
+        """Remove a container and all its changes; raises `UsageError` when it is in use."""
+        state = self._states.get(name)
+        with self._states.unused(state):
+            path = self.mounted_at(state)
+            if path:
+                self._umount(state, path)
+            self._states.remove(state, lambda folder: self._containers.remove([folder]))
+        return state
+
+    def note_leaks(self, name: str, paths: Sequence[str]) -> None:
+        """Remember that the value of a secret is in these paths, so that nobody commits it."""
+        state = self._states.get(name)
+        self._states.update(state, lambda one: replace(one, leaks=tuple({*one.leaks, *paths})))
+
+    # How it is done.
+
+    def _root_of(self, name: str) -> Any:
+        state = self._states.get(name)
+        told: list[str] = []
+
+        def waiting() -> None:
+            if not told:
+                told.append(state.name)
+                self._waiting(f"waiting for another command on {state.name}")
+
+        return self._states.root_of(state, waiting=waiting)
+
+    def _call(self, function: str, state: State, **more: Any) -> Any:
+        upper = self._states.upper(state)
+        arguments = {"home": str(self._store.home), "stack": _rows(state), "upper": list(upper), **more}
+        return self._containers.call(f"{_STEPS}{function}", arguments)
+
+    def _note(self, state: State, step: str) -> None:
+        self._states.update(state, lambda one: replace(one, steps=(*one.steps, step)))
+
+    def _ensure_trees(self, stack: Sequence[Below]) -> None:
+        for below in stack:
+            self._containers.ensure_tree(below.diff_id)
+
+    def _mount_point(self, state: State) -> str:
+        return f"{self._states.folder(state)}/mount/merged"
+
+    def _mount(self, state: State) -> str:
+        if os.geteuid() != 0:
+            raise SandboxError(
+                "an ordinary user cannot mount anything for other programs to see",
+                hint="do it inside of `hermes unshare`, where they all are in one user namespace",
+            )
+        self._ensure_trees(state.stack)
+        folder = os.path.dirname(self._mount_point(state))
+        self._containers.remove([folder])
+        os.mkdir(folder)
+        trees = [Tree.open(f"{self._store.trees}/{one.diff_id.hex}", one.name) for one in state.stack]
+        path = mount_stack(trees, folder, target="merged", upper=self._states.upper(state))
+        self._states.update(state, lambda one: replace(one, namespace=mounts.own_namespace()))
+        return path
+
+    def _umount(self, state: State, path: str) -> None:
+        mounts.take_away(path, name=state.name)
+        shutil.rmtree(os.path.dirname(path), ignore_errors=True)
+        self._states.update(state, lambda one: replace(one, namespace=0))
+
+    def _refuse_leaks(self, state: State) -> None:
+        if not state.leaks:
+            return
+        arguments = {"upper": list(self._states.upper(state)), "paths": list(state.leaks)}
+        left = self._containers.call(f"{_STEPS}left_over", arguments)
+        if left:
+            raise BuildError(
+                f"the container {state.name} holds the value of a secret in {', '.join(left)}",
+                hint="remove or rewrite it in the container, then commit",
+            )
+
+    def _committed(
+        self,
+        state: State,
+        diff_id: Digest | None,
+        history: Callable[[State, bool], list[dict[str, Any]]],
+    ) -> State:
+        """Go on from a commit: with the layer as the top of the stack, and an empty folder for changes."""
+
+        def after(one: State) -> State:
+            document = dict(one.document)
+            document["history"] = [*(document.get("history") or ()), *history(one, diff_id is not None)]
+            settled = replace(one, document=document, steps=(), leaks=())
+            return replace(settled, committed=settled.settings)
+
+        if diff_id is None:
+            return self._states.update(state, after)
+        upper: Upper = self._states.upper(state)
+        now = replace(
+            after(self._states.get(state.id)),
+            stack=(*state.stack, Below(diff_id, state.name)),
+            number=state.number + 1,
+        )
+        self._states.take_over(state, lambda folder: self._publish(diff_id, folder), now)
+        self._containers.remove([upper.work])
+        return now
+
+    def _publish(self, diff_id: Digest, folder: str) -> None:
+        """Make the folder of the changes the layer's tree; where there is one already, it is not needed."""
+        try:
+            os.rename(folder, f"{self._store.trees}/{diff_id.hex}")
+        except OSError:
+            if not encodings.has_tree(self._store, diff_id):
+                raise
+            doomed = self._store.scratch.path()
+            os.rename(folder, doomed)
+            self._containers.remove([doomed])
+
+
+def _rows(state: State) -> list[list[str]]:
+    return [[one.diff_id, one.name] for one in state.stack]

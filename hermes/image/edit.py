@@ -1,0 +1,264 @@
+"""Changes to the configuration of an image, one setting at a time.
+
+Settings are those of image-spec, config.md, "config", and Docker's ``Healthcheck``, ``OnBuild`` and ``Shell``
+(Docker image specification v1.2), which only images of that format keep.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from hermes.errors import UsageError
+from hermes.image.platform import Platform
+
+Document = dict[str, Any]
+
+DOCKER_ONLY: Final = ("Healthcheck", "OnBuild", "Shell")
+"""The settings that an OCI image does not have."""
+
+_DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|ms|s|m|h))+\Z")
+_PIECE: Final = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)")
+_UNITS: Final = {
+    "ns": 1,
+    "us": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_SIGNAL: Final = re.compile(r"(?:SIG)?[A-Z][A-Z0-9+-]*\Z|[1-9][0-9]?\Z")
+_PROTOCOLS: Final = ("tcp", "udp", "sctp")
+
+
+def edited(document: Mapping[str, Any], changes: Sequence[tuple[str, str]]) -> Document:
+    """Return a configuration with ``changes``, pairs of a setting's name (see `SETTINGS`) and a text.
+
+    Raises `UsageError` for a value that a setting cannot have.
+    """
+    made: Document = json.loads(json.dumps(document))
+    made.setdefault("config", {})
+    for name, text in changes:
+        SETTINGS[name](made, text)
+    made["config"] = {name: value for name, value in made["config"].items() if value}
+    return made
+
+
+def exposed_port(text: str) -> str:
+    """Return a port as ``ExposedPorts`` has it; raises `UsageError`."""
+    number, slash, protocol = text.partition("/")
+    if not number.isdigit() or not 0 < int(number) < 65536 or (slash and protocol not in _PROTOCOLS):
+        raise UsageError(f"{text!r} is not a port", hint="write 8080 or 53/udp")
+    return f"{int(number)}/{protocol or 'tcp'}"
+
+
+def nanoseconds(text: str) -> int:
+    """Return a time as Go writes it (``1m30s``); raises `UsageError`."""
+    if not _DURATION.match(text):
+        raise UsageError(f"{text!r} is no duration", hint="write it as 30s, 1m30s or 500ms")
+    return int(sum(float(number) * _UNITS[unit] for number, unit in _PIECE.findall(text)))
+
+
+def command_line(text: str) -> list[str]:
+    """Return a command that was given as JSON (``["a", "b"]``) or as a line for a shell to split."""
+    if text.lstrip().startswith("["):
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+            raise UsageError(f"{text!r} is no JSON list of strings", hint='write ["program", "argument"]')
+        return found
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r} cannot be split into words: {error}") from None
+
+
+def _text(field: str) -> Callable[[Document, str], None]:
+    def change(document: Document, text: str) -> None:
+        document["config"][field] = text
+
+    return change
+
+
+def _command(field: str) -> Callable[[Document, str], None]:
+    def change(document: Document, text: str) -> None:
+        document["config"][field] = command_line(text) if text else None
+
+    return change
+
+
+def _entrypoint(document: Document, text: str) -> None:
+    """Set the entry point; a plain text is for the shell, as in a Dockerfile, and an inherited command ends."""
+    config = document["config"]
+    config["Entrypoint"] = command_line(text) if text.lstrip().startswith("[") else ["/bin/sh", "-c", text]
+    config.pop("Cmd", None)
+    if not text:
+        config.pop("Entrypoint")
+
+
+def _env(document: Document, text: str) -> None:
+    """``NAME=VALUE`` sets a variable, ``NAME-`` unsets it, ``-`` unsets all."""
+    name, equals, _ = text.partition("=")
+    unset = not equals and text.endswith("-")
+    given = name[:-1] if unset else name
+    if text == "-":
+        document["config"].pop("Env", None)
+        return
+    if not (equals or unset) or not _NAME.match(given):
+        raise UsageError(f"{text!r} sets no variable", hint="write NAME=VALUE, or NAME- to unset it")
+    env: list[str] = list(document["config"].get("Env") or ())
+    place = next((place for place, one in enumerate(env) if one.partition("=")[0] == given), None)
+    if unset:
+        if place is not None:
+            del env[place]
+    elif place is None:
+        env.append(text)
+    else:
+        env[place] = text
+    document["config"]["Env"] = env
+
+
+def _mapping(field: str, what: str) -> Callable[[Document, str], None]:
+    """``NAME=VALUE`` sets, ``NAME-`` unsets, ``-`` unsets all."""
+
+    def change(document: Document, text: str) -> None:
+        holder = document["config"] if field == "Labels" else document
+        found: dict[str, str] = dict(holder.get(field) or {})
+        name, equals, value = text.partition("=")
+        if text == "-":
+            found.clear()
+        elif equals and name:
+            found[name] = value
+        elif text.endswith("-"):
+            found.pop(text[:-1], None)
+        else:
+            raise UsageError(f"{text!r} is no {what}", hint="write NAME=VALUE, or NAME- to unset it")
+        holder[field] = found
+
+    return change
+
+
+def _set_of(field: str, checked: Callable[[str], str]) -> Callable[[Document, str], None]:
+    """``VALUE`` adds, ``VALUE-`` takes out, ``-`` takes all out."""
+
+    def change(document: Document, text: str) -> None:
+        found: dict[str, Any] = dict(document["config"].get(field) or {})
+        if text == "-":
+            found.clear()
+        elif text.endswith("-"):
+            found.pop(checked(text[:-1]), None)
+        else:
+            found[checked(text)] = {}
+        document["config"][field] = dict(sorted(found.items()))
+
+    return change
+
+
+def _absolute(text: str) -> str:
+    if not text.startswith("/"):
+        raise UsageError(f"{text!r} is not an absolute path", hint=f"write /{text}")
+    return text
+
+
+def _workdir(document: Document, text: str) -> None:
+    """A relative path goes on from the folder that is set."""
+    import posixpath
+
+    current = document["config"].get("WorkingDir") or "/"
+    document["config"]["WorkingDir"] = posixpath.normpath(posixpath.join("/", current, text)) if text else ""
+
+
+def _signal(document: Document, text: str) -> None:
+    if text and not _SIGNAL.match(text):
+        raise UsageError(f"{text!r} is no signal", hint="write SIGTERM, or its number")
+    document["config"]["StopSignal"] = text
+
+
+def _onbuild(document: Document, text: str) -> None:
+    found = list(document["config"].get("OnBuild") or ())
+    document["config"]["OnBuild"] = [] if text == "-" else [*found, text]
+
+
+def _health_command(document: Document, text: str) -> None:
+    """``NONE`` switches an inherited check off, ``CMD ...`` and ``CMD-SHELL ...`` are as in a Dockerfile."""
+    if text in ("", "-"):
+        document["config"].pop("Healthcheck", None)
+        return
+    word, _, rest = text.partition(" ")
+    if word == "NONE":
+        test = ["NONE"]
+    elif word == "CMD":
+        test = ["CMD", *command_line(rest.strip())]
+    else:
+        test = ["CMD-SHELL", rest.strip() if word == "CMD-SHELL" else text]
+    document["config"]["Healthcheck"] = {**(document["config"].get("Healthcheck") or {}), "Test": test}
+
+
+def _health(field: str) -> Callable[[Document, str], None]:
+    def change(document: Document, text: str) -> None:
+        if field == "Retries":
+            if not text.isdigit():
+                raise UsageError(f"{text!r} is no number of tries")
+            value = int(text)
+        else:
+            value = nanoseconds(text)
+        check = dict(document["config"].get("Healthcheck") or {})
+        document["config"]["Healthcheck"] = {**check, field: value}
+
+    return change
+
+
+def _platform_part(part: str) -> Callable[[Document, str], None]:
+    """Change one part of the platform; what comes of it must be one."""
+
+    def change(document: Document, text: str) -> None:
+        document[part] = text
+        names = (document.get("os") or "linux", document.get("architecture") or "", document.get("variant"))
+        if part == "variant":
+            if not re.fullmatch(r"[a-z0-9.]*", text):
+                raise UsageError(f"{text!r} is no variant", hint="such as v8")
+            if not text:
+                document.pop("variant")
+            return
+        parsed = Platform.parse("/".join(name for name in names[:2] if name))
+        document[part] = parsed.os if part == "os" else parsed.architecture
+
+    return change
+
+
+def _author(document: Document, text: str) -> None:
+    document["author"] = text
+    if not text:
+        document.pop("author")
+
+
+SETTINGS: Final[Mapping[str, Callable[[Document, str], None]]] = {
+    "annotation": _mapping("annotations", "annotation"),
+    "arch": _platform_part("architecture"),
+    "author": _author,
+    "cmd": _command("Cmd"),
+    "entrypoint": _entrypoint,
+    "env": _env,
+    "healthcheck": _health_command,
+    "healthcheck-interval": _health("Interval"),
+    "healthcheck-retries": _health("Retries"),
+    "healthcheck-start-period": _health("StartPeriod"),
+    "healthcheck-timeout": _health("Timeout"),
+    "label": _mapping("Labels", "label"),
+    "onbuild": _onbuild,
+    "os": _platform_part("os"),
+    "port": _set_of("ExposedPorts", exposed_port),
+    "shell": _command("Shell"),
+    "stop-signal": _signal,
+    "user": _text("User"),
+    "variant": _platform_part("variant"),
+    "volume": _set_of("Volumes", _absolute),
+    "workdir": _workdir,
+}
+"""The settings by the names that the command line gives them. Annotations are the manifest's."""

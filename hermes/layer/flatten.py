@@ -1,0 +1,103 @@
+"""The layers of a stack -> one layer that leaves the same file system.
+
+Works on tables of contents alone; where the bytes are is told by which layer an entry comes from. See
+image-spec, layer.md, "Applying Changesets".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hermes.layer.entry import DIRECTORY, HARDLINK, Entry
+from hermes.layer.toc import TableOfContents
+
+
+class Origin(NamedTuple):
+    """An entry, the number of the layer that it comes from, and the path of its bytes there."""
+
+    entry: Entry
+    layer: int
+    path: str
+
+
+def flatten(tables: Sequence[TableOfContents]) -> list[Origin]:
+    """Return what is left of a stack, the lowest first, in canonical order."""
+    merged = _Merged()
+    for number, table in enumerate(tables):
+        merged.apply(table, number)
+    return sorted(_linked(merged.found, tables), key=lambda one: one.entry.sort_key)
+
+
+class _Merged:
+    """What is at each path, and what each folder holds, whether or not an entry describes the folder."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Origin] = {}
+        self._inside: dict[str, set[str]] = {}
+
+    def apply(self, table: TableOfContents, number: int) -> None:
+        for entry in table.entries:
+            if entry.is_opaque:
+                self._empty(entry.hidden)
+            elif entry.is_whiteout:
+                self._remove(entry.hidden)
+        for entry in table.entries:
+            if not entry.is_whiteout:
+                if entry.type != DIRECTORY:
+                    self._remove(entry.path)
+                self._add(Origin(entry, number, entry.path))
+
+    def _add(self, origin: Origin) -> None:
+        path = origin.entry.path
+        self.found[path] = origin
+        while path:
+            folder = path.rpartition("/")[0]
+            above = self.found.get(folder)
+            if above is not None and above.entry.type != DIRECTORY:
+                del self.found[folder]
+            names = self._inside.setdefault(folder, set())
+            if path in names:
+                break
+            names.add(path)
+            path = folder
+
+    def _remove(self, path: str) -> None:
+        self._empty(path)
+        self.found.pop(path, None)
+        self._inside.get(path.rpartition("/")[0], set()).discard(path)
+
+    def _empty(self, folder: str) -> None:
+        pending = list(self._inside.pop(folder, ()))
+        while pending:
+            path = pending.pop()
+            self.found.pop(path, None)
+            pending.extend(self._inside.pop(path, ()))
+
+
+def _linked(found: dict[str, Origin], tables: Sequence[TableOfContents]) -> list[Origin]:
+    """Give the names of a file that are left their file: the first has its bytes, the others link to it."""
+    groups: dict[tuple[int, str], list[str]] = {}
+    for path, (entry, layer, _) in found.items():
+        if entry.type == HARDLINK:
+            groups.setdefault((layer, entry.link), []).append(path)
+    if not groups:
+        return list(found.values())
+    whole = {
+        (layer, entry.path): entry
+        for layer in {layer for layer, _ in groups}
+        for entry in tables[layer].entries
+        if entry.type != HARDLINK
+    }
+    for (layer, target), names in groups.items():
+        own = found.get(target)
+        if own is not None and own.layer == layer:
+            names.append(target)
+        names.sort(key=lambda one: one.encode("utf-8", "surrogateescape"))
+        file = whole[layer, target]
+        for path in names:
+            entry = file._replace(path=path)
+            if path != names[0]:
+                entry = entry._replace(type=HARDLINK, size=0, digest="", link=names[0], xattrs=())
+            found[path] = Origin(entry, layer, target)
+    return list(found.values())

@@ -1,0 +1,105 @@
+"""One layer made of many leaves what they leave."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hermes.digest import Digest
+from hermes.layer.canonical import canonical
+from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, Entry, opaque, parents, whiteout
+from hermes.layer.flatten import flatten
+from hermes.layer.toc import TableOfContents
+
+PATHS = st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map("/".join)
+ROWS = st.lists(st.tuples(st.sampled_from(["file", "folder", "gone", "empty", "link"]), PATHS), max_size=6)
+
+
+def table(number: int, rows: list[tuple[str, str]]) -> TableOfContents:
+    """A layer that a tool could have written: nothing below what is no folder, links to files of its own."""
+    made: dict[str, Entry] = {}
+    hidden: dict[str, Entry] = {}
+    for kind, path in rows:
+        above = [made[one] for one in parents(path) if one in made]
+        if any(one.type != DIRECTORY for one in above) or path in made:
+            continue
+        below = any(one.startswith(f"{path}/") for one in made)
+        files = [one.path for one in made.values() if one.type == FILE]
+        if kind == "folder":
+            made[path] = Entry(path, DIRECTORY, 0o755, uid=number)
+        elif kind == "gone" and not below:
+            hidden[path] = whiteout(path)
+        elif kind == "empty":
+            made.setdefault(path, Entry(path, DIRECTORY, 0o700, uid=number))
+            hidden[f"{path}/"] = opaque(path)
+        elif kind == "file" and not below:
+            made[path] = Entry(path, FILE, 0o644, uid=number, size=1, digest=f"{number}{path}")
+        elif kind == "link" and not below and files:
+            made[path] = Entry(path, HARDLINK, 0o644, link=files[0])
+    for path in list(hidden):
+        if path in made or any(one.startswith(f"{path}/") for one in made if not path.endswith("/")):
+            del hidden[path]
+    items = canonical([(one, None) for one in (*made.values(), *hidden.values())], name="test")
+    return TableOfContents(Digest.of(b""), 0, [entry for entry, _ in items])
+
+
+def applied(tables: list[TableOfContents]) -> dict[str, str]:
+    """Path by path, what a plain reading of the specification leaves: kinds, and the content of files."""
+    found: dict[str, str] = {}
+
+    def remove(path: str, *, itself: bool) -> None:
+        for one in list(found):
+            if one.startswith(f"{path}/") or (itself and one == path):
+                del found[one]
+
+    for one in tables:
+        for entry in one.entries:
+            if entry.is_whiteout:
+                remove(entry.hidden, itself=not entry.is_opaque)
+        contents = {entry.path: entry.digest for entry in one.entries}
+        for entry in one.entries:
+            if entry.is_whiteout:
+                continue
+            if entry.type != DIRECTORY:
+                remove(entry.path, itself=True)
+            for above in parents(entry.path):
+                if found.get(above, "folder") != "folder":
+                    del found[above]
+            found[entry.path] = (
+                "folder"
+                if entry.type == DIRECTORY
+                else contents[entry.link if entry.type == HARDLINK else entry.path]
+            )
+    return found
+
+
+@given(st.lists(ROWS, max_size=4))
+def test_the_same_is_left(layers: list[list[tuple[str, str]]]) -> None:
+    tables = [table(number, rows) for number, rows in enumerate(layers)]
+    flat = flatten(tables)
+    left = {
+        origin.entry.path: "folder" if origin.entry.type == DIRECTORY else origin.entry.digest
+        for origin in flat
+    }
+    for origin in flat:
+        if origin.entry.type == HARDLINK:
+            left[origin.entry.path] = left[origin.entry.link]
+    expected = applied(tables)
+    assert {path: kind for path, kind in left.items() if kind != "folder"} == {
+        path: kind for path, kind in expected.items() if kind != "folder"
+    }
+    assert not any(one.entry.is_whiteout for one in flat)
+    canonical([(one.entry, None) for one in flat], name="test")
+
+
+def test_a_file_survives_the_name_that_it_was_linked_to() -> None:
+    lower = canonical(
+        [(Entry("a", FILE, 0o644, size=1, digest="x"), None), (Entry("b", HARDLINK, 0o644, link="a"), None)],
+        name="t",
+    )
+    tables = [
+        TableOfContents(Digest.of(b""), 0, [entry for entry, _ in lower]),
+        TableOfContents(Digest.of(b""), 0, [whiteout("a")]),
+    ]
+    [origin] = flatten(tables)
+    assert (origin.entry.path, origin.entry.type, origin.entry.digest, origin.path) == ("b", FILE, "x", "a")
