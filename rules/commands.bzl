@@ -124,3 +124,47 @@ genrule = rule(
     },
     doc = "Files that a command makes.",
 )
+
+def _host_layer_impl(ctx):
+    root = stack_of(ctx.attr.root)
+    made = ctx.actions.host(
+        ctx.label.name,
+        root = root.layers,
+        argv = _argv_of(ctx),
+        tools = ctx.attr.tools,
+        env = ctx.attr.env,
+        inputs = _inputs_of(ctx.attr.srcs),
+        network = ctx.attr.network,
+        timeout = ctx.attr.timeout,
+        outputs = ctx.attr.outs,
+    )
+    given = [LayerInfo(layers = [made.layer], base = root.layers)]
+    if ctx.attr.outs:
+        given.append(DefaultInfo(files = made.files))
+    return given
+
+host_layer = rule(
+    implementation = _host_layer_impl,
+    attrs = {
+        "argv": attr.string_list(doc = "The command as a list; no shell is involved."),
+        "cmd": attr.string(doc = "The command as a line for the machine's /bin/sh; $HERMES_ROOT is what it fills."),
+        "env": attr.string_dict(doc = "Variables of the command."),
+        "network": attr.bool(doc = "Whether the command may use the network. It is then not reproducible by itself."),
+        "outs": attr.path_list(doc = "Files in $HERMES_ROOT that are kept as files, not in the layer."),
+        "root": attr.label_list(
+            providers = _STACK,
+            doc = "An image or layers that are in $HERMES_ROOT at the start; it is empty without.",
+        ),
+        "srcs": attr.path_label_dict(
+            allow_files = True,
+            doc = "Files to mount while the command runs: a path below /run, and one file, or several as a folder.",
+        ),
+        "timeout": attr.int(doc = "Seconds after which the command is ended and fails."),
+        "tools": attr.path_dict(
+            mandatory = True,
+            allow_empty = False,
+            doc = "The tools of the machine that the command uses: paths, and the version of each, or `sha256:` and its digest.",
+        ),
+    },
+    doc = "What a tool of this machine, such as mmdebstrap or dnf, put into a root file system, as a layer.",
+)

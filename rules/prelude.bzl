@@ -1,6 +1,6 @@
 """The rules that every BUILD file has without loading them."""
 
-load(":commands.bzl", _genrule = "genrule", _run_layer = "run_layer")
+load(":commands.bzl", _genrule = "genrule", _host_layer = "host_layer", _run_layer = "run_layer")
 load(":files.bzl", _alias = "alias", _fetch_file = "fetch_file", _filegroup = "filegroup")
 load(":images.bzl", _image = "image")
 load(":layers.bzl", _files_layer = "files_layer", _tar_layer = "tar_layer")
@@ -10,6 +10,7 @@ fetch_file = _fetch_file
 filegroup = _filegroup
 files_layer = _files_layer
 genrule = _genrule
+host_layer = _host_layer
 image = _image
 run_layer = _run_layer
 tar_layer = _tar_layer

@@ -4,9 +4,10 @@
 set -eu
 
 packages="busybox-static debian-archive-keyring gpg gpgv libcap2-bin attr uidmap zstd xz-utils \
-    skopeo umoci podman buildah runc crun docker.io qemu-user"
+    skopeo umoci podman buildah runc crun docker.io qemu-user \
+    mmdebstrap debootstrap dnf rpm createrepo-c python3-pip"
 if [ "${1:-}" = bench ]; then
-    packages="$packages bazel-bootstrap debootstrap"
+    packages="$packages bazel-bootstrap"
 fi
 
 missing=

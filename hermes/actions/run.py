@@ -7,7 +7,8 @@ import os
 import re
 import shlex
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 from hermes.actions.environment import Environment
@@ -37,6 +38,9 @@ from hermes.store.caches import Sharing
 WORK_FOLDER: Final = "."
 """The mount that stands for the folder that the command works in."""
 
+Run = Callable[[Task, tuple[int, int, int]], Outcome]
+"""Runs a task with standard input, output and error."""
+
 _ONE_ID: Final = (
     "this user has one id only, so commands that change owners fail: "
     "give the user a subordinate range (`hermes doctor` says how)"
@@ -49,11 +53,17 @@ _CONTROL: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\t\x20-\x7e\xa0-\U0010ff
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `ActionError` when the command fails, ends too late or does not make what it should."""
     params = params_of(request)
-    timeout = json.loads(request.action.unkeyed)["timeout"]
+    timeout = timeout_of(request)
     task = _task(request, tools, params, timeout)
+    run = partial(tools.containers.run, waiting=tools.check_cancelled)
+    return outputs_of(params, performed(request, tools, task, run))
+
+
+def performed(request: Request, tools: Tools, task: Task, run: Run) -> Outcome:
+    """Run a task with a log of its output; raises `ActionError` when it fails in any way of its own."""
     log = tools.store.log_path(request.key)
     try:
-        outcome = _run(tools, task, log)
+        outcome = _logged(task, log, run)
     except SandboxError:
         raise
     except SecretLeaked as error:
@@ -62,26 +72,32 @@ def execute(request: Request, tools: Tools) -> Outputs:
         raise ActionError(
             f"{request.action.owner}: {error.message}",
             hint=error.hint,
-            command=_shown(params["argv"]),
+            command=_shown(task.argv),
             tail=_tail(log),
             log=log if _tail(log) else "",
         ) from error
     if outcome.status:
         raise ActionError(
-            f"{request.action.owner}: the command {_ending(outcome, timeout)}",
+            f"{request.action.owner}: the command {_ending(outcome, task.timeout)}",
             hint=_ONE_ID if tools.containers.has_one_id and not outcome.timed_out else None,
-            command=_shown(params["argv"]),
+            command=_shown(task.argv),
             tail=_tail(log),
             log=log,
         )
-    return _outputs(params, outcome)
+    return outcome
 
 
-def _run(tools: Tools, task: Task, log: str) -> Outcome:
+def timeout_of(request: Request) -> int | None:
+    """Return after how many seconds the command is to be ended."""
+    found: int | None = json.loads(request.action.unkeyed)["timeout"]
+    return found
+
+
+def _logged(task: Task, log: str, run: Run) -> Outcome:
     fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return tools.containers.run(task, (nothing, fd, fd), tools.check_cancelled)
+        return run(task, (nothing, fd, fd))
     finally:
         os.close(fd)
         os.close(nothing)
@@ -105,7 +121,7 @@ def _task(request: Request, tools: Tools, params: dict[str, Any], timeout: int |
         network=params["network"],
         timeout=timeout,
         tmpfs=("/tmp", *(Tmpfs(**one) for one in params.get("tmpfs", ()))),  # noqa: S108 - a path of the sandbox
-        staged=tuple(_staged(request, tools, params, cwd)),
+        staged=tuple(staged(request, tools, params, cwd)),
         bound=tuple(_subscribed(request, tools, params)),
         secrets=tuple(_secrets(request, tools, params)),
         caches=tuple(
@@ -116,7 +132,8 @@ def _task(request: Request, tools: Tools, params: dict[str, Any], timeout: int |
     )
 
 
-def _staged(request: Request, tools: Tools, params: dict[str, Any], cwd: str) -> Iterator[Staged]:
+def staged(request: Request, tools: Tools, params: dict[str, Any], cwd: str) -> Iterator[Staged]:
+    """Yield what is to be mounted for a command that works in ``cwd``."""
     mounts: dict[str, bool] = params["mounts"]
     outs = [path for path in params["outs"] if not path.startswith("/")]
     files: dict[str, list[StagedFile]] = {target: [] for target in mounts}
@@ -168,7 +185,8 @@ def _staged_file(path: str, one: Resolved, tools: Tools) -> StagedFile:
     return StagedFile(path, tools.path_of(one), one.value.size, one.stamp, one.value.kind == EXECUTABLE)
 
 
-def _outputs(params: dict[str, Any], outcome: Outcome) -> dict[str, Value]:
+def outputs_of(params: dict[str, Any], outcome: Outcome) -> dict[str, Value]:
+    """Return what a command left, by the names of its action's outputs."""
     outputs = {
         f"out{number}": Value(EXECUTABLE if kept.executable else FILE, kept.digest, kept.size)
         for number, kept in enumerate(outcome.outs)
@@ -179,16 +197,16 @@ def _outputs(params: dict[str, Any], outcome: Outcome) -> dict[str, Value]:
     return outputs
 
 
-def _shown(argv: list[str]) -> str:
+def _shown(argv: Sequence[str]) -> str:
     """Return the command as a person would type it: what a shell was given, as it was given."""
-    if argv[:2] == ["/bin/sh", "-c"] and len(argv) == 3:
+    if tuple(argv[:2]) == ("/bin/sh", "-c") and len(argv) == 3:
         return argv[2]
     return shlex.join(argv)
 
 
-def _ending(outcome: Outcome, timeout: int | None) -> str:
+def _ending(outcome: Outcome, timeout: float | None) -> str:
     if outcome.timed_out:
-        return f"took longer than its timeout of {timeout} seconds"
+        return f"took longer than its timeout of {timeout:g} seconds"
     if outcome.status > 128:
         try:
             return f"was ended by {signal.Signals(outcome.status - 128).name}"

@@ -132,8 +132,6 @@ class Copier:
 
     def _source(self, path: str, name: str, dest: str, *, is_folder: bool) -> None:
         if os.path.isdir(path):
-            if not os.path.lexists(resolve(self._root, dest)):
-                self._add(path, dest)
             self._writer.folder(dest)
             self._folder(path, name, dest)
         elif self._copy.extract and _is_archive(path):

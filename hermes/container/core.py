@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hermes.sandbox.namespace import Namespace
 
 _INSIDE: Final = "hermes.container.inside:"
+_HOSTED: Final = "hermes.container.hosted:run"
 _PROBE: Final = "hermes.container.probe:"
 
 
@@ -49,6 +50,18 @@ class Containers:
         stack is not in the store, `SandboxError` or `BuildError` when it cannot start, `SecretLeaked` when a
         secret is in what it left.
         """
+        with contextlib.ExitStack() as held:
+            caches = self._caches(task, held, waiting)
+            if task.secrets:
+                stdio = held.enter_context(_guarded(task, stdio))
+            return self._run(f"{_INSIDE}run", task, stdio, caches=caches)
+
+    def run_host(self, task: Task, stdio: tuple[int, int, int]) -> Outcome:
+        """As `run`, but the command is one of this machine, which sees the stack at `hermes.sandbox.host.ROOT`."""
+        hidden = [str(self._store.home), os.path.expanduser("~")]
+        return self._run(_HOSTED, task, stdio, hidden=hidden)
+
+    def _run(self, function: str, task: Task, stdio: tuple[int, int, int], **more: Any) -> Outcome:
         from hermes.container.task import Outcome
         from hermes.sandbox import bubblewrap
 
@@ -58,12 +71,9 @@ class Containers:
             "home": str(self._store.home),
             "task": task.to_json(),
             "bwrap": list(bubblewrap.find()),
+            **more,
         }
-        with contextlib.ExitStack() as held:
-            arguments["caches"] = self._caches(task, held, waiting)
-            if task.secrets:
-                stdio = held.enter_context(_guarded(task, stdio))
-            return Outcome.from_json(self._namespace.call(f"{_INSIDE}run", arguments, stdio))
+        return Outcome.from_json(self._namespace.call(function, arguments, stdio))
 
     def _caches(
         self, task: Task, held: contextlib.ExitStack, waiting: Callable[[], None] | None

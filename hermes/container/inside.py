@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from hermes.container.leaks import Leak, Search, leaked
@@ -34,7 +35,7 @@ from hermes.layer.tar_reader import members
 from hermes.layer.write import Encoding, Item, write_layer
 from hermes.sandbox.bubblewrap import Bubblewrap
 from hermes.sandbox.idmap import has_one_id
-from hermes.sandbox.process import DEFAULT_PATH, Ended, Mount, Process
+from hermes.sandbox.process import DEFAULT_PATH, Ended, Mount, Process, Sandbox
 from hermes.sandbox.syscalls import CLONE_NEWNS, MNT_DETACH, umount, unshare
 from hermes.store import Store
 from hermes.store.blobs import write_all
@@ -71,7 +72,7 @@ def run(
     ``caches`` maps the ids of its caches to folders of the store that the caller has locked.
     """
     with store_at(home) as store, scratch_of(store) as scratch:
-        container = _Container(store, Task.from_json(task), scratch, caches)
+        container = Container(store, Task.from_json(task), scratch, caches)
         sandbox = Bubblewrap((bwrap[0], bwrap[1]))
         return container.run(sandbox, (fds[0], fds[1], fds[2])).to_json()
 
@@ -130,10 +131,12 @@ def scratch_of(store: Store) -> Iterator[str]:
                 umount(path, MNT_DETACH)
 
 
-class _Container:
+class Container:
     """A root file system of this process alone, for one command."""
 
-    def __init__(self, store: Store, task: Task, scratch: str, caches: Mapping[str, str]) -> None:
+    def __init__(
+        self, store: Store, task: Task, scratch: str, caches: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._store = store
         self._task = task
         self._scratch = scratch
@@ -144,7 +147,7 @@ class _Container:
         self._search = Search({one.id: one.value for one in task.secrets})
         self._caches = UsedCaches(task.caches, caches, self._search)
 
-    def run(self, sandbox: Bubblewrap, stdio: tuple[int, int, int]) -> Outcome:
+    def run(self, sandbox: Sandbox, stdio: tuple[int, int, int]) -> Outcome:
         if not self._root:
             self._root = mount_stack(self._trees, self._scratch, target="merged", upper=self._upper)
         points = MountPoints(self._root)
@@ -198,7 +201,7 @@ class _Container:
             )
         points.need("/proc", directory=True)
         points.need("/dev", directory=True)
-        mounts = tuple(self._mounts(points, user))
+        mounts = tuple(self._mounts(points))
         check_targets(mounts)
         cwd = points.need(task.cwd, directory=True)
         return Process(
@@ -217,8 +220,9 @@ class _Container:
             timeout=task.timeout,
         )
 
-    def _mounts(self, points: MountPoints, user: User) -> Iterator[Mount]:
+    def _mounts(self, points: MountPoints) -> Iterator[Mount]:
         task = self._task
+        user = find_user(self._root, task.user)
 
         def need(target: str, *, directory: bool) -> str:
             check_target(target)
@@ -234,7 +238,7 @@ class _Container:
                     yield Mount(points.need(path, directory=False), os.path.realpath(path))
         for number, staged in enumerate(task.staged):
             source = f"{self._scratch}/staged{number}"
-            _stage(staged, source)
+            stage(staged, source)
             target = need(staged.target, directory=os.path.isdir(source))
             if staged.writable:
                 self._writable[staged.target] = source
@@ -340,7 +344,7 @@ def _environment(task: Task, user: User) -> dict[str, str]:
     return env
 
 
-def _stage(staged: Staged, folder: str) -> None:
+def stage(staged: Staged, folder: str) -> None:
     """Copy declared files to ``folder``, with modes and times that say nothing of this machine."""
     if len(staged.files) == 1 and not staged.files[0].path:
         _copy(staged.files[0], folder)

@@ -80,7 +80,7 @@ class Actions:
 
     __slots__ = ("_configuration", "_graph", "_label", "_suffix")
     dsl_type: ClassVar[str] = "actions"
-    dsl_attributes: ClassVar[frozenset[str]] = frozenset({"fetch", "image", "layer", "run", "write"})
+    dsl_attributes: ClassVar[frozenset[str]] = frozenset({"fetch", "host", "image", "layer", "run", "write"})
 
     def __init__(self, label: Label, graph: ActionGraph, configuration: Configuration, suffix: str) -> None:
         self._label = label
@@ -155,7 +155,7 @@ class Actions:
         in it, and is the place of ``outputs`` that are relative. ``environment`` is that of a base image.
         ``mounts`` and ``secrets`` are what `hermes.dsl.mounts` makes.
         """
-        _check_run(name, argv, outputs)
+        _check_run("run", name, argv, outputs)
         rows = [Input("root", str(one.owner), one.artifact) for one in _layers(root)]
         if environment is not None:
             rows.append(Input("environment", "", environment.artifact))
@@ -175,21 +175,65 @@ class Actions:
             "user": user,
             **more,
         }
-        names = [f"out{number}" for number in range(len(outputs))]
+        return self._command(name, "run", params, rows, timeout)
+
+    def host(
+        self,
+        name: str,
+        *,
+        root: Any,
+        argv: Any,
+        tools: Any,
+        env: Any = None,
+        inputs: Any = None,
+        network: bool = False,
+        timeout: int | None = None,
+        outputs: Any = (),
+    ) -> Struct:
+        """A command of the machine that fills ``$HERMES_ROOT``, where the stack of layers ``root`` is mounted.
+
+        Gives the changes as ``layer``, and ``files``. ``tools`` maps the path of each tool to what it is: a
+        version, which is only in the key, or "sha256:" and the digest of the file, which is verified.
+        ``inputs`` and ``outputs`` are as those of run(); inputs are below /run.
+        """
+        _check_run("host", name, argv, outputs)
+        rows = [Input("root", str(one.owner), one.artifact) for one in _layers(root)]
+        mounts, staged = _staged(inputs or {})
+        for path in mounts:
+            if not path.startswith("/run/") or f"{path}/".startswith("/run/hermes/"):
+                raise EvalError(
+                    f"{path} is no place for inputs of a tool of the machine", "put them below /run/inputs"
+                )
+        params = {
+            "argv": list(argv),
+            "env": dict(env or {}),
+            "layer": True,
+            "mounts": mounts,
+            "mtime": self._configuration.epoch,
+            "network": bool(network),
+            "outs": list(outputs),
+            "tools": _identities(tools),
+        }
+        return self._command(name, "host", params, [*rows, *staged], timeout)
+
+    def _command(
+        self, name: str, kind: str, params: dict[str, Any], rows: list[Input], timeout: int | None
+    ) -> Struct:
+        names = [f"out{number}" for number in range(len(params["outs"]))]
         action = self._add(
             name,
-            "run",
+            kind,
             params,
             rows,
-            outputs=(*(["layer"] if layer else []), *names),
+            outputs=(*(["layer"] if params["layer"] else []), *names),
             unkeyed={"timeout": timeout},
             platform=str(self._configuration.platform),
         )
         files = [
             File(Output(action, one), self._label, path.lstrip("/"))
-            for one, path in zip(names, outputs, strict=True)
+            for one, path in zip(names, params["outs"], strict=True)
         ]
-        made = Layer(Output(action, "layer"), self._label) if layer else None
+        made = Layer(Output(action, "layer"), self._label) if params["layer"] else None
         return Struct({"layer": made, "files": files})
 
     def image(
@@ -312,10 +356,10 @@ def _expect_text(function: str, *values: Any) -> None:
             raise EvalError(f"{function}() takes a string, not {type_name(value)}")
 
 
-def _check_run(name: Any, argv: Any, outputs: Any) -> None:
-    _expect_text("run", name)
+def _check_run(function: str, name: Any, argv: Any, outputs: Any) -> None:
+    _expect_text(function, name)
     if type(argv) not in (list, tuple) or not argv or not all(type(one) is str and one for one in argv[:1]):
-        raise EvalError("run() needs a command: a list that begins with a program")
+        raise EvalError(f"{function}() needs a command: a list that begins with a program")
     for value in argv:
         if type(value) is not str or "\0" in value:
             raise EvalError("the arguments of a command are strings")
@@ -332,6 +376,26 @@ def _with_binds(inputs: Mapping[str, Any], mounts: Any) -> dict[str, Any]:
         if one.path in found:
             raise EvalError(f"two mounts are at {one.path}", attribute="mounts")
         found[one.path] = one.files
+    return found
+
+
+def _identities(tools: Any) -> dict[str, str]:
+    """Return what the tools of a command are: path -> version, or digest as ``sha256:HEX``."""
+    if not isinstance(tools, Mapping) or not tools:
+        raise EvalError("host() needs the tools that the command uses", 'as {"/usr/bin/tool": "its version"}')
+    found = {}
+    for path, identity in tools.items():
+        place = KINDS["path"].check(path, _no_label)
+        if type(identity) is not str or not identity.strip():
+            raise EvalError(f"the identity of {place} is a version or sha256:..., not {show(identity)}")
+        if identity.startswith("sha256:"):
+            try:
+                Digest.parse(identity)
+            except HermesError:
+                raise EvalError(
+                    f"{show(identity)} of {place} is no digest", "write the 64 digits of `sha256sum`"
+                ) from None
+        found[place] = identity
     return found
 
 

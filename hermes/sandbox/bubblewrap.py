@@ -30,8 +30,8 @@ _STAGES: Final = ("/mnt", "/media", "/opt", "/srv", "/tmp")  # noqa: S108 - only
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _RESET: Final = (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
 """Signals that the namespace's process ignores, and Python does, and a command must not."""
-_HIDDEN_FILES: Final = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sysrq-trigger")
-_HIDDEN_FOLDERS: Final = ("/proc/acpi", "/proc/scsi")
+HIDDEN_FILES: Final = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sysrq-trigger")
+HIDDEN_FOLDERS: Final = ("/proc/acpi", "/proc/scsi")
 
 
 def find() -> tuple[str, str]:
@@ -73,11 +73,13 @@ class Bubblewrap:
         os.close(info_end)
         os.close(blocked)
         try:
-            _map_ids(process, info, unblock)
+            _map_ids(process, info, unblock, "/proc" if process.own_pids else f"{stage.root}/proc")
             return _wait(pid, process.timeout)
         finally:
             os.close(info)
             os.close(unblock)
+            if not process.own_pids:
+                _end_all()
             _reap()
 
 
@@ -123,21 +125,16 @@ class _Stage:
 def _arguments(process: Process, stage: _Stage, blocked: int, info: int) -> list[str]:
     options = ["bwrap", "--unshare-user", "--uid", str(process.uid), "--gid", str(process.gid)]
     options += ["--userns-block-fd", str(blocked), "--info-fd", str(info)]
-    options += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    options += ["--unshare-ipc", "--unshare-uts"]
     options += ["--hostname", HOSTNAME, "--die-with-parent"]
     if not process.network:
         options.append("--unshare-net")
     if process.session:
         options.append("--new-session")
     options += ["--ro-bind" if process.read_only else "--bind", stage.root, "/"]
-    options += ["--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm", "--proc", "/proc"]  # noqa: S108
-    options += ["--ro-bind", "/proc/sys", "/proc/sys"]
-    for path in _HIDDEN_FILES:
-        if os.path.exists(path):
-            options += ["--ro-bind", "/dev/null", path]
-    for path in _HIDDEN_FOLDERS:
-        if os.path.exists(path):
-            options += ["--tmpfs", path, "--remount-ro", path]
+    options += ["--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]  # noqa: S108
+    if process.own_pids:
+        options += _proc()
     for one in process.mounts:
         if one.is_tmpfs:
             options += ["--size", str(one.size)] if one.size else []
@@ -152,6 +149,17 @@ def _arguments(process: Process, stage: _Stage, blocked: int, info: int) -> list
     for name, value in process.env:
         options += ["--setenv", name, value]
     return [*options, "--", *process.argv]
+
+
+def _proc() -> list[str]:
+    options = ["--unshare-pid", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
+    for path in HIDDEN_FILES:
+        if os.path.exists(path):
+            options += ["--ro-bind", "/dev/null", path]
+    for path in HIDDEN_FOLDERS:
+        if os.path.exists(path):
+            options += ["--tmpfs", path, "--remount-ro", path]
+    return options
 
 
 def _become(
@@ -181,8 +189,11 @@ def _become(
         os._exit(126)
 
 
-def _map_ids(process: Process, info: int, unblock: int) -> None:
-    """Wait for bwrap to name its child, give the child's namespace its ids, and let it go on."""
+def _map_ids(process: Process, info: int, unblock: int, proc: str) -> None:
+    """Wait for bwrap to name its child, give the child's namespace its ids, and let it go on.
+
+    ``proc`` is where the processes have the numbers that bwrap gives them.
+    """
     text = b""
     while not text.rstrip().endswith(b"}"):
         data = os.read(info, 4096)
@@ -193,7 +204,7 @@ def _map_ids(process: Process, info: int, unblock: int) -> None:
     for kind, own in (("uid", process.uid), ("gid", process.gid)):
         ranges = (IdRange(own, 0, 1),) if process.disguised else same_inside(kind)
         try:
-            fd = os.open(f"/proc/{pid}/{kind}_map", os.O_WRONLY | os.O_CLOEXEC)
+            fd = os.open(f"{proc}/{pid}/{kind}_map", os.O_WRONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return
         try:
@@ -219,6 +230,13 @@ def _wait(pid: int, timeout: float | None) -> Ended:
     _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
     return Ended(code if code >= 0 else 128 - code)
+
+
+def _end_all() -> None:
+    """End every process that is left in the pid namespace of which this process is the first."""
+    assert os.getpid() == 1
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
 
 
 def _reap() -> None:

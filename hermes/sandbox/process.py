@@ -51,6 +51,7 @@ class Process:
     ``network`` it shares the machine's network, without it has only a loopback interface of its own.
     ``timeout`` is in seconds. With ``read_only`` the root cannot be written. ``session``: it is cut off
     from the terminal. ``disguised``: the namespace has one id only, and the command sees that as its own.
+    Without ``own_pids`` the caller has made its pid namespace, and mounted the ``/proc`` of that in the root.
     """
 
     argv: tuple[str, ...]
@@ -64,6 +65,7 @@ class Process:
     read_only: bool = False
     session: bool = True
     disguised: bool = False
+    own_pids: bool = True
     mounts: tuple[Mount, ...] = ()
     timeout: float | None = None
 

@@ -7,7 +7,9 @@ import os
 from typing import Final
 
 CLONE_NEWNS: Final = 0x00020000
+CLONE_NEWCGROUP: Final = 0x02000000
 CLONE_NEWUSER: Final = 0x10000000
+CLONE_NEWPID: Final = 0x20000000
 
 MS_RDONLY: Final = 1
 MS_NOSUID: Final = 2
@@ -20,7 +22,14 @@ MS_PRIVATE: Final = 1 << 18
 
 MNT_DETACH: Final = 2
 
+MOUNT_ATTR_RDONLY: Final = 1
+MOUNT_ATTR_NOSUID: Final = 2
+MOUNT_ATTR_NODEV: Final = 4
+
 _PR_SET_PDEATHSIG: Final = 1
+_MOUNT_SETATTR: Final = 442
+_AT_FDCWD: Final = -100
+_AT_RECURSIVE: Final = 0x8000
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -45,6 +54,20 @@ def mount(source: str | None, target: str, kind: str | None, flags: int = 0, opt
 def umount(target: str, flags: int = 0) -> None:
     """See umount2(2)."""
     _check(_libc.umount2(os.fsencode(target), flags), target)
+
+
+def set_mount_attributes(target: str, *, add: int = 0, clear: int = 0, recursive: bool = False) -> None:
+    """Change what the mount at ``target`` allows, and those below it if ``recursive``; see mount_setattr(2)."""
+    attributes = (ctypes.c_uint64 * 4)(add, clear, 0, 0)
+    result = _libc.syscall(
+        ctypes.c_long(_MOUNT_SETATTR),
+        ctypes.c_int(_AT_FDCWD),
+        ctypes.c_char_p(os.fsencode(target)),
+        ctypes.c_uint(_AT_RECURSIVE if recursive else 0),
+        ctypes.byref(attributes),
+        ctypes.c_size_t(ctypes.sizeof(attributes)),
+    )
+    _check(result, target)
 
 
 def die_with_parent(signal: int) -> None:

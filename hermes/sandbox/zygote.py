@@ -17,12 +17,16 @@ from typing import Any, Final
 from hermes.errors import HermesError
 from hermes.sandbox.namespace import receive_message, send_message
 from hermes.sandbox.syscalls import (
+    CLONE_NEWCGROUP,
     CLONE_NEWNS,
     CLONE_NEWUSER,
+    MOUNT_ATTR_RDONLY,
+    MS_BIND,
     MS_PRIVATE,
     MS_REC,
     die_with_parent,
     mount,
+    set_mount_attributes,
     unshare,
 )
 from hermes.store.faults import store_error
@@ -35,6 +39,7 @@ def main() -> None:
     """Serve calls on the socket whose number is the first argument, until its other side is closed."""
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
+    _close_inherited(control.fileno())
     try:
         unshare(CLONE_NEWUSER)
     except OSError as error:
@@ -49,6 +54,8 @@ def main() -> None:
         _become_root()
         unshare(CLONE_NEWNS)
         mount(None, "/", None, MS_REC | MS_PRIVATE)
+        _keep_devices()
+        _keep_cgroups()
     except OSError as error:
         send_message(control, {"errno": error.errno})
         return
@@ -59,11 +66,35 @@ def main() -> None:
     _serve(control)
 
 
+def _close_inherited(kept: int) -> None:
+    """Close what whoever started Hermes had open: commands are not to find it."""
+    os.closerange(3, kept)
+    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
+
+
 def _become_root() -> None:
     with contextlib.suppress(PermissionError):  # a namespace of one id may not change its groups
         os.setgroups([])
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
+
+
+def _keep_devices() -> None:
+    """Let nobody in this namespace change the machine's device nodes, whose owner root's commands are."""
+    with contextlib.suppress(OSError):  # a kernel before 5.12
+        mount("/dev", "/dev", None, MS_BIND | MS_REC)
+        set_mount_attributes("/dev", add=MOUNT_ATTR_RDONLY, recursive=True)
+
+
+def _keep_cgroups() -> None:
+    """Let nobody in this namespace make a cgroup namespace.
+
+    Who owns one can mount the cgroups of the machine, which belong to root, and so to root's commands here.
+    """
+    with contextlib.suppress(OSError):  # a kernel without them, or where /proc/sys is read-only
+        unshare(CLONE_NEWCGROUP)
+        with open("/proc/sys/user/max_cgroup_namespaces", "w", encoding="ascii") as file:
+            file.write("0")
 
 
 def _serve(control: socket.socket) -> None:
@@ -72,6 +103,8 @@ def _serve(control: socket.socket) -> None:
         _, fds, _, _ = socket.recv_fds(control, 1, _MOST_FDS)
         if not fds:
             return
+        for fd in fds:
+            os.set_inheritable(fd, False)
         if os.fork() == 0:
             control.close()
             status = 1

@@ -60,6 +60,7 @@ APPLETS = [
     "true",
     "umask",
     "uname",
+    "unshare",
     "wc",
     "yes",
 ]

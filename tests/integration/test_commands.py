@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,10 +107,21 @@ def test_nothing_of_the_machine_is_seen(based: Sandbox) -> None:
         "ping -c 1 -W 1 127.1.1.1 -I eth0",
         "hostname other",
         "touch /sys/x",
+        "chmod 666 /dev/null",
+        "mkdir /tmp/p && unshare -U -r -m -C mount -t cgroup2 cgroup2 /tmp/p",
     ],
 )
 def test_the_machine_cannot_be_changed(based: Sandbox, attempt: str) -> None:
     assert failure(based, f"{attempt}").message.startswith("//run:run: the command ended with status")
+
+
+def test_a_command_is_given_no_descriptors_of_whoever_started_it(based: Sandbox) -> None:
+    based.write("run/BUILD", RUN.format("ls -l /proc/self/fd; exit 1", ""))
+    fd = os.open(based.root / "hermes.yaml", os.O_RDONLY)
+    done = based.run("build", "//run", pass_fds=[fd])
+    os.close(fd)
+    assert "hermes.yaml" not in done.stderr
+    assert "socket:" not in done.stderr
 
 
 def test_there_is_no_network_unless_it_is_asked_for(based: Sandbox) -> None:
@@ -270,7 +282,7 @@ def test_a_hundred_layers_can_be_stacked(based: Sandbox) -> None:
         "many/BUILD",
         '[files_layer(name = "l%d" % n, files = {"/srv/%d" % n: "one"}) for n in range(120)]\n'
         'run_layer(name = "many", base = ["//base:root"] + [":l%d" % n for n in range(120)],\n'
-        '    cmd = "test $(ls /srv | wc -l) = 120")',
+        '    cmd = "count=$(ls /srv | wc -l); echo $count > /srv/count; grep 120 /srv/count")',
     )
     based.write("many/one", "1")
     assert based.digest("//many")

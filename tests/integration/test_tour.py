@@ -41,7 +41,7 @@ def test_a_value_on_the_command_line_chooses_another_file(tour: Sandbox) -> None
 
 
 @pytest.mark.network
-@pytest.mark.parametrize("package", ["hello", "monorepo"])
+@pytest.mark.parametrize("package", ["hello", "host-tools", "monorepo"])
 def test_the_examples_build(workspace: Sandbox, package: str) -> None:
     shutil.copytree(ROOT / "examples" / package, workspace.root / "examples" / package)
     built = workspace.build(f"//examples/{package}/...").targets

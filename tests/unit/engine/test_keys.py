@@ -40,6 +40,10 @@ CASES = {
         action("run", '{"argv":["sh"],"env":{"A":"1"}}', platform="linux/amd64"),
         [resolved("root", "//base:root", b"layer", "layer"), resolved("src", "/in", b"x")],
     ),
+    "host": (
+        action("host", '{"argv":["sh"],"tools":{"/usr/bin/dpkg":"1.21.22"}}', platform="linux/amd64"),
+        [resolved("root", "//base:root", b"layer", "layer"), resolved("src", "/run/inputs/x", b"x")],
+    ),
     "compress": (
         action("compress", "{}", codec="zstd 1.5.7 level=3"),
         [resolved("layer", "", b"layer", "layer")],

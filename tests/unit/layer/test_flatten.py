@@ -37,7 +37,12 @@ def table(number: int, rows: list[tuple[str, str]]) -> TableOfContents:
         elif kind == "link" and not below and files:
             made[path] = Entry(path, HARDLINK, 0o644, link=files[0])
     for path in list(hidden):
-        if path in made or any(one.startswith(f"{path}/") for one in made if not path.endswith("/")):
+        folders = [made[one] for one in parents(path.rstrip("/")) if one in made]
+        if (
+            any(one.type != DIRECTORY for one in folders)
+            or path in made
+            or any(one.startswith(f"{path}/") for one in made if not path.endswith("/"))
+        ):
             del hidden[path]
     items = canonical([(one, None) for one in (*made.values(), *hidden.values())], name="test")
     return TableOfContents(Digest.of(b""), 0, [entry for entry, _ in items])

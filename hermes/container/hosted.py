@@ -1,0 +1,64 @@
+"""A command of this machine that fills a root file system, in the user namespace.
+
+It runs in the machine's own system folders (`hermes.sandbox.host`), with the root mounted in them; what it
+changed there is the layer, as with any other command.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from hermes.container.inside import Container, scratch_of, stage, store_at
+from hermes.container.rootpath import MountPoints, find_program
+from hermes.container.task import Task
+from hermes.errors import BuildError
+from hermes.sandbox.host import ROOT, HostSandbox
+from hermes.sandbox.process import DEFAULT_PATH, Mount, Process
+
+_CWD: Final = "/tmp"  # noqa: S108 - a path of the sandbox
+_ENV: Final = {"PATH": DEFAULT_PATH, "LANG": "C.UTF-8", "TZ": "UTC", "HOME": _CWD}
+
+
+def run(
+    home: str, task: dict[str, Any], bwrap: Sequence[str], hidden: Sequence[str], fds: list[int]
+) -> dict[str, Any]:
+    """Run a `Task` with ``fds`` as its standard input, output and error; return an `Outcome`.
+
+    ``hidden`` are folders of the machine that the command sees empty.
+    """
+    with store_at(home) as store, scratch_of(store) as scratch:
+        container = _Hosted(store, Task.from_json(task), scratch)
+        sandbox = HostSandbox((bwrap[0], bwrap[1]), scratch, hidden)
+        return container.run(sandbox, (fds[0], fds[1], fds[2])).to_json()
+
+
+class _Hosted(Container):
+    """A root file system that a command fills from outside of it."""
+
+    def _process(self, points: MountPoints) -> Process:
+        task = self._task
+        env = {**_ENV, **dict(task.env), "HERMES_ROOT": ROOT}
+        if find_program("", task.argv[0], env["PATH"], _CWD) is None:
+            raise BuildError(
+                f"there is no program {task.argv[0]!r} on this machine",
+                hint=f"install it, or give its path; PATH is {env['PATH']}",
+            )
+        return Process(
+            argv=task.argv,
+            env=tuple(sorted(env.items())),
+            cwd=_CWD,
+            capabilities=task.capabilities,
+            network=task.network,
+            mounts=tuple(self._mounts(points)),
+            timeout=task.timeout,
+        )
+
+    def _mounts(self, points: MountPoints) -> Iterator[Mount]:
+        for number, staged in enumerate(self._task.staged):
+            source = f"{self._scratch}/staged{number}"
+            stage(staged, source)
+            yield Mount(staged.target, source)
+        for bound in self._task.bound:
+            yield Mount(bound.target, os.path.realpath(bound.source), bound.writable)
