@@ -56,7 +56,8 @@ class Build:
         self._say = say
         self._store = Store.open(workspace.home)
         self._snapshots = Snapshots(workspace.home, workspace.root)
-        self._namespace = Namespace(one.variable for one in options.secrets)
+        self._hidden = [one.variable for one in options.secrets]
+        self._namespace = Namespace(self._hidden)
         self._containers = Containers(self._store, self._namespace)
 
     def run(self, check: Check | None, found: Changes | None) -> BuildResult:
@@ -158,7 +159,7 @@ class Build:
     def _clean_up(self) -> None:
         """Remove what was cut off in the namespace, whose processes had no time to do it."""
         self._namespace.close()
-        again = Namespace()
+        again = Namespace(self._hidden)
         try:
             Containers(self._store, again).sweep()
         finally:

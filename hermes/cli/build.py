@@ -12,6 +12,7 @@ import click
 
 from hermes.api.result import BuildResult
 from hermes.api.workspace import Workspace
+from hermes.cli.completion import labels
 from hermes.cli.options import build_options, chosen, secret_option
 from hermes.cli.progress import display
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("build")
-@click.argument("patterns", nargs=-1, required=True, metavar="PATTERN...")
+@click.argument("patterns", nargs=-1, required=True, metavar="PATTERN...", shell_complete=labels)
 @build_options
 @secret_option
 @click.option(

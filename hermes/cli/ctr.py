@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from hermes.api.containers import FORMATS, CommitOptions, Containers
+from hermes.cli import completion
 from hermes.cli.progress import write_line
 from hermes.container.state import State
 from hermes.errors import HermesError, UsageError
@@ -65,7 +66,7 @@ def from_(base: str, name: str, platform: str) -> None:
 
 
 @command.command()
-@click.argument("names", nargs=-1, metavar="[CONTAINER...]")
+@click.argument("names", nargs=-1, metavar="[CONTAINER...]", shell_complete=completion.containers)
 @click.option("--json", "as_json", is_flag=True, help="Print names and paths as JSON.")
 def mount(names: tuple[str, ...], as_json: bool) -> None:
     """Mount containers for any tool of this machine, and print where; without names say what is mounted.
@@ -90,7 +91,7 @@ def mount(names: tuple[str, ...], as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("names", nargs=-1, metavar="CONTAINER...")
+@click.argument("names", nargs=-1, metavar="CONTAINER...", shell_complete=completion.containers)
 @click.option("-a", "--all", "all_", is_flag=True, help="All that are mounted.")
 def umount(names: tuple[str, ...], all_: bool) -> None:
     """Unmount containers.
@@ -107,7 +108,7 @@ def umount(names: tuple[str, ...], all_: bool) -> None:
 
 
 @command.command()
-@click.argument("name", metavar="CONTAINER")
+@click.argument("name", metavar="CONTAINER", shell_complete=completion.containers)
 @click.argument("target", default="", metavar="[NAME|TRANSPORT]")
 @click.option("--squash", is_flag=True, help="Write all layers as one.")
 @click.option("--timestamp", type=click.IntRange(0), help="The time of everything in it: seconds since 1970.")
@@ -154,7 +155,7 @@ def commit(
 
 
 @command.command()
-@click.argument("name", metavar="CONTAINER")
+@click.argument("name", metavar="CONTAINER", shell_complete=completion.containers)
 def inspect(name: str) -> None:
     """Print what is known of a container as JSON.
 
@@ -166,7 +167,7 @@ def inspect(name: str) -> None:
 
 
 @command.command()
-@click.argument("name", metavar="CONTAINER")
+@click.argument("name", metavar="CONTAINER", shell_complete=completion.containers)
 @click.option("--json", "as_json", is_flag=True, help="Print kinds and paths as JSON.")
 def diff(name: str, as_json: bool) -> None:
     """Say what changed since the last commit: A added, C changed, D deleted.
@@ -207,7 +208,7 @@ def ps(as_json: bool, quiet: bool) -> None:
 
 
 @command.command()
-@click.argument("names", nargs=-1, metavar="CONTAINER...")
+@click.argument("names", nargs=-1, metavar="CONTAINER...", shell_complete=completion.containers)
 @click.option("-a", "--all", "all_", is_flag=True, help="Remove all.")
 def rm(names: tuple[str, ...], all_: bool) -> None:
     """Remove containers with all that was not committed.
@@ -229,7 +230,7 @@ def rm(names: tuple[str, ...], all_: bool) -> None:
 
 
 @command.command()
-@click.argument("name", metavar="CONTAINER")
+@click.argument("name", metavar="CONTAINER", shell_complete=completion.containers)
 @click.argument("new", metavar="NAME")
 def rename(name: str, new: str) -> None:
     """Give a container another name.

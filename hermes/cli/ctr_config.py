@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from hermes.cli.completion import containers
 from hermes.cli.ctr import opened
 from hermes.errors import UsageError
 from hermes.image.edit import SETTINGS
@@ -61,7 +62,7 @@ def _options() -> list[click.Parameter]:
 
 @click.command("config", params=_options())
 @click.option("--created-by", default="", metavar="TEXT", help="What the history says of the next layer.")
-@click.argument("name", metavar="CONTAINER")
+@click.argument("name", metavar="CONTAINER", shell_complete=containers)
 @click.pass_context
 def config(ctx: click.Context, created_by: str, name: str) -> None:
     """Change the configuration of what is going to be committed.

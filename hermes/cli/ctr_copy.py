@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from hermes.api.downloads import downloaded, is_url
+from hermes.cli.completion import containers
 from hermes.cli.ctr import opened
 from hermes.container.copying import Copy
 from hermes.errors import UsageError
@@ -27,7 +28,7 @@ def _options(function: F) -> F:
 
 
 _OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
-    click.argument("name", metavar="CONTAINER"),
+    click.argument("name", metavar="CONTAINER", shell_complete=containers),
     click.argument("paths", nargs=-1, required=True, metavar="SOURCE... DEST"),
     click.option(
         "--chown", default="", metavar="USER[:GROUP]", help="Who owns what is copied; 0:0 if not said."

@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from hermes.api.containers import RunOptions, environment_value
+from hermes.cli.completion import containers
 from hermes.cli.ctr import opened
 from hermes.cli.terminal import standard
 from hermes.errors import CommandFailed
 
 
 @click.command("run")
-@click.argument("name", metavar="CONTAINER")
+@click.argument("name", metavar="CONTAINER", shell_complete=containers)
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
 @click.option("-e", "--env", multiple=True, metavar="NAME[=VALUE]", help="A variable for this command.")
 @click.option("--workdir", default="", metavar="PATH", help="Where the command runs.")

@@ -17,6 +17,7 @@ from hermes.version import __version__
 _COMMANDS: Final = {
     "build": ("build", "Build targets and link what they give into hermes-out."),
     "cache": ("cache", "Show, shrink or verify the store."),
+    "completion": ("completion", "Print what makes a shell complete what is typed."),
     "ctr": ("ctr", "Build an image step by step: from, mount, copy, run, config, commit."),
     "doctor": ("doctor", "Say what this machine can do, and what to do about what it cannot."),
     "explain": ("explain", "Say why a target was built again, or what its actions depend on."),

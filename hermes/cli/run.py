@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from hermes.api.workspace import Workspace
+from hermes.cli.completion import labels
 from hermes.cli.options import build_options, chosen, secret_option
 from hermes.cli.progress import display
 from hermes.cli.terminal import standard
@@ -12,7 +13,7 @@ from hermes.errors import CommandFailed
 
 
 @click.command("run", context_settings={"ignore_unknown_options": False})
-@click.argument("label", metavar="LABEL")
+@click.argument("label", metavar="LABEL", shell_complete=labels)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS...]")
 @click.option(
     "--entrypoint", metavar="PROGRAM", help="Start this program instead of the image's entry point."

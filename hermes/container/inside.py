@@ -7,7 +7,6 @@ no mount behind, because its mount namespace ends with it.
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import stat
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,13 @@ from typing import Any, Final, NamedTuple
 from hermes.container.leaks import Leak, Search, leaked
 from hermes.container.mounts import mounted_below
 from hermes.container.overlay import Tree, Upper, mount_stack, owner_in
-from hermes.container.private import UsedCaches, check_target, check_targets, write_secrets
+from hermes.container.private import (
+    UsedCaches,
+    check_target,
+    check_targets,
+    leave_no_core,
+    write_secrets,
+)
 from hermes.container.rootpath import MountPoints, find_program, resolve
 from hermes.container.task import Commit, KeptFile, Outcome, Staged, StagedFile, Task, Tmpfs, encoding_to_json
 from hermes.container.users import User, find_user
@@ -154,7 +159,7 @@ class Container:
         process = self._process(points)
         self._caches.watch()
         since = self._now()
-        _leave_no_core()
+        leave_no_core()
         try:
             ended = sandbox.run(process, self._root, stdio)
         finally:
@@ -325,17 +330,6 @@ def commit_upper(
     if written.encoding is not None:
         encodings.record(store, diff_id, written.encoding)
     return Made(diff_id, written.toc.size, written.encoding, len(found.entries))
-
-
-def _leave_no_core() -> None:
-    """Keep the memory of commands off the disk.
-
-    One byte holds no core file; and where the kernel pipes cores to a program, which a limit of 0 does not
-    stop, 1 means none (fs/coredump.c).
-    """
-    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    most = 0 if hard == 0 else 1
-    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
 
 
 def _environment(task: Task, user: User) -> dict[str, str]:

@@ -39,12 +39,12 @@ STEPS = [
     ["config", "--workingdir", "/srv", "--stop-signal", "SIGQUIT", "--volume", "/data", "--env", "A-", "{c}"],
     ["config", "--author", "me", "--annotation", "n=1", "{c}"],
 ]
-LEFT_BY_BUILDAH = {"dev", "proc", "sys"}
-"""Mount points, which buildah leaves in the root, and Hermes takes away."""
+LEFT_BY_BUILDAH = {"dev", "proc", "sys", "etc/hostname", "etc/hosts", "etc/resolv.conf"}
+"""Mount points and what a runtime manages, which buildah leaves in the root, and Hermes takes away."""
 
 
 @pytest.fixture
-def started(workspace: Sandbox) -> Sandbox:
+def started(workspace: Sandbox) -> Iterator[Sandbox]:
     """A workspace with a base image and a context."""
     if os.geteuid():
         pytest.skip("buildah is tried as root only")
@@ -67,7 +67,8 @@ def started(workspace: Sandbox) -> Sandbox:
     with tarfile.open(workspace.root / "ctx/files.tar.gz", "w:gz") as archive:
         archive.add(workspace.root / "ctx/sub", "sub")
     workspace.build("//app:image")
-    return workspace
+    yield workspace
+    workspace.run("ctr", "rm", "--all")
 
 
 class Buildah:
@@ -142,7 +143,6 @@ def test_the_same_steps_give_the_same_files_and_configuration(started: Sandbox, 
     assert [configs[1][name] for name in ("os", "architecture", "author")] == [
         configs[0][name] for name in ("os", "architecture", "author")
     ]
-    started.run("ctr", "rm", "--all")
 
 
 WALK = """
@@ -189,7 +189,7 @@ def walk(run: Callable[[str], str], package: Path, out: Path) -> str:
 
 @pytest.fixture
 def outcome(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path / "walk.tar"
+    return tmp_path / "walk.tar"
 
 
 def test_the_walk_of_the_buildah_story(

@@ -1,0 +1,55 @@
+"""``hermes completion``, and what is completed besides commands and options."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import CompletionItem, get_completion_class
+
+from hermes.errors import HermesError
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(SHELLS))
+def command(shell: str) -> None:
+    """Print what makes a shell complete commands, options, labels and names of containers.
+
+    \b
+    eval "$(hermes completion bash)"                                   # in ~/.bashrc
+    eval "$(hermes completion zsh)"                                    # in ~/.zshrc
+    hermes completion fish > ~/.config/fish/completions/hermes.fish
+    """
+    from hermes.cli.main import hermes
+
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(hermes, {}, "hermes", "_HERMES_COMPLETE").source())
+
+
+def containers(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a working container."""
+    from hermes.container.state import States
+    from hermes.store import Store
+
+    try:
+        found = list(States(Store.open()))
+    except HermesError:
+        return []
+    return [CompletionItem(one.name, help=one.image) for one in found if one.name.startswith(incomplete)]
+
+
+def labels(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a package, or a target of a package once there is a colon."""
+    from hermes.api.workspace import BuildOptions, Workspace
+
+    package, colon, _ = incomplete.partition(":")
+    try:
+        workspace = Workspace()
+        pattern = f"{package}:all" if colon else "//..."
+        found = sorted(map(str, workspace.query(pattern, BuildOptions())))
+    except HermesError:
+        return []
+    if not colon:
+        found = sorted({one.partition(":")[0] for one in found})
+    return [CompletionItem(one) for one in found if one.startswith(incomplete)]
