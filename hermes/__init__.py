@@ -7,18 +7,28 @@ from hermes.version import __version__
 if TYPE_CHECKING:
     from hermes.api.containers import Containers
     from hermes.api.result import BuildResult, BuiltOutput
+    from hermes.api.secrets import SecretSource
     from hermes.api.workspace import Workspace
     from hermes.errors import HermesError
-
-__all__ = ["BuildResult", "BuiltOutput", "Containers", "HermesError", "Workspace", "__version__"]
 
 _MODULES = {
     "BuildResult": "hermes.api.result",
     "BuiltOutput": "hermes.api.result",
     "Containers": "hermes.api.containers",
     "HermesError": "hermes.errors",
+    "SecretSource": "hermes.api.secrets",
     "Workspace": "hermes.api.workspace",
 }
+
+__all__ = [
+    "BuildResult",
+    "BuiltOutput",
+    "Containers",
+    "HermesError",
+    "SecretSource",
+    "Workspace",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

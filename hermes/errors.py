@@ -188,6 +188,14 @@ class SandboxError(BuildError):
     """This machine cannot do what a sandbox needs."""
 
 
+class SecretError(BuildError):
+    """A secret that a command needs was not given, or cannot be used."""
+
+
+class SecretLeaked(BuildError):
+    """A secret's value is in what a command made, or in what a target says. The value is never named."""
+
+
 class StoreError(BuildError):
     """The store cannot be read or written."""
 

@@ -4,6 +4,11 @@ load(":stack.bzl", "stack_of")
 
 _STACK = [[LayerInfo], [ImageInfo]]
 
+_MOUNTS = "What is there only while the command runs: bind(), cache() and tmpfs()."
+_SECRETS = "Names of secrets, which are files in /run/secrets, or secret(). Their values are in no key and no layer."
+_SECRET_VERSION = "Any text; changing it runs the command again, as after a secret has another value."
+_SUBSCRIPTIONS = "Names of subscriptions in hermes.yaml, whose folders of this machine are mounted read-only."
+
 def _argv_of(ctx):
     if ctx.attr.cmd and ctx.attr.argv:
         fail("cmd and argv are two ways to say one thing", attr = "argv", hint = "keep one of them")
@@ -33,6 +38,10 @@ def _run_layer_impl(ctx):
         network = ctx.attr.network,
         timeout = ctx.attr.timeout,
         outputs = ctx.attr.outs,
+        secrets = ctx.attr.secrets,
+        secret_version = ctx.attr.secret_version,
+        mounts = ctx.attr.mounts,
+        subscriptions = ctx.attr.subscriptions,
     )
     given = [LayerInfo(layers = [made.layer], base = root.layers)]
     if ctx.attr.outs:
@@ -51,12 +60,16 @@ run_layer = rule(
         ),
         "cmd": attr.string(doc = "The command as a line for /bin/sh."),
         "env": attr.string_dict(doc = "Variables; $NAME refers to a value of the base image."),
+        "mounts": attr.mount_list(allow_files = True, doc = _MOUNTS),
         "network": attr.bool(doc = "Whether the command may use the network. It is then not reproducible by itself."),
         "outs": attr.path_list(doc = "Files that the command makes and that are kept as files, not in the layer."),
+        "secret_version": attr.string(doc = _SECRET_VERSION),
+        "secrets": attr.secret_list(doc = _SECRETS),
         "srcs": attr.path_label_dict(
             allow_files = True,
             doc = "Files to mount while the command runs: a path, and one file, or several as a folder.",
         ),
+        "subscriptions": attr.string_list(doc = _SUBSCRIPTIONS),
         "timeout": attr.int(doc = "Seconds after which the command is ended and fails."),
         "user": attr.string(doc = "Who runs the command: a name or a number, and a group after a colon."),
         "workdir": attr.path(doc = "Where the command runs."),
@@ -82,6 +95,10 @@ def _genrule_impl(ctx):
         timeout = ctx.attr.timeout,
         outputs = ctx.attr.outs,
         layer = False,
+        secrets = ctx.attr.secrets,
+        secret_version = ctx.attr.secret_version,
+        mounts = ctx.attr.mounts,
+        subscriptions = ctx.attr.subscriptions,
     )
     return [DefaultInfo(files = made.files)]
 
@@ -90,6 +107,7 @@ genrule = rule(
     attrs = {
         "cmd": attr.string(mandatory = True, allow_empty = False, doc = "A line for /bin/sh; $SRCS and $OUTS name the files."),
         "env": attr.string_dict(doc = "Variables of the command."),
+        "mounts": attr.mount_list(allow_files = True, doc = _MOUNTS),
         "network": attr.bool(doc = "Whether the command may use the network."),
         "outs": attr.string_list(mandatory = True, allow_empty = False, doc = "Files that the command makes."),
         "root": attr.label_list(
@@ -98,7 +116,10 @@ genrule = rule(
             providers = _STACK,
             doc = "The image or layers that the command runs in.",
         ),
+        "secret_version": attr.string(doc = _SECRET_VERSION),
+        "secrets": attr.secret_list(doc = _SECRETS),
         "srcs": attr.label_list(allow_files = True, doc = "Files, put where the command runs by their paths in their packages."),
+        "subscriptions": attr.string_list(doc = _SUBSCRIPTIONS),
         "timeout": attr.int(doc = "Seconds after which the command is ended and fails."),
     },
     doc = "Files that a command makes.",

@@ -30,9 +30,11 @@ def execute(request: Request, tools: Tools) -> Outputs:
     for one in of_role(request, "base"):
         base = tools.document(one.value)
     document = _document(request, params, layers, base)
+    config = canonical_json(document)
+    tools.check_document(request.action.owner, "the image's configuration", document)
     environment = Environment.from_json(document["config"]).to_json()
     return {
-        "config": stored(tools.store, FILE, canonical_json(document)),
+        "config": stored(tools.store, FILE, config),
         "environment": stored(tools.store, FILE, canonical_json(environment)),
     }
 

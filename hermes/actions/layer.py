@@ -77,6 +77,7 @@ class _Assembly:
             if value.kind == LINK:
                 yield Entry(path, SYMLINK, 0o777, uid, gid, link=link_of(one), mtime=mtime), None
                 continue
+            self._tools.check_file(self._owner, one)
             chosen = modes.get(path)
             if chosen is None:
                 chosen = mode

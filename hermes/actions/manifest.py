@@ -12,6 +12,8 @@ from hermes.image.manifest import Manifest
 
 def execute(request: Request, tools: Tools) -> Outputs:
     params = params_of(request)
+    for name, value in params["annotations"].items():
+        tools.check_document(request.action.owner, "an annotation", {name: value})
     config = next(of_role(request, "config")).value
     manifest = Manifest(
         Descriptor(IMAGE_CONFIG, config.digest, config.size),

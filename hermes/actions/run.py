@@ -8,19 +8,32 @@ import re
 import shlex
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 from hermes.actions.environment import Environment
 from hermes.actions.kinds import LAYER
 from hermes.actions.layer import link_of
 from hermes.actions.tools import Tools, hinted_codec, of_role, params_of
-from hermes.container.task import Below, Commit, Outcome, Staged, StagedFile, Task
+from hermes.container.task import (
+    Below,
+    Bound,
+    Cache,
+    Commit,
+    Outcome,
+    Secret,
+    Staged,
+    StagedFile,
+    Task,
+    Tmpfs,
+)
 from hermes.digest import Digest
 from hermes.engine.action import EXECUTABLE, FILE, LINK, Outputs, Value
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
-from hermes.errors import ActionError, BuildError, SandboxError
+from hermes.errors import ActionError, BuildError, SandboxError, SecretError, SecretLeaked
 from hermes.sandbox.process import BUILD_CAPABILITIES
+from hermes.store.caches import Sharing
 
 WORK_FOLDER: Final = "."
 """The mount that stands for the folder that the command works in."""
@@ -42,7 +55,8 @@ def execute(request: Request, tools: Tools) -> Outputs:
     params = params_of(request)
     timeout = timeout_of(request)
     task = _task(request, tools, params, timeout)
-    return outputs_of(params, performed(request, tools, task, tools.containers.run))
+    run = partial(tools.containers.run, waiting=tools.check_cancelled)
+    return outputs_of(params, performed(request, tools, task, run))
 
 
 def performed(request: Request, tools: Tools, task: Task, run: Run) -> Outcome:
@@ -52,6 +66,8 @@ def performed(request: Request, tools: Tools, task: Task, run: Run) -> Outcome:
         outcome = _logged(task, log, run)
     except SandboxError:
         raise
+    except SecretLeaked as error:
+        raise SecretLeaked(f"{request.action.owner}: {error.message}", hint=error.hint) from None
     except BuildError as error:
         raise ActionError(
             f"{request.action.owner}: {error.message}",
@@ -104,8 +120,13 @@ def _task(request: Request, tools: Tools, params: dict[str, Any], timeout: int |
         capabilities=BUILD_CAPABILITIES,
         network=params["network"],
         timeout=timeout,
-        tmpfs=("/tmp",),  # noqa: S108 - a path of the sandbox
+        tmpfs=("/tmp", *(Tmpfs(**one) for one in params.get("tmpfs", ()))),  # noqa: S108 - a path of the sandbox
         staged=tuple(staged(request, tools, params, cwd)),
+        bound=tuple(_subscribed(request, tools, params)),
+        secrets=tuple(_secrets(request, tools, params)),
+        caches=tuple(
+            Cache(**{**one, "sharing": Sharing(one["sharing"])}) for one in params.get("caches", ())
+        ),
         outs=tuple(path if path.startswith("/") else f"{cwd}/{path}" for path in params["outs"]),
         commit=Commit(epoch, codec.name if codec else "") if params["layer"] else None,
     )
@@ -128,6 +149,34 @@ def staged(request: Request, tools: Tools, params: dict[str, Any], cwd: str) -> 
             tuple(dict.fromkeys(os.path.dirname(path) for path in outs if "/" in path)) if works_here else ()
         )
         yield Staged(cwd if works_here else target, tuple(found), folders, works_here)
+
+
+def _secrets(request: Request, tools: Tools, params: dict[str, Any]) -> Iterator[Secret]:
+    for one in params.get("secrets", ()):
+        value = tools.secrets.get(one["id"])
+        if value is None:
+            raise SecretError(
+                f"{request.action.owner} needs the secret {one['id']!r}, which was not given",
+                hint=f"pass --secret id={one['id']},src=FILE or --secret id={one['id']},env=VARIABLE",
+            )
+        yield Secret(value=value, **one)
+
+
+def _subscribed(request: Request, tools: Tools, params: dict[str, Any]) -> Iterator[Bound]:
+    for name in params.get("subscriptions", ()):
+        if name not in tools.subscriptions:
+            known = ", ".join(sorted(tools.subscriptions)) or "none"
+            raise BuildError(
+                f"{request.action.owner}: hermes.yaml has no subscription {name!r}",
+                hint=f"say under subscriptions which folders of this machine belong to it; known: {known}",
+            )
+        for bound in tools.subscriptions[name]:
+            if not os.path.exists(bound.source):
+                raise BuildError(
+                    f"{request.action.owner}: the subscription {name!r} mounts {bound.source}, which is not there",
+                    hint="register this machine, or correct subscriptions in hermes.yaml",
+                )
+            yield bound
 
 
 def _staged_file(path: str, one: Resolved, tools: Tools) -> StagedFile:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,16 @@ from hermes.container.core import Containers
 from hermes.engine.action import Value
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
-from hermes.errors import BuildInterrupted, ImageError
+from hermes.errors import BuildInterrupted, ImageError, SecretLeaked
 from hermes.layer.compress import CODECS, Codec
 from hermes.store import Store
 
 if TYPE_CHECKING:
     import requests
+
+    from hermes.container.forms import Form
+    from hermes.container.leaks import Search
+    from hermes.container.task import Bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,8 @@ class Tools:
     """The store, the container core, and where Debian packages come from.
 
     ``mirrors`` returns addresses to which a package's path is appended, the best first. Once ``cancelled``
-    is set, what waits for the network gives up.
+    is set, what waits for the network gives up. ``secrets`` maps ids to values, ``subscriptions`` names to
+    what is mounted for them.
     """
 
     store: Store
@@ -33,10 +38,32 @@ class Tools:
     mirrors: Callable[[], Sequence[str]]
     cancelled: threading.Event = field(default_factory=threading.Event)
     local: threading.local = field(default_factory=threading.local)
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    subscriptions: Mapping[str, Sequence[Bound]] = field(default_factory=dict)
 
     def check_cancelled(self) -> None:
         if self.cancelled.is_set():
             raise BuildInterrupted
+
+    @property
+    def search(self) -> Search:
+        """What looks for the secrets of this build."""
+        found: Search | None = getattr(self.local, "search", None)
+        if found is None:
+            from hermes.container.leaks import Search
+
+            found = self.local.search = Search(self.secrets)
+        return found
+
+    def check_document(self, owner: str, what: str, document: Any) -> None:
+        """Raise `SecretLeaked` when a document that is kept has a secret in it."""
+        if self.secrets and (form := self.search.in_document(document)):
+            raise _revealed(owner, what, form)
+
+    def check_file(self, owner: str, one: Resolved) -> None:
+        """Raise `SecretLeaked` when a file that goes into a layer has a secret in it."""
+        if self.secrets and (form := self.search.in_file(path := self.path_of(one))):
+            raise _revealed(owner, path, form)
 
     def session(self) -> requests.Session:
         """Return the calling thread's session, whose connections are used again."""
@@ -57,6 +84,13 @@ class Tools:
             return json.loads(self.store.blobs.read(value.digest))
         except ValueError as error:
             raise ImageError(f"{value.digest} is not a JSON document: {error}") from None
+
+
+def _revealed(owner: str, what: str, form: Form) -> SecretLeaked:
+    return SecretLeaked(
+        f"{owner}: {what} has {form.part}the secret {form.id!r}",
+        hint="a secret is for a command that runs; take it out, and give it when the image runs",
+    )
 
 
 def params_of(request: Request) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hermes.actions.local import Local, available
@@ -13,9 +13,11 @@ from hermes.api.keys import remember_keys
 from hermes.api.outputs import Outputs
 from hermes.api.plan import Plan
 from hermes.api.result import BuildResult
+from hermes.api.secrets import check_actions
 from hermes.api.snapshot import Changes, Check, Snapshots
 from hermes.api.unchanged import UnchangedPlan
 from hermes.container.core import Containers
+from hermes.container.task import Bound
 from hermes.engine.events import Events, Subscriber, Warned
 from hermes.engine.executor import Caching
 from hermes.engine.scheduler import Options, Report, Scheduler
@@ -28,7 +30,11 @@ if TYPE_CHECKING:
 
 
 class Build:
-    """See the module. ``key`` names the snapshot of this build, ``say`` is told what BUILD files print."""
+    """See the module.
+
+    ``key`` names the snapshot of this build, ``secrets`` maps ids to values, ``say`` is told what BUILD files
+    print.
+    """
 
     def __init__(
         self,
@@ -36,6 +42,7 @@ class Build:
         patterns: Sequence[str],
         options: BuildOptions,
         key: str,
+        secrets: Mapping[str, bytes],
         subscribers: Sequence[Subscriber],
         say: Callable[[str], None],
     ) -> None:
@@ -44,11 +51,13 @@ class Build:
         self._patterns = patterns
         self._options = options
         self._key = key
+        self._secrets = secrets
         self._events = Events(*subscribers)
         self._say = say
         self._store = Store.open(workspace.home)
         self._snapshots = Snapshots(workspace.home, workspace.root)
-        self._namespace = Namespace()
+        self._hidden = [one.variable for one in options.secrets]
+        self._namespace = Namespace(self._hidden)
         self._containers = Containers(self._store, self._namespace)
 
     def run(self, check: Check | None, found: Changes | None) -> BuildResult:
@@ -91,6 +100,8 @@ class Build:
 
     def _build(self, plan: Plan) -> BuildResult:
         work = plan.work
+        if self._secrets:
+            check_actions(work.graph, self._secrets)
         report = self._execute(plan)
         outputs = Outputs(self._root, self._store, self._containers, work.index)
         linked = outputs.link(work.wanted, report.known, work.before, work.changed)
@@ -115,7 +126,17 @@ class Build:
 
             return mirrors(work.settings)
 
-        tools = Tools(self._store, self._containers, mirrors, threading.Event())
+        tools = Tools(
+            self._store,
+            self._containers,
+            mirrors,
+            threading.Event(),
+            secrets=self._secrets,
+            subscriptions={
+                one.name: [Bound(target, source) for source, target in one.folders]
+                for one in work.settings.subscriptions
+            },
+        )
         caching = Caching(
             Local(tools),
             self._store.results,
@@ -138,7 +159,7 @@ class Build:
     def _clean_up(self) -> None:
         """Remove what was cut off in the namespace, whose processes had no time to do it."""
         self._namespace.close()
-        again = Namespace()
+        again = Namespace(self._hidden)
         try:
             Containers(self._store, again).sweep()
         finally:

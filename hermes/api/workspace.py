@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hermes.api.result import BuildResult
+from hermes.api.secrets import SecretSource, read_secrets
 from hermes.api.snapshot import Snapshots, changes
 from hermes.errors import UsageError
 from hermes.store.location import default_home, is_made
@@ -28,7 +29,8 @@ class BuildOptions:
 
     ``platform`` is ``os/architecture`` (default: this machine's); ``values`` are those of ``--set``;
     ``jobs`` actions run at once (default: one a processor); with ``keep_going`` a failure stops only what
-    depends on it; ``destinations`` are ``TRANSPORT:PATH`` texts that the one image built is written to.
+    depends on it; ``destinations`` are ``TRANSPORT:PATH`` texts that the one image built is written to;
+    ``secrets`` say where commands' secrets come from, and are in no key.
     """
 
     platform: str = ""
@@ -36,6 +38,7 @@ class BuildOptions:
     jobs: int | None = None
     keep_going: bool = False
     destinations: Sequence[str] = ()
+    secrets: Sequence[SecretSource] = ()
 
     def key(self, patterns: Sequence[str], package: str) -> str:
         """Return a name for a build of the same things in the same configuration."""
@@ -78,6 +81,7 @@ class Workspace:
             patterns = [patterns]
         chosen = options or BuildOptions(**named)  # type: ignore[arg-type]
         key = chosen.key(patterns, self.package)
+        secrets = read_secrets(chosen.secrets) if chosen.secrets else {}
         snapshots = Snapshots(self.home, self.root)
         check = snapshots.check(key)
         found = changes(check, str(self.root)) if check else None
@@ -87,7 +91,7 @@ class Workspace:
         else:
             from hermes.api.build import Build
 
-            build = Build(self, patterns, chosen, key, self._subscribers, self._say)
+            build = Build(self, patterns, chosen, key, secrets, self._subscribers, self._say)
             result = build.run(check, found)
         if chosen.destinations:
             from hermes.api.export import export

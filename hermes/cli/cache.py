@@ -21,7 +21,7 @@ _UNITS: Final = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 @click.group("cache")
 def command() -> None:
-    """Show, shrink or verify the store."""
+    """Show, shrink, clear or verify the store."""
 
 
 @command.command()
@@ -30,16 +30,21 @@ def info(as_json: bool) -> None:
     """Say where the store is and how large it is."""
     with _opened() as store:
         found = gc.usage(store)
+        caches = gc.cache_sizes(store)
         if as_json:
             import json
 
             kinds = {kind: {"count": count, "size": size} for kind, (count, size) in found.kinds.items()}
-            click.echo(json.dumps({"home": str(store.home), "held": found.held, **kinds}, indent=2))
+            sizes = {name: {"count": count, "size": size} for name, (count, size) in caches.items()}
+            document = {"home": str(store.home), "held": found.held, **kinds, "caches": sizes}
+            click.echo(json.dumps(document, indent=2))
             return
         click.echo(str(store.home))
         for kind, (count, size) in found.kinds.items():
             click.echo(f"{count:8} {kind + 's':6} {_shown(size):>10}")
         click.echo(f"{_shown(found.held)} of that are in output folders")
+        for name, (_, size) in caches.items():
+            click.echo(f"cache {name}: {_shown(size)}")
 
 
 @command.command("gc")
@@ -65,6 +70,37 @@ def collect(max_size: str) -> None:
         finally:
             namespace.close()
     click.echo(f"removed {found.removed} items, {_shown(found.freed)}; {_shown(found.left)} are left")
+
+
+@command.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+def clear(names: tuple[str, ...]) -> None:
+    """Empty the caches that commands mount: those of these names, or all.
+
+    \b
+    hermes cache clear apt
+    """
+    with _opened() as store:
+        known = gc.cache_sizes(store)
+        for name in names:
+            if name not in known:
+                raise UsageError(
+                    f"there is no cache {name!r}",
+                    hint=f"there are {', '.join(known)}" if known else "no command has made one yet",
+                )
+        namespace = Namespace()
+        try:
+            kept = Containers(store, namespace).clear_caches(names)
+        finally:
+            namespace.close()
+    for name in kept:
+        click.echo(f"the cache {name} is in use, and was left alone", err=True)
+    freed = sum(
+        size for name, (_, size) in known.items() if name not in kept and (not names or name in names)
+    )
+    click.echo(f"removed {_shown(freed)}")
+    if kept:
+        raise CommandFailed(1)
 
 
 @command.command()

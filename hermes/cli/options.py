@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from hermes.api.secrets import SecretSource
 from hermes.api.workspace import BuildOptions
 from hermes.errors import UsageError
 
@@ -32,12 +33,24 @@ def build_options(function: F) -> F:
     return function
 
 
+def secret_option(function: F) -> F:
+    """Add what says where secrets come from."""
+    return click.option(
+        "--secret",
+        "secrets",
+        multiple=True,
+        metavar="id=ID,src=FILE",
+        help="Give commands a secret from a file, or with id=ID,env=VARIABLE from the environment.",
+    )(function)
+
+
 def chosen(
     jobs: int | None,
     keep_going: bool,
     platform: str,
     values: tuple[str, ...],
     destinations: tuple[str, ...] = (),
+    secrets: tuple[str, ...] = (),
 ) -> BuildOptions:
     """Return the options of a build; raises `UsageError`."""
     pairs: dict[str, str] = {}
@@ -51,4 +64,5 @@ def chosen(
         from hermes.image.platform import Platform
 
         platform = str(Platform.parse(platform))
-    return BuildOptions(platform, pairs, jobs, keep_going, destinations)
+    sources = tuple(map(SecretSource.parse, secrets))
+    return BuildOptions(platform, pairs, jobs, keep_going, destinations, sources)

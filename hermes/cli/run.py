@@ -6,7 +6,7 @@ import click
 
 from hermes.api.workspace import Workspace
 from hermes.cli.completion import labels
-from hermes.cli.options import build_options, chosen
+from hermes.cli.options import build_options, chosen, secret_option
 from hermes.cli.progress import display
 from hermes.cli.terminal import standard
 from hermes.errors import CommandFailed
@@ -19,6 +19,7 @@ from hermes.errors import CommandFailed
     "--entrypoint", metavar="PROGRAM", help="Start this program instead of the image's entry point."
 )
 @build_options
+@secret_option
 def command(
     label: str,
     arguments: tuple[str, ...],
@@ -28,6 +29,7 @@ def command(
     platform: str,
     values: tuple[str, ...],
     quiet: bool,
+    secrets: tuple[str, ...],
 ) -> None:
     """Build an image and run it in the sandbox.
 
@@ -36,7 +38,7 @@ def command(
     \b
     hermes run //examples/hello:image -- --name Ada
     """
-    options = chosen(jobs, keep_going, platform, values)
+    options = chosen(jobs, keep_going, platform, values, secrets=secrets)
     with display(quiet=quiet) as screen:
         workspace = Workspace(subscribers=[screen.event], say=screen.say)
         result = workspace.build([label], options)

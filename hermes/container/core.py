@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from hermes.digest import Digest
-from hermes.errors import MissingBlobError
+from hermes.errors import HermesError, MissingBlobError, SandboxError
 from hermes.layer import encodings
 from hermes.layer.compress import Codec
 from hermes.layer.write import Encoding, compress
@@ -40,13 +40,21 @@ class Containers:
         """Tell whether commands can be nobody but root, and give files to nobody else."""
         return not self._namespace.map.whole
 
-    def run(self, task: Task, stdio: tuple[int, int, int]) -> Outcome:
+    def run(
+        self, task: Task, stdio: tuple[int, int, int], waiting: Callable[[], None] | None = None
+    ) -> Outcome:
         """Run a command on a stack of layers and commit what it asks for.
 
-        ``stdio`` are the descriptors of its standard input, output and error. Raises `MissingBlobError` when
-        a layer of the stack is not in the store, `SandboxError` or `BuildError` when it cannot start.
+        ``stdio`` are the descriptors of its standard input, output and error. ``waiting`` is called on each
+        turn of a wait for a cache, and may raise to give up. Raises `MissingBlobError` when a layer of the
+        stack is not in the store, `SandboxError` or `BuildError` when it cannot start, `SecretLeaked` when a
+        secret is in what it left.
         """
-        return self._run(f"{_INSIDE}run", task, stdio)
+        with contextlib.ExitStack() as held:
+            caches = self._caches(task, held, waiting)
+            if task.secrets:
+                stdio = held.enter_context(_guarded(task, stdio))
+            return self._run(f"{_INSIDE}run", task, stdio, caches=caches)
 
     def run_host(self, task: Task, stdio: tuple[int, int, int]) -> Outcome:
         """As `run`, but the command is one of this machine, which sees the stack at `hermes.sandbox.host.ROOT`."""
@@ -66,6 +74,20 @@ class Containers:
             **more,
         }
         return Outcome.from_json(self._namespace.call(function, arguments, stdio))
+
+    def _caches(
+        self, task: Task, held: contextlib.ExitStack, waiting: Callable[[], None] | None
+    ) -> dict[str, str]:
+        """Take the caches of a task, in one order for all tasks, so that no two wait for each other."""
+        found: dict[str, str] = {}
+        for one in sorted(task.caches, key=lambda one: one.id):
+            if one.id in found:
+                raise SandboxError(
+                    f"the cache {one.id!r} is mounted twice", hint="a command has it at one path"
+                )
+            using = self._store.caches.used(one.id, one.sharing, remove=self.remove, waiting=waiting)
+            found[one.id] = held.enter_context(using)
+        return found
 
     def ensure_tree(self, diff_id: Digest) -> None:
         """Extract a layer unless that has been done, and note that it is used."""
@@ -133,7 +155,34 @@ class Containers:
 
         return str(self._namespace.call(f"{_PROBE}sandbox", {"bwrap": list(bubblewrap.find())}))
 
+    def clear_caches(self, names: Collection[str] = ()) -> list[str]:
+        """Remove the caches of these names, or all; return the names of those that are in use and stay."""
+        folders = [one for one in self._store.caches.folders() if not names or one.name in names]
+        kept = [one.name for one in folders if not self._store.caches.clear(one, self.remove)]
+        return list(dict.fromkeys(kept))
+
     def sweep(self) -> None:
         """Remove what processes that were killed have left in the store."""
         if found := abandoned(self._store.home / "tmp"):
             self.remove(str(folder) for folder in found)
+
+
+@contextlib.contextmanager
+def _guarded(task: Task, stdio: tuple[int, int, int]) -> Iterator[tuple[int, int, int]]:
+    """Keep a task's secrets out of what the command prints, and out of the errors that speak of its files."""
+    from hermes.container.forms import check_value
+    from hermes.container.leaks import Search
+    from hermes.container.output import masked
+
+    for one in task.secrets:
+        check_value(one.id, one.value)
+    search = Search({one.id: one.value for one in task.secrets})
+    try:
+        with masked(stdio, lambda: search.masker) as guarded:
+            yield guarded
+    except HermesError as error:
+        error.message = search.masker.text(error.message)
+        error.args = (error.message,)
+        raise
+    except RuntimeError as error:
+        raise RuntimeError(search.masker.text(str(error))) from None

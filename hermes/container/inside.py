@@ -12,12 +12,21 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from hermes.container.leaks import Leak, Search, leaked
 from hermes.container.mounts import mounted_below
 from hermes.container.overlay import Tree, Upper, mount_stack, owner_in
+from hermes.container.private import (
+    UsedCaches,
+    check_target,
+    check_targets,
+    leave_no_core,
+    write_secrets,
+)
 from hermes.container.rootpath import MountPoints, find_program, resolve
-from hermes.container.task import Commit, KeptFile, Outcome, Staged, StagedFile, Task, encoding_to_json
+from hermes.container.task import Commit, KeptFile, Outcome, Staged, StagedFile, Task, Tmpfs, encoding_to_json
 from hermes.container.users import User, find_user
 from hermes.digest import CHUNK, Digest
 from hermes.errors import BuildError, MissingBlobError, SandboxError
@@ -37,6 +46,10 @@ from hermes.store import Store
 from hermes.store.blobs import write_all
 
 _FIXED_ENV: Final = {"PATH": DEFAULT_PATH, "LANG": "C.UTF-8", "TZ": "UTC"}
+_LEAK_HINT: Final = (
+    "read a secret from where it is mounted and write it nowhere; what only this command needs can be in /tmp"
+)
+_REMOVED_HINT: Final = "those files have been removed from the container; write a secret nowhere"
 _RESOLVER_FILES: Final = ("/etc/resolv.conf", "/etc/hosts")
 
 
@@ -56,10 +69,15 @@ def extract(home: str, diff_id: str) -> None:
         publish(store, digest, scratch)
 
 
-def run(home: str, task: dict[str, Any], bwrap: Sequence[str], fds: list[int]) -> dict[str, Any]:
-    """Run a `Task` with ``fds`` as its standard input, output and error; return an `Outcome`."""
+def run(
+    home: str, task: dict[str, Any], bwrap: Sequence[str], caches: dict[str, str], fds: list[int]
+) -> dict[str, Any]:
+    """Run a `Task` with ``fds`` as its standard input, output and error; return an `Outcome`.
+
+    ``caches`` maps the ids of its caches to folders of the store that the caller has locked.
+    """
     with store_at(home) as store, scratch_of(store) as scratch:
-        container = Container(store, Task.from_json(task), scratch)
+        container = Container(store, Task.from_json(task), scratch, caches)
         sandbox = Bubblewrap((bwrap[0], bwrap[1]))
         return container.run(sandbox, (fds[0], fds[1], fds[2])).to_json()
 
@@ -121,7 +139,9 @@ def scratch_of(store: Store) -> Iterator[str]:
 class Container:
     """A root file system of this process alone, for one command."""
 
-    def __init__(self, store: Store, task: Task, scratch: str) -> None:
+    def __init__(
+        self, store: Store, task: Task, scratch: str, caches: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._store = store
         self._task = task
         self._scratch = scratch
@@ -129,15 +149,24 @@ class Container:
         self._upper = task.upper or Upper(f"{scratch}/tree/root", f"{scratch}/work")
         self._root = task.root
         self._writable: dict[str, str] = {}
+        self._search = Search({one.id: one.value for one in task.secrets})
+        self._caches = UsedCaches(task.caches, caches, self._search)
 
     def run(self, sandbox: Sandbox, stdio: tuple[int, int, int]) -> Outcome:
         if not self._root:
             self._root = mount_stack(self._trees, self._scratch, target="merged", upper=self._upper)
         points = MountPoints(self._root)
+        process = self._process(points)
+        self._caches.watch()
+        since = self._now()
+        leave_no_core()
         try:
-            ended = sandbox.run(self._process(points), self._root, stdio)
+            ended = sandbox.run(process, self._root, stdio)
         finally:
             points.remove()
+        self._caches.check()
+        if self._task.upper is not None:
+            self._check_working(since)
         if self._task.root:
             return Outcome(ended.status, ended.timed_out)
         if ended.status:
@@ -146,6 +175,18 @@ class Container:
         outs = tuple(self._keep(path) for path in self._task.outs)
         umount(self._root)
         return self._committed(ended, outs)
+
+    def _now(self) -> int:
+        """Return the time as the store's file system has it, in nanoseconds."""
+        with open(f"{self._scratch}/now", "wb") as file:
+            return os.fstat(file.fileno()).st_ctime_ns
+
+    def _check_working(self, since: int) -> None:
+        """Take what holds a secret out of a container that is kept; raises `SecretLeaked` for that."""
+        if self._search and (leaks := self._search.in_folder(self._upper.upper, since)):
+            for leak in leaks:
+                self._search.remove(self._root, leak)
+            raise leaked(leaks, self._search.masker, _REMOVED_HINT)
 
     def _process(self, points: MountPoints) -> Process:
         task = self._task
@@ -166,6 +207,7 @@ class Container:
         points.need("/proc", directory=True)
         points.need("/dev", directory=True)
         mounts = tuple(self._mounts(points))
+        check_targets(mounts)
         cwd = points.need(task.cwd, directory=True)
         return Process(
             argv=(program, *task.argv[1:]) if "/" in task.argv[0] else task.argv,
@@ -185,8 +227,16 @@ class Container:
 
     def _mounts(self, points: MountPoints) -> Iterator[Mount]:
         task = self._task
-        for path in task.tmpfs:
-            yield Mount(points.need(path, directory=True))
+        user = find_user(self._root, task.user)
+
+        def need(target: str, *, directory: bool) -> str:
+            check_target(target)
+            return points.need(target, directory=directory)
+
+        for one in sorted(
+            (Tmpfs(one) if isinstance(one, str) else one for one in task.tmpfs), key=lambda one: one.target
+        ):
+            yield Mount(need(one.target, directory=True), size=one.size, mode=one.mode)
         if task.network:
             for path in _RESOLVER_FILES:
                 if os.path.isfile(path):
@@ -194,14 +244,20 @@ class Container:
         for number, staged in enumerate(task.staged):
             source = f"{self._scratch}/staged{number}"
             stage(staged, source)
-            target = points.need(staged.target, directory=os.path.isdir(source))
+            target = need(staged.target, directory=os.path.isdir(source))
             if staged.writable:
                 self._writable[staged.target] = source
-                _give_away(source, find_user(self._root, task.user))
+                _give_away(source, user)
             yield Mount(target, source, staged.writable)
         for bound in task.bound:
-            target = points.need(bound.target, directory=os.path.isdir(bound.source))
+            if not os.path.exists(bound.source):
+                raise BuildError(f"{bound.source} is not there to be mounted at {bound.target}")
+            target = need(bound.target, directory=os.path.isdir(bound.source))
             yield Mount(target, bound.source, bound.writable)
+        for cache, folder in self._caches.made():
+            yield Mount(need(cache.target, directory=True), folder, writable=True)
+        for secret, source in write_secrets(task.secrets, f"{self._scratch}/secrets", user):
+            yield Mount(need(secret.path, directory=False), source)
 
     def _keep(self, path: str) -> KeptFile:
         """Store a file that the command made, and take it out of the layer."""
@@ -220,6 +276,8 @@ class Container:
             ) from None
         if not stat.S_ISREG(status.st_mode):
             raise BuildError(f"{path} in outs is not a regular file", hint="declare files, or pack a tar")
+        if form := self._search.in_file(found):
+            raise leaked([Leak(path, "the content", form)], self._search.masker, _LEAK_HINT)
         with self._store.blobs.writer() as blob, open(found, "rb", buffering=0) as file:
             while data := file.read(CHUNK):
                 blob.write(data)
@@ -231,7 +289,7 @@ class Container:
         commit = self._task.commit
         if commit is None:
             return Outcome(ended.status, ended.timed_out, outs=outs)
-        made = commit_upper(self._store, self._trees, self._upper.upper, commit, self._scratch)
+        made = commit_upper(self._store, self._trees, self._upper.upper, commit, self._scratch, self._search)
         publish(self._store, made.diff_id, os.path.dirname(self._upper.upper))
         return Outcome(ended.status, ended.timed_out, made.diff_id, made.size, made.encoding, outs)
 
@@ -245,15 +303,25 @@ class Made(NamedTuple):
     entries: int
 
 
-def commit_upper(store: Store, trees: Sequence[Tree], upper: str, commit: Commit, scratch: str) -> Made:
+def commit_upper(
+    store: Store,
+    trees: Sequence[Tree],
+    upper: str,
+    commit: Commit,
+    scratch: str,
+    search: Search | None = None,
+) -> Made:
     """Write what ``upper`` changes of ``trees`` as a layer, and what its tree needs beside ``upper``.
 
     The folder that holds ``upper``, as ``root``, is then ready for `publish`. ``upper`` is mounted nowhere.
+    Raises `SecretLeaked` when the ``search`` finds something.
     """
     below = mount_stack(trees, scratch, target="below") if trees else None
     found = changes(upper, below, mtime=commit.mtime, owner=owner_in(trees))
     if below:
         umount(below)
+    if search and (leaks := list(search.in_entries(found.entries, upper))):
+        raise leaked(leaks, search.masker, _LEAK_HINT)
     blobs = store.blobs if commit.codec else None
     written = write_layer(found.items(upper), blobs=blobs, codec=CODECS.get(commit.codec))
     diff_id = written.toc.diff_id

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import base64
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hermes.container.overlay import Upper
@@ -10,6 +11,7 @@ from hermes.digest import Digest
 from hermes.layer.compress import CODECS
 from hermes.layer.content import Signature
 from hermes.layer.write import Encoding
+from hermes.store.caches import Sharing
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,49 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class Tmpfs:
+    """An empty folder in memory at ``target``; ``size`` is the most it holds, in bytes (0: half of the memory)."""
+
+    target: str
+    size: int = 0
+    mode: int = 0o1777
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A folder called ``id`` that is kept between commands, mounted at ``target``.
+
+    ``mode``, ``uid`` and ``gid`` are those of the folder itself.
+    """
+
+    id: str
+    target: str
+    sharing: Sharing = Sharing.SHARED
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A file that is there only while the command runs, in memory, read-only at ``target``.
+
+    An empty ``target`` is ``/run/secrets/ID``. Without ``uid`` and ``gid`` it belongs to the command's user.
+    """
+
+    id: str
+    target: str = ""
+    value: bytes = field(default=b"", repr=False)
+    mode: int = 0o400
+    uid: int | None = None
+    gid: int | None = None
+
+    @property
+    def path(self) -> str:
+        return self.target or f"/run/secrets/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """Make a layer of the changes: with times of ``mtime`` seconds, stored as a tar if ``codec`` names one."""
 
@@ -72,7 +117,10 @@ class Task:
 
     ``env`` holds pairs on top of a fixed environment. ``user`` is as in an image's configuration. ``outs``
     are absolute paths in the root of files to keep; they become no part of the layer. ``timeout`` is in
-    seconds. ``upper`` is where a working container keeps its changes, ``root`` where it is mounted, if it is.
+    seconds. ``tmpfs`` are empty folders, forgotten at the end; a path alone has the size and mode of any.
+
+    With ``secrets`` the standard output and error are masked, and what the command leaves is searched.
+    ``upper`` is where a working container keeps its changes, ``root`` where it is mounted, if it is.
     """
 
     stack: tuple[Below, ...]
@@ -85,16 +133,21 @@ class Task:
     timeout: float | None = None
     read_only: bool = False
     session: bool = True
-    tmpfs: tuple[str, ...] = ()
+    tmpfs: tuple[str | Tmpfs, ...] = ()
     staged: tuple[Staged, ...] = ()
     bound: tuple[Bound, ...] = ()
     outs: tuple[str, ...] = ()
     commit: Commit | None = None
+    secrets: tuple[Secret, ...] = ()
+    caches: tuple[Cache, ...] = ()
     upper: Upper | None = None
     root: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        document = asdict(self)
+        for one in document["secrets"]:
+            one["value"] = base64.b64encode(one["value"]).decode()
+        return document
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Task:
@@ -110,7 +163,14 @@ class Task:
         fields["bound"] = tuple(Bound(**one) for one in document["bound"])
         fields["commit"] = Commit(**document["commit"]) if document["commit"] else None
         fields["upper"] = Upper(*document["upper"]) if document["upper"] else None
-        for name in ("argv", "capabilities", "tmpfs", "outs"):
+        fields["tmpfs"] = tuple(one if isinstance(one, str) else Tmpfs(**one) for one in document["tmpfs"])
+        fields["secrets"] = tuple(
+            Secret(**{**one, "value": base64.b64decode(one["value"])}) for one in document["secrets"]
+        )
+        fields["caches"] = tuple(
+            Cache(**{**one, "sharing": Sharing(one["sharing"])}) for one in document["caches"]
+        )
+        for name in ("argv", "capabilities", "outs"):
             fields[name] = tuple(document[name])
         return cls(**fields)
 

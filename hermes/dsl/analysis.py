@@ -12,6 +12,7 @@ from hermes.dsl.attributes import Attribute, labels_of
 from hermes.dsl.configuration import Configuration
 from hermes.dsl.context import Actions, Context, PlatformValue
 from hermes.dsl.dialect.values import Depset, EvalError, Struct, type_name
+from hermes.dsl.mounts import Bind
 from hermes.dsl.packages import CONFIG_SETTING, Packages
 from hermes.dsl.providers import DEFAULT_INFO, Dependency, File, Info, LabelValue
 from hermes.dsl.rule import Target
@@ -311,6 +312,8 @@ class Analysis:
             return one(value)
         if isinstance(value, Mapping):
             return {path: one(label) for path, label in value.items()}
+        if attribute.kind == "mount_list":
+            return [item.of(one(item.source)) if type(item) is Bind else item for item in value]
         return [one(label) for label in value]
 
     def _dependency(self, decided: _Decided, label: Label) -> Dependency:
@@ -381,7 +384,9 @@ def _dependencies(value: Any) -> Iterable[Dependency]:
         return ()
     if type(value) is Dependency:
         return (value,)
-    return value.values() if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping):
+        return value.values()
+    return [one.source if type(one) is Bind else one for one in value if type(one) in (Bind, Dependency)]
 
 
 def _as_value(value: Any) -> Any:

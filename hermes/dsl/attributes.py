@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from hermes.dsl.dialect.values import Builtin, EvalError, Namespace, show, type_name
+from hermes.dsl.mounts import Bind, Mounted, SecretMount, as_mount, as_secret, binds
 from hermes.dsl.providers import LabelValue, Provider
 from hermes.dsl.selects import Select
 from hermes.graph.label import Label
@@ -83,6 +84,8 @@ def labels_of(attribute: Attribute, value: Any) -> Iterator[Label]:
         return
     if attribute.kind == "label":
         yield value
+    elif attribute.kind == "mount_list":
+        yield from (one.source for one in binds(value))
     elif attribute.kind in ("label_list", "path_label_dict"):
         yield from value.values() if isinstance(value, Mapping) else value
 
@@ -206,6 +209,23 @@ def _owner(value: Any, _: ToLabel) -> str:
     return f"{int(uid)}:{int(gid or uid)}"
 
 
+def _mount(value: Any, to_label: ToLabel) -> Mounted:
+    found = as_mount(value)
+    return found.of(_label(found.source, to_label)) if type(found) is Bind else found
+
+
+def _mount_list(value: Any, to_label: ToLabel) -> tuple[Mounted, ...]:
+    return tuple(_item(_mount, one, to_label) for one in _items(value, "a list of mounts"))
+
+
+def _secret(value: Any, _: ToLabel) -> SecretMount:
+    return as_secret(value)
+
+
+def _secret_list(value: Any, to_label: ToLabel) -> tuple[SecretMount, ...]:
+    return tuple(_item(_secret, one, to_label) for one in _items(value, "a list of secrets"))
+
+
 def _platform(value: Any, to_label: ToLabel) -> str:
     from hermes.errors import UsageError
     from hermes.image.platform import Platform
@@ -223,17 +243,19 @@ KINDS: Final[Mapping[str, Kind]] = {
     "label_list": Kind(_label_list, ()),
     "mode": Kind(_mode),
     "mode_dict": Kind(_mapping(_string, _mode, "a dict from patterns to modes"), dict),
+    "mount_list": Kind(_mount_list, ()),
     "owner": Kind(_owner, "0:0"),
     "path": Kind(_path),
     "path_dict": Kind(_mapping(_path, _string, "a dict from paths to strings"), dict),
     "path_label_dict": Kind(_mapping(_path, _label, "a dict from paths to labels"), dict),
     "path_list": Kind(_path_list, ()),
     "platform": Kind(_platform, ""),
+    "secret_list": Kind(_secret_list, ()),
     "string": Kind(_string, ""),
     "string_dict": Kind(_mapping(_string, _string, "a dict from strings to strings"), dict),
     "string_list": Kind(_string_list, ()),
 }
-_LABEL_KINDS: Final = frozenset({"label", "label_list", "path_label_dict"})
+_LABEL_KINDS: Final = frozenset({"label", "label_list", "mount_list", "path_label_dict"})
 
 
 def attr_namespace() -> Namespace:

@@ -10,6 +10,7 @@ from hermes.dsl.attributes import KINDS
 from hermes.dsl.configuration import Configuration
 from hermes.dsl.dialect.values import EvalError, Struct, show, type_name
 from hermes.dsl.entries import Entries, check_paths
+from hermes.dsl.mounts import as_mount, binds, mount_params
 from hermes.dsl.providers import IMAGE_INFO, File, Info, LabelValue, Layer
 from hermes.engine.action import Action, ActionGraph, Input, Output
 from hermes.errors import HermesError
@@ -141,6 +142,10 @@ class Actions:
         timeout: int | None = None,
         outputs: Any = (),
         layer: bool = True,
+        secrets: Any = (),
+        secret_version: str = "",
+        mounts: Any = (),
+        subscriptions: Any = (),
     ) -> Struct:
         """A command in the stack of layers ``root``; gives its changes as ``layer``, and ``files``.
 
@@ -148,24 +153,27 @@ class Actions:
         put below the path by their paths in their packages. ``outputs`` are absolute paths of files to keep.
         Without ``cwd`` the command runs in a folder of its own that is writable, has the ``inputs`` at "."
         in it, and is the place of ``outputs`` that are relative. ``environment`` is that of a base image.
+        ``mounts`` and ``secrets`` are what `hermes.dsl.mounts` makes.
         """
         _check_run("run", name, argv, outputs)
         rows = [Input("root", str(one.owner), one.artifact) for one in _layers(root)]
         if environment is not None:
             rows.append(Input("environment", "", environment.artifact))
-        mounts, staged = _staged(inputs or {})
+        more = mount_params(secrets, secret_version, [as_mount(one) for one in mounts], subscriptions)
+        folders, staged = _staged(_with_binds(inputs or {}, mounts))
         rows.extend(staged)
-        works_in_folder = "." in mounts
+        works_in_folder = "." in folders
         params = {
             "argv": list(argv),
             "cwd": BUILD_FOLDER if works_in_folder else cwd,
             "env": dict(env or {}),
             "layer": bool(layer),
-            "mounts": mounts,
+            "mounts": folders,
             "mtime": self._configuration.epoch,
             "network": bool(network),
             "outs": list(outputs),
             "user": user,
+            **more,
         }
         return self._command(name, "run", params, rows, timeout)
 
@@ -360,6 +368,15 @@ def _check_run(function: str, name: Any, argv: Any, outputs: Any) -> None:
         if type(path) is not str or path in seen or ".." in path.split("/") or not path.strip("/"):
             raise EvalError(f"{show(path)} cannot be an output", "name each file once, without ..")
         seen.add(path)
+
+
+def _with_binds(inputs: Mapping[str, Any], mounts: Any) -> dict[str, Any]:
+    found = dict(inputs)
+    for one in binds(mounts):
+        if one.path in found:
+            raise EvalError(f"two mounts are at {one.path}", attribute="mounts")
+        found[one.path] = one.files
+    return found
 
 
 def _identities(tools: Any) -> dict[str, str]:

@@ -7,16 +7,18 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from hermes.dsl.attributes import Attribute, attr_namespace
+from hermes.dsl.attributes import KINDS, Attribute, attr_namespace
 from hermes.dsl.dialect.builtins import language_builtins
 from hermes.dsl.dialect.check import suggest
 from hermes.dsl.dialect.compile import Compiler
 from hermes.dsl.dialect.interpreter import CallSite, Function, Interpreter, Locator
 from hermes.dsl.dialect.values import Builtin, EvalError, type_name
 from hermes.dsl.entries import entry_namespace
+from hermes.dsl.mounts import mount_functions
 from hermes.dsl.providers import DEFAULT_INFO, IMAGE_INFO, LAYER_INFO, LabelValue, Provider
 from hermes.dsl.rule import COMMON, Declare, Rule, Target
 from hermes.dsl.selects import Select, make_select
@@ -482,7 +484,13 @@ def _constants() -> dict[str, Any]:
         "LayerInfo": LAYER_INFO,
         "attr": attr_namespace(),
         "entry": entry_namespace(),
+        **mount_functions({kind: partial(_plain, kind) for kind in ("mode", "owner", "path")}),
     }
+
+
+def _plain(kind: str, value: Any) -> Any:
+    """Return a value of a kind that has nothing to do with labels, checked."""
+    return KINDS[kind].check(value, lambda text: Label("", "", text))
 
 
 def _provider(doc: str = "", *, fields: Any = None) -> Provider:  # noqa: ARG001 - for readers of the file

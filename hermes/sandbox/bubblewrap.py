@@ -137,7 +137,8 @@ def _arguments(process: Process, stage: _Stage, blocked: int, info: int) -> list
         options += _proc()
     for one in process.mounts:
         if one.is_tmpfs:
-            options += ["--perms", "1777", "--tmpfs", one.target]
+            options += ["--size", str(one.size)] if one.size else []
+            options += ["--perms", f"{one.mode:o}", "--tmpfs", one.target]
         else:
             options += ["--bind" if one.writable else "--ro-bind", stage.sources[one.source], one.target]
     options += ["--cap-drop", "ALL"]

@@ -15,6 +15,7 @@ import socket
 import struct
 import sys
 import threading
+from collections.abc import Iterable
 from typing import Any, Final
 
 from hermes import errors
@@ -26,9 +27,13 @@ _BOOT: Final = "import sys; sys.path[:] = sys.argv[2:]; from hermes.sandbox impo
 
 
 class Namespace:
-    """Starts its process at the first `call`; `close` ends it and all that runs in it."""
+    """Starts its process at the first `call`; `close` ends it and all that runs in it.
 
-    def __init__(self) -> None:
+    The process has the environment of this one without the variables in ``hidden``.
+    """
+
+    def __init__(self, hidden: Iterable[str] = ()) -> None:
+        self._hidden = frozenset(hidden)
         self._guard = threading.Lock()
         self._control: socket.socket | None = None
         self._pid = 0
@@ -82,7 +87,8 @@ class Namespace:
 
     def _start(self) -> socket.socket:
         here, there = socket.socketpair()
-        self._pid = _fork(there) if threading.active_count() == 1 else _spawn(there)
+        alone = threading.active_count() == 1 and not self._hidden
+        self._pid = _fork(there) if alone else _spawn(there, self._hidden)
         there.close()
         try:
             refusal = receive_message(here)
@@ -116,14 +122,17 @@ def _fork(control: socket.socket) -> int:
     return pid
 
 
-def _spawn(control: socket.socket) -> int:
-    """Start the process as a new interpreter: other threads may hold locks that a copy would wait for."""
+def _spawn(control: socket.socket, hidden: Collection[str]) -> int:
+    """Start the process as a new interpreter: other threads may hold locks that a copy would wait for.
+
+    It has this one's environment without the variables ``hidden``.
+    """
     os.set_inheritable(control.fileno(), True)
     command = [sys.executable, "-X", "utf8", "-S", "-E", "-c", _BOOT, str(control.fileno()), *sys.path]
     return os.posix_spawn(
         sys.executable,
         command,
-        os.environ,
+        {name: value for name, value in os.environ.items() if name not in hidden},
         file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)],
         setsid=True,
     )

@@ -28,12 +28,15 @@ BUILD_CAPABILITIES: Final = (
 class Mount:
     """Something mounted for one process at ``target``, an absolute path in its root.
 
-    ``source`` is a path out of the root to bind; without it a tmpfs is mounted.
+    ``source`` is a path out of the root to bind; without it a tmpfs is mounted, with ``mode`` and at most
+    ``size`` bytes (0: as many as the kernel allows).
     """
 
     target: str
     source: str = ""
     writable: bool = False
+    size: int = 0
+    mode: int = 0o1777
 
     @property
     def is_tmpfs(self) -> bool:

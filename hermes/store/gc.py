@@ -1,7 +1,7 @@
 """What is in a store, removing what was not used for longest, and checking the rest.
 
 What is used is told by the time of the last change of status (ctime): making a blob, linking it into an output
-folder and noting its use all set it. A blob that something outside of the store links is left alone: taking
+folder, using a cache and noting any other use all set it. A blob that something outside of the store links is left alone: taking
 away one of its names frees nothing.
 """
 
@@ -11,14 +11,17 @@ import contextlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from hermes.digest import Digest
 from hermes.store.home import Store
 
+KINDS: Final = ("blob", "tree", "log", "cache")
+_FOLDERS: Final = frozenset({"tree", "cache"})
+
 
 class Item(NamedTuple):
-    """Something that can be removed by itself: ``kind`` is ``blob``, ``tree`` or ``log``, sizes are in bytes."""
+    """Something that can be removed by itself, of one of `KINDS`; sizes are in bytes."""
 
     kind: str
     path: str
@@ -45,7 +48,7 @@ class Collected:
 
 def usage(store: Store) -> Usage:
     """Return how large a store is."""
-    kinds: dict[str, tuple[int, int]] = {"blob": (0, 0), "tree": (0, 0), "log": (0, 0)}
+    kinds: dict[str, tuple[int, int]] = dict.fromkeys(KINDS, (0, 0))
     held = 0
     for item, links in _items(store):
         count, size = kinds[item.kind]
@@ -77,9 +80,9 @@ def collect(
                 break
             doomed.append(item)
             left -= item.size
-        remove([item.path for item in doomed if item.kind == "tree"])
+        remove([item.path for item in doomed if item.kind in _FOLDERS])
         for item in doomed:
-            if item.kind != "tree":
+            if item.kind not in _FOLDERS:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(item.path)
         return Collected(len(doomed), sum(item.size for item in doomed), left)
@@ -103,6 +106,17 @@ def _items(store: Store) -> Iterator[tuple[Item, int]]:
     for entry in os.scandir(store.trees):
         used = entry.stat(follow_symlinks=False).st_ctime
         yield Item("tree", entry.path, _size_of(entry.path), used), 1
+    for _, path in store.caches.folders():
+        yield Item("cache", path, _size_of(path), os.stat(path).st_ctime), 1
+
+
+def cache_sizes(store: Store) -> dict[str, tuple[int, int]]:
+    """Map the names of caches to how many folders they have, and their size in bytes."""
+    found: dict[str, tuple[int, int]] = {}
+    for name, path in store.caches.folders():
+        count, size = found.get(name, (0, 0))
+        found[name] = count + 1, size + _size_of(path)
+    return found
 
 
 def _size_of(folder: str) -> int:

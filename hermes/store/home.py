@@ -9,6 +9,7 @@
     compiled/            checked and compiled BUILD and .bzl files
     index/WORKSPACE/     file index and graph snapshots
     logs/                what commands printed
+    caches/NAME/NUMBER/  what commands keep for each other
     containers/ID/       working containers
     locks                locks between processes
     tmp/                 what running processes are writing
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from hermes.store.blobs import LocalBlobs
+from hermes.store.caches import Caches
 from hermes.store.faults import storing
 from hermes.store.location import VERSION, default_home, is_made
 from hermes.store.locks import KeyLocks
@@ -41,6 +43,7 @@ class Store:
         self.blobs = LocalBlobs(home / "blobs" / "sha256", self.scratch)
         self.results = Results(home / "results")
         self.locks = KeyLocks(home / "locks")
+        self.caches = Caches(home / "caches", self.locks)
 
     @classmethod
     def open(cls, home: Path | None = None) -> Store:

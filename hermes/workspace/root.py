@@ -13,7 +13,7 @@ from hermes.errors import WorkspaceError
 MARKER: Final = "hermes.yaml"
 OUTPUT_FOLDER: Final = "hermes-out"
 
-_KNOWN: Final = {"apt", "ignore", "jobs"}
+_KNOWN: Final = {"apt", "ignore", "jobs", "subscriptions"}
 _KNOWN_APT: Final = {"sources", "keyring"}
 _KNOWN_SOURCE: Final = {"uri", "suites", "components", "signed_by"}
 
@@ -32,12 +32,21 @@ class AptSource:
 
 
 @dataclass(frozen=True, slots=True)
+class Subscription:
+    """Folders of this machine that commands may ask for by one name: pairs of path here and path there."""
+
+    name: str
+    folders: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What ``hermes.yaml`` says. An empty file says nothing, and everything has a default."""
 
     ignore: tuple[str, ...] = ()
     jobs: int | None = None
     apt_sources: tuple[AptSource, ...] = field(default=())
+    subscriptions: tuple[Subscription, ...] = field(default=())
 
 
 def find_root(start: Path) -> Path:
@@ -107,7 +116,33 @@ def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
     if not isinstance(listed, list):
         raise WorkspaceError(f"{path}: apt.sources must be a list")
     sources = tuple(_apt_source(path, number, one, keyring) for number, one in enumerate(listed))
-    return Settings(tuple(one.strip("/") for one in ignore), jobs, sources)
+    subscriptions = document.get("subscriptions") or {}
+    if not isinstance(subscriptions, dict):
+        raise WorkspaceError(f"{path}: subscriptions must map names to lists of folders")
+    return Settings(
+        tuple(one.strip("/") for one in ignore),
+        jobs,
+        sources,
+        tuple(_subscription(path, str(name), value) for name, value in subscriptions.items()),
+    )
+
+
+def _subscription(path: Path, name: str, value: Any) -> Subscription:
+    folders = []
+    for text in _strings(path, f"subscriptions.{name}", value):
+        source, colon, target = text.partition(":")
+        for one in (source, target or source):
+            if not one.startswith("/") or ".." in one.split("/") or not one.strip("/"):
+                raise WorkspaceError(
+                    f"{path}: subscriptions.{name}: {text!r} is no folder of this machine",
+                    hint="write an absolute path, and after a colon the path that it has for commands",
+                )
+        if colon and not target:
+            raise WorkspaceError(f"{path}: subscriptions.{name}: {text!r} has nothing after its colon")
+        folders.append((source.rstrip("/"), (target or source).rstrip("/")))
+    if not folders:
+        raise WorkspaceError(f"{path}: subscriptions.{name} names no folder")
+    return Subscription(name, tuple(folders))
 
 
 def _apt_source(path: Path, number: int, document: Any, keyring: str) -> AptSource:

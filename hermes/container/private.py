@@ -1,0 +1,145 @@
+"""What is mounted for one command besides its root: secrets and caches. Runs in the user namespace."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from hermes.container.leaks import Leak, Search, leaked
+from hermes.container.task import Cache, Secret
+from hermes.container.users import User
+from hermes.errors import SandboxError
+from hermes.sandbox.idmap import has_one_id
+from hermes.sandbox.process import Mount
+from hermes.sandbox.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, mount
+from hermes.store.blobs import write_all
+from hermes.store.caches import DATA, UNSEARCHED
+
+CACHE_HINT: Final = (
+    "those files have been removed from the cache; tell the command to write its secrets nowhere"
+)
+
+_OWN: Final = ("/proc", "/dev")
+
+
+def write_secrets(given: Sequence[Secret], folder: str, user: User) -> Iterator[tuple[Secret, str]]:
+    """Write secrets to ``folder``, which becomes memory that is never swapped out; yield where each is."""
+    if not given:
+        return
+    os.mkdir(folder, 0o700)
+    mount("secrets", folder, "ramfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700")
+    for number, one in enumerate(given):
+        path = f"{folder}/{number}"
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            write_all(fd, one.value)
+            uid, gid = (0, 0) if has_one_id() else (user.uid, user.gid)
+            uid = uid if one.uid is None else one.uid
+            gid = gid if one.gid is None else one.gid
+            _own(fd, uid, gid, f"the secret {one.id!r}")
+            os.fchmod(fd, one.mode)
+        finally:
+            os.close(fd)
+        os.utime(path, ns=(0, 0))
+        yield one, path
+
+
+class UsedCaches:
+    """The caches of one command: ``folders`` maps their ids to folders of the store."""
+
+    def __init__(self, caches: Sequence[Cache], folders: Mapping[str, str], search: Search) -> None:
+        self._caches = caches
+        self._folders = folders
+        self._search = search
+        self._mark = f"{UNSEARCHED}{secrets.token_hex(8)}"
+        self._since: dict[str, int] = {}
+
+    def made(self) -> Iterator[tuple[Cache, str]]:
+        """Make the folders ready to be mounted; yield where each is."""
+        for one in self._caches:
+            data = f"{self._folders[one.id]}/{DATA}"
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(data, 0o700)
+            fd = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                status = os.fstat(fd)
+                if (status.st_uid, status.st_gid) != (one.uid, one.gid):
+                    _own(fd, one.uid, one.gid, f"the cache {one.id!r}")
+                os.fchmod(fd, one.mode)
+            finally:
+                os.close(fd)
+            yield one, data
+
+    def watch(self) -> None:
+        """Note that from now on secrets may come into the folders."""
+        if self._search:
+            for one in self._caches:
+                mark = f"{self._folders[one.id]}/{self._mark}"
+                with open(mark, "wb") as file:
+                    self._since[one.id] = os.fstat(file.fileno()).st_ctime_ns
+
+    def check(self) -> None:
+        """Take what holds a secret out of the folders; raises `SecretLeaked` if there was something."""
+        found: list[Leak] = []
+        for one in self._caches:
+            if one.id in self._since:
+                folder = self._folders[one.id]
+                found += self._search.take_from(f"{folder}/{DATA}", self._since[one.id], one.target)
+                os.unlink(f"{folder}/{self._mark}")
+        if found:
+            raise leaked(found, self._search.masker, CACHE_HINT)
+
+
+def check_target(path: str) -> None:
+    """Raise `SandboxError` for a mount point that is not plainly a place in the root."""
+    if not path.startswith("/") or ".." in path.split("/"):
+        raise SandboxError(f"{path!r} cannot be a mount point", hint="give an absolute path without ..")
+
+
+def check_targets(mounts: Sequence[Mount]) -> None:
+    """Raise `SandboxError` where one mount hides another or what the sandbox itself mounts."""
+    taken: dict[str, Mount] = {}
+    for one in mounts:
+        if one.target == "/":
+            raise SandboxError("nothing can be mounted over the root itself")
+        if any(one.target == own or one.target.startswith(f"{own}/") for own in _OWN):
+            raise SandboxError(f"{one.target}: nothing can be mounted there; it belongs to the sandbox")
+        if one.target in taken:
+            raise SandboxError(
+                f"{one.target}: two mounts are at this path", hint="give each a path of its own"
+            )
+        taken[one.target] = one
+    for target in taken:
+        above = os.path.dirname(target)
+        while above != "/":
+            if above in taken and not taken[above].is_tmpfs:
+                raise SandboxError(
+                    f"{target}: is below {above}, where something else is mounted",
+                    hint="mount each at a path of its own; only a tmpfs can have mounts in it",
+                )
+            above = os.path.dirname(above)
+
+
+def leave_no_core() -> None:
+    """Keep the memory of commands off the disk.
+
+    One byte holds no core file; and where the kernel pipes cores to a program, which a limit of 0 does not
+    stop, 1 means none (fs/coredump.c).
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    most = 0 if hard == 0 else 1
+    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
+
+
+def _own(fd: int, uid: int, gid: int, what: str) -> None:
+    try:
+        os.fchown(fd, uid, gid)
+    except OSError as error:
+        raise SandboxError(
+            f"{what} cannot belong to {uid}:{gid}: {error.strerror}",
+            hint="these ids are not among those that this user has been given (`hermes doctor`)",
+        ) from error
