@@ -156,6 +156,7 @@ class _Container:
         cwd = points.need(task.cwd, directory=True)
         return Process(
             argv=(program, *task.argv[1:]) if "/" in task.argv[0] else task.argv,
+            program=program,
             env=tuple(sorted(env.items())),
             cwd=cwd,
             uid=user.uid,

@@ -8,26 +8,18 @@ namespaces that bwrap made.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
-import select
 import shutil
-import signal
 import sys
-import time
 from pathlib import Path
-from typing import Final
 
 from hermes.errors import SandboxError
 from hermes.sandbox.idmap import IdRange, lines, same_inside
-from hermes.sandbox.process import HOSTNAME, Ended, Process
-from hermes.sandbox.syscalls import MS_BIND, MS_REC, mount
-
-_STAGES: Final = ("/mnt", "/media", "/opt", "/srv", "/tmp")  # noqa: S108 - only the name of a folder that is covered
-_PR_SET_CHILD_SUBREAPER: Final = 36
-_HIDDEN_FILES: Final = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sysrq-trigger")
-_HIDDEN_FOLDERS: Final = ("/proc/acpi", "/proc/scsi")
+from hermes.sandbox.process import HIDDEN_FILES, HIDDEN_FOLDERS, READ_ONLY, Ended, Process
+from hermes.sandbox.seccomp import Rule, has_filter, program, rules
+from hermes.sandbox.stage import Stage, adopt, limit, reap, wait
+from hermes.store.blobs import write_all
 
 
 def find() -> tuple[str, str]:
@@ -56,82 +48,51 @@ class Bubblewrap:
 
     def run(self, process: Process, root: str, stdio: tuple[int, int, int]) -> Ended:
         """Run the process. Every mount point of it must exist in ``root``."""
-        stage = _Stage(self._bwrap, root, process)
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        path, needed = self._bwrap
+        stage = Stage(root, process, needed)
+        bwrap = f"{stage.tool}/{os.path.relpath(path, needed)}" if needed else path
+        adopt()
         info, info_end = os.pipe()
         blocked, unblock = os.pipe()
         arguments = _arguments(process, stage, blocked, info_end)
+        kept = [info_end, blocked]
+        if process.seccomp == "run" or has_filter():
+            kept.append(_filter(rules(process.seccomp, process.granted)))
+            arguments[1:1] = ["--seccomp", str(kept[-1])]
         pid = os.fork()
         if pid == 0:
             os.close(info)
             os.close(unblock)
-            _become(process, stage.bwrap, arguments, stdio, (info_end, blocked))
-        os.close(info_end)
-        os.close(blocked)
+            _become(process, bwrap, arguments, stdio, kept)
+        for fd in kept:
+            os.close(fd)
         try:
             _map_ids(process, info, unblock)
-            return _wait(pid, process.timeout)
+            return wait(pid, process.timeout)
         finally:
             os.close(info)
             os.close(unblock)
-            _reap()
+            reap()
 
 
-class _Stage:
-    """A folder that any user can reach, with bwrap, the root and all that is to be mounted in it.
-
-    The command's user may not be allowed through the folders above the store, so nothing is named by its
-    path there: each source is bound here first.
-    """
-
-    def __init__(self, bwrap: tuple[str, str], root: str, process: Process) -> None:
-        sources = [root, *(one.source for one in process.mounts if one.source)]
-        fds = [os.open(source, os.O_PATH | os.O_CLOEXEC) for source in sources]
-        path, needed = bwrap
-        needed_fd = os.open(needed, os.O_PATH | os.O_CLOEXEC) if needed else -1
-        self.folder = next((one for one in _STAGES if os.path.isdir(one)), "")
-        if not self.folder:
-            raise SandboxError(f"none of {', '.join(_STAGES)} exists to work in")
-        mount("hermes", self.folder, "tmpfs", 0, "mode=0755")
-        self.bwrap = path
-        if needed:
-            self._bind(needed_fd, "bwrap")
-            self.bwrap = f"{self.folder}/bwrap/{os.path.relpath(path, needed)}"
-        self.root = self._bind(fds[0], "root")
-        self.sources = {
-            source: self._bind(fd, str(number))
-            for number, (source, fd) in enumerate(zip(sources, fds, strict=True))
-            if number
-        }
-
-    def _bind(self, fd: int, name: str) -> str:
-        target = f"{self.folder}/{name}"
-        source = f"/proc/self/fd/{fd}"
-        if os.path.isdir(source):
-            os.mkdir(target)
-        else:
-            os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
-        mount(source, target, None, MS_BIND | MS_REC)
-        os.close(fd)
-        return target
-
-
-def _arguments(process: Process, stage: _Stage, blocked: int, info: int) -> list[str]:
+def _arguments(process: Process, stage: Stage, blocked: int, info: int) -> list[str]:
     options = ["bwrap", "--unshare-user", "--uid", str(process.uid), "--gid", str(process.gid)]
     options += ["--userns-block-fd", str(blocked), "--info-fd", str(info)]
     options += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
-    options += ["--hostname", HOSTNAME, "--die-with-parent"]
+    options += ["--hostname", process.hostname, "--die-with-parent"]
     if not process.network:
         options.append("--unshare-net")
     if process.session:
         options.append("--new-session")
     options += ["--ro-bind" if process.read_only else "--bind", stage.root, "/"]
     options += ["--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm", "--proc", "/proc"]  # noqa: S108
-    options += ["--ro-bind", "/proc/sys", "/proc/sys"]
-    for path in _HIDDEN_FILES:
+    for path in READ_ONLY:
+        if os.path.exists(path):
+            options += ["--ro-bind", path, path]
+    for path in HIDDEN_FILES:
         if os.path.exists(path):
             options += ["--ro-bind", "/dev/null", path]
-    for path in _HIDDEN_FOLDERS:
+    for path in HIDDEN_FOLDERS:
         if os.path.exists(path):
             options += ["--tmpfs", path, "--remount-ro", path]
     for one in process.mounts:
@@ -140,8 +101,8 @@ def _arguments(process: Process, stage: _Stage, blocked: int, info: int) -> list
         else:
             options += ["--bind" if one.writable else "--ro-bind", stage.sources[one.source], one.target]
     options += ["--cap-drop", "ALL"]
-    # Only root's commands get them: bubblewrap would make them ambient for others, which no container does.
-    for capability in process.capabilities if process.uid == 0 else ():
+    # For another user than root bubblewrap would make them ambient, which no container does.
+    for capability in process.granted:
         options += ["--cap-add", capability]
     options += ["--chdir", process.cwd, "--clearenv"]
     for name, value in process.env:
@@ -149,8 +110,16 @@ def _arguments(process: Process, stage: _Stage, blocked: int, info: int) -> list
     return [*options, "--", *process.argv]
 
 
+def _filter(refused: tuple[Rule, ...]) -> int:
+    """Return a descriptor from which bwrap reads the program."""
+    fd = os.memfd_create("seccomp")
+    write_all(fd, program(refused))
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
 def _become(
-    process: Process, bwrap: str, arguments: list[str], stdio: tuple[int, int, int], kept: tuple[int, ...]
+    process: Process, bwrap: str, arguments: list[str], stdio: tuple[int, int, int], kept: list[int]
 ) -> None:
     """Turn the forked child into bwrap, as the command's user. Does not return."""
     try:
@@ -158,6 +127,7 @@ def _become(
             os.dup2(fd, number)
         for fd in kept:
             os.set_inheritable(fd, True)
+        limit()
         if not process.disguised:
             if process.groups or process.uid:
                 os.setgroups(process.groups)
@@ -192,27 +162,3 @@ def _map_ids(process: Process, info: int, unblock: int) -> None:
             os.close(fd)
     with contextlib.suppress(BrokenPipeError):
         os.write(unblock, b"1")
-
-
-def _wait(pid: int, timeout: float | None) -> Ended:
-    if timeout is not None:
-        deadline = time.monotonic() + timeout
-        process = os.pidfd_open(pid)
-        try:
-            while not select.select([process], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                if time.monotonic() >= deadline:
-                    os.kill(pid, signal.SIGKILL)
-                    os.waitpid(pid, 0)
-                    return Ended(128 + signal.SIGKILL, timed_out=True)
-        finally:
-            os.close(process)
-    _, status = os.waitpid(pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    return Ended(code if code >= 0 else 128 - code)
-
-
-def _reap() -> None:
-    """Wait for what bwrap left behind: its death ends the sandbox's processes, but not at once."""
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.waitpid(-1, 0)

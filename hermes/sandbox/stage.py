@@ -1,0 +1,90 @@
+"""What every sandbox needs around a command: a place for what it mounts, limits, and waiting for its end."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import select
+import signal
+import time
+from typing import Final
+
+from hermes.errors import SandboxError
+from hermes.sandbox.process import Ended, Process
+from hermes.sandbox.syscalls import MS_BIND, MS_REC, mount
+
+_STAGES: Final = ("/mnt", "/media", "/opt", "/srv", "/tmp")  # noqa: S108 - only the name of a folder that is covered
+_PR_SET_CHILD_SUBREAPER: Final = 36
+
+
+class Stage:
+    """A folder that any user can reach, with the root and all that is to be mounted in it.
+
+    The command's user may not be allowed through the folders above the store, so nothing is named by its
+    path there: each source is bound here first. ``needed`` is one more folder, which is bound as ``tool``.
+    It is a tmpfs in the caller's mount namespace, so it is gone when that is.
+    """
+
+    def __init__(self, root: str, process: Process, needed: str = "") -> None:
+        sources = [root, *(one.source for one in process.mounts if one.source)]
+        fds = [os.open(source, os.O_PATH | os.O_CLOEXEC) for source in sources]
+        needed_fd = os.open(needed, os.O_PATH | os.O_CLOEXEC) if needed else -1
+        self.folder = next((one for one in _STAGES if os.path.isdir(one)), "")
+        if not self.folder:
+            raise SandboxError(f"none of {', '.join(_STAGES)} exists to work in")
+        mount("hermes", self.folder, "tmpfs", 0, "mode=0755")
+        self.tool = self._bind(needed_fd, "tool") if needed else ""
+        self.root = self._bind(fds[0], "root")
+        self.sources = {
+            source: self._bind(fd, str(number))
+            for number, (source, fd) in enumerate(zip(sources, fds, strict=True))
+            if number
+        }
+
+    def _bind(self, fd: int, name: str) -> str:
+        target = f"{self.folder}/{name}"
+        source = f"/proc/self/fd/{fd}"
+        if os.path.isdir(source):
+            os.mkdir(target)
+        else:
+            os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
+        mount(source, target, None, MS_BIND | MS_REC)
+        os.close(fd)
+        return target
+
+
+def limit() -> None:
+    """Set the limits of the calling process that a command is to have: no core dumps, which would be files."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def adopt() -> None:
+    """Make this process the parent of what its children leave behind; see `reap`."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def reap() -> None:
+    """Wait for what a sandbox left behind: its death ends the processes in it, but not at once."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+
+
+def wait(pid: int, timeout: float | None) -> Ended:
+    """Wait for a child, and kill it when ``timeout`` seconds are over."""
+    if timeout is not None:
+        deadline = time.monotonic() + timeout
+        process = os.pidfd_open(pid)
+        try:
+            while not select.select([process], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                if time.monotonic() >= deadline:
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)
+                    return Ended(128 + signal.SIGKILL, timed_out=True)
+        finally:
+            os.close(process)
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    return Ended(code if code >= 0 else 128 - code)
