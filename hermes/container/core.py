@@ -41,14 +41,14 @@ class Containers:
         a layer of the stack is not in the store, `SandboxError` or `BuildError` when it cannot start.
         """
         from hermes.container.task import Outcome
-        from hermes.sandbox import bubblewrap
+        from hermes.sandbox import choice
 
         for below in task.stack:
             self.ensure_tree(below.diff_id)
         arguments = {
             "home": str(self._store.home),
             "task": task.to_json(),
-            "bwrap": list(bubblewrap.find()),
+            "where": list(choice.located(task.runtime)),
         }
         return Outcome.from_json(self._namespace.call(f"{_INSIDE}run", arguments, stdio))
 

@@ -28,9 +28,9 @@ from hermes.layer.diff import changes
 from hermes.layer.entry import FILE
 from hermes.layer.tar_reader import members
 from hermes.layer.write import Item, write_layer
-from hermes.sandbox.bubblewrap import Bubblewrap
+from hermes.sandbox.choice import sandbox
 from hermes.sandbox.idmap import has_one_id
-from hermes.sandbox.process import DEFAULT_PATH, Ended, Mount, Process
+from hermes.sandbox.process import DEFAULT_PATH, Ended, Mount, Process, Sandbox
 from hermes.sandbox.syscalls import CLONE_NEWNS, MNT_DETACH, umount, unshare
 from hermes.store import Store
 from hermes.store.blobs import write_all
@@ -54,12 +54,15 @@ def extract(home: str, diff_id: str) -> None:
         _publish(store, digest, scratch, writer.finish(), writer.owners)
 
 
-def run(home: str, task: dict[str, Any], bwrap: Sequence[str], fds: list[int]) -> dict[str, Any]:
-    """Run a `Task` with ``fds`` as its standard input, output and error; return an `Outcome`."""
+def run(home: str, task: dict[str, Any], where: Sequence[str], fds: list[int]) -> dict[str, Any]:
+    """Run a `Task` with ``fds`` as its standard input, output and error; return an `Outcome`.
+
+    ``where`` is what `hermes.sandbox.choice.located` returned for the task's runtime.
+    """
     with store_at(home) as store, scratch_of(store) as scratch:
         container = _Container(store, Task.from_json(task), scratch)
-        sandbox = Bubblewrap((bwrap[0], bwrap[1]))
-        return container.run(sandbox, (fds[0], fds[1], fds[2])).to_json()
+        chosen = sandbox(container.runtime, (where[0], where[1]))
+        return container.run(chosen, (fds[0], fds[1], fds[2])).to_json()
 
 
 def pack(home: str, diff_id: str, codec: str) -> dict[str, Any] | None:
@@ -121,7 +124,11 @@ class _Container:
         self._upper: str | None = None
         self._writable: dict[str, str] = {}
 
-    def run(self, sandbox: Bubblewrap, stdio: tuple[int, int, int]) -> Outcome:
+    @property
+    def runtime(self) -> str:
+        return self._task.runtime
+
+    def run(self, sandbox: Sandbox, stdio: tuple[int, int, int]) -> Outcome:
         self._upper = mount_stack(self._trees, self._scratch, target="merged", writable=True)
         points = MountPoints(self._root)
         process = self._process(points)
@@ -169,6 +176,8 @@ class _Container:
             disguised=disguised,
             mounts=mounts,
             timeout=task.timeout,
+            hostname=task.hostname,
+            seccomp=task.seccomp,
         )
 
     def _mounts(self, points: MountPoints) -> Iterator[Mount]:

@@ -9,6 +9,8 @@ from hermes.digest import Digest
 from hermes.layer.compress import CODECS
 from hermes.layer.content import Signature
 from hermes.layer.write import Encoding
+from hermes.sandbox.process import HOSTNAME
+from hermes.sandbox.seccomp import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ class Task:
 
     ``env`` holds pairs on top of a fixed environment. ``user`` is as in an image's configuration. ``outs``
     are absolute paths in the root of files to keep; they become no part of the layer. ``timeout`` is in
-    seconds. ``private_tmp``: ``/tmp`` is empty and forgotten.
+    seconds. ``runtime`` is a name of `hermes.sandbox.choice`: it decides nothing of what comes out.
+    ``seccomp`` is what the kernel refuses the command (`hermes.sandbox.seccomp`).
     """
 
     stack: tuple[Below, ...]
@@ -89,6 +92,9 @@ class Task:
     bound: tuple[Bound, ...] = ()
     outs: tuple[str, ...] = ()
     commit: Commit | None = None
+    runtime: str = ""
+    hostname: str = HOSTNAME
+    seccomp: Profile = "build"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -18,7 +18,7 @@ from hermes.errors import SandboxError
 from hermes.sandbox.idmap import IdRange, lines, same_inside
 from hermes.sandbox.process import HIDDEN_FILES, HIDDEN_FOLDERS, READ_ONLY, Ended, Process
 from hermes.sandbox.seccomp import Rule, has_filter, program, rules
-from hermes.sandbox.stage import Stage, adopt, limit, reap, wait
+from hermes.sandbox.stage import Stage, adopt, prepare, reap, wait
 from hermes.store.blobs import write_all
 
 
@@ -123,11 +123,7 @@ def _become(
 ) -> None:
     """Turn the forked child into bwrap, as the command's user. Does not return."""
     try:
-        for number, fd in enumerate(stdio):
-            os.dup2(fd, number)
-        for fd in kept:
-            os.set_inheritable(fd, True)
-        limit()
+        prepare(stdio, kept)
         if not process.disguised:
             if process.groups or process.uid:
                 os.setgroups(process.groups)

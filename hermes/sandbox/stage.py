@@ -9,11 +9,12 @@ import resource
 import select
 import signal
 import time
+from collections.abc import Collection
 from typing import Final
 
 from hermes.errors import SandboxError
 from hermes.sandbox.process import Ended, Process
-from hermes.sandbox.syscalls import MS_BIND, MS_REC, mount
+from hermes.sandbox.syscalls import MS_BIND, MS_NODEV, MS_NOSUID, MS_REC, mount
 
 _STAGES: Final = ("/mnt", "/media", "/opt", "/srv", "/tmp")  # noqa: S108 - only the name of a folder that is covered
 _PR_SET_CHILD_SUBREAPER: Final = 36
@@ -34,6 +35,7 @@ class Stage:
         self.folder = next((one for one in _STAGES if os.path.isdir(one)), "")
         if not self.folder:
             raise SandboxError(f"none of {', '.join(_STAGES)} exists to work in")
+        self._count = 0
         mount("hermes", self.folder, "tmpfs", 0, "mode=0755")
         self.tool = self._bind(needed_fd, "tool") if needed else ""
         self.root = self._bind(fds[0], "root")
@@ -42,6 +44,14 @@ class Stage:
             for number, (source, fd) in enumerate(zip(sources, fds, strict=True))
             if number
         }
+
+    def tmpfs(self) -> str:
+        """Return a new empty folder in memory in which everybody may write."""
+        self._count += 1
+        target = f"{self.folder}/tmpfs{self._count}"
+        os.mkdir(target)
+        mount("tmpfs", target, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+        return target
 
     def _bind(self, fd: int, name: str) -> str:
         target = f"{self.folder}/{name}"
@@ -55,8 +65,22 @@ class Stage:
         return target
 
 
-def limit() -> None:
-    """Set the limits of the calling process that a command is to have: no core dumps, which would be files."""
+def prepare(stdio: tuple[int, int, int], kept: Collection[int]) -> None:
+    """Make the calling process, which is to become a sandbox, what a command expects to come from.
+
+    It has ``stdio`` and ``kept`` as its only descriptors (others may lead out of the sandbox), none of the
+    signals that Python ignores is ignored, and core dumps, which would be files, are off.
+    """
+    for number, fd in enumerate(stdio):
+        os.dup2(fd, number)
+    for name in os.listdir("/proc/self/fd"):
+        if (fd := int(name)) > 2 and fd not in kept:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+    for fd in kept:
+        os.set_inheritable(fd, True)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

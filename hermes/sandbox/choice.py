@@ -1,0 +1,47 @@
+"""Which sandbox runs commands: bubblewrap, unless an OCI runtime is asked for."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Final
+
+from hermes.errors import SandboxError, UsageError
+from hermes.sandbox import bubblewrap, runtime
+from hermes.sandbox.process import Sandbox
+
+BWRAP: Final = "bwrap"
+NAMES: Final = (BWRAP, *runtime.RUNTIMES)
+
+
+def check_name(name: str) -> None:
+    """Raises `UsageError` when a name is none of `NAMES` or empty."""
+    if name and name not in NAMES:
+        near = difflib.get_close_matches(name, NAMES, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(NAMES)}"
+        raise UsageError(f"{name!r} is not a runtime", hint=hint)
+
+
+def located(name: str) -> tuple[str, str]:
+    """Return where a sandbox (empty: the default) is installed, as `sandbox` takes it.
+
+    Raises `SandboxError` when it is not installed.
+    """
+    check_name(name)
+    if name in ("", BWRAP):
+        return bubblewrap.find()
+    return runtime.find(name), ""
+
+
+def sandbox(name: str, where: tuple[str, str]) -> Sandbox:
+    """Return the sandbox of a name. ``where`` is what `located` returned outside of the namespace."""
+    if name in ("", BWRAP):
+        return bubblewrap.Bubblewrap(where)
+    return runtime.OciRuntime(name, where[0])
+
+
+def instead_of(name: str, reason: str) -> SandboxError:
+    """Return the error for a runtime that is installed and does not run here."""
+    return SandboxError(
+        f"{name} cannot run here: {reason}",
+        hint="use bubblewrap, which is the default (--runtime bwrap); `hermes doctor` tries all of them",
+    )
