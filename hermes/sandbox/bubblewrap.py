@@ -94,7 +94,7 @@ def _arguments(process: Process, stage: Stage, blocked: int, info: int) -> list[
             options += ["--ro-bind", "/dev/null", path]
     for path in HIDDEN_FOLDERS:
         if os.path.exists(path):
-            options += ["--tmpfs", path, "--remount-ro", path]
+            options += ["--perms", "1777", "--tmpfs", path, "--remount-ro", path]
     for one in process.mounts:
         if one.is_tmpfs:
             options += ["--perms", "1777", "--tmpfs", one.target]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hermes.errors import SandboxError
-from hermes.sandbox import init, seccomp
+from hermes.sandbox import devices, init, seccomp
 from hermes.sandbox.idmap import IdRange, same_inside
 from hermes.sandbox.process import DEFAULT_PATH, HIDDEN_FILES, HIDDEN_FOLDERS, READ_ONLY, Ended, Process
 from hermes.sandbox.stage import Stage, adopt, prepare, reap, wait
@@ -36,8 +36,14 @@ from hermes.sandbox.syscalls import (
 
 RUNTIMES: Final = ("crun", "runc")
 
+_ID: Final = "hermes"  # it has a state folder of its own
 _CGROUPS: Final = "/sys/fs/cgroup"
 _INIT_FD: Final = 3  # the first that the runtime passes on; the first process closes it
+_FLAGS: Final = {
+    "/dev": ("nodev",),
+    "/dev/shm": ("nodev",),  # noqa: S108 - a path of the container
+    "/dev/pts": ("noexec",),
+}
 _OPTIONS: Final = {
     "crun": ("--cgroup-manager=disabled",),
     "runc": ("--rootless=true",),
@@ -126,25 +132,25 @@ def _supervise(name: str, path: str, bundle: Path, stdio: tuple[int, int, int]) 
     unshare(CLONE_NEWNS)
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     _set_cgroups_aside(name)
-    pid_file = bundle / "pid"
-    arguments = [name, f"--root={bundle}/state", f"--log={bundle}/log", "--log-format=json"]
-    arguments += [*_OPTIONS[name], "run", "--detach", f"--bundle={bundle}", f"--pid-file={pid_file}"]
-    arguments += ["--preserve-fds=1", "hermes"]
-    runtime = os.fork()
-    if runtime == 0:
-        _become(path, arguments, stdio, f"{bundle}/init")
+    general = [name, f"--root={bundle}/state", f"--log={bundle}/log", "--log-format=json", *_OPTIONS[name]]
+    create = [f"--bundle={bundle}", f"--pid-file={bundle}/pid", "--preserve-fds=1"]
     ended: dict[int, int] = {}
-    while runtime not in ended:
-        pid, status = os.wait()
-        ended[pid] = status
-    if ended[runtime]:
-        return _exit_status(ended[runtime])
+    for arguments in (["create", *create, _ID], ["start", _ID]):
+        runtime = os.fork()
+        if runtime == 0:
+            _become(path, [*general, *arguments], stdio, f"{bundle}/init")
+        if status := _waited(runtime, ended):
+            return _exit_status(status)
     (bundle / "started").touch()
-    first = int(pid_file.read_bytes())
-    while first not in ended:
-        pid, status = os.wait()
-        ended[pid] = status
-    return _exit_status(ended[first])
+    return _exit_status(_waited(int((bundle / "pid").read_bytes()), ended))
+
+
+def _waited(pid: int, ended: dict[int, int]) -> int:
+    """Wait for a child to end, of all that do; ``ended`` collects their statuses."""
+    while pid not in ended:
+        child, status = os.wait()
+        ended[child] = status
+    return ended[pid]
 
 
 def _exit_status(status: int) -> int:
@@ -237,9 +243,8 @@ def _mappings(kind: str, own: int, process: Process) -> list[dict[str, int]]:
 
 def _mounts(process: Process, stage: Stage) -> Iterator[dict[str, Any]]:
     yield _mount("/proc", "proc", "proc", "nosuid", "noexec", "nodev")
-    yield _mount("/dev", "tmpfs", "tmpfs", "nosuid", "strictatime", "mode=0755")
-    yield _mount("/dev/pts", "devpts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620")
-    yield _mount("/dev/shm", "tmpfs", "tmpfs", "nosuid", "nodev", "mode=1777")  # noqa: S108
+    for target, source in devices.make(f"{stage.folder}/dev"):
+        yield _mount(target, "bind", source, "rbind", "nosuid", "rw", *_FLAGS.get(target, ()))
     for one in process.mounts:
         # A tmpfs of runc's own would have the mode of the folder that it covers.
         source = stage.tmpfs() if one.is_tmpfs else stage.sources[one.source]
