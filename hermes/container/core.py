@@ -94,11 +94,16 @@ class Containers:
         """Try an overlay in the store; return what works, or raise `SandboxError`."""
         return str(self._namespace.call(f"{_PROBE}overlay", {"home": str(self._store.home)}))
 
-    def probe_sandbox(self) -> str:
-        """Start bubblewrap; return its version, or raise `SandboxError`."""
-        from hermes.sandbox import bubblewrap
+    def probe_sandbox(self, name: str) -> str:
+        """Run a program in a sandbox of `hermes.sandbox.choice`; return its version and where it is.
 
-        return str(self._namespace.call(f"{_PROBE}sandbox", {"bwrap": list(bubblewrap.find())}))
+        Raises `SandboxError` when it is not installed or does not work here.
+        """
+        from hermes.sandbox import choice
+
+        where = choice.located(name)
+        version = self._namespace.call(f"{_PROBE}sandbox", {"name": name, "where": list(where)})
+        return f"{version} at {where[0]}"
 
     def sweep(self) -> None:
         """Remove what processes that were killed have left in the store."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Final
 
-from hermes.errors import SandboxError, UsageError
+from hermes.errors import UsageError
 from hermes.sandbox import bubblewrap, runtime
 from hermes.sandbox.process import Sandbox
 
@@ -37,11 +37,3 @@ def sandbox(name: str, where: tuple[str, str]) -> Sandbox:
     if name in ("", BWRAP):
         return bubblewrap.Bubblewrap(where)
     return runtime.OciRuntime(name, where[0])
-
-
-def instead_of(name: str, reason: str) -> SandboxError:
-    """Return the error for a runtime that is installed and does not run here."""
-    return SandboxError(
-        f"{name} cannot run here: {reason}",
-        hint="use bubblewrap, which is the default (--runtime bwrap); `hermes doctor` tries all of them",
-    )
