@@ -115,7 +115,9 @@ class Build:
 
             return mirrors(work.settings)
 
-        tools = Tools(self._store, self._containers, mirrors, threading.Event())
+        runtime = self._options.runtime or work.settings.runtime
+        containers = Containers(self._store, self._namespace, runtime)
+        tools = Tools(self._store, containers, mirrors, threading.Event())
         caching = Caching(
             Local(tools),
             self._store.results,

@@ -12,7 +12,7 @@ import click
 
 from hermes.api.result import BuildResult
 from hermes.api.workspace import Workspace
-from hermes.cli.options import build_options, chosen
+from hermes.cli.options import build_options, chosen, runtime_option
 from hermes.cli.progress import display
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.command("build")
 @click.argument("patterns", nargs=-1, required=True, metavar="PATTERN...")
 @build_options
+@runtime_option
 @click.option(
     "-o",
     "--output",
@@ -39,6 +40,7 @@ def command(
     keep_going: bool,
     platform: str,
     values: tuple[str, ...],
+    runtime: str,
     quiet: bool,
     destinations: tuple[str, ...],
     as_json: bool,
@@ -55,7 +57,7 @@ def command(
     hermes build //... -o oci-archive:app.tar
     """
     started = time.monotonic()
-    options = chosen(jobs, keep_going, platform, values, destinations)
+    options = chosen(jobs, keep_going, platform, values, destinations, runtime)
     with ExitStack() as closing:
         screen = closing.enter_context(display(quiet=quiet))
         subscribers: list[Subscriber] = [screen.event]

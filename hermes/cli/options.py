@@ -32,12 +32,23 @@ def build_options(function: F) -> F:
     return function
 
 
+def runtime_option(function: F) -> F:
+    """Add what says by which runtime commands are run."""
+    return click.option(
+        "--runtime",
+        default="",
+        metavar="NAME",
+        help="Run commands by bwrap (the default), crun or runc; what comes out is the same.",
+    )(function)
+
+
 def chosen(
     jobs: int | None,
     keep_going: bool,
     platform: str,
     values: tuple[str, ...],
     destinations: tuple[str, ...] = (),
+    runtime: str = "",
 ) -> BuildOptions:
     """Return the options of a build; raises `UsageError`."""
     pairs: dict[str, str] = {}
@@ -51,4 +62,4 @@ def chosen(
         from hermes.image.platform import Platform
 
         platform = str(Platform.parse(platform))
-    return BuildOptions(platform, pairs, jobs, keep_going, destinations)
+    return BuildOptions(platform, pairs, jobs, keep_going, destinations, runtime)

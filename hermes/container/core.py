@@ -9,6 +9,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from hermes.digest import Digest
@@ -28,11 +29,15 @@ _PROBE: Final = "hermes.container.probe:"
 
 
 class Containers:
-    """Root file systems made of the layers of one store. Safe to use from several threads."""
+    """Root file systems made of the layers of one store. Safe to use from several threads.
 
-    def __init__(self, store: Store, namespace: Namespace) -> None:
+    ``runtime`` runs the commands of tasks that name none; see `hermes.sandbox.choice`.
+    """
+
+    def __init__(self, store: Store, namespace: Namespace, runtime: str = "") -> None:
         self._store = store
         self._namespace = namespace
+        self._runtime = runtime
 
     def run(self, task: Task, stdio: tuple[int, int, int]) -> Outcome:
         """Run a command on a stack of layers and commit what it asks for.
@@ -45,6 +50,7 @@ class Containers:
 
         for below in task.stack:
             self.ensure_tree(below.diff_id)
+        task = replace(task, runtime=task.runtime or self._runtime)
         arguments = {
             "home": str(self._store.home),
             "task": task.to_json(),

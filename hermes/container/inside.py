@@ -151,7 +151,7 @@ class _Container:
                 hint="give the user a subordinate range (`hermes doctor` says how)",
             )
         env = _environment(task, user)
-        program = find_program(self._root, task.argv[0], env["PATH"], task.cwd)
+        program = _bound_program(task) or find_program(self._root, task.argv[0], env["PATH"], task.cwd)
         if program is None:
             raise BuildError(
                 f"there is no program {task.argv[0]!r} in the root file system",
@@ -245,6 +245,15 @@ class _Container:
         if written.encoding is not None:
             encodings.record(self._store, diff_id, written.encoding)
         return Outcome(ended.status, ended.timed_out, diff_id, written.toc.size, written.encoding, outs)
+
+
+def _bound_program(task: Task) -> str | None:
+    """Return the command's program when it is in something of this machine that is mounted."""
+    name = task.argv[0]
+    for bound in task.bound:
+        if name == bound.target or name.startswith(f"{bound.target}/"):
+            return name if os.path.isfile(bound.source + name[len(bound.target) :]) else None
+    return None
 
 
 def _environment(task: Task, user: User) -> dict[str, str]:

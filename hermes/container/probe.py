@@ -48,6 +48,8 @@ def sandbox(name: str, where: Sequence[str]) -> str:
         ended = choice.sandbox(name, (where[0], where[1])).run(process, "/", stdio)
         said.seek(0)
         if ended.status:
-            text = said.read().decode(errors="replace").strip() or f"a program ended with status {ended.status}"
+            text = (
+                said.read().decode(errors="replace").strip() or f"a program ended with status {ended.status}"
+            )
             raise SandboxError(f"{where[0]}: {text}")
     return found.stdout.splitlines()[0]

@@ -44,6 +44,7 @@ _FLAGS: Final = {
     "/dev/shm": ("nodev",),  # noqa: S108 - a path of the container
     "/dev/pts": ("noexec",),
 }
+_CAPABILITY_SETS: Final = ("bounding", "effective", "permitted", "inheritable", "ambient")
 _OPTIONS: Final = {
     "crun": ("--cgroup-manager=disabled",),
     "runc": ("--rootless=true",),
@@ -192,7 +193,6 @@ def _set_cgroups_aside(name: str) -> None:
 
 def configuration(process: Process, stage: Stage) -> dict[str, Any]:
     """Return the ``config.json`` that gives a process what bubblewrap would."""
-    capabilities = list(process.granted)
     namespaces = ["user", "pid", "mount", "ipc", "uts", "cgroup"]
     if not process.network:
         namespaces.append("network")
@@ -209,10 +209,7 @@ def configuration(process: Process, stage: Stage) -> dict[str, Any]:
             "args": [f"/proc/self/fd/{_INIT_FD}", process.program, *process.argv],
             "env": [f"{name}={value}" for name, value in _environment(process)],
             "cwd": process.cwd,
-            "capabilities": {
-                kind: capabilities
-                for kind in ("bounding", "effective", "permitted", "inheritable", "ambient")
-            },
+            "capabilities": dict.fromkeys(_CAPABILITY_SETS, list(process.granted)),
             "noNewPrivileges": True,
         },
         "root": {"path": stage.root, "readonly": process.read_only},

@@ -48,7 +48,7 @@ class Stage:
     def tmpfs(self) -> str:
         """Return a new empty folder in memory in which everybody may write."""
         self._count += 1
-        target = f"{self.folder}/tmpfs{self._count}"
+        target = f"{self.folder}/memory{self._count}"
         os.mkdir(target)
         mount("tmpfs", target, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
         return target
