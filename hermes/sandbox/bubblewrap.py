@@ -17,7 +17,7 @@ from pathlib import Path
 from hermes.errors import SandboxError
 from hermes.sandbox.idmap import IdRange, lines, same_inside
 from hermes.sandbox.process import HIDDEN_FILES, HIDDEN_FOLDERS, READ_ONLY, Ended, Process
-from hermes.sandbox.seccomp import Rule, has_filter, program, rules
+from hermes.sandbox.seccomp import has_filter, program, rules
 from hermes.sandbox.stage import Stage, adopt, prepare, reap, wait
 from hermes.store.blobs import write_all
 
@@ -54,11 +54,14 @@ class Bubblewrap:
         adopt()
         info, info_end = os.pipe()
         blocked, unblock = os.pipe()
-        arguments = _arguments(process, stage, blocked, info_end)
+        options = _options(process, stage, blocked, info_end)
         kept = [info_end, blocked]
         if process.seccomp == "run" or has_filter():
-            kept.append(_filter(rules(process.seccomp, process.granted)))
-            arguments[1:1] = ["--seccomp", str(kept[-1])]
+            kept.append(_readable(program(rules(process.seccomp, process.granted))))
+            options += ["--seccomp", str(kept[-1])]
+        # Not as arguments: everybody on the machine could read the environment there.
+        kept.append(_readable(b"".join(os.fsencode(one) + b"\0" for one in options)))
+        arguments = ["bwrap", "--args", str(kept[-1]), "--", *process.argv]
         pid = os.fork()
         if pid == 0:
             os.close(info)
@@ -75,8 +78,8 @@ class Bubblewrap:
             reap()
 
 
-def _arguments(process: Process, stage: Stage, blocked: int, info: int) -> list[str]:
-    options = ["bwrap", "--unshare-user", "--uid", str(process.uid), "--gid", str(process.gid)]
+def _options(process: Process, stage: Stage, blocked: int, info: int) -> list[str]:
+    options = ["--unshare-user", "--uid", str(process.uid), "--gid", str(process.gid)]
     options += ["--userns-block-fd", str(blocked), "--info-fd", str(info)]
     options += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     options += ["--hostname", process.hostname, "--die-with-parent"]
@@ -107,13 +110,13 @@ def _arguments(process: Process, stage: Stage, blocked: int, info: int) -> list[
     options += ["--chdir", process.cwd, "--clearenv"]
     for name, value in process.env:
         options += ["--setenv", name, value]
-    return [*options, "--", *process.argv]
+    return options
 
 
-def _filter(refused: tuple[Rule, ...]) -> int:
-    """Return a descriptor from which bwrap reads the program."""
-    fd = os.memfd_create("seccomp")
-    write_all(fd, program(refused))
+def _readable(data: bytes) -> int:
+    """Return a descriptor from which bwrap reads ``data``."""
+    fd = os.memfd_create("hermes")
+    write_all(fd, data)
     os.lseek(fd, 0, os.SEEK_SET)
     return fd
 

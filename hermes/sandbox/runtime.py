@@ -209,7 +209,7 @@ def configuration(process: Process, stage: Stage) -> dict[str, Any]:
             "args": [f"/proc/self/fd/{_INIT_FD}", process.program, *process.argv],
             "env": [f"{name}={value}" for name, value in _environment(process)],
             "cwd": process.cwd,
-            "capabilities": dict.fromkeys(_CAPABILITY_SETS, list(process.granted)),
+            "capabilities": {kind: list(process.granted) for kind in _CAPABILITY_SETS},
             "noNewPrivileges": True,
         },
         "root": {"path": stage.root, "readonly": process.read_only},
