@@ -18,7 +18,8 @@ from hermes.errors import SandboxError
 from hermes.sandbox.idmap import IdRange, lines, same_inside
 from hermes.sandbox.process import HIDDEN_FILES, HIDDEN_FOLDERS, READ_ONLY, Ended, Process
 from hermes.sandbox.seccomp import has_filter, program, rules
-from hermes.sandbox.stage import Stage, adopt, prepare, reap, wait
+from hermes.sandbox.stage import Stage, adopt, prepare, protect, reap, wait
+from hermes.sandbox.syscalls import MS_BIND, mount
 from hermes.store.blobs import write_all
 
 
@@ -50,7 +51,12 @@ class Bubblewrap:
         """Run the process. Every mount point of it must exist in ``root``."""
         path, needed = self._bwrap
         stage = Stage(root, process, needed)
-        bwrap = f"{stage.tool}/{os.path.relpath(path, needed)}" if needed else path
+        bwrap = path
+        if needed:
+            bwrap = f"{stage.tool}/{os.path.relpath(path, needed)}"
+        else:  # in place, because a security policy may go by the path
+            mount(path, path, None, MS_BIND)
+            protect(path)
         adopt()
         info, info_end = os.pipe()
         blocked, unblock = os.pipe()

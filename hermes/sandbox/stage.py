@@ -14,7 +14,7 @@ from typing import Final
 
 from hermes.errors import SandboxError
 from hermes.sandbox.process import Ended, Process
-from hermes.sandbox.syscalls import MS_BIND, MS_NODEV, MS_NOSUID, MS_REC, mount
+from hermes.sandbox.syscalls import MS_BIND, MS_NODEV, MS_NOSUID, MS_REC, make_read_only, mount
 
 _STAGES: Final = ("/mnt", "/media", "/opt", "/srv", "/tmp")  # noqa: S108 - only the name of a folder that is covered
 _PR_SET_CHILD_SUBREAPER: Final = 36
@@ -24,7 +24,7 @@ class Stage:
     """A folder that any user can reach, with the root and all that is to be mounted in it.
 
     The command's user may not be allowed through the folders above the store, so nothing is named by its
-    path there: each source is bound here first. ``needed`` is one more folder, which is bound as ``tool``.
+    path there: each source is bound here first. ``needed`` is one more folder, bound read-only as ``tool``.
     It is a tmpfs in the caller's mount namespace, so it is gone when that is.
     """
 
@@ -38,6 +38,8 @@ class Stage:
         self._count = 0
         mount("hermes", self.folder, "tmpfs", 0, "mode=0755")
         self.tool = self._bind(needed_fd, "tool") if needed else ""
+        if self.tool:
+            protect(self.tool)
         self.root = self._bind(fds[0], "root")
         self.sources = {
             source: self._bind(fd, str(number))
@@ -63,6 +65,16 @@ class Stage:
         mount(source, target, None, MS_BIND | MS_REC)
         os.close(fd)
         return target
+
+
+def protect(path: str) -> None:
+    """Make a mount read-only: a program in it is in reach of what it starts, as ``/proc/1/exe``.
+
+    Kernels before 5.12 cannot do it without naming all other options; they still refuse to write to a
+    program that runs.
+    """
+    with contextlib.suppress(OSError):
+        make_read_only(path)
 
 
 def prepare(stdio: tuple[int, int, int], kept: Collection[int]) -> None:
