@@ -121,9 +121,9 @@ def test_only_root_has_capabilities(images: Sandbox) -> None:
 @RUNTIMES
 def test_nobody_on_the_machine_sees_the_environment(images: Sandbox, runtime: str) -> None:
     images.build("//:image")
+    options = ["-q", "--runtime", runtime, "-e", "TOKEN", "//:image"]
     program = subprocess.Popen(
-        [sys.executable, "-m", "hermes", "run", "-q", "--runtime", runtime, "-e", "TOKEN", "//:image"]
-        + ["--", "sh", "-c", "echo $TOKEN; exec sleep 1732"],
+        [sys.executable, "-m", "hermes", "run", *options, "--", "sh", "-c", "echo $TOKEN; exec sleep 1732"],
         cwd=images.root,
         env={**os.environ, "HERMES_HOME": str(images.home), "TOKEN": "not-for-everybody"},
         stdout=subprocess.PIPE,
