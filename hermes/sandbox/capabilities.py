@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Final
 
 from hermes.errors import UsageError
@@ -25,6 +24,8 @@ def parse(text: str) -> str:
     name = text.upper()
     name = name if name.startswith("CAP_") else f"CAP_{name}"
     if name not in NAMES:
+        import difflib
+
         near = difflib.get_close_matches(name, NAMES, 1)
         hint = f"did you mean {near[0].removeprefix('CAP_')}?" if near else "see capabilities(7)"
         raise UsageError(f"{text!r} is not a capability", hint=hint)

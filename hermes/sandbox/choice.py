@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Final
 
 from hermes.errors import UsageError
@@ -16,6 +15,8 @@ NAMES: Final = (BWRAP, *runtime.RUNTIMES)
 def check_name(name: str) -> None:
     """Raises `UsageError` when a name is none of `NAMES` or empty."""
     if name and name not in NAMES:
+        import difflib
+
         near = difflib.get_close_matches(name, NAMES, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(NAMES)}"
         raise UsageError(f"{name!r} is not a runtime", hint=hint)
