@@ -126,9 +126,10 @@ class Build:
 
             return mirrors(work.settings)
 
+        runtime = self._options.runtime or work.settings.runtime
         tools = Tools(
             self._store,
-            self._containers,
+            Containers(self._store, self._namespace, runtime),
             mirrors,
             threading.Event(),
             secrets=self._secrets,

@@ -13,8 +13,9 @@ from hermes.container.core import Containers
 from hermes.debian.keyring import machine_keyring
 from hermes.debian.sources import machine_sources
 from hermes.errors import HermesError
-from hermes.sandbox import bubblewrap
+from hermes.sandbox import choice
 from hermes.sandbox.namespace import Namespace
+from hermes.sandbox.runtime import RUNTIMES
 from hermes.store import Store
 from hermes.version import __version__
 
@@ -50,7 +51,6 @@ def examine(home: Path) -> Iterator[Finding]:
     finally:
         namespace.close()
         store.close()
-    yield _runtimes()
     yield _debian()
 
 
@@ -67,7 +67,9 @@ def _store(store: Store) -> Finding:
 def _sandbox(containers: Containers, namespace: Namespace) -> Iterator[Finding]:
     yield _subordinate_ids(namespace)
     yield _tried("overlay", containers.probe_overlay)
-    yield _tried("bubblewrap", lambda: f"{containers.probe_sandbox()} at {bubblewrap.find()[0]}")
+    yield _tried("bubblewrap", lambda: containers.probe_sandbox(choice.BWRAP))
+    for name in RUNTIMES:
+        yield _runtime(containers, name)
 
 
 def _subordinate_ids(namespace: Namespace) -> Finding:
@@ -109,9 +111,13 @@ def _namespaces_allowed() -> int:
         return -1
 
 
-def _runtimes() -> Finding:
-    found = [name for name in ("crun", "runc") if shutil.which(name)]
-    return Finding("OCI runtimes", OK, f"{', '.join(found) or 'none'} (builds do not need one)")
+def _runtime(containers: Containers, name: str) -> Finding:
+    try:
+        choice.located(name)
+    except HermesError:
+        return Finding(name, OK, f"not installed; only --runtime {name} needs it")
+    found = _tried(name, lambda: containers.probe_sandbox(name))
+    return found._replace(state=LIMITED) if found.state == FAILED else found
 
 
 def _debian() -> Finding:

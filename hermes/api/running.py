@@ -11,12 +11,14 @@ from typing import Any, Final
 from hermes.actions.environment import Environment
 from hermes.api.export import only_image
 from hermes.api.result import BuildResult
+from hermes.api.run_options import RunOptions
 from hermes.container.core import Containers
 from hermes.container.task import Below, Task
 from hermes.errors import ImageError, UsageError
 from hermes.image.config import diff_ids_of
 from hermes.image.manifest import Manifest
 from hermes.sandbox.namespace import Namespace
+from hermes.sandbox.process import HOSTNAME
 from hermes.store import Store
 
 _TMPFS: Final = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - paths of the sandbox
@@ -27,9 +29,10 @@ def run_image(
     result: BuildResult,
     arguments: Sequence[str],
     entrypoint: str | None,
+    options: RunOptions,
     stdio: tuple[int, int, int],
 ) -> int:
-    """Run the one image of a build with a read-only root; return the program's exit status."""
+    """Run the one image of a build; return the program's exit status."""
     label, digest = only_image(result)
     store = Store.open(home)
     namespace = Namespace()
@@ -39,15 +42,23 @@ def run_image(
             document: dict[str, Any] = json.loads(store.blobs.read(manifest.config.digest))
             config = document.get("config") or {}
             environment = Environment.from_json(config)
+            user = options.user or environment.user
+            options.check_user(user)
             task = Task(
                 stack=tuple(Below(one, str(label)) for one in diff_ids_of(document)),
                 argv=_argv(config, arguments, entrypoint, str(label)),
-                env=(*_terminal(stdio), *environment.env),
-                cwd=environment.workdir or "/",
-                user=environment.user,
-                read_only=True,
+                env=(*_terminal(stdio), *environment.env, *options.env),
+                cwd=options.workdir or environment.workdir or "/",
+                user=user,
+                capabilities=options.capabilities,
+                network=options.network == "host",
+                read_only=not options.writable,
                 session=not os.isatty(stdio[0]),
-                tmpfs=_TMPFS,
+                tmpfs=() if options.writable else _TMPFS,
+                bound=options.volumes,
+                runtime=options.runtime,
+                hostname=options.hostname or HOSTNAME,
+                seccomp="run",
             )
             return Containers(store, namespace).run(task, stdio).status
     except ValueError as error:

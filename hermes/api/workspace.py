@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
     from hermes.api.explaining import Explanation
+    from hermes.api.run_options import RunOptions
     from hermes.engine.events import Subscriber
 
 
@@ -30,7 +31,8 @@ class BuildOptions:
     ``platform`` is ``os/architecture`` (default: this machine's); ``values`` are those of ``--set``;
     ``jobs`` actions run at once (default: one a processor); with ``keep_going`` a failure stops only what
     depends on it; ``destinations`` are ``TRANSPORT:PATH`` texts that the one image built is written to;
-    ``secrets`` say where commands' secrets come from, and are in no key.
+    ``secrets`` say where commands' secrets come from, and are in no key. ``runtime`` starts commands
+    (`hermes.sandbox.choice`; default: what ``hermes.yaml`` says).
     """
 
     platform: str = ""
@@ -39,9 +41,13 @@ class BuildOptions:
     keep_going: bool = False
     destinations: Sequence[str] = ()
     secrets: Sequence[SecretSource] = ()
+    runtime: str = ""
 
     def key(self, patterns: Sequence[str], package: str) -> str:
-        """Return a name for a build of the same things in the same configuration."""
+        """Return a name for a build of the same things in the same configuration.
+
+        The runtime is no part of it, nor of any action's key: it must not change a byte.
+        """
         values = sorted(f"{name}={value}" for name, value in self.values.items())
         parts = (*patterns, "", package, self.platform, epoch_text(), *values)
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
@@ -80,6 +86,10 @@ class Workspace:
         if isinstance(patterns, str):
             patterns = [patterns]
         chosen = options or BuildOptions(**named)  # type: ignore[arg-type]
+        if chosen.runtime:
+            from hermes.sandbox.choice import check_name
+
+            check_name(chosen.runtime)
         key = chosen.key(patterns, self.package)
         secrets = read_secrets(chosen.secrets) if chosen.secrets else {}
         snapshots = Snapshots(self.home, self.root)
@@ -105,15 +115,18 @@ class Workspace:
         arguments: Sequence[str] = (),
         *,
         entrypoint: str | None = None,
+        how: RunOptions | None = None,
         options: BuildOptions | None = None,
         stdio: tuple[int, int, int] = (0, 1, 2),
     ) -> int:
         """Build an image and run it in the sandbox; return the program's exit status.
 
-        ``arguments`` take the place of the image's ``cmd``, ``entrypoint`` that of its entry point.
-        ``stdio`` are the descriptors of the program's standard input, output and error.
+        ``arguments`` take the place of the image's ``cmd``, ``entrypoint`` that of its entry point; ``how``
+        says what of the sandbox is opened. ``stdio`` are the descriptors of the program's standard input,
+        output and error.
         """
-        return self.run_built(self.build([target], options), arguments, entrypoint=entrypoint, stdio=stdio)
+        result = self.build([target], options)
+        return self.run_built(result, arguments, entrypoint=entrypoint, how=how, stdio=stdio)
 
     def run_built(
         self,
@@ -121,12 +134,18 @@ class Workspace:
         arguments: Sequence[str] = (),
         *,
         entrypoint: str | None = None,
+        how: RunOptions | None = None,
         stdio: tuple[int, int, int] = (0, 1, 2),
     ) -> int:
         """Run the one image of a build; see `run`."""
+        from hermes.api.run_options import RunOptions
         from hermes.api.running import run_image
+        from hermes.workspace.root import read_settings
 
-        return run_image(self.home, result, arguments, entrypoint, stdio)
+        how = how or RunOptions()
+        if not how.runtime:
+            how = replace(how, runtime=read_settings(self.root, self.home).runtime)
+        return run_image(self.home, result, arguments, entrypoint, how, stdio)
 
     def lock(self, patterns: Sequence[str], options: BuildOptions | None = None) -> list[Path]:
         """Resolve the packages of the targets that have a lock, and write their lock files.

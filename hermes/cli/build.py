@@ -13,7 +13,7 @@ import click
 from hermes.api.result import BuildResult
 from hermes.api.workspace import Workspace
 from hermes.cli.completion import labels
-from hermes.cli.options import build_options, chosen, secret_option
+from hermes.cli.options import build_options, chosen, runtime_option, secret_option
 from hermes.cli.progress import display
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.argument("patterns", nargs=-1, required=True, metavar="PATTERN...", shell_complete=labels)
 @build_options
 @secret_option
+@runtime_option
 @click.option(
     "-o",
     "--output",
@@ -41,6 +42,7 @@ def command(
     keep_going: bool,
     platform: str,
     values: tuple[str, ...],
+    runtime: str,
     quiet: bool,
     secrets: tuple[str, ...],
     destinations: tuple[str, ...],
@@ -58,7 +60,7 @@ def command(
     hermes build //... -o oci-archive:app.tar
     """
     started = time.monotonic()
-    options = chosen(jobs, keep_going, platform, values, destinations, secrets)
+    options = chosen(jobs, keep_going, platform, values, destinations, secrets, runtime)
     with ExitStack() as closing:
         screen = closing.enter_context(display(quiet=quiet))
         subscribers: list[Subscriber] = [screen.event]

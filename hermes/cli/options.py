@@ -44,6 +44,16 @@ def secret_option(function: F) -> F:
     )(function)
 
 
+def runtime_option(function: F) -> F:
+    """Add what says by which runtime commands are run."""
+    return click.option(
+        "--runtime",
+        default="",
+        metavar="NAME",
+        help="Run commands by bwrap (the default), crun or runc; what comes out is the same.",
+    )(function)
+
+
 def chosen(
     jobs: int | None,
     keep_going: bool,
@@ -51,6 +61,7 @@ def chosen(
     values: tuple[str, ...],
     destinations: tuple[str, ...] = (),
     secrets: tuple[str, ...] = (),
+    runtime: str = "",
 ) -> BuildOptions:
     """Return the options of a build; raises `UsageError`."""
     pairs: dict[str, str] = {}
@@ -65,4 +76,4 @@ def chosen(
 
         platform = str(Platform.parse(platform))
     sources = tuple(map(SecretSource.parse, secrets))
-    return BuildOptions(platform, pairs, jobs, keep_going, destinations, sources)
+    return BuildOptions(platform, pairs, jobs, keep_going, destinations, sources, runtime)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from hermes.api.workspace import Workspace
 from hermes.cli.completion import labels
-from hermes.cli.options import build_options, chosen, secret_option
+from hermes.cli.options import build_options, chosen, runtime_option, secret_option
 from hermes.cli.progress import display
 from hermes.cli.terminal import standard
 from hermes.errors import CommandFailed
@@ -18,31 +20,93 @@ from hermes.errors import CommandFailed
 @click.option(
     "--entrypoint", metavar="PROGRAM", help="Start this program instead of the image's entry point."
 )
+@click.option("--rw", "writable", is_flag=True, help="Let it write to its root; all of it is thrown away.")
+@click.option(
+    "--cap-add", "capabilities", multiple=True, metavar="CAP", help="Give it a capability, as NET_RAW."
+)
+@click.option(
+    "-v",
+    "--volume",
+    "volumes",
+    multiple=True,
+    metavar="HOST:CTR[:ro]",
+    help="Mount a file or folder of this machine.",
+)
+@click.option(
+    "--network",
+    default="none",
+    metavar="none|host",
+    help="Give it this machine's network; by default it has none.",
+)
+@click.option(
+    "--port", "ports", multiple=True, metavar="PORT", help="Only a note: see --network host, which it needs."
+)
+@click.option(
+    "-e",
+    "--env",
+    "variables",
+    multiple=True,
+    metavar="NAME[=VALUE]",
+    help="Set a variable; without a value, to that of this environment.",
+)
+@click.option("--user", default="", metavar="USER[:GROUP]", help="Run as another user than the image says.")
+@click.option("--workdir", default="", metavar="PATH", help="Start in another folder than the image says.")
+@click.option("--hostname", default="", metavar="NAME", help="The host name it sees (default: hermes).")
 @build_options
 @secret_option
+@runtime_option
 def command(
     label: str,
     arguments: tuple[str, ...],
     entrypoint: str | None,
+    writable: bool,
+    capabilities: tuple[str, ...],
+    volumes: tuple[str, ...],
+    network: str,
+    ports: tuple[str, ...],
+    variables: tuple[str, ...],
+    user: str,
+    workdir: str,
+    hostname: str,
     jobs: int | None,
     keep_going: bool,
     platform: str,
     values: tuple[str, ...],
+    runtime: str,
     quiet: bool,
     secrets: tuple[str, ...],
 ) -> None:
     """Build an image and run it in the sandbox.
 
-    ARGS take the place of the image's command; the exit status is the program's.
+    It has a read-only root, no network, no capabilities, and sees nothing of this machine, unless options say
+    otherwise. ARGS take the place of the image's command; the exit status is the program's.
 
     \b
     hermes run //examples/hello:image -- --name Ada
+    hermes run --network host -v ./data:/data:ro //app:image
     """
-    options = chosen(jobs, keep_going, platform, values, secrets=secrets)
+    from hermes.api.run_options import RunOptions, port_note, variable, volume
+    from hermes.sandbox.capabilities import parse
+
+    how = RunOptions(
+        writable=writable,
+        capabilities=tuple(dict.fromkeys(map(parse, capabilities))),
+        volumes=tuple(map(volume, volumes)),
+        network=network,
+        env=tuple(variable(one, os.environ) for one in variables),
+        user=user,
+        workdir=workdir,
+        hostname=hostname,
+        runtime=runtime,
+    )
+    notes = [port_note(one, network) for one in ports]
+    options = chosen(jobs, keep_going, platform, values, secrets=secrets, runtime=runtime)
     with display(quiet=quiet) as screen:
         workspace = Workspace(subscribers=[screen.event], say=screen.say)
         result = workspace.build([label], options)
+        for note in notes:
+            screen.say(note)
     with standard(terminal=None) as (stdio, _):
-        status = workspace.run_built(result, arguments, entrypoint=entrypoint, stdio=stdio)
+        status = workspace.run_built(result, arguments, entrypoint=entrypoint, how=how, stdio=stdio)
     if status:
         raise CommandFailed(status)

@@ -9,6 +9,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from hermes.digest import Digest
@@ -29,11 +30,15 @@ _PROBE: Final = "hermes.container.probe:"
 
 
 class Containers:
-    """Root file systems made of the layers of one store. Safe to use from several threads."""
+    """Root file systems made of the layers of one store. Safe to use from several threads.
 
-    def __init__(self, store: Store, namespace: Namespace) -> None:
+    ``runtime`` runs the commands of tasks that name none; see `hermes.sandbox.choice`.
+    """
+
+    def __init__(self, store: Store, namespace: Namespace, runtime: str = "") -> None:
         self._store = store
         self._namespace = namespace
+        self._runtime = runtime
 
     @property
     def has_one_id(self) -> bool:
@@ -50,29 +55,29 @@ class Containers:
         stack is not in the store, `SandboxError` or `BuildError` when it cannot start, `SecretLeaked` when a
         secret is in what it left.
         """
+        from hermes.sandbox import choice
+
         with contextlib.ExitStack() as held:
             caches = self._caches(task, held, waiting)
             if task.secrets:
                 stdio = held.enter_context(_guarded(task, stdio))
-            return self._run(f"{_INSIDE}run", task, stdio, caches=caches)
+            task = replace(task, runtime=task.runtime or self._runtime)
+            where = choice.located(task.runtime)
+            return self._run(f"{_INSIDE}run", task, stdio, where=where, caches=caches)
 
     def run_host(self, task: Task, stdio: tuple[int, int, int]) -> Outcome:
         """As `run`, but the command is one of this machine, which sees the stack at `hermes.sandbox.host.ROOT`."""
         hidden = [str(self._store.home), os.path.expanduser("~")]
-        return self._run(_HOSTED, task, stdio, hidden=hidden)
+        from hermes.sandbox import choice
+
+        return self._run(_HOSTED, task, stdio, where=choice.located(choice.BWRAP), hidden=hidden)
 
     def _run(self, function: str, task: Task, stdio: tuple[int, int, int], **more: Any) -> Outcome:
         from hermes.container.task import Outcome
-        from hermes.sandbox import bubblewrap
 
         for below in task.stack:
             self.ensure_tree(below.diff_id)
-        arguments = {
-            "home": str(self._store.home),
-            "task": task.to_json(),
-            "bwrap": list(bubblewrap.find()),
-            **more,
-        }
+        arguments = {"home": str(self._store.home), "task": task.to_json(), **more}
         return Outcome.from_json(self._namespace.call(function, arguments, stdio))
 
     def _caches(
@@ -149,11 +154,16 @@ class Containers:
         """Try an overlay in the store; return what works, or raise `SandboxError`."""
         return str(self._namespace.call(f"{_PROBE}overlay", {"home": str(self._store.home)}))
 
-    def probe_sandbox(self) -> str:
-        """Start bubblewrap; return its version, or raise `SandboxError`."""
-        from hermes.sandbox import bubblewrap
+    def probe_sandbox(self, name: str) -> str:
+        """Run a program in a sandbox of `hermes.sandbox.choice`; return its version and where it is.
 
-        return str(self._namespace.call(f"{_PROBE}sandbox", {"bwrap": list(bubblewrap.find())}))
+        Raises `SandboxError` when it is not installed or does not work here.
+        """
+        from hermes.sandbox import choice
+
+        where = choice.located(name)
+        version = self._namespace.call(f"{_PROBE}sandbox", {"name": name, "where": list(where)})
+        return f"{version} at {where[0]}"
 
     def clear_caches(self, names: Collection[str] = ()) -> list[str]:
         """Remove the caches of these names, or all; return the names of those that are in use and stay."""

@@ -22,7 +22,7 @@ _ENV: Final = {"PATH": DEFAULT_PATH, "LANG": "C.UTF-8", "TZ": "UTC", "HOME": _CW
 
 
 def run(
-    home: str, task: dict[str, Any], bwrap: Sequence[str], hidden: Sequence[str], fds: list[int]
+    home: str, task: dict[str, Any], where: Sequence[str], hidden: Sequence[str], fds: list[int]
 ) -> dict[str, Any]:
     """Run a `Task` with ``fds`` as its standard input, output and error; return an `Outcome`.
 
@@ -30,7 +30,7 @@ def run(
     """
     with store_at(home) as store, scratch_of(store) as scratch:
         container = _Hosted(store, Task.from_json(task), scratch)
-        sandbox = HostSandbox((bwrap[0], bwrap[1]), scratch, hidden)
+        sandbox = HostSandbox((where[0], where[1]), scratch, hidden)
         return container.run(sandbox, (fds[0], fds[1], fds[2])).to_json()
 
 
@@ -40,12 +40,14 @@ class _Hosted(Container):
     def _process(self, points: MountPoints) -> Process:
         task = self._task
         env = {**_ENV, **dict(task.env), "HERMES_ROOT": ROOT}
-        if find_program("", task.argv[0], env["PATH"], _CWD) is None:
+        program = find_program("", task.argv[0], env["PATH"], _CWD)
+        if program is None:
             raise BuildError(
                 f"there is no program {task.argv[0]!r} on this machine",
                 hint=f"install it, or give its path; PATH is {env['PATH']}",
             )
         return Process(
+            program=program,
             argv=task.argv,
             env=tuple(sorted(env.items())),
             cwd=_CWD,

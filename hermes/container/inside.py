@@ -22,7 +22,6 @@ from hermes.container.private import (
     UsedCaches,
     check_target,
     check_targets,
-    leave_no_core,
     write_secrets,
 )
 from hermes.container.rootpath import MountPoints, find_program, resolve
@@ -38,7 +37,7 @@ from hermes.layer.diff import changes
 from hermes.layer.entry import FILE
 from hermes.layer.tar_reader import members
 from hermes.layer.write import Encoding, Item, write_layer
-from hermes.sandbox.bubblewrap import Bubblewrap
+from hermes.sandbox.choice import sandbox
 from hermes.sandbox.idmap import has_one_id
 from hermes.sandbox.process import DEFAULT_PATH, Ended, Mount, Process, Sandbox
 from hermes.sandbox.syscalls import CLONE_NEWNS, MNT_DETACH, umount, unshare
@@ -70,16 +69,17 @@ def extract(home: str, diff_id: str) -> None:
 
 
 def run(
-    home: str, task: dict[str, Any], bwrap: Sequence[str], caches: dict[str, str], fds: list[int]
+    home: str, task: dict[str, Any], where: Sequence[str], caches: dict[str, str], fds: list[int]
 ) -> dict[str, Any]:
     """Run a `Task` with ``fds`` as its standard input, output and error; return an `Outcome`.
 
-    ``caches`` maps the ids of its caches to folders of the store that the caller has locked.
+    ``where`` is what `hermes.sandbox.choice.located` returned for the task's runtime. ``caches`` maps the ids of
+    its caches to folders of the store that the caller has locked.
     """
     with store_at(home) as store, scratch_of(store) as scratch:
         container = Container(store, Task.from_json(task), scratch, caches)
-        sandbox = Bubblewrap((bwrap[0], bwrap[1]))
-        return container.run(sandbox, (fds[0], fds[1], fds[2])).to_json()
+        chosen = sandbox(container.runtime, (where[0], where[1]))
+        return container.run(chosen, (fds[0], fds[1], fds[2])).to_json()
 
 
 def pack(home: str, diff_id: str, codec: str) -> dict[str, Any] | None:
@@ -152,6 +152,10 @@ class Container:
         self._search = Search({one.id: one.value for one in task.secrets})
         self._caches = UsedCaches(task.caches, caches, self._search)
 
+    @property
+    def runtime(self) -> str:
+        return self._task.runtime
+
     def run(self, sandbox: Sandbox, stdio: tuple[int, int, int]) -> Outcome:
         if not self._root:
             self._root = mount_stack(self._trees, self._scratch, target="merged", upper=self._upper)
@@ -159,7 +163,6 @@ class Container:
         process = self._process(points)
         self._caches.watch()
         since = self._now()
-        leave_no_core()
         try:
             ended = sandbox.run(process, self._root, stdio)
         finally:
@@ -198,7 +201,7 @@ class Container:
                 hint="give the user a subordinate range (`hermes doctor` says how)",
             )
         env = _environment(task, user)
-        program = find_program(self._root, task.argv[0], env["PATH"], task.cwd)
+        program = _bound_program(task) or find_program(self._root, task.argv[0], env["PATH"], task.cwd)
         if program is None:
             raise BuildError(
                 f"there is no program {task.argv[0]!r} in the root file system",
@@ -211,6 +214,7 @@ class Container:
         cwd = points.need(task.cwd, directory=True)
         return Process(
             argv=(program, *task.argv[1:]) if "/" in task.argv[0] else task.argv,
+            program=program,
             env=tuple(sorted(env.items())),
             cwd=cwd,
             uid=user.uid,
@@ -223,6 +227,8 @@ class Container:
             disguised=disguised,
             mounts=mounts,
             timeout=task.timeout,
+            hostname=task.hostname,
+            seccomp=task.seccomp,
         )
 
     def _mounts(self, points: MountPoints) -> Iterator[Mount]:
@@ -330,6 +336,15 @@ def commit_upper(
     if written.encoding is not None:
         encodings.record(store, diff_id, written.encoding)
     return Made(diff_id, written.toc.size, written.encoding, len(found.entries))
+
+
+def _bound_program(task: Task) -> str | None:
+    """Return the command's program when it is in something of this machine that is mounted."""
+    name = task.argv[0]
+    for bound in task.bound:
+        if name == bound.target or name.startswith(f"{bound.target}/"):
+            return name if os.path.isfile(bound.source + name[len(bound.target) :]) else None
+    return None
 
 
 def _environment(task: Task, user: User) -> dict[str, str]:

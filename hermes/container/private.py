@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -122,17 +121,6 @@ def check_targets(mounts: Sequence[Mount]) -> None:
                     hint="mount each at a path of its own; only a tmpfs can have mounts in it",
                 )
             above = os.path.dirname(above)
-
-
-def leave_no_core() -> None:
-    """Keep the memory of commands off the disk.
-
-    One byte holds no core file; and where the kernel pipes cores to a program, which a limit of 0 does not
-    stop, 1 means none (fs/coredump.c).
-    """
-    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    most = 0 if hard == 0 else 1
-    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
 
 
 def _own(fd: int, uid: int, gid: int, what: str) -> None:

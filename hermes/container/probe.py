@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 
 from hermes.container.inside import scratch_of, store_at
 from hermes.container.overlay import Tree, Upper, mount_stack
 from hermes.errors import SandboxError
+from hermes.sandbox import choice
+from hermes.sandbox.process import Process
+from hermes.sandbox.syscalls import CLONE_NEWNS, unshare
 
 
 def overlay(home: str) -> str:
@@ -28,14 +33,24 @@ def overlay(home: str) -> str:
         return "whiteouts and extended attributes work"
 
 
-def sandbox(bwrap: Sequence[str]) -> str:
-    """Start bubblewrap; return its version."""
-    found = subprocess.run(
-        [bwrap[0], "--ro-bind", "/", "/", "--unshare-pid", "--proc", "/proc", bwrap[0], "--version"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if found.returncode:
-        raise SandboxError(f"{bwrap[0]}: {found.stderr.strip()}")
-    return found.stdout.strip()
+def sandbox(name: str, where: Sequence[str]) -> str:
+    """Run a program of this machine in a sandbox, as it is run in a container; return the sandbox's version.
+
+    ``where`` is what `hermes.sandbox.choice.located` returned for ``name``.
+    """
+    unshare(CLONE_NEWNS)
+    found = subprocess.run([where[0], "--version"], capture_output=True, text=True, check=False)
+    program = shutil.which("true")
+    if found.returncode or program is None:
+        raise SandboxError(f"{where[0]}: {found.stderr.strip() or 'there is no program true to try it with'}")
+    process = Process(("true",), program, read_only=True, seccomp="run")
+    with tempfile.TemporaryFile() as said, open(os.devnull, "rb") as nothing:
+        stdio = nothing.fileno(), said.fileno(), said.fileno()
+        ended = choice.sandbox(name, (where[0], where[1])).run(process, "/", stdio)
+        said.seek(0)
+        if ended.status:
+            text = (
+                said.read().decode(errors="replace").strip() or f"a program ended with status {ended.status}"
+            )
+            raise SandboxError(f"{where[0]}: {text}")
+    return found.stdout.splitlines()[0]

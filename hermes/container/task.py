@@ -11,6 +11,8 @@ from hermes.digest import Digest
 from hermes.layer.compress import CODECS
 from hermes.layer.content import Signature
 from hermes.layer.write import Encoding
+from hermes.sandbox.process import HOSTNAME
+from hermes.sandbox.seccomp import Profile
 from hermes.store.caches import Sharing
 
 
@@ -121,6 +123,8 @@ class Task:
 
     With ``secrets`` the standard output and error are masked, and what the command leaves is searched.
     ``upper`` is where a working container keeps its changes, ``root`` where it is mounted, if it is.
+    ``runtime`` is a name of `hermes.sandbox.choice`: it decides nothing of what comes out. ``seccomp`` is what
+    the kernel refuses the command (`hermes.sandbox.seccomp`).
     """
 
     stack: tuple[Below, ...]
@@ -142,6 +146,9 @@ class Task:
     caches: tuple[Cache, ...] = ()
     upper: Upper | None = None
     root: str = ""
+    runtime: str = ""
+    hostname: str = HOSTNAME
+    seccomp: Profile = "build"
 
     def to_json(self) -> dict[str, Any]:
         document = asdict(self)

@@ -10,6 +10,7 @@ See Documentation/filesystems/overlayfs.rst ("whiteouts and opaque directories")
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -181,7 +182,11 @@ class _Differ:
     def prune(self) -> list[str]:
         """Remove what did not change, stamp the rest; return the unchanged directories that hold changes."""
         for target, name in self._attributes:
-            os.removexattr(target, name, follow_symlinks=False)
+            try:
+                os.removexattr(target, name, follow_symlinks=False)
+            except OSError as error:
+                if error.errno != errno.ENODATA:  # taken away by another name of the file
+                    raise
         for target in self._useless:
             os.unlink(target)
         needed = {""}

@@ -8,30 +8,20 @@ namespaces that bwrap made.
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import fcntl
 import json
 import os
-import select
 import shutil
 import signal
 import sys
-import termios
-import time
 from pathlib import Path
-from typing import Final
 
 from hermes.errors import SandboxError
 from hermes.sandbox.idmap import IdRange, lines, same_inside
-from hermes.sandbox.process import HOSTNAME, Ended, Process
-from hermes.sandbox.syscalls import MS_BIND, MS_REC, mount
-
-_STAGES: Final = ("/mnt", "/media", "/opt", "/srv", "/tmp")  # noqa: S108 - only the name of a folder that is covered
-_PR_SET_CHILD_SUBREAPER: Final = 36
-_RESET: Final = (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
-"""Signals that the namespace's process ignores, and Python does, and a command must not."""
-HIDDEN_FILES: Final = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sysrq-trigger")
-HIDDEN_FOLDERS: Final = ("/proc/acpi", "/proc/scsi")
+from hermes.sandbox.process import HIDDEN_FILES, HIDDEN_FOLDERS, READ_ONLY, Ended, Process
+from hermes.sandbox.seccomp import has_filter, program, rules
+from hermes.sandbox.stage import Stage, adopt, prepare, protect, reap, wait
+from hermes.sandbox.syscalls import MS_BIND, mount
+from hermes.store.blobs import write_all
 
 
 def find() -> tuple[str, str]:
@@ -60,73 +50,48 @@ class Bubblewrap:
 
     def run(self, process: Process, root: str, stdio: tuple[int, int, int]) -> Ended:
         """Run the process. Every mount point of it must exist in ``root``."""
-        stage = _Stage(self._bwrap, root, process)
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        path, needed = self._bwrap
+        stage = Stage(root, process, needed)
+        bwrap = path
+        if needed:
+            bwrap = f"{stage.tool}/{os.path.relpath(path, needed)}"
+        else:  # in place, because a security policy may go by the path
+            mount(path, path, None, MS_BIND)
+            protect(path)
+        adopt()
         info, info_end = os.pipe()
         blocked, unblock = os.pipe()
-        arguments = _arguments(process, stage, blocked, info_end)
+        options = _options(process, stage, blocked, info_end)
+        kept = [info_end, blocked]
+        if process.seccomp == "run" or has_filter():
+            kept.append(_readable(program(rules(process.seccomp, process.granted))))
+            options += ["--seccomp", str(kept[-1])]
+        # Not as arguments: everybody on the machine could read the environment there.
+        kept.append(_readable(b"".join(os.fsencode(one) + b"\0" for one in options)))
+        arguments = ["bwrap", "--args", str(kept[-1]), "--", *process.argv]
         pid = os.fork()
         if pid == 0:
             os.close(info)
             os.close(unblock)
-            _become(process, stage.bwrap, arguments, stdio, (info_end, blocked))
-        os.close(info_end)
-        os.close(blocked)
+            _become(process, bwrap, arguments, stdio, kept)
+        for fd in kept:
+            os.close(fd)
         try:
             _map_ids(process, info, unblock, "/proc" if process.own_pids else f"{stage.root}/proc")
-            return _wait(pid, process.timeout)
+            return wait(pid, process.timeout)
         finally:
             os.close(info)
             os.close(unblock)
             if not process.own_pids:
                 _end_all()
-            _reap()
+            reap()
 
 
-class _Stage:
-    """A folder that any user can reach, with bwrap, the root and all that is to be mounted in it.
-
-    The command's user may not be allowed through the folders above the store, so nothing is named by its
-    path there: each source is bound here first.
-    """
-
-    def __init__(self, bwrap: tuple[str, str], root: str, process: Process) -> None:
-        sources = [root, *(one.source for one in process.mounts if one.source)]
-        fds = [os.open(source, os.O_PATH | os.O_CLOEXEC) for source in sources]
-        path, needed = bwrap
-        needed_fd = os.open(needed, os.O_PATH | os.O_CLOEXEC) if needed else -1
-        self.folder = next((one for one in _STAGES if os.path.isdir(one)), "")
-        if not self.folder:
-            raise SandboxError(f"none of {', '.join(_STAGES)} exists to work in")
-        mount("hermes", self.folder, "tmpfs", 0, "mode=0755")
-        self.bwrap = path
-        if needed:
-            self._bind(needed_fd, "bwrap")
-            self.bwrap = f"{self.folder}/bwrap/{os.path.relpath(path, needed)}"
-        self.root = self._bind(fds[0], "root")
-        self.sources = {
-            source: self._bind(fd, str(number))
-            for number, (source, fd) in enumerate(zip(sources, fds, strict=True))
-            if number
-        }
-
-    def _bind(self, fd: int, name: str) -> str:
-        target = f"{self.folder}/{name}"
-        source = f"/proc/self/fd/{fd}"
-        if os.path.isdir(source):
-            os.mkdir(target)
-        else:
-            os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
-        mount(source, target, None, MS_BIND | MS_REC)
-        os.close(fd)
-        return target
-
-
-def _arguments(process: Process, stage: _Stage, blocked: int, info: int) -> list[str]:
-    options = ["bwrap", "--unshare-user", "--uid", str(process.uid), "--gid", str(process.gid)]
+def _options(process: Process, stage: Stage, blocked: int, info: int) -> list[str]:
+    options = ["--unshare-user", "--uid", str(process.uid), "--gid", str(process.gid)]
     options += ["--userns-block-fd", str(blocked), "--info-fd", str(info)]
     options += ["--unshare-ipc", "--unshare-uts"]
-    options += ["--hostname", HOSTNAME, "--die-with-parent"]
+    options += ["--hostname", process.hostname, "--die-with-parent"]
     if not process.network:
         options.append("--unshare-net")
     if process.session:
@@ -142,40 +107,43 @@ def _arguments(process: Process, stage: _Stage, blocked: int, info: int) -> list
         else:
             options += ["--bind" if one.writable else "--ro-bind", stage.sources[one.source], one.target]
     options += ["--cap-drop", "ALL"]
-    # Only root's commands get them: bubblewrap would make them ambient for others, which no container does.
-    for capability in process.capabilities if process.uid == 0 else ():
+    # For another user than root bubblewrap would make them ambient, which no container does.
+    for capability in process.granted:
         options += ["--cap-add", capability]
     options += ["--chdir", process.cwd, "--clearenv"]
     for name, value in process.env:
         options += ["--setenv", name, value]
-    return [*options, "--", *process.argv]
+    return options
 
 
 def _proc() -> list[str]:
-    options = ["--unshare-pid", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]
+    options = ["--unshare-pid", "--proc", "/proc"]
+    for path in READ_ONLY:
+        if os.path.exists(path):
+            options += ["--ro-bind", path, path]
     for path in HIDDEN_FILES:
         if os.path.exists(path):
             options += ["--ro-bind", "/dev/null", path]
     for path in HIDDEN_FOLDERS:
         if os.path.exists(path):
-            options += ["--tmpfs", path, "--remount-ro", path]
+            options += ["--perms", "1777", "--tmpfs", path, "--remount-ro", path]
     return options
 
 
+def _readable(data: bytes) -> int:
+    """Return a descriptor from which bwrap reads ``data``."""
+    fd = os.memfd_create("hermes")
+    write_all(fd, data)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
 def _become(
-    process: Process, bwrap: str, arguments: list[str], stdio: tuple[int, int, int], kept: tuple[int, ...]
+    process: Process, bwrap: str, arguments: list[str], stdio: tuple[int, int, int], kept: list[int]
 ) -> None:
     """Turn the forked child into bwrap, as the command's user. Does not return."""
     try:
-        for number, fd in enumerate(stdio):
-            os.dup2(fd, number)
-        for fd in kept:
-            os.set_inheritable(fd, True)
-        for number in _RESET:
-            signal.signal(number, signal.SIG_DFL)
-        if not process.session and os.isatty(0):
-            os.setsid()
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        prepare(stdio, kept, terminal=not process.session)
         if not process.disguised:
             if process.groups or process.uid:
                 os.setgroups(process.groups)
@@ -215,32 +183,8 @@ def _map_ids(process: Process, info: int, unblock: int, proc: str) -> None:
         os.write(unblock, b"1")
 
 
-def _wait(pid: int, timeout: float | None) -> Ended:
-    if timeout is not None:
-        deadline = time.monotonic() + timeout
-        process = os.pidfd_open(pid)
-        try:
-            while not select.select([process], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                if time.monotonic() >= deadline:
-                    os.kill(pid, signal.SIGKILL)
-                    os.waitpid(pid, 0)
-                    return Ended(128 + signal.SIGKILL, timed_out=True)
-        finally:
-            os.close(process)
-    _, status = os.waitpid(pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    return Ended(code if code >= 0 else 128 - code)
-
-
 def _end_all() -> None:
     """End every process that is left in the pid namespace of which this process is the first."""
     assert os.getpid() == 1
     with contextlib.suppress(ProcessLookupError):
         os.kill(-1, signal.SIGKILL)
-
-
-def _reap() -> None:
-    """Wait for what bwrap left behind: its death ends the sandbox's processes, but not at once."""
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.waitpid(-1, 0)

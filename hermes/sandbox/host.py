@@ -17,8 +17,17 @@ from dataclasses import replace
 from typing import Any, Final
 
 from hermes.errors import HermesError, SandboxError
-from hermes.sandbox.bubblewrap import HIDDEN_FILES, HIDDEN_FOLDERS, Bubblewrap
-from hermes.sandbox.process import DEFAULT_PATH, HOSTNAME, Ended, Mount, Process
+from hermes.sandbox.bubblewrap import Bubblewrap
+from hermes.sandbox.process import (
+    DEFAULT_PATH,
+    HIDDEN_FILES,
+    HIDDEN_FOLDERS,
+    HOSTNAME,
+    READ_ONLY,
+    Ended,
+    Mount,
+    Process,
+)
 from hermes.sandbox.syscalls import (
     CLONE_NEWNS,
     CLONE_NEWPID,
@@ -57,7 +66,6 @@ _PRIVATE: Final = (
     "/etc/sudoers",
     "/etc/sudoers.d",
 )
-_READ_ONLY_PROC: Final = ("bus", "fs", "irq", "sys")
 _OF_THE_NETWORK: Final = ("/etc/hosts", "/etc/resolv.conf")
 _FIXED: Final = {"/etc/hostname": f"{HOSTNAME}\n", "/etc/machine-id": ""}
 
@@ -206,8 +214,8 @@ def _need(view: str, one: Mount) -> None:
 def _mount_proc(target: str) -> None:
     """Mount the processes of the pid namespace that the next child begins, with what is the machine's sealed."""
     mount("proc", target, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    for name in _READ_ONLY_PROC:
-        path = f"{target}/{name}"
+    for one in READ_ONLY:
+        path = f"{target}{one.removeprefix('/proc')}"
         if os.path.isdir(path):
             mount(path, path, None, MS_BIND | MS_REC)
             _protect(path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Final, Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from hermes.sandbox.seccomp import Profile
 
 HOSTNAME: Final = "hermes"
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -22,6 +24,14 @@ BUILD_CAPABILITIES: Final = (
     "CAP_SYS_CHROOT",
 )
 """What a command that builds may do, within its user namespace: enough for package managers."""
+
+HIDDEN_FILES: Final = (
+    *("/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug"),
+    *("/proc/sysrq-trigger", "/proc/timer_list", "/proc/timer_stats"),
+)
+HIDDEN_FOLDERS: Final = ("/proc/acpi", "/proc/asound", "/proc/scsi")
+READ_ONLY: Final = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys")
+"""What is empty, and what cannot be written, in a sandbox: root in it may be the machine's root to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +57,16 @@ class Mount:
 class Process:
     """A command and all that it may see and do.
 
-    ``env`` holds pairs of name and value, the whole environment. ``cwd`` is a path in the root. With
-    ``network`` it shares the machine's network, without it has only a loopback interface of its own.
-    ``timeout`` is in seconds. With ``read_only`` the root cannot be written. ``session``: it is cut off
+    ``program`` is the path in the root of what ``argv[0]`` means. ``env`` holds pairs of name and value, the
+    whole environment. ``cwd`` is a path in the root. With ``network`` it shares the machine's network, without
+    it has only a loopback interface of its own. ``timeout`` is in seconds. With ``read_only`` the root cannot be written. ``session``: it is cut off
     from the terminal. ``disguised``: the namespace has one id only, and the command sees that as its own.
     Without ``own_pids`` the caller has made its pid namespace, and mounted the ``/proc`` of that in the root.
+    ``seccomp`` is what the kernel refuses it; see `hermes.sandbox.seccomp`.
     """
 
     argv: tuple[str, ...]
+    program: str
     env: tuple[tuple[str, str], ...] = ()
     cwd: str = "/"
     uid: int = 0
@@ -68,18 +80,13 @@ class Process:
     own_pids: bool = True
     mounts: tuple[Mount, ...] = ()
     timeout: float | None = None
+    hostname: str = HOSTNAME
+    seccomp: Profile = "build"
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, document: dict[str, Any]) -> Process:
-        fields = dict(document)
-        fields["mounts"] = tuple(Mount(**one) for one in document["mounts"])
-        fields["env"] = tuple((name, value) for name, value in document["env"])
-        for name in ("argv", "groups", "capabilities"):
-            fields[name] = tuple(document[name])
-        return cls(**fields)
+    @property
+    def granted(self) -> tuple[str, ...]:
+        """The capabilities that it has: none unless it is root, as in any container."""
+        return self.capabilities if self.uid == 0 else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ It has one thread, so it may fork at any time. Its children die with it, and it 
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import signal
@@ -44,7 +45,12 @@ def main() -> None:
 
 
 def begin(control: socket.socket) -> None:
-    """Serve calls in a process that was forked for it. Does not return."""
+    """Serve calls in a process that was forked for it. Does not return.
+
+    What the program has open is closed here without its objects knowing, so none of them may be finalized: they
+    would close descriptors that have got their numbers.
+    """
+    gc.freeze()
     try:
         os.setsid()
         for number in _OF_THE_PARENT:

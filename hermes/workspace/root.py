@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from hermes.errors import WorkspaceError
+from hermes.errors import UsageError, WorkspaceError
 
 MARKER: Final = "hermes.yaml"
 OUTPUT_FOLDER: Final = "hermes-out"
 
-_KNOWN: Final = {"apt", "ignore", "jobs", "subscriptions"}
+_KNOWN: Final = {"apt", "ignore", "jobs", "runtime", "subscriptions"}
 _KNOWN_APT: Final = {"sources", "keyring"}
 _KNOWN_SOURCE: Final = {"uri", "suites", "components", "signed_by"}
 
@@ -47,6 +47,7 @@ class Settings:
     jobs: int | None = None
     apt_sources: tuple[AptSource, ...] = field(default=())
     subscriptions: tuple[Subscription, ...] = field(default=())
+    runtime: str = ""
 
 
 def find_root(start: Path) -> Path:
@@ -107,6 +108,7 @@ def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
     jobs = document.get("jobs")
     if jobs is not None and (not isinstance(jobs, int) or isinstance(jobs, bool) or jobs < 1):
         raise WorkspaceError(f"{path}: jobs must be a number from 1 on, not {jobs!r}")
+    runtime = _runtime(path, document.get("runtime", ""))
     apt = document.get("apt") or {}
     if not isinstance(apt, dict):
         raise WorkspaceError(f"{path}: apt must be a mapping")
@@ -124,6 +126,7 @@ def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
         jobs,
         sources,
         tuple(_subscription(path, str(name), value) for name, value in subscriptions.items()),
+        runtime,
     )
 
 
@@ -143,6 +146,18 @@ def _subscription(path: Path, name: str, value: Any) -> Subscription:
     if not folders:
         raise WorkspaceError(f"{path}: subscriptions.{name} names no folder")
     return Subscription(name, tuple(folders))
+
+
+def _runtime(path: Path, value: Any) -> str:
+    if not value:
+        return ""
+    from hermes.sandbox.choice import check_name
+
+    try:
+        check_name(str(value))
+    except UsageError as error:
+        raise WorkspaceError(f"{path}: runtime: {error.message}", hint=error.hint) from None
+    return str(value)
 
 
 def _apt_source(path: Path, number: int, document: Any, keyring: str) -> AptSource:

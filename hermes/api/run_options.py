@@ -1,0 +1,105 @@
+"""How an image is run: what of its sandbox is opened, each thing by itself, and what the texts for it mean."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from hermes.container.task import Bound
+from hermes.errors import UsageError
+from hermes.sandbox import capabilities
+
+NETWORKS: Final = ("none", "host")
+
+_HOSTNAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?")
+_PORT: Final = re.compile(r"(?:([0-9]{1,5}):)?([0-9]{1,5})(?:/(?:tcp|udp))?")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How to run an image. Everything but the defaults gives the program more than it needs to have.
+
+    ``writable``: the root can be written, and what is written is thrown away. ``capabilities`` are full
+    names, which only root in the container has. ``network`` is one of `NETWORKS`. ``env`` holds pairs on top
+    of the image's. ``user`` and ``workdir`` take the place of the image's. ``runtime`` is a name of
+    `hermes.sandbox.choice`, empty for what ``hermes.yaml`` says. Raises `UsageError`.
+    """
+
+    writable: bool = False
+    capabilities: tuple[str, ...] = ()
+    volumes: tuple[Bound, ...] = ()
+    network: str = "none"
+    env: tuple[tuple[str, str], ...] = ()
+    user: str = ""
+    workdir: str = ""
+    hostname: str = ""
+    runtime: str = ""
+
+    def __post_init__(self) -> None:
+        if self.network not in NETWORKS:
+            raise UsageError(
+                f"--network {self.network}: this is no network", hint=f"there are {', '.join(NETWORKS)}"
+            )
+        if self.workdir and not self.workdir.startswith("/"):
+            raise UsageError(f"--workdir {self.workdir}: must be an absolute path in the image")
+        if self.hostname and not _HOSTNAME.fullmatch(self.hostname):
+            raise UsageError(f"--hostname {self.hostname}: this is no host name")
+        for name in self.capabilities:
+            capabilities.parse(name)
+
+    def check_user(self, user: str) -> None:
+        """Raises `UsageError` when capabilities are asked for and ``user`` is not root."""
+        if self.capabilities and user.partition(":")[0] not in ("", "0", "root"):
+            raise UsageError(
+                f"--cap-add: the program runs as {user}, and only root in a container has capabilities",
+                hint="add --user 0, or leave --cap-add out",
+            )
+
+
+def volume(text: str) -> Bound:
+    """Return what ``HOST:CONTAINER[:ro]`` mounts; raises `UsageError`."""
+    parts = text.split(":")
+    if len(parts) not in (2, 3) or not parts[0] or parts[2:] not in ([], ["ro"], ["rw"]):
+        raise UsageError(f"--volume {text}: this is no HOST:CONTAINER or HOST:CONTAINER:ro")
+    host, target = parts[:2]
+    if not target.startswith("/") or not target.strip("/"):
+        raise UsageError(f"--volume {text}: {target!r} is no absolute path of something in the root")
+    source = os.path.abspath(os.path.expanduser(host))
+    if not os.path.exists(source):
+        hint = "there are no named volumes; the path is that of a file or folder of this machine"
+        raise UsageError(f"--volume {text}: {source} does not exist", hint=hint)
+    return Bound(os.path.normpath(target), source, writable=parts[2:] != ["ro"])
+
+
+def variable(text: str, environment: Mapping[str, str]) -> tuple[str, str]:
+    """Return the pair that ``NAME=VALUE``, or ``NAME`` of an environment, means; raises `UsageError`."""
+    name, equals, value = text.partition("=")
+    if not name or "\0" in text:
+        raise UsageError(f"--env {text}: this is no NAME=VALUE and no NAME")
+    if equals:
+        return name, value
+    if name not in environment:
+        raise UsageError(f"--env {name}: it is not set here", hint=f"write --env {name}=VALUE")
+    return name, environment[name]
+
+
+def port_note(text: str, network: str) -> str:
+    """Return what to say of a ``--port``; raises `UsageError` where it cannot mean anything."""
+    match = _PORT.fullmatch(text)
+    if match is None or not all(0 < int(one) < 65536 for one in match.groups() if one):
+        raise UsageError(f"--port {text}: this is no PORT or PORT:PORT")
+    outer, inner = match[1] or match[2], match[2]
+    if network == "none":
+        raise UsageError(
+            f"--port {text}: the program has no network that could be reached from outside",
+            hint="add --network host: the program then listens on this machine's own addresses",
+        )
+    if outer != inner:
+        raise UsageError(
+            f"--port {text}: with --network host a port cannot become another one",
+            hint=f"have the program listen on {outer}",
+        )
+    return f"note: --port {text} changes nothing: with --network host all ports are this machine's"
