@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,13 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hermes.actions.environment import Environment
+from hermes.api.mount_options import NO_MOUNTS, Mounts
 from hermes.api.wanted import IMAGE, LAYER
 from hermes.container.core import Containers as Core
 from hermes.container.state import State
-from hermes.container.task import Below, Bound, Task
+from hermes.container.task import Below, Task
 from hermes.container.working import Change, WorkingContainers
 from hermes.digest import Digest, canonical_json
-from hermes.errors import ImageError, UsageError
+from hermes.errors import ImageError, SecretLeaked, UsageError
 from hermes.image.config import timestamp
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
@@ -53,21 +53,22 @@ class Base(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class RunOptions:
+class CommandOptions:
     """How a command runs in a container; what is left out is as the container's configuration says.
 
     ``env`` holds pairs of name and value. ``capabilities`` are those of root in the container. ``terminal``:
-    standard input is a terminal of the command's own.
+    standard input is a terminal of the command's own. ``runtime`` is a name of `hermes.sandbox.choice`.
     """
 
     env: tuple[tuple[str, str], ...] = ()
     workdir: str = ""
     user: str = ""
+    hostname: str = ""
     network: bool = False
-    bound: tuple[Bound, ...] = ()
-    tmpfs: tuple[str, ...] = ()
+    mounts: Mounts = NO_MOUNTS
     capabilities: tuple[str, ...] = BUILD_CAPABILITIES
     terminal: bool = False
+    runtime: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +126,18 @@ class Containers:
         self,
         name: str,
         argv: Sequence[str],
-        options: RunOptions | None = None,
+        options: CommandOptions | None = None,
         stdio: tuple[int, int, int] = (0, 1, 2),
     ) -> int:
         """Run a command in a container; return its exit status (128 and more: ended by a signal)."""
-        chosen = options or RunOptions()
+        import shlex
+
+        from hermes.sandbox.process import HOSTNAME
+
+        chosen = options or CommandOptions()
+        mounts = chosen.mounts
+        if mounts.secrets:
+            _check_command([*argv, *(one for pair in chosen.env for one in pair)], mounts)
         with self._opened() as (_, _, working):
             state = working.get(name)
             config = Environment.from_json(state.document.get("config") or {})
@@ -142,11 +150,13 @@ class Containers:
                 capabilities=chosen.capabilities,
                 network=chosen.network,
                 session=not chosen.terminal,
-                tmpfs=chosen.tmpfs,
-                bound=chosen.bound,
+                tmpfs=mounts.tmpfs,
+                bound=mounts.bound,
+                caches=mounts.caches,
+                secrets=mounts.secrets,
+                runtime=chosen.runtime,
+                hostname=chosen.hostname or HOSTNAME,
             )
-            import shlex
-
             return working.run(name, task, stdio, f"run -- {shlex.join(argv)}").status
 
     def copy(self, name: str, copy: Copy, *, origin: str = "", step: str = "copy") -> None:
@@ -363,13 +373,12 @@ def _created_by(state: State) -> str:
     return str(given or "; ".join(f"hermes ctr {one}" for one in state.steps) or "hermes ctr commit")
 
 
-def environment_value(text: str) -> tuple[str, str]:
-    """Return the variable that ``NAME=VALUE`` sets, or ``NAME`` takes from this process; raises `UsageError`."""
-    name, equals, value = text.partition("=")
-    if not name:
-        raise UsageError(f"{text!r} sets no variable", hint="write NAME=VALUE")
-    if equals:
-        return name, value
-    if name not in os.environ:
-        raise UsageError(f"{name} is not set here", hint="write NAME=VALUE")
-    return name, os.environ[name]
+def _check_command(texts: Sequence[str], mounts: Mounts) -> None:
+    """Raise `SecretLeaked` when a command line, which history would tell, has the value of a secret."""
+    from hermes.container.leaks import Search
+
+    if form := Search({one.id: one.value for one in mounts.secrets}).in_document(list(texts)):
+        raise SecretLeaked(
+            f"the command or a variable has {form.part}the secret {form.id!r}, and the history would show it",
+            hint=f"read it where it is mounted: /run/secrets/{form.id}",
+        )

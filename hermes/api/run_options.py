@@ -45,8 +45,7 @@ class RunOptions:
             )
         if self.workdir and not self.workdir.startswith("/"):
             raise UsageError(f"--workdir {self.workdir}: must be an absolute path in the image")
-        if self.hostname and not _HOSTNAME.fullmatch(self.hostname):
-            raise UsageError(f"--hostname {self.hostname}: this is no host name")
+        check_hostname(self.hostname)
         for name in self.capabilities:
             capabilities.parse(name)
 
@@ -57,6 +56,13 @@ class RunOptions:
                 f"--cap-add: the program runs as {user}, and only root in a container has capabilities",
                 hint="add --user 0, or leave --cap-add out",
             )
+
+
+def check_hostname(text: str) -> str:
+    """Return a host name, or nothing for none; raises `UsageError`."""
+    if text and not _HOSTNAME.fullmatch(text):
+        raise UsageError(f"--hostname {text}: this is no host name")
+    return text
 
 
 def volume(text: str) -> Bound:

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from hermes.actions.environment import Environment
-from hermes.api.export import only_image
-from hermes.api.result import BuildResult
 from hermes.api.run_options import RunOptions
 from hermes.container.core import Containers
 from hermes.container.task import Below, Task
+from hermes.digest import Digest
 from hermes.errors import ImageError, UsageError
 from hermes.image.config import diff_ids_of
 from hermes.image.manifest import Manifest
@@ -26,14 +25,14 @@ _TMPFS: Final = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - paths of the sandbo
 
 def run_image(
     home: Path,
-    result: BuildResult,
+    name: str,
+    digest: Digest,
     arguments: Sequence[str],
     entrypoint: str | None,
     options: RunOptions,
     stdio: tuple[int, int, int],
 ) -> int:
-    """Run the one image of a build; return the program's exit status."""
-    label, digest = only_image(result)
+    """Run an image of the store, which errors call ``name``; return the program's exit status."""
     store = Store.open(home)
     namespace = Namespace()
     try:
@@ -45,8 +44,8 @@ def run_image(
             user = options.user or environment.user
             options.check_user(user)
             task = Task(
-                stack=tuple(Below(one, str(label)) for one in diff_ids_of(document)),
-                argv=_argv(config, arguments, entrypoint, str(label)),
+                stack=tuple(Below(one, name) for one in diff_ids_of(document)),
+                argv=_argv(config, arguments, entrypoint, name),
                 env=(*_terminal(stdio), *environment.env, *options.env),
                 cwd=options.workdir or environment.workdir or "/",
                 user=user,
@@ -62,10 +61,26 @@ def run_image(
             )
             return Containers(store, namespace).run(task, stdio).status
     except ValueError as error:
-        raise ImageError(f"{label}: its configuration is no JSON document: {error}") from None
+        raise ImageError(f"{name}: its configuration is no JSON document: {error}") from None
     finally:
         namespace.close()
         store.close()
+
+
+def named_image(text: str) -> Digest | None:
+    """Return the manifest of the image that has a name in the store, or None where ``text`` is no such name."""
+    from hermes.image.names import ImageNames
+    from hermes.image.reference import Reference
+    from hermes.store.location import default_home
+
+    if text.startswith(("//", ":", "@", "-")) or not (default_home() / "images").is_dir():
+        return None
+    try:
+        name = Reference.parse(text)
+    except UsageError:
+        return None
+    found = ImageNames(Store(default_home())).find(name)
+    return found.digest if found else None
 
 
 def _argv(

@@ -138,6 +138,7 @@ class Workspace:
         stdio: tuple[int, int, int] = (0, 1, 2),
     ) -> int:
         """Run the one image of a build; see `run`."""
+        from hermes.api.export import only_image
         from hermes.api.run_options import RunOptions
         from hermes.api.running import run_image
         from hermes.workspace.root import read_settings
@@ -145,7 +146,8 @@ class Workspace:
         how = how or RunOptions()
         if not how.runtime:
             how = replace(how, runtime=read_settings(self.root, self.home).runtime)
-        return run_image(self.home, result, arguments, entrypoint, how, stdio)
+        label, digest = only_image(result)
+        return run_image(self.home, str(label), digest, arguments, entrypoint, how, stdio)
 
     def lock(self, patterns: Sequence[str], options: BuildOptions | None = None) -> list[Path]:
         """Resolve the packages of the targets that have a lock, and write their lock files.

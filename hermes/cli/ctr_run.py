@@ -2,51 +2,107 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
-from hermes.api.containers import RunOptions, environment_value
+from hermes.api.containers import CommandOptions
+from hermes.api.mount_options import Mounts, chosen_capabilities, parse_mount, parse_tmpfs, together
+from hermes.api.run_options import check_hostname, variable, volume
+from hermes.api.secrets import SecretSource, read_secrets
 from hermes.cli.completion import containers
 from hermes.cli.ctr import opened
+from hermes.cli.options import runtime_option, secret_option
 from hermes.cli.terminal import standard
-from hermes.errors import CommandFailed
+from hermes.errors import CommandFailed, UsageError
+from hermes.sandbox.choice import BWRAP, check_name, of_isolation
 
 
 @click.command("run")
 @click.argument("name", metavar="CONTAINER", shell_complete=containers)
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
-@click.option("-e", "--env", multiple=True, metavar="NAME[=VALUE]", help="A variable for this command.")
+@click.option(
+    "-e", "--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="A variable for this command."
+)
 @click.option("--workdir", default="", metavar="PATH", help="Where the command runs.")
 @click.option("--user", default="", metavar="USER[:GROUP]", help="Who runs it.")
+@click.option("--hostname", default="", metavar="NAME", help="The host name that it sees.")
 @click.option(
     "--network", type=click.Choice(["none", "host"]), default="none", show_default=True, help="Its network."
 )
+@click.option(
+    "--mount",
+    "mounts",
+    multiple=True,
+    metavar="type=TYPE,dst=PATH,...",
+    help="Mount something while it runs: bind (src, ro), cache (id, sharing, mode, uid, gid), "
+    "tmpfs (size, mode) or secret (id, mode, uid, gid).",
+)
+@click.option(
+    "-v",
+    "--volume",
+    "volumes",
+    multiple=True,
+    metavar="HOST:CTR[:ro]",
+    help="Mount a file or folder of this machine; its content is no part of the container.",
+)
+@click.option("--tmpfs", multiple=True, metavar="PATH[:OPTIONS]", help="An empty folder in memory.")
+@click.option("--cap-add", "added", multiple=True, metavar="CAP", help="Give root in it a capability.")
+@click.option("--cap-drop", "dropped", multiple=True, metavar="CAP", help="Take one away, or all.")
 @click.option("-t/-T", "--terminal/--no-terminal", default=None, help="Give it a terminal of its own.")
+@click.option("--isolation", type=click.Choice(["chroot", "oci", "rootless"]), help="As buildah has it.")
+@runtime_option
+@secret_option
 def run(
     name: str,
     argv: tuple[str, ...],
-    env: tuple[str, ...],
+    variables: tuple[str, ...],
     workdir: str,
     user: str,
+    hostname: str,
     network: str,
+    mounts: tuple[str, ...],
+    volumes: tuple[str, ...],
+    tmpfs: tuple[str, ...],
+    added: tuple[str, ...],
+    dropped: tuple[str, ...],
     terminal: bool | None,
+    isolation: str | None,
+    runtime: str,
+    secrets: tuple[str, ...],
 ) -> None:
     """Run a command in a container, as its configuration says; what it changes stays there.
 
-    The exit status is the command's, or 128 and the number of the signal that ended it.
+    A secret is a file in memory, at /run/secrets/ID unless a --mount says otherwise. The exit status is the
+    command's, or 128 and the number of the signal that ended it.
 
     \b
     hermes ctr run $ctr -- apt-get update
     hermes ctr run -t $ctr -- bash
+    hermes ctr run --mount type=cache,dst=/root/.cache/pip --network host $ctr -- pip install flask
+    hermes ctr run --secret id=npmrc,src=$HOME/.npmrc $ctr -- npm ci
     """
-    options = RunOptions(
-        env=tuple(environment_value(one) for one in env),
-        workdir=workdir,
-        user=user,
-        network=network == "host",
-    )
-    from dataclasses import replace
-
-    with standard(terminal=terminal) as (stdio, has_terminal):
-        status = opened().run(name, argv, replace(options, terminal=has_terminal), stdio)
+    check_name(runtime)
+    chosen = runtime or of_isolation(isolation)
+    found = together([*map(parse_mount, mounts), *map(parse_tmpfs, tmpfs)])
+    found += Mounts(bound=tuple(map(volume, volumes)))
+    is_bwrap = chosen in ("", BWRAP)
+    if terminal and not is_bwrap:
+        raise UsageError(
+            f"{chosen} gives a command no terminal", hint="leave out --terminal, or use --runtime bwrap"
+        )
+    with standard(terminal=terminal if is_bwrap else False) as (stdio, has_terminal):
+        options = CommandOptions(
+            env=tuple(variable(one, os.environ) for one in variables),
+            workdir=workdir,
+            user=user,
+            hostname=check_hostname(hostname),
+            network=network == "host",
+            mounts=found.with_values(read_secrets([SecretSource.parse(one) for one in secrets])),
+            capabilities=chosen_capabilities(added, dropped),
+            terminal=has_terminal,
+            runtime=chosen,
+        )
+        status = opened().run(name, argv, options, stdio)
     if status:
         raise CommandFailed(status)

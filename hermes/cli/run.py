@@ -12,10 +12,11 @@ from hermes.cli.options import build_options, chosen, runtime_option, secret_opt
 from hermes.cli.progress import display
 from hermes.cli.terminal import standard
 from hermes.errors import CommandFailed
+from hermes.store.location import default_home
 
 
 @click.command("run", context_settings={"ignore_unknown_options": False})
-@click.argument("label", metavar="LABEL", shell_complete=labels)
+@click.argument("image", metavar="LABEL|IMAGE", shell_complete=labels)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS...]")
 @click.option(
     "--entrypoint", metavar="PROGRAM", help="Start this program instead of the image's entry point."
@@ -56,7 +57,7 @@ from hermes.errors import CommandFailed
 @secret_option
 @runtime_option
 def command(
-    label: str,
+    image: str,
     arguments: tuple[str, ...],
     entrypoint: str | None,
     writable: bool,
@@ -76,7 +77,9 @@ def command(
     quiet: bool,
     secrets: tuple[str, ...],
 ) -> None:
-    """Build an image and run it in the sandbox.
+    """Build an image and run it in the sandbox, or run one that has a name in the store.
+
+    A name that is not a label's (//app:image, :image) is first looked for among the images of the store.
 
     It has a read-only root, no network, no capabilities, and sees nothing of this machine, unless options say
     otherwise. ARGS take the place of the image's command; the exit status is the program's.
@@ -84,8 +87,10 @@ def command(
     \b
     hermes run //examples/hello:image -- --name Ada
     hermes run --network host -v ./data:/data:ro //app:image
+    hermes run app:debug --entrypoint sh
     """
     from hermes.api.run_options import RunOptions, port_note, variable, volume
+    from hermes.api.running import named_image, run_image
     from hermes.sandbox.capabilities import parse
 
     how = RunOptions(
@@ -101,12 +106,17 @@ def command(
     )
     notes = [port_note(one, network) for one in ports]
     options = chosen(jobs, keep_going, platform, values, secrets=secrets, runtime=runtime)
+    digest = named_image(image)
     with display(quiet=quiet) as screen:
-        workspace = Workspace(subscribers=[screen.event], say=screen.say)
-        result = workspace.build([label], options)
+        if digest is None:
+            workspace = Workspace(subscribers=[screen.event], say=screen.say)
+            result = workspace.build([image], options)
         for note in notes:
             screen.say(note)
-    with standard(terminal=None) as (stdio, _):
-        status = workspace.run_built(result, arguments, entrypoint=entrypoint, how=how, stdio=stdio)
+    with standard(terminal=None if runtime in ("", "bwrap") else False) as (stdio, _):
+        if digest is None:
+            status = workspace.run_built(result, arguments, entrypoint=entrypoint, how=how, stdio=stdio)
+        else:
+            status = run_image(default_home(), image, digest, arguments, entrypoint, how, stdio)
     if status:
         raise CommandFailed(status)

@@ -22,6 +22,7 @@ from hermes.container.private import (
     UsedCaches,
     check_target,
     check_targets,
+    unsearched,
     write_secrets,
 )
 from hermes.container.rootpath import MountPoints, find_program, resolve
@@ -162,14 +163,14 @@ class Container:
         points = MountPoints(self._root)
         process = self._process(points)
         self._caches.watch()
-        since = self._now()
         try:
-            ended = sandbox.run(process, self._root, stdio)
+            with self._searched():
+                try:
+                    ended = sandbox.run(process, self._root, stdio)
+                finally:
+                    points.remove()
         finally:
-            points.remove()
-        self._caches.check()
-        if self._task.upper is not None:
-            self._check_working(since)
+            self._caches.check()
         if self._task.root:
             return Outcome(ended.status, ended.timed_out)
         if ended.status:
@@ -184,11 +185,27 @@ class Container:
         with open(f"{self._scratch}/now", "wb") as file:
             return os.fstat(file.fileno()).st_ctime_ns
 
-    def _check_working(self, since: int) -> None:
-        """Take what holds a secret out of a container that is kept; raises `SecretLeaked` for that."""
-        if self._search and (leaks := self._search.in_folder(self._upper.upper, since)):
-            for leak in leaks:
-                self._search.remove(self._root, leak)
+    @contextmanager
+    def _searched(self) -> Iterator[None]:
+        """Take what holds a secret out of a container that is kept; raises `SecretLeaked` for that.
+
+        While nobody has looked, a mark says so; where there is one of a command that was killed it stays.
+        """
+        if self._task.upper is None or not self._search:
+            yield
+            return
+        mark = unsearched(self._task.upper)
+        was_marked = os.path.exists(mark)
+        with open(mark, "wb"):
+            pass
+        since = self._now()
+        yield
+        leaks = self._search.in_folder(self._upper.upper, since)
+        for leak in leaks:
+            self._search.remove(self._root, leak)
+        if not was_marked:
+            os.unlink(mark)
+        if leaks:
             raise leaked(leaks, self._search.masker, _REMOVED_HINT)
 
     def _process(self, points: MountPoints) -> Process:

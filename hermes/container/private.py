@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from hermes.container.leaks import Leak, Search, leaked
+from hermes.container.overlay import Upper
 from hermes.container.task import Cache, Secret
 from hermes.container.users import User
 from hermes.errors import SandboxError
@@ -121,6 +122,11 @@ def check_targets(mounts: Sequence[Mount]) -> None:
                     hint="mount each at a path of its own; only a tmpfs can have mounts in it",
                 )
             above = os.path.dirname(above)
+
+
+def unsearched(upper: Upper) -> str:
+    """Return the path of what marks a working container in which a command with secrets runs, or was killed."""
+    return f"{os.path.dirname(upper.upper)}.unsearched"
 
 
 def _own(fd: int, uid: int, gid: int, what: str) -> None:

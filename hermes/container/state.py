@@ -14,7 +14,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +39,7 @@ class State:
     ``document`` is the configuration of an image of them (image-spec, config.md) without its ``rootfs`` and with
     the manifest's ``annotations``. ``number`` is that of the folder that takes changes. ``steps`` say what was
     done since the last commit, ``committed`` is the digest of the configuration then. ``namespace`` is the inode
-    of the mount namespace that it is mounted in, or 0. ``leaks`` are paths that hold the value of a secret.
+    of the mount namespace that it is mounted in, or 0.
     """
 
     id: str
@@ -51,7 +51,6 @@ class State:
     steps: tuple[str, ...] = ()
     committed: str = ""
     namespace: int = 0
-    leaks: tuple[str, ...] = field(default=())
 
     @property
     def settings(self) -> Digest:
@@ -71,7 +70,6 @@ class State:
                 "steps": self.steps,
                 "committed": self.committed,
                 "namespace": self.namespace,
-                "leaks": self.leaks,
             }
         )
 
@@ -81,8 +79,7 @@ class State:
         if document.pop("version") != _VERSION:
             raise ValueError("of another version")
         document["stack"] = tuple(Below(Digest.parse(diff_id), name) for diff_id, name in document["stack"])
-        for name in ("steps", "leaks"):
-            document[name] = tuple(document[name])
+        document["steps"] = tuple(document["steps"])
         return cls(**document)
 
 

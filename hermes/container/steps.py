@@ -6,7 +6,6 @@ Each function is one call of `hermes.sandbox.namespace.Namespace`, as those of `
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -74,19 +73,6 @@ def squash(home: str, stack: Stack, codec: str) -> dict[str, Any]:
         if written.encoding is not None:
             encodings.record(store, written.toc.diff_id, written.encoding)
         return {"diff_id": written.toc.diff_id, "size": written.toc.size}
-
-
-def left_over(upper: list[str], paths: list[str]) -> list[str]:
-    """Return those of ``paths`` that an upper directory still holds."""
-    return [one for one in paths if _holds(f"{upper[0]}{one}")]
-
-
-def _holds(path: str) -> bool:
-    try:
-        status = os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return not (stat.S_ISCHR(status.st_mode) and status.st_rdev == 0)
 
 
 def _flat_items(store: Store, stack: Stack) -> Iterator[Item]:

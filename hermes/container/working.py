@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from hermes.container import mounts
 from hermes.container.core import Containers
 from hermes.container.overlay import Tree, Upper, mount_stack
+from hermes.container.private import unsearched
 from hermes.container.state import State, States
 from hermes.container.task import Below, Commit, Outcome, Task
 from hermes.digest import Digest
@@ -135,10 +136,14 @@ class WorkingContainers:
         """Make a layer of what changed since the last commit, if anything did; return the container on top of it.
 
         ``mtime`` is the time of everything in the layer, in seconds. ``history`` returns the history's new
-        entries, told whether there is a layer. Raises `BuildError` where the value of a secret would get out.
+        entries, told whether there is a layer. Raises `BuildError` where the value of a secret may get out.
         """
         with self._root_of(name) as state:
-            self._refuse_leaks(state)
+            if os.path.exists(unsearched(self._states.upper(state))):
+                raise BuildError(
+                    f"a command with secrets was killed in {state.name} before what it left was searched for them",
+                    hint=f"make the container again: hermes ctr rm {state.name}",
+                )
             path = self.mounted_at(state)
             if path:
                 self._umount(state, path)
@@ -168,11 +173,6 @@ class WorkingContainers:
                 self._umount(state, path)
             self._states.remove(state, lambda folder: self._containers.remove([folder]))
         return state
-
-    def note_leaks(self, name: str, paths: Sequence[str]) -> None:
-        """Remember that the value of a secret is in these paths, so that nobody commits it."""
-        state = self._states.get(name)
-        self._states.update(state, lambda one: replace(one, leaks=tuple({*one.leaks, *paths})))
 
     # How it is done.
 
@@ -222,17 +222,6 @@ class WorkingContainers:
         shutil.rmtree(os.path.dirname(path), ignore_errors=True)
         self._states.update(state, lambda one: replace(one, namespace=0))
 
-    def _refuse_leaks(self, state: State) -> None:
-        if not state.leaks:
-            return
-        arguments = {"upper": list(self._states.upper(state)), "paths": list(state.leaks)}
-        left = self._containers.call(f"{_STEPS}left_over", arguments)
-        if left:
-            raise BuildError(
-                f"the container {state.name} holds the value of a secret in {', '.join(left)}",
-                hint="remove or rewrite it in the container, then commit",
-            )
-
     def _committed(
         self,
         state: State,
@@ -244,7 +233,7 @@ class WorkingContainers:
         def after(one: State) -> State:
             document = dict(one.document)
             document["history"] = [*(document.get("history") or ()), *history(one, diff_id is not None)]
-            settled = replace(one, document=document, steps=(), leaks=())
+            settled = replace(one, document=document, steps=())
             return replace(settled, committed=settled.settings)
 
         if diff_id is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Final
 
 from hermes.errors import UsageError
@@ -20,6 +21,24 @@ def check_name(name: str) -> None:
         near = difflib.get_close_matches(name, NAMES, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(NAMES)}"
         raise UsageError(f"{name!r} is not a runtime", hint=hint)
+
+
+def of_isolation(name: str | None) -> str:
+    """Return the runtime for what buildah calls isolation: ``chroot`` needs none, others an OCI runtime.
+
+    Raises `UsageError` when that is asked for and none is installed.
+    """
+    if name is None:
+        return ""
+    if name == "chroot":
+        return BWRAP
+    for one in runtime.RUNTIMES:
+        if shutil.which(one):
+            return one
+    raise UsageError(
+        f"--isolation {name} needs an OCI runtime",
+        hint=f"install one of {', '.join(runtime.RUNTIMES)}, or leave it out",
+    )
 
 
 def located(name: str) -> tuple[str, str]:

@@ -466,6 +466,18 @@ WRONG = {
     "a wrong platform": (["config", "--arch", "amd46", "web"], "did you mean amd64"),
     "nothing to change": (["config", "web"], "nothing is to be changed"),
     "a layout that is none": (["from", "oci:base"], "is not an OCI layout"),
+    "a missing volume": (["run", "-v", "nothing:/x", "web", "--", "true"], "nothing does not exist"),
+    "a volume over the root": (["run", "-v", "base:/", "web", "--", "true"], "no absolute path of something"),
+    "a volume that leaves the root": (
+        ["run", "-v", "base:/../..", "web", "--", "true"],
+        "root itself|over the root|cannot",
+    ),
+    "a wrong mount": (["run", "--mount", "type=bnd,dst=/x", "web", "--", "true"], "there is no type 'bnd'"),
+    "a mount without a place": (["run", "--mount", "type=tmpfs", "web", "--", "true"], "does not say where"),
+    "a wrong capability": (["run", "--cap-add", "SYS_ADMN", "web", "--", "true"], "did you mean SYS_ADMIN"),
+    "a wrong runtime": (["run", "--runtime", "runk", "web", "--", "true"], "did you mean 'runc'"),
+    "a missing secret": (["run", "--secret", "id=a,src=none", "web", "--", "true"], "No such file"),
+    "an empty secret": (["run", "--secret", "id=a,src=hermes.yaml", "web", "--", "true"], "is empty"),
     "no terminal": (["run", "-t", "web", "--", "true"], "are no terminal"),
     "a wrong container name": (["rename", "web", "a/b"], "is no name of a container"),
 }
@@ -584,3 +596,135 @@ def test_what_containers_and_names_need_is_not_collected(ctr: Shell) -> None:
     assert ctr.sandbox.run("cache", "gc", "--max-size", "0").returncode == 0
     assert ctr("run", other, "--", "ls", "/srv") == ""
     assert ctr.cat(ctr.made("app:kept"), "/srv/x") == "kept"
+
+
+def test_volumes_leave_no_content(ctr: Shell, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/in").write_text("in")
+    name = ctr.made()
+    volume = f"{tmp_path}/data:/data"
+    ctr("run", "-v", volume, name, "--", "sh", "-c", "cp /data/in /data/out; cp /data/in /srv/kept")
+    assert (tmp_path / "data/out").read_text() == "in"
+    refused = ctr("run", "-v", f"{volume}:ro", name, "--", "touch", "/data/no", status=1)
+    assert "Read-only" in refused
+    mount = f"type=bind,src={tmp_path}/data/in,dst=/etc/in,ro"
+    assert ctr("run", "--mount", mount, name, "--", "cat", "/etc/in") == "in"
+    assert ctr("diff", name) == "A /srv/kept"
+
+
+def test_caches_and_memory_are_kept_out(ctr: Shell) -> None:
+    name, other = ctr.made(), ctr.made()
+    cache = "type=cache,id=things,dst=/cache,sharing=locked"
+    ctr(
+        "run",
+        "--mount",
+        cache,
+        "--tmpfs",
+        "/scratch:size=1m",
+        name,
+        "--",
+        "sh",
+        "-c",
+        "echo x > /cache/x; echo y > /scratch/y",
+    )
+    assert ctr("run", "--mount", cache, other, "--", "cat", "/cache/x") == "x"
+    assert ctr("diff", name) == ctr("diff", other) == ""
+    full = [
+        "run",
+        "--tmpfs",
+        "/scratch:size=64k",
+        name,
+        "--",
+        "sh",
+        "-c",
+        "head -c 200000 /dev/zero > /scratch/y",
+    ]
+    assert "error" in ctr(*full, status=1)
+
+
+def test_capabilities_are_taken_and_given(ctr: Shell) -> None:
+    name = ctr.made()
+    show = ["--", "sh", "-c", "grep CapEff /proc/self/status"]
+    assert ctr("run", "--cap-drop", "all", name, *show).endswith("0000000000000000")
+    assert ctr("run", "--cap-drop", "all", "--cap-add", "chown", name, *show).endswith("0000000000000001")
+    ctr("run", name, "--", "chown", "5:6", "/srv")
+    ctr("run", "--cap-drop", "chown", name, "--", "chown", "7:8", "/srv", status=1)
+
+
+@pytest.mark.parametrize("runtime", ["bwrap", "crun", "runc"])
+def test_every_runtime_gives_the_same_layer(ctr: Shell, runtime: str) -> None:
+    if runtime != "bwrap" and not shutil.which(runtime):
+        pytest.skip(f"{runtime} is not installed")
+    digests = []
+    for one in ("bwrap", runtime):
+        name = ctr.made()
+        script = "mkdir -p /srv/a; env | sort > /srv/a/env; hostname >> /srv/a/env; ln /srv/a/env /srv/b; chown 5:6 /srv/b"
+        ctr("run", "--runtime", one, "--hostname", "box", name, "--", "sh", "-c", script)
+        digests.append(ctr("commit", name))
+    assert digests[0] == digests[1]
+
+
+SECRET = "s3cret-of-the-walrus"
+
+
+def test_a_secret_is_there_and_leaves_no_trace(ctr: Shell, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(SECRET)
+    name = ctr.made()
+    given = ["--secret", f"id=token,src={tmp_path}/token"]
+    assert ctr(
+        "run", *given, name, "--", "sh", "-c", "wc -c < /run/secrets/token; cat /run/secrets/token"
+    ) == (f"{len(SECRET)}\n***")
+    mount = "type=secret,id=token,dst=/etc/token,mode=0440,uid=5,gid=6"
+    assert (
+        ctr("run", *given, "--mount", mount, name, "--", "stat", "-c", "%a %u:%g", "/etc/token") == "440 5:6"
+    )
+    assert ctr("diff", name) == ""
+    ctr("commit", name, "app")
+    done = subprocess.run(["grep", "-r", SECRET, str(ctr.sandbox.home)], check=False, capture_output=True)
+    assert done.returncode == 1, done.stdout
+
+
+def test_a_secret_that_gets_into_a_container_is_taken_out_again(ctr: Shell, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(SECRET)
+    name = ctr.made()
+    given = ["--secret", f"id=token,src={tmp_path}/token"]
+    leak = ["run", *given, name, "--", "sh", "-c", "cp /run/secrets/token /srv/leak; echo fine > /srv/fine"]
+    said = ctr(*leak, status=1)
+    assert "/srv/leak" in said
+    assert SECRET not in said
+    assert ctr("diff", name) == "A /srv/fine"
+    ctr("commit", name)
+    said = ctr("run", *given, name, "--", "echo", SECRET, status=1)
+    assert "the history would show it" in said
+    assert "not given" in ctr("run", "--mount", "type=secret,id=other", name, "--", "true", status=2)
+
+
+def test_what_a_killed_command_with_secrets_left_is_not_committed(ctr: Shell, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(SECRET)
+    name = ctr.made()
+    script = "cp /run/secrets/token /srv/leak; echo up; sleep 100"
+    command = [
+        sys.executable,
+        "-m",
+        "hermes",
+        "ctr",
+        "run",
+        "--secret",
+        f"id=token,src={tmp_path}/token",
+        name,
+    ]
+    env = {**os.environ, "HERMES_HOME": str(ctr.sandbox.home)}
+    with subprocess.Popen([*command, "--", "sh", "-c", script], env=env, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+    assert "was killed" in ctr("commit", name, status=1)
+
+
+def test_an_image_of_the_store_runs_by_its_name(ctr: Shell) -> None:
+    name = ctr.made()
+    ctr("config", "--entrypoint", '["/bin/echo", "hello"]', name)
+    ctr("commit", name, "greet:1")
+    done = ctr.sandbox.run("run", "greet:1", "--", "world")
+    assert (done.stdout, done.returncode) == ("hello world\n", 0), done.stderr
+    assert "no package" in ctr.sandbox.run("run", "greet:2").stderr
