@@ -39,7 +39,16 @@ STEPS = [
     ["config", "--workingdir", "/srv", "--stop-signal", "SIGQUIT", "--volume", "/data", "--env", "A-", "{c}"],
     ["config", "--author", "me", "--annotation", "n=1", "{c}"],
 ]
-LEFT_BY_BUILDAH = {"dev", "proc", "sys", "etc/hostname", "etc/hosts", "etc/resolv.conf"}
+LEFT_BY_BUILDAH = {
+    "dev",
+    "proc",
+    "sys",
+    "etc/hostname",
+    "etc/hosts",
+    "etc/resolv.conf",
+    "run",
+    "run/.containerenv",
+}
 """Mount points and what a runtime manages, which buildah leaves in the root, and Hermes takes away."""
 
 
