@@ -1,0 +1,121 @@
+"""A program on a terminal of its own: job control, Ctrl-C, the window's size, the exit status."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from tests.conftest import Sandbox
+
+_SECONDS = 20
+
+
+class Session:
+    """A command on a pseudo-terminal, as a person would sit before it."""
+
+    def __init__(self, sandbox: Sandbox, arguments: Sequence[str]) -> None:
+        self.seen = ""
+        self.pid, self._fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(sandbox.root)
+            os.environ.update(HERMES_HOME=str(sandbox.home), TERM="vt100")
+            os.execv(sys.executable, [sys.executable, "-m", "hermes", *arguments])
+        self.resize(33, 99)
+
+    def resize(self, rows: int, columns: int) -> None:
+        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        os.kill(self.pid, signal.SIGWINCH)
+
+    def type(self, text: str) -> None:
+        os.write(self._fd, text.encode())
+
+    def until(self, text: str) -> None:
+        """Wait until a text is shown after what was waited for before."""
+        end = time.monotonic() + _SECONDS
+        while text not in self.seen:
+            assert time.monotonic() < end, self.seen
+            if select.select([self._fd], [], [], 0.2)[0]:
+                try:
+                    self.seen += os.read(self._fd, 4096).decode(errors="replace")
+                except OSError:
+                    break
+        assert text in self.seen, self.seen
+        self.seen = self.seen.partition(text)[2]
+
+    def ended(self) -> int:
+        """Wait for the end; return the exit status."""
+        end = time.monotonic() + _SECONDS
+        while time.monotonic() < end:
+            if select.select([self._fd], [], [], 0.1)[0]:
+                try:
+                    self.seen += os.read(self._fd, 4096).decode(errors="replace")
+                except OSError:
+                    break
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@pytest.fixture
+def prepared(based: Sandbox) -> Iterator[Sandbox]:
+    based.write(
+        "app/BUILD",
+        'image(\n    name = "image",\n    entrypoint = ["/bin/sh"],\n    layers = ["//base:root"],\n)\n',
+    )
+    done = based.run("ctr", "from", "--name", "c", "//app:image")
+    assert done.returncode == 0, done.stderr
+    yield based
+    based.run("ctr", "rm", "--all")
+
+
+COMMANDS = {
+    "hermes run": ["run", "-q", "//app:image"],
+    "hermes ctr run": ["ctr", "run", "-t", "c", "--", "sh"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_shell_has_a_terminal(prepared: Sandbox, command: str) -> None:
+    session = Session(prepared, COMMANDS[command])
+    session.until("/ # " if os.geteuid() == 0 else "# ")
+    session.type("test -t 0 && test -t 2 && echo is a te''rminal: $-\n")
+    session.until("is a terminal: ")
+    session.until("m")  # job control
+    session.type("sleep 100; echo slept: $?\n")
+    session.until("slept: $?")
+    time.sleep(0.5)
+    session.type("\x03")
+    session.type("echo go''es on\n")
+    session.until("goes on")
+    session.type("exit 7\n")
+    assert session.ended() == 7
+
+
+def test_a_window_that_changes_its_size_is_noticed(prepared: Sandbox) -> None:
+    session = Session(prepared, ["run", "-q", "//app:image", "--entrypoint", "/bin/busybox", "--", "sh"])
+    session.until("# ")
+    session.type("busybox stty size; echo do''ne\n")
+    session.until("33 99")
+    session.until("done")
+    session.resize(44, 111)
+    time.sleep(0.3)
+    session.type("busybox stty size\n")
+    session.until("44 111")
+    session.type("exit\n")
+    assert session.ended() == 0
+
+
+def test_what_is_typed_is_not_lost_and_the_terminal_is_as_before(prepared: Sandbox) -> None:
+    session = Session(prepared, ["ctr", "run", "-t", "c", "--", "cat"])
+    time.sleep(1)
+    session.type("hello\n\x04")
+    session.until("hello")
+    assert session.ended() == 0
