@@ -27,7 +27,11 @@ def command() -> None:
 @command.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON, in bytes.")
 def info(as_json: bool) -> None:
-    """Say where the store is and how large it is."""
+    """Say where the store is and how large it is.
+
+    \b
+    hermes cache info --json
+    """
     with _opened() as store:
         found = gc.usage(store)
         caches = gc.cache_sizes(store)
@@ -105,7 +109,11 @@ def clear(names: tuple[str, ...]) -> None:
 
 @command.command()
 def verify() -> None:
-    """Read every blob, and remove those that were damaged; they are then made again."""
+    """Read every blob, and remove those that were damaged; they are then made again.
+
+    \b
+    hermes cache verify
+    """
     with _opened() as store:
         bad = list(gc.verify(store))
     for digest in bad:

@@ -17,6 +17,9 @@ def command(as_json: bool) -> None:
     """Say what this machine can do, and what to do about what it cannot.
 
     The exit status is 1 when builds cannot work here.
+
+    \b
+    hermes doctor --json
     """
     findings = list(examine(default_home()))
     if as_json:

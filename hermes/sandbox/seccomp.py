@@ -185,7 +185,7 @@ def program(refused: tuple[Rule, ...], machine: str = "") -> bytes:
     if not has_filter(machine):
         raise SandboxError(
             f"there is no seccomp filter for {machine} machines",
-            hint="use an OCI runtime, which has its own: --runtime crun",
+            hint="run the image by another tool: hermes build -o oci-archive:FILE",
         )
     code: _Code = [(_LOAD, 0, 0, _ARCHITECTURE)]
     for name, number in _ARCHITECTURES[machine]:

@@ -7,11 +7,14 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 import hermes
+from hermes.cli import main
 from hermes.errors import BuildFailed
 from tests.conftest import Sandbox
 
@@ -222,11 +225,23 @@ def test_doctor_says_what_works(app: Sandbox) -> None:
     assert states["overlay"] == "ok"
 
 
-def test_help_names_every_command(app: Sandbox) -> None:
-    shown = app.run("--help").stdout
-    for name in ("build", "cache", "doctor", "explain", "lock", "query", "run"):
-        assert name in shown
-        assert app.run(name, "--help").returncode == 0
+def commands(group: click.Group, path: str = "hermes") -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        assert found is not None
+        if isinstance(found, click.Group):
+            yield from commands(found, f"{path} {name}")
+        else:
+            yield f"{path} {name}", found
+
+
+def test_the_help_of_every_command_has_an_example() -> None:
+    found = dict(commands(main.hermes))
+    assert {"hermes build", "hermes ctr run", "hermes cache gc"} <= set(found)
+    for path, command in found.items():
+        examples = (command.help or "").partition("\b\n")[2]
+        assert path in examples, path
 
 
 def test_the_python_interface_does_the_same(app: Sandbox) -> None:
