@@ -164,9 +164,12 @@ class Containers:
         with self._opened() as (store, _, working):
             state = working.get(name)
             workdir = Environment.from_json(state.document.get("config") or {}).workdir or "/"
-            stack = self._stack_of(origin, store, working) if origin else ()
-            whole = replace(copy, workdir=workdir, stack=tuple(stack), base="/" if origin else copy.base)
-            working.copy(name, whole, step)
+            whole = replace(copy, workdir=workdir, base="/" if origin else copy.base)
+            known = {one for state in working.all() for one in (state.name, state.id)}
+            source = origin if origin in known else ""
+            if origin and not source:
+                whole = replace(whole, stack=base_of(origin, store, "").stack)
+            working.copy(name, whole, step, source)
 
     def configure(self, name: str, changes: Sequence[tuple[str, str]], *, created_by: str = "") -> State:
         """Change the configuration of what is going to be committed; see `hermes.image.edit.SETTINGS`."""
@@ -249,18 +252,6 @@ class Containers:
         finally:
             namespace.close()
             store.close()
-
-    def _stack_of(self, origin: str, store: Store, working: WorkingContainers) -> Sequence[Below]:
-        if not origin.startswith(("//", ":", "@")) and any(
-            origin in (one.name, one.id) for one in working.all()
-        ):
-            if working.diff(origin):
-                raise UsageError(
-                    f"the container {origin} has changes that are not committed",
-                    hint=f"commit them first: hermes ctr commit {origin}",
-                )
-            return working.get(origin).stack
-        return base_of(origin, store, "").stack
 
     def _write_image(
         self,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+from typing import Final
 
 import click
 
@@ -13,9 +16,12 @@ from hermes.api.secrets import SecretSource, read_secrets
 from hermes.cli.completion import containers
 from hermes.cli.ctr import opened
 from hermes.cli.options import runtime_option, secret_option
+from hermes.cli.progress import write_line
 from hermes.cli.terminal import standard
 from hermes.errors import CommandFailed, UsageError
 from hermes.sandbox.choice import BWRAP, check_name, of_isolation
+
+_SIGNALLED: Final = 128
 
 
 @click.command("run")
@@ -104,5 +110,8 @@ def run(
             runtime=chosen,
         )
         status = opened().run(name, argv, options, stdio)
+    if status > _SIGNALLED:
+        with contextlib.suppress(ValueError):
+            write_line(f"the command was ended by {signal.Signals(status - _SIGNALLED).name}")
     if status:
         raise CommandFailed(status)

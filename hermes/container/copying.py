@@ -35,7 +35,8 @@ class Copy:
     """What is to be copied to where.
 
     ``sources`` are paths or patterns within ``base``, a folder of this machine, or, with ``stack``, within the
-    root of those layers. ``files`` are pairs of a file of this machine and the name it is to have. ``dest`` is a
+    root of those layers and of the upper directory ``changes`` on them, if there is one, or, with ``within``, of
+    the container that is copied to. ``files`` are pairs of a file of this machine and the name it is to have. ``dest`` is a
     path in the root, relative to ``workdir``. ``owner`` is as in ``--chown``, ``mode`` replaces that of the files,
     ``ignore`` holds the lines of an ignore file, and ``extract`` unpacks archives.
     """
@@ -44,6 +45,8 @@ class Copy:
     sources: tuple[str, ...] = ()
     base: str = "/"
     stack: tuple[Below, ...] = ()
+    changes: str = ""
+    within: bool = False
     files: tuple[tuple[str, str], ...] = ()
     workdir: str = "/"
     owner: str = ""
@@ -205,17 +208,21 @@ _KINDS: Final = {
 }
 
 
-def mounted_base(copy: Copy, trees: str, scratch: str) -> str:
+def _mounted_base(copy: Copy, root: str, trees: str, scratch: str) -> str:
     """Return the folder that the sources of a copy are in, mounting the root they are taken from if there is one."""
-    if not copy.stack:
+    if copy.within:
+        return root
+    if not (copy.stack or copy.changes):
         return "" if copy.base == "/" else copy.base
     opened = [Tree.open(f"{trees}/{one.diff_id.hex}", one.name) for one in copy.stack]
+    if copy.changes:
+        opened.append(Tree("the container", copy.changes, ()))
     return mount_stack(opened, scratch, target="from")
 
 
 def copy_into(copy: Copy, root: str, trees: str, scratch: str) -> None:
     """Carry out a copy."""
-    Copier(copy, root, mounted_base(copy, trees, scratch)).run()
+    Copier(copy, root, _mounted_base(copy, root, trees, scratch)).run()
 
 
 def _owner(root: str, text: str) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -111,12 +112,17 @@ class WorkingContainers:
             self._note(state, step)
         return outcome
 
-    def copy(self, name: str, copy: Copy, step: str) -> None:
-        """Copy files into a container."""
-        with self._root_of(name) as state:
-            root = self.mounted_at(state)
+    def copy(self, name: str, copy: Copy, step: str, source: str = "") -> None:
+        """Copy files into a container, from another or from itself if ``source`` names one."""
+        state = self.get(name)
+        other = self.get(source) if source else state
+        with ExitStack() as held:
+            roots = {one: held.enter_context(self._root_of(one)) for one in sorted({state.id, other.id})}
+            if source:
+                copy = self._taken_from(roots[other.id], copy, within=other.id == state.id)
+            state = roots[state.id]
             self._ensure_trees((*state.stack, *copy.stack))
-            self._call("copy", state, root=root, copy=copy.to_json())
+            self._call("copy", state, root=self.mounted_at(state), copy=copy.to_json())
             self._note(state, step)
 
     def configure(self, name: str, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> State:
@@ -186,6 +192,15 @@ class WorkingContainers:
                 self._waiting(f"waiting for another command on {state.name}")
 
         return self._states.root_of(state, waiting=waiting)
+
+    def _taken_from(self, source: State, copy: Copy, *, within: bool) -> Copy:
+        """Return a copy whose sources are in a container, as that is now."""
+        if within:
+            return replace(copy, within=True)
+        if path := self.mounted_at(source):
+            return replace(copy, base=path)
+        upper = self._states.upper(source).upper
+        return replace(copy, stack=source.stack, changes=upper if os.path.isdir(upper) else "")
 
     def _call(self, function: str, state: State, **more: Any) -> Any:
         upper = self._states.upper(state)

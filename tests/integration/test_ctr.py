@@ -252,18 +252,37 @@ def test_no_link_leads_out_of_the_root_or_the_context(ctr: Shell, tmp_path: Path
 
 def test_copy_from_another_image_or_container(ctr: Shell) -> None:
     other = ctr.made()
-    ctr("run", other, "--", "sh", "-c", "echo x > /srv/x; ln -s /srv/x /srv/y; ln -s /etc /srv/z")
-    assert "changes that are not committed" in ctr(
-        "copy", "--from", other, ctr.made(), "/srv/x", "/", status=2
+    ctr(
+        "run", other, "--", "sh", "-c", "echo x > /srv/x; ln -s /srv/x /srv/y; rm /bin/yes; ln -s /etc /srv/z"
     )
-    ctr("commit", other, "other")
-    for origin in (other, "other"):
+    for step in ("uncommitted", "committed", "by its name"):
         name = ctr.made("scratch")
+        origin = "other" if step == "by its name" else other
         ctr("copy", "--from", origin, name, "/srv/y", "/bin/busybox", "/got/")
         assert ctr("diff", name).splitlines() == ["A /got", "A /got/busybox", "A /got/y"]
+        assert "no such file" in ctr("copy", "--from", origin, name, "/bin/yes", "/", status=2)
+        ctr("commit", other, "other")
     name = ctr.made("scratch")
     ctr("copy", "--from", "//base:root", name, "/bin", "/bin")
     assert ctr("run", name, "--", "ls", "/").split() == ["bin", "dev", "proc"]
+
+
+def test_copy_within_a_container(ctr: Shell) -> None:
+    name = ctr.made()
+    ctr("run", name, "--", "sh", "-c", "echo x > /srv/x")
+    ctr("copy", "--from", name, name, "/srv", "/copy")
+    assert ctr.cat(name, "/copy/x") == "x"
+
+
+@needs_root
+def test_copy_from_a_container_that_is_mounted(ctr: Shell) -> None:
+    other, name = ctr.made(), ctr.made()
+    root = Path(ctr("mount", other))
+    (root / "srv/x").write_text("x")
+    (root / "srv/out").symlink_to("/etc/passwd")
+    ctr("copy", "--from", other, name, "/srv/x", "/x")
+    assert ctr.cat(name, "/x") == "x"
+    assert "no such file" in ctr("copy", "--from", other, name, "/srv/out", "/y", status=2)
 
 
 def test_add_unpacks_archives_and_leaves_others_alone(ctr: Shell) -> None:
@@ -293,6 +312,14 @@ def test_an_archive_that_leads_out_is_refused(ctr: Shell, path: str) -> None:
     with tarfile.open(ctr.root / "bad.tar", "w") as archive:
         archive.addfile(tarfile.TarInfo(path))
     assert "leads out of the root" in ctr("add", ctr.made(), "bad.tar", "/", status=1)
+
+
+def test_an_archive_with_a_device_is_refused(ctr: Shell) -> None:
+    with tarfile.open(ctr.root / "bad.tar", "w") as archive:
+        device = tarfile.TarInfo("dev/null")
+        device.type = tarfile.CHRTYPE
+        archive.addfile(device)
+    assert "/dev/null is a device node" in ctr("add", ctr.made(), "bad.tar", "/", status=1)
 
 
 def test_an_archive_with_links_out_stays_inside(ctr: Shell, tmp_path: Path) -> None:
@@ -383,7 +410,8 @@ def test_run_takes_the_configuration_and_options(ctr: Shell) -> None:
 def test_run_gives_the_status_and_the_signal(ctr: Shell) -> None:
     name = ctr.made()
     ctr("run", name, "--", "sh", "-c", "exit 7", status=7)
-    ctr("run", name, "--", "sh", "-c", "kill -9 $$", status=128 + signal.SIGKILL)
+    said = ctr("run", name, "--", "sh", "-c", "kill -9 $$", status=128 + signal.SIGKILL)
+    assert said == "the command was ended by SIGKILL"
 
 
 def test_run_keeps_what_a_failing_command_changed(ctr: Shell) -> None:
@@ -564,6 +592,19 @@ def test_an_ordinary_user_mounts_inside_of_unshare(ordinary_user: OrdinaryUser, 
         ctr("config", "--entrypoint", '["/bin/sh"]', name)
         assert ctr("commit", name, "app") == done.stdout.strip()
     ordinary_user.run("ctr", "rm", "--all")
+
+
+def test_no_user_namespaces_is_said_plainly(ctr: Shell) -> None:
+    name = ctr.made()
+    script = (
+        f"echo 0 > /proc/sys/user/max_user_namespaces; exec {sys.executable} -m hermes ctr run {name} -- true"
+    )
+    command = ["unshare", "--user", "--map-root-user", "sh", "-c", script]
+    env = {**os.environ, "HERMES_HOME": str(ctr.sandbox.home)}
+    done = subprocess.run(command, cwd=ctr.root, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "no user namespace can be made here" in done.stderr
+    assert "user.max_user_namespaces" in done.stderr
 
 
 def test_unshare_passes_on_the_status(ctr: Shell) -> None:
