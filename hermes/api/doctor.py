@@ -14,8 +14,8 @@ from hermes.debian.keyring import machine_keyring
 from hermes.debian.sources import machine_sources
 from hermes.errors import HermesError
 from hermes.sandbox import choice
+from hermes.sandbox.choice import RUNTIMES
 from hermes.sandbox.namespace import Namespace
-from hermes.sandbox.runtime import RUNTIMES
 from hermes.store import Store
 from hermes.version import __version__
 

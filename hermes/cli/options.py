@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hermes.api.secrets import SecretSource
-from hermes.api.workspace import BuildOptions
 from hermes.errors import UsageError
+
+if TYPE_CHECKING:
+    from hermes.api.workspace import BuildOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,6 +65,9 @@ def chosen(
     runtime: str = "",
 ) -> BuildOptions:
     """Return the options of a build; raises `UsageError`."""
+    from hermes.api.secrets import SecretSource
+    from hermes.api.workspace import BuildOptions
+
     pairs: dict[str, str] = {}
     for text in values:
         name, equals, value = text.partition("=")

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from hermes.container.leaks import Leak, Search, leaked
 from hermes.container.mounts import mounted_below
-from hermes.container.overlay import Tree, Upper, mount_stack, owner_in
+from hermes.container.overlay import Tree, mount_stack, owner_in
 from hermes.container.private import (
     UsedCaches,
     check_target,
@@ -26,7 +26,17 @@ from hermes.container.private import (
     write_secrets,
 )
 from hermes.container.rootpath import MountPoints, find_program, resolve
-from hermes.container.task import Commit, KeptFile, Outcome, Staged, StagedFile, Task, Tmpfs, encoding_to_json
+from hermes.container.task import (
+    Commit,
+    KeptFile,
+    Outcome,
+    Staged,
+    StagedFile,
+    Task,
+    Tmpfs,
+    Upper,
+    encoding_to_json,
+)
 from hermes.container.users import User, find_user
 from hermes.digest import CHUNK, Digest
 from hermes.errors import BuildError, MissingBlobError, SandboxError

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from hermes.container.task import Upper
 from hermes.errors import ConflictError, SandboxError
 from hermes.layer.apply import OPAQUE_XATTR
 from hermes.layer.diff import OwnerOf
@@ -76,13 +77,6 @@ class Metadata(NamedTuple):
 
 
 _PLAIN: Final = Metadata(0o755, 0, 0)
-
-
-class Upper(NamedTuple):
-    """Where the changes of a mount go: two directories of one file system, made if they are not there."""
-
-    upper: str
-    work: str
 
 
 def mount_stack(trees: Sequence[Tree], scratch: str, *, target: str, upper: Upper | None = None) -> str:

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from hermes.container.leaks import Leak, Search, leaked
-from hermes.container.overlay import Upper
-from hermes.container.task import Cache, Secret
+from hermes.container.task import Cache, Secret, Upper
 from hermes.container.users import User
 from hermes.errors import SandboxError
 from hermes.sandbox.idmap import has_one_id

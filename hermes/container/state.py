@@ -18,8 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from hermes.container.overlay import Upper
-from hermes.container.task import Below
+from hermes.container.task import Below, Upper
 from hermes.digest import Digest, canonical_json
 from hermes.errors import StoreError, UsageError
 from hermes.store import Store

@@ -11,8 +11,8 @@ from typing import Any
 
 from hermes.container.copying import Copy, copy_into
 from hermes.container.inside import commit_upper, scratch_of, store_at
-from hermes.container.overlay import Tree, Upper, mount_stack
-from hermes.container.task import Commit, encoding_to_json
+from hermes.container.overlay import Tree, mount_stack
+from hermes.container.task import Commit, Upper, encoding_to_json
 from hermes.digest import Digest
 from hermes.layer import encodings, toc
 from hermes.layer.compress import CODECS

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import base64
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hermes.container.overlay import Upper
 from hermes.digest import Digest
-from hermes.layer.compress import CODECS
-from hermes.layer.content import Signature
-from hermes.layer.write import Encoding
 from hermes.sandbox.process import HOSTNAME
-from hermes.sandbox.seccomp import Profile
 from hermes.store.caches import Sharing
+
+if TYPE_CHECKING:
+    from hermes.layer.content import Signature
+    from hermes.layer.write import Encoding
+    from hermes.sandbox.seccomp import Profile
+
+
+class Upper(NamedTuple):
+    """Where the changes of a mount go: two directories of one file system, made if they are not there."""
+
+    upper: str
+    work: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,4 +243,7 @@ def encoding_to_json(encoding: Encoding | None) -> dict[str, Any] | None:
 def encoding_from_json(document: dict[str, Any] | None) -> Encoding | None:
     if document is None:
         return None
+    from hermes.layer.compress import CODECS
+    from hermes.layer.write import Encoding
+
     return Encoding(Digest(document["digest"]), document["size"], CODECS.get(document["codec"]))

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hermes.container import mounts
 from hermes.container.core import Containers
-from hermes.container.overlay import Tree, Upper, mount_stack
+from hermes.container.overlay import Tree, mount_stack
 from hermes.container.private import unsearched
 from hermes.container.state import State, States
-from hermes.container.task import Below, Commit, Outcome, Task
+from hermes.container.task import Below, Commit, Outcome, Task, Upper
 from hermes.digest import Digest
 from hermes.errors import BuildError, SandboxError, UsageError
 from hermes.layer import encodings

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hermes.errors import UsageError
-from hermes.sandbox import bubblewrap, runtime
-from hermes.sandbox.process import Sandbox
+
+if TYPE_CHECKING:
+    from hermes.sandbox.process import Sandbox
 
 BWRAP: Final = "bwrap"
-NAMES: Final = (BWRAP, *runtime.RUNTIMES)
+RUNTIMES: Final = ("crun", "runc")
+NAMES: Final = (BWRAP, *RUNTIMES)
 
 
 def check_name(name: str) -> None:
@@ -32,12 +34,12 @@ def of_isolation(name: str | None) -> str:
         return ""
     if name == "chroot":
         return BWRAP
-    for one in runtime.RUNTIMES:
+    for one in RUNTIMES:
         if shutil.which(one):
             return one
     raise UsageError(
         f"--isolation {name} needs an OCI runtime",
-        hint=f"install one of {', '.join(runtime.RUNTIMES)}, or leave it out",
+        hint=f"install one of {', '.join(RUNTIMES)}, or leave it out",
     )
 
 
@@ -48,12 +50,20 @@ def located(name: str) -> tuple[str, str]:
     """
     check_name(name)
     if name in ("", BWRAP):
-        return bubblewrap.find()
+        from hermes.sandbox.bubblewrap import find
+
+        return find()
+    from hermes.sandbox import runtime
+
     return runtime.find(name), ""
 
 
 def sandbox(name: str, where: tuple[str, str]) -> Sandbox:
     """Return the sandbox of a name. ``where`` is what `located` returned outside of the namespace."""
     if name in ("", BWRAP):
-        return bubblewrap.Bubblewrap(where)
-    return runtime.OciRuntime(name, where[0])
+        from hermes.sandbox.bubblewrap import Bubblewrap
+
+        return Bubblewrap(where)
+    from hermes.sandbox.runtime import OciRuntime
+
+    return OciRuntime(name, where[0])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from hermes.sandbox.seccomp import Profile
+if TYPE_CHECKING:
+    from hermes.sandbox.seccomp import Profile
 
 HOSTNAME: Final = "hermes"
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

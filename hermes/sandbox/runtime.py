@@ -35,8 +35,6 @@ from hermes.sandbox.syscalls import (
     unshare,
 )
 
-RUNTIMES: Final = ("crun", "runc")
-
 _ID: Final = "hermes"  # it has a state folder of its own
 _CGROUPS: Final = "/sys/fs/cgroup"
 _INIT_FD: Final = 3  # the first that the runtime passes on; the first process closes it
@@ -63,7 +61,7 @@ def find(name: str) -> str:
 
 
 class OciRuntime:
-    """See `hermes.sandbox.process.Sandbox`. ``name`` is one of `RUNTIMES`, ``path`` what `find` returned."""
+    """See `hermes.sandbox.process.Sandbox`. ``name`` is one of `hermes.sandbox.choice.RUNTIMES`, ``path`` what `find` returned."""
 
     def __init__(self, name: str, path: str) -> None:
         self._name = name
