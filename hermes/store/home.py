@@ -31,7 +31,9 @@ from hermes.store.locks import KeyLocks
 from hermes.store.results import Results
 from hermes.store.scratch import Scratch
 
-_FOLDERS: Final = ("blobs/sha256", "trees", "toc", "compiled", "index", "logs", "containers", "tmp")
+_FOLDERS: Final = ("blobs/sha256", "trees", "toc", "compiled", "index", "logs", "caches", "containers", "tmp")
+_PRIVATE: Final = ("trees", "caches", "containers", "tmp")
+"""Folders with files of images, whose setuid programs other users of the machine must not reach."""
 
 
 class Store:
@@ -56,6 +58,8 @@ class Store:
             with storing(home):
                 for name in _FOLDERS:
                     (home / name).mkdir(parents=True, exist_ok=True)
+                for name in _PRIVATE:
+                    (home / name).chmod(0o700)
                 (home / "version").write_text(f"{VERSION}\n")
         return cls(home)
 

@@ -210,3 +210,9 @@ def test_errors_of_the_system_become_advice() -> None:
         raise PermissionError(13, "Permission denied", "/store/x")
     with pytest.raises(BuildError, match="cannot be written"), writing("/out"):
         raise OSError(30, "Read-only file system", "/out/x")
+
+
+def test_files_of_images_are_out_of_reach_of_others(store: Store) -> None:
+    """A layer may hold setuid programs, which must not become programs of this machine."""
+    for name in ("trees", "containers", "caches", "tmp"):
+        assert (store.home / name).stat().st_mode & 0o077 == 0
