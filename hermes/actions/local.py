@@ -19,6 +19,10 @@ _KINDS: Final = frozenset({"compress", "fetch", "host", "image", "layer", "manif
 """The kinds of action; each is executed by the function ``execute`` of the module of that name."""
 
 
+IN_NAMESPACE: Final = frozenset({"host", "run"})
+"""Those of them that run commands."""
+
+
 class Local:
     """See `hermes.engine.executor.Executor`."""
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from hermes.actions.local import Local, available
+from hermes.actions.local import IN_NAMESPACE, Local, available
 from hermes.actions.tools import Tools
 from hermes.api.keys import remember_keys
 from hermes.api.outputs import Outputs
@@ -145,6 +145,10 @@ class Build:
             lambda value: available(self._store, value),
             self._events,
         )
+
+        looked_at = work.graph.actions if work.dirty is None else work.dirty
+        if any(work.graph.actions[name].kind in IN_NAMESPACE for name in looked_at):
+            self._namespace.start()
 
         def cancel() -> None:
             caching.cancelled = True

@@ -47,6 +47,13 @@ class Namespace:
             self._map = current_map()
         return self._map
 
+    def start(self) -> None:
+        """Start the process before it is needed, if that is quick now and would not be in a thread."""
+        with self._guard:
+            if self._control is None and not self._closed and self._is_alone():
+                with contextlib.suppress(SandboxError):  # whoever needs it is told
+                    self._control = self._start()
+
     def call(self, function: str, arguments: dict[str, Any], fds: tuple[int, ...] = ()) -> Any:
         """Call ``module:function`` with keyword ``arguments`` (JSON values) in the namespace.
 
@@ -85,10 +92,12 @@ class Namespace:
                     os.waitpid(self._pid, 0)
                 self._control = None
 
+    def _is_alone(self) -> bool:
+        return threading.active_count() == 1 and not self._hidden
+
     def _start(self) -> socket.socket:
         here, there = socket.socketpair()
-        alone = threading.active_count() == 1 and not self._hidden
-        self._pid = _fork(there) if alone else _spawn(there, self._hidden)
+        self._pid = _fork(there) if self._is_alone() else _spawn(there, self._hidden)
         there.close()
         try:
             refusal = receive_message(here)
