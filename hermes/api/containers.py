@@ -10,10 +10,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -36,6 +36,7 @@ from hermes.store.location import default_home
 
 if TYPE_CHECKING:
     from hermes.container.copying import Copy
+    from hermes.layer.compress import Codec
 
 SCRATCH: Final = "scratch"
 FORMATS: Final = ("oci", "docker")
@@ -45,11 +46,15 @@ _CREATED_BY: Final = "created_by"
 
 
 class Base(NamedTuple):
-    """What a container can be made from: layers, the lowest first, and a configuration."""
+    """What a container can be made from: layers, the lowest first, and a configuration.
+
+    ``blobs`` are those of the layers in the image that they come from, if they come from one.
+    """
 
     name: str
     stack: tuple[Below, ...]
     document: dict[str, Any]
+    blobs: tuple[Descriptor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +78,26 @@ class CommandOptions:
 
 @dataclass(frozen=True, slots=True)
 class CommitOptions:
-    """How an image is written. ``seconds`` is the time of everything in it, since 1970 (default: as builds)."""
+    """How an image is written. ``seconds`` is the time of everything in it, since 1970 (default: as builds).
+
+    Layers are compressed with ``compression`` at ``level`` (None: its usual one), but for those of the image that
+    the container was made from: they stay as they are, unless ``recompress`` says otherwise or the format has no
+    such layers.
+    """
 
     squash: bool = False
     seconds: int | None = None
     format: str = "oci"
     compression: str = "zstd"
+    level: int | None = None
+    recompress: bool = False
+
+    @property
+    def codec(self) -> Codec:
+        """What layers are compressed with; raises `UsageError` when there is no such level."""
+        from hermes.layer.compress import codec_at
+
+        return codec_at("gzip" if self.format == "docker" else self.compression, self.level)
 
 
 class Containers:
@@ -89,10 +108,10 @@ class Containers:
         self._say = say
 
     def create(self, base: str, *, name: str = "", platform: str = "") -> State:
-        """Make a container of ``scratch``, a local image, ``oci:DIR[:TAG]`` or a target's label."""
+        """Make a container of ``scratch``, a local image, ``TRANSPORT:WHERE`` or a target's label."""
         with self._opened() as (store, _, working):
             found = base_of(base, store, platform)
-            return working.create(found.name, name, found.stack, found.document)
+            return working.create(found.name, name, found.stack, found.document, found.blobs)
 
     def all(self) -> list[State]:
         """Return all containers, in the order of their names."""
@@ -193,14 +212,13 @@ class Containers:
         from hermes.api.workspace import epoch
         from hermes.image.names import ImageNames
         from hermes.image.reference import Reference
-        from hermes.layer.compress import CODECS, GZIP
         from hermes.registry.transports import is_destination, parse_destination
 
         chosen = options or CommitOptions()
         destination = parse_destination(target) if is_destination(target) else None
         reference = Reference.parse(target) if target and destination is None else None
         seconds = epoch() if chosen.seconds is None else chosen.seconds
-        codec = GZIP if chosen.format == "docker" else CODECS[chosen.compression]
+        codec = chosen.codec
 
         def history(state: State, made: bool) -> list[dict[str, Any]]:
             if not made and state.settings == state.committed:
@@ -211,16 +229,17 @@ class Containers:
         with self._opened() as (store, core, working):
             state = working.commit(name, mtime=seconds, codec=codec, history=history)
             stack = [one.diff_id for one in state.stack]
+            base = () if chosen.recompress else state.base
             document = dict(state.document)
             if chosen.squash and stack:
-                stack = [working.squash(state, codec)]
+                stack, base = [working.squash(state, codec)], ()
                 document["history"] = [
                     {
                         "created": timestamp(seconds),
                         "created_by": f"hermes ctr commit --squash ({state.image})",
                     }
                 ]
-            manifest = self._write_image(store, core, document, stack, chosen, timestamp(seconds))
+            manifest = self._write_image(store, core, document, stack, base, chosen, timestamp(seconds))
             if reference is not None:
                 ImageNames(store).set(reference, manifest)
             if destination is not None:
@@ -268,6 +287,7 @@ class Containers:
         core: Core,
         document: Mapping[str, Any],
         stack: Sequence[Digest],
+        base: Sequence[Descriptor],
         options: CommitOptions,
         created: str,
     ) -> Descriptor:
@@ -276,11 +296,13 @@ class Containers:
         from hermes.image.descriptor import IMAGE_CONFIG, IMAGE_MANIFEST
         from hermes.image.edit import DOCKER_ONLY
         from hermes.image.manifest import Manifest
-        from hermes.layer.compress import CODECS, GZIP
 
         is_docker = options.format == "docker"
-        codec = GZIP if is_docker else CODECS[options.compression]
-        blobs = [core.encoded(one, codec) for one in stack]
+        codec = options.codec
+        layers = [
+            _layer_of(store, core, diff_id, blob, codec, is_docker=is_docker)
+            for diff_id, blob in zip_longest(stack, base)
+        ]
         config = dict(document.get("config") or {})
         annotations = dict(document.get("annotations") or {})
         if is_docker and annotations:
@@ -299,10 +321,9 @@ class Containers:
         if author := document.get("author"):
             made["author"] = author
         data = canonical_json(made)
-        media_types = (docker.CONFIG, docker.LAYER) if is_docker else (IMAGE_CONFIG, codec.media_type)
         manifest = Manifest(
-            Descriptor(media_types[0], store.blobs.put(data), len(data)),
-            tuple(Descriptor(media_types[1], one.digest, one.size) for one in blobs),
+            Descriptor(docker.CONFIG if is_docker else IMAGE_CONFIG, store.blobs.put(data), len(data)),
+            tuple(layers),
             tuple(sorted(annotations.items())),
             docker.MANIFEST if is_docker else IMAGE_MANIFEST,
         )
@@ -348,14 +369,14 @@ def _base_of_target(text: str, store: Store, platform: Platform) -> Base:
 
 
 def _base_of_image(text: str, digest: Digest, store: Store) -> Base:
-    from hermes.image.config import diff_ids_of
+    from hermes.image.config import diff_ids_of, parse_config
     from hermes.image.manifest import Manifest
 
     manifest = Manifest.parse(store.blobs.read(digest))
     try:
-        document: dict[str, Any] = json.loads(store.blobs.read(manifest.config.digest))
-    except ValueError as error:
-        raise ImageError(f"{text}: its configuration is no JSON document: {error}") from None
+        document = parse_config(store.blobs.read(manifest.config.digest))
+    except ImageError as error:
+        raise ImageError(f"{text}: {error.message}") from None
     stack = tuple(Below(one, text) for one in diff_ids_of(document))
     document.pop("rootfs")
     created = document.pop("created", None) or timestamp(0)
@@ -365,7 +386,22 @@ def _base_of_image(text: str, digest: Digest, store: Store) -> Base:
     document["history"] = history
     if manifest.annotations:
         document["annotations"] = dict(manifest.annotations)
-    return Base(text, stack, document)
+    return Base(text, stack, document, manifest.layers)
+
+
+def _layer_of(
+    store: Store, core: Core, diff_id: Digest, base: Descriptor | None, codec: Codec, *, is_docker: bool
+) -> Descriptor:
+    """Return the blob of a layer in an image: that which it has in the base, else one of ours."""
+    from hermes.image.media_types import has_form, layer_type
+    from hermes.layer import encodings
+
+    if base is not None:
+        kept = encodings.find_blob(store, diff_id, base.digest)
+        if kept is not None and has_form(kept.form, is_docker=is_docker):
+            return Descriptor(layer_type(kept.form, is_docker=is_docker), kept.digest, kept.size)
+    made = core.encoded(diff_id, codec)
+    return Descriptor(layer_type(made.form, is_docker=is_docker), made.digest, made.size)
 
 
 def _created_by(state: State) -> str:

@@ -103,7 +103,7 @@ class Outputs:
 
     def _layer(self, path: str, value: Value) -> BuiltOutput:
         encoding = self._encoding(value.digest)
-        suffix = encoding.codec.suffix if encoding.codec else ".tar"
+        suffix = encoding.suffix
         for other in _SUFFIXES[1:]:
             if other != suffix and os.path.lexists(path + other):
                 os.unlink(path + other)

@@ -119,6 +119,18 @@ def umount(names: tuple[str, ...], all_: bool) -> None:
     show_default=True,
     help="How layers are compressed; always gzip in Docker's format.",
 )
+@click.option(
+    "--compression-level",
+    "level",
+    type=int,
+    metavar="N",
+    help="How hard: 1 to 22 for zstd, 1 to 12 for gzip.",
+)
+@click.option(
+    "--recompress",
+    is_flag=True,
+    help="Compress the layers of the base too, which stay as they are otherwise.",
+)
 @click.option("--rm", "remove", is_flag=True, help="Remove the container afterwards.")
 @click.option("--iidfile", type=click.File("w"), help="Write the image's digest to a file.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
@@ -129,6 +141,8 @@ def commit(
     timestamp: int | None,
     format_: str,
     compression: str,
+    level: int | None,
+    recompress: bool,
     remove: bool,
     iidfile: Any,
     quiet: bool,
@@ -136,14 +150,14 @@ def commit(
     """Make a layer of what changed since the last commit, and an image of the container; print its digest.
 
     The image gets a NAME in the store, or goes to a TRANSPORT: oci:DIR[:TAG], oci-archive:FILE[:TAG],
-    docker-archive:FILE[:NAME] or dir:DIR. Committing again without a change gives the same image.
+    docker-archive:FILE[:NAME], dir:DIR, containers-storage:NAME or docker-daemon:NAME. Committing again without a change gives the same image.
 
     \b
     hermes ctr commit $ctr app:latest
     hermes ctr commit --rm --squash $ctr oci-archive:app.tar
     """
     containers = opened()
-    options = CommitOptions(squash, timestamp, format_, compression)
+    options = CommitOptions(squash, timestamp, format_, compression, level, recompress)
     manifest = containers.commit(name, target, options)
     if remove:
         containers.remove(name)

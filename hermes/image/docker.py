@@ -9,5 +9,6 @@ from __future__ import annotations
 from typing import Final
 
 MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
+INDEX: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
 CONFIG: Final = "application/vnd.docker.container.image.v1+json"
 LAYER: Final = "application/vnd.docker.image.rootfs.diff.tar.gzip"

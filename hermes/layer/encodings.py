@@ -1,8 +1,9 @@
 """Which blobs of the store hold a layer, and its tar from any of them.
 
-A layer is named by its diff_id. Beside its table of contents stands a small file for each compressed form,
-``toc/HEX.CODEC``: ``{"digest", "size", "codec"}`` where ``codec`` is the encoder's identity. The uncompressed
-tar is the blob that has the diff_id for its digest.
+A layer is named by its diff_id. Beside its table of contents stands a small file for each usual codec,
+``toc/HEX.CODEC``: ``{"digest", "size", "codec"}`` where ``codec`` is the encoder's identity. All other blobs are
+in ``toc/HEX.blobs``, a list of ``{"digest", "size", "form", "codec"}``: those of unusual levels, and those that
+somebody else made, whose ``codec`` is empty. The uncompressed tar is the blob that has the diff_id for its digest.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from hermes.digest import CHUNK, Digest
 from hermes.errors import MissingBlobError
@@ -24,17 +25,32 @@ from hermes.store.blobs import corrupt
 OWNERS: Final = "owners"
 """The file beside a tree, made in a namespace with one id, that says who should own what is not root's."""
 
+FORMS: Final = ("gzip", "zstd")
+"""The forms besides the plain tar in which a layer can be in an image; see image-spec, layer.md."""
+
 
 def record(store: Store, diff_id: Digest, encoding: Encoding) -> None:
     """Note that a blob of the store holds a layer."""
-    if encoding.codec is None:
+    codec = encoding.codec
+    if codec is None:
         return
-    document = {"digest": encoding.digest, "size": encoding.size, "codec": encoding.codec.identity}
-    store.write(_path(store, diff_id, encoding.codec), json.dumps(document).encode())
+    document = {"digest": encoding.digest, "size": encoding.size, "codec": codec.identity}
+    if codec.spec in CODECS:
+        store.write(_path(store, diff_id, codec), json.dumps(document).encode())
+    else:
+        _add(store, diff_id, {**document, "form": codec.name})
+
+
+def record_foreign(store: Store, diff_id: Digest, digest: Digest, size: int, form: str) -> None:
+    """Note that a blob of the store that somebody else made holds a layer; ``form`` is one of `FORMS`."""
+    _add(store, diff_id, {"digest": digest, "size": size, "codec": "", "form": form})
 
 
 def find(store: Store, diff_id: Digest, codec: Codec) -> Encoding | None:
     """Return the blob that holds a layer in the form that ``codec`` gives, if it is there and whole."""
+    if codec.spec not in CODECS:
+        rows = (one for one in _others(store, diff_id) if one["codec"] == codec.identity)
+        return next((Encoding(digest, size, codec) for digest, size in _whole(store, rows)), None)
     try:
         with open(_path(store, diff_id, codec), "rb") as file:
             document = json.loads(file.read())
@@ -53,12 +69,33 @@ def find_plain(store: Store, diff_id: Digest) -> Encoding | None:
     return Encoding(diff_id, os.stat(store.blobs.path(diff_id)).st_size, None)
 
 
+def find_foreign(store: Store, diff_id: Digest, digest: Digest) -> Encoding | None:
+    """Return a blob if it is known to hold a layer, and is there and whole."""
+    if digest == diff_id:
+        return find_plain(store, diff_id)
+    for one in _others(store, diff_id):
+        if one["digest"] == digest and store.blobs.has(digest, one["size"]):
+            return Encoding(digest, one["size"], None, one["form"])
+    return None
+
+
+def find_blob(store: Store, diff_id: Digest, digest: Digest) -> Encoding | None:
+    """Return a blob, whoever made it, if it is known to hold a layer, and is there and whole."""
+    for codec in CODECS.values():
+        if (found := find(store, diff_id, codec)) and found.digest == digest:
+            return found
+    return find_foreign(store, diff_id, digest)
+
+
 def find_any(store: Store, diff_id: Digest) -> Encoding | None:
     """Return a blob that holds a layer in any form."""
     if plain := find_plain(store, diff_id):
         return plain
     for codec in CODECS.values():
         if found := find(store, diff_id, codec):
+            return found
+    for one in _others(store, diff_id):
+        if found := find_foreign(store, diff_id, Digest(one["digest"])):
             return found
     return None
 
@@ -119,3 +156,30 @@ def open_tar(store: Store, diff_id: Digest) -> Iterator[LayerTar]:
 
 def _path(store: Store, diff_id: Digest, codec: Codec) -> str:
     return f"{store.toc_path(diff_id)}.{codec.name}"
+
+
+def _others_path(store: Store, diff_id: Digest) -> str:
+    return f"{store.toc_path(diff_id)}.blobs"
+
+
+def _others(store: Store, diff_id: Digest) -> list[dict[str, Any]]:
+    """Return the rows of a layer's list; a damaged list is an empty one."""
+    try:
+        with open(_others_path(store, diff_id), "rb") as file:
+            rows = json.loads(file.read())
+        return [one for one in rows if {"digest", "size", "codec", "form"} <= one.keys()]
+    except (OSError, ValueError, TypeError, AttributeError):
+        return []
+
+
+def _whole(store: Store, rows: Iterator[dict[str, Any]]) -> Iterator[tuple[Digest, int]]:
+    for one in rows:
+        digest = Digest(one["digest"])
+        if store.blobs.has(digest, one["size"]):
+            yield digest, one["size"]
+
+
+def _add(store: Store, diff_id: Digest, row: dict[str, Any]) -> None:
+    with store.locks.held(f"blobs:{diff_id}"):
+        rows = [one for one in _others(store, diff_id) if one["digest"] != row["digest"]]
+        store.write(_others_path(store, diff_id), json.dumps([*rows, row]).encode())

@@ -40,13 +40,13 @@ class Member(NamedTuple):
     content: Iterator[bytes]
 
 
-def members(read: Read, *, name: str) -> Iterator[Member]:
+def members(read: Read, *, name: str, skip: Callable[[int], None] | None = None) -> Iterator[Member]:
     """Yield the members of the tar archive that ``read(n)`` gives up to n bytes of.
 
-    ``name`` is what errors call the archive. Raises `LayerError` when it is truncated, damaged or holds
+    ``skip(n)``, if given, goes past n bytes without reading them, and past the end without saying so. ``name`` is what errors call the archive. Raises `LayerError` when it is truncated, damaged or holds
     what a layer cannot.
     """
-    return _Reader(read, name).members()
+    return _Reader(read, name, skip).members()
 
 
 def is_tar(read: Read) -> bool:
@@ -62,8 +62,9 @@ def is_tar(read: Read) -> bool:
 
 
 class _Reader:
-    def __init__(self, read: Read, name: str) -> None:
+    def __init__(self, read: Read, name: str, skip: Callable[[int], None] | None) -> None:
         self._read = read
+        self._go_past = skip
         self._name = name
         self._offset = 0
         self._unread = 0
@@ -168,10 +169,9 @@ class _Reader:
                 raise self._error(f"a negative {what}")
             return value
         text = field.split(b"\0", 1)[0].strip()
-        try:
-            return int(text, 8) if text else 0
-        except ValueError:
-            raise self._error(f"{text!r} is not a {what}") from None
+        if text.strip(b"01234567"):
+            raise self._error(f"{text!r} is not a {what}")
+        return int(text, 8) if text else 0
 
     def _decimal(self, pax: dict[str, bytes], key: str, otherwise: bytes, what: str) -> int:
         value = pax.get(key)
@@ -248,6 +248,10 @@ class _Reader:
             yield data
 
     def _skip(self) -> None:
+        if self._go_past is not None and self._unread:
+            self._go_past(self._unread)
+            self._offset += self._unread
+            self._unread = 0
         while self._unread:
             data = self._exactly(min(CHUNK, self._unread))
             self._unread -= len(data)

@@ -1,0 +1,70 @@
+"""Images and indexes of the store as the blobs that they are made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from hermes.digest import Digest
+from hermes.errors import UsageError
+from hermes.image.descriptor import Descriptor
+from hermes.image.layout import link_layout, tagged
+from hermes.image.manifest import INDEXES, Index, Manifest, described
+from hermes.store import Store
+
+
+def descriptor_of(store: Store, digest: Digest) -> Descriptor:
+    """Return the descriptor of a manifest or index of the store; raises `MissingBlobError`."""
+    return described(store.blobs.read(digest), str(digest))
+
+
+def blobs_of(one: Descriptor, store: Store) -> Iterator[Digest]:
+    """Yield the blobs of an image or index, each once, a document after what it names.
+
+    Raises `MissingBlobError` when a document is not in the store.
+    """
+    yield from dict.fromkeys(_blobs(one, store))
+
+
+def manifests_of(one: Descriptor, store: Store) -> Iterator[Descriptor]:
+    """Yield the manifests of the images that a manifest or index stands for, with their platforms."""
+    if one.media_type in INDEXES:
+        for below in Index.parse(store.blobs.read(one.digest)).manifests:
+            yield from manifests_of(below, store)
+    else:
+        yield one
+
+
+def refuse_index(one: Descriptor, where: str) -> None:
+    """Raise `UsageError` where only one image can be written, and this is an index."""
+    if one.media_type in INDEXES:
+        transport = where.partition(":")[0]
+        raise UsageError(
+            f"{where}: {transport}: holds an image for one platform, and this is an index",
+            hint="choose one with --platform, or write to oci:, oci-archive: or dir:",
+        )
+
+
+def link_images(folder: Path, manifest: Descriptor, store: Store, tag: str) -> None:
+    """Make a layout of links to the store's blobs."""
+    blobs = [(digest, store.blobs.path(digest)) for digest in blobs_of(manifest, store)]
+    link_layout(folder, [tagged(manifest, tag)], blobs)
+
+
+def config_of(store: Store, manifest: Manifest) -> dict[str, object]:
+    """Return the configuration of an image of the store, as it is."""
+    document: dict[str, object] = json.loads(store.blobs.read(manifest.config.digest))
+    return document
+
+
+def _blobs(one: Descriptor, store: Store) -> Iterator[Digest]:
+    data = store.blobs.read(one.digest)
+    if one.media_type in INDEXES:
+        for below in Index.parse(data).manifests:
+            yield from _blobs(below, store)
+    else:
+        manifest = Manifest.parse(data)
+        yield manifest.config.digest
+        yield from (layer.digest for layer in manifest.layers)
+    yield one.digest
