@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hermes.actions.environment import Environment
 from hermes.api.mount_options import NO_MOUNTS, Mounts
-from hermes.api.wanted import IMAGE, LAYER
+from hermes.api.wanted import IMAGE, INDEX, LAYER
 from hermes.container.core import Containers as Core
 from hermes.container.state import State
 from hermes.container.task import Below, Task
@@ -333,18 +333,14 @@ class Containers:
 
 def base_of(text: str, store: Store, platform: str) -> Base:
     """Return what a name of a base means; raises `UsageError` when it means nothing."""
-    from hermes.image.names import ImageNames
-    from hermes.image.reference import Reference
-    from hermes.registry.origins import is_origin, take_in
+    from hermes.api.named import in_store, is_label, platform_of
 
-    wanted = Platform.parse(platform) if platform else Platform.host()
+    wanted = platform_of(platform)
     if text == SCRATCH:
         return _base_of_layers(text, (), wanted)
-    if text.startswith(("//", ":", "@")):
+    if is_label(text):
         return _base_of_target(text, store, wanted)
-    if is_origin(text):
-        return _base_of_image(text, take_in(text, store, wanted).digest, store)
-    return _base_of_image(text, ImageNames(store).get(Reference.parse(text)).digest, store)
+    return _base_of_image(text, in_store(text, store, platform, whole=False).root().digest, store)
 
 
 def _base_of_layers(name: str, layers: Sequence[Digest], platform: Platform) -> Base:
@@ -356,16 +352,15 @@ def _base_of_layers(name: str, layers: Sequence[Digest], platform: Platform) -> 
 
 
 def _base_of_target(text: str, store: Store, platform: Platform) -> Base:
-    from hermes.api.export import only_image
-    from hermes.api.workspace import Workspace
+    from hermes.api.named import build, built
+    from hermes.registry.origins import choose
 
-    result = Workspace(home=store.home).build([text], platform=str(platform))
+    result = build(text, store, str(platform))
     outputs = [one for listed in result.targets.values() for one in listed]
     layers = [Digest(one.digest) for one in outputs if one.kind == LAYER]
-    if layers and not any(one.kind == IMAGE for one in outputs):
+    if layers and not any(one.kind in (IMAGE, INDEX) for one in outputs):
         return _base_of_layers(text, layers, platform)
-    _, digest = only_image(result)
-    return _base_of_image(text, digest, store)
+    return _base_of_image(text, choose(built(result, store), platform).digest, store)
 
 
 def _base_of_image(text: str, digest: Digest, store: Store) -> Base:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from hermes.api.result import BuildResult
-from hermes.api.wanted import IMAGE
+from hermes.api.wanted import IMAGE, INDEX
 from hermes.digest import Digest
 from hermes.errors import UsageError
 from hermes.graph.label import Label
-from hermes.image.descriptor import IMAGE_MANIFEST, Descriptor
+from hermes.registry.images import descriptor_of
 from hermes.registry.transports import parse_destination
 from hermes.store import Store
 
@@ -23,20 +22,20 @@ def export(home: Path, result: BuildResult, destinations: Sequence[str]) -> None
     store = Store.open(home)
     try:
         with store.in_use():
-            size = os.stat(store.blobs.path(digest)).st_size
+            descriptor = descriptor_of(store, digest)
             for destination in parsed:
-                destination.write(Descriptor(IMAGE_MANIFEST, digest, size), store, _reference(label))
+                destination.write(descriptor, store, reference_of(label))
     finally:
         store.close()
 
 
 def only_image(result: BuildResult) -> tuple[Label, Digest]:
-    """Return the label and the manifest's digest of the one image that a build gave."""
+    """Return the label of the one image or index that a build gave, and the digest of its document."""
     found = [
         (label, one.digest)
         for label, outputs in result.targets.items()
         for one in outputs
-        if one.kind == IMAGE
+        if one.kind in (IMAGE, INDEX)
     ]
     if not found:
         raise UsageError(
@@ -49,7 +48,7 @@ def only_image(result: BuildResult) -> tuple[Label, Digest]:
     return Label.parse(label), Digest(digest)
 
 
-def _reference(label: Label) -> str:
+def reference_of(label: Label) -> str:
     """Return a name for an image as registries write it: lower case, the path of the target, a tag."""
     path = "/".join(part for part in (label.package, label.name) if part).lower()
     name = "".join(char if char.isalnum() or char in "/._-" else "-" for char in path)

@@ -12,6 +12,7 @@ import click
 from hermes.api.containers import COMPRESSIONS, FORMATS, CommitOptions, Containers
 from hermes.cli import completion
 from hermes.cli.progress import write_line
+from hermes.cli.tables import columns
 from hermes.container.state import State
 from hermes.errors import HermesError, UsageError
 
@@ -51,14 +52,18 @@ def opened() -> Containers:
 
 
 @command.command("from")
-@click.argument("base", metavar="IMAGE|scratch|LABEL")
+@click.argument("base", metavar="IMAGE|ORIGIN|LABEL|scratch", shell_complete=completion.bases)
 @click.option("--name", default="", help="What to call the container.")
 @click.option("--platform", default="", metavar="OS/ARCH", help="What it is for, where there is a choice.")
 def from_(base: str, name: str, platform: str) -> None:
     """Make a container of an image, of a target or of nothing, and print its name.
 
+    ORIGIN is an image elsewhere: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], dir:DIR,
+    containers-storage:NAME, docker-daemon:NAME or docker://NAME.
+
     \b
     hermes ctr from scratch
+    hermes ctr from docker-archive:saved.tar
     hermes ctr from --name work //examples/hello:image
     """
     click.echo(opened().create(base, name=_checked(name), platform=platform).name)
@@ -215,9 +220,8 @@ def ps(as_json: bool, quiet: bool) -> None:
         rows = [(one.name,) for one in found]  # type: ignore[misc]
     else:
         rows.insert(0, ("ID", "NAME", "FROM", "LAYERS", "MOUNTED AT"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for line in columns(rows):
+        click.echo(line)
 
 
 @command.command()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from hermes.digest import Digest
@@ -11,6 +11,7 @@ from hermes.errors import UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.layout import link_layout, tagged
 from hermes.image.manifest import INDEXES, Index, Manifest, described
+from hermes.layer.compress import Source
 from hermes.store import Store
 
 
@@ -52,12 +53,6 @@ def link_images(folder: Path, manifest: Descriptor, store: Store, tag: str) -> N
     link_layout(folder, [tagged(manifest, tag)], blobs)
 
 
-def config_of(store: Store, manifest: Manifest) -> dict[str, object]:
-    """Return the configuration of an image of the store, as it is."""
-    document: dict[str, object] = json.loads(store.blobs.read(manifest.config.digest))
-    return document
-
-
 def _blobs(one: Descriptor, store: Store) -> Iterator[Digest]:
     data = store.blobs.read(one.digest)
     if one.media_type in INDEXES:
@@ -68,3 +63,22 @@ def _blobs(one: Descriptor, store: Store) -> Iterator[Digest]:
         yield manifest.config.digest
         yield from (layer.digest for layer in manifest.layers)
     yield one.digest
+
+
+class StoreOrigin:
+    """An image or index of the store, as a `hermes.registry.origins.Origin`."""
+
+    def __init__(self, store: Store, root: Descriptor, name: str, title: str = "") -> None:
+        self.name = name
+        self.title = title
+        self._store = store
+        self._root = root
+
+    def root(self) -> Descriptor:
+        return self._root
+
+    def document(self, one: Descriptor) -> bytes:
+        return self._store.blobs.read(one.digest)
+
+    def open(self, one: Descriptor) -> AbstractContextManager[Source]:
+        return self._store.blobs.open(one.digest)

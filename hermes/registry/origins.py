@@ -90,6 +90,11 @@ class Image:
         """The layers, the lowest first, each with its diff_id."""
         return zip(self.manifest.layers, diff_ids_of(self.config), strict=True)
 
+    @property
+    def size(self) -> int:
+        """The size of its blobs, as they are stored and sent, in bytes."""
+        return sum(one.size for one in {self.manifest.config, *self.manifest.layers})
+
 
 def is_origin(text: str) -> bool:
     """Tell whether ``text`` begins with the name of a transport that can be read."""
