@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from hermes.api.result import BuiltOutput
-from hermes.api.wanted import FILE, IMAGE, LAYER, Wanted
+from hermes.api.wanted import FILE, IMAGE, INDEX, LAYER, Wanted
 from hermes.container.core import Containers
 from hermes.digest import Digest
 from hermes.engine.action import EXECUTABLE, Value
 from hermes.engine.scheduler import Known
 from hermes.errors import BuildError
-from hermes.image.descriptor import IMAGE_MANIFEST, Descriptor
 from hermes.image.layout import link_blob, link_layout, tagged
-from hermes.image.manifest import Manifest
 from hermes.layer import encodings
 from hermes.layer.write import Encoding
+from hermes.registry.images import blobs_of, descriptor_of
 from hermes.store import Store
 from hermes.store.faults import storing
 from hermes.workspace.root import OUTPUT_FOLDER
@@ -85,21 +84,21 @@ class Outputs:
             return BuiltOutput(FILE, self._index.value(one.action).digest, self._index.absolute(one.action))
         value = known[one.action].outputs[one.output]
         path = f"{self._out}/{one.path}"
-        if one.kind == IMAGE:
-            return self._image(path, value)
+        if one.kind in (IMAGE, INDEX):
+            return self._image(one.kind, path, value)
         return self._layer(path, value) if one.kind == LAYER else self._file(path, value)
 
-    def _image(self, path: str, value: Value) -> BuiltOutput:
+    def _image(self, kind: str, path: str, value: Value) -> BuiltOutput:
         blobs = self._store.blobs
-        manifest = Manifest.parse(blobs.read(value.digest))
-        digests = [value.digest, manifest.config.digest, *(layer.digest for layer in manifest.layers)]
+        found = descriptor_of(self._store, value.digest)
+        digests = list(blobs_of(found, self._store))
         self._make_folder(os.path.dirname(path))
         if os.path.islink(path) or os.path.isfile(path):
             os.unlink(path)
-        descriptor = tagged(Descriptor(IMAGE_MANIFEST, value.digest, value.size), "latest")
+        descriptor = tagged(found, "latest")
         link_layout(Path(path), [descriptor], [(digest, blobs.path(digest)) for digest in digests])
         self._vouched += [f"{path}/index.json", f"{path}/blobs/sha256", *(blobs.path(one) for one in digests)]
-        return BuiltOutput(IMAGE, value.digest, path)
+        return BuiltOutput(kind, value.digest, path)
 
     def _layer(self, path: str, value: Value) -> BuiltOutput:
         encoding = self._encoding(value.digest)

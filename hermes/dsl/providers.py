@@ -61,6 +61,10 @@ IMAGE_INFO: Final = Provider("ImageInfo", ("config", "environment", "layers", "m
 """``config``, ``environment`` (of it, what a command needs) and ``manifest``: files; ``layers``: the stack."""
 
 
+INDEX_INFO: Final = Provider("IndexInfo", ("images", "index"))
+"""``images``: the ImageInfo of each platform; ``index``: a file."""
+
+
 class File:
     """A file of the workspace, or one that an action makes. ``path`` is relative to its package."""
 

@@ -43,7 +43,7 @@ def refuse_index(one: Descriptor, where: str) -> None:
         transport = where.partition(":")[0]
         raise UsageError(
             f"{where}: {transport}: holds an image for one platform, and this is an index",
-            hint="choose one with --platform, or write to oci:, oci-archive: or dir:",
+            hint="name one of its images (`hermes copy --platform`), or write to oci:, oci-archive: or dir:",
         )
 
 
