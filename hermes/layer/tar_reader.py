@@ -132,7 +132,8 @@ class _Reader:
         self._offset += BLOCK_SIZE
         if data == _ZERO:
             return None
-        stated = self._number(data[148:156], "checksum")
+        field = data[148:156].split(b"\0", 1)[0].strip()
+        stated = -1 if not field or field.strip(b"01234567") else int(field, 8)
         plain = sum(data[:148]) + 256 + sum(data[156:])
         if stated != plain:
             signed = plain - 256 * sum(byte > 127 for byte in data[:148] + data[156:])
