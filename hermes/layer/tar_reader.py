@@ -68,6 +68,7 @@ class _Reader:
         self._name = name
         self._offset = 0
         self._unread = 0
+        self._padding = 0
 
     def members(self) -> Iterator[Member]:
         shared: dict[str, bytes] = {}
@@ -95,7 +96,8 @@ class _Reader:
             if count > _MOST_ENTRIES:
                 raise self._error(f"more than {_MOST_ENTRIES} entries")
             entry = self._entry(block, pax, long_name, long_link)
-            self._unread = entry.size + (-entry.size % BLOCK_SIZE)
+            self._padding = -entry.size % BLOCK_SIZE
+            self._unread = entry.size + self._padding
             yield Member(entry, self._content(entry.size))
             self._skip()
 
@@ -253,8 +255,11 @@ class _Reader:
             self._go_past(self._unread)
             self._offset += self._unread
             self._unread = 0
-        while self._unread:
-            data = self._exactly(min(CHUNK, self._unread))
+        while self._unread > self._padding:
+            data = self._exactly(min(CHUNK, self._unread - self._padding))
+            self._unread -= len(data)
+        while self._unread and (data := self._read(self._unread)):  # umoci leaves out the padding at the end
+            self._offset += len(data)
             self._unread -= len(data)
 
 

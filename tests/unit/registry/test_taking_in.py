@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hermes.digest import Digest
-from hermes.errors import UsageError
+from hermes.errors import LayerError, UsageError
 from hermes.image.platform import Platform
 from hermes.layer import encodings, toc
 from hermes.layer.canonical import canonical
@@ -22,7 +22,7 @@ from hermes.registry.origins import take_in
 from hermes.store import Store
 from tests.unit.layer.test_round_trips import items_of
 from tests.unit.layer.trees import Node, trees
-from tests.unit.registry.images import COMPRESS, small
+from tests.unit.registry.images import COMPRESS, Made, small, tar_of
 
 AMD64 = Platform("linux", "amd64")
 
@@ -128,3 +128,12 @@ def test_the_best_variant_is_chosen(wanted: str, best: str | None) -> None:
 def test_the_order_of_an_index_does_not_matter(offered: list[Platform], wanted: str) -> None:
     platform = Platform.parse(f"linux/{wanted}")
     assert platform.best_of(offered) == platform.best_of(LINUX)
+
+
+def test_an_archive_without_its_last_padding_is_read(store: Store, tmp_path: Path) -> None:
+    """As umoci writes it; a content that is cut is still an error."""
+    whole = tar_of({"a": b"content"})
+    made = Made([whole[: 512 + 7]])
+    assert take_in(made.layout(tmp_path / "image"), store, AMD64).digest == made.digest
+    with pytest.raises(LayerError, match="ends in the middle of a file"):
+        take_in(Made([whole[: 512 + 6]]).layout(tmp_path / "cut"), store, AMD64)
