@@ -17,7 +17,7 @@ from hermes.image.names import ImageNames
 from hermes.image.reference import Reference
 from hermes.registry.images import StoreOrigin
 from hermes.registry.origins import Image, examine, images_of, is_origin
-from hermes.registry.transports import is_destination, parse_destination
+from hermes.registry.transports import parse_destination
 from hermes.store import Store
 from hermes.store.location import default_home
 
@@ -115,10 +115,8 @@ class Images:
         ``whole`` writes an index with all its images. Left open, that is what becomes of an index that is in the
         store or is built, and of one elsewhere the image for ``platform`` (default: this machine's).
         """
-        if not is_destination(destination):
-            hint = (
-                f"to give it a name, use `hermes pull {source} {destination}`" if is_origin(source) else None
-            )
+        if ":" not in destination and is_origin(source):
+            hint = f"to give it a name, use `hermes pull {source} {destination}`"
             raise UsageError(f"{destination!r} begins with no transport", hint=hint)
         parsed = parse_destination(destination)
         with self._opened() as store:

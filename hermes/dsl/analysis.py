@@ -49,7 +49,7 @@ class _Decided:
         attribute = self.target.rule.attributes[name]
         if not attribute.each_platform:
             return [own]
-        return [Platform.parse(one) for one in self.attributes[attribute.each_platform]]
+        return [Platform.parse(one) for one in self.attributes[attribute.each_platform]] or [own]
 
 
 class Analysis:

@@ -433,7 +433,9 @@ class Packages:
             if each := attribute.each_platform:
                 listed = attributes.get(each)
                 if type(listed) is not Attribute or listed.kind != "platform_list":
-                    raise EvalError(f"the attribute {name!r} needs an attribute {each!r} made with attr.platform_list")
+                    raise EvalError(
+                        f"the attribute {name!r} needs an attribute {each!r} made with attr.platform_list"
+                    )
         declare: Declare = self._declare
         return Rule(declare, implementation, attributes, doc, implementation.file, lock)
 
