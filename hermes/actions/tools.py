@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from hermes.container.forms import Form
     from hermes.container.leaks import Search
     from hermes.container.task import Bound
+    from hermes.registry.client import Client
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """The store, the container core, and where Debian packages come from.
+    """The store, the container core, where Debian packages come from, and how registries are spoken to.
 
     ``mirrors`` returns addresses to which a package's path is appended, the best first. Once ``cancelled``
     is set, what waits for the network gives up. ``secrets`` maps ids to values, ``subscriptions`` names to
@@ -40,6 +41,7 @@ class Tools:
     local: threading.local = field(default_factory=threading.local)
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     subscriptions: Mapping[str, Sequence[Bound]] = field(default_factory=dict)
+    registry: Callable[[], Client] | None = None
 
     def check_cancelled(self) -> None:
         if self.cancelled.is_set():

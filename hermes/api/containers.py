@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hermes.actions.environment import Environment
 from hermes.api.mount_options import NO_MOUNTS, Mounts
+from hermes.api.registries import Fetching, registries_of
 from hermes.api.wanted import IMAGE, LAYER
 from hermes.container.core import Containers as Core
 from hermes.container.state import State
@@ -29,6 +30,7 @@ from hermes.errors import ImageError, SecretLeaked, UsageError
 from hermes.image.config import timestamp
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
+from hermes.registry.settings import Registries
 from hermes.sandbox.namespace import Namespace
 from hermes.sandbox.process import BUILD_CAPABILITIES
 from hermes.store import Store
@@ -89,7 +91,7 @@ class Containers:
         self._say = say
 
     def create(self, base: str, *, name: str = "", platform: str = "") -> State:
-        """Make a container of ``scratch``, a local image, ``oci:DIR[:TAG]`` or a target's label."""
+        """Make a container of ``scratch``, a local image, ``oci:DIR[:TAG]``, ``docker://NAME`` or a target's label."""
         with self._opened() as (store, _, working):
             found = base_of(base, store, platform)
             return working.create(found.name, name, found.stack, found.document)
@@ -194,10 +196,12 @@ class Containers:
         from hermes.image.names import ImageNames
         from hermes.image.reference import Reference
         from hermes.layer.compress import CODECS, GZIP
+        from hermes.registry.settings import is_remote
         from hermes.registry.transports import is_destination, parse_destination
 
         chosen = options or CommitOptions()
-        destination = parse_destination(target) if is_destination(target) else None
+        settings = self._registries() if is_remote(target) else None
+        destination = parse_destination(target, settings) if is_destination(target) else None
         reference = Reference.parse(target) if target and destination is None else None
         seconds = epoch() if chosen.seconds is None else chosen.seconds
         codec = GZIP if chosen.format == "docker" else CODECS[chosen.compression]
@@ -241,7 +245,7 @@ class Containers:
     def _opened(self) -> Iterator[tuple[Store, Core, WorkingContainers]]:
         store = Store.open(self.home)
         namespace = Namespace()
-        core = Core(store, namespace)
+        core = Core(store, namespace, fetch=Fetching(store, self._registries).layer)
         try:
             with store.in_use():
                 core.sweep()
@@ -249,6 +253,9 @@ class Containers:
         finally:
             namespace.close()
             store.close()
+
+    def _registries(self) -> Registries:
+        return registries_of(None, self.home)
 
     def _stack_of(self, origin: str, store: Store, working: WorkingContainers) -> Sequence[Below]:
         if not origin.startswith(("//", ":", "@")) and any(
@@ -315,6 +322,7 @@ def base_of(text: str, store: Store, platform: str) -> Base:
     from hermes.image.names import ImageNames
     from hermes.image.reference import Reference
     from hermes.registry.origins import is_origin, take_in
+    from hermes.registry.settings import is_remote
 
     wanted = Platform.parse(platform) if platform else Platform.host()
     if text == SCRATCH:
@@ -322,7 +330,8 @@ def base_of(text: str, store: Store, platform: str) -> Base:
     if text.startswith(("//", ":", "@")):
         return _base_of_target(text, store, wanted)
     if is_origin(text):
-        return _base_of_image(text, take_in(text, store, wanted).digest, store)
+        registries = registries_of(None, store.home) if is_remote(text) else None
+        return _base_of_image(text, take_in(text, store, wanted, registries).digest, store)
     return _base_of_image(text, ImageNames(store).get(Reference.parse(text)).digest, store)
 
 

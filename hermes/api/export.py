@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from hermes.api.registries import Fetching
 from hermes.api.result import BuildResult
 from hermes.api.wanted import IMAGE
 from hermes.digest import Digest
-from hermes.errors import UsageError
+from hermes.errors import ImageError, UsageError
 from hermes.graph.label import Label
 from hermes.image.descriptor import IMAGE_MANIFEST, Descriptor
+from hermes.registry.settings import Registries, is_remote
 from hermes.registry.transports import parse_destination
 from hermes.store import Store
 
 
-def export(home: Path, result: BuildResult, destinations: Sequence[str]) -> None:
+def export(
+    home: Path, result: BuildResult, destinations: Sequence[str], registries: Callable[[], Registries]
+) -> None:
     """Write the one image of a build to each destination; raises `UsageError` when there are more, or none."""
-    parsed = [parse_destination(text) for text in destinations]
+    settings = registries() if any(map(is_remote, destinations)) else None
+    parsed = [parse_destination(text, settings) for text in destinations]
     label, digest = only_image(result)
     store = Store.open(home)
+    fetching = Fetching(store, registries)
     try:
         with store.in_use():
-            size = os.stat(store.blobs.path(digest)).st_size
-            for destination in parsed:
-                destination.write(Descriptor(IMAGE_MANIFEST, digest, size), store, _reference(label))
+            manifest = descriptor_of(store, digest)
+            for text, destination in zip(destinations, parsed, strict=True):
+                fetching.complete(digest, text)
+                destination.write(manifest, store, reference_of(label))
     finally:
         store.close()
+
+
+def descriptor_of(store: Store, digest: Digest) -> Descriptor:
+    """Return the descriptor of a manifest or index of the store."""
+    data = store.blobs.read(digest)
+    try:
+        media_type = json.loads(data).get("mediaType") or IMAGE_MANIFEST
+    except (ValueError, AttributeError):
+        raise ImageError(f"{digest} is no manifest") from None
+    return Descriptor(str(media_type), digest, len(data))
 
 
 def only_image(result: BuildResult) -> tuple[Label, Digest]:
@@ -49,7 +66,7 @@ def only_image(result: BuildResult) -> tuple[Label, Digest]:
     return Label.parse(label), Digest(digest)
 
 
-def _reference(label: Label) -> str:
+def reference_of(label: Label) -> str:
     """Return a name for an image as registries write it: lower case, the path of the target, a tag."""
     path = "/".join(part for part in (label.package, label.name) if part).lower()
     name = "".join(char if char.isalnum() or char in "/._-" else "-" for char in path)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hermes.actions.environment import Environment
+from hermes.api.registries import Fetching, registries_of
 from hermes.api.run_options import RunOptions
 from hermes.container.core import Containers
 from hermes.container.task import Below, Task
@@ -59,7 +60,8 @@ def run_image(
                 hostname=options.hostname or HOSTNAME,
                 seccomp="run",
             )
-            return Containers(store, namespace).run(task, stdio).status
+            fetching = Fetching(store, lambda: registries_of(None, home))
+            return Containers(store, namespace, fetch=fetching.layer).run(task, stdio).status
     except ValueError as error:
         raise ImageError(f"{name}: its configuration is no JSON document: {error}") from None
     finally:

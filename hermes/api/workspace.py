@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hermes.api.explaining import Explanation
     from hermes.api.run_options import RunOptions
     from hermes.engine.events import Subscriber
+    from hermes.registry.settings import Registries
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,14 @@ class Workspace:
         if chosen.destinations:
             from hermes.api.export import export
 
-            export(self.home, result, chosen.destinations)
+            export(self.home, result, chosen.destinations, self.registries)
         return result
+
+    def registries(self) -> Registries:
+        """Return what ``hermes.yaml`` says of registries."""
+        from hermes.api.registries import registries_of
+
+        return registries_of(self.root, self.home)
 
     def run(
         self,

@@ -11,3 +11,4 @@ from typing import Final
 MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG: Final = "application/vnd.docker.container.image.v1+json"
 LAYER: Final = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+INDEX: Final = "application/vnd.docker.distribution.manifest.list.v2+json"

@@ -2,7 +2,8 @@
 
 A layer is named by its diff_id. Beside its table of contents stands a small file for each compressed form,
 ``toc/HEX.CODEC``: ``{"digest", "size", "codec"}`` where ``codec`` is the encoder's identity. The uncompressed
-tar is the blob that has the diff_id for its digest.
+tar is the blob that has the diff_id for its digest. ``toc/HEX.foreign`` (``{"digest", "size", "media_type"}``) names
+a blob that somebody else made, which may still be where it came from.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Final
 
 from hermes.digest import CHUNK, Digest
-from hermes.errors import MissingBlobError
+from hermes.errors import HermesError, MissingBlobError
 from hermes.layer.compress import CODECS, Codec, Decompressed
 from hermes.layer.write import Encoding
 from hermes.store import Store
@@ -53,6 +55,38 @@ def find_plain(store: Store, diff_id: Digest) -> Encoding | None:
     return Encoding(diff_id, os.stat(store.blobs.path(diff_id)).st_size, None)
 
 
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A blob of a layer that somebody else compressed, here or not."""
+
+    digest: Digest
+    size: int
+    media_type: str
+
+
+def record_foreign(store: Store, diff_id: Digest, digest: Digest, size: int, media_type: str) -> None:
+    """Note that a blob which somebody else made holds a layer, though nobody has looked into it yet."""
+    document = {"digest": digest, "size": size, "media_type": media_type}
+    if find_foreign(store, diff_id) != Foreign(digest, size, media_type):
+        store.write(f"{store.toc_path(diff_id)}.foreign", json.dumps(document).encode())
+
+
+def find_foreign(store: Store, diff_id: Digest) -> Foreign | None:
+    """Return the blob that somebody else made of a layer, whether it is in the store or not."""
+    try:
+        with open(f"{store.toc_path(diff_id)}.foreign", "rb") as file:
+            document = json.loads(file.read())
+        return Foreign(Digest.parse(document["digest"]), int(document["size"]), str(document["media_type"]))
+    except (OSError, ValueError, KeyError, TypeError, HermesError):
+        return None
+
+
+def forget_foreign(store: Store, diff_id: Digest) -> None:
+    """Take back what `record_foreign` noted: the blob is no such layer."""
+    with suppress(FileNotFoundError):
+        os.unlink(f"{store.toc_path(diff_id)}.foreign")
+
+
 def find_any(store: Store, diff_id: Digest) -> Encoding | None:
     """Return a blob that holds a layer in any form."""
     if plain := find_plain(store, diff_id):
@@ -60,6 +94,9 @@ def find_any(store: Store, diff_id: Digest) -> Encoding | None:
     for codec in CODECS.values():
         if found := find(store, diff_id, codec):
             return found
+    foreign = find_foreign(store, diff_id)
+    if foreign is not None and store.blobs.has(foreign.digest, foreign.size):
+        return Encoding(foreign.digest, foreign.size, None)
     return None
 
 
@@ -114,6 +151,7 @@ def open_tar(store: Store, diff_id: Digest) -> Iterator[LayerTar]:
             yield LayerTar(Decompressed(file, name=f"layer {diff_id}"), diff_id)
         except MissingBlobError:
             store.blobs.remove(encoding.digest)
+            forget_foreign(store, diff_id)
             raise
 
 

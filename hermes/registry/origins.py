@@ -1,4 +1,4 @@
-"""Images taken into the store from elsewhere: ``oci:DIR[:TAG]``.
+"""Images taken into the store from elsewhere: ``oci:DIR[:TAG]``, ``docker://HOST/PATH[:TAG]``.
 
 Nothing is believed that its digest does not vouch for.
 """
@@ -17,6 +17,7 @@ from hermes.image.layout import read_index
 from hermes.image.manifest import Manifest
 from hermes.image.platform import Platform
 from hermes.layer.ingest import ingest
+from hermes.registry.settings import Registries, is_remote
 from hermes.store import Store
 from hermes.store.faults import storing
 
@@ -26,14 +27,18 @@ _LARGEST_DOCUMENT: Final = 8 << 20
 
 def is_origin(text: str) -> bool:
     """Tell whether ``text`` names an image elsewhere."""
-    return text.startswith(_OCI)
+    return text.startswith(_OCI) or is_remote(text)
 
 
-def take_in(text: str, store: Store, platform: Platform) -> Descriptor:
+def take_in(text: str, store: Store, platform: Platform, registries: Registries | None = None) -> Descriptor:
     """Take the image that ``text`` names into the store; return its manifest.
 
     Raises `UsageError` when there is none, `ImageError` or `LayerError` when it is not what it says.
     """
+    if is_remote(text):
+        from hermes.registry.remote import origin
+
+        return origin(text, registries).take_in(store, platform, layers=False)
     path, _, tag = text.removeprefix(_OCI).partition(":")
     layout = _Layout(Path(path).absolute(), store)
     return layout.take_in(layout.choose(text, tag, platform))

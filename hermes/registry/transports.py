@@ -1,4 +1,4 @@
-"""``oci:``, ``oci-archive:``, ``docker-archive:`` and ``dir:``: an image of the store as files.
+"""``oci:``, ``oci-archive:``, ``docker-archive:`` and ``dir:``: an image of the store as files; ``docker://`` elsewhere.
 
 What is written appears whole or not at all, and the same image gives the same bytes.
 """
@@ -24,6 +24,7 @@ from hermes.image.descriptor import REF_NAME, Descriptor
 from hermes.image.layout import MARKER, index_of, read_index, tagged, write_whole
 from hermes.image.manifest import Manifest
 from hermes.layer import encodings, toc
+from hermes.registry.settings import Registries, is_remote
 from hermes.store import Store
 from hermes.store.faults import writing
 
@@ -49,15 +50,23 @@ class Destination(Protocol):
 def is_destination(text: str) -> bool:
     """Tell whether ``text`` begins with a transport, which no name of an image does."""
     transport, colon, _ = text.partition(":")
-    return bool(colon) and transport in _TRANSPORTS
+    return bool(colon) and (transport in _TRANSPORTS or is_remote(text))
 
 
-def parse_destination(text: str) -> Destination:
+def parse_destination(text: str, registries: Registries | None = None) -> Destination:
     """Return the destination that ``TRANSPORT:WHERE`` names; raises `UsageError`."""
+    if is_remote(text):
+        from hermes.registry.remote import destination
+
+        return destination(text, registries)
     transport, colon, where = text.partition(":")
     if transport not in _TRANSPORTS:
         near = difflib.get_close_matches(transport, _TRANSPORTS, 1)
-        hint = f"did you mean {near[0]}:{where}?" if near else f"it is one of {', '.join(_TRANSPORTS)}"
+        hint = (
+            f"did you mean {near[0]}:{where}?"
+            if near
+            else f"it is one of {', '.join((*_TRANSPORTS, 'docker'))}"
+        )
         raise UsageError(f"{text!r} begins with no transport", hint=hint)
     path, _, name = where.partition(":")
     if not colon or not path:
