@@ -157,9 +157,12 @@ class Build:
 
         jobs = self._options.jobs or work.settings.jobs or len(os.sched_getaffinity(0))
         scheduler = Scheduler(caching, work.index, Options(jobs, self._options.keep_going), self._events)
-        return scheduler.run(
-            work.graph, work.wanted_actions, known=work.known, dirty=work.dirty, cancel=cancel
-        )
+        try:
+            return scheduler.run(
+                work.graph, work.wanted_actions, known=work.known, dirty=work.dirty, cancel=cancel
+            )
+        finally:
+            fetching.close()
 
     def _clean_up(self) -> None:
         """Remove what was cut off in the namespace, whose processes had no time to do it."""

@@ -245,12 +245,14 @@ class Containers:
     def _opened(self) -> Iterator[tuple[Store, Core, WorkingContainers]]:
         store = Store.open(self.home)
         namespace = Namespace()
-        core = Core(store, namespace, fetch=Fetching(store, self._registries).layer)
+        fetching = Fetching(store, self._registries)
+        core = Core(store, namespace, fetch=fetching.layer)
         try:
             with store.in_use():
                 core.sweep()
                 yield store, core, WorkingContainers(store, core, self._say)
         finally:
+            fetching.close()
             namespace.close()
             store.close()
 

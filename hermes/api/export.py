@@ -34,6 +34,7 @@ def export(
                 fetching.complete(digest, text)
                 destination.write(manifest, store, reference_of(label))
     finally:
+        fetching.close()
         store.close()
 
 

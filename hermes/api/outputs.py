@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from hermes.api.result import BuiltOutput
-from hermes.api.wanted import FILE, IMAGE, LAYER, Wanted
+from hermes.api.wanted import FILE, IMAGE, LAYER, PUSH, Wanted
 from hermes.container.core import Containers
 from hermes.digest import Digest
 from hermes.engine.action import EXECUTABLE, Value
 from hermes.engine.scheduler import Known
 from hermes.errors import BuildError
-from hermes.image.descriptor import IMAGE_MANIFEST, Descriptor
+from hermes.image.descriptor import Descriptor
 from hermes.image.layout import link_blob, link_layout, tagged
 from hermes.image.manifest import Manifest
 from hermes.layer import encodings
@@ -78,7 +78,9 @@ class Outputs:
         if not one.output:
             return one.action not in changed
         now = known.get(one.action)
-        return now is None or (one.kind != FILE and now.outputs[one.output].digest == before.digest)
+        return now is None or (
+            one.kind not in (FILE, PUSH) and now.outputs[one.output].digest == before.digest
+        )
 
     def _link(self, one: Wanted, known: Mapping[str, Known]) -> BuiltOutput:
         if not one.output:
@@ -87,19 +89,24 @@ class Outputs:
         path = f"{self._out}/{one.path}"
         if one.kind == IMAGE:
             return self._image(path, value)
-        return self._layer(path, value) if one.kind == LAYER else self._file(path, value)
+        return self._layer(path, value) if one.kind == LAYER else self._file(one.kind, path, value)
 
     def _image(self, path: str, value: Value) -> BuiltOutput:
         blobs = self._store.blobs
         manifest = Manifest.parse(blobs.read(value.digest))
-        digests = [value.digest, manifest.config.digest, *(layer.digest for layer in manifest.layers)]
+        digests = [value.digest, manifest.config.digest]
+        digests += [one.digest for one in manifest.layers if self._is_here(one)]
         self._make_folder(os.path.dirname(path))
         if os.path.islink(path) or os.path.isfile(path):
             os.unlink(path)
-        descriptor = tagged(Descriptor(IMAGE_MANIFEST, value.digest, value.size), "latest")
+        descriptor = tagged(Descriptor(manifest.media_type, value.digest, value.size), "latest")
         link_layout(Path(path), [descriptor], [(digest, blobs.path(digest)) for digest in digests])
         self._vouched += [f"{path}/index.json", f"{path}/blobs/sha256", *(blobs.path(one) for one in digests)]
         return BuiltOutput(IMAGE, value.digest, path)
+
+    def _is_here(self, layer: Descriptor) -> bool:
+        """Tell whether a blob can be linked; what is only in a registry stays there until somebody needs it."""
+        return self._store.blobs.has(layer.digest, layer.size) or not self._store.places.of(layer.digest)
 
     def _layer(self, path: str, value: Value) -> BuiltOutput:
         encoding = self._encoding(value.digest)
@@ -113,9 +120,9 @@ class Outputs:
         found = encodings.find_any(self._store, diff_id)
         return found or self._containers.pack(diff_id, None)
 
-    def _file(self, path: str, value: Value) -> BuiltOutput:
+    def _file(self, kind: str, path: str, value: Value) -> BuiltOutput:
         return BuiltOutput(
-            FILE, value.digest, self._blob(path, value.digest, executable=value.kind == EXECUTABLE)
+            kind, value.digest, self._blob(path, value.digest, executable=value.kind == EXECUTABLE)
         )
 
     def _blob(self, path: str, digest: Digest, *, executable: bool) -> str:

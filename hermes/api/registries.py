@@ -53,6 +53,11 @@ class Fetching:
                 self._client = Client(self._registries(), cancelled=self._cancelled)
             return self._client
 
+    def close(self) -> None:
+        """Close connections, if there are any."""
+        if self._client is not None:
+            self._client.close()
+
     def layer(self, diff_id: Digest) -> None:
         """See `hermes.registry.pull.Fetcher.layer`."""
         from hermes.layer import encodings

@@ -36,6 +36,7 @@ def run_image(
     """Run an image of the store, which errors call ``name``; return the program's exit status."""
     store = Store.open(home)
     namespace = Namespace()
+    fetching = Fetching(store, lambda: registries_of(None, home))
     try:
         with store.in_use():
             manifest = Manifest.parse(store.blobs.read(digest))
@@ -60,11 +61,11 @@ def run_image(
                 hostname=options.hostname or HOSTNAME,
                 seccomp="run",
             )
-            fetching = Fetching(store, lambda: registries_of(None, home))
             return Containers(store, namespace, fetch=fetching.layer).run(task, stdio).status
     except ValueError as error:
         raise ImageError(f"{name}: its configuration is no JSON document: {error}") from None
     finally:
+        fetching.close()
         namespace.close()
         store.close()
 

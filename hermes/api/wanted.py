@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 IMAGE: Final = "image"
 LAYER: Final = "layer"
 FILE: Final = "file"
+PUSH: Final = "push"
 
 
 class Wanted(NamedTuple):

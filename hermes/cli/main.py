@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "doctor": ("doctor", "Say what this machine can do, and what to do about what it cannot."),
     "explain": ("explain", "Say why a target was built again, or what its actions depend on."),
     "lock": ("lock", "Resolve packages and write lock files."),
+    "push": ("push", "Build images and push them to registries."),
     "query": ("query", "List targets, and what they depend on."),
     "run": ("run", "Build an image and run it in the sandbox."),
     "unshare": ("unshare", "Run a command where an ordinary user's containers can be mounted."),

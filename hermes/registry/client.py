@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from hermes.digest import Digest
 from hermes.errors import RegistryError, UsageError
@@ -50,6 +50,18 @@ class Client:
         self._credentials = credentials or Credentials()
         self._endpoints: dict[tuple[str, RegistrySettings, Credential | None], Endpoint] = {}
         self._guard = threading.Lock()
+
+    def close(self) -> None:
+        """Close all connections; the client can still be used."""
+        with self._guard:
+            for endpoint in self._endpoints.values():
+                endpoint.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def repository(self, name: str, *, writing: bool = False) -> Repository:
         """Return the repository ``HOST/PATH`` itself; raises `RegistryError` when that is blocked."""

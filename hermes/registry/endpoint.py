@@ -96,6 +96,7 @@ class Endpoint:
         self._credential = credential
         self._cancelled = cancelled
         self._local = threading.local()
+        self._sessions: list[requests.Session] = []
         self._guard = threading.Lock()
         self._base = ""
         self._challenges: list[Challenge] = []
@@ -143,6 +144,11 @@ class Endpoint:
             delay = wanted
         if self._cancelled.wait(delay):
             raise BuildInterrupted
+
+    def close(self) -> None:
+        """Close the connections; what is asked afterwards opens new ones."""
+        for session in self._sessions:
+            session.close()
 
     def check_cancelled(self) -> None:
         if self._cancelled.is_set():
@@ -351,6 +357,7 @@ class Endpoint:
             for scheme in ("https://", "http://"):
                 found.mount(scheme, Adapter())
             setattr(self._local, name, found)
+            self._sessions.append(found)
         return found
 
     # What went wrong.
@@ -504,6 +511,9 @@ def _seconds(text: str) -> float | None:
 
 def _reason(error: Exception) -> str:
     inner = error.args[0] if error.args else None
+    parts = getattr(inner, "args", ())
+    if len(parts) == 2 and isinstance(parts[1], Exception):  # urllib3's "Connection aborted."
+        inner = getattr(parts[1], "strerror", None) or parts[1]
     reason = str(getattr(inner, "reason", None) or inner or error)
     if "certificate verify failed" in reason:
         return f"its certificate is not trusted ({reason.partition('certificate verify failed: ')[2].partition(' (_ssl')[0]})"

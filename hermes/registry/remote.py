@@ -50,7 +50,8 @@ class Origin:
 
     def take_in(self, store: Store, platform: Platform, *, layers: bool = True) -> Descriptor:
         """Take the image for a platform into the store and return its manifest; see `hermes.registry.pull.pull`."""
-        return pull(self.client, self.name, store, platform, layers=layers).manifest
+        with self.client:
+            return pull(self.client, self.name, store, platform, layers=layers).manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class Destination:
 
     def write(self, manifest: Descriptor, store: Store, name: str) -> None:
         """Push an image. Without a tag it gets the one of ``name``; with a digest, it must have that."""
-        push(self.client, store, [self.job(manifest, name)])
+        with self.client:
+            push(self.client, store, [self.job(manifest, name)])
 
     def job(self, manifest: Descriptor, name: str) -> Job:
         """Return what is to be pushed."""

@@ -26,7 +26,8 @@ _WHOLE: Final = 1 << 20
 """A blob of so many bytes is sent with one request after the first."""
 _CHUNK: Final = 16 << 20
 """How many bytes are in a chunk where a registry, or a proxy, takes no larger one."""
-_UNSURE: Final = frozenset({408, 500, 502, 503, 504})
+_UNSURE: Final = frozenset({408, 416, 500, 502, 503, 504})
+"""Statuses after which a registry is asked what has arrived."""
 _RANGE: Final = re.compile(r"(?:bytes=)?0-([0-9]+)\Z")
 
 
@@ -62,8 +63,9 @@ def upload(
                 if session is None:
                     return True
                 provide()
-            else:
-                _look(target, session)
+            elif not _look(target, session):
+                session = None
+                continue
             with store.blobs.open(blob.digest) as file:
                 _send(client, target, blob, session, file)
         except (Cut, NotThere) as error:
@@ -75,18 +77,16 @@ def upload(
                     hint="try again",
                 ) from None
             target.endpoint.wait(fruitless)
-            if isinstance(error, NotThere):
-                if target.has_blob(blob.digest):  # the answer to the last request was lost
-                    return False
-                session = None
+            if target.has_blob(blob.digest):  # the answer to the last request was lost
+                return False
         except Refused as error:
+            fruitless += 1
             if error.status == 413 and session is not None and not session.chunk:
                 session.chunk = max(_CHUNK, session.least)
-            elif (error.status == 416 or error.status in _UNSURE) and fruitless < _ATTEMPTS:
-                target.endpoint.wait(fruitless)
-                fruitless += 1
-            else:
+            elif error.status not in _UNSURE or fruitless == _ATTEMPTS:
                 raise error.error from None
+            else:
+                target.endpoint.wait(fruitless)
         else:
             client.progress(blob.digest, blob.size, blob.size)
             return False
@@ -113,12 +113,19 @@ def _begin(target: Repository, blob: Descriptor, mount_from: str) -> _Session | 
         raise error.error from None
 
 
-def _look(target: Repository, session: _Session) -> None:
-    """Ask how much of an upload has arrived (end-13)."""
+def _look(target: Repository, session: _Session) -> bool:
+    """Ask how much of an upload has arrived (end-13); tell whether it can go on.
+
+    A docker-registry gives up an upload that was cut within a request; the blob is then sent from its start.
+    """
     ask = Ask("GET", session.location, target.push, accepted=(204, 200, 202))
-    with target.endpoint.send(ask) as answer:
-        session.location = _location(answer, target, session.location)
-        session.offset = _arrived(answer.headers.get("Range", ""))
+    try:
+        with target.endpoint.send(ask) as answer:
+            session.location = _location(answer, target, session.location)
+            session.offset = _arrived(answer.headers.get("Range", ""))
+    except (NotThere, Refused):
+        return False
+    return True
 
 
 def _send(client: Client, target: Repository, blob: Descriptor, session: _Session, file: BinaryIO) -> None:

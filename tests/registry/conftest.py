@@ -23,7 +23,7 @@ from tests.registry.servers import (
 BUILD = """
 [files_layer(name = "l%d" % n, files = {"/srv/f%d" % n: "f%d" % n}) for n in range(3)]
 
-image(name = "image", layers = [":l0", ":l1", ":l2"], entrypoint = ["/srv/f0"])
+image(name = "image", layers = [":l0", ":l1", ":l2"], entrypoint = ["/srv/f0"], compression = "gzip")
 """
 
 
@@ -31,8 +31,16 @@ image(name = "image", layers = [":l0", ":l1", ":l2"], entrypoint = ["/srv/f0"])
 def _no_waiting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nobody's own credentials, and no long waits between attempts."""
     monkeypatch.setattr(endpoint, "_FIRST_WAIT", 0.02)
-    for name in ("XDG_RUNTIME_DIR", "DOCKER_CONFIG", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+    for name in (
+        "XDG_RUNTIME_DIR",
+        "DOCKER_CONFIG",
+        "http_proxy",
+        "https_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+    ):
         monkeypatch.delenv(name, raising=False)
+    (tmp_path / "auth.json").write_text('{"auths": {}}')
     monkeypatch.setenv("REGISTRY_AUTH_FILE", str(tmp_path / "auth.json"))
 
 

@@ -70,7 +70,11 @@ class Registry:
 
 @contextmanager
 def docker_registry(
-    folder: Path, *, tls: tuple[Path, Path] | None = None, auth: dict[str, Any] | None = None, clients: Path | None = None
+    folder: Path,
+    *,
+    tls: tuple[Path, Path] | None = None,
+    auth: dict[str, Any] | None = None,
+    clients: Path | None = None,
 ) -> Iterator[Registry]:
     """Run Debian's docker-registry on this machine until the end of the block."""
     binary = program("docker-registry")
@@ -121,7 +125,18 @@ def make_ca(folder: Path) -> dict[str, Path]:
         ("client", "extendedKeyUsage=clientAuth"),
     ):
         (folder / f"{name}.ext").write_text(extension)
-        run("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        run(
+            "req",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            f"{name}.key",
+            "-out",
+            f"{name}.csr",
+            "-subj",
+            f"/CN={name}",
+        )
         run("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
             "-out", f"{name}.pem", "-days", "2", "-extfile", f"{name}.ext")  # fmt: skip
     return {one.name: one for one in folder.iterdir()}
@@ -163,17 +178,28 @@ class Wire:
 
     def close(self) -> None:
         self._server.close()
+        self._thread.join()
 
     def _accept(self) -> None:
+        self._server.settimeout(0.1)
         while True:
             try:
                 near, _ = self._server.accept()
+            except TimeoutError:
+                continue
             except OSError:
                 return
+            near.settimeout(None)
             host, port = self.target.split(":")
             far = socket.create_connection((host, int(port)))
-            for one, other, way in ((near, far, "up"), (far, near, "down")):
-                threading.Thread(target=self._pump, args=(one, other, way), daemon=True).start()
+            threading.Thread(target=self._carry, args=(near, far), daemon=True).start()
+
+    def _carry(self, near: socket.socket, far: socket.socket) -> None:
+        with near, far:
+            back = threading.Thread(target=self._pump, args=(far, near, "down"), daemon=True)
+            back.start()
+            self._pump(near, far, "up")
+            back.join()
 
     def _pump(self, source: socket.socket, sink: socket.socket, way: str) -> None:
         carried = 0
