@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from hermes.api.workspace import BuildOptions, Workspace
 
 
+_ALL: Final = ("//...",)
+
 IMAGE: Final = "image"
 """The kind of lock of an image of a registry."""
 
@@ -51,10 +53,10 @@ def lock_targets(
     store = Store.open(workspace.home)
     try:
         session = Session.open(workspace, store, options, say)
-        named = {one.label for one in parse_all(patterns, relative_to=workspace.package)}
+        named = {one.label for one in parse_all(patterns or _ALL, relative_to=workspace.package)}
         found: dict[Path, bytes] = {}
         images: dict[str, dict[str, None]] = {}
-        for label in session.labels(patterns or ("//...",), workspace.package):
+        for label in session.labels(patterns or _ALL, workspace.package):
             request = session.analysis.lock_request(label)
             if request is None:
                 if label in named:

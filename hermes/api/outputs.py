@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Collection, Mapping, Sequence
@@ -15,6 +16,7 @@ from hermes.digest import Digest
 from hermes.engine.action import EXECUTABLE, Value
 from hermes.engine.scheduler import Known
 from hermes.errors import BuildError
+from hermes.image.config import diff_ids_of
 from hermes.image.descriptor import Descriptor
 from hermes.image.layout import link_blob, link_layout, tagged
 from hermes.image.manifest import Manifest
@@ -95,7 +97,7 @@ class Outputs:
         blobs = self._store.blobs
         manifest = Manifest.parse(blobs.read(value.digest))
         digests = [value.digest, manifest.config.digest]
-        digests += [one.digest for one in manifest.layers if self._is_here(one)]
+        digests += self._linkable(manifest)
         self._make_folder(os.path.dirname(path))
         if os.path.islink(path) or os.path.isfile(path):
             os.unlink(path)
@@ -104,9 +106,18 @@ class Outputs:
         self._vouched += [f"{path}/index.json", f"{path}/blobs/sha256", *(blobs.path(one) for one in digests)]
         return BuiltOutput(IMAGE, value.digest, path)
 
-    def _is_here(self, layer: Descriptor) -> bool:
-        """Tell whether a blob can be linked; what is only in a registry stays there until somebody needs it."""
-        return self._store.blobs.has(layer.digest, layer.size) or not self._store.places.of(layer.digest)
+    def _linkable(self, manifest: Manifest) -> list[Digest]:
+        """Return the layers' blobs without those that are only in a registry, until somebody needs them."""
+        blobs = self._store.blobs
+        if all(blobs.has(one.digest, one.size) for one in manifest.layers):
+            return [one.digest for one in manifest.layers]
+        diff_ids = diff_ids_of(json.loads(blobs.read(manifest.config.digest)))
+        foreign = {one.digest for row in diff_ids if (one := encodings.find_foreign(self._store, row))}
+        return [
+            one.digest
+            for one in manifest.layers
+            if one.digest not in foreign or blobs.has(one.digest, one.size)
+        ]
 
     def _layer(self, path: str, value: Value) -> BuiltOutput:
         encoding = self._encoding(value.digest)
