@@ -53,6 +53,51 @@ def _image_impl(ctx):
         allow_conflicts = ctx.attr.allow_conflicts,
     )]
 
+def _image_pull_impl(ctx):
+    return [ctx.actions.pull(
+        ctx.label.name,
+        ref = ctx.attr.ref,
+        digest = ctx.attr.digest or ctx.locked(ctx.attr.ref),
+    )]
+
+def _image_pull_lock(ctx):
+    if ctx.attr.digest:
+        return None
+    return struct(
+        kind = "image",
+        ref = ctx.attr.ref,
+        platforms = ctx.attr.platforms or [str(ctx.platform)],
+    )
+
+image_pull = rule(
+    implementation = _image_pull_impl,
+    lock = _image_pull_lock,
+    attrs = {
+        "digest": attr.string(doc = "The digest of the image, or of an index with images for several platforms; what `hermes lock` pinned if left out."),
+        "platforms": attr.string_list(doc = "The platforms that `hermes lock` pins the image for; the build's own if left out."),
+        "ref": attr.string(mandatory = True, doc = "The image's name in its registry, such as docker.io/library/debian:12."),
+    },
+    doc = "An image of a registry. Its manifest and configuration are downloaded; a layer only when a command must see it.",
+)
+
+def _image_push_impl(ctx):
+    return [ctx.actions.push(
+        ctx.label.name,
+        image = ctx.attr.image[IndexInfo] if IndexInfo in ctx.attr.image else ctx.attr.image[ImageInfo],
+        repository = ctx.attr.repository,
+        tags = ctx.attr.tags,
+    )]
+
+image_push = rule(
+    implementation = _image_push_impl,
+    attrs = {
+        "image": attr.label(mandatory = True, providers = [[ImageInfo], [IndexInfo]], doc = "What is pushed."),
+        "repository": attr.string(mandatory = True, doc = "Where to, such as registry.example.org/team/app."),
+        "tags": attr.string_list(doc = "The image's tags there; without any it is found by its digest only."),
+    },
+    doc = "An image and where it goes: `hermes push` and `hermes run` of this target push it.",
+)
+
 image = rule(
     implementation = _image_impl,
     attrs = {

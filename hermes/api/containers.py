@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hermes.actions.environment import Environment
 from hermes.api.mount_options import NO_MOUNTS, Mounts
+from hermes.api.registries import Fetching, registries_of
 from hermes.api.wanted import IMAGE, INDEX, LAYER
 from hermes.container.core import Containers as Core
 from hermes.container.state import State
@@ -29,6 +30,7 @@ from hermes.errors import ImageError, SecretLeaked, UsageError
 from hermes.image.config import timestamp
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
+from hermes.registry.settings import Registries
 from hermes.sandbox.namespace import Namespace
 from hermes.sandbox.process import BUILD_CAPABILITIES
 from hermes.store import Store
@@ -212,10 +214,12 @@ class Containers:
         from hermes.api.workspace import epoch
         from hermes.image.names import ImageNames
         from hermes.image.reference import Reference
+        from hermes.registry.settings import is_remote
         from hermes.registry.transports import is_destination, parse_destination
 
         chosen = options or CommitOptions()
-        destination = parse_destination(target) if is_destination(target) else None
+        settings = self._registries() if is_remote(target) else None
+        destination = parse_destination(target, settings) if is_destination(target) else None
         reference = Reference.parse(target) if target and destination is None else None
         seconds = epoch() if chosen.seconds is None else chosen.seconds
         codec = chosen.codec
@@ -243,6 +247,8 @@ class Containers:
             if reference is not None:
                 ImageNames(store).set(reference, manifest)
             if destination is not None:
+                with closing(Fetching(store, self._registries)) as fetching:
+                    fetching.complete(manifest.digest, target)
                 destination.write(manifest, store, f"{state.name}:latest")
             return manifest
 
@@ -260,14 +266,19 @@ class Containers:
     def _opened(self) -> Iterator[tuple[Store, Core, WorkingContainers]]:
         store = Store.open(self.home)
         namespace = Namespace()
-        core = Core(store, namespace)
+        fetching = Fetching(store, self._registries)
+        core = Core(store, namespace, fetch=fetching.layer)
         try:
             with store.in_use():
                 core.sweep()
                 yield store, core, WorkingContainers(store, core, self._say)
         finally:
+            fetching.close()
             namespace.close()
             store.close()
+
+    def _registries(self) -> Registries:
+        return registries_of(None, self.home)
 
     def _stack_of(self, origin: str, store: Store, working: WorkingContainers) -> Sequence[Below]:
         if not origin.startswith(("//", ":", "@")) and any(
@@ -340,7 +351,7 @@ def base_of(text: str, store: Store, platform: str) -> Base:
         return _base_of_layers(text, (), wanted)
     if is_label(text):
         return _base_of_target(text, store, wanted)
-    return _base_of_image(text, in_store(text, store, platform, whole=False).root().digest, store)
+    return _base_of_image(text, in_store(text, store, platform, whole=False, lazy=True).root().digest, store)
 
 
 def _base_of_layers(name: str, layers: Sequence[Digest], platform: Platform) -> Base:
@@ -387,14 +398,20 @@ def _base_of_image(text: str, digest: Digest, store: Store) -> Base:
 def _layer_of(
     store: Store, core: Core, diff_id: Digest, base: Descriptor | None, codec: Codec, *, is_docker: bool
 ) -> Descriptor:
-    """Return the blob of a layer in an image: that which it has in the base, else one of ours."""
-    from hermes.image.media_types import has_form, layer_type
+    """Return the blob of a layer in an image: that which it has in the base, here or promised, else one of ours."""
+    from hermes.image.media_types import form_of, has_form, layer_type
     from hermes.layer import encodings
 
     if base is not None:
         kept = encodings.find_blob(store, diff_id, base.digest)
-        if kept is not None and has_form(kept.form, is_docker=is_docker):
-            return Descriptor(layer_type(kept.form, is_docker=is_docker), kept.digest, kept.size)
+        promised = encodings.find_foreign(store, diff_id)
+        form = None
+        if kept is not None:
+            form = kept.form
+        elif promised is not None and promised.digest == base.digest:
+            form = form_of(base.media_type)
+        if form is not None and has_form(form, is_docker=is_docker):
+            return Descriptor(layer_type(form, is_docker=is_docker), base.digest, base.size)
     made = core.encoded(diff_id, codec)
     return Descriptor(layer_type(made.form, is_docker=is_docker), made.digest, made.size)
 

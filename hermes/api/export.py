@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from hermes.api.registries import Fetching
 from hermes.api.result import BuildResult
 from hermes.api.wanted import IMAGE, INDEX
 from hermes.digest import Digest
 from hermes.errors import UsageError
 from hermes.graph.label import Label
 from hermes.registry.images import descriptor_of
+from hermes.registry.settings import Registries, is_remote
 from hermes.registry.transports import parse_destination
 from hermes.store import Store
 
 
-def export(home: Path, result: BuildResult, destinations: Sequence[str]) -> None:
+def export(
+    home: Path, result: BuildResult, destinations: Sequence[str], registries: Callable[[], Registries]
+) -> None:
     """Write the one image of a build to each destination; raises `UsageError` when there are more, or none."""
-    parsed = [parse_destination(text) for text in destinations]
+    settings = registries() if any(map(is_remote, destinations)) else None
+    parsed = [parse_destination(text, settings) for text in destinations]
     label, digest = only_image(result)
     store = Store.open(home)
+    fetching = Fetching(store, registries)
     try:
         with store.in_use():
-            descriptor = descriptor_of(store, digest)
-            for destination in parsed:
-                destination.write(descriptor, store, reference_of(label))
+            manifest = descriptor_of(store, digest)
+            for text, destination in zip(destinations, parsed, strict=True):
+                fetching.complete(digest, text)
+                destination.write(manifest, store, reference_of(label))
     finally:
+        fetching.close()
         store.close()
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hermes.api.named import in_store, named
+from hermes.api.registries import Fetching, registries_of
 from hermes.digest import Digest
 from hermes.errors import HermesError, UsageError
 from hermes.image.config import platform_of
@@ -118,9 +119,11 @@ class Images:
         if ":" not in destination and is_origin(source):
             hint = f"to give it a name, use `hermes pull {source} {destination}`"
             raise UsageError(f"{destination!r} begins with no transport", hint=hint)
-        parsed = parse_destination(destination)
-        with self._opened() as store:
+        registries = registries_of(None, self.home)
+        parsed = parse_destination(destination, registries)
+        with self._opened() as store, closing(Fetching(store, lambda: registries)) as fetching:
             found = in_store(source, store, platform, whole=whole)
+            fetching.complete(found.root().digest, destination)
             parsed.write(found.root(), store, _title(found))
             return found.root()
 

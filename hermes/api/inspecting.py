@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hermes.api.named import build, built, in_store, is_label, origin_of, platform_of
+from hermes.api.registries import Fetching, registries_of
 from hermes.api.wanted import IMAGE, INDEX, LAYER
 from hermes.digest import Digest
 from hermes.image.config import platform_of as platform_in
 from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import INDEXES
 from hermes.image.names import ImageNames
-from hermes.layer import toc
+from hermes.layer import encodings, toc
 from hermes.layer.toc import TableOfContents
 from hermes.registry.origins import Image, Origin, choose, examine, images_of, verified
 from hermes.store import Store
@@ -110,6 +112,10 @@ def contents(text: str, store: Store, platform: str) -> tuple[Image | None, list
     else:
         found = in_store(text, store, platform, whole=False)
         image = examine(found, found.root())
+    with closing(Fetching(store, lambda: registries_of(None, store.home))) as fetching:
+        for _, diff_id in image.layers:
+            if not encodings.available(store, diff_id):
+                fetching.layer(diff_id)
     return image, [toc.load(store, diff_id) for _, diff_id in image.layers]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from hermes.api.registries import registries_of
 from hermes.errors import UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.names import ImageNames
@@ -13,6 +14,7 @@ from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.registry.images import StoreOrigin, descriptor_of
 from hermes.registry.origins import Origin, choose, is_origin, opened, take_all, take_image
+from hermes.registry.settings import is_remote
 from hermes.store import Store
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def origin_of(text: str, store: Store, platform: str = "") -> Iterator[Origin]:
     A target is built first, for ``platform``.
     """
     if is_origin(text):
-        with opened(text, store) as origin:
+        with opened(text, store, registries_of(None, store.home) if is_remote(text) else None) as origin:
             yield origin
     elif is_label(text):
         yield built(build(text, store, platform), store)
@@ -46,12 +48,20 @@ def origin_of(text: str, store: Store, platform: str = "") -> Iterator[Origin]:
         yield named(text, store)
 
 
-def in_store(text: str, store: Store, platform: str = "", *, whole: bool | None = None) -> StoreOrigin:
+def in_store(
+    text: str, store: Store, platform: str = "", *, whole: bool | None = None, lazy: bool = False
+) -> StoreOrigin:
     """Return the image that ``text`` means, with all that belongs to it in the store.
 
     An index is one of its images, the one for ``platform``, or all of them where ``whole``; None takes what is in
-    the store or is built as it is, and of what is elsewhere one image. Raises as `origin_of` does.
+    the store or is built as it is, and of what is elsewhere one image. ``lazy`` leaves layers in a registry until
+    they are needed. Raises as `origin_of` does.
     """
+    if lazy and is_remote(text):
+        from hermes.registry.remote import take_documents
+
+        registries = registries_of(None, store.home)
+        return StoreOrigin(store, take_documents(text, store, platform_of(platform), registries), text)
     with origin_of(text, store, platform) as origin:
         if whole is None:
             whole = not platform and not is_origin(text)

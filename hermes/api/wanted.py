@@ -8,6 +8,7 @@ IMAGE: Final = "image"
 INDEX: Final = "index"
 LAYER: Final = "layer"
 FILE: Final = "file"
+PUSH: Final = "push"
 
 
 class Wanted(NamedTuple):

@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "inspect": ("inspect", "Say what is known of an image, its layers and files."),
     "lock": ("lock", "Resolve packages and write lock files."),
     "pull": ("images", "Take an image into the store and give it a name."),
+    "push": ("push", "Build images and push them to registries."),
     "query": ("query", "List targets, and what they depend on."),
     "rmi": ("images", "Take the names of images away."),
     "run": ("run", "Build an image and run it in the sandbox."),

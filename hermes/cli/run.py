@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import click
 
+from hermes.api.result import BuildResult
 from hermes.api.workspace import Workspace
 from hermes.cli.completion import bases
 from hermes.cli.options import build_options, chosen, runtime_option, secret_option
@@ -77,7 +79,7 @@ def command(
     quiet: bool,
     secrets: tuple[str, ...],
 ) -> None:
-    """Build an image and run it in the sandbox, or run one that has a name in the store.
+    """Build an image and run it in the sandbox, or run one that has a name in the store; push an image_push target.
 
     A name that is not a label's (//app:image, :image) is first looked for among the images of the store.
 
@@ -89,6 +91,7 @@ def command(
     hermes run --network host -v ./data:/data:ro //app:image
     hermes run app:debug --entrypoint sh
     """
+    from hermes.api.pushing import has_pushes
     from hermes.api.run_options import RunOptions, port_note, variable, volume
     from hermes.api.running import named_image, run_image
     from hermes.sandbox.capabilities import parse
@@ -111,6 +114,9 @@ def command(
         if digest is None:
             workspace = Workspace(subscribers=[screen.event], say=screen.say)
             result = workspace.build([image], options)
+            if has_pushes(result):
+                _push(workspace, result, screen.say)
+                return
         for note in notes:
             screen.say(note)
     with standard(terminal=None if runtime in ("", "bwrap") else False) as (stdio, _):
@@ -120,3 +126,11 @@ def command(
             status = run_image(default_home(), image, digest, arguments, entrypoint, how, stdio)
     if status:
         raise CommandFailed(status)
+
+
+def _push(workspace: Workspace, result: BuildResult, say: Callable[[str], None]) -> None:
+    """Carry out a target of the rule image_push."""
+    from hermes.api.pushing import push_built
+    from hermes.cli.push import show
+
+    show(push_built(workspace.home, result, (), workspace.registries, say))

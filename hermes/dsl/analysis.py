@@ -92,7 +92,7 @@ class Analysis:
         return [self._results[key] for key in wanted]
 
     def lock_request(self, label: Label) -> Struct | None:
-        """Return what a target's rule asks to have resolved; None when the rule has nothing to lock."""
+        """Return what a target's rule asks to have resolved; None when there is nothing to lock."""
         key = self._enter(Configured(label, self._configuration.platform))
         target = self._decided[key].target
         if target.rule.lock is None:
@@ -106,6 +106,8 @@ class Analysis:
             raise self._implementation_error(target, error) from error
         except Exception as error:
             raise self._packages.locator.located(error, self._packages.is_rule_file) from error
+        if request is None:
+            return None
         if type(request) is not Struct:
             problem = EvalError(
                 f"the lock function of {target.rule.name} returns {type_name(request)}, not a struct"

@@ -11,7 +11,8 @@ from hermes.dsl.configuration import Configuration
 from hermes.dsl.dialect.values import EvalError, Struct, show, type_name
 from hermes.dsl.entries import Entries, check_paths
 from hermes.dsl.mounts import as_mount, binds, mount_params
-from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, File, Info, LabelValue, Layer
+from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, PUSH_INFO, File, Info, LabelValue, Layer
+from hermes.dsl.remotes import checked_digest, checked_push, checked_reference, locked_digest
 from hermes.engine.action import Action, ActionGraph, Input, Output
 from hermes.errors import HermesError, UsageError
 from hermes.graph.label import Label
@@ -48,7 +49,7 @@ class Context:
     __slots__ = ("_read", "actions", "attr", "file", "files", "label", "platform")
     dsl_type: ClassVar[str] = "ctx"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset(
-        {"actions", "attr", "file", "files", "label", "platform", "read_yaml"}
+        {"actions", "attr", "file", "files", "label", "locked", "platform", "read_yaml"}
     )
 
     def __init__(
@@ -74,6 +75,10 @@ class Context:
             raise EvalError("read_yaml() reads a file of the workspace, not one that an action makes")
         return self._read(file.artifact.path)
 
+    def locked(self, ref: str) -> str:
+        """Return the digest that ``hermes lock`` pinned an image of a registry to, for the platform."""
+        return locked_digest(self._read, ref, str(self.platform), str(self.label))
+
 
 class Actions:
     """``ctx.actions``: each call declares an action and returns what it makes."""
@@ -81,7 +86,7 @@ class Actions:
     __slots__ = ("_configuration", "_graph", "_label", "_suffix")
     dsl_type: ClassVar[str] = "actions"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset(
-        {"fetch", "host", "image", "index", "layer", "run", "write"}
+        {"fetch", "host", "image", "index", "layer", "pull", "push", "run", "write"}
     )
 
     def __init__(self, label: Label, graph: ActionGraph, configuration: Configuration, suffix: str) -> None:
@@ -324,11 +329,43 @@ class Actions:
             images=list(images), index=File(Output(action, "index"), self._label, f"{name}.index.json")
         )
 
+    def pull(self, name: str, ref: str, digest: str) -> Info:
+        """An image of a registry, by the digest of its manifest, or of an index that has one for the platform.
+
+        Its manifest and configuration are downloaded, and a layer when a command has to see it.
+        """
+        params = {"digest": checked_digest(digest)}
+        unkeyed = {"ref": checked_reference(ref)}
+        platform = str(self._configuration.platform)
+        outputs = ("config", "environment", "layers", "manifest")
+        made = self._add(name, "pull", params, outputs=outputs, unkeyed=unkeyed, platform=platform)
+        manifest = File(Output(made, "manifest"), self._label, f"{name}.manifest.json")
+        return IMAGE_INFO(
+            config=File(Output(made, "config"), self._label, f"{name}.config.json"),
+            environment=File(Output(made, "environment"), self._label, f"{name}.environment.json"),
+            layers=[Layer(Output(made, "layers"), self._label, manifest.artifact)],
+            manifest=manifest,
+            platform=platform,
+        )
+
+    def push(self, name: str, image: Any, repository: str, tags: Any) -> Info:
+        """Where an image (an ImageInfo or IndexInfo) goes when it is pushed: the repository ``HOST/PATH``, and its tags there."""
+        if not (type(image) is Info and image.provider in (IMAGE_INFO, INDEX_INFO)):
+            raise EvalError(f"image is an ImageInfo or IndexInfo, not {type_name(image)}")
+        document = checked_push(repository, tags)
+        made = self._add(name, "write", {"content": document, "executable": False}, outputs=("file",))
+        return PUSH_INFO(
+            destination=File(Output(made, "file"), self._label, f"{name}.push.json"), image=image
+        )
+
     def _manifest(
         self, name: str, config: File, stack: list[Layer], annotations: Mapping[str, str], codec: Codec
     ) -> File:
         rows = [Input("config", "", config.artifact)]
         for number, one in enumerate(stack):
+            if one.manifest is not None:
+                rows.append(Input("base", "", one.manifest))
+                continue
             compressed = self._add(
                 f"{name}.blob{number}",
                 "compress",

@@ -40,6 +40,13 @@ def is_distributable(media_type: str) -> bool:
     return media_type not in _FOREIGN
 
 
+def form_of(media_type: str) -> str | None:
+    """Return the form of a layer by its media type, or None when that is no layer's."""
+    if not is_layer(media_type):
+        return None
+    return next((form for form in ("gzip", "zstd") if media_type.endswith(form)), "")
+
+
 def layer_type(form: str, *, is_docker: bool = False) -> str:
     """Return the media type of a layer in a form of `hermes.layer.write.Encoding`.
 

@@ -111,7 +111,13 @@ class Platform:
         A variant runs what its predecessors run: arm/v7 also what is for v6 and v5, amd64/v3 what is for v2. See
         image-spec, image-index.md, "Platform Variants".
         """
-        same = [one for one in offered if (one.os, one.architecture) == (self.os, self.architecture)]
+        if self in offered:
+            return self
+        same = [
+            one
+            for one in offered
+            if (one.os, one.architecture) == (self.os, self.architecture) and one.level is not None
+        ]
         return next((one for level in self._levels() for one in same if one.level == level), None)
 
     @property
@@ -123,11 +129,9 @@ class Platform:
         number = variant.removeprefix("v").partition(".")[0]
         return int(number) if number.isdigit() and len(number) < 3 else None
 
-    def _levels(self) -> Iterator[int | None]:
+    def _levels(self) -> Iterator[int]:
         level = self.level
-        if level is None or self.architecture not in _UNNAMED:
-            yield level
-        else:
+        if level is not None:
             yield from range(level, -1, -1)
 
     def __str__(self) -> str:

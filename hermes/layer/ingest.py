@@ -43,25 +43,55 @@ def ingest(store: Store, file: Source, blob: Blob, *, name: str) -> None:
     """
     if has(store, blob):
         return
-    with storing("the store"), store.blobs.writer() as writer:
-        source = _Copied(file, writer, blob, name)
-        tar = _Hashed(Decompressed(source, name=name))
-        if tar.form and tar.form not in FORMS:
-            raise LayerError(
-                f"{name}: is compressed with {tar.form}, which a layer of an image cannot be",
-                hint=f"compress it with {' or '.join(FORMS)}",
-            )
-        entries = _entries(tar, name)
-        source.finish()
-        if tar.digest != blob.diff_id:
-            raise LayerError(
-                f"{name}: its layer has the diff_id {tar.digest}, and the image's configuration says {blob.diff_id}",
-                hint="the image is damaged, or lies; get it again",
-            )
-        writer.commit()
-        toc.save(store, TableOfContents(blob.diff_id, tar.size, entries))
-        if tar.form:
-            encodings.record_foreign(store, blob.diff_id, blob.digest, blob.size, tar.form)
+    if store.blobs.has(blob.digest, blob.size):
+        with store.blobs.open(blob.digest) as here:
+            found = look_through(here, name)
+        check_contents(found, blob, name)
+    else:
+        with storing("the store"), store.blobs.writer() as writer:
+            source = _Copied(file, writer, blob, name)
+            found = look_through(source, name)
+            source.finish()
+            check_contents(found, blob, name)
+            writer.commit()
+    keep(store, found, blob)
+
+
+class Contents(NamedTuple):
+    """What is in a blob: a tar in a form of `hermes.layer.write.Encoding`, with a size in bytes and entries."""
+
+    form: str
+    diff_id: Digest
+    size: int
+    entries: list[Entry]
+
+
+def look_through(file: Source, name: str) -> Contents:
+    """Read a blob; raises `LayerError`, naming the layer ``name``, when it is no layer of an image."""
+    tar = _Hashed(Decompressed(file, name=name))
+    if tar.form and tar.form not in FORMS:
+        raise LayerError(
+            f"{name}: is compressed with {tar.form}, which a layer of an image cannot be",
+            hint=f"compress it with {' or '.join(FORMS)}",
+        )
+    entries = _entries(tar, name)
+    return Contents(tar.form, tar.digest, tar.size, entries)
+
+
+def check_contents(found: Contents, blob: Blob, name: str) -> None:
+    """Raise `LayerError` when a blob holds another tar than is said of it."""
+    if found.diff_id != blob.diff_id:
+        raise LayerError(
+            f"{name}: its layer has the diff_id {found.diff_id}, and the image's configuration says {blob.diff_id}",
+            hint="the image is damaged, or lies; get it again",
+        )
+
+
+def keep(store: Store, found: Contents, blob: Blob) -> None:
+    """Note what is in a layer, whose blob is in the store, and that it is."""
+    toc.save(store, TableOfContents(blob.diff_id, found.size, found.entries))
+    if found.form:
+        encodings.record_blob(store, blob.diff_id, blob.digest, blob.size, found.form)
 
 
 class _Copied:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
@@ -24,6 +23,7 @@ from hermes.image.media_types import is_distributable, is_layer
 from hermes.image.platform import Platform
 from hermes.layer.compress import Source
 from hermes.layer.ingest import Blob, has, ingest
+from hermes.registry.settings import Registries
 from hermes.store import Store
 from hermes.store.faults import storing
 
@@ -44,7 +44,7 @@ TRANSPORTS: Final = (
 """The transports that can be read."""
 
 _DEEPEST_INDEX: Final = 4
-_AT_ONCE: Final = 2
+_AT_ONCE: Final = 4
 
 
 class Origin(Protocol):
@@ -103,21 +103,24 @@ def is_origin(text: str) -> bool:
 
 
 @contextmanager
-def opened(text: str, store: Store) -> Iterator[Origin]:
-    """Open ``TRANSPORT:WHERE``; raises `UsageError` when it names nothing that can be read."""
+def opened(text: str, store: Store, registries: Registries | None = None) -> Iterator[Origin]:
+    """Open ``TRANSPORT:WHERE``; raises `UsageError` when it names nothing that can be read.
+
+    ``registries`` is what is configured of those.
+    """
     transport, _, where = text.partition(":")
     if not where.strip("/"):
         raise UsageError(f"{text!r} names no image", hint=f"write {transport}:WHERE")
-    with _opening(text, store) as origin:
+    with _opening(text, store, registries) as origin:
         yield origin
 
 
-def take_in(text: str, store: Store, platform: Platform) -> Descriptor:
+def take_in(text: str, store: Store, platform: Platform, registries: Registries | None = None) -> Descriptor:
     """Take the image that ``text`` names into the store; return its manifest.
 
     Raises `UsageError` when there is none, `ImageError` or `LayerError` when it is not what it says.
     """
-    with opened(text, store) as origin:
+    with opened(text, store, registries) as origin:
         return take_image(origin, store, choose(origin, platform))
 
 
@@ -268,7 +271,7 @@ def _parsed(origin: Origin, parse: Callable[[], T]) -> T:
 # How each transport is opened.
 
 
-def _opening(text: str, store: Store) -> AbstractContextManager[Origin]:
+def _opening(text: str, store: Store, registries: Registries | None) -> AbstractContextManager[Origin]:
     transport, _, where = text.partition(":")
     path, _, name = where.partition(":")
     place = Path(path).absolute()
@@ -292,15 +295,6 @@ def _opening(text: str, store: Store) -> AbstractContextManager[Origin]:
         from hermes.registry.storage import opened_storage
 
         return opened_storage(text, where, store)
-    return _of_registry(text)
+    from hermes.registry.remote import opened_remote
 
-
-@contextmanager
-def _of_registry(text: str) -> Iterator[Origin]:
-    try:
-        remote = import_module("hermes.registry.remote")
-    except ModuleNotFoundError:
-        raise UsageError(
-            f"{text}: this version of Hermes reads no registries", hint="copy it to oci:DIR first"
-        ) from None
-    yield remote.origin(text)
+    return opened_remote(text, store, registries)

@@ -14,7 +14,6 @@ import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -26,6 +25,7 @@ from hermes.image.layout import MARKER, index_of, read_index, tagged, write_whol
 from hermes.image.manifest import Manifest
 from hermes.layer import encodings, toc
 from hermes.registry.images import blobs_of, manifests_of, refuse_index
+from hermes.registry.settings import Registries, is_remote
 from hermes.store import Store
 from hermes.store.faults import writing
 
@@ -54,8 +54,12 @@ def is_destination(text: str) -> bool:
     return bool(colon) and (transport in _TRANSPORTS or transport in _ELSEWHERE)
 
 
-def parse_destination(text: str) -> Destination:
+def parse_destination(text: str, registries: Registries | None = None) -> Destination:
     """Return the destination that ``TRANSPORT:WHERE`` names; raises `UsageError`."""
+    if is_remote(text):
+        from hermes.registry.remote import destination
+
+        return destination(text, registries)
     transport, colon, where = text.partition(":")
     if colon and transport in _ELSEWHERE:
         if not where.strip("/"):
@@ -104,14 +108,7 @@ def _elsewhere(text: str, transport: str, where: str) -> Destination:
         from hermes.registry.daemon import DaemonDestination
 
         return DaemonDestination(text, where)
-    try:
-        remote = import_module("hermes.registry.remote")
-    except ModuleNotFoundError:
-        raise UsageError(
-            f"{text}: this version of Hermes writes to no registries", hint="copy it to oci:DIR first"
-        ) from None
-    found: Destination = remote.destination(text)
-    return found
+    raise UsageError(f"{text!r} names no registry", hint=f"write docker://{where.lstrip('/')}")
 
 
 _ELSEWHERE: Final = ("containers-storage", "docker", "docker-daemon")

@@ -47,7 +47,7 @@ def reference() -> str:
                     f"\n## {name}\n\n{rule.doc}{where}\n\n| attribute | kind | meaning |\n| --- | --- | --- |\n"
                 )
                 for attribute, kind in sorted(rule.attributes.items()):
-                    if attribute not in COMMON:
+                    if COMMON.get(attribute) is not kind:
                         parts.append(_row(attribute, kind))
     return "".join(parts)
 
