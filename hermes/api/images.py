@@ -69,7 +69,7 @@ class Images:
                 f"{origin!r} begins with no transport",
                 hint=f"write docker://{origin}, or oci:DIR, docker-archive:FILE ...",
             )
-        given = Reference.parse(name) if name else None
+        given = _new_name(name) if name else None
         with self._opened() as store:
             found = in_store(origin, store, platform, whole=whole)
             chosen = given or _own_name(found)
@@ -78,10 +78,7 @@ class Images:
 
     def tag(self, image: str, names: Sequence[str]) -> None:
         """Give an image of the store more names, which they take from whatever had them."""
-        parsed = [Reference.parse(one) for one in names]
-        for one in parsed:
-            if one.digest is not None:
-                raise UsageError(f"{one}: a name that is given to an image has no digest")
+        parsed = [_new_name(one) for one in names]
         with self._opened() as store:
             found = named(image, store)
             for one in parsed:
@@ -102,10 +99,10 @@ class Images:
                         hint="name those that are to go, or say --force",
                     )
             else:
-                named(image, store)
                 found = [names.stored_name(Reference.parse(image))]
             for one in found:
-                names.remove(one)
+                if not names.remove(one):
+                    names.get(one)
             return [str(one) for one in found]
 
     def copy(
@@ -158,6 +155,14 @@ def _described(store: Store, name: Reference, one: Descriptor) -> NamedImage:
         sum(blobs.values()),
         max((str(image.config.get("created") or "") for image in found), default=""),
     )
+
+
+def _new_name(text: str) -> Reference:
+    """Return a name for an image; raises `UsageError`."""
+    parsed = Reference.parse(text)
+    if parsed.digest is not None:
+        raise UsageError(f"{text}: a name that is given to an image has no digest", hint="give it a tag")
+    return parsed
 
 
 def _own_name(origin: StoreOrigin) -> Reference:

@@ -159,8 +159,10 @@ class WorkingContainers:
             if path:
                 self._umount(state, path)
             try:
-                self._ensure_trees(state.stack)
-                made = self._call("commit", state, commit=asdict(Commit(mtime, codec.spec)))
+                made = None
+                if os.path.isdir(self._states.upper(state).upper):
+                    self._ensure_trees(state.stack)
+                    made = self._call("commit", state, commit=asdict(Commit(mtime, codec.spec)))
                 return self._committed(state, made and Digest(made["diff_id"]), history)
             finally:
                 if path:

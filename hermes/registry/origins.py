@@ -7,6 +7,7 @@ the store, is stored when all that it names is there and right.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 from hermes.digest import Digest
-from hermes.errors import ImageError, UsageError
+from hermes.errors import BuildInterrupted, ImageError, UsageError
 from hermes.image.config import diff_ids_of, parse_config
 from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import INDEXES, MANIFESTS, Index, Manifest
@@ -132,14 +133,22 @@ def take_image(origin: Origin, store: Store, chosen: Descriptor) -> Descriptor:
     }
     wanted = [(layer, blob) for layer, blob in blobs.values() if not has(store, blob)]
 
+    stopped = threading.Event()
+
     def take(one: tuple[Descriptor, Blob]) -> None:
         layer, blob = one
         with origin.open(layer) as file:
-            ingest(store, file, blob, name=f"{origin.name}: layer {layer.digest.short}")
+            source = _Stoppable(file, stopped)
+            ingest(store, source, blob, name=f"{origin.name}: layer {layer.digest.short}")
 
     if len(wanted) > 1:
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="layers") as pool:
-            list(pool.map(take, wanted))
+            try:
+                list(pool.map(take, wanted))
+            except BaseException:
+                stopped.set()
+                pool.shutdown(cancel_futures=True)
+                raise
     elif wanted:
         take(wanted[0])
     with storing("the store"):
@@ -147,6 +156,19 @@ def take_image(origin: Origin, store: Store, chosen: Descriptor) -> Descriptor:
             store.blobs.put(data)
     found = image.descriptor
     return Descriptor(found.media_type, found.digest, found.size)
+
+
+class _Stoppable:
+    """A blob that is read until another layer has failed, or the user has had enough."""
+
+    def __init__(self, file: Source, stopped: threading.Event) -> None:
+        self._file = file
+        self._stopped = stopped
+
+    def read(self, count: int, /) -> bytes:
+        if self._stopped.is_set():
+            raise BuildInterrupted
+        return self._file.read(count)
 
 
 def take_all(origin: Origin, store: Store) -> Descriptor:
