@@ -511,7 +511,7 @@ def _seconds(text: str) -> float | None:
 
 def _reason(error: Exception) -> str:
     inner = error.args[0] if error.args else None
-    parts = getattr(inner, "args", ())
+    parts: tuple[object, ...] = getattr(inner, "args", ())
     if len(parts) == 2 and isinstance(parts[1], Exception):  # urllib3's "Connection aborted."
         inner = getattr(parts[1], "strerror", None) or parts[1]
     reason = str(getattr(inner, "reason", None) or inner or error)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import yaml
@@ -236,7 +236,7 @@ class Web:
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     tls: tuple[Path, Path] | None = None
 
-    def __enter__(self) -> Web:
+    def __enter__(self) -> Self:
         web = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -247,11 +247,11 @@ class Web:
                 with suppress(BrokenPipeError, ConnectionResetError):
                     web.answer(self)
 
-            do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = handle_any
-
             def log_message(self, *arguments: Any) -> None:
                 pass
 
+        for method in ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"):
+            setattr(Handler, f"do_{method}", Handler.handle_any)
         self._server = _Threads(("127.0.0.1", 0), Handler)
         if self.tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -6,10 +6,10 @@ import io
 import json
 import os
 import tarfile
+import time
 from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
-import time
 
 import pytest
 
@@ -166,7 +166,7 @@ def test_an_endless_body(client: Client, faulty: FaultyRegistry, store: Store) -
     assert f"has more than the {len(data)} bytes" in refused(client, faulty, store)
     faulty.faults["/manifests"] += [endless]
     assert "has more than 4 MiB" in refused(client, faulty, store)
-    faulty.faults["/manifests"] += [lambda handler: answers(404)(handler)]
+    faulty.faults["/manifests"] += [answers(404)]
     faulty.faults["/v2/"] += [endless]
     assert refused(client, faulty, store, UsageError)
 
@@ -242,7 +242,6 @@ def test_a_redirect_to_another_host_goes_without_the_credential(
     data = layer(1000)
     faulty.add_image([data])
     write_auth(auth_file, faulty.host)
-    faulty.faults["GET /v2/ "] += []
     with Web(lambda handler: reply(handler, 200, data)) as storage:
         challenge = answers(401, WWW_Authenticate='Basic realm="x"')
         faulty.faults["/v2/"] += [challenge]
@@ -351,7 +350,7 @@ def image_in(store: Store, *sizes: int) -> Descriptor:
     return Descriptor(kind, store.blobs.put(data), len(data))
 
 
-def cut_after(faulty: FaultyRegistry, count: int):  # noqa: ANN201
+def cut_after(faulty: FaultyRegistry, count: int):
     """Keep ``count`` bytes of what is sent, and hang up."""
 
     def answer(handler: object) -> None:
