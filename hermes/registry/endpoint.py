@@ -180,22 +180,25 @@ class Endpoint:
                 return
             host = "registry-1.docker.io" if self.host == DOCKER_HUB else self.host
             bases = [f"https://{host}"]
-            if self._settings.insecure or is_loopback(host):
+            if is_loopback(host):  # what has no credential can be asked of this machine without TLS
+                bases.insert(0, f"http://{host}")
+            elif self._settings.insecure:
                 bases.append(f"http://{host}")
             for base in bases:
+                is_last = base is bases[-1]
                 try:
-                    answer = self._ping(base, last=base is bases[-1])
+                    answer = self._ping(base, last=is_last)
                 except Cut:
-                    if base is bases[-1]:
+                    if is_last:
                         raise
                     continue
                 with answer:
-                    self._challenges = parse_challenges(answer.headers.get("WWW-Authenticate", ""))
-                    if answer.status_code not in (200, 401):
-                        ask = Ask("GET", "/v2/")
-                        raise self._refusal(ask, answer)
-                self._base = base
-                return
+                    if answer.status_code in (200, 401):
+                        self._challenges = parse_challenges(answer.headers.get("WWW-Authenticate", ""))
+                        self._base = base
+                        return
+                    if is_last:
+                        raise self._refusal(Ask("GET", "/v2/"), answer)
 
     def _ping(self, base: str, *, last: bool) -> requests.Response:
         for attempt in range(ATTEMPTS):
