@@ -136,7 +136,7 @@ def commit(
     """Make a layer of what changed since the last commit, and an image of the container; print its digest.
 
     The image gets a NAME in the store, or goes to a TRANSPORT: oci:DIR[:TAG], oci-archive:FILE[:TAG],
-    docker-archive:FILE[:NAME] or dir:DIR. Committing again without a change gives the same image.
+    docker-archive:FILE[:NAME], dir:DIR or docker://HOST/NAME[:TAG]. Committing again without a change gives the same image.
 
     \b
     hermes ctr commit $ctr app:latest
