@@ -43,7 +43,7 @@ def _task(request: Request, tools: Tools, params: dict[str, Any]) -> Task:
         staged=tuple(staged(request, tools, params, "/")),
         bound=tuple(Bound(path, path) for path in _elsewhere(params["tools"])),
         outs=tuple(f"/{path.lstrip('/')}" for path in params["outs"]),
-        commit=Commit(epoch, codec.name if codec else ""),
+        commit=Commit(epoch, codec.spec if codec else ""),
     )
 
 

@@ -6,6 +6,8 @@ from typing import Final
 
 BLOB: Final = "blob"
 """A compressed layer, by the digest of its bytes."""
+INDEX: Final = "index"
+"""Images for several platforms, by their index."""
 LAYER: Final = "layer"
 """A layer, by its diff_id."""
 LAYERS: Final = "layers"

@@ -17,7 +17,9 @@ from hermes.store import Store
 if TYPE_CHECKING:
     from hermes.actions.tools import Tools
 
-_KINDS: Final = frozenset({"compress", "fetch", "host", "image", "layer", "manifest", "pull", "run", "write"})
+_KINDS: Final = frozenset(
+    {"compress", "fetch", "host", "image", "index", "layer", "manifest", "pull", "run", "write"}
+)
 """The kinds of action; each is executed by the function ``execute`` of the module of that name."""
 
 

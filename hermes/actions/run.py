@@ -127,7 +127,7 @@ def _task(request: Request, tools: Tools, params: dict[str, Any], timeout: int |
             Cache(**{**one, "sharing": Sharing(one["sharing"])}) for one in params.get("caches", ())
         ),
         outs=tuple(path if path.startswith("/") else f"{cwd}/{path}" for path in params["outs"]),
-        commit=Commit(epoch, codec.name if codec else "") if params["layer"] else None,
+        commit=Commit(epoch, codec.spec if codec else "") if params["layer"] else None,
     )
 
 

@@ -15,7 +15,7 @@ from hermes.engine.action import Value
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
 from hermes.errors import BuildInterrupted, ImageError, SecretLeaked
-from hermes.layer.compress import CODECS, Codec
+from hermes.layer.compress import Codec, codec_of
 from hermes.store import Store
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def stack_of(request: Request, tools: Tools) -> tuple[Below, ...]:
 
 def hinted_codec(request: Request) -> Codec | None:
     """Return the compressed form that a consumer of the action's layer is going to ask for."""
-    return next((codec for name, codec in CODECS.items() if name in request.hints), None)
+    return codec_of(max(request.hints, default=""))
 
 
 def stored(store: Store, kind: str, data: bytes) -> Value:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hermes.api.registries import Fetching
 from hermes.api.result import BuildResult
-from hermes.api.wanted import IMAGE
+from hermes.api.wanted import IMAGE, INDEX
 from hermes.digest import Digest
-from hermes.errors import ImageError, UsageError
+from hermes.errors import UsageError
 from hermes.graph.label import Label
-from hermes.image.descriptor import IMAGE_MANIFEST, Descriptor
+from hermes.registry.images import descriptor_of
 from hermes.registry.settings import Registries, is_remote
 from hermes.registry.transports import parse_destination
 from hermes.store import Store
@@ -38,23 +37,13 @@ def export(
         store.close()
 
 
-def descriptor_of(store: Store, digest: Digest) -> Descriptor:
-    """Return the descriptor of a manifest or index of the store."""
-    data = store.blobs.read(digest)
-    try:
-        media_type = json.loads(data).get("mediaType") or IMAGE_MANIFEST
-    except (ValueError, AttributeError):
-        raise ImageError(f"{digest} is no manifest") from None
-    return Descriptor(str(media_type), digest, len(data))
-
-
 def only_image(result: BuildResult) -> tuple[Label, Digest]:
-    """Return the label and the manifest's digest of the one image that a build gave."""
+    """Return the label of the one image or index that a build gave, and the digest of its document."""
     found = [
         (label, one.digest)
         for label, outputs in result.targets.items()
         for one in outputs
-        if one.kind == IMAGE
+        if one.kind in (IMAGE, INDEX)
     ]
     if not found:
         raise UsageError(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from hermes.api.result import BuiltOutput
-from hermes.api.wanted import FILE, IMAGE, LAYER, PUSH, Wanted
+from hermes.api.wanted import FILE, IMAGE, INDEX, LAYER, PUSH, Wanted
 from hermes.container.core import Containers
 from hermes.digest import Digest
 from hermes.engine.action import EXECUTABLE, Value
@@ -22,6 +22,7 @@ from hermes.image.layout import link_blob, link_layout, tagged
 from hermes.image.manifest import Manifest
 from hermes.layer import encodings
 from hermes.layer.write import Encoding
+from hermes.registry.images import blobs_of, descriptor_of, manifests_of
 from hermes.store import Store
 from hermes.store.faults import storing
 from hermes.workspace.root import OUTPUT_FOLDER
@@ -89,39 +90,37 @@ class Outputs:
             return BuiltOutput(FILE, self._index.value(one.action).digest, self._index.absolute(one.action))
         value = known[one.action].outputs[one.output]
         path = f"{self._out}/{one.path}"
-        if one.kind == IMAGE:
-            return self._image(path, value)
+        if one.kind in (IMAGE, INDEX):
+            return self._image(one.kind, path, value)
         return self._layer(path, value) if one.kind == LAYER else self._file(one.kind, path, value)
 
-    def _image(self, path: str, value: Value) -> BuiltOutput:
+    def _image(self, kind: str, path: str, value: Value) -> BuiltOutput:
         blobs = self._store.blobs
-        manifest = Manifest.parse(blobs.read(value.digest))
-        digests = [value.digest, manifest.config.digest]
-        digests += self._linkable(manifest)
+        found = descriptor_of(self._store, value.digest)
+        elsewhere = {one for image in manifests_of(found, self._store) for one in self._elsewhere(image)}
+        digests = [one for one in blobs_of(found, self._store) if one not in elsewhere]
         self._make_folder(os.path.dirname(path))
         if os.path.islink(path) or os.path.isfile(path):
             os.unlink(path)
-        descriptor = tagged(Descriptor(manifest.media_type, value.digest, value.size), "latest")
+        descriptor = tagged(found, "latest")
         link_layout(Path(path), [descriptor], [(digest, blobs.path(digest)) for digest in digests])
         self._vouched += [f"{path}/index.json", f"{path}/blobs/sha256", *(blobs.path(one) for one in digests)]
-        return BuiltOutput(IMAGE, value.digest, path)
+        return BuiltOutput(kind, value.digest, path)
 
-    def _linkable(self, manifest: Manifest) -> list[Digest]:
-        """Return the layers' blobs without those that are only in a registry, until somebody needs them."""
+    def _elsewhere(self, image: Descriptor) -> list[Digest]:
+        """Return those blobs of an image's layers that are only in a registry, until somebody needs them."""
         blobs = self._store.blobs
-        if all(blobs.has(one.digest, one.size) for one in manifest.layers):
-            return [one.digest for one in manifest.layers]
+        manifest = Manifest.parse(blobs.read(image.digest))
+        missing = [one.digest for one in manifest.layers if not blobs.has(one.digest, one.size)]
+        if not missing:
+            return []
         diff_ids = diff_ids_of(json.loads(blobs.read(manifest.config.digest)))
-        foreign = {one.digest for row in diff_ids if (one := encodings.find_foreign(self._store, row))}
-        return [
-            one.digest
-            for one in manifest.layers
-            if one.digest not in foreign or blobs.has(one.digest, one.size)
-        ]
+        promised = {one.digest for row in diff_ids if (one := encodings.find_foreign(self._store, row))}
+        return [one for one in missing if one in promised]
 
     def _layer(self, path: str, value: Value) -> BuiltOutput:
         encoding = self._encoding(value.digest)
-        suffix = encoding.codec.suffix if encoding.codec else ".tar"
+        suffix = encoding.suffix
         for other in _SUFFIXES[1:]:
             if other != suffix and os.path.lexists(path + other):
                 os.unlink(path + other)

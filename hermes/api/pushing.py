@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from hermes.api.export import descriptor_of, only_image, reference_of
+from hermes.api.export import only_image, reference_of
 from hermes.api.result import BuildResult
-from hermes.api.wanted import IMAGE, PUSH
+from hermes.api.wanted import IMAGE, INDEX, PUSH
 from hermes.digest import Digest
 from hermes.errors import UsageError
 from hermes.registry.client import Client
+from hermes.registry.images import descriptor_of
 from hermes.registry.push import MOUNTED, PRESENT, SENT, Job, push
 from hermes.registry.remote import destination
 from hermes.registry.settings import TRANSPORT, Registries
@@ -92,7 +93,7 @@ def _as_said(store: Store, result: BuildResult) -> list[tuple[str, Job]]:
     """Return what targets of the rule image_push say."""
     found = []
     for label, outputs in result.targets.items():
-        images = [one for one in outputs if one.kind == IMAGE]
+        images = [one for one in outputs if one.kind in (IMAGE, INDEX)]
         for one in outputs:
             if one.kind == PUSH:
                 said = json.loads(store.blobs.read(Digest(one.digest)))

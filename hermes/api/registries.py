@@ -74,5 +74,5 @@ class Fetching:
         if not is_remote(destination):
             from hermes.registry.pull import Fetcher
 
-            adopted = destination.startswith("docker-archive:")
+            adopted = destination.startswith(("docker-archive:", "docker-daemon:"))
             Fetcher(self.client, self._store).complete(manifest, adopted=adopted)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +13,11 @@ from hermes.api.run_options import RunOptions
 from hermes.container.core import Containers
 from hermes.container.task import Below, Task
 from hermes.digest import Digest
-from hermes.errors import ImageError, UsageError
+from hermes.errors import UsageError
 from hermes.image.config import diff_ids_of
-from hermes.image.manifest import Manifest
+from hermes.image.platform import Platform
+from hermes.registry.images import StoreOrigin, descriptor_of
+from hermes.registry.origins import choose, examine
 from hermes.sandbox.namespace import Namespace
 from hermes.sandbox.process import HOSTNAME
 from hermes.store import Store
@@ -39,8 +40,8 @@ def run_image(
     fetching = Fetching(store, lambda: registries_of(None, home))
     try:
         with store.in_use():
-            manifest = Manifest.parse(store.blobs.read(digest))
-            document: dict[str, Any] = json.loads(store.blobs.read(manifest.config.digest))
+            origin = StoreOrigin(store, descriptor_of(store, digest), name)
+            document = examine(origin, choose(origin, Platform.host())).config
             config = document.get("config") or {}
             environment = Environment.from_json(config)
             user = options.user or environment.user
@@ -62,8 +63,6 @@ def run_image(
                 seccomp="run",
             )
             return Containers(store, namespace, fetch=fetching.layer).run(task, stdio).status
-    except ValueError as error:
-        raise ImageError(f"{name}: its configuration is no JSON document: {error}") from None
     finally:
         fetching.close()
         namespace.close()

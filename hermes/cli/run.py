@@ -9,7 +9,7 @@ import click
 
 from hermes.api.result import BuildResult
 from hermes.api.workspace import Workspace
-from hermes.cli.completion import labels
+from hermes.cli.completion import bases
 from hermes.cli.options import build_options, chosen, runtime_option, secret_option
 from hermes.cli.progress import display
 from hermes.cli.terminal import standard
@@ -18,7 +18,7 @@ from hermes.store.location import default_home
 
 
 @click.command("run", context_settings={"ignore_unknown_options": False})
-@click.argument("image", metavar="LABEL|IMAGE", shell_complete=labels)
+@click.argument("image", metavar="LABEL|IMAGE", shell_complete=bases)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS...]")
 @click.option(
     "--entrypoint", metavar="PROGRAM", help="Start this program instead of the image's entry point."

@@ -142,7 +142,7 @@ class Containers:
         arguments = {
             "home": str(self._store.home),
             "diff_id": diff_id,
-            "codec": codec.name if codec else "",
+            "codec": codec.spec if codec else "",
         }
         found = encoding_from_json(self._namespace.call(f"{_INSIDE}pack", arguments))
         assert found is not None

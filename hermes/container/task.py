@@ -8,7 +8,7 @@ from typing import Any
 
 from hermes.container.overlay import Upper
 from hermes.digest import Digest
-from hermes.layer.compress import CODECS
+from hermes.layer.compress import codec_of
 from hermes.layer.content import Signature
 from hermes.layer.write import Encoding
 from hermes.sandbox.process import HOSTNAME
@@ -229,11 +229,11 @@ class Outcome:
 def encoding_to_json(encoding: Encoding | None) -> dict[str, Any] | None:
     if encoding is None:
         return None
-    codec = encoding.codec.name if encoding.codec else ""
+    codec = encoding.codec.spec if encoding.codec else ""
     return {"digest": encoding.digest, "size": encoding.size, "codec": codec}
 
 
 def encoding_from_json(document: dict[str, Any] | None) -> Encoding | None:
     if document is None:
         return None
-    return Encoding(Digest(document["digest"]), document["size"], CODECS.get(document["codec"]))
+    return Encoding(Digest(document["digest"]), document["size"], codec_of(document["codec"]))

@@ -11,13 +11,13 @@ from hermes.dsl.configuration import Configuration
 from hermes.dsl.dialect.values import EvalError, Struct, show, type_name
 from hermes.dsl.entries import Entries, check_paths
 from hermes.dsl.mounts import as_mount, binds, mount_params
-from hermes.dsl.providers import IMAGE_INFO, PUSH_INFO, File, Info, LabelValue, Layer
+from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, PUSH_INFO, File, Info, LabelValue, Layer
 from hermes.dsl.remotes import checked_digest, checked_push, checked_reference, locked_digest
 from hermes.engine.action import Action, ActionGraph, Input, Output
-from hermes.errors import HermesError
+from hermes.errors import HermesError, UsageError
 from hermes.graph.label import Label
 from hermes.image.config import is_timestamp
-from hermes.layer.compress import CODECS
+from hermes.layer.compress import CODECS, Codec, codec_at
 
 _URL_SCHEMES: Final = ("http://", "https://", "file://", "apt:")
 BUILD_FOLDER: Final = "/build"
@@ -86,7 +86,7 @@ class Actions:
     __slots__ = ("_configuration", "_graph", "_label", "_suffix")
     dsl_type: ClassVar[str] = "actions"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset(
-        {"fetch", "host", "image", "layer", "pull", "push", "run", "write"}
+        {"fetch", "host", "image", "index", "layer", "pull", "push", "run", "write"}
     )
 
     def __init__(self, label: Label, graph: ActionGraph, configuration: Configuration, suffix: str) -> None:
@@ -253,6 +253,7 @@ class Actions:
         config: Any = None,
         annotations: Any = None,
         compression: str = "zstd",
+        compression_level: int | None = None,
         allow_conflicts: bool = False,
     ) -> Info:
         """An image: the layers of ``base`` (an ImageInfo) and ``layers`` on top, with a configuration.
@@ -262,7 +263,11 @@ class Actions:
         """
         if compression not in CODECS:
             raise EvalError(f"compression is one of {', '.join(sorted(CODECS))}, not {show(compression)}")
-        if base is not None and not (type(base) is Info and base.provider is IMAGE_INFO):
+        try:
+            codec = codec_at(compression, compression_level)
+        except UsageError as error:
+            raise EvalError(error.message, error.hint, attribute="compression_level") from None
+        if base is not None and not _is_image(base):
             raise EvalError(f"base is an ImageInfo, not {type_name(base)}")
         created = (config or {}).get("created")
         if created and not (type(created) is str and is_timestamp(created)):
@@ -289,13 +294,39 @@ class Actions:
         platform = str(self._configuration.platform)
         made = self._add(name, "image", params, rows, outputs=("config", "environment"), platform=platform)
         config_file = File(Output(made, "config"), self._label, f"{name}.config.json")
-        manifest = self._manifest(name, config_file, stack, dict(annotations or {}), compression)
+        manifest = self._manifest(name, config_file, stack, dict(annotations or {}), codec)
         return IMAGE_INFO(
             config=config_file,
             environment=File(Output(made, "environment"), self._label, f"{name}.environment.json"),
             layers=stack,
             manifest=manifest,
             platform=platform,
+        )
+
+    def index(self, name: str, images: Any, annotations: Any = None) -> Info:
+        """An index of images (a list of ImageInfo), each for another platform."""
+        if type(images) not in (list, tuple) or not all(_is_image(one) for one in images):
+            raise EvalError(f"images is a list of ImageInfo, not {type_name(images)}", attribute="images")
+        if not images:
+            raise EvalError("an index needs an image", attribute="images")
+        found: dict[str, Info] = {}
+        for one in images:
+            platform = one.fields["platform"]
+            if platform in found:
+                both = f"{found[platform].fields['manifest'].owner} and {one.fields['manifest'].owner}"
+                raise EvalError(
+                    f"two images are for {platform}: {both}",
+                    'give each its platform, as platform = "linux/arm64"',
+                    attribute="images",
+                )
+            found[platform] = one
+        rows = [
+            Input("manifest", platform, one.fields["manifest"].artifact) for platform, one in found.items()
+        ]
+        params = {"annotations": dict(annotations or {})}
+        action = self._add(name, "index", params, rows, outputs=("index",))
+        return INDEX_INFO(
+            images=list(images), index=File(Output(action, "index"), self._label, f"{name}.index.json")
         )
 
     def pull(self, name: str, ref: str, digest: str) -> Info:
@@ -318,9 +349,9 @@ class Actions:
         )
 
     def push(self, name: str, image: Any, repository: str, tags: Any) -> Info:
-        """Where an image (an ImageInfo) goes when it is pushed: the repository ``HOST/PATH``, and its tags there."""
-        if not (type(image) is Info and image.provider is IMAGE_INFO):
-            raise EvalError(f"image is an ImageInfo, not {type_name(image)}")
+        """Where an image (an ImageInfo or IndexInfo) goes when it is pushed: the repository ``HOST/PATH``, and its tags there."""
+        if not (type(image) is Info and image.provider in (IMAGE_INFO, INDEX_INFO)):
+            raise EvalError(f"image is an ImageInfo or IndexInfo, not {type_name(image)}")
         document = checked_push(repository, tags)
         made = self._add(name, "write", {"content": document, "executable": False}, outputs=("file",))
         return PUSH_INFO(
@@ -328,9 +359,8 @@ class Actions:
         )
 
     def _manifest(
-        self, name: str, config: File, stack: list[Layer], annotations: Mapping[str, str], compression: str
+        self, name: str, config: File, stack: list[Layer], annotations: Mapping[str, str], codec: Codec
     ) -> File:
-        codec = CODECS[compression]
         rows = [Input("config", "", config.artifact)]
         for number, one in enumerate(stack):
             if one.manifest is not None:
@@ -340,10 +370,10 @@ class Actions:
                 f"{name}.blob{number}",
                 "compress",
                 {},
-                [Input("layer", "", one.artifact, hint=codec.name)],
+                [Input("layer", "", one.artifact, hint=codec.spec)],
                 outputs=("blob",),
                 codec=codec.identity,
-                unkeyed={"codec": codec.name},
+                unkeyed={"codec": codec.spec},
             )
             rows.append(Input("blob", "", Output(compressed, "blob")))
         params = {"annotations": dict(annotations), "media_type": codec.media_type}
@@ -381,6 +411,10 @@ class Actions:
             )
         )
         return identity
+
+
+def _is_image(value: Any) -> bool:
+    return type(value) is Info and value.provider is IMAGE_INFO
 
 
 def _layers(value: Any) -> list[Layer]:

@@ -61,6 +61,9 @@ IMAGE_INFO: Final = Provider("ImageInfo", ("config", "environment", "layers", "m
 """``config``, ``environment`` (of it, what a command needs) and ``manifest``: files; ``layers``: the stack."""
 
 
+INDEX_INFO: Final = Provider("IndexInfo", ("images", "index"))
+"""``images``: the ImageInfo of each platform; ``index``: a file."""
+
 PUSH_INFO: Final = Provider("PushInfo", ("destination", "image"))
 """``image``: the ImageInfo of what is pushed; ``destination``: a file that says where to; see `ctx.actions.push`."""
 

@@ -12,9 +12,9 @@ from typing import Final
 from hermes.image.descriptor import Descriptor
 
 MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
+INDEX: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
 CONFIG: Final = "application/vnd.docker.container.image.v1+json"
 LAYER: Final = "application/vnd.docker.image.rootfs.diff.tar.gzip"
-INDEX: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
 
 _LAYERS: Final = {
     "application/vnd.docker.image.rootfs.diff.tar": "application/vnd.oci.image.layer.v1.tar",

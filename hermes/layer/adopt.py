@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Iterator
-
-from hermes.digest import CHUNK, Digest
+from hermes.digest import Digest
 from hermes.errors import LayerError, MissingBlobError
-from hermes.layer import encodings, toc
-from hermes.layer.compress import Decompressed
-from hermes.layer.entry import FILE, Entry
-from hermes.layer.tar_reader import members
-from hermes.layer.toc import TableOfContents
+from hermes.layer import encodings
+from hermes.layer.ingest import Blob, check_contents, keep, look_through
 from hermes.store import Store
 
 
@@ -21,52 +14,18 @@ def adopt(store: Store, diff_id: Digest) -> None:
 
     Raises `LayerError` when it is not what ``diff_id`` says, which is then forgotten, or no layer at all.
     """
-    if os.path.exists(store.toc_path(diff_id)):
+    if encodings.available(store, diff_id):
         return
     foreign = encodings.find_foreign(store, diff_id)
     if foreign is None or not store.blobs.has(foreign.digest, foreign.size):
         raise MissingBlobError(f"the store has no blob of layer {diff_id}", digest=diff_id)
     name = f"layer {foreign.digest.short}"
-    with store.blobs.open(foreign.digest) as file:
-        tar = _Hashed(Decompressed(file, name=name))
-        entries = list(_entries(tar, name))
-        tar.drain()
-    if tar.digest != diff_id:
+    blob = Blob(foreign.digest, foreign.size, diff_id)
+    try:
+        with store.blobs.open(foreign.digest) as file:
+            found = look_through(file, name)
+        check_contents(found, blob, name)
+    except LayerError:
         encodings.forget_foreign(store, diff_id)
-        raise LayerError(
-            f"{name}: its layer has the diff_id {tar.digest}, and the image's configuration says {diff_id}",
-            hint="the image is damaged, or lies; get it from where it was made",
-        )
-    toc.save(store, TableOfContents(diff_id, tar.size, entries))
-
-
-class _Hashed:
-    def __init__(self, source: Decompressed) -> None:
-        self._source = source
-        self._hash = hashlib.sha256()
-        self.size = 0
-
-    def read(self, count: int) -> bytes:
-        data = self._source.read(count)
-        self._hash.update(data)
-        self.size += len(data)
-        return data
-
-    def drain(self) -> None:
-        while self.read(CHUNK):
-            pass
-
-    @property
-    def digest(self) -> Digest:
-        return Digest.from_hex(self._hash.hexdigest())
-
-
-def _entries(tar: _Hashed, name: str) -> Iterator[Entry]:
-    for member in members(tar.read, name=name):
-        entry = member.entry
-        if entry.type == FILE and not entry.is_whiteout:
-            hasher = hashlib.sha256()
-            for data in member.content:
-                hasher.update(data)
-            entry = entry._replace(digest=hasher.hexdigest())
-        yield entry
+        raise
+    keep(store, found, blob)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, Final
 
 from hermes.errors import ImageError, UsageError
@@ -11,8 +10,6 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
 from hermes.registry.repository import INDEXES
 
-_VARIANT: Final = re.compile(r"v([0-9]+)\Z")
-_DEFAULTS: Final = {"arm": 7, "arm64": 8, "amd64": 1}
 _UNKNOWN: Final = "unknown"
 
 
@@ -30,15 +27,10 @@ def chosen(rows: list[Descriptor], wanted: Platform, what: str) -> Descriptor:
 
     Raises `UsageError` with the platforms that there are.
     """
-    best: tuple[int, Descriptor] | None = None
-    for one in rows:
-        if one.platform is None or one.media_type in INDEXES:
-            continue
-        rank = _rank(one.platform, wanted)
-        if rank is not None and (best is None or rank > best[0]):
-            best = rank, one
+    there = [one for one in rows if one.platform is not None and one.media_type not in INDEXES]
+    best = wanted.best_of([one.platform for one in there if one.platform is not None])
     if best is not None:
-        return best[1]
+        return next(one for one in there if one.platform == best)
     raise no_such_platform(what, wanted, [one.platform for one in rows if one.platform])
 
 
@@ -53,21 +45,4 @@ def no_such_platform(what: str, wanted: Platform, there: list[Platform]) -> Usag
 
 def suits(there: Platform, wanted: Platform) -> bool:
     """Tell whether an image for one platform can be taken for another."""
-    return _rank(there, wanted) is not None
-
-
-def _rank(there: Platform, wanted: Platform) -> int | None:
-    """Return how well an image suits, or None when it does not run at all."""
-    if (there.os, there.architecture) != (wanted.os, wanted.architecture):
-        return None
-    if there.variant == wanted.variant:
-        return 1 << 16
-    has, can = _number(there), _number(wanted)
-    return has if has is not None and can is not None and has <= can else None
-
-
-def _number(platform: Platform) -> int | None:
-    if not platform.variant:
-        return _DEFAULTS.get(platform.architecture, 0)
-    found = _VARIANT.match(platform.variant)
-    return int(found[1]) if found else None
+    return wanted.best_of([there]) is not None

@@ -19,6 +19,7 @@ from hermes.layer.adopt import adopt
 from hermes.registry.client import Client
 from hermes.registry.download import download
 from hermes.registry.endpoint import NotThere
+from hermes.registry.images import descriptor_of, manifests_of
 from hermes.registry.platforms import chosen, no_such_platform, rows_of, suits
 from hermes.registry.repository import INDEXES, Document, Repository
 from hermes.store import Store
@@ -124,14 +125,13 @@ class Fetcher:
         download(self._client, list(dict.fromkeys(sources)), blob, self._store)
 
     def complete(self, manifest: Digest, *, adopted: bool = False) -> None:
-        """Bring all of an image's blobs; ``adopted``: its layers can then be read uncompressed, too."""
-        found = Manifest.parse(self._store.blobs.read(manifest))
-        self._client.each(self.blob, _once((found.config, *found.layers)))
-        if adopted:
-            for diff_id in diff_ids_of(json.loads(self._store.blobs.read(found.config.digest))):
-                self.layer(diff_id)
-                if encodings.find_foreign(self._store, diff_id):
-                    adopt(self._store, diff_id)
+        """Bring all of an image's blobs, or of those of an index; ``adopted``: its layers can then be read uncompressed, too."""
+        for image in manifests_of(descriptor_of(self._store, manifest), self._store):
+            found = Manifest.parse(self._store.blobs.read(image.digest))
+            self._client.each(self.blob, _once((found.config, *found.layers)))
+            if adopted:
+                for diff_id in diff_ids_of(json.loads(self._store.blobs.read(found.config.digest))):
+                    self.layer(diff_id)
 
 
 def _check(manifest: Manifest, what: str) -> None:

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from hermes.digest import Digest
 from hermes.errors import UsageError
 from hermes.image.descriptor import Descriptor
+from hermes.image.media_types import is_distributable
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
+from hermes.layer.compress import Source
 from hermes.registry.client import Client, parse_name
+from hermes.registry.origins import missing
 from hermes.registry.pull import pull, resolve
 from hermes.registry.push import Job, push
-from hermes.registry.repository import Document
+from hermes.registry.repository import INDEXES, MANIFESTS
 from hermes.registry.settings import TRANSPORT, Registries
 from hermes.store import Store
 
 
-def origin(text: str, registries: Registries | None = None) -> Origin:
-    """Return the image that ``docker://NAME`` names, unread; raises `UsageError`."""
-    return Origin(parse_name(text), Client(registries))
+@contextmanager
+def opened_remote(text: str, store: Store, registries: Registries | None = None) -> Iterator[Origin]:
+    """Open ``docker://NAME``; blobs come through the store, where they are resumed and verified."""
+    with Client(registries) as client:
+        yield Origin(text, parse_name(text), client, store)
+
+
+def take_documents(
+    text: str, store: Store, platform: Platform, registries: Registries | None = None
+) -> Descriptor:
+    """Take an image without its layers, which come when they are needed; return its manifest."""
+    with Client(registries) as client:
+        return pull(client, parse_name(text), store, platform, layers=False).manifest
 
 
 def destination(text: str, registries: Registries | None = None) -> Destination:
@@ -30,28 +45,43 @@ def destination(text: str, registries: Registries | None = None) -> Destination:
     )
 
 
-@dataclass(frozen=True, slots=True)
 class Origin:
-    """An image in a registry, to be read."""
+    """An image in a registry; see `hermes.registry.origins.Origin`."""
 
-    name: Reference
-    client: Client
+    def __init__(self, name: str, reference: Reference, client: Client, store: Store) -> None:
+        self.name = name
+        self.title = str(Reference(reference.host, reference.path, reference.tag))
+        self._reference = reference
+        self._client = client
+        self._store = store
+        self._known: dict[Digest, bytes] = {}
 
-    def document(self, digest: Digest | None = None) -> Document:
-        """Return the manifest or index with a digest, or the one that has the name; raises `RegistryError`."""
-        wanted = Reference(self.name.host, self.name.path, "", digest) if digest else self.name
-        return resolve(self.client, wanted)[0]
+    def root(self) -> Descriptor:
+        return self._resolved(self._reference)
 
-    def blob(self, blob: Descriptor, store: Store) -> None:
-        """Take a blob of the image into the store."""
+    def document(self, one: Descriptor) -> bytes:
+        if one.media_type in INDEXES | MANIFESTS:
+            if one.digest not in self._known:
+                self._resolved(Reference(self._reference.host, self._reference.path, "", one.digest))
+            return self._known[one.digest]
+        self._download(one)
+        return self._store.blobs.read(one.digest)
+
+    def open(self, one: Descriptor) -> AbstractContextManager[Source]:
+        self._download(one)
+        return self._store.blobs.open(one.digest)
+
+    def _resolved(self, reference: Reference) -> Descriptor:
+        found, _ = resolve(self._client, reference)
+        self._known[found.descriptor.digest] = found.data
+        return found.descriptor
+
+    def _download(self, one: Descriptor) -> None:
         from hermes.registry.download import download
 
-        download(self.client, self.client.sources(self.name.name), blob, store)
-
-    def take_in(self, store: Store, platform: Platform, *, layers: bool = True) -> Descriptor:
-        """Take the image for a platform into the store and return its manifest; see `hermes.registry.pull.pull`."""
-        with self.client:
-            return pull(self.client, self.name, store, platform, layers=layers).manifest
+        if not is_distributable(one.media_type):
+            raise missing(self.name, one)
+        download(self._client, self._client.sources(self._reference.name), one, self._store)
 
 
 @dataclass(frozen=True, slots=True)
