@@ -155,7 +155,8 @@ def commit(
     """Make a layer of what changed since the last commit, and an image of the container; print its digest.
 
     The image gets a NAME in the store, or goes to a TRANSPORT: oci:DIR[:TAG], oci-archive:FILE[:TAG],
-    docker-archive:FILE[:NAME], dir:DIR, containers-storage:NAME or docker-daemon:NAME. Committing again without a change gives the same image.
+    docker-archive:FILE[:NAME], dir:DIR, docker://HOST/NAME[:TAG], containers-storage:NAME or docker-daemon:NAME.
+    Committing again without a change gives the same image.
 
     \b
     hermes ctr commit $ctr app:latest

@@ -48,7 +48,7 @@ def command(
     hermes push //app:image docker://registry.example.org/team/app:v1
     hermes push //...
     """
-    from hermes.api.running import named_image
+    from hermes.api.stored import named_image
 
     destinations = [one for one in names if one.startswith(_TRANSPORT)]
     patterns = [one for one in names if not one.startswith(_TRANSPORT)]

@@ -93,7 +93,8 @@ def command(
     """
     from hermes.api.pushing import has_pushes
     from hermes.api.run_options import RunOptions, port_note, variable, volume
-    from hermes.api.running import named_image, run_image
+    from hermes.api.running import run_image
+    from hermes.api.stored import named_image
     from hermes.sandbox.capabilities import parse
 
     how = RunOptions(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from hermes.digest import CHUNK
 from hermes.errors import RegistryError
 from hermes.image.descriptor import Descriptor
 from hermes.registry.client import Client
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     import requests
 
 _ATTEMPTS: Final = 5
+_PIECE: Final = 1 << 18
+"""How many bytes are read at a time, of which a connection that stalls loses the last."""
 _LIES: Final = "the registry, or something in between, is damaged or lies"
 
 
@@ -103,7 +104,7 @@ def _read_on(client: Client, source: Repository, blob: Descriptor, writer: BlobW
             )
         if writer.size and not _continues(answer, writer.size):
             raise _FromTheStart
-        for data in pieces(answer, CHUNK):
+        for data in pieces(answer, _PIECE):
             source.endpoint.check_cancelled()
             if writer.size + len(data) > blob.size:
                 raise RegistryError(

@@ -334,7 +334,8 @@ class Endpoint:
             requests.exceptions.ChunkedEncodingError,
             requests.exceptions.ContentDecodingError,
         ) as error:
-            raise Cut(f"{urlsplit(url).netloc}: {_reason(error)}") from None
+            host = urlsplit(url).netloc
+            raise Cut(_reason(error) if host == self.host else f"{host}: {_reason(error)}") from None
         except requests.RequestException as error:
             raise RegistryError(f"{urlsplit(url).netloc}: {_reason(error)}") from None
         except OSError as error:
@@ -348,7 +349,11 @@ class Endpoint:
         found: requests.Session | None = getattr(self._local, name, None)
         if found is None:
             import requests
+            import urllib3
             from requests.adapters import HTTPAdapter
+
+            if self._settings.insecure:  # as hermes.yaml says, so it is no news
+                urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
             class Adapter(HTTPAdapter):
                 def init_poolmanager(self, *arguments: Any, **named: Any) -> Any:
@@ -370,7 +375,7 @@ class Endpoint:
         host = urlsplit(url).netloc
         reason = _reason(error)
         if self._settings.insecure or (is_loopback(host) and "wrong version number" in reason.lower()):
-            return Cut(f"{host}: {reason}")
+            return Cut(reason)
         if "wrong version number" in reason.lower() or "record layer" in reason.lower():
             return RegistryError(
                 f"{host} does not speak TLS",
@@ -513,6 +518,13 @@ def _seconds(text: str) -> float | None:
 
 
 def _reason(error: Exception) -> str:
+    """Return what an exception of `requests` comes to, without the addresses that it names."""
+    import requests
+
+    if isinstance(error, requests.ConnectTimeout):
+        return f"no connection within {_TIMEOUT[0]} seconds"
+    if isinstance(error, requests.Timeout):
+        return f"nothing came for {_TIMEOUT[1]} seconds"
     inner = error.args[0] if error.args else None
     parts: tuple[object, ...] = getattr(inner, "args", ())
     if len(parts) == 2 and isinstance(parts[1], Exception):  # urllib3's "Connection aborted."

@@ -88,7 +88,8 @@ def pull(client: Client, name: Reference, store: Store, platform: Platform, *, l
     for layer, diff_id in zip(manifest.layers, diff_ids, strict=True):
         if not encodings.available(store, diff_id):
             encodings.record_foreign(store, diff_id, layer.digest, layer.size, layer.media_type)
-        store.places.add(layer.digest, source.name)
+        for place in dict.fromkeys((name.name, source.name)):  # what a mirror has, its original has as well
+            store.places.add(layer.digest, place)
     if layers:
         client.each(lambda one: download(client, sources, one, store), _once(manifest.layers))
     descriptor = Descriptor(manifest.media_type, found.descriptor.digest, found.descriptor.size)

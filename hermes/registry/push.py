@@ -73,7 +73,9 @@ class _Push:
         done = [False] * len(jobs)
 
         def look(number: int) -> None:
-            done[number] = targets[number].manifest_digest(jobs[number].manifest.digest) is not None
+            target, digest = targets[number], jobs[number].manifest.digest
+            tagged = next((target.manifest_digest(tag) == digest for tag in jobs[number].tags), False)
+            done[number] = tagged or target.manifest_digest(digest) is not None
 
         self._client.each(look, range(len(jobs)))
         layers: dict[tuple[str, Digest], tuple[Descriptor, dict[Repository, None]]] = {}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
 TRANSPORT: Final = "docker://"
+
+_LOOPBACK: Final = re.compile(r"(?:127(?:\.[0-9]{1,3}){3}|localhost|\[::1\])(?::[0-9]+)?\Z")
 
 
 def is_remote(text: str) -> bool:
@@ -49,5 +52,4 @@ class Registries:
 
 def is_loopback(host: str) -> bool:
     """Tell whether a host, with or without a port, is this machine."""
-    name = host if host.startswith("[") else host.partition(":")[0]
-    return name.startswith("127.") or name.partition("]:")[0].rstrip("]") in ("localhost", "[::1")
+    return bool(_LOOPBACK.match(host))

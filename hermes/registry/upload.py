@@ -132,8 +132,12 @@ def _send(client: Client, target: Repository, blob: Descriptor, session: _Sessio
     """Send what has not arrived yet, and have the registry check the digest (end-6)."""
 
     def rest(start: int, size: int) -> Part:
+        def told(done: int) -> None:
+            target.endpoint.check_cancelled()
+            client.progress(blob.digest, start + done, blob.size)
+
         file.seek(start)
-        return Part(file, size, lambda done: client.progress(blob.digest, start + done, blob.size))
+        return Part(file, size, told)
 
     whole = blob.size <= _WHOLE and not session.offset and not session.chunk
     while session.offset < blob.size and not whole:

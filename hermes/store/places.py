@@ -1,6 +1,6 @@
 """Where a blob is besides in this store: the repositories of registries that were seen to have it.
 
-``places/HEX`` is a JSON list of ``HOST/PATH``, the one seen last at the end. It is a hint: what is there no longer
+``places/HEX`` is a JSON list of ``HOST/PATH``, the one seen first at the start. It is a hint: what is there no longer
 is found out by asking.
 """
 
@@ -36,7 +36,7 @@ class Places:
     def add(self, digest: Digest, place: str) -> None:
         """Note that a repository has a blob."""
         before = self.of(digest)
-        if before[-1:] == (place,):
+        if place in before:
             return
         kept = [one for one in before if one != place][1 - _MOST :]
         os.makedirs(self._folder, exist_ok=True)

@@ -250,7 +250,7 @@ class Web:
             def log_message(self, *arguments: Any) -> None:
                 pass
 
-        for method in ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"):
+        for method in ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "CONNECT"):
             setattr(Handler, f"do_{method}", Handler.handle_any)
         self._server = _Threads(("127.0.0.1", 0), Handler)
         if self.tls:

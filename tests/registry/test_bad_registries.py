@@ -415,6 +415,56 @@ def test_a_small_blob_takes_two_requests(client: Client, faulty: FaultyRegistry,
     assert not faulty.asked("PATCH")
 
 
+def test_a_slow_registry(
+    client: Client, faulty: FaultyRegistry, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hermes.registry.endpoint._TIMEOUT", (1, 0.1))
+    data = layer(1_000_000)
+    digest = faulty.add_image([data])
+
+    def slow(handler: object) -> None:
+        time.sleep(0.4)
+        handler.close_connection = True
+
+    def stalls(handler: object) -> None:
+        short(data, 300_000)(handler)
+        time.sleep(0.4)
+
+    faulty.faults["/manifests"] += [slow] * 5
+    assert "cannot be reached: nothing came for 0.1 seconds" in refused(client, faulty, store)
+    faulty.faults["/manifests"] += [slow]
+    faulty.faults[f"/blobs/{Digest.of(data)}"] += [stalls]
+    assert take(client, faulty, store).manifest.digest == digest
+    assert faulty.asked(f"/blobs/{Digest.of(data)}")[-1][1]["Range"] == "bytes=262144-"
+
+
+def test_proxies_of_the_environment(
+    faulty: FaultyRegistry, store: Store, monkeypatch: pytest.MonkeyPatch, auth_file: Path
+) -> None:
+    digest = faulty.add_image([layer(100)])
+    asked = []
+
+    def proxy(handler: object) -> None:
+        asked.append(f"{handler.command} {handler.path}")
+        if handler.command == "CONNECT":
+            reply(handler, 405)
+            return
+        handler.path = handler.path.removeprefix("http://registry.test:5000")
+        faulty.web.answer(handler)
+
+    (auth_file.parent / ".netrc").write_text("machine registry.test login me password secret")
+    monkeypatch.setenv("NETRC", str(auth_file.parent / ".netrc"))
+    settings = Registries((("registry.test:5000", RegistrySettings(insecure=True)),))
+    with Web(proxy) as web, Client(settings) as client:
+        for name in ("http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, f"http://{web.host}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        name = parse_name("docker://registry.test:5000/team/app:v")
+        assert pull(client, name, store, AMD64).manifest.digest == digest
+        assert "GET http://registry.test:5000/v2/team/app/manifests/v" in asked
+        assert not [one for one in web.seen if "Authorization" in one[2]]
+
+
 def test_what_was_cancelled_gives_up(faulty: FaultyRegistry, store: Store) -> None:
     faulty.add_image([layer(100)])
     with Client() as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from hermes.registry.client import Client, parse_name
 from hermes.registry.pull import pull
 from hermes.registry.push import Job, push
 from hermes.registry.settings import Registries, RegistrySettings
+from hermes.registry.upload import upload
 from hermes.store import Store
 from tests.conftest import Sandbox
 from tests.interop.test_tools import output_of, short
@@ -145,20 +147,24 @@ def test_a_second_push_sends_nothing(images: Sandbox, registry: Registry) -> Non
     assert registry.requests("PUT", "/manifests/") == 1
 
 
-def test_images_that_share_layers_send_each_blob_once(images: Sandbox, registry: Registry) -> None:
-    rules = "".join(
-        f'image(name = "i{n}", layers = [":l0", ":l1", ":l2"], labels = {{"n": "{n}"}})\n'
-        f'image_push(name = "p{n}", image = ":i{n}", repository = "{registry.host}/r{n % 3}", tags = ["t{n}"])\n'
-        for n in range(9)
+def test_a_hundred_images_that_share_layers_send_each_blob_once(images: Sandbox, registry: Registry) -> None:
+    layers = "".join(
+        f'files_layer(name = "s{n}", files = {{"/s{n}": "f0"}}, mode = "06{n // 8}{n % 8}")\n'
+        for n in range(20)
     )
-    images.write("app/BUILD", (images.root / "app/BUILD").read_text() + rules)
-    ok(images.run("push", "-q", "//app/..."))
-    assert len(registry.blobs) == 3 + 9 + 9
-    sent = registry.requests("PUT", "/blobs/uploads/", 201)
-    assert sent == 3 + 9
-    assert registry.requests("POST", "mount=", 201) == 3 * 2
-    for number in range(9):
-        assert digest_of(f"docker://{registry.host}/r{number % 3}:t{number}")
+    rules = "".join(
+        f'image(name = "i{n}", layers = [":s%d" % one for one in range(20)], labels = {{"n": "{n}"}})\n'
+        f'image_push(name = "p{n}", image = ":i{n}", repository = "{registry.host}/r{n % 4}", tags = ["t{n}"])\n'
+        for n in range(100)
+    )
+    images.write("many/BUILD", layers + rules)
+    images.write("many/f0", os.urandom(1000))
+    ok(images.run("push", "-q", "//many/..."))
+    assert len(registry.blobs) == 20 + 100 + 100
+    assert registry.requests("PUT", "/blobs/uploads/", 201) == 20 + 100
+    assert registry.requests("POST", "mount=", 201) == 20 * 3
+    assert registry.requests("PUT", "/manifests/t", 201) == 100
+    assert digest_of(f"docker://{registry.host}/r3:t99")
 
 
 def test_a_blob_is_mounted_from_a_repository_that_has_it(images: Sandbox, registry: Registry) -> None:
@@ -356,3 +362,27 @@ def test_a_layer_that_lies_about_its_diff_id_is_refused(
     assert not [
         one for one in (other.home / "trees").iterdir() if one.name == Digest.of(b"something else").hex
     ]
+
+
+def test_lists_and_deletion(images: Sandbox, registry: Registry, client: Client) -> None:
+    """What Debian's registry does not have itself, such as a list of referrers, is done without it."""
+    for tag in ("a", "b", "c"):
+        ok(images.run("push", "-q", "//app:image", f"docker://{registry.host}/app:{tag}"))
+    repository = client.repository(f"{registry.host}/app", writing=True)
+    assert sorted(repository.tags(page=2)) == ["a", "b", "c"]
+    subject = repository.manifest("a").descriptor
+    empty = Descriptor("application/vnd.oci.empty.v1+json", Digest.of(b"{}"), 2)
+    store = Store.open(images.home)
+    store.blobs.put(b"{}")
+    upload(client, repository, empty, store, lambda: None)
+    store.close()
+    document = {"artifactType": "text/note", "config": empty.to_json(), "layers": [empty.to_json()],
+                "mediaType": IMAGE_MANIFEST, "schemaVersion": 2, "subject": subject.to_json()}  # fmt: skip
+    data = canonical_json(document)
+    repository.put_manifest(Digest.of(data), data, IMAGE_MANIFEST)
+    assert [one["digest"] for one in repository.referrers(subject.digest)] == [Digest.of(data)]
+    repository.delete_manifest(subject.digest)
+    assert repository.manifest_digest("a") is None
+    assert repository.has_blob(empty.digest)
+    repository.delete_blob(empty.digest)
+    assert not repository.has_blob(empty.digest)

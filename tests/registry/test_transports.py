@@ -103,7 +103,9 @@ def test_an_index_goes_whole_or_by_platform(
 
 
 def test_image_push_takes_an_index(app: Sandbox, registry: Registry) -> None:
-    text = f'image_push(name = "push", image = ":index", repository = "{registry.host}/pushed", tags = ["v1"])\n'
+    text = (
+        f'image_push(name = "push", image = ":index", repository = "{registry.host}/pushed", tags = ["v1"])\n'
+    )
     app.write("app/BUILD", BUILD + text)
     assert ok(app, "push", "-q", "//app:push") == app.digest("//app:index")
     raw = ok(app, "inspect", "--raw", f"docker://{registry.host}/pushed:v1")

@@ -77,7 +77,11 @@ def test_the_kinds_of_attributes_are_in_the_guide() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["README.md", *(f"docs/{name}.md" for name in ("guide", "images", "language", "architecture"))]
+    "path",
+    [
+        "README.md",
+        *(f"docs/{name}.md" for name in ("guide", "images", "language", "architecture", "registries")),
+    ],
 )
 def test_links_lead_somewhere(path: str) -> None:
     text = (ROOT / path).read_text()
