@@ -172,6 +172,10 @@ class FetchError(BuildError):
     """A download failed, or what came is not what was declared."""
 
 
+class RegistryError(BuildError):
+    """A registry refused, failed, cannot be reached, or gave something else than it should."""
+
+
 class LockError(BuildError):
     """A lock file is missing, malformed, stale or cannot be made."""
 

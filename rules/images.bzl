@@ -49,8 +49,54 @@ def _image_impl(ctx):
         config = config,
         annotations = ctx.attr.annotations,
         compression = ctx.attr.compression,
+        compression_level = ctx.attr.compression_level,
         allow_conflicts = ctx.attr.allow_conflicts,
     )]
+
+def _image_pull_impl(ctx):
+    return [ctx.actions.pull(
+        ctx.label.name,
+        ref = ctx.attr.ref,
+        digest = ctx.attr.digest or ctx.locked(ctx.attr.ref),
+    )]
+
+def _image_pull_lock(ctx):
+    if ctx.attr.digest:
+        return None
+    return struct(
+        kind = "image",
+        ref = ctx.attr.ref,
+        platforms = ctx.attr.platforms or [str(ctx.platform)],
+    )
+
+image_pull = rule(
+    implementation = _image_pull_impl,
+    lock = _image_pull_lock,
+    attrs = {
+        "digest": attr.string(doc = "The digest of the image, or of an index with images for several platforms; what `hermes lock` pinned if left out."),
+        "platforms": attr.string_list(doc = "The platforms that `hermes lock` pins the image for; the build's own if left out."),
+        "ref": attr.string(mandatory = True, doc = "The image's name in its registry, such as docker.io/library/debian:12."),
+    },
+    doc = "An image of a registry. Its manifest and configuration are downloaded; a layer only when a command must see it.",
+)
+
+def _image_push_impl(ctx):
+    return [ctx.actions.push(
+        ctx.label.name,
+        image = ctx.attr.image[IndexInfo] if IndexInfo in ctx.attr.image else ctx.attr.image[ImageInfo],
+        repository = ctx.attr.repository,
+        tags = ctx.attr.tags,
+    )]
+
+image_push = rule(
+    implementation = _image_push_impl,
+    attrs = {
+        "image": attr.label(mandatory = True, providers = [[ImageInfo], [IndexInfo]], doc = "What is pushed."),
+        "repository": attr.string(mandatory = True, doc = "Where to, such as registry.example.org/team/app."),
+        "tags": attr.string_list(doc = "The image's tags there; without any it is found by its digest only."),
+    },
+    doc = "An image and where it goes: `hermes push` and `hermes run` of this target push it.",
+)
 
 image = rule(
     implementation = _image_impl,
@@ -63,6 +109,7 @@ image = rule(
         ),
         "cmd": attr.string_list(doc = "Arguments of the entry point, or the command where there is none."),
         "compression": attr.string(default = "zstd", values = ["zstd", "gzip"], doc = "How layers are compressed."),
+        "compression_level": attr.int(doc = "How hard: 1 to 22 for zstd, 1 to 12 for gzip; 3 and 6 if left out."),
         "created": attr.string(doc = "When the image was made (RFC 3339); the build's SOURCE_DATE_EPOCH if left out."),
         "entrypoint": attr.string_list(doc = "The program that the image starts."),
         "env": attr.string_dict(doc = "Variables; $NAME refers to a value of the base, $$ is a dollar sign."),
@@ -76,4 +123,39 @@ image = rule(
         "workdir": attr.path(doc = "Where the program starts."),
     },
     doc = "An OCI image.",
+)
+
+def _images_of(targets):
+    found = []
+    for target in targets:
+        found.extend(target[IndexInfo].images if IndexInfo in target else [target[ImageInfo]])
+    return found
+
+def _image_index_impl(ctx):
+    if ctx.attr.image and not ctx.attr.platforms:
+        fail("needs the platforms to build the image for", attr = "platforms", hint = 'as platforms = ["linux/amd64", "linux/arm64"]')
+    if ctx.attr.platforms and not ctx.attr.image:
+        fail("are those of an image, which is not given", attr = "platforms", hint = 'say image = ":name", or leave them out')
+    return [ctx.actions.index(
+        ctx.label.name,
+        images = _images_of(ctx.attr.images) + _images_of(ctx.attr.image),
+        annotations = ctx.attr.annotations,
+    )]
+
+image_index = rule(
+    implementation = _image_index_impl,
+    attrs = {
+        "annotations": attr.string_dict(doc = "Annotations of the index."),
+        "image": attr.label(
+            providers = [ImageInfo],
+            each_platform = "platforms",
+            doc = "One image that is built for each of `platforms`.",
+        ),
+        "images": attr.label_list(
+            providers = [[ImageInfo], [IndexInfo]],
+            doc = "Images, each for another platform, or indexes of such.",
+        ),
+        "platforms": attr.platform_list(doc = "What to build `image` for, such as linux/amd64 and linux/arm64/v8."),
+    },
+    doc = "An index of images: one name for an image on several platforms.",
 )

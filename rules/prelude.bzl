@@ -2,7 +2,13 @@
 
 load(":commands.bzl", _genrule = "genrule", _host_layer = "host_layer", _run_layer = "run_layer")
 load(":files.bzl", _alias = "alias", _fetch_file = "fetch_file", _filegroup = "filegroup")
-load(":images.bzl", _image = "image")
+load(
+    ":images.bzl",
+    _image = "image",
+    _image_index = "image_index",
+    _image_pull = "image_pull",
+    _image_push = "image_push",
+)
 load(":layers.bzl", _files_layer = "files_layer", _tar_layer = "tar_layer")
 
 alias = _alias
@@ -12,5 +18,8 @@ files_layer = _files_layer
 genrule = _genrule
 host_layer = _host_layer
 image = _image
+image_index = _image_index
+image_pull = _image_pull
+image_push = _image_push
 run_layer = _run_layer
 tar_layer = _tar_layer

@@ -8,10 +8,11 @@ from hermes.actions.kinds import BLOB
 from hermes.actions.tools import Tools
 from hermes.engine.action import Outputs, Value
 from hermes.engine.executor import Request
-from hermes.layer.compress import CODECS
+from hermes.layer.compress import codec_of
 
 
 def execute(request: Request, tools: Tools) -> Outputs:
-    codec = CODECS[json.loads(request.action.unkeyed)["codec"]]
+    codec = codec_of(json.loads(request.action.unkeyed)["codec"])
+    assert codec is not None
     encoding = tools.containers.encoded(request.inputs[0].value.digest, codec)
     return {"blob": Value(BLOB, encoding.digest, encoding.size)}

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from hermes.actions.run import outputs_of, performed, staged, timeout_of
-from hermes.actions.tools import Tools, hinted_codec, of_role, params_of
-from hermes.container.task import Below, Bound, Commit, Task
+from hermes.actions.tools import Tools, hinted_codec, params_of, stack_of
+from hermes.container.task import Bound, Commit, Task
 from hermes.engine.action import Outputs
 from hermes.engine.executor import Request
 from hermes.errors import ActionError
@@ -34,7 +34,7 @@ def _task(request: Request, tools: Tools, params: dict[str, Any]) -> Task:
     codec = hinted_codec(request)
     epoch = params["mtime"]
     return Task(
-        stack=tuple(Below(one.value.digest, one.path) for one in of_role(request, "root")),
+        stack=stack_of(request, tools),
         argv=tuple(params["argv"]),
         env=(("SOURCE_DATE_EPOCH", str(epoch)), *params["env"].items()),
         capabilities=_CAPABILITIES,
@@ -43,7 +43,7 @@ def _task(request: Request, tools: Tools, params: dict[str, Any]) -> Task:
         staged=tuple(staged(request, tools, params, "/")),
         bound=tuple(Bound(path, path) for path in _elsewhere(params["tools"])),
         outs=tuple(f"/{path.lstrip('/')}" for path in params["outs"]),
-        commit=Commit(epoch, codec.name if codec else ""),
+        commit=Commit(epoch, codec.spec if codec else ""),
     )
 
 

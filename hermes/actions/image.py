@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from hermes.actions.environment import Environment
-from hermes.actions.tools import Tools, of_role, params_of, stored
-from hermes.digest import canonical_json
+from hermes.actions.kinds import LAYER
+from hermes.actions.tools import Tools, layers_of, of_role, params_of, stored
+from hermes.digest import Digest, canonical_json
 from hermes.engine.action import FILE, Outputs
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
@@ -16,20 +17,25 @@ from hermes.image.config import configuration, diff_ids_of, platform_of, timesta
 from hermes.image.platform import Platform
 from hermes.layer import toc
 from hermes.layer.conflicts import Conflict, conflicts
+from hermes.layer.toc import TableOfContents
+from hermes.registry.platforms import suits
 
 _SHOWN: Final = 10
+_UNSEEN: Final = TableOfContents(Digest.of(b""), 0, ())
 
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `ConflictError` when two layers do not agree, `ImageError` when the base does not fit."""
     params = params_of(request)
-    layers = list(of_role(request, "layer"))
+    rows = list(layers_of(request, "layer", tools))
+    layers = [one for listed in rows for one in listed]
+    base_layers = sum(map(len, rows[: params["base_layers"]]))
     if not params["allow_conflicts"]:
-        _check_conflicts(request.action.owner, layers, params, tools)
+        _check_conflicts(request.action.owner, list(of_role(request, "layer")), params, tools)
     base: dict[str, Any] = {}
     for one in of_role(request, "base"):
         base = tools.document(one.value)
-    document = _document(request, params, layers, base)
+    document = _document(request, params, layers, base, base_layers)
     config = canonical_json(document)
     tools.check_document(request.action.owner, "the image's configuration", document)
     environment = Environment.from_json(document["config"]).to_json()
@@ -40,11 +46,14 @@ def execute(request: Request, tools: Tools) -> Outputs:
 
 
 def _check_conflicts(owner: str, layers: Sequence[Resolved], params: Mapping[str, Any], tools: Tools) -> None:
+    """Compare the layers; one that is all of an image from elsewhere may not be here, and what is on it is meant."""
     below = frozenset(range(params["base_layers"]))
     built_on = dict.fromkeys(range(len(layers)), below)
     for upper, lowers in params["built_on"].items():
         built_on[int(upper)] = below | frozenset(lowers)
-    tables = [toc.load(tools.store, one.value.digest) for one in layers]
+    tables = [
+        toc.load(tools.store, one.value.digest) if one.value.kind == LAYER else _UNSEEN for one in layers
+    ]
     found: dict[str, None] = {}
     for conflict in conflicts(tables, built_on):
         found[_shown(conflict, layers)] = None
@@ -67,12 +76,16 @@ def _shown(conflict: Conflict, layers: Sequence[Resolved]) -> str:
 
 
 def _document(
-    request: Request, params: Mapping[str, Any], layers: Sequence[Resolved], base: Mapping[str, Any]
+    request: Request,
+    params: Mapping[str, Any],
+    layers: Sequence[Resolved],
+    base: Mapping[str, Any],
+    base_layers: int,
 ) -> dict[str, Any]:
     owner = request.action.owner
     platform = Platform.parse(request.action.platform)
-    below = diff_ids_of(base)[: params["base_layers"]] if base else []
-    if base and not platform_of(base).matches(platform):
+    below = diff_ids_of(base)[:base_layers] if base else []
+    if base and not suits(platform_of(base), platform):
         raise ImageError(
             f"{owner}: its base is for {platform_of(base)}, and the image for {platform}",
             hint="give both one platform",

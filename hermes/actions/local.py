@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from hermes.actions.kinds import LAYER
+from hermes.actions.kinds import LAYER, LAYERS
+from hermes.digest import Digest
 from hermes.engine.action import Outputs, Value
 from hermes.engine.executor import Request, Result
 from hermes.layer import encodings
@@ -15,7 +17,9 @@ from hermes.store import Store
 if TYPE_CHECKING:
     from hermes.actions.tools import Tools
 
-_KINDS: Final = frozenset({"compress", "fetch", "host", "image", "layer", "manifest", "run", "write"})
+_KINDS: Final = frozenset(
+    {"compress", "fetch", "host", "image", "index", "layer", "manifest", "pull", "run", "write"}
+)
 """The kinds of action; each is executed by the function ``execute`` of the module of that name."""
 
 
@@ -40,6 +44,9 @@ def available(store: Store, value: Value) -> bool:
     """Tell whether what stands behind an output is still in the store."""
     if value.kind == LAYER:
         return encodings.available(store, value.digest)
+    if value.kind == LAYERS and store.blobs.has(value.digest, value.size):
+        diff_ids = map(Digest.parse, json.loads(store.blobs.read(value.digest)))
+        return all(encodings.available(store, one) or encodings.find_foreign(store, one) for one in diff_ids)
     return store.blobs.has(value.digest, value.size)
 
 

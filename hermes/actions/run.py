@@ -14,9 +14,8 @@ from typing import Any, Final
 from hermes.actions.environment import Environment
 from hermes.actions.kinds import LAYER
 from hermes.actions.layer import link_of
-from hermes.actions.tools import Tools, hinted_codec, of_role, params_of
+from hermes.actions.tools import Tools, hinted_codec, of_role, params_of, stack_of
 from hermes.container.task import (
-    Below,
     Bound,
     Cache,
     Commit,
@@ -112,7 +111,7 @@ def _task(request: Request, tools: Tools, params: dict[str, Any], timeout: int |
     env = inherited.expanded(params["env"], of=request.action.owner)
     cwd = params["cwd"] or inherited.workdir or "/"
     return Task(
-        stack=tuple(Below(one.value.digest, one.path) for one in of_role(request, "root")),
+        stack=stack_of(request, tools),
         argv=tuple(params["argv"]),
         env=(("SOURCE_DATE_EPOCH", str(epoch)), *inherited.env, *env.items()),
         cwd=cwd,
@@ -128,7 +127,7 @@ def _task(request: Request, tools: Tools, params: dict[str, Any], timeout: int |
             Cache(**{**one, "sharing": Sharing(one["sharing"])}) for one in params.get("caches", ())
         ),
         outs=tuple(path if path.startswith("/") else f"{cwd}/{path}" for path in params["outs"]),
-        commit=Commit(epoch, codec.name if codec else "") if params["layer"] else None,
+        commit=Commit(epoch, codec.spec if codec else "") if params["layer"] else None,
     )
 
 

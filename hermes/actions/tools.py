@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from hermes.actions.kinds import LAYER, LAYERS
 from hermes.container.core import Containers
+from hermes.digest import Digest
 from hermes.engine.action import Value
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
 from hermes.errors import BuildInterrupted, ImageError, SecretLeaked
-from hermes.layer.compress import CODECS, Codec
+from hermes.layer.compress import Codec, codec_of
 from hermes.store import Store
 
 if TYPE_CHECKING:
@@ -21,12 +23,13 @@ if TYPE_CHECKING:
 
     from hermes.container.forms import Form
     from hermes.container.leaks import Search
-    from hermes.container.task import Bound
+    from hermes.container.task import Below, Bound
+    from hermes.registry.client import Client
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """The store, the container core, and where Debian packages come from.
+    """The store, the container core, where Debian packages come from, and how registries are spoken to.
 
     ``mirrors`` returns addresses to which a package's path is appended, the best first. Once ``cancelled``
     is set, what waits for the network gives up. ``secrets`` maps ids to values, ``subscriptions`` names to
@@ -40,6 +43,7 @@ class Tools:
     local: threading.local = field(default_factory=threading.local)
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     subscriptions: Mapping[str, Sequence[Bound]] = field(default_factory=dict)
+    registry: Callable[[], Client] | None = None
 
     def check_cancelled(self) -> None:
         if self.cancelled.is_set():
@@ -103,9 +107,27 @@ def of_role(request: Request, role: str) -> Iterator[Resolved]:
     return (one for one in request.inputs if one.role == role)
 
 
+def layers_of(request: Request, role: str, tools: Tools) -> Iterator[list[Resolved]]:
+    """Yield the layers that each input of a role stands for: one, or all of an image from elsewhere."""
+    for one in of_role(request, role):
+        if one.value.kind == LAYERS:
+            diff_ids = map(Digest.parse, tools.document(one.value))
+            yield [Resolved(role, one.path, Value(LAYER, diff_id)) for diff_id in diff_ids]
+        else:
+            yield [one]
+
+
+def stack_of(request: Request, tools: Tools) -> tuple[Below, ...]:
+    """Return the layers that a command runs on, the lowest first."""
+    from hermes.container.task import Below
+
+    rows = layers_of(request, "root", tools)
+    return tuple(Below(one.value.digest, one.path) for listed in rows for one in listed)
+
+
 def hinted_codec(request: Request) -> Codec | None:
     """Return the compressed form that a consumer of the action's layer is going to ask for."""
-    return next((codec for name, codec in CODECS.items() if name in request.hints), None)
+    return codec_of(max(request.hints, default=""))
 
 
 def stored(store: Store, kind: str, data: bytes) -> Value:

@@ -12,6 +12,7 @@ from hermes.actions.tools import Tools
 from hermes.api.keys import remember_keys
 from hermes.api.outputs import Outputs
 from hermes.api.plan import Plan
+from hermes.api.registries import Fetching
 from hermes.api.result import BuildResult
 from hermes.api.secrets import check_actions
 from hermes.api.snapshot import Changes, Check, Snapshots
@@ -127,11 +128,14 @@ class Build:
             return mirrors(work.settings)
 
         runtime = self._options.runtime or work.settings.runtime
+        cancelled = threading.Event()
+        fetching = Fetching(self._store, lambda: work.settings.registries, cancelled)
         tools = Tools(
             self._store,
-            Containers(self._store, self._namespace, runtime),
+            Containers(self._store, self._namespace, runtime, fetching.layer),
             mirrors,
-            threading.Event(),
+            cancelled,
+            registry=lambda: fetching.client,
             secrets=self._secrets,
             subscriptions={
                 one.name: [Bound(target, source) for source, target in one.folders]
@@ -157,9 +161,12 @@ class Build:
 
         jobs = self._options.jobs or work.settings.jobs or len(os.sched_getaffinity(0))
         scheduler = Scheduler(caching, work.index, Options(jobs, self._options.keep_going), self._events)
-        return scheduler.run(
-            work.graph, work.wanted_actions, known=work.known, dirty=work.dirty, cancel=cancel
-        )
+        try:
+            return scheduler.run(
+                work.graph, work.wanted_actions, known=work.known, dirty=work.dirty, cancel=cancel
+            )
+        finally:
+            fetching.close()
 
     def _clean_up(self) -> None:
         """Remove what was cut off in the namespace, whose processes had no time to do it."""

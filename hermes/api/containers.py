@@ -10,16 +10,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hermes.actions.environment import Environment
 from hermes.api.mount_options import NO_MOUNTS, Mounts
-from hermes.api.wanted import IMAGE, LAYER
+from hermes.api.registries import Fetching, registries_of
+from hermes.api.wanted import IMAGE, INDEX, LAYER
 from hermes.container.core import Containers as Core
 from hermes.container.state import State
 from hermes.container.task import Below, Task
@@ -29,6 +30,7 @@ from hermes.errors import ImageError, SecretLeaked, UsageError
 from hermes.image.config import timestamp
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
+from hermes.registry.settings import Registries
 from hermes.sandbox.namespace import Namespace
 from hermes.sandbox.process import BUILD_CAPABILITIES
 from hermes.store import Store
@@ -36,6 +38,7 @@ from hermes.store.location import default_home
 
 if TYPE_CHECKING:
     from hermes.container.copying import Copy
+    from hermes.layer.compress import Codec
 
 SCRATCH: Final = "scratch"
 FORMATS: Final = ("oci", "docker")
@@ -45,11 +48,15 @@ _CREATED_BY: Final = "created_by"
 
 
 class Base(NamedTuple):
-    """What a container can be made from: layers, the lowest first, and a configuration."""
+    """What a container can be made from: layers, the lowest first, and a configuration.
+
+    ``blobs`` are those of the layers in the image that they come from, if they come from one.
+    """
 
     name: str
     stack: tuple[Below, ...]
     document: dict[str, Any]
+    blobs: tuple[Descriptor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +80,26 @@ class CommandOptions:
 
 @dataclass(frozen=True, slots=True)
 class CommitOptions:
-    """How an image is written. ``seconds`` is the time of everything in it, since 1970 (default: as builds)."""
+    """How an image is written. ``seconds`` is the time of everything in it, since 1970 (default: as builds).
+
+    Layers are compressed with ``compression`` at ``level`` (None: its usual one), but for those of the image that
+    the container was made from: they stay as they are, unless ``recompress`` says otherwise or the format has no
+    such layers.
+    """
 
     squash: bool = False
     seconds: int | None = None
     format: str = "oci"
     compression: str = "zstd"
+    level: int | None = None
+    recompress: bool = False
+
+    @property
+    def codec(self) -> Codec:
+        """What layers are compressed with; raises `UsageError` when there is no such level."""
+        from hermes.layer.compress import codec_at
+
+        return codec_at("gzip" if self.format == "docker" else self.compression, self.level)
 
 
 class Containers:
@@ -89,10 +110,10 @@ class Containers:
         self._say = say
 
     def create(self, base: str, *, name: str = "", platform: str = "") -> State:
-        """Make a container of ``scratch``, a local image, ``oci:DIR[:TAG]`` or a target's label."""
+        """Make a container of ``scratch``, a local image, ``TRANSPORT:WHERE`` or a target's label."""
         with self._opened() as (store, _, working):
             found = base_of(base, store, platform)
-            return working.create(found.name, name, found.stack, found.document)
+            return working.create(found.name, name, found.stack, found.document, found.blobs)
 
     def all(self) -> list[State]:
         """Return all containers, in the order of their names."""
@@ -196,14 +217,15 @@ class Containers:
         from hermes.api.workspace import epoch
         from hermes.image.names import ImageNames
         from hermes.image.reference import Reference
-        from hermes.layer.compress import CODECS, GZIP
+        from hermes.registry.settings import is_remote
         from hermes.registry.transports import is_destination, parse_destination
 
         chosen = options or CommitOptions()
-        destination = parse_destination(target) if is_destination(target) else None
+        settings = self._registries() if is_remote(target) else None
+        destination = parse_destination(target, settings) if is_destination(target) else None
         reference = Reference.parse(target) if target and destination is None else None
         seconds = epoch() if chosen.seconds is None else chosen.seconds
-        codec = GZIP if chosen.format == "docker" else CODECS[chosen.compression]
+        codec = chosen.codec
 
         def history(state: State, made: bool) -> list[dict[str, Any]]:
             if not made and state.settings == state.committed:
@@ -214,19 +236,22 @@ class Containers:
         with self._opened() as (store, core, working):
             state = working.commit(name, mtime=seconds, codec=codec, history=history)
             stack = [one.diff_id for one in state.stack]
+            base = () if chosen.recompress else state.base
             document = dict(state.document)
             if chosen.squash and stack:
-                stack = [working.squash(state, codec)]
+                stack, base = [working.squash(state, codec)], ()
                 document["history"] = [
                     {
                         "created": timestamp(seconds),
                         "created_by": f"hermes ctr commit --squash ({state.image})",
                     }
                 ]
-            manifest = self._write_image(store, core, document, stack, chosen, timestamp(seconds))
+            manifest = self._write_image(store, core, document, stack, base, chosen, timestamp(seconds))
             if reference is not None:
                 ImageNames(store).set(reference, manifest)
             if destination is not None:
+                with closing(Fetching(store, self._registries)) as fetching:
+                    fetching.complete(manifest.digest, target)
                 destination.write(manifest, store, f"{state.name}:latest")
             return manifest
 
@@ -244,14 +269,19 @@ class Containers:
     def _opened(self) -> Iterator[tuple[Store, Core, WorkingContainers]]:
         store = Store.open(self.home)
         namespace = Namespace()
-        core = Core(store, namespace)
+        fetching = Fetching(store, self._registries)
+        core = Core(store, namespace, fetch=fetching.layer)
         try:
             with store.in_use():
                 core.sweep()
                 yield store, core, WorkingContainers(store, core, self._say)
         finally:
+            fetching.close()
             namespace.close()
             store.close()
+
+    def _registries(self) -> Registries:
+        return registries_of(None, self.home)
 
     def _write_image(
         self,
@@ -259,6 +289,7 @@ class Containers:
         core: Core,
         document: Mapping[str, Any],
         stack: Sequence[Digest],
+        base: Sequence[Descriptor],
         options: CommitOptions,
         created: str,
     ) -> Descriptor:
@@ -267,11 +298,13 @@ class Containers:
         from hermes.image.descriptor import IMAGE_CONFIG, IMAGE_MANIFEST
         from hermes.image.edit import DOCKER_ONLY
         from hermes.image.manifest import Manifest
-        from hermes.layer.compress import CODECS, GZIP
 
         is_docker = options.format == "docker"
-        codec = GZIP if is_docker else CODECS[options.compression]
-        blobs = [core.encoded(one, codec) for one in stack]
+        codec = options.codec
+        layers = [
+            _layer_of(store, core, diff_id, blob, codec, is_docker=is_docker)
+            for diff_id, blob in zip_longest(stack, base)
+        ]
         config = dict(document.get("config") or {})
         annotations = dict(document.get("annotations") or {})
         if is_docker and annotations:
@@ -290,10 +323,9 @@ class Containers:
         if author := document.get("author"):
             made["author"] = author
         data = canonical_json(made)
-        media_types = (docker.CONFIG, docker.LAYER) if is_docker else (IMAGE_CONFIG, codec.media_type)
         manifest = Manifest(
-            Descriptor(media_types[0], store.blobs.put(data), len(data)),
-            tuple(Descriptor(media_types[1], one.digest, one.size) for one in blobs),
+            Descriptor(docker.CONFIG if is_docker else IMAGE_CONFIG, store.blobs.put(data), len(data)),
+            tuple(layers),
             tuple(sorted(annotations.items())),
             docker.MANIFEST if is_docker else IMAGE_MANIFEST,
         )
@@ -303,18 +335,14 @@ class Containers:
 
 def base_of(text: str, store: Store, platform: str) -> Base:
     """Return what a name of a base means; raises `UsageError` when it means nothing."""
-    from hermes.image.names import ImageNames
-    from hermes.image.reference import Reference
-    from hermes.registry.origins import is_origin, take_in
+    from hermes.api.named import in_store, is_label, platform_of
 
-    wanted = Platform.parse(platform) if platform else Platform.host()
+    wanted = platform_of(platform)
     if text == SCRATCH:
         return _base_of_layers(text, (), wanted)
-    if text.startswith(("//", ":", "@")):
+    if is_label(text):
         return _base_of_target(text, store, wanted)
-    if is_origin(text):
-        return _base_of_image(text, take_in(text, store, wanted).digest, store)
-    return _base_of_image(text, ImageNames(store).get(Reference.parse(text)).digest, store)
+    return _base_of_image(text, in_store(text, store, platform, whole=False, lazy=True).root().digest, store)
 
 
 def _base_of_layers(name: str, layers: Sequence[Digest], platform: Platform) -> Base:
@@ -326,27 +354,26 @@ def _base_of_layers(name: str, layers: Sequence[Digest], platform: Platform) -> 
 
 
 def _base_of_target(text: str, store: Store, platform: Platform) -> Base:
-    from hermes.api.export import only_image
-    from hermes.api.workspace import Workspace
+    from hermes.api.named import build, built
+    from hermes.registry.origins import choose
 
-    result = Workspace(home=store.home).build([text], platform=str(platform))
+    result = build(text, store, str(platform))
     outputs = [one for listed in result.targets.values() for one in listed]
     layers = [Digest(one.digest) for one in outputs if one.kind == LAYER]
-    if layers and not any(one.kind == IMAGE for one in outputs):
+    if layers and not any(one.kind in (IMAGE, INDEX) for one in outputs):
         return _base_of_layers(text, layers, platform)
-    _, digest = only_image(result)
-    return _base_of_image(text, digest, store)
+    return _base_of_image(text, choose(built(result, store), platform).digest, store)
 
 
 def _base_of_image(text: str, digest: Digest, store: Store) -> Base:
-    from hermes.image.config import diff_ids_of
+    from hermes.image.config import diff_ids_of, parse_config
     from hermes.image.manifest import Manifest
 
     manifest = Manifest.parse(store.blobs.read(digest))
     try:
-        document: dict[str, Any] = json.loads(store.blobs.read(manifest.config.digest))
-    except ValueError as error:
-        raise ImageError(f"{text}: its configuration is no JSON document: {error}") from None
+        document = parse_config(store.blobs.read(manifest.config.digest))
+    except ImageError as error:
+        raise ImageError(f"{text}: {error.message}") from None
     stack = tuple(Below(one, text) for one in diff_ids_of(document))
     document.pop("rootfs")
     created = document.pop("created", None) or timestamp(0)
@@ -356,7 +383,28 @@ def _base_of_image(text: str, digest: Digest, store: Store) -> Base:
     document["history"] = history
     if manifest.annotations:
         document["annotations"] = dict(manifest.annotations)
-    return Base(text, stack, document)
+    return Base(text, stack, document, manifest.layers)
+
+
+def _layer_of(
+    store: Store, core: Core, diff_id: Digest, base: Descriptor | None, codec: Codec, *, is_docker: bool
+) -> Descriptor:
+    """Return the blob of a layer in an image: that which it has in the base, here or promised, else one of ours."""
+    from hermes.image.media_types import form_of, has_form, layer_type
+    from hermes.layer import encodings
+
+    if base is not None:
+        kept = encodings.find_blob(store, diff_id, base.digest)
+        promised = encodings.find_foreign(store, diff_id)
+        form = None
+        if kept is not None:
+            form = kept.form
+        elif promised is not None and promised.digest == base.digest:
+            form = form_of(base.media_type)
+        if form is not None and has_form(form, is_docker=is_docker):
+            return Descriptor(layer_type(form, is_docker=is_docker), base.digest, base.size)
+    made = core.encoded(diff_id, codec)
+    return Descriptor(layer_type(made.form, is_docker=is_docker), made.digest, made.size)
 
 
 def _created_by(state: State) -> str:

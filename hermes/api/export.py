@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from hermes.api.registries import Fetching
 from hermes.api.result import BuildResult
-from hermes.api.wanted import IMAGE
+from hermes.api.wanted import IMAGE, INDEX
 from hermes.digest import Digest
 from hermes.errors import UsageError
 from hermes.graph.label import Label
-from hermes.image.descriptor import IMAGE_MANIFEST, Descriptor
+from hermes.registry.images import descriptor_of
+from hermes.registry.settings import Registries, is_remote
 from hermes.registry.transports import parse_destination
 from hermes.store import Store
 
 
-def export(home: Path, result: BuildResult, destinations: Sequence[str]) -> None:
+def export(
+    home: Path, result: BuildResult, destinations: Sequence[str], registries: Callable[[], Registries]
+) -> None:
     """Write the one image of a build to each destination; raises `UsageError` when there are more, or none."""
-    parsed = [parse_destination(text) for text in destinations]
+    settings = registries() if any(map(is_remote, destinations)) else None
+    parsed = [parse_destination(text, settings) for text in destinations]
     label, digest = only_image(result)
     store = Store.open(home)
+    fetching = Fetching(store, registries)
     try:
         with store.in_use():
-            size = os.stat(store.blobs.path(digest)).st_size
-            for destination in parsed:
-                destination.write(Descriptor(IMAGE_MANIFEST, digest, size), store, _reference(label))
+            manifest = descriptor_of(store, digest)
+            for text, destination in zip(destinations, parsed, strict=True):
+                fetching.complete(digest, text)
+                destination.write(manifest, store, reference_of(label))
     finally:
+        fetching.close()
         store.close()
 
 
 def only_image(result: BuildResult) -> tuple[Label, Digest]:
-    """Return the label and the manifest's digest of the one image that a build gave."""
+    """Return the label of the one image or index that a build gave, and the digest of its document."""
     found = [
         (label, one.digest)
         for label, outputs in result.targets.items()
         for one in outputs
-        if one.kind == IMAGE
+        if one.kind in (IMAGE, INDEX)
     ]
     if not found:
         raise UsageError(
@@ -49,7 +56,7 @@ def only_image(result: BuildResult) -> tuple[Label, Digest]:
     return Label.parse(label), Digest(digest)
 
 
-def _reference(label: Label) -> str:
+def reference_of(label: Label) -> str:
     """Return a name for an image as registries write it: lower case, the path of the target, a tag."""
     path = "/".join(part for part in (label.package, label.name) if part).lower()
     name = "".join(char if char.isalnum() or char in "/._-" else "-" for char in path)

@@ -2,57 +2,167 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hermes.api.mirrors import apt_sources
 from hermes.api.session import Session
 from hermes.debian.lock import LockRequest, make_lock
 from hermes.dsl.dialect.values import Struct
 from hermes.dsl.providers import LabelValue
+from hermes.dsl.remotes import LOCK_FILE, LOCK_VERSION
 from hermes.errors import LabelError, LockError
 from hermes.graph.label import Label
 from hermes.graph.pattern import parse_all
+from hermes.image.platform import Platform
 from hermes.store import Store
 
 if TYPE_CHECKING:
     from hermes.api.workspace import BuildOptions, Workspace
 
 
+_ALL: Final = ("//...",)
+
+IMAGE: Final = "image"
+"""The kind of lock of an image of a registry."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockOptions:
+    """``check``: write nothing, and fail where something would be written; ``update``: pin images anew."""
+
+    check: bool = False
+    update: bool = False
+
+
 def lock_targets(
-    workspace: Workspace, patterns: Sequence[str], options: BuildOptions, say: Callable[[str], None]
+    workspace: Workspace,
+    patterns: Sequence[str],
+    options: BuildOptions,
+    say: Callable[[str], None],
+    how: LockOptions | None = None,
 ) -> list[Path]:
-    """Write the lock file of every target among ``patterns`` whose rule has one; return the files."""
+    """Write the lock file of every target among ``patterns`` (default: all) that has one; return the files.
+
+    Images of registries are pinned in the workspace's own lock file. Raises `LockError`.
+    """
+    how = how or LockOptions()
     store = Store.open(workspace.home)
     try:
         session = Session.open(workspace, store, options, say)
-        named = {one.label for one in parse_all(patterns, relative_to=workspace.package)}
-        written = []
-        for label in session.labels(patterns, workspace.package):
+        named = {one.label for one in parse_all(patterns or _ALL, relative_to=workspace.package)}
+        found: dict[Path, bytes] = {}
+        images: dict[str, dict[str, None]] = {}
+        for label in session.labels(patterns or _ALL, workspace.package):
             request = session.analysis.lock_request(label)
             if request is None:
                 if label in named:
                     raise LabelError(
                         f"{label} has nothing to lock", hint="name a target with a lock, such as an apt_layer"
                     )
-                continue
-            written.append(_lock(workspace, session, store, label, request, say))
-        if not written:
+            elif request.fields.get("kind") == IMAGE:
+                images.setdefault(request.fields["ref"], {}).update(
+                    dict.fromkeys(str(Platform.parse(one)) for one in request.fields["platforms"])
+                )
+            else:
+                path, data = _debian_lock(workspace, session, store, label, request, say)
+                found[path] = data
+        if images:
+            path = workspace.root / LOCK_FILE
+            kept = how.update and not patterns
+            found[path] = _image_lock(path, images, session, store, how, forget=kept)
+        if not found:
             say("no target has a lock")
-        return written
+        return _written(found, how)
     finally:
         store.close()
 
 
-def _lock(
+def _written(found: Mapping[Path, bytes], how: LockOptions) -> list[Path]:
+    stale = [path for path, data in found.items() if not path.exists() or path.read_bytes() != data]
+    if how.check:
+        if stale:
+            raise LockError(
+                f"{', '.join(map(str, stale))} {'is' if len(stale) == 1 else 'are'} stale",
+                hint="run `hermes lock`, and commit what it writes",
+            )
+        return []
+    for path in stale:
+        temporary = path.with_name(f".{path.name}~")
+        try:
+            temporary.write_bytes(found[path])
+            temporary.replace(path)
+        except OSError as error:
+            raise LockError(f"{path} cannot be written: {error.strerror}") from error
+    return list(found)
+
+
+def _image_lock(
+    path: Path,
+    wanted: Mapping[str, Collection[str]],
+    session: Session,
+    store: Store,
+    how: LockOptions,
+    *,
+    forget: bool,
+) -> bytes:
+    """Return the lock of images: what is pinned stays so unless it is to be updated, what is missing is asked for."""
+    from hermes.registry.client import Client
+    from hermes.registry.pinning import pins
+
+    before = _read_image_lock(path)
+    now: dict[str, dict[str, str]] = {} if forget else {ref: dict(row) for ref, row in before.items()}
+    for ref, platforms in sorted(wanted.items()):
+        row = {} if how.update else dict(before.get(ref, {}))
+        missing = [one for one in platforms if one not in row]
+        if missing and how.check:
+            raise LockError(
+                f"{path}: {ref} is not locked for {', '.join(missing)}",
+                hint="run `hermes lock`, and commit what it writes",
+            )
+        if missing:
+            with Client(session.settings.registries) as client:
+                row |= pins(client, ref, missing, store)
+        now[ref] = row
+    rows = [
+        f"# Written by `hermes lock`: what images of registries are pinned to.\nversion: {LOCK_VERSION}\nimages:\n"
+    ]
+    for ref, row in sorted(now.items()):
+        rows.append(f"  {json.dumps(ref)}:\n")
+        rows += [f"    {platform}: {digest}\n" for platform, digest in sorted(row.items())]
+    return "".join(rows).encode()
+
+
+def _read_image_lock(path: Path) -> dict[str, dict[str, str]]:
+    import yaml
+
+    try:
+        document = yaml.safe_load(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, yaml.YAMLError) as error:
+        raise LockError(f"{path} cannot be read: {error}", hint="remove it and run `hermes lock`") from None
+    images = document.get("images") if isinstance(document, dict) else None
+    if not isinstance(images, dict) or document.get("version") != LOCK_VERSION:
+        raise LockError(f"{path} is no lock of images", hint="remove it and run `hermes lock`")
+    return {
+        str(ref): {str(platform): str(digest) for platform, digest in row.items()}
+        for ref, row in images.items()
+        if isinstance(row, dict)
+    }
+
+
+def _debian_lock(
     workspace: Workspace,
     session: Session,
     store: Store,
     label: Label,
     request: Any,
     say: Callable[[str], None],
-) -> Path:
+) -> tuple[Path, bytes]:
     if type(request) is not Struct or request.fields.get("kind") != "debian":
         raise LockError(f"{label}: its rule asks for a kind of lock that is not known")
     fields = request.fields
@@ -73,11 +183,4 @@ def _lock(
         store.home / "indexes",
         say,
     )
-    if not path.exists() or path.read_bytes() != data:
-        temporary = path.with_name(f".{path.name}~")
-        try:
-            temporary.write_bytes(data)
-            temporary.replace(path)
-        except OSError as error:
-            raise LockError(f"{path} cannot be written: {error.strerror}") from error
-    return path
+    return path, data

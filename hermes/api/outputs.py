@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Collection, Mapping, Sequence
@@ -9,17 +10,19 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from hermes.api.result import BuiltOutput
-from hermes.api.wanted import FILE, IMAGE, LAYER, Wanted
+from hermes.api.wanted import FILE, IMAGE, INDEX, LAYER, PUSH, Wanted
 from hermes.container.core import Containers
 from hermes.digest import Digest
 from hermes.engine.action import EXECUTABLE, Value
 from hermes.engine.scheduler import Known
 from hermes.errors import BuildError
-from hermes.image.descriptor import IMAGE_MANIFEST, Descriptor
+from hermes.image.config import diff_ids_of
+from hermes.image.descriptor import Descriptor
 from hermes.image.layout import link_blob, link_layout, tagged
 from hermes.image.manifest import Manifest
 from hermes.layer import encodings
 from hermes.layer.write import Encoding
+from hermes.registry.images import blobs_of, descriptor_of, manifests_of
 from hermes.store import Store
 from hermes.store.faults import storing
 from hermes.workspace.root import OUTPUT_FOLDER
@@ -78,32 +81,46 @@ class Outputs:
         if not one.output:
             return one.action not in changed
         now = known.get(one.action)
-        return now is None or (one.kind != FILE and now.outputs[one.output].digest == before.digest)
+        return now is None or (
+            one.kind not in (FILE, PUSH) and now.outputs[one.output].digest == before.digest
+        )
 
     def _link(self, one: Wanted, known: Mapping[str, Known]) -> BuiltOutput:
         if not one.output:
             return BuiltOutput(FILE, self._index.value(one.action).digest, self._index.absolute(one.action))
         value = known[one.action].outputs[one.output]
         path = f"{self._out}/{one.path}"
-        if one.kind == IMAGE:
-            return self._image(path, value)
-        return self._layer(path, value) if one.kind == LAYER else self._file(path, value)
+        if one.kind in (IMAGE, INDEX):
+            return self._image(one.kind, path, value)
+        return self._layer(path, value) if one.kind == LAYER else self._file(one.kind, path, value)
 
-    def _image(self, path: str, value: Value) -> BuiltOutput:
+    def _image(self, kind: str, path: str, value: Value) -> BuiltOutput:
         blobs = self._store.blobs
-        manifest = Manifest.parse(blobs.read(value.digest))
-        digests = [value.digest, manifest.config.digest, *(layer.digest for layer in manifest.layers)]
+        found = descriptor_of(self._store, value.digest)
+        elsewhere = {one for image in manifests_of(found, self._store) for one in self._elsewhere(image)}
+        digests = [one for one in blobs_of(found, self._store) if one not in elsewhere]
         self._make_folder(os.path.dirname(path))
         if os.path.islink(path) or os.path.isfile(path):
             os.unlink(path)
-        descriptor = tagged(Descriptor(IMAGE_MANIFEST, value.digest, value.size), "latest")
+        descriptor = tagged(found, "latest")
         link_layout(Path(path), [descriptor], [(digest, blobs.path(digest)) for digest in digests])
         self._vouched += [f"{path}/index.json", f"{path}/blobs/sha256", *(blobs.path(one) for one in digests)]
-        return BuiltOutput(IMAGE, value.digest, path)
+        return BuiltOutput(kind, value.digest, path)
+
+    def _elsewhere(self, image: Descriptor) -> list[Digest]:
+        """Return those blobs of an image's layers that are only in a registry, until somebody needs them."""
+        blobs = self._store.blobs
+        manifest = Manifest.parse(blobs.read(image.digest))
+        missing = [one.digest for one in manifest.layers if not blobs.has(one.digest, one.size)]
+        if not missing:
+            return []
+        diff_ids = diff_ids_of(json.loads(blobs.read(manifest.config.digest)))
+        promised = {one.digest for row in diff_ids if (one := encodings.find_foreign(self._store, row))}
+        return [one for one in missing if one in promised]
 
     def _layer(self, path: str, value: Value) -> BuiltOutput:
         encoding = self._encoding(value.digest)
-        suffix = encoding.codec.suffix if encoding.codec else ".tar"
+        suffix = encoding.suffix
         for other in _SUFFIXES[1:]:
             if other != suffix and os.path.lexists(path + other):
                 os.unlink(path + other)
@@ -113,9 +130,9 @@ class Outputs:
         found = encodings.find_any(self._store, diff_id)
         return found or self._containers.pack(diff_id, None)
 
-    def _file(self, path: str, value: Value) -> BuiltOutput:
+    def _file(self, kind: str, path: str, value: Value) -> BuiltOutput:
         return BuiltOutput(
-            FILE, value.digest, self._blob(path, value.digest, executable=value.kind == EXECUTABLE)
+            kind, value.digest, self._blob(path, value.digest, executable=value.kind == EXECUTABLE)
         )
 
     def _blob(self, path: str, digest: Digest, *, executable: bool) -> str:

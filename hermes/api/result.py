@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 class BuiltOutput(NamedTuple):
     """Something that a target gave.
 
-    ``kind`` is ``image``, ``layer`` or ``file``; ``digest`` that of the image's manifest, of the layer's
+    ``kind`` is ``image``, ``index``, ``layer``, ``file`` or ``push`` (a file that says where an image goes);
+    ``digest`` that of the manifest, the index, the layer's
     uncompressed tar (its diff_id), or of the file; ``path`` where it is on disk.
     """
 

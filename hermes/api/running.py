@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from hermes.actions.environment import Environment
+from hermes.api.registries import Fetching, registries_of
 from hermes.api.run_options import RunOptions
 from hermes.container.core import Containers
 from hermes.container.task import Below, Task
 from hermes.digest import Digest
-from hermes.errors import ImageError, UsageError
+from hermes.errors import UsageError
 from hermes.image.config import diff_ids_of
-from hermes.image.manifest import Manifest
+from hermes.image.platform import Platform
+from hermes.registry.images import StoreOrigin, descriptor_of
+from hermes.registry.origins import choose, examine
 from hermes.sandbox.namespace import Namespace
 from hermes.sandbox.process import HOSTNAME
 from hermes.store import Store
@@ -35,10 +37,11 @@ def run_image(
     """Run an image of the store, which errors call ``name``; return the program's exit status."""
     store = Store.open(home)
     namespace = Namespace()
+    fetching = Fetching(store, lambda: registries_of(None, home))
     try:
         with store.in_use():
-            manifest = Manifest.parse(store.blobs.read(digest))
-            document: dict[str, Any] = json.loads(store.blobs.read(manifest.config.digest))
+            origin = StoreOrigin(store, descriptor_of(store, digest), name)
+            document = examine(origin, choose(origin, Platform.host())).config
             config = document.get("config") or {}
             environment = Environment.from_json(config)
             user = options.user or environment.user
@@ -59,28 +62,11 @@ def run_image(
                 hostname=options.hostname or HOSTNAME,
                 seccomp="run",
             )
-            return Containers(store, namespace).run(task, stdio).status
-    except ValueError as error:
-        raise ImageError(f"{name}: its configuration is no JSON document: {error}") from None
+            return Containers(store, namespace, fetch=fetching.layer).run(task, stdio).status
     finally:
+        fetching.close()
         namespace.close()
         store.close()
-
-
-def named_image(text: str) -> Digest | None:
-    """Return the manifest of the image that has a name in the store, or None where ``text`` is no such name."""
-    from hermes.image.names import ImageNames
-    from hermes.image.reference import Reference
-    from hermes.store.location import default_home
-
-    if text.startswith(("//", ":", "@", "-")) or not (default_home() / "images").is_dir():
-        return None
-    try:
-        name = Reference.parse(text)
-    except UsageError:
-        return None
-    found = ImageNames(Store(default_home())).find(name)
-    return found.digest if found else None
 
 
 def _argv(

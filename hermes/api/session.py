@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hermes.api.snapshot import Snapshots
-from hermes.api.wanted import FILE, IMAGE, LAYER, Wanted
+from hermes.api.wanted import FILE, IMAGE, INDEX, LAYER, PUSH, Wanted
 from hermes.api.workspace import epoch
 from hermes.dsl.analysis import Analysis
 from hermes.dsl.configuration import Configuration
 from hermes.dsl.packages import CONFIG_SETTING, MANUAL, Packages
-from hermes.dsl.providers import IMAGE_INFO, LAYER_INFO, Dependency
+from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, LAYER_INFO, PUSH_INFO, Dependency
 from hermes.engine.action import Source
 from hermes.errors import BuildFileError, LabelError, SourceLocation
 from hermes.graph.label import Label
@@ -128,6 +128,17 @@ def _outputs(target: Dependency) -> Iterator[Wanted]:
     if image := target.provides(IMAGE_INFO):
         artifact = image.fields["manifest"].artifact
         yield Wanted(text, IMAGE, folder + label.name, artifact.action, artifact.name)
+    if index := target.provides(INDEX_INFO):
+        artifact = index.fields["index"].artifact
+        yield Wanted(text, INDEX, folder + label.name, artifact.action, artifact.name)
+    if push := target.provides(PUSH_INFO):
+        pushed = push.fields["image"]
+        is_index = pushed.provider is INDEX_INFO
+        artifact = pushed.fields["index" if is_index else "manifest"].artifact
+        kind = INDEX if is_index else IMAGE
+        yield Wanted(text, kind, folder + label.name, artifact.action, artifact.name)
+        file = push.fields["destination"]
+        yield Wanted(text, PUSH, folder + file.path, file.artifact.action, file.artifact.name)
     if layers := target.provides(LAYER_INFO):
         listed = layers.fields["layers"]
         for number, layer in enumerate(listed):

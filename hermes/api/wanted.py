@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 IMAGE: Final = "image"
+INDEX: Final = "index"
 LAYER: Final = "layer"
 FILE: Final = "file"
+PUSH: Final = "push"
 
 
 class Wanted(NamedTuple):

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     import networkx as nx
 
     from hermes.api.explaining import Explanation
+    from hermes.api.pushing import Pushed
     from hermes.api.run_options import RunOptions
     from hermes.engine.events import Subscriber
+    from hermes.registry.settings import Registries
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,14 @@ class Workspace:
         if chosen.destinations:
             from hermes.api.export import export
 
-            export(self.home, result, chosen.destinations)
+            export(self.home, result, chosen.destinations, self.registries)
         return result
+
+    def registries(self) -> Registries:
+        """Return what ``hermes.yaml`` says of registries."""
+        from hermes.api.registries import registries_of
+
+        return registries_of(self.root, self.home)
 
     def run(
         self,
@@ -149,14 +157,34 @@ class Workspace:
         label, digest = only_image(result)
         return run_image(self.home, str(label), digest, arguments, entrypoint, how, stdio)
 
-    def lock(self, patterns: Sequence[str], options: BuildOptions | None = None) -> list[Path]:
-        """Resolve the packages of the targets that have a lock, and write their lock files.
+    def lock(
+        self,
+        patterns: Sequence[str] = (),
+        options: BuildOptions | None = None,
+        *,
+        check: bool = False,
+        update: bool = False,
+    ) -> list[Path]:
+        """Resolve what targets (default: all) lock, packages and images of registries, and write the lock files.
 
-        Returns the files that were written. Raises `LockError`.
+        Images that are pinned stay so unless ``update`` is set. With ``check`` nothing is written. Returns the
+        files that are up to date now. Raises `LockError`, also when ``check`` finds a file that is not.
         """
-        from hermes.api.locking import lock_targets
+        from hermes.api.locking import LockOptions, lock_targets
 
-        return lock_targets(self, patterns, options or BuildOptions(), self._say)
+        how = LockOptions(check, update)
+        return lock_targets(self, patterns, options or BuildOptions(), self._say, how)
+
+    def push(
+        self, patterns: Sequence[str], destinations: Sequence[str] = (), options: BuildOptions | None = None
+    ) -> list[Pushed]:
+        """Build, and push what ``image_push`` targets say, or the one image of the patterns to ``destinations``.
+
+        Raises `RegistryError`; then nothing that is not whole has got a name.
+        """
+        from hermes.api.pushing import push_built
+
+        return push_built(self.home, self.build(patterns, options), destinations, self.registries, self._say)
 
     def explain(self, patterns: Sequence[str], options: BuildOptions | None = None) -> Iterator[Explanation]:
         """Yield why each action of the targets was last executed."""

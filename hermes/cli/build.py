@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     "destinations",
     multiple=True,
     metavar="TRANSPORT",
-    help="Write the image to oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG] or dir:DIR.",
+    help="Write the image to oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:DIR, "
+    "docker://HOST/NAME[:TAG], containers-storage:NAME or docker-daemon:NAME.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object that says what was built.")
 @click.option("--profile", type=click.Path(path_type=Path), help="Write a Chrome trace of the build.")

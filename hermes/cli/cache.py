@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from hermes.cli.tables import size as shown
 from hermes.container.core import Containers
 from hermes.container.held import held
 from hermes.errors import CommandFailed, UsageError
@@ -45,10 +46,10 @@ def info(as_json: bool) -> None:
             return
         click.echo(str(store.home))
         for kind, (count, size) in found.kinds.items():
-            click.echo(f"{count:8} {kind + 's':6} {_shown(size):>10}")
-        click.echo(f"{_shown(found.held)} of that are in output folders")
+            click.echo(f"{count:8} {kind + 's':6} {shown(size):>10}")
+        click.echo(f"{shown(found.held)} of that are in output folders")
         for name, (_, size) in caches.items():
-            click.echo(f"cache {name}: {_shown(size)}")
+            click.echo(f"cache {name}: {shown(size)}")
 
 
 @command.command("gc")
@@ -73,7 +74,7 @@ def collect(max_size: str) -> None:
             found = gc.collect(store, most, containers.remove, lambda: held(store))
         finally:
             namespace.close()
-    click.echo(f"removed {found.removed} items, {_shown(found.freed)}; {_shown(found.left)} are left")
+    click.echo(f"removed {found.removed} items, {shown(found.freed)}; {shown(found.left)} are left")
 
 
 @command.command()
@@ -102,7 +103,7 @@ def clear(names: tuple[str, ...]) -> None:
     freed = sum(
         size for name, (_, size) in known.items() if name not in kept and (not names or name in names)
     )
-    click.echo(f"removed {_shown(freed)}")
+    click.echo(f"removed {shown(freed)}")
     if kept:
         raise CommandFailed(1)
 
@@ -137,12 +138,3 @@ def _bytes(text: str) -> int:
     if match is None:
         raise UsageError(f"{text!r} is not a size", hint="write it as 500M or 10G")
     return int(float(match[1]) * (1 << _UNITS[match[2].upper()]))
-
-
-def _shown(size: int) -> str:
-    number = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if number < 1024:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1024
-    return f"{number:.1f} TiB"

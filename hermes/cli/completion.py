@@ -13,7 +13,7 @@ SHELLS = ("bash", "zsh", "fish")
 @click.command("completion")
 @click.argument("shell", type=click.Choice(SHELLS))
 def command(shell: str) -> None:
-    """Print what makes a shell complete commands, options, labels and names of containers.
+    """Print what makes a shell complete commands, options, labels and names of containers and images.
 
     \b
     eval "$(hermes completion bash)"                                   # in ~/.bashrc
@@ -37,6 +37,28 @@ def containers(_ctx: click.Context, _param: click.Parameter, incomplete: str) ->
     except HermesError:
         return []
     return [CompletionItem(one.name, help=one.image) for one in found if one.name.startswith(incomplete)]
+
+
+def images(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of an image of the store."""
+    from hermes.image.names import ImageNames
+    from hermes.store import Store
+
+    try:
+        found = [(str(name), one.digest.short) for name, one in ImageNames(Store.open())]
+    except HermesError:
+        return []
+    return [CompletionItem(name, help=digest) for name, digest in found if name.startswith(incomplete)]
+
+
+def bases(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete what an image can be named by: a target's label, a name, a transport."""
+    if incomplete.startswith(("/", ":")):
+        return labels(ctx, param, incomplete)
+    from hermes.registry.origins import TRANSPORTS
+
+    begun = [CompletionItem(f"{one}:") for one in TRANSPORTS if incomplete and one.startswith(incomplete)]
+    return [*images(ctx, param, incomplete), *begun]
 
 
 def labels(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:

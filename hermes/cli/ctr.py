@@ -12,6 +12,7 @@ import click
 from hermes.api.containers import COMPRESSIONS, FORMATS, CommitOptions, Containers
 from hermes.cli import completion
 from hermes.cli.progress import write_line
+from hermes.cli.tables import columns
 from hermes.container.state import State
 from hermes.errors import HermesError, UsageError
 
@@ -51,14 +52,18 @@ def opened() -> Containers:
 
 
 @command.command("from")
-@click.argument("base", metavar="IMAGE|scratch|LABEL")
+@click.argument("base", metavar="IMAGE|ORIGIN|LABEL|scratch", shell_complete=completion.bases)
 @click.option("--name", default="", help="What to call the container.")
 @click.option("--platform", default="", metavar="OS/ARCH", help="What it is for, where there is a choice.")
 def from_(base: str, name: str, platform: str) -> None:
     """Make a container of an image, of a target or of nothing, and print its name.
 
+    ORIGIN is an image elsewhere: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], dir:DIR,
+    containers-storage:NAME, docker-daemon:NAME or docker://NAME.
+
     \b
     hermes ctr from scratch
+    hermes ctr from docker-archive:saved.tar
     hermes ctr from --name work //examples/hello:image
     """
     click.echo(opened().create(base, name=_checked(name), platform=platform).name)
@@ -119,6 +124,18 @@ def umount(names: tuple[str, ...], all_: bool) -> None:
     show_default=True,
     help="How layers are compressed; always gzip in Docker's format.",
 )
+@click.option(
+    "--compression-level",
+    "level",
+    type=int,
+    metavar="N",
+    help="How hard: 1 to 22 for zstd, 1 to 12 for gzip.",
+)
+@click.option(
+    "--recompress",
+    is_flag=True,
+    help="Compress the layers of the base too, which stay as they are otherwise.",
+)
 @click.option("--rm", "remove", is_flag=True, help="Remove the container afterwards.")
 @click.option("--iidfile", type=click.File("w"), help="Write the image's digest to a file.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
@@ -129,6 +146,8 @@ def commit(
     timestamp: int | None,
     format_: str,
     compression: str,
+    level: int | None,
+    recompress: bool,
     remove: bool,
     iidfile: Any,
     quiet: bool,
@@ -136,14 +155,15 @@ def commit(
     """Make a layer of what changed since the last commit, and an image of the container; print its digest.
 
     The image gets a NAME in the store, or goes to a TRANSPORT: oci:DIR[:TAG], oci-archive:FILE[:TAG],
-    docker-archive:FILE[:NAME] or dir:DIR. Committing again without a change gives the same image.
+    docker-archive:FILE[:NAME], dir:DIR, docker://HOST/NAME[:TAG], containers-storage:NAME or docker-daemon:NAME.
+    Committing again without a change gives the same image.
 
     \b
     hermes ctr commit $ctr app:latest
     hermes ctr commit --rm --squash $ctr oci-archive:app.tar
     """
     containers = opened()
-    options = CommitOptions(squash, timestamp, format_, compression)
+    options = CommitOptions(squash, timestamp, format_, compression, level, recompress)
     manifest = containers.commit(name, target, options)
     if remove:
         containers.remove(name)
@@ -201,9 +221,8 @@ def ps(as_json: bool, quiet: bool) -> None:
         rows = [(one.name,) for one in found]  # type: ignore[misc]
     else:
         rows.insert(0, ("ID", "NAME", "FROM", "LAYERS", "MOUNTED AT"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for line in columns(rows):
+        click.echo(line)
 
 
 @command.command()

@@ -18,12 +18,20 @@ _COMMANDS: Final = {
     "build": ("build", "Build targets and link what they give into hermes-out."),
     "cache": ("cache", "Show, shrink or verify the store."),
     "completion": ("completion", "Print what makes a shell complete what is typed."),
+    "copy": ("copy", "Write an image from anywhere to anywhere."),
     "ctr": ("ctr", "Build an image step by step: from, mount, copy, run, config, commit."),
+    "diff": ("diff", "Say in what two images differ."),
     "doctor": ("doctor", "Say what this machine can do, and what to do about what it cannot."),
     "explain": ("explain", "Say why a target was built again, or what its actions depend on."),
+    "images": ("images", "List the images that have a name."),
+    "inspect": ("inspect", "Say what is known of an image, its layers and files."),
     "lock": ("lock", "Resolve packages and write lock files."),
+    "pull": ("images", "Take an image into the store and give it a name."),
+    "push": ("push", "Build images and push them to registries."),
     "query": ("query", "List targets, and what they depend on."),
+    "rmi": ("images", "Take the names of images away."),
     "run": ("run", "Build an image and run it in the sandbox."),
+    "tag": ("images", "Give an image more names."),
     "unshare": ("unshare", "Run a command where an ordinary user's containers can be mounted."),
 }
 
@@ -38,7 +46,8 @@ class _Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, _ = _COMMANDS[cmd_name]
-        found: click.Command = import_module(f"hermes.cli.{module}").command
+        name = "command" if module == cmd_name else cmd_name
+        found: click.Command = getattr(import_module(f"hermes.cli.{module}"), name)
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

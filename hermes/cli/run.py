@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import click
 
+from hermes.api.result import BuildResult
 from hermes.api.workspace import Workspace
-from hermes.cli.completion import labels
+from hermes.cli.completion import bases
 from hermes.cli.options import build_options, chosen, runtime_option, secret_option
 from hermes.cli.progress import display
 from hermes.cli.terminal import standard
@@ -16,7 +18,7 @@ from hermes.store.location import default_home
 
 
 @click.command("run", context_settings={"ignore_unknown_options": False})
-@click.argument("image", metavar="LABEL|IMAGE", shell_complete=labels)
+@click.argument("image", metavar="LABEL|IMAGE", shell_complete=bases)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS...]")
 @click.option(
     "--entrypoint", metavar="PROGRAM", help="Start this program instead of the image's entry point."
@@ -77,7 +79,7 @@ def command(
     quiet: bool,
     secrets: tuple[str, ...],
 ) -> None:
-    """Build an image and run it in the sandbox, or run one that has a name in the store.
+    """Build an image and run it in the sandbox, or run one that has a name in the store; push an image_push target.
 
     A name that is not a label's (//app:image, :image) is first looked for among the images of the store.
 
@@ -89,8 +91,10 @@ def command(
     hermes run --network host -v ./data:/data:ro //app:image
     hermes run app:debug --entrypoint sh
     """
+    from hermes.api.pushing import has_pushes
     from hermes.api.run_options import RunOptions, port_note, variable, volume
-    from hermes.api.running import named_image, run_image
+    from hermes.api.running import run_image
+    from hermes.api.stored import named_image
     from hermes.sandbox.capabilities import parse
 
     how = RunOptions(
@@ -111,6 +115,9 @@ def command(
         if digest is None:
             workspace = Workspace(subscribers=[screen.event], say=screen.say)
             result = workspace.build([image], options)
+            if has_pushes(result):
+                _push(workspace, result, screen.say)
+                return
         for note in notes:
             screen.say(note)
     with standard(terminal=None if runtime in ("", "bwrap") else False) as (stdio, _):
@@ -120,3 +127,11 @@ def command(
             status = run_image(default_home(), image, digest, arguments, entrypoint, how, stdio)
     if status:
         raise CommandFailed(status)
+
+
+def _push(workspace: Workspace, result: BuildResult, say: Callable[[str], None]) -> None:
+    """Carry out a target of the rule image_push."""
+    from hermes.api.pushing import push_built
+    from hermes.cli.push import show
+
+    show(push_built(workspace.home, result, (), workspace.registries, say))

@@ -32,13 +32,21 @@ _PROBE: Final = "hermes.container.probe:"
 class Containers:
     """Root file systems made of the layers of one store. Safe to use from several threads.
 
-    ``runtime`` runs the commands of tasks that name none; see `hermes.sandbox.choice`.
+    ``runtime`` runs the commands of tasks that name none; see `hermes.sandbox.choice`. ``fetch`` is called with
+    a layer that the store has no bytes of, and brings them if anybody has them.
     """
 
-    def __init__(self, store: Store, namespace: Namespace, runtime: str = "") -> None:
+    def __init__(
+        self,
+        store: Store,
+        namespace: Namespace,
+        runtime: str = "",
+        fetch: Callable[[Digest], None] = lambda _: None,
+    ) -> None:
         self._store = store
         self._namespace = namespace
         self._runtime = runtime
+        self._fetch = fetch
 
     @property
     def has_one_id(self) -> bool:
@@ -103,6 +111,8 @@ class Containers:
             return
         with self._store.locks.held(f"tree:{diff_id}"):
             if not encodings.has_tree(self._store, diff_id, owned=owned):
+                if not encodings.available(self._store, diff_id):
+                    self._fetch(diff_id)
                 self.remove([f"{self._store.trees}/{diff_id.hex}"])
                 arguments = {"home": str(self._store.home), "diff_id": diff_id}
                 self._namespace.call(f"{_INSIDE}extract", arguments)
@@ -114,6 +124,8 @@ class Containers:
         """
         if found := encodings.find(self._store, diff_id, codec):
             return found
+        if not encodings.available(self._store, diff_id):
+            self._fetch(diff_id)
         if encodings.find_any(self._store, diff_id) is None:
             return self.pack(diff_id, codec)
         with encodings.open_tar(self._store, diff_id) as tar:
@@ -130,7 +142,7 @@ class Containers:
         arguments = {
             "home": str(self._store.home),
             "diff_id": diff_id,
-            "codec": codec.name if codec else "",
+            "codec": codec.spec if codec else "",
         }
         found = encoding_from_json(self._namespace.call(f"{_INSIDE}pack", arguments))
         assert found is not None

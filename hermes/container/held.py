@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from hermes.container.state import States
 from hermes.errors import HermesError
-from hermes.image.manifest import Manifest
+from hermes.image.descriptor import Descriptor
+from hermes.image.manifest import INDEXES, Index, Manifest
 from hermes.image.names import ImageNames
 from hermes.layer import encodings
 from hermes.store import Store
@@ -24,14 +25,24 @@ def _of_containers(store: Store) -> Iterator[str]:
             encoding = encodings.find_any(store, layer.diff_id)
             if encoding is not None:
                 yield encoding.digest
+        yield from (one.digest for one in state.base)
 
 
 def _of_images(store: Store) -> Iterator[str]:
     for _, descriptor in ImageNames(store):
-        yield descriptor.digest
-        try:
-            manifest = Manifest.parse(store.blobs.read(descriptor.digest))
-        except HermesError:
-            continue  # nothing is left of it to be kept
-        yield manifest.config.digest
-        yield from (layer.digest for layer in manifest.layers)
+        yield from _of_image(store, descriptor)
+
+
+def _of_image(store: Store, one: Descriptor) -> Iterator[str]:
+    yield one.digest
+    try:
+        data = store.blobs.read(one.digest)
+        if one.media_type in INDEXES:
+            for below in Index.parse(data).manifests:
+                yield from _of_image(store, below)
+            return
+        manifest = Manifest.parse(data)
+    except HermesError:
+        return  # nothing is left of it to be kept
+    yield manifest.config.digest
+    yield from (layer.digest for layer in manifest.layers)

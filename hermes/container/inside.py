@@ -42,7 +42,7 @@ from hermes.digest import CHUNK, Digest
 from hermes.errors import BuildError, MissingBlobError, SandboxError
 from hermes.layer import encodings, toc
 from hermes.layer.apply import TreeWriter
-from hermes.layer.compress import CODECS
+from hermes.layer.compress import codec_of
 from hermes.layer.content import Content, FileContent
 from hermes.layer.diff import changes
 from hermes.layer.entry import FILE
@@ -105,7 +105,7 @@ def pack(home: str, diff_id: str, codec: str) -> dict[str, Any] | None:
         written = None
         try:
             items = _items_of_tree(table, root)
-            written = write_layer(items, blobs=store.blobs, codec=CODECS.get(codec))
+            written = write_layer(items, blobs=store.blobs, codec=codec_of(codec))
         except FileNotFoundError:
             pass
         if written is None or written.toc.diff_id != digest:
@@ -356,7 +356,7 @@ def commit_upper(
     if search and (leaks := list(search.in_entries(found.entries, upper))):
         raise leaked(leaks, search.masker, _LEAK_HINT)
     blobs = store.blobs if commit.codec else None
-    written = write_layer(found.items(upper), blobs=blobs, codec=CODECS.get(commit.codec))
+    written = write_layer(found.items(upper), blobs=blobs, codec=codec_of(commit.codec))
     diff_id = written.toc.diff_id
     _describe_tree(os.path.dirname(upper), found.parents, found.owners)
     toc.save(store, written.toc)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,7 @@ from typing import Any, Final
 from hermes.container.task import Below, Upper
 from hermes.digest import Digest, canonical_json
 from hermes.errors import StoreError, UsageError
+from hermes.image.descriptor import Descriptor
 from hermes.store import Store
 
 _VERSION: Final = 1
@@ -28,6 +30,7 @@ _STATE: Final = "container.json"
 _NEXT: Final = "next.json"
 _SUFFIX: Final = "-working-container"
 _ID_DIGITS: Final = 16
+_ODD: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,8 @@ class State:
     ``document`` is the configuration of an image of them (image-spec, config.md) without its ``rootfs`` and with
     the manifest's ``annotations``. ``number`` is that of the folder that takes changes. ``steps`` say what was
     done since the last commit, ``committed`` is the digest of the configuration then. ``namespace`` is the inode
-    of the mount namespace that it is mounted in, or 0.
+    of the mount namespace that it is mounted in, or 0. ``base`` are the blobs of the lowest layers, as the image
+    that the container was made from has them.
     """
 
     id: str
@@ -50,6 +54,7 @@ class State:
     steps: tuple[str, ...] = ()
     committed: str = ""
     namespace: int = 0
+    base: tuple[Descriptor, ...] = ()
 
     @property
     def settings(self) -> Digest:
@@ -69,6 +74,7 @@ class State:
                 "steps": self.steps,
                 "committed": self.committed,
                 "namespace": self.namespace,
+                "base": [one.to_json() for one in self.base],
             }
         )
 
@@ -79,6 +85,7 @@ class State:
             raise ValueError("of another version")
         document["stack"] = tuple(Below(Digest.parse(diff_id), name) for diff_id, name in document["stack"])
         document["steps"] = tuple(document["steps"])
+        document["base"] = tuple(map(Descriptor.from_json, document.get("base") or ()))
         return cls(**document)
 
 
@@ -97,7 +104,14 @@ class States:
         folder = f"{self._root}/{state.id}/{state.number}"
         return Upper(f"{folder}/root", f"{folder}.work")
 
-    def create(self, image: str, wish: str, stack: tuple[Below, ...], document: Mapping[str, Any]) -> State:
+    def create(
+        self,
+        image: str,
+        wish: str,
+        stack: tuple[Below, ...],
+        document: Mapping[str, Any],
+        base: tuple[Descriptor, ...] = (),
+    ) -> State:
         """Make a container. ``wish`` is its name, or empty for one made from the image's.
 
         Raises `UsageError` when the name is taken.
@@ -109,7 +123,7 @@ class States:
                     f"there is a container {wish} already", hint="take another name, or remove that one"
                 )
             name = wish or _free_name(image, taken)
-            made = State(secrets.token_hex(_ID_DIGITS // 2), name, image, stack, document)
+            made = State(secrets.token_hex(_ID_DIGITS // 2), name, image, stack, document, base=base)
             made = replace(made, committed=made.settings)
             with self._store.scratch.directory() as folder:
                 (folder / _STATE).write_bytes(made.dump())
@@ -212,7 +226,7 @@ def _free_name(image: str, taken: set[str]) -> str:
     """Return a name after the image's own, or the target's, that no container has."""
     last = image.rpartition("/")[2].partition("@")[0]
     base = last.rpartition(":")[2] if image.startswith(("/", ":", "@")) else last.partition(":")[0]
-    name = f"{base or 'image'}{_SUFFIX}"
+    name = f"{_ODD.sub('-', base).strip('-._') or 'image'}{_SUFFIX}"
     number = 0
     while (found := f"{name}-{number}" if number else name) in taken:
         number += 1

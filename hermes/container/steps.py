@@ -15,7 +15,7 @@ from hermes.container.overlay import Tree, mount_stack
 from hermes.container.task import Commit, Upper, encoding_to_json
 from hermes.digest import Digest
 from hermes.layer import encodings, toc
-from hermes.layer.compress import CODECS
+from hermes.layer.compress import codec_of
 from hermes.layer.content import Content, FileContent
 from hermes.layer.diff import peek
 from hermes.layer.entry import FILE
@@ -68,7 +68,7 @@ def commit(home: str, stack: Stack, upper: list[str], commit: dict[str, Any]) ->
 def squash(home: str, stack: Stack, codec: str) -> dict[str, Any]:
     """Write all layers of a stack as one."""
     with store_at(home) as store:
-        written = write_layer(_flat_items(store, stack), blobs=store.blobs, codec=CODECS[codec])
+        written = write_layer(_flat_items(store, stack), blobs=store.blobs, codec=codec_of(codec))
         toc.save(store, written.toc)
         if written.encoding is not None:
             encodings.record(store, written.toc.diff_id, written.encoding)

@@ -236,14 +236,14 @@ class Outcome:
 def encoding_to_json(encoding: Encoding | None) -> dict[str, Any] | None:
     if encoding is None:
         return None
-    codec = encoding.codec.name if encoding.codec else ""
+    codec = encoding.codec.spec if encoding.codec else ""
     return {"digest": encoding.digest, "size": encoding.size, "codec": codec}
 
 
 def encoding_from_json(document: dict[str, Any] | None) -> Encoding | None:
     if document is None:
         return None
-    from hermes.layer.compress import CODECS
+    from hermes.layer.compress import codec_of
     from hermes.layer.write import Encoding
 
-    return Encoding(Digest(document["digest"]), document["size"], CODECS.get(document["codec"]))
+    return Encoding(Digest(document["digest"]), document["size"], codec_of(document["codec"]))

@@ -34,6 +34,7 @@ from hermes.store import Store
 
 if TYPE_CHECKING:
     from hermes.container.copying import Copy
+    from hermes.image.descriptor import Descriptor
 
 _STEPS: Final = "hermes.container.steps:"
 
@@ -56,9 +57,19 @@ class WorkingContainers:
         self._states = States(store)
         self._waiting = waiting
 
-    def create(self, image: str, name: str, stack: Sequence[Below], document: Mapping[str, Any]) -> State:
-        """Make a container on layers of the store; raises `UsageError` when its name is taken."""
-        return self._states.create(image, name, tuple(stack), document)
+    def create(
+        self,
+        image: str,
+        name: str,
+        stack: Sequence[Below],
+        document: Mapping[str, Any],
+        base: Sequence[Descriptor] = (),
+    ) -> State:
+        """Make a container on layers of the store, whose blobs in an image are ``base``.
+
+        Raises `UsageError` when its name is taken.
+        """
+        return self._states.create(image, name, tuple(stack), document, tuple(base))
 
     def all(self) -> Iterator[State]:
         """Yield all containers, in the order of their names."""
@@ -154,8 +165,10 @@ class WorkingContainers:
             if path:
                 self._umount(state, path)
             try:
-                self._ensure_trees(state.stack)
-                made = self._call("commit", state, commit=asdict(Commit(mtime, codec.name)))
+                made = None
+                if os.path.isdir(self._states.upper(state).upper):
+                    self._ensure_trees(state.stack)
+                    made = self._call("commit", state, commit=asdict(Commit(mtime, codec.spec)))
                 return self._committed(state, made and Digest(made["diff_id"]), history)
             finally:
                 if path:
@@ -164,7 +177,7 @@ class WorkingContainers:
     def squash(self, state: State, codec: Codec) -> Digest:
         """Write all layers of a container as one, and return its diff_id."""
         self._ensure_trees(state.stack)
-        arguments = {"home": str(self._store.home), "stack": _rows(state), "codec": codec.name}
+        arguments = {"home": str(self._store.home), "stack": _rows(state), "codec": codec.spec}
         return Digest(self._containers.call(f"{_STEPS}squash", arguments)["diff_id"])
 
     def rename(self, name: str, new: str) -> State:

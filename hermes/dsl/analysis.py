@@ -34,12 +34,22 @@ class Configured(NamedTuple):
 
 @dataclass(slots=True)
 class _Decided:
-    """A target whose selects are decided; ``files`` are those of its labels that name source files."""
+    """A target whose selects are decided; ``files`` are those of its labels that name source files.
+
+    ``dependencies`` maps what it asks for to what it gets, which may say itself what platform it is for.
+    """
 
     target: Target
     attributes: Mapping[str, Any]
     files: frozenset[Label]
-    dependencies: dict[Label, Configured] = field(default_factory=dict)
+    dependencies: dict[Configured, Configured] = field(default_factory=dict)
+
+    def platforms(self, name: str, own: Platform) -> list[Platform]:
+        """Return the platforms that what an attribute names is wanted for: the target's own, or those it lists."""
+        attribute = self.target.rule.attributes[name]
+        if not attribute.each_platform:
+            return [own]
+        return [Platform.parse(one) for one in self.attributes[attribute.each_platform]] or [own]
 
 
 class Analysis:
@@ -82,7 +92,7 @@ class Analysis:
         return [self._results[key] for key in wanted]
 
     def lock_request(self, label: Label) -> Struct | None:
-        """Return what a target's rule asks to have resolved; None when the rule has nothing to lock."""
+        """Return what a target's rule asks to have resolved; None when there is nothing to lock."""
         key = self._enter(Configured(label, self._configuration.platform))
         target = self._decided[key].target
         if target.rule.lock is None:
@@ -96,6 +106,8 @@ class Analysis:
             raise self._implementation_error(target, error) from error
         except Exception as error:
             raise self._packages.locator.located(error, self._packages.is_rule_file) from error
+        if request is None:
+            return None
         if type(request) is not Struct:
             problem = EvalError(
                 f"the lock function of {target.rule.name} returns {type_name(request)}, not a struct"
@@ -122,16 +134,17 @@ class Analysis:
             if key in self.nodes:
                 continue
             decided = self._decided[key]
-            for attribute, label in _labels(decided):
-                if label in decided.files or label in decided.dependencies:
+            for attribute, asked in _asked(decided, key.platform):
+                label = asked.label
+                if label in decided.files or asked in decided.dependencies:
                     continue
                 try:
-                    below = self._enter(Configured(label, key.platform))
+                    below = self._enter(asked)
                 except HermesError as error:
                     if decided.target.rule.lock is not None and label.package == decided.target.label.package:
                         error.hint = f"if it is the lock, make it with `hermes lock {decided.target.label}`"
                     raise self._at(decided.target, attribute, error) from None
-                decided.dependencies[label] = below
+                decided.dependencies[asked] = below
                 pending.append(below)
             target = decided.target
             dependencies = tuple(dict.fromkeys(decided.dependencies.values()))
@@ -273,7 +286,7 @@ class Analysis:
         for name, attribute in target.rule.attributes.items():
             value = decided.attributes[name]
             if attribute.has_labels:
-                value = self._resolved(decided, name, attribute, value)
+                value = self._resolved(key, name, attribute, value)
                 files[name] = [file for one in _dependencies(value) for file in one.files]
             attributes[name] = _as_value(value)
         configuration = self._configuration.on(key.platform)
@@ -300,12 +313,20 @@ class Analysis:
         located.message = f"{target.label}: {located.message}\n  for the target at {target.location()}"
         return located
 
-    def _resolved(self, decided: _Decided, name: str, attribute: Attribute, value: Any) -> Any:
-        def one(label: Label) -> Dependency:
-            found = self._dependency(decided, label)
-            self._check_provides(decided, name, attribute, found, is_file=label in decided.files)
+    def _resolved(self, key: Configured, name: str, attribute: Attribute, value: Any) -> Any:
+        decided = self._decided[key]
+
+        def on(label: Label, platform: Platform) -> Dependency:
+            asked = Configured(label, platform)
+            found = self._dependency(decided, asked)
+            self._check_provides(decided, name, attribute, found, asked)
             return found
 
+        def one(label: Label) -> Dependency:
+            return on(label, key.platform)
+
+        if attribute.each_platform:
+            return [on(value, each) for each in decided.platforms(name, key.platform)] if value else []
         if value is None:
             return None
         if type(value) is Label:
@@ -316,15 +337,17 @@ class Analysis:
             return [item.of(one(item.source)) if type(item) is Bind else item for item in value]
         return [one(label) for label in value]
 
-    def _dependency(self, decided: _Decided, label: Label) -> Dependency:
+    def _dependency(self, decided: _Decided, asked: Configured) -> Dependency:
+        label = asked.label
         if label in decided.files:
             file = File(Source(_path_of(label)), label, label.name)
             return Dependency(LabelValue(label), {id(DEFAULT_INFO): DEFAULT_INFO(files=[file])}, [file])
-        return self._results[decided.dependencies[label]]
+        return self._results[decided.dependencies[asked]]
 
     def _check_provides(
-        self, decided: _Decided, name: str, attribute: Attribute, found: Dependency, *, is_file: bool
+        self, decided: _Decided, name: str, attribute: Attribute, found: Dependency, asked: Configured
     ) -> None:
+        is_file = asked.label in decided.files
         if attribute.files and found.provides(DEFAULT_INFO) is not None:
             return
         if not is_file and any(
@@ -337,12 +360,12 @@ class Analysis:
         wanted = " or ".join(_kind_name(alternative) for alternative in attribute.providers)
         if attribute.files:
             wanted = f"{wanted} or files" if wanted else "files"
-        rule = self._rule_name(decided, found)
+        rule = self._rule_name(decided, asked)
         problem = EvalError(f"takes {wanted}, and {found.label} is {rule}")
         raise self._at(decided.target, name, EvalError(f"{decided.target.label}: {name} {problem}"))
 
-    def _rule_name(self, decided: _Decided, found: Dependency) -> str:
-        key = decided.dependencies.get(found.label.label)
+    def _rule_name(self, decided: _Decided, asked: Configured) -> str:
+        key = decided.dependencies.get(asked)
         if key is None:
             return "a file"
         name = self._decided[key].target.rule.name
@@ -365,11 +388,13 @@ def _path_of(label: Label) -> str:
     return f"{label.package}/{label.name}" if label.package else label.name
 
 
-def _labels(decided: _Decided) -> Iterator[tuple[str, Label]]:
+def _asked(decided: _Decided, own: Platform) -> Iterator[tuple[str, Configured]]:
+    """Yield what the attributes of a target name, each with the platform that it is wanted for."""
     for name, attribute in decided.target.rule.attributes.items():
         if attribute.has_labels:
             for label in labels_of(attribute, decided.attributes[name]):
-                yield name, label
+                for platform in decided.platforms(name, own):
+                    yield name, Configured(label, platform)
 
 
 def _facts(platform: str, values: Mapping[str, str]) -> frozenset[tuple[str, str]]:
@@ -430,5 +455,5 @@ def _default_files(default: Info, target: Target) -> list[File]:
 
 
 def _kind_name(alternative: Sequence[Any]) -> str:
-    names = {"LayerInfo": "layers", "ImageInfo": "images"}
+    names = {"LayerInfo": "layers", "ImageInfo": "images", "IndexInfo": "indexes"}
     return " with ".join(names.get(one.name, f"targets with {one.name}") for one in alternative)

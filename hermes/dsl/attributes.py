@@ -21,7 +21,8 @@ class Attribute:
     """One attribute: the name of its ``kind`` (see `KINDS`), and what is asked of its value.
 
     ``providers`` are lists of which a target must provide all of one; ``files`` tells whether files may
-    stand where targets do.
+    stand where targets do. ``each_platform`` names an attribute with platforms: the implementation then gets a list
+    of the target as it is for each of them.
     """
 
     kind: str
@@ -32,6 +33,7 @@ class Attribute:
     providers: tuple[tuple[Provider, ...], ...] = ()
     files: bool = False
     empty: bool = True
+    each_platform: str = ""
 
     dsl_type: ClassVar[str] = "Attribute"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset()
@@ -236,6 +238,14 @@ def _platform(value: Any, to_label: ToLabel) -> str:
         raise EvalError(f"must be a platform: {error.message}", error.hint) from None
 
 
+def _platform_list(value: Any, to_label: ToLabel) -> tuple[str, ...]:
+    found = tuple(_item(_platform, one, to_label) for one in _items(value, "a list of platforms"))
+    for number, one in enumerate(found):
+        if one in found[:number]:
+            raise EvalError(f"names {one} twice")
+    return found
+
+
 KINDS: Final[Mapping[str, Kind]] = {
     "bool": Kind(_bool, False),
     "int": Kind(_int),
@@ -250,6 +260,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "path_label_dict": Kind(_mapping(_path, _label, "a dict from paths to labels"), dict),
     "path_list": Kind(_path_list, ()),
     "platform": Kind(_platform, ""),
+    "platform_list": Kind(_platform_list, ()),
     "secret_list": Kind(_secret_list, ()),
     "string": Kind(_string, ""),
     "string_dict": Kind(_mapping(_string, _string, "a dict from strings to strings"), dict),
@@ -282,7 +293,10 @@ def _maker(kind: str) -> Callable[..., Attribute]:
         providers: Any = (),
         allow_files: bool = False,
         allow_empty: bool = True,
+        each_platform: str = "",
     ) -> Attribute:
+        if each_platform and kind != "label":
+            raise EvalError("only a label can be wanted for each platform")
         return Attribute(
             kind,
             None,
@@ -291,6 +305,7 @@ def _maker(kind: str) -> Callable[..., Attribute]:
             providers=_alternatives(providers),
             files=bool(allow_files),
             empty=allow_empty,
+            each_platform=each_platform,
         )
 
     return of_labels if kind in _LABEL_KINDS else plain

@@ -11,12 +11,13 @@ from hermes.dsl.configuration import Configuration
 from hermes.dsl.dialect.values import EvalError, Struct, show, type_name
 from hermes.dsl.entries import Entries, check_paths
 from hermes.dsl.mounts import as_mount, binds, mount_params
-from hermes.dsl.providers import IMAGE_INFO, File, Info, LabelValue, Layer
+from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, PUSH_INFO, File, Info, LabelValue, Layer
+from hermes.dsl.remotes import checked_digest, checked_push, checked_reference, locked_digest
 from hermes.engine.action import Action, ActionGraph, Input, Output
-from hermes.errors import HermesError
+from hermes.errors import HermesError, UsageError
 from hermes.graph.label import Label
 from hermes.image.config import is_timestamp
-from hermes.layer.compress import CODECS
+from hermes.layer.compress import CODECS, Codec, codec_at
 
 _URL_SCHEMES: Final = ("http://", "https://", "file://", "apt:")
 BUILD_FOLDER: Final = "/build"
@@ -48,7 +49,7 @@ class Context:
     __slots__ = ("_read", "actions", "attr", "file", "files", "label", "platform")
     dsl_type: ClassVar[str] = "ctx"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset(
-        {"actions", "attr", "file", "files", "label", "platform", "read_yaml"}
+        {"actions", "attr", "file", "files", "label", "locked", "platform", "read_yaml"}
     )
 
     def __init__(
@@ -74,13 +75,19 @@ class Context:
             raise EvalError("read_yaml() reads a file of the workspace, not one that an action makes")
         return self._read(file.artifact.path)
 
+    def locked(self, ref: str) -> str:
+        """Return the digest that ``hermes lock`` pinned an image of a registry to, for the platform."""
+        return locked_digest(self._read, ref, str(self.platform), str(self.label))
+
 
 class Actions:
     """``ctx.actions``: each call declares an action and returns what it makes."""
 
     __slots__ = ("_configuration", "_graph", "_label", "_suffix")
     dsl_type: ClassVar[str] = "actions"
-    dsl_attributes: ClassVar[frozenset[str]] = frozenset({"fetch", "host", "image", "layer", "run", "write"})
+    dsl_attributes: ClassVar[frozenset[str]] = frozenset(
+        {"fetch", "host", "image", "index", "layer", "pull", "push", "run", "write"}
+    )
 
     def __init__(self, label: Label, graph: ActionGraph, configuration: Configuration, suffix: str) -> None:
         self._label = label
@@ -246,6 +253,7 @@ class Actions:
         config: Any = None,
         annotations: Any = None,
         compression: str = "zstd",
+        compression_level: int | None = None,
         allow_conflicts: bool = False,
     ) -> Info:
         """An image: the layers of ``base`` (an ImageInfo) and ``layers`` on top, with a configuration.
@@ -255,7 +263,11 @@ class Actions:
         """
         if compression not in CODECS:
             raise EvalError(f"compression is one of {', '.join(sorted(CODECS))}, not {show(compression)}")
-        if base is not None and not (type(base) is Info and base.provider is IMAGE_INFO):
+        try:
+            codec = codec_at(compression, compression_level)
+        except UsageError as error:
+            raise EvalError(error.message, error.hint, attribute="compression_level") from None
+        if base is not None and not _is_image(base):
             raise EvalError(f"base is an ImageInfo, not {type_name(base)}")
         created = (config or {}).get("created")
         if created and not (type(created) is str and is_timestamp(created)):
@@ -282,7 +294,7 @@ class Actions:
         platform = str(self._configuration.platform)
         made = self._add(name, "image", params, rows, outputs=("config", "environment"), platform=platform)
         config_file = File(Output(made, "config"), self._label, f"{name}.config.json")
-        manifest = self._manifest(name, config_file, stack, dict(annotations or {}), compression)
+        manifest = self._manifest(name, config_file, stack, dict(annotations or {}), codec)
         return IMAGE_INFO(
             config=config_file,
             environment=File(Output(made, "environment"), self._label, f"{name}.environment.json"),
@@ -291,20 +303,77 @@ class Actions:
             platform=platform,
         )
 
+    def index(self, name: str, images: Any, annotations: Any = None) -> Info:
+        """An index of images (a list of ImageInfo), each for another platform."""
+        if type(images) not in (list, tuple) or not all(_is_image(one) for one in images):
+            raise EvalError(f"images is a list of ImageInfo, not {type_name(images)}", attribute="images")
+        if not images:
+            raise EvalError("an index needs an image", attribute="images")
+        found: dict[str, Info] = {}
+        for one in images:
+            platform = one.fields["platform"]
+            if platform in found:
+                both = f"{found[platform].fields['manifest'].owner} and {one.fields['manifest'].owner}"
+                raise EvalError(
+                    f"two images are for {platform}: {both}",
+                    'give each its platform, as platform = "linux/arm64"',
+                    attribute="images",
+                )
+            found[platform] = one
+        rows = [
+            Input("manifest", platform, one.fields["manifest"].artifact) for platform, one in found.items()
+        ]
+        params = {"annotations": dict(annotations or {})}
+        action = self._add(name, "index", params, rows, outputs=("index",))
+        return INDEX_INFO(
+            images=list(images), index=File(Output(action, "index"), self._label, f"{name}.index.json")
+        )
+
+    def pull(self, name: str, ref: str, digest: str) -> Info:
+        """An image of a registry, by the digest of its manifest, or of an index that has one for the platform.
+
+        Its manifest and configuration are downloaded, and a layer when a command has to see it.
+        """
+        params = {"digest": checked_digest(digest)}
+        unkeyed = {"ref": checked_reference(ref)}
+        platform = str(self._configuration.platform)
+        outputs = ("config", "environment", "layers", "manifest")
+        made = self._add(name, "pull", params, outputs=outputs, unkeyed=unkeyed, platform=platform)
+        manifest = File(Output(made, "manifest"), self._label, f"{name}.manifest.json")
+        return IMAGE_INFO(
+            config=File(Output(made, "config"), self._label, f"{name}.config.json"),
+            environment=File(Output(made, "environment"), self._label, f"{name}.environment.json"),
+            layers=[Layer(Output(made, "layers"), self._label, manifest.artifact)],
+            manifest=manifest,
+            platform=platform,
+        )
+
+    def push(self, name: str, image: Any, repository: str, tags: Any) -> Info:
+        """Where an image (an ImageInfo or IndexInfo) goes when it is pushed: the repository ``HOST/PATH``, and its tags there."""
+        if not (type(image) is Info and image.provider in (IMAGE_INFO, INDEX_INFO)):
+            raise EvalError(f"image is an ImageInfo or IndexInfo, not {type_name(image)}")
+        document = checked_push(repository, tags)
+        made = self._add(name, "write", {"content": document, "executable": False}, outputs=("file",))
+        return PUSH_INFO(
+            destination=File(Output(made, "file"), self._label, f"{name}.push.json"), image=image
+        )
+
     def _manifest(
-        self, name: str, config: File, stack: list[Layer], annotations: Mapping[str, str], compression: str
+        self, name: str, config: File, stack: list[Layer], annotations: Mapping[str, str], codec: Codec
     ) -> File:
-        codec = CODECS[compression]
         rows = [Input("config", "", config.artifact)]
         for number, one in enumerate(stack):
+            if one.manifest is not None:
+                rows.append(Input("base", "", one.manifest))
+                continue
             compressed = self._add(
                 f"{name}.blob{number}",
                 "compress",
                 {},
-                [Input("layer", "", one.artifact, hint=codec.name)],
+                [Input("layer", "", one.artifact, hint=codec.spec)],
                 outputs=("blob",),
                 codec=codec.identity,
-                unkeyed={"codec": codec.name},
+                unkeyed={"codec": codec.spec},
             )
             rows.append(Input("blob", "", Output(compressed, "blob")))
         params = {"annotations": dict(annotations), "media_type": codec.media_type}
@@ -342,6 +411,10 @@ class Actions:
             )
         )
         return identity
+
+
+def _is_image(value: Any) -> bool:
+    return type(value) is Info and value.provider is IMAGE_INFO
 
 
 def _layers(value: Any) -> list[Layer]:

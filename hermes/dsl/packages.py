@@ -19,7 +19,15 @@ from hermes.dsl.dialect.interpreter import CallSite, Function, Interpreter, Loca
 from hermes.dsl.dialect.values import Builtin, EvalError, type_name
 from hermes.dsl.entries import entry_namespace
 from hermes.dsl.mounts import mount_functions
-from hermes.dsl.providers import DEFAULT_INFO, IMAGE_INFO, LAYER_INFO, LabelValue, Provider
+from hermes.dsl.providers import (
+    DEFAULT_INFO,
+    IMAGE_INFO,
+    INDEX_INFO,
+    LAYER_INFO,
+    PUSH_INFO,
+    LabelValue,
+    Provider,
+)
 from hermes.dsl.rule import COMMON, Declare, Rule, Target
 from hermes.dsl.selects import Select, make_select
 from hermes.errors import BuildFileError, CycleError, HermesError, LabelError, SourceError, SourceLocation
@@ -363,7 +371,8 @@ class Packages:
                 visibility = Visibility.parse(checked["visibility"], package=package.name)
             except HermesError as error:
                 raise self._at_argument(place, "visibility", error) from None
-        package.targets[name] = Target(label, rule, checked, visibility, place, checked["tags"])
+        words = checked["tags"] if rule.attributes["tags"] is COMMON["tags"] else ()
+        package.targets[name] = Target(label, rule, checked, visibility, place, words)
 
     def _checked(
         self, rule: Rule, label: Label, values: Mapping[str, Any], place: CallSite
@@ -428,8 +437,14 @@ class Packages:
         for name, attribute in attributes.items():
             if type(attribute) is not Attribute:
                 raise EvalError(f"the attribute {name!r} is made with attr, not {type_name(attribute)}")
-            if name in COMMON or name.startswith("_") or not name.isidentifier():
+            if (name in COMMON and name != "tags") or name.startswith("_") or not name.isidentifier():
                 raise EvalError(f"{name!r} cannot be the name of an attribute")
+            if each := attribute.each_platform:
+                listed = attributes.get(each)
+                if type(listed) is not Attribute or listed.kind != "platform_list":
+                    raise EvalError(
+                        f"the attribute {name!r} needs an attribute {each!r} made with attr.platform_list"
+                    )
         declare: Declare = self._declare
         return Rule(declare, implementation, attributes, doc, implementation.file, lock)
 
@@ -481,7 +496,9 @@ def _constants() -> dict[str, Any]:
     return {
         "DefaultInfo": DEFAULT_INFO,
         "ImageInfo": IMAGE_INFO,
+        "IndexInfo": INDEX_INFO,
         "LayerInfo": LAYER_INFO,
+        "PushInfo": PUSH_INFO,
         "attr": attr_namespace(),
         "entry": entry_namespace(),
         **mount_functions({kind: partial(_plain, kind) for kind in ("mode", "owner", "path")}),

@@ -61,6 +61,13 @@ IMAGE_INFO: Final = Provider("ImageInfo", ("config", "environment", "layers", "m
 """``config``, ``environment`` (of it, what a command needs) and ``manifest``: files; ``layers``: the stack."""
 
 
+INDEX_INFO: Final = Provider("IndexInfo", ("images", "index"))
+"""``images``: the ImageInfo of each platform; ``index``: a file."""
+
+PUSH_INFO: Final = Provider("PushInfo", ("destination", "image"))
+"""``image``: the ImageInfo of what is pushed; ``destination``: a file that says where to; see `ctx.actions.push`."""
+
+
 class File:
     """A file of the workspace, or one that an action makes. ``path`` is relative to its package."""
 
@@ -92,15 +99,19 @@ class File:
 
 
 class Layer:
-    """A layer that an action makes."""
+    """A layer that an action makes, or all layers of an image from elsewhere.
 
-    __slots__ = ("artifact", "owner")
+    ``manifest`` is then the manifest of that image, whose blobs are kept.
+    """
+
+    __slots__ = ("artifact", "manifest", "owner")
     dsl_type: ClassVar[str] = "Layer"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset({"owner"})
 
-    def __init__(self, artifact: Artifact, owner: Label) -> None:
+    def __init__(self, artifact: Artifact, owner: Label, manifest: Artifact | None = None) -> None:
         self.artifact = artifact
         self.owner = owner
+        self.manifest = manifest
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Layer) and other.artifact == self.artifact

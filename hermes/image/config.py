@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from hermes.digest import Digest
-from hermes.errors import ImageError
+from hermes.errors import HermesError, ImageError
+from hermes.image.manifest import json_object
 from hermes.image.platform import Platform
 
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\Z", re.ASCII)
@@ -70,4 +71,66 @@ def diff_ids_of(document: Mapping[str, Any]) -> list[Digest]:
     listed = rootfs.get("diff_ids") if isinstance(rootfs, Mapping) else None
     if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
         raise ImageError("the image's configuration does not name its layers")
-    return [Digest.parse(one) for one in listed]
+    try:
+        return [Digest.parse(one) for one in listed]
+    except HermesError as error:
+        raise ImageError(f"the image's configuration: {error.message}") from None
+
+
+def parse_config(data: bytes) -> dict[str, Any]:
+    """Return a configuration document whose fields are of the types that they should be; raises `ImageError`.
+
+    Fields that Hermes does not know are left as they are.
+    """
+    document = json_object(data, "the image's configuration")
+    diff_ids_of(document)
+    platform_of(document)
+    config = document.get("config")
+    if config is None:
+        config = document["config"] = {}
+    if not isinstance(config, dict):
+        raise ImageError("the image's configuration: its config is not an object")
+    for name, is_right in _CONFIG_FIELDS.items():
+        if config.get(name) is not None and not is_right(config[name]):
+            raise ImageError(f"the image's configuration: {name} is of a wrong type")
+    history = document.get("history")
+    if history is not None and not (
+        isinstance(history, list) and all(isinstance(one, dict) for one in history)
+    ):
+        raise ImageError("the image's configuration: its history is not a list of objects")
+    created = document.get("created")
+    if created is not None and not isinstance(created, str):
+        raise ImageError("the image's configuration: created is of a wrong type")
+    return document
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+
+
+def _is_set(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+_CONFIG_FIELDS: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "Cmd": _is_list,
+    "Entrypoint": _is_list,
+    "Env": _is_list,
+    "ExposedPorts": _is_set,
+    "Healthcheck": _is_set,
+    "Labels": _is_texts,
+    "OnBuild": _is_list,
+    "Shell": _is_list,
+    "StopSignal": _is_text,
+    "User": _is_text,
+    "Volumes": _is_set,
+    "WorkingDir": _is_text,
+}

@@ -6,8 +6,28 @@ an OCI image with the settings of `hermes.image.edit.DOCKER_ONLY`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
+from hermes.image.descriptor import Descriptor
+
 MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
+INDEX: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
 CONFIG: Final = "application/vnd.docker.container.image.v1+json"
 LAYER: Final = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+
+_LAYERS: Final = {
+    "application/vnd.docker.image.rootfs.diff.tar": "application/vnd.oci.image.layer.v1.tar",
+    LAYER: "application/vnd.oci.image.layer.v1.tar+gzip",
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": "application/vnd.oci.image.layer.v1.tar+zstd",
+}
+
+
+def as_oci(layer: Descriptor) -> Descriptor:
+    """Return a layer with OCI's name for its form, as an OCI manifest has it: the same blob.
+
+    See image-spec, media-types.md, "Compatibility Matrix". What is of the layer's own manifest is left out.
+    """
+    return replace(
+        layer, media_type=_LAYERS.get(layer.media_type, layer.media_type), annotations=(), platform=None
+    )

@@ -1,14 +1,18 @@
-"""Image manifests: a configuration and layers; see image-spec, manifest.md."""
+"""Image manifests: a configuration and layers; and indexes of them. See image-spec, manifest.md, image-index.md."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from hermes.digest import canonical_json
+from hermes.digest import Digest, canonical_json
 from hermes.errors import ImageError
-from hermes.image.descriptor import IMAGE_MANIFEST, Descriptor
+from hermes.image import docker
+from hermes.image.descriptor import IMAGE_INDEX, IMAGE_MANIFEST, Descriptor
+
+INDEXES: Final = (IMAGE_INDEX, docker.INDEX)
+MANIFESTS: Final = (IMAGE_MANIFEST, docker.MANIFEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +39,89 @@ class Manifest:
     @classmethod
     def parse(cls, data: bytes) -> Manifest:
         """Raises `ImageError` when ``data`` is not the manifest of an image."""
-        try:
-            document = json.loads(data)
-        except ValueError as error:
-            raise ImageError(f"the manifest is not JSON: {error}") from None
-        if not isinstance(document, dict) or document.get("schemaVersion") != 2:
-            raise ImageError("the manifest is not one of schema version 2")
+        document = parsed(data, "the manifest")
         layers = document.get("layers")
         if "config" not in document or not isinstance(layers, list):
             raise ImageError("the manifest has no config and layers")
         annotations = document.get("annotations") or {}
+        if not isinstance(annotations, dict):
+            raise ImageError("the manifest's annotations are not an object")
         return cls(
             Descriptor.from_json(document["config"]),
             tuple(Descriptor.from_json(one) for one in layers),
             tuple(sorted((str(name), str(value)) for name, value in annotations.items())),
-            str(document.get("mediaType") or IMAGE_MANIFEST),
+            media_type_of(document),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Manifests of one image for several platforms; see image-spec, image-index.md."""
+
+    manifests: tuple[Descriptor, ...]
+    annotations: tuple[tuple[str, str], ...] = ()
+    media_type: str = IMAGE_INDEX
+
+    def to_bytes(self) -> bytes:
+        """Return the document as canonical JSON."""
+        document: dict[str, Any] = {
+            "manifests": [one.to_json() for one in self.manifests],
+            "mediaType": self.media_type,
+            "schemaVersion": 2,
+        }
+        if self.annotations:
+            document["annotations"] = dict(self.annotations)
+        return canonical_json(document)
+
+    @classmethod
+    def parse(cls, data: bytes) -> Index:
+        """Raises `ImageError` when ``data`` is not an index."""
+        document = parsed(data, "the index")
+        listed = document.get("manifests")
+        if not isinstance(listed, list):
+            raise ImageError("the index has no list of manifests")
+        annotations = document.get("annotations") or {}
+        if not isinstance(annotations, dict):
+            raise ImageError("the index's annotations are not an object")
+        pairs = tuple(sorted((str(name), str(value)) for name, value in annotations.items()))
+        return cls(tuple(Descriptor.from_json(one) for one in listed), pairs, media_type_of(document))
+
+
+def parsed(data: bytes, what: str) -> dict[str, Any]:
+    """Return a manifest or an index as it is; raises `ImageError`, calling it ``what``."""
+    document = json_object(data, what)
+    if document.get("schemaVersion") != 2:
+        raise ImageError(f"{what} is not one of schema version 2")
+    return document
+
+
+def json_object(data: bytes, what: str) -> dict[str, Any]:
+    """Return the object that a JSON text is; raises `ImageError`, calling it ``what``."""
+    try:
+        document = json.loads(data)
+    except RecursionError:
+        raise ImageError(f"{what} is not JSON that anybody means: it is nested too deep") from None
+    except ValueError as error:
+        raise ImageError(f"{what} is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise ImageError(f"{what} is not a JSON object")
+    return document
+
+
+def media_type_of(document: dict[str, Any]) -> str:
+    """Return what a manifest or index says that it is, or is by what it holds."""
+    if said := document.get("mediaType"):
+        return str(said)
+    if "manifests" in document:
+        return IMAGE_INDEX
+    config = document.get("config")
+    is_docker = isinstance(config, dict) and config.get("mediaType") == docker.CONFIG
+    return docker.MANIFEST if is_docker else IMAGE_MANIFEST
+
+
+def described(data: bytes, what: str) -> Descriptor:
+    """Return the descriptor of a manifest or index; raises `ImageError` when it is none."""
+    media_type = media_type_of(parsed(data, what))
+    if media_type not in (*INDEXES, *MANIFESTS):
+        raise ImageError(f"{what} is of the type {media_type}, which is no image's")
+    return Descriptor(media_type, Digest.of(data), len(data))

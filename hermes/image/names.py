@@ -5,18 +5,20 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
 
-from hermes.digest import canonical_json
+from hermes.digest import Digest, canonical_json
 from hermes.errors import ImageError, UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.reference import Reference
 from hermes.store import Store
 
 _LOCAL: Final = "localhost"
+_DIGITS: Final = re.compile(r"[0-9a-f]{7,64}\Z")
 
 
 class ImageNames:
@@ -31,9 +33,13 @@ class ImageNames:
         self._folder.mkdir(exist_ok=True)
         self._store.write(self._path(name), canonical_json(manifest.to_json()))
 
+    def stored_name(self, name: Reference) -> Reference:
+        """Return a name as it is in the store, which may have it under ``localhost``."""
+        return next((one for one in _forms(name) if self._path(one).exists()), name)
+
     def find(self, name: Reference) -> Descriptor | None:
         """Return the manifest that has a name."""
-        for one in (name, Reference(_LOCAL, name.path, name.tag)) if not name.host else (name,):
+        for one in _forms(name):
             try:
                 data = self._path(one).read_bytes()
             except FileNotFoundError:
@@ -56,6 +62,18 @@ class ImageNames:
             raise UsageError(f"there is no image {name} in the store", hint=hint)
         return found
 
+    def names_of(self, digest: Digest) -> list[Reference]:
+        """Return the names that a manifest has, in their order."""
+        return [name for name, one in self if one.digest == digest]
+
+    def by_digest(self, text: str) -> list[Descriptor]:
+        """Return the named manifests whose digest begins with ``text``, which may leave out ``sha256:``."""
+        begin = text.removeprefix("sha256:")
+        if not _DIGITS.match(begin):
+            return []
+        found = {one.digest: one for _, one in self if one.digest.hex.startswith(begin)}
+        return list(found.values())
+
     def remove(self, name: Reference) -> bool:
         """Take a name away; tell whether it was there."""
         try:
@@ -73,3 +91,8 @@ class ImageNames:
 
     def _path(self, name: Reference) -> Path:
         return self._folder / quote(str(Reference(name.host, name.path, name.tag)), safe="")
+
+
+def _forms(name: Reference) -> tuple[Reference, ...]:
+    """Return the names under which an image may be that is called by one."""
+    return (name,) if name.host else (name, Reference(_LOCAL, name.path, name.tag))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,6 +43,8 @@ _DEBIAN: Final = {
 }
 _OPERATING_SYSTEMS: Final = frozenset({"linux", "windows", "darwin", "freebsd", "wasip1"})
 _ARCHITECTURES: Final = frozenset({name for name, _ in _DEBIAN} | {"loong64", "mips64le", "ppc64", "wasm"})
+_UNNAMED: Final = {"amd64": "v1", "arm": "v7", "arm64": "v8"}
+"""The variants that are meant where none is named."""
 _DEFAULT_VARIANTS: Final = {("arm64", "v8"): "", ("arm", ""): "v7", ("amd64", "v1"): ""}
 
 
@@ -101,6 +104,35 @@ class Platform:
         return (self.os, self.architecture) == (wanted.os, wanted.architecture) and (
             not wanted.variant or self.variant == wanted.variant
         )
+
+    def best_of(self, offered: Sequence[Platform]) -> Platform | None:
+        """Return that one of ``offered`` which runs best on this platform, or None.
+
+        A variant runs what its predecessors run: arm/v7 also what is for v6 and v5, amd64/v3 what is for v2. See
+        image-spec, image-index.md, "Platform Variants".
+        """
+        if self in offered:
+            return self
+        same = [
+            one
+            for one in offered
+            if (one.os, one.architecture) == (self.os, self.architecture) and one.level is not None
+        ]
+        return next((one for level in self._levels() for one in same if one.level == level), None)
+
+    @property
+    def level(self) -> int | None:
+        """The number of the variant, 0 where the architecture has none, None where it has no number."""
+        variant = self.variant or _UNNAMED.get(self.architecture, "")
+        if not variant:
+            return 0
+        number = variant.removeprefix("v").partition(".")[0]
+        return int(number) if number.isdigit() and len(number) < 3 else None
+
+    def _levels(self) -> Iterator[int]:
+        level = self.level
+        if level is not None:
+            yield from range(level, -1, -1)
 
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import collections
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from hermes.digest import CHUNK
-from hermes.errors import LayerError
+from hermes.errors import LayerError, UsageError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -25,12 +25,23 @@ _MOST_WORKERS: Final = 8
 _MOST_UNCOMPRESSED: Final = 64 << 30
 _LARGEST_WINDOW: Final = 1 << 27
 
-_ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
-_GZIP_MAGIC: Final = b"\x1f\x8b"
-_XZ_MAGIC: Final = b"\xfd7zXZ\0"
-_BZIP2_MAGIC: Final = b"BZh"
+_MAGICS: Final = {
+    "zstd": b"\x28\xb5\x2f\xfd",
+    "gzip": b"\x1f\x8b",
+    "xz": b"\xfd7zXZ\0",
+    "bzip2": b"BZh",
+}
+_LONGEST_MAGIC: Final = max(map(len, _MAGICS.values()))
 
 Write = Callable[[bytes | bytearray], None]
+
+
+class Source(Protocol):
+    """What bytes are read from: a file, or what reads one."""
+
+    def read(self, count: int, /) -> bytes:
+        """Return up to ``count`` bytes, and nothing only at the end."""
+        ...
 
 
 class Encoder(Protocol):
@@ -66,8 +77,9 @@ class Codec:
         return f"application/vnd.oci.image.layer.v1.tar+{self.name}"
 
     @property
-    def suffix(self) -> str:
-        return {"zstd": ".tar.zst", "gzip": ".tar.gz"}[self.name]
+    def spec(self) -> str:
+        """A short text for this codec, which `codec_of` reads: ``zstd``, or ``zstd:19``."""
+        return self.name if CODECS[self.name] == self else f"{self.name}:{self.level}"
 
     def encoder(self, write: Write) -> Encoder:
         """Return an encoder that hands what it makes to ``write``."""
@@ -79,6 +91,26 @@ class Codec:
 ZSTD: Final = Codec("zstd", 3)
 GZIP: Final = Codec("gzip", 6)
 CODECS: Final = {codec.name: codec for codec in (ZSTD, GZIP)}
+LEVELS: Final = {"zstd": range(1, 23), "gzip": range(1, 13)}
+"""The levels that each codec has: those of zstd and of libdeflate."""
+
+
+def codec_at(name: str, level: int | None) -> Codec:
+    """Return a codec at a level (None: its usual one); raises `UsageError` when it has no such level."""
+    if level is None:
+        return CODECS[name]
+    levels = LEVELS[name]
+    if level not in levels:
+        raise UsageError(
+            f"{name} has no compression level {level}", hint=f"there are {levels[0]} to {levels[-1]}"
+        )
+    return Codec(name, level)
+
+
+def codec_of(spec: str) -> Codec | None:
+    """Return the codec that `Codec.spec` names, or None for an empty text."""
+    name, _, level = spec.partition(":")
+    return codec_at(name, int(level) if level else None) if name else None
 
 
 def _workers() -> int:
@@ -164,13 +196,17 @@ class _GzipEncoder:
 class Decompressed:
     """The uncompressed bytes of a file in plain, gzip, zstd, xz or bzip2 form, told apart by its magic.
 
-    Raises `LayerError`, naming the file ``name``, where the compressed data is damaged, or is so large that
+    ``form`` is the name of that, or empty for a plain file. Raises `LayerError`, naming the file ``name``, where the compressed data is damaged, or is so large that
     it can only be meant to fill the disk.
     """
 
-    def __init__(self, file: BinaryIO, *, name: str) -> None:
+    def __init__(self, file: Source, *, name: str) -> None:
         self._name = name
-        self._pieces = self._checked(_pieces(file))
+        head = file.read(_LONGEST_MAGIC)
+        while len(head) < _LONGEST_MAGIC and (more := file.read(_LONGEST_MAGIC - len(head))):
+            head += more
+        self.form = next((form for form, magic in _MAGICS.items() if head.startswith(magic)), "")
+        self._pieces = self._checked(_PIECES[self.form](head, file))
         self._buffer = b""
         self._position = 0
 
@@ -202,30 +238,13 @@ class Decompressed:
             raise LayerError(f"{self._name}: its compressed data is damaged ({error})") from error
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    head = file.read(6)
-    if head.startswith(_ZSTD_MAGIC):
-        return _zstd_pieces(head, file)
-    if head.startswith(_GZIP_MAGIC):
-        return _gzip_pieces(head, file)
-    if head.startswith(_XZ_MAGIC):
-        import lzma
-
-        return _stream_pieces(head, file, lzma.LZMADecompressor)
-    if head.startswith(_BZIP2_MAGIC):
-        import bz2
-
-        return _stream_pieces(head, file, bz2.BZ2Decompressor)
-    return _plain_pieces(head, file)
-
-
-def _plain_pieces(head: bytes, file: BinaryIO) -> Iterator[bytes]:
+def _plain_pieces(head: bytes, file: Source) -> Iterator[bytes]:
     yield head
     while data := file.read(CHUNK):
         yield data
 
 
-def _zstd_pieces(head: bytes, file: BinaryIO) -> Iterator[bytes]:
+def _zstd_pieces(head: bytes, file: Source) -> Iterator[bytes]:
     """Decompress frame after frame, never more than a chunk at a time: a few bytes can hold gigabytes."""
     import zstandard
 
@@ -242,7 +261,7 @@ def _zstd_pieces(head: bytes, file: BinaryIO) -> Iterator[bytes]:
 class _Joined:
     """A file of which the first bytes have been read already."""
 
-    def __init__(self, head: bytes, file: BinaryIO) -> None:
+    def __init__(self, head: bytes, file: Source) -> None:
         self._head = head
         self._file = file
 
@@ -253,7 +272,7 @@ class _Joined:
         return self._file.read(count)
 
 
-def _gzip_pieces(head: bytes, file: BinaryIO) -> Iterator[bytes]:
+def _gzip_pieces(head: bytes, file: Source) -> Iterator[bytes]:
     stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
     rest = head
     while True:
@@ -288,7 +307,7 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
 
 
-def _stream_pieces(head: bytes, file: BinaryIO, make: Callable[[], _Decompressor]) -> Iterator[bytes]:
+def _stream_pieces(head: bytes, file: Source, make: Callable[[], _Decompressor]) -> Iterator[bytes]:
     """Decompress xz or bzip2, which may be several streams one after the other."""
     stream = make()
     rest = head
@@ -305,6 +324,26 @@ def _stream_pieces(head: bytes, file: BinaryIO, make: Callable[[], _Decompressor
         yield stream.decompress(rest, CHUNK)
         rest = b""
 
+
+def _xz_pieces(head: bytes, file: Source) -> Iterator[bytes]:
+    import lzma
+
+    return _stream_pieces(head, file, lzma.LZMADecompressor)
+
+
+def _bzip2_pieces(head: bytes, file: Source) -> Iterator[bytes]:
+    import bz2
+
+    return _stream_pieces(head, file, bz2.BZ2Decompressor)
+
+
+_PIECES: Final[Mapping[str, Callable[[bytes, Source], Iterator[bytes]]]] = {
+    "": _plain_pieces,
+    "zstd": _zstd_pieces,
+    "gzip": _gzip_pieces,
+    "xz": _xz_pieces,
+    "bzip2": _bzip2_pieces,
+}
 
 if TYPE_CHECKING:
     import zstandard

@@ -109,7 +109,7 @@ def _read(file: DebFile, spool: BinaryIO) -> _Package:
         for kind in ("control", "data"):
             if kind not in found:
                 raise LayerError(f"{file.name}: is no Debian package: it has no {kind}.tar")
-            tar = Decompressed(_Region(stream, *found[kind]), name=f"{file.name}: {kind}.tar")  # type: ignore[arg-type]
+            tar = Decompressed(_Region(stream, *found[kind]), name=f"{file.name}: {kind}.tar")
             if kind == "control":
                 _read_control(package, tar)
             else:

@@ -1,8 +1,12 @@
 """Which blobs of the store hold a layer, and its tar from any of them.
 
-A layer is named by its diff_id. Beside its table of contents stands a small file for each compressed form,
-``toc/HEX.CODEC``: ``{"digest", "size", "codec"}`` where ``codec`` is the encoder's identity. The uncompressed
-tar is the blob that has the diff_id for its digest.
+A layer is named by its diff_id. Beside its table of contents stands a small file for each usual codec,
+``toc/HEX.CODEC``: ``{"digest", "size", "codec"}`` where ``codec`` is the encoder's identity. All other blobs are
+in ``toc/HEX.blobs``, a list of ``{"digest", "size", "form", "codec"}``: those of unusual levels, and those that
+somebody else made, whose ``codec`` is empty. The uncompressed tar is the blob that has the diff_id for its digest.
+
+``toc/HEX.foreign`` (``{"digest", "size", "media_type"}``) names a blob that an image from elsewhere says holds the
+layer. It may still be where it came from, and nobody has looked into it yet.
 """
 
 from __future__ import annotations
@@ -11,11 +15,12 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from hermes.digest import CHUNK, Digest
-from hermes.errors import MissingBlobError
+from hermes.errors import HermesError, MissingBlobError
 from hermes.layer.compress import CODECS, Codec, Decompressed
 from hermes.layer.write import Encoding
 from hermes.store import Store
@@ -24,17 +29,32 @@ from hermes.store.blobs import corrupt
 OWNERS: Final = "owners"
 """The file beside a tree, made in a namespace with one id, that says who should own what is not root's."""
 
+FORMS: Final = ("gzip", "zstd")
+"""The forms besides the plain tar in which a layer can be in an image; see image-spec, layer.md."""
+
 
 def record(store: Store, diff_id: Digest, encoding: Encoding) -> None:
     """Note that a blob of the store holds a layer."""
-    if encoding.codec is None:
+    codec = encoding.codec
+    if codec is None:
         return
-    document = {"digest": encoding.digest, "size": encoding.size, "codec": encoding.codec.identity}
-    store.write(_path(store, diff_id, encoding.codec), json.dumps(document).encode())
+    document = {"digest": encoding.digest, "size": encoding.size, "codec": codec.identity}
+    if codec.spec in CODECS:
+        store.write(_path(store, diff_id, codec), json.dumps(document).encode())
+    else:
+        _add(store, diff_id, {**document, "form": codec.name})
+
+
+def record_blob(store: Store, diff_id: Digest, digest: Digest, size: int, form: str) -> None:
+    """Note that a blob of the store that somebody else made holds a layer; ``form`` is one of `FORMS`."""
+    _add(store, diff_id, {"digest": digest, "size": size, "codec": "", "form": form})
 
 
 def find(store: Store, diff_id: Digest, codec: Codec) -> Encoding | None:
     """Return the blob that holds a layer in the form that ``codec`` gives, if it is there and whole."""
+    if codec.spec not in CODECS:
+        rows = (one for one in _others(store, diff_id) if one["codec"] == codec.identity)
+        return next((replace(one, codec=codec) for one in _listed(store, rows)), None)
     try:
         with open(_path(store, diff_id, codec), "rb") as file:
             document = json.loads(file.read())
@@ -53,6 +73,49 @@ def find_plain(store: Store, diff_id: Digest) -> Encoding | None:
     return Encoding(diff_id, os.stat(store.blobs.path(diff_id)).st_size, None)
 
 
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A blob of a layer that somebody else compressed, here or not."""
+
+    digest: Digest
+    size: int
+    media_type: str
+
+
+def record_foreign(store: Store, diff_id: Digest, digest: Digest, size: int, media_type: str) -> None:
+    """Note that a blob which somebody else made is said to hold a layer, though nobody has looked into it yet."""
+    document = {"digest": digest, "size": size, "media_type": media_type}
+    if find_foreign(store, diff_id) != Foreign(digest, size, media_type):
+        store.write(f"{store.toc_path(diff_id)}.foreign", json.dumps(document).encode())
+
+
+def find_foreign(store: Store, diff_id: Digest) -> Foreign | None:
+    """Return the blob that is said to hold a layer, whether it is in the store or not."""
+    try:
+        with open(f"{store.toc_path(diff_id)}.foreign", "rb") as file:
+            document = json.loads(file.read())
+        return Foreign(Digest.parse(document["digest"]), int(document["size"]), str(document["media_type"]))
+    except (OSError, ValueError, KeyError, TypeError, HermesError):
+        return None
+
+
+def forget_foreign(store: Store, diff_id: Digest) -> None:
+    """Take back what `record_foreign` noted: the blob is no such layer."""
+    with suppress(FileNotFoundError):
+        os.unlink(f"{store.toc_path(diff_id)}.foreign")
+
+
+def find_blob(store: Store, diff_id: Digest, digest: Digest) -> Encoding | None:
+    """Return a blob, whoever made it, if it is known to hold a layer, and is there and whole."""
+    if digest == diff_id:
+        return find_plain(store, diff_id)
+    for codec in CODECS.values():
+        if (found := find(store, diff_id, codec)) and found.digest == digest:
+            return found
+    rows = (one for one in _others(store, diff_id) if one["digest"] == digest)
+    return next(_listed(store, rows), None)
+
+
 def find_any(store: Store, diff_id: Digest) -> Encoding | None:
     """Return a blob that holds a layer in any form."""
     if plain := find_plain(store, diff_id):
@@ -60,7 +123,7 @@ def find_any(store: Store, diff_id: Digest) -> Encoding | None:
     for codec in CODECS.values():
         if found := find(store, diff_id, codec):
             return found
-    return None
+    return next(_listed(store, iter(_others(store, diff_id))), None)
 
 
 def has_tree(store: Store, diff_id: Digest, *, owned: bool = False) -> bool:
@@ -114,8 +177,37 @@ def open_tar(store: Store, diff_id: Digest) -> Iterator[LayerTar]:
             yield LayerTar(Decompressed(file, name=f"layer {diff_id}"), diff_id)
         except MissingBlobError:
             store.blobs.remove(encoding.digest)
+            forget_foreign(store, diff_id)
             raise
 
 
 def _path(store: Store, diff_id: Digest, codec: Codec) -> str:
     return f"{store.toc_path(diff_id)}.{codec.name}"
+
+
+def _others_path(store: Store, diff_id: Digest) -> str:
+    return f"{store.toc_path(diff_id)}.blobs"
+
+
+def _others(store: Store, diff_id: Digest) -> list[dict[str, Any]]:
+    """Return the rows of a layer's list; a damaged list is an empty one."""
+    try:
+        with open(_others_path(store, diff_id), "rb") as file:
+            rows = json.loads(file.read())
+        return [one for one in rows if {"digest", "size", "codec", "form"} <= one.keys()]
+    except (OSError, ValueError, TypeError, AttributeError):
+        return []
+
+
+def _listed(store: Store, rows: Iterator[dict[str, Any]]) -> Iterator[Encoding]:
+    """Yield the blobs of a list that are there and whole."""
+    for one in rows:
+        digest = Digest(one["digest"])
+        if store.blobs.has(digest, one["size"]):
+            yield Encoding(digest, one["size"], None, one["form"])
+
+
+def _add(store: Store, diff_id: Digest, row: dict[str, Any]) -> None:
+    with store.locks.held(f"blobs:{diff_id}"):
+        rows = [one for one in _others(store, diff_id) if one["digest"] != row["digest"]]
+        store.write(_others_path(store, diff_id), json.dumps([*rows, row]).encode())

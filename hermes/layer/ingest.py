@@ -1,15 +1,20 @@
-"""A layer that somebody else made -> one of the store: its tar as it is, and its table of contents."""
+"""A layer that somebody else made -> one of the store: its blob as it is, and its table of contents.
+
+The blob is read once: its digest, the diff_id of the tar in it and the table of contents come of the same pass, and
+nothing is kept unless all of them are right.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import BinaryIO
+from typing import NamedTuple
 
-from hermes.digest import Digest
+from hermes.digest import CHUNK, Digest
 from hermes.errors import LayerError
 from hermes.layer import encodings, toc
-from hermes.layer.compress import Decompressed
+from hermes.layer.compress import Decompressed, Source
+from hermes.layer.encodings import FORMS
 from hermes.layer.entry import FILE, Entry
 from hermes.layer.tar_reader import members
 from hermes.layer.toc import TableOfContents
@@ -17,44 +22,142 @@ from hermes.store import BlobWriter, Store
 from hermes.store.faults import storing
 
 
-def ingest(store: Store, file: BinaryIO, diff_id: Digest, *, name: str) -> None:
-    """Take a layer, compressed or not, into the store, unless it is there.
+class Blob(NamedTuple):
+    """What is said of a layer's blob: its digest and size, and the diff_id of the tar that is in it."""
 
-    Raises `LayerError`, naming the archive ``name``, when it is not what ``diff_id`` says or no layer at all.
+    digest: Digest
+    size: int
+    diff_id: Digest
+
+
+def has(store: Store, blob: Blob) -> bool:
+    """Tell whether a layer was taken in from this very blob, which is still there."""
+    known = encodings.find_blob(store, blob.diff_id, blob.digest)
+    return known is not None and known.size == blob.size and encodings.available(store, blob.diff_id)
+
+
+def ingest(store: Store, file: Source, blob: Blob, *, name: str) -> None:
+    """Take a layer into the store, unless it is there.
+
+    Raises `LayerError`, naming the layer ``name``, when it is not what ``blob`` says or no layer at all.
     """
-    if encodings.available(store, diff_id):
+    if has(store, blob):
         return
-    with storing("the store"), store.blobs.writer() as blob:
-        tar = _Copied(Decompressed(file, name=name), blob)
-        entries = [_entry(member.entry, member.content) for member in members(tar.read, name=name)]
-        tar.drain()
-        if blob.digest != diff_id:
-            raise LayerError(
-                f"{name}: its layer has the diff_id {blob.digest}, and the image's configuration says {diff_id}",
-                hint="the image is damaged, or lies; get it again",
-            )
-        blob.commit()
-        toc.save(store, TableOfContents(diff_id, blob.size, entries))
+    if store.blobs.has(blob.digest, blob.size):
+        with store.blobs.open(blob.digest) as here:
+            found = look_through(here, name)
+        check_contents(found, blob, name)
+    else:
+        with storing("the store"), store.blobs.writer() as writer:
+            source = _Copied(file, writer, blob, name)
+            found = look_through(source, name)
+            source.finish()
+            check_contents(found, blob, name)
+            writer.commit()
+    keep(store, found, blob)
+
+
+class Contents(NamedTuple):
+    """What is in a blob: a tar in a form of `hermes.layer.write.Encoding`, with a size in bytes and entries."""
+
+    form: str
+    diff_id: Digest
+    size: int
+    entries: list[Entry]
+
+
+def look_through(file: Source, name: str) -> Contents:
+    """Read a blob; raises `LayerError`, naming the layer ``name``, when it is no layer of an image."""
+    tar = _Hashed(Decompressed(file, name=name))
+    if tar.form and tar.form not in FORMS:
+        raise LayerError(
+            f"{name}: is compressed with {tar.form}, which a layer of an image cannot be",
+            hint=f"compress it with {' or '.join(FORMS)}",
+        )
+    entries = _entries(tar, name)
+    return Contents(tar.form, tar.digest, tar.size, entries)
+
+
+def check_contents(found: Contents, blob: Blob, name: str) -> None:
+    """Raise `LayerError` when a blob holds another tar than is said of it."""
+    if found.diff_id != blob.diff_id:
+        raise LayerError(
+            f"{name}: its layer has the diff_id {found.diff_id}, and the image's configuration says {blob.diff_id}",
+            hint="the image is damaged, or lies; get it again",
+        )
+
+
+def keep(store: Store, found: Contents, blob: Blob) -> None:
+    """Note what is in a layer, whose blob is in the store, and that it is."""
+    toc.save(store, TableOfContents(blob.diff_id, found.size, found.entries))
+    if found.form:
+        encodings.record_blob(store, blob.diff_id, blob.digest, blob.size, found.form)
 
 
 class _Copied:
-    """What is read, copied to a blob on the way."""
+    """A blob that is read, copied into the store and checked on the way."""
 
-    def __init__(self, source: Decompressed, blob: BlobWriter) -> None:
-        self._source = source
+    def __init__(self, file: Source, writer: BlobWriter, blob: Blob, name: str) -> None:
+        self._file = file
+        self._writer = writer
         self._blob = blob
+        self._name = name
+
+    def read(self, count: int) -> bytes:
+        data = self._file.read(count)
+        self._writer.write(data)
+        if self._writer.size > self._blob.size:
+            raise self._error(f"is longer than the {self._blob.size} bytes that the manifest says")
+        return data
+
+    def finish(self) -> None:
+        """Read the rest; raises `LayerError` when this was not the blob."""
+        while self.read(CHUNK):
+            pass
+        if self._writer.size != self._blob.size:
+            raise self._error(f"has {self._writer.size} bytes, and the manifest says {self._blob.size}")
+        if self._writer.digest != self._blob.digest:
+            raise self._error(
+                f"has the digest {self._writer.digest}, and the manifest says {self._blob.digest}"
+            )
+
+    def _error(self, problem: str) -> LayerError:
+        return LayerError(f"{self._name}: {problem}", hint="the image is damaged, or lies; get it again")
+
+
+class _Hashed:
+    """A tar that is read, hashed and measured on the way."""
+
+    def __init__(self, source: Decompressed) -> None:
+        self._source = source
+        self._hash = hashlib.sha256()
+        self.form = source.form
+        self.size = 0
 
     def read(self, count: int) -> bytes:
         data = self._source.read(count)
-        self._blob.write(data)
+        self._hash.update(data)
+        self.size += len(data)
         return data
 
-    def drain(self) -> None:
-        while self.read(1 << 20):
-            pass
+    @property
+    def digest(self) -> Digest:
+        return Digest.from_hex(self._hash.hexdigest())
 
 
-def _entry(entry: Entry, content: Iterable[bytes]) -> Entry:
+def _entries(tar: _Hashed, name: str) -> list[Entry]:
+    """Return what is in a tar, which is read to its end; of a path that comes again the last counts."""
+    found: dict[str, Entry] = {}
+    for member in members(tar.read, name=name):
+        entry = _with_digest(member.entry, member.content)
+        found.pop(entry.path, None)
+        found[entry.path] = entry
+    while tar.read(CHUNK):
+        pass
+    return list(found.values())
+
+
+def _with_digest(entry: Entry, content: Iterable[bytes]) -> Entry:
     if entry.type != FILE or entry.is_whiteout:
         return entry
     hasher = hashlib.sha256()

@@ -40,13 +40,13 @@ class Member(NamedTuple):
     content: Iterator[bytes]
 
 
-def members(read: Read, *, name: str) -> Iterator[Member]:
+def members(read: Read, *, name: str, skip: Callable[[int], None] | None = None) -> Iterator[Member]:
     """Yield the members of the tar archive that ``read(n)`` gives up to n bytes of.
 
-    ``name`` is what errors call the archive. Raises `LayerError` when it is truncated, damaged or holds
+    ``skip(n)``, if given, goes past n bytes without reading them, and past the end without saying so. ``name`` is what errors call the archive. Raises `LayerError` when it is truncated, damaged or holds
     what a layer cannot.
     """
-    return _Reader(read, name).members()
+    return _Reader(read, name, skip).members()
 
 
 def is_tar(read: Read) -> bool:
@@ -62,11 +62,13 @@ def is_tar(read: Read) -> bool:
 
 
 class _Reader:
-    def __init__(self, read: Read, name: str) -> None:
+    def __init__(self, read: Read, name: str, skip: Callable[[int], None] | None) -> None:
         self._read = read
+        self._go_past = skip
         self._name = name
         self._offset = 0
         self._unread = 0
+        self._padding = 0
 
     def members(self) -> Iterator[Member]:
         shared: dict[str, bytes] = {}
@@ -94,7 +96,8 @@ class _Reader:
             if count > _MOST_ENTRIES:
                 raise self._error(f"more than {_MOST_ENTRIES} entries")
             entry = self._entry(block, pax, long_name, long_link)
-            self._unread = entry.size + (-entry.size % BLOCK_SIZE)
+            self._padding = -entry.size % BLOCK_SIZE
+            self._unread = entry.size + self._padding
             yield Member(entry, self._content(entry.size))
             self._skip()
 
@@ -131,7 +134,8 @@ class _Reader:
         self._offset += BLOCK_SIZE
         if data == _ZERO:
             return None
-        stated = self._number(data[148:156], "checksum")
+        field = data[148:156].split(b"\0", 1)[0].strip()
+        stated = -1 if not field or field.strip(b"01234567") else int(field, 8)
         plain = sum(data[:148]) + 256 + sum(data[156:])
         if stated != plain:
             signed = plain - 256 * sum(byte > 127 for byte in data[:148] + data[156:])
@@ -168,10 +172,9 @@ class _Reader:
                 raise self._error(f"a negative {what}")
             return value
         text = field.split(b"\0", 1)[0].strip()
-        try:
-            return int(text, 8) if text else 0
-        except ValueError:
-            raise self._error(f"{text!r} is not a {what}") from None
+        if text.strip(b"01234567"):
+            raise self._error(f"{text!r} is not a {what}")
+        return int(text, 8) if text else 0
 
     def _decimal(self, pax: dict[str, bytes], key: str, otherwise: bytes, what: str) -> int:
         value = pax.get(key)
@@ -248,8 +251,15 @@ class _Reader:
             yield data
 
     def _skip(self) -> None:
-        while self._unread:
-            data = self._exactly(min(CHUNK, self._unread))
+        if self._go_past is not None and self._unread:
+            self._go_past(self._unread)
+            self._offset += self._unread
+            self._unread = 0
+        while self._unread > self._padding:
+            data = self._exactly(min(CHUNK, self._unread - self._padding))
+            self._unread -= len(data)
+        while self._unread and (data := self._read(self._unread)):  # umoci leaves out the padding at the end
+            self._offset += len(data)
             self._unread -= len(data)
 
 

@@ -25,17 +25,32 @@ from hermes.store import BlobStore, BlobWriter
 from hermes.store.faults import storing
 
 _QUEUED: Final = 4
+_SUFFIXES: Final = {"": ".tar", "gzip": ".tar.gz", "zstd": ".tar.zst"}
 
 Item = tuple[Entry, Content | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """A blob that holds a layer's tar: compressed by ``codec``, or as it is when that is None."""
+    """A blob that holds a layer's tar: compressed by ``codec``, or as it is when that is None.
+
+    Of a blob that somebody else made nothing is known but its ``form``: ``gzip``, ``zstd`` or empty.
+    """
 
     digest: Digest
     size: int
     codec: Codec | None
+    foreign: str = ""
+
+    @property
+    def form(self) -> str:
+        """How the tar is compressed: ``gzip``, ``zstd`` or empty."""
+        return self.codec.name if self.codec else self.foreign
+
+    @property
+    def suffix(self) -> str:
+        """The end of the name of a file that holds the blob."""
+        return _SUFFIXES[self.form]
 
 
 @dataclass(frozen=True, slots=True)

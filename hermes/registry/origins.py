@@ -1,104 +1,322 @@
-"""Images taken into the store from elsewhere: ``oci:DIR[:TAG]``.
+"""Images somewhere that can be read, and taking them into the store.
 
-Nothing is believed that its digest does not vouch for.
+An `Origin` gives the documents and blobs of one image or index, however they are kept. Nothing that it gives is
+believed: `take_in` and its like check every digest, size and diff_id, and the manifest, which makes it an image of
+the store, is stored when all that it names is there and right.
 """
 
 from __future__ import annotations
 
-import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
-from hermes.digest import CHUNK, Digest
-from hermes.errors import ImageError, UsageError
-from hermes.image.config import diff_ids_of
-from hermes.image.descriptor import IMAGE_INDEX, REF_NAME, Descriptor
-from hermes.image.layout import read_index
-from hermes.image.manifest import Manifest
+from hermes.digest import Digest
+from hermes.errors import BuildInterrupted, ImageError, UsageError
+from hermes.image.config import diff_ids_of, parse_config
+from hermes.image.descriptor import Descriptor
+from hermes.image.manifest import INDEXES, MANIFESTS, Index, Manifest
+from hermes.image.media_types import is_distributable, is_layer
 from hermes.image.platform import Platform
-from hermes.layer.ingest import ingest
+from hermes.layer.compress import Source
+from hermes.layer.ingest import Blob, has, ingest
+from hermes.registry.settings import Registries
 from hermes.store import Store
 from hermes.store.faults import storing
 
-_OCI: Final = "oci:"
-_LARGEST_DOCUMENT: Final = 8 << 20
+LARGEST_DOCUMENT: Final = 8 << 20
+"""How large a manifest, an index or a configuration may be, in bytes."""
+
+T = TypeVar("T")
+
+TRANSPORTS: Final = (
+    "containers-storage",
+    "dir",
+    "docker",
+    "docker-archive",
+    "docker-daemon",
+    "oci",
+    "oci-archive",
+)
+"""The transports that can be read."""
+
+_DEEPEST_INDEX: Final = 4
+_AT_ONCE: Final = 4
+
+
+class Origin(Protocol):
+    """One image, or an index of images, somewhere else."""
+
+    @property
+    def name(self) -> str:
+        """What errors call it: as the user wrote it."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What it is called there, as a name that the store could give it, or empty."""
+        ...
+
+    def root(self) -> Descriptor:
+        """Return the manifest or index; raises `UsageError` when there is none or it is not clear which."""
+        ...
+
+    def document(self, one: Descriptor) -> bytes:
+        """Return a manifest, index or configuration; raises `ImageError` when it is not there.
+
+        At most `LARGEST_DOCUMENT` bytes are read, which need not be those that the descriptor says.
+        """
+        ...
+
+    def open(self, one: Descriptor) -> AbstractContextManager[Source]:
+        """Open the blob of a layer, which need not be what the descriptor says; raises as `document` does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What is known of an image without its layers: manifest and configuration, verified and consistent."""
+
+    descriptor: Descriptor
+    manifest: Manifest
+    config: Mapping[str, Any]
+    documents: tuple[bytes, ...]
+
+    @property
+    def layers(self) -> Iterator[tuple[Descriptor, Digest]]:
+        """The layers, the lowest first, each with its diff_id."""
+        return zip(self.manifest.layers, diff_ids_of(self.config), strict=True)
+
+    @property
+    def size(self) -> int:
+        """The size of its blobs, as they are stored and sent, in bytes."""
+        return sum(one.size for one in {self.manifest.config, *self.manifest.layers})
 
 
 def is_origin(text: str) -> bool:
-    """Tell whether ``text`` names an image elsewhere."""
-    return text.startswith(_OCI)
+    """Tell whether ``text`` begins with the name of a transport that can be read."""
+    transport, colon, _ = text.partition(":")
+    return bool(colon) and transport in TRANSPORTS
 
 
-def take_in(text: str, store: Store, platform: Platform) -> Descriptor:
+@contextmanager
+def opened(text: str, store: Store, registries: Registries | None = None) -> Iterator[Origin]:
+    """Open ``TRANSPORT:WHERE``; raises `UsageError` when it names nothing that can be read.
+
+    ``registries`` is what is configured of those.
+    """
+    transport, _, where = text.partition(":")
+    if not where.strip("/"):
+        raise UsageError(f"{text!r} names no image", hint=f"write {transport}:WHERE")
+    with _opening(text, store, registries) as origin:
+        yield origin
+
+
+def take_in(text: str, store: Store, platform: Platform, registries: Registries | None = None) -> Descriptor:
     """Take the image that ``text`` names into the store; return its manifest.
 
     Raises `UsageError` when there is none, `ImageError` or `LayerError` when it is not what it says.
     """
-    path, _, tag = text.removeprefix(_OCI).partition(":")
-    layout = _Layout(Path(path).absolute(), store)
-    return layout.take_in(layout.choose(text, tag, platform))
+    with opened(text, store, registries) as origin:
+        return take_image(origin, store, choose(origin, platform))
 
 
-class _Layout:
-    def __init__(self, folder: Path, store: Store) -> None:
-        if not (folder / "oci-layout").is_file():
-            raise UsageError(f"{folder} is not an OCI layout", hint="a layout has a file oci-layout")
-        self._folder = folder
-        self._store = store
+def take_image(origin: Origin, store: Store, chosen: Descriptor) -> Descriptor:
+    """Take one image of an origin into the store, verified; return its manifest's descriptor."""
+    image = examine(origin, chosen)
+    blobs = {
+        layer.digest: (layer, Blob(layer.digest, layer.size, diff_id)) for layer, diff_id in image.layers
+    }
+    wanted = [(layer, blob) for layer, blob in blobs.values() if not has(store, blob)]
 
-    def choose(self, text: str, tag: str, platform: Platform) -> Descriptor:
-        rows = [Descriptor.from_json(one) for one in read_index(self._folder)]
-        tags = {found: one for one in rows for key, found in one.annotations if key == REF_NAME}
-        if tag and tag not in tags:
-            hint = f"it has {', '.join(sorted(tags))}" if tags else "it has no tags"
-            raise UsageError(f"{text}: there is no image with the tag {tag!r}", hint=hint)
-        if not tag and len(rows) != 1:
-            hint = f"name one: {', '.join(sorted(tags))}" if tags else "write an image to it first"
-            raise UsageError(f"{text}: there are {len(rows)} images", hint=hint)
-        chosen = tags[tag] if tag else rows[0]
-        if chosen.media_type != IMAGE_INDEX:
-            return chosen
-        listed = json.loads(self._document(chosen))["manifests"]
-        for one in map(Descriptor.from_json, listed):
-            if one.platform is not None and one.platform.matches(platform):
-                return one
-        known = ", ".join(sorted(str(one.platform) for one in map(Descriptor.from_json, listed)))
-        raise UsageError(f"{text}: there is no image for {platform}", hint=f"there are {known}")
+    stopped = threading.Event()
 
-    def take_in(self, chosen: Descriptor) -> Descriptor:
-        manifest = Manifest.parse(self._document(chosen))
-        config: dict[str, Any] = json.loads(self._document(manifest.config))
-        diff_ids = diff_ids_of(config)
-        if len(diff_ids) != len(manifest.layers):
-            raise ImageError(f"{self._folder}: the manifest and the configuration differ in their layers")
-        for layer, diff_id in zip(manifest.layers, diff_ids, strict=True):
-            with open(self._path(layer.digest), "rb") as file:
-                ingest(self._store, file, diff_id, name=f"{self._folder}: layer {layer.digest.short}")
-        for one in (manifest.config, chosen, *manifest.layers):
-            self._copy(one)
-        return Descriptor(chosen.media_type, chosen.digest, chosen.size)
+    def take(one: tuple[Descriptor, Blob]) -> None:
+        layer, blob = one
+        with origin.open(layer) as file:
+            source = _Stoppable(file, stopped)
+            ingest(store, source, blob, name=f"{origin.name}: layer {layer.digest.short}")
 
-    def _document(self, one: Descriptor) -> bytes:
-        if one.size > _LARGEST_DOCUMENT:
-            raise ImageError(f"{self._folder}: {one.digest} says that it has {one.size} bytes")
-        data = self._path(one.digest).read_bytes()
-        if Digest.of(data) != one.digest:
-            raise ImageError(f"{self._folder}: {one.digest} is damaged", hint="write the layout again")
-        return data
+    if len(wanted) > 1:
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="layers") as pool:
+            try:
+                list(pool.map(take, wanted))
+            except BaseException:
+                stopped.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+    elif wanted:
+        take(wanted[0])
+    with storing("the store"):
+        for data in reversed(image.documents):
+            store.blobs.put(data)
+    found = image.descriptor
+    return Descriptor(found.media_type, found.digest, found.size)
 
-    def _copy(self, one: Descriptor) -> None:
-        if self._store.blobs.has(one.digest, one.size):
-            return
-        with storing("the store"), self._store.blobs.writer() as blob:
-            with open(self._path(one.digest), "rb") as file:
-                while data := file.read(CHUNK):
-                    blob.write(data)
-            if blob.digest != one.digest:
-                raise ImageError(f"{self._folder}: {one.digest} is damaged", hint="write the layout again")
-            blob.commit()
 
-    def _path(self, digest: Digest) -> Path:
-        path = self._folder / "blobs" / "sha256" / digest.hex
-        if not path.is_file():
-            raise ImageError(f"{self._folder}: {digest} is missing", hint="write the layout again")
-        return path
+class _Stoppable:
+    """A blob that is read until another layer has failed, or the user has had enough."""
+
+    def __init__(self, file: Source, stopped: threading.Event) -> None:
+        self._file = file
+        self._stopped = stopped
+
+    def read(self, count: int, /) -> bytes:
+        if self._stopped.is_set():
+            raise BuildInterrupted
+        return self._file.read(count)
+
+
+def take_all(origin: Origin, store: Store) -> Descriptor:
+    """Take an index with all its images into the store; return its descriptor.
+
+    What is no index is taken as the one image that it is.
+    """
+    return _take_all(origin, store, origin.root(), 0)
+
+
+def _take_all(origin: Origin, store: Store, one: Descriptor, depth: int) -> Descriptor:
+    if one.media_type not in INDEXES:
+        return take_image(origin, store, one)
+    _check_depth(origin, depth)
+    data = verified(origin, one)
+    for below in _parsed(origin, lambda: Index.parse(data)).manifests:
+        _take_all(origin, store, below, depth + 1)
+    with storing("the store"):
+        store.blobs.put(data)
+    return Descriptor(one.media_type, one.digest, one.size)
+
+
+def choose(origin: Origin, platform: Platform) -> Descriptor:
+    """Return the manifest of the image for a platform.
+
+    Raises `UsageError`, which lists those that are there, when none is for it.
+    """
+    offered = list(images_of(origin, origin.root()))
+    if len(offered) == 1 and offered[0].platform is None:
+        return offered[0]
+    known = [one.platform for one in offered if one.platform is not None]
+    best = platform.best_of(known)
+    if best is None:
+        listed = ", ".join(sorted(map(str, known))) or "no images with a platform"
+        raise UsageError(f"{origin.name}: there is no image for {platform}", hint=f"there are {listed}")
+    return next(one for one in offered if one.platform == best)
+
+
+def images_of(origin: Origin, one: Descriptor, depth: int = 0) -> Iterator[Descriptor]:
+    """Yield the images that a manifest or index of an origin stands for, without what is no image of a platform."""
+    if one.media_type in MANIFESTS:
+        yield one
+        return
+    if one.media_type not in INDEXES:
+        if not depth:
+            raise ImageError(f"{origin.name}: it is of the type {one.media_type}, which is no image's")
+        return
+    _check_depth(origin, depth)
+    data = verified(origin, one)
+    for below in _parsed(origin, lambda: Index.parse(data)).manifests:
+        if below.platform is None or below.platform.os != "unknown":
+            yield from images_of(origin, below, depth + 1)
+
+
+def examine(origin: Origin, chosen: Descriptor) -> Image:
+    """Return what is known of an image without its layers; raises `ImageError` when that is not consistent."""
+    data = verified(origin, chosen)
+    manifest = _parsed(origin, lambda: Manifest.parse(data))
+    if manifest.media_type != chosen.media_type:
+        raise ImageError(
+            f"{origin.name}: {chosen.digest} is said to be {chosen.media_type}, and says {manifest.media_type}",
+            hint="the image is damaged, or lies; get it again",
+        )
+    if manifest.media_type not in MANIFESTS or not all(is_layer(one.media_type) for one in manifest.layers):
+        raise ImageError(
+            f"{origin.name}: this is no image that can be run ({_kind_of(manifest)})",
+            hint="it holds something else, which Hermes has no use for",
+        )
+    text = verified(origin, manifest.config)
+    config = _parsed(origin, lambda: parse_config(text))
+    diff_ids = diff_ids_of(config)
+    if len(diff_ids) != len(manifest.layers):
+        raise ImageError(
+            f"{origin.name}: the manifest has {len(manifest.layers)} layers, "
+            f"and the image's configuration {len(diff_ids)}",
+            hint="the image is damaged, or lies; get it again",
+        )
+    return Image(chosen, manifest, config, (data, text))
+
+
+def verified(origin: Origin, one: Descriptor) -> bytes:
+    """Return a document that is what its descriptor says; raises `ImageError`."""
+    if one.size > LARGEST_DOCUMENT:
+        raise ImageError(f"{origin.name}: {one.digest} says that it has {one.size} bytes, which is too many")
+    data = origin.document(one)
+    if len(data) != one.size or Digest.of(data) != one.digest:
+        raise ImageError(
+            f"{origin.name}: {one.digest} is not what its digest and size say",
+            hint="it is damaged, or lies; get it again",
+        )
+    return data
+
+
+def missing(origin: str, one: Descriptor) -> ImageError:
+    """Return the error for something that an origin should have."""
+    if not is_distributable(one.media_type):
+        return ImageError(
+            f"{origin}: the layer {one.digest} may not be distributed, and is not there",
+            hint="Hermes takes such images only from where the layer is with them",
+        )
+    return ImageError(f"{origin}: {one.digest} is missing", hint="write the image again")
+
+
+def _kind_of(manifest: Manifest) -> str:
+    odd = [one.media_type for one in manifest.layers if not is_layer(one.media_type)]
+    return next(iter(odd), manifest.config.media_type)
+
+
+def _check_depth(origin: Origin, depth: int) -> None:
+    if depth >= _DEEPEST_INDEX:
+        raise ImageError(f"{origin.name}: its indexes are nested too deep")
+
+
+def _parsed(origin: Origin, parse: Callable[[], T]) -> T:
+    """Return what ``parse`` gives; an error says which image it is of."""
+    try:
+        return parse()
+    except ImageError as error:
+        raise ImageError(f"{origin.name}: {error.message}", hint=error.hint) from None
+
+
+# How each transport is opened.
+
+
+def _opening(text: str, store: Store, registries: Registries | None) -> AbstractContextManager[Origin]:
+    transport, _, where = text.partition(":")
+    path, _, name = where.partition(":")
+    place = Path(path).absolute()
+    if transport in ("oci", "oci-archive", "dir"):
+        from hermes.registry import layouts
+
+        if transport == "dir":
+            return layouts.opened_directory(text, Path(where).absolute())
+        if transport == "oci":
+            return layouts.opened_layout(text, place, name)
+        return layouts.opened_layout_archive(text, place, name, store)
+    if transport == "docker-archive":
+        from hermes.registry.docker_archive import opened_docker_archive
+
+        return opened_docker_archive(text, place, name, store)
+    if transport == "docker-daemon":
+        from hermes.registry.daemon import opened_daemon
+
+        return opened_daemon(text, where, store)
+    if transport == "containers-storage":
+        from hermes.registry.storage import opened_storage
+
+        return opened_storage(text, where, store)
+    from hermes.registry.remote import opened_remote
+
+    return opened_remote(text, store, registries)

@@ -1,4 +1,4 @@
-"""``oci:``, ``oci-archive:``, ``docker-archive:`` and ``dir:``: an image of the store as files.
+"""Where an image of the store can be written: ``oci:``, ``oci-archive:``, ``docker-archive:``, ``dir:`` and others.
 
 What is written appears whole or not at all, and the same image gives the same bytes.
 """
@@ -24,6 +24,8 @@ from hermes.image.descriptor import REF_NAME, Descriptor
 from hermes.image.layout import MARKER, index_of, read_index, tagged, write_whole
 from hermes.image.manifest import Manifest
 from hermes.layer import encodings, toc
+from hermes.registry.images import blobs_of, manifests_of, refuse_index
+from hermes.registry.settings import Registries, is_remote
 from hermes.store import Store
 from hermes.store.faults import writing
 
@@ -49,15 +51,24 @@ class Destination(Protocol):
 def is_destination(text: str) -> bool:
     """Tell whether ``text`` begins with a transport, which no name of an image does."""
     transport, colon, _ = text.partition(":")
-    return bool(colon) and transport in _TRANSPORTS
+    return bool(colon) and (transport in _TRANSPORTS or transport in _ELSEWHERE)
 
 
-def parse_destination(text: str) -> Destination:
+def parse_destination(text: str, registries: Registries | None = None) -> Destination:
     """Return the destination that ``TRANSPORT:WHERE`` names; raises `UsageError`."""
+    if is_remote(text):
+        from hermes.registry.remote import destination
+
+        return destination(text, registries)
     transport, colon, where = text.partition(":")
+    if colon and transport in _ELSEWHERE:
+        if not where.strip("/"):
+            raise UsageError(f"{text!r} names no place to write to", hint=f"write {transport}:NAME")
+        return _elsewhere(text, transport, where)
     if transport not in _TRANSPORTS:
-        near = difflib.get_close_matches(transport, _TRANSPORTS, 1)
-        hint = f"did you mean {near[0]}:{where}?" if near else f"it is one of {', '.join(_TRANSPORTS)}"
+        known = (*_TRANSPORTS, *_ELSEWHERE)
+        near = difflib.get_close_matches(transport, known, 1)
+        hint = f"did you mean {near[0]}:{where}?" if near else f"it is one of {', '.join(known)}"
         raise UsageError(f"{text!r} begins with no transport", hint=hint)
     path, _, name = where.partition(":")
     if not colon or not path:
@@ -78,7 +89,7 @@ def _docker_archive(text: str, path: Path, name: str) -> Destination:
         raise UsageError(
             f"{text!r}: {name!r} is not a name or a tag", hint="write NAME:TAG in lower case, or TAG"
         )
-    return _DockerArchive(path, name)
+    return _DockerArchive(text, path, name)
 
 
 def _dir(text: str, path: Path, name: str) -> Destination:
@@ -87,6 +98,20 @@ def _dir(text: str, path: Path, name: str) -> Destination:
     return _Directory(path)
 
 
+def _elsewhere(text: str, transport: str, where: str) -> Destination:
+    """Return a destination that is no path."""
+    if transport == "containers-storage":
+        from hermes.registry.storage import StorageDestination
+
+        return StorageDestination(text)
+    if transport == "docker-daemon":
+        from hermes.registry.daemon import DaemonDestination
+
+        return DaemonDestination(text, where)
+    raise UsageError(f"{text!r} names no registry", hint=f"write docker://{where.lstrip('/')}")
+
+
+_ELSEWHERE: Final = ("containers-storage", "docker", "docker-daemon")
 _TRANSPORTS: Final[Mapping[str, Callable[[str, Path, str], Destination]]] = {
     "oci": _oci,
     "oci-archive": _oci_archive,
@@ -115,7 +140,7 @@ class _Layout:
             kept = [one for one in read_index(folder) if _name_of(one) != self.tag]
             blobs = folder / "blobs" / "sha256"
             blobs.mkdir(parents=True, exist_ok=True)
-            for digest in _blobs_of(manifest, store):
+            for digest in blobs_of(manifest, store):
                 _copy(store, digest, blobs / digest.hex)
             write_whole(f"{folder}/oci-layout", MARKER)
             index = json.loads(index_of([ours]))
@@ -134,7 +159,7 @@ class _LayoutArchive:
         with writing(self.path), _archive(self.path) as archive:
             archive.folder("blobs")
             archive.folder("blobs/sha256")
-            for digest in sorted(_blobs_of(manifest, store)):
+            for digest in sorted(blobs_of(manifest, store)):
                 archive.blob(f"blobs/sha256/{digest.hex}", store, digest)
             archive.file("index.json", index_of([tagged(manifest, self.tag)]))
             archive.file("oci-layout", MARKER)
@@ -147,32 +172,13 @@ class _DockerArchive:
     See the Docker image specification, v1.2, "Combined Image JSON + Filesystem Changeset Format".
     """
 
+    text: str
     path: Path
     name: str
 
     def write(self, manifest: Descriptor, store: Store, name: str) -> None:
-        found = Manifest.parse(store.blobs.read(manifest.digest))
-        config = store.blobs.read(found.config.digest)
-        diff_ids = diff_ids_of(json.loads(config))
-        repository, tag = self._reference(name)
-        identities = list(_legacy_ids(diff_ids, found.config.digest))
-        with writing(self.path), _archive(self.path) as archive:
-            parent = ""
-            for identity, diff_id in zip(identities, diff_ids, strict=True):
-                archive.folder(identity)
-                archive.file(f"{identity}/VERSION", _LEGACY_VERSION)
-                archive.file(f"{identity}/json", _legacy_json(identity, parent))
-                archive.layer(f"{identity}/layer.tar", store, diff_id)
-                parent = identity
-            archive.file(f"{found.config.digest.hex}.json", config)
-            entry = {
-                "Config": f"{found.config.digest.hex}.json",
-                "Layers": [f"{identity}/layer.tar" for identity in identities],
-                "RepoTags": [f"{repository}:{tag}"],
-            }
-            archive.file("manifest.json", canonical_json([entry]))
-            if parent:
-                archive.file("repositories", canonical_json({repository: {tag: parent}}))
+        refuse_index(manifest, self.text)
+        write_docker_archive(self.path, manifest, store, *self._reference(name))
 
     def _reference(self, name: str) -> tuple[str, str]:
         """Return repository and tag: what the user gave, completed by the image's own name."""
@@ -189,7 +195,10 @@ class _DockerArchive:
 
 @dataclass(frozen=True, slots=True)
 class _Directory:
-    """``dir:DIR``: manifest, configuration and layers side by side, as ``containers-transports(5)`` has it."""
+    """``dir:DIR``: manifest, configuration and layers side by side, as ``containers-transports(5)`` has it.
+
+    An index is the ``manifest.json``, and each of its manifests is beside it with its digest in its name.
+    """
 
     folder: Path
 
@@ -201,9 +210,10 @@ class _Directory:
             shutil.rmtree(making, ignore_errors=True)
             making.mkdir(parents=True)
             try:
-                for digest in _blobs_of(manifest, store):
-                    place = "manifest.json" if digest == manifest.digest else digest.hex
-                    _copy(store, digest, making / place)
+                instances = {one.digest for one in manifests_of(manifest, store)}
+                for digest in blobs_of(manifest, store):
+                    place = f"{digest.hex}.manifest.json" if digest in instances else digest.hex
+                    _copy(store, digest, making / ("manifest.json" if digest == manifest.digest else place))
                 (making / "version").write_bytes(_DIR_VERSION)
                 shutil.rmtree(folder, ignore_errors=True)
                 making.rename(folder)
@@ -211,11 +221,29 @@ class _Directory:
                 shutil.rmtree(making, ignore_errors=True)
 
 
-def _blobs_of(manifest: Descriptor, store: Store) -> Iterator[Digest]:
-    """Yield the blobs of an image, each once, the manifest last."""
+def write_docker_archive(path: Path, manifest: Descriptor, store: Store, repository: str, tag: str) -> None:
+    """Write an image under a name for ``docker load``; raises as `Destination.write` does."""
     found = Manifest.parse(store.blobs.read(manifest.digest))
-    yield from dict.fromkeys(one.digest for one in (found.config, *found.layers))
-    yield manifest.digest
+    config = store.blobs.read(found.config.digest)
+    diff_ids = diff_ids_of(json.loads(config))
+    identities = list(_legacy_ids(diff_ids, found.config.digest))
+    with writing(path), _archive(path) as archive:
+        parent = ""
+        for identity, diff_id in zip(identities, diff_ids, strict=True):
+            archive.folder(identity)
+            archive.file(f"{identity}/VERSION", _LEGACY_VERSION)
+            archive.file(f"{identity}/json", _legacy_json(identity, parent))
+            archive.layer(f"{identity}/layer.tar", store, diff_id)
+            parent = identity
+        archive.file(f"{found.config.digest.hex}.json", config)
+        entry = {
+            "Config": f"{found.config.digest.hex}.json",
+            "Layers": [f"{identity}/layer.tar" for identity in identities],
+            "RepoTags": [f"{repository}:{tag}"],
+        }
+        archive.file("manifest.json", canonical_json([entry]))
+        if parent:
+            archive.file("repositories", canonical_json({repository: {tag: parent}}))
 
 
 def _name_of(document: dict[str, object]) -> str:

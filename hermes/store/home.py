@@ -5,6 +5,7 @@
     blobs/sha256/HEX     immutable, hashed while written
     trees/HEX/           an extracted layer: ``root`` (an overlay lower directory) and ``parents``
     toc/HEX              tables of contents, by diff_id
+    places/HEX           which repositories of registries have a blob
     results/             action key -> result
     compiled/            checked and compiled BUILD and .bzl files
     index/WORKSPACE/     file index and graph snapshots
@@ -28,6 +29,7 @@ from hermes.store.caches import Caches
 from hermes.store.faults import storing
 from hermes.store.location import VERSION, default_home, is_made
 from hermes.store.locks import KeyLocks
+from hermes.store.places import Places
 from hermes.store.results import Results
 from hermes.store.scratch import Scratch
 
@@ -46,6 +48,7 @@ class Store:
         self.results = Results(home / "results")
         self.locks = KeyLocks(home / "locks")
         self.caches = Caches(home / "caches", self.locks)
+        self.places = Places(home / "places", self.write)
 
     @classmethod
     def open(cls, home: Path | None = None) -> Store:

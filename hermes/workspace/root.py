@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from hermes.errors import UsageError, WorkspaceError
+from hermes.registry.settings import Registries
 
 MARKER: Final = "hermes.yaml"
 OUTPUT_FOLDER: Final = "hermes-out"
 
-_KNOWN: Final = {"apt", "ignore", "jobs", "runtime", "subscriptions"}
+_KNOWN: Final = {"apt", "ignore", "jobs", "registries", "runtime", "subscriptions"}
 _KNOWN_APT: Final = {"sources", "keyring"}
 _KNOWN_SOURCE: Final = {"uri", "suites", "components", "signed_by"}
 
@@ -48,6 +49,7 @@ class Settings:
     apt_sources: tuple[AptSource, ...] = field(default=())
     subscriptions: tuple[Subscription, ...] = field(default=())
     runtime: str = ""
+    registries: Registries = field(default=Registries())
 
 
 def find_root(start: Path) -> Path:
@@ -127,6 +129,7 @@ def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
         sources,
         tuple(_subscription(path, str(name), value) for name, value in subscriptions.items()),
         runtime,
+        _registries(path, document.get("registries")),
     )
 
 
@@ -146,6 +149,14 @@ def _subscription(path: Path, name: str, value: Any) -> Subscription:
     if not folders:
         raise WorkspaceError(f"{path}: subscriptions.{name} names no folder")
     return Subscription(name, tuple(folders))
+
+
+def _registries(path: Path, document: Any) -> Registries:
+    if document is None:
+        return Registries()
+    from hermes.workspace.registries import registries_of
+
+    return registries_of(path, document)
 
 
 def _runtime(path: Path, value: Any) -> str:

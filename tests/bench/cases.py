@@ -349,6 +349,13 @@ def _remove(*folders: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def registries(folder: Path, size: Size) -> Iterator[Row]:
+    """Push, push again, pull, and build on a base that stays where it is, beside skopeo."""
+    from tests.bench.registries import cases
+
+    yield from cases(folder, size.large, size.rounds)
+
+
 CASES: Mapping[str, Callable[[Path, Size], Iterator[Row]]] = {
     "start-up": start_up,
     "side-by-side": side_by_side,
@@ -358,4 +365,5 @@ CASES: Mapping[str, Callable[[Path, Size], Iterator[Row]]] = {
     "commands": commands,
     "containers": containers,
     "commits": commits,
+    "registries": registries,
 }

@@ -47,7 +47,7 @@ def reference() -> str:
                     f"\n## {name}\n\n{rule.doc}{where}\n\n| attribute | kind | meaning |\n| --- | --- | --- |\n"
                 )
                 for attribute, kind in sorted(rule.attributes.items()):
-                    if attribute not in COMMON:
+                    if COMMON.get(attribute) is not kind:
                         parts.append(_row(attribute, kind))
     return "".join(parts)
 
@@ -77,7 +77,11 @@ def test_the_kinds_of_attributes_are_in_the_guide() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["README.md", *(f"docs/{name}.md" for name in ("guide", "language", "architecture"))]
+    "path",
+    [
+        "README.md",
+        *(f"docs/{name}.md" for name in ("guide", "images", "language", "architecture", "registries")),
+    ],
 )
 def test_links_lead_somewhere(path: str) -> None:
     text = (ROOT / path).read_text()
@@ -87,7 +91,7 @@ def test_links_lead_somewhere(path: str) -> None:
 
 def test_the_commands_in_the_documents_exist(capsys: pytest.CaptureFixture[str]) -> None:
     named = set()
-    for path in (ROOT / "README.md", ROOT / "docs/guide.md"):
+    for path in (ROOT / "README.md", ROOT / "docs/guide.md", ROOT / "docs/images.md"):
         named.update(re.findall(r"^hermes ([a-z]+)", path.read_text(), re.MULTILINE))
     for name in named:
         assert status_of([name, "--help"]) == 0

@@ -1,0 +1,209 @@
+"""The Python interface to images with names: what ``hermes images``, ``pull``, ``tag``, ``rmi`` and ``copy`` do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hermes.api.named import in_store, named
+from hermes.api.registries import Fetching, registries_of
+from hermes.digest import Digest
+from hermes.errors import HermesError, UsageError
+from hermes.image.config import platform_of
+from hermes.image.descriptor import Descriptor
+from hermes.image.names import ImageNames
+from hermes.image.reference import Reference
+from hermes.registry.images import StoreOrigin
+from hermes.registry.origins import Image, examine, images_of, is_origin
+from hermes.registry.transports import parse_destination
+from hermes.store import Store
+from hermes.store.location import default_home
+
+if TYPE_CHECKING:
+    from hermes.layer.compress import Codec
+
+
+@dataclass(frozen=True, slots=True)
+class NamedImage:
+    """An image with a name. ``size`` is that of its blobs in bytes, ``created`` as its configuration has it.
+
+    An index has several ``platforms``, and the sizes of its images together. What is damaged has none.
+    """
+
+    name: str
+    digest: Digest
+    platforms: tuple[str, ...]
+    size: int
+    created: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "created": self.created,
+            "digest": self.digest,
+            "name": self.name,
+            "platforms": list(self.platforms),
+            "size": self.size,
+        }
+
+
+class Images:
+    """The images with names of the store at ``home``."""
+
+    def __init__(self, *, home: Path | None = None) -> None:
+        self.home = home or default_home()
+
+    def all(self) -> list[NamedImage]:
+        """Return all of them, in the order of their names."""
+        with self._opened() as store:
+            return [_described(store, name, one) for name, one in ImageNames(store)]
+
+    def pull(
+        self, origin: str, name: str = "", *, platform: str = "", whole: bool = False
+    ) -> tuple[Reference, Descriptor]:
+        """Take an image from elsewhere into the store and give it a name: by default the one that it has there.
+
+        ``whole`` takes an index with the images for all its platforms.
+        """
+        if not is_origin(origin):
+            raise UsageError(
+                f"{origin!r} begins with no transport",
+                hint=f"write docker://{origin}, or oci:DIR, docker-archive:FILE ...",
+            )
+        given = _new_name(name) if name else None
+        with self._opened() as store:
+            found = in_store(origin, store, platform, whole=whole)
+            chosen = given or _own_name(found)
+            ImageNames(store).set(chosen, found.root())
+            return chosen, found.root()
+
+    def tag(self, image: str, names: Sequence[str]) -> None:
+        """Give an image of the store more names, which they take from whatever had them."""
+        parsed = [_new_name(one) for one in names]
+        with self._opened() as store:
+            found = named(image, store)
+            for one in parsed:
+                ImageNames(store).set(one, found.root())
+
+    def remove(self, image: str, *, force: bool = False) -> list[str]:
+        """Take a name away, or with a digest the only name (``force``: all names) of an image; return them.
+
+        The image itself goes when `hermes cache gc` wants its place.
+        """
+        with self._opened() as store:
+            names = ImageNames(store)
+            if same := names.by_digest(image):
+                found = [name for one in same for name in names.names_of(one.digest)]
+                if len(found) > 1 and not force:
+                    raise UsageError(
+                        f"{image} has {len(found)} names: {', '.join(map(str, found))}",
+                        hint="name those that are to go, or say --force",
+                    )
+            else:
+                found = [names.stored_name(Reference.parse(image))]
+            for one in found:
+                if not names.remove(one):
+                    names.get(one)
+            return [str(one) for one in found]
+
+    def copy(
+        self,
+        source: str,
+        destination: str,
+        *,
+        platform: str = "",
+        whole: bool | None = None,
+        codec: Codec | None = None,
+    ) -> Descriptor:
+        """Write an image to a destination, from anywhere; return its manifest.
+
+        Its blobs stay as they are, unless ``codec`` says how layers are to be compressed.
+
+        ``whole`` writes an index with all its images. Left open, that is what becomes of an index that is in the
+        store or is built, and of one elsewhere the image for ``platform`` (default: this machine's).
+        """
+        if ":" not in destination and is_origin(source):
+            hint = f"to give it a name, use `hermes pull {source} {destination}`"
+            raise UsageError(f"{destination!r} begins with no transport", hint=hint)
+        registries = registries_of(None, self.home)
+        parsed = parse_destination(destination, registries)
+        with self._opened() as store, closing(Fetching(store, lambda: registries)) as fetching:
+            found = in_store(source, store, platform, whole=whole)
+            root = found.root()
+            if codec is not None:
+                root = _recompressed(store, fetching, root, codec)
+            fetching.complete(root.digest, destination)
+            parsed.write(root, store, _title(found))
+            return root
+
+    @contextmanager
+    def _opened(self) -> Iterator[Store]:
+        store = Store.open(self.home)
+        try:
+            with store.in_use():
+                yield store
+        finally:
+            store.close()
+
+
+def _recompressed(store: Store, fetching: Fetching, root: Descriptor, codec: Codec) -> Descriptor:
+    from hermes.api.recompressing import recompressed
+    from hermes.container.core import Containers
+    from hermes.sandbox.namespace import Namespace
+
+    namespace = Namespace()
+    try:
+        return recompressed(store, Containers(store, namespace, fetch=fetching.layer), root, codec)
+    finally:
+        namespace.close()
+
+
+def images_in(origin: StoreOrigin) -> Iterator[Image]:
+    """Yield what is known of the images that a manifest or index of the store stands for."""
+    for one in images_of(origin, origin.root()):
+        yield examine(origin, one)
+
+
+def _described(store: Store, name: Reference, one: Descriptor) -> NamedImage:
+    try:
+        found = list(images_in(StoreOrigin(store, one, str(name))))
+    except HermesError:
+        return NamedImage(str(name), one.digest, (), 0, "")
+    blobs = {
+        blob.digest: blob.size for image in found for blob in (image.manifest.config, *image.manifest.layers)
+    }
+    return NamedImage(
+        str(name),
+        one.digest,
+        tuple(str(platform_of(image.config)) for image in found),
+        sum(blobs.values()),
+        max((str(image.config.get("created") or "") for image in found), default=""),
+    )
+
+
+def _new_name(text: str) -> Reference:
+    """Return a name for an image; raises `UsageError`."""
+    parsed = Reference.parse(text)
+    if parsed.digest is not None:
+        raise UsageError(f"{text}: a name that is given to an image has no digest", hint="give it a tag")
+    return parsed
+
+
+def _own_name(origin: StoreOrigin) -> Reference:
+    try:
+        return Reference.parse(origin.title)
+    except UsageError:
+        raise UsageError(
+            f"{origin.name}: the image has no name there", hint=f"give it one: hermes pull {origin.name} NAME"
+        ) from None
+
+
+def _title(origin: StoreOrigin) -> str:
+    """Return a name with a tag for a format that needs one."""
+    try:
+        found = Reference.parse(origin.title)
+    except UsageError:
+        return "image:latest"
+    return f"{found.name}:{found.tag or 'latest'}"

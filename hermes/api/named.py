@@ -1,0 +1,108 @@
+"""What a command line means by an image: a target's label, a name or digest of the store, or ``TRANSPORT:WHERE``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from hermes.api.registries import registries_of
+from hermes.errors import UsageError
+from hermes.image.descriptor import Descriptor
+from hermes.image.names import ImageNames
+from hermes.image.platform import Platform
+from hermes.image.reference import Reference
+from hermes.registry.images import StoreOrigin, descriptor_of
+from hermes.registry.origins import Origin, choose, is_origin, opened, take_all, take_image
+from hermes.registry.settings import is_remote
+from hermes.store import Store
+
+if TYPE_CHECKING:
+    from hermes.api.result import BuildResult
+
+_LABELS: Final = ("//", ":", "@")
+
+
+def is_label(text: str) -> bool:
+    """Tell whether ``text`` is a target's label, which no name of an image is."""
+    return text.startswith(_LABELS)
+
+
+def platform_of(text: str) -> Platform:
+    """Return the platform that an option asks for: this machine's where it is empty."""
+    return Platform.parse(text) if text else Platform.host()
+
+
+@contextmanager
+def origin_of(text: str, store: Store, platform: str = "") -> Iterator[Origin]:
+    """Give what ``text`` means, to be read; raises `UsageError` when it means nothing.
+
+    A target is built first, for ``platform``.
+    """
+    if is_origin(text):
+        with opened(text, store, registries_of(None, store.home) if is_remote(text) else None) as origin:
+            yield origin
+    elif is_label(text):
+        yield built(build(text, store, platform), store)
+    else:
+        yield named(text, store)
+
+
+def in_store(
+    text: str, store: Store, platform: str = "", *, whole: bool | None = None, lazy: bool = False
+) -> StoreOrigin:
+    """Return the image that ``text`` means, with all that belongs to it in the store.
+
+    An index is one of its images, the one for ``platform``, or all of them where ``whole``; None takes what is in
+    the store or is built as it is, and of what is elsewhere one image. ``lazy`` leaves layers in a registry until
+    they are needed. Raises as `origin_of` does.
+    """
+    if lazy and is_remote(text):
+        from hermes.registry.remote import take_documents
+
+        registries = registries_of(None, store.home)
+        return StoreOrigin(store, take_documents(text, store, platform_of(platform), registries), text)
+    with origin_of(text, store, platform) as origin:
+        if whole is None:
+            whole = not platform and not is_origin(text)
+        if isinstance(origin, StoreOrigin):
+            found = origin.root() if whole else choose(origin, platform_of(platform))
+        elif whole:
+            found = take_all(origin, store)
+        else:
+            found = take_image(origin, store, choose(origin, platform_of(platform)))
+        plain = Descriptor(found.media_type, found.digest, found.size)
+        return StoreOrigin(store, plain, origin.name, origin.title)
+
+
+def build(label: str, store: Store, platform: str = "") -> BuildResult:
+    """Build one target of the workspace."""
+    from hermes.api.workspace import Workspace
+
+    return Workspace(home=store.home).build([label], platform=platform)
+
+
+def built(result: BuildResult, store: Store) -> StoreOrigin:
+    """Return the one image or index that a build gave; raises `UsageError`."""
+    from hermes.api.export import only_image, reference_of
+
+    label, digest = only_image(result)
+    return StoreOrigin(store, descriptor_of(store, digest), str(label), reference_of(label))
+
+
+def named(text: str, store: Store) -> StoreOrigin:
+    """Return the image that has a name in the store, or a digest; raises `UsageError`."""
+    names = ImageNames(store)
+    same = names.by_digest(text)
+    if len(same) == 1:
+        title = str(names.names_of(same[0].digest)[0])
+        return StoreOrigin(store, same[0], text, title)
+    if len(same) > 1:
+        raise UsageError(f"{text}: {len(same)} images have a digest that begins so", hint="write more of it")
+    if text.startswith("sha256:"):
+        raise UsageError(f"no image with a name has the digest {text}", hint="see `hermes images`")
+    reference = Reference.parse(text)
+    found = names.get(reference)
+    if reference.digest is not None and reference.digest != found.digest:
+        raise UsageError(f"{text}: the image with that name has the digest {found.digest}")
+    return StoreOrigin(store, found, text, str(Reference(reference.host, reference.path, reference.tag)))

@@ -1,0 +1,78 @@
+"""What commands know of registries: the settings of the workspace that they are started in, and what is fetched late."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hermes.digest import Digest
+from hermes.registry.settings import Registries
+from hermes.store import Store
+
+if TYPE_CHECKING:
+    from hermes.registry.client import Client
+
+
+def registries_of(root: Path | None, home: Path) -> Registries:
+    """Return what the ``hermes.yaml`` of a workspace says of registries; without one, that of the one here, if any."""
+    from hermes.errors import WorkspaceError
+    from hermes.workspace.root import find_root, read_settings
+
+    if root is None:
+        try:
+            root = find_root(Path.cwd())
+        except WorkspaceError:
+            return Registries()
+    return read_settings(root, home).registries
+
+
+class Fetching:
+    """Fetches layers for `hermes.container.core.Containers`, and blobs for exports, once they are needed.
+
+    ``registries`` returns the settings; it is called, and a client made, with the first thing that is missing.
+    """
+
+    def __init__(
+        self, store: Store, registries: Callable[[], Registries], cancelled: threading.Event | None = None
+    ) -> None:
+        self._store = store
+        self._registries = registries
+        self._cancelled = cancelled or threading.Event()
+        self._client: Client | None = None
+        self._guard = threading.Lock()
+
+    @property
+    def client(self) -> Client:
+        """The client that everything is fetched with."""
+        with self._guard:
+            if self._client is None:
+                from hermes.registry.client import Client
+
+                self._client = Client(self._registries(), cancelled=self._cancelled)
+            return self._client
+
+    def close(self) -> None:
+        """Close connections, if there are any."""
+        if self._client is not None:
+            self._client.close()
+
+    def layer(self, diff_id: Digest) -> None:
+        """See `hermes.registry.pull.Fetcher.layer`."""
+        from hermes.layer import encodings
+
+        if encodings.find_foreign(self._store, diff_id) is not None:
+            from hermes.registry.pull import Fetcher
+
+            Fetcher(self.client, self._store).layer(diff_id)
+
+    def complete(self, manifest: Digest, destination: str) -> None:
+        """Bring what of an image is missing and a destination needs; registries need nothing in advance."""
+        from hermes.registry.settings import is_remote
+
+        if not is_remote(destination):
+            from hermes.registry.pull import Fetcher
+
+            adopted = destination.startswith(("docker-archive:", "docker-daemon:"))
+            Fetcher(self.client, self._store).complete(manifest, adopted=adopted)

@@ -1,0 +1,23 @@
+"""Images that have a name in the store."""
+
+from __future__ import annotations
+
+from hermes.digest import Digest
+from hermes.errors import UsageError
+from hermes.store import Store
+
+
+def named_image(text: str) -> Digest | None:
+    """Return the manifest of the image that has a name in the store, or None where ``text`` is no such name."""
+    from hermes.image.names import ImageNames
+    from hermes.image.reference import Reference
+    from hermes.store.location import default_home
+
+    if text.startswith(("//", ":", "@", "-")) or not (default_home() / "images").is_dir():
+        return None
+    try:
+        name = Reference.parse(text)
+    except UsageError:
+        return None
+    found = ImageNames(Store(default_home())).find(name)
+    return found.digest if found else None

@@ -1,0 +1,101 @@
+"""``hermes images``, ``pull``, ``tag`` and ``rmi``: the images that have a name."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from hermes.api.images import Images
+from hermes.cli import completion
+from hermes.cli.progress import write_line
+from hermes.cli.tables import columns, size
+from hermes.errors import HermesError, UsageError
+
+
+@click.command("images")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON, sizes in bytes.")
+@click.option("-q", "--quiet", is_flag=True, help="Print names only.")
+def command(as_json: bool, quiet: bool) -> None:
+    """List the images of the store that have a name.
+
+    \b
+    hermes images --json
+    """
+    found = Images().all()
+    if as_json:
+        click.echo(json.dumps([one.to_json() for one in found], indent=2, sort_keys=True))
+        return
+    if quiet:
+        for one in found:
+            click.echo(one.name)
+        return
+    rows = [("NAME", "DIGEST", "PLATFORM", "SIZE", "CREATED")]
+    for one in found:
+        platforms = ",".join(one.platforms) or "damaged"
+        rows.append((one.name, one.digest.short, platforms, size(one.size), one.created[:19]))
+    for line in columns(rows):
+        click.echo(line)
+
+
+@click.command("pull")
+@click.argument("origin", metavar="ORIGIN", shell_complete=completion.bases)
+@click.argument("name", default="", metavar="[NAME]")
+@click.option("--platform", default="", metavar="OS/ARCH", help="Which image of an index.")
+@click.option("--all-platforms", "whole", is_flag=True, help="Take an index with all its images.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
+def pull(origin: str, name: str, platform: str, whole: bool, quiet: bool) -> None:
+    """Take an image into the store, give it a name, and print that and its digest.
+
+    ORIGIN is oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], dir:DIR, containers-storage:NAME,
+    docker-daemon:NAME or docker://NAME. Without NAME it keeps the name that it has there.
+
+    \b
+    hermes pull docker-archive:saved.tar
+    hermes pull oci:layout:v1 app:v1
+    """
+    if platform and whole:
+        raise UsageError(
+            "--platform takes one image, and --all-platforms all of them", hint="say one of them"
+        )
+    chosen, manifest = Images().pull(origin, name, platform=platform, whole=whole)
+    if not quiet:
+        click.echo(f"{chosen}  {manifest.digest}")
+
+
+@click.command("tag")
+@click.argument("image", metavar="IMAGE", shell_complete=completion.images)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+def tag(image: str, names: tuple[str, ...]) -> None:
+    """Give an image, called by a name or digest, more names.
+
+    \b
+    hermes tag app:v1 app:latest registry.example/app:v1
+    """
+    Images().tag(image, names)
+
+
+@click.command("rmi")
+@click.argument("images", nargs=-1, metavar="IMAGE...", shell_complete=completion.images)
+@click.option("-a", "--all", "all_", is_flag=True, help="All that have a name.")
+@click.option("-f", "--force", is_flag=True, help="Of an image called by its digest, take all names away.")
+def rmi(images: tuple[str, ...], all_: bool, force: bool) -> None:
+    """Take names of images away, and print them; `hermes cache gc` then removes what no name needs.
+
+    \b
+    hermes rmi app:v1
+    """
+    if bool(images) == all_:
+        raise UsageError("name images, or say --all")
+    found = Images()
+    failed: HermesError | None = None
+    for one in [named.name for named in found.all()] if all_ else images:
+        try:
+            for name in found.remove(one, force=force):
+                click.echo(name)
+        except HermesError as error:
+            if failed is not None:
+                write_line(f"error: {failed.render()}")
+            failed = error
+    if failed is not None:
+        raise failed

@@ -1,0 +1,35 @@
+"""Tables and sizes, as people read them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return lines with the cells of each column below each other."""
+    rows = [[plain(cell) for cell in row] for row in rows]
+    if not rows:
+        return []
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def plain(text: str) -> str:
+    """Return a text without what would drive a terminal."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def size(number: int) -> str:
+    """Return a size in bytes with a unit."""
+    left = float(number)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if left < 1024:
+            return f"{left:.0f} {unit}" if unit == "B" else f"{left:.1f} {unit}"
+        left /= 1024
+    return f"{left:.1f} TiB"

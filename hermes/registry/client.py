@@ -1,0 +1,116 @@
+"""Registries for one command: what is configured of them, their connections, and a bounded pool of threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import Final, Self, TypeVar
+
+from hermes.digest import Digest
+from hermes.errors import RegistryError, UsageError
+from hermes.image.reference import Reference
+from hermes.registry.credentials import DOCKER_HUB, Credential, Credentials
+from hermes.registry.endpoint import Endpoint
+from hermes.registry.repository import Repository
+from hermes.registry.settings import TRANSPORT, Registries, RegistrySettings
+
+JOBS: Final = 4
+"""How many blobs are on their way at once."""
+
+Progress = Callable[[Digest, int, int], None]
+"""Told of a blob: how many of its bytes have crossed, and how many it has."""
+
+T = TypeVar("T")
+
+
+def ignored(_digest: Digest, _done: int, _size: int) -> None:
+    """A `Progress` that nobody looks at."""
+
+
+class Client:
+    """Speaks to registries as ``registries`` says. Safe to use from several threads.
+
+    ``progress`` is told of every blob, from several threads. Once ``cancelled`` is set, what is under way gives up.
+    """
+
+    def __init__(
+        self,
+        registries: Registries | None = None,
+        *,
+        credentials: Credentials | None = None,
+        cancelled: threading.Event | None = None,
+        progress: Progress = ignored,
+        jobs: int = JOBS,
+    ) -> None:
+        self.registries = registries or Registries()
+        self.cancelled = cancelled or threading.Event()
+        self.progress = progress
+        self._jobs = jobs
+        self._credentials = credentials or Credentials()
+        self._endpoints: dict[tuple[str, RegistrySettings, Credential | None], Endpoint] = {}
+        self._guard = threading.Lock()
+
+    def close(self) -> None:
+        """Close all connections; the client can still be used."""
+        with self._guard:
+            for endpoint in self._endpoints.values():
+                endpoint.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def repository(self, name: str, *, writing: bool = False) -> Repository:
+        """Return the repository ``HOST/PATH`` itself; raises `RegistryError` when that is blocked."""
+        prefix, settings = self.registries.of(name)
+        if settings.blocked:
+            raise RegistryError(
+                f"{name} is blocked", hint=f"hermes.yaml says so of {prefix}, under registries"
+            )
+        host, _, path = name.partition("/")
+        with self._guard:
+            key = host, settings, self._credentials.find(name)
+            if key not in self._endpoints:
+                self._endpoints[key] = Endpoint(host, settings, self.registries, key[2], self.cancelled)
+            return Repository(self._endpoints[key], path, writing)
+
+    def sources(self, name: str) -> list[Repository]:
+        """Return where ``HOST/PATH`` can be read, in the order to try: its mirrors, then itself."""
+        own = self.repository(name)
+        return [*map(self.repository, self.registries.mirrors_of(name)), own]
+
+    def each(self, function: Callable[[T], object], items: Iterable[T]) -> None:
+        """Call ``function`` with every item, a few at a time; raises what the first that failed raised."""
+        listed = list(items)
+        if len(listed) < 2:
+            for one in listed:
+                function(one)
+            return
+        with ThreadPoolExecutor(min(self._jobs, len(listed)), "registry") as pool:
+            futures = [pool.submit(function, one) for one in listed]
+            try:
+                wait(futures, return_when=FIRST_EXCEPTION)
+            except BaseException:
+                self.cancelled.set()
+                raise
+            finally:
+                for future in futures:
+                    future.cancel()
+        for future in futures:
+            if not future.cancelled():
+                future.result()
+
+
+def parse_name(text: str) -> Reference:
+    """Return the image that ``docker://NAME`` names, with its host; raises `UsageError`."""
+    if not text.startswith(TRANSPORT):
+        raise UsageError(f"{text!r} does not begin with {TRANSPORT}")
+    found = Reference.parse(text.removeprefix(TRANSPORT))
+    host, path = found.host or DOCKER_HUB, found.path
+    if host in (DOCKER_HUB, "index.docker.io"):
+        host = DOCKER_HUB
+        path = path if "/" in path else f"library/{path}"
+    return Reference(host, path, found.tag, found.digest)

@@ -1,0 +1,145 @@
+"""``docker-daemon:``: the images of a Docker daemon (or podman's service), through its socket.
+
+See the Docker Engine API, "Export an image" and "Import images". ``DOCKER_HOST`` says where the socket is.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from hermes.errors import BuildError, HermesError, UsageError
+from hermes.image.descriptor import Descriptor
+from hermes.image.reference import Reference
+from hermes.registry.docker_archive import origin_of
+from hermes.registry.files import Archive, spooled
+from hermes.registry.images import refuse_index
+from hermes.registry.origins import LARGEST_DOCUMENT, Origin
+from hermes.store import Store
+
+_SOCKET: Final = "unix:///var/run/docker.sock"
+_IDENTITY: Final = re.compile(r"(?:sha256:)?[0-9a-f]{12,64}\Z")
+_SECONDS: Final = 600.0
+
+
+@contextmanager
+def opened_daemon(text: str, where: str, store: Store) -> Iterator[Origin]:
+    """Open ``docker-daemon:NAME`` (or an id); raises `BuildError` when there is no daemon, or no such image."""
+    name = where if _IDENTITY.match(where) else str(_reference(text, where))
+    with _asked("GET", f"/images/{quote(name, safe='/:@')}/get", text) as answer:
+        if answer.status == http.client.NOT_FOUND:
+            raise UsageError(f"{text}: the daemon has no such image", hint="see `docker images`")
+        _check(answer, text)
+        with spooled(answer, text, store) as file:
+            yield origin_of(Archive(file, text), text, "")
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonDestination:
+    """``docker-daemon:NAME``; see `hermes.registry.transports.Destination`."""
+
+    text: str
+    name: str
+
+    def write(self, manifest: Descriptor, store: Store, name: str) -> None:
+        from hermes.registry.transports import write_docker_archive
+
+        refuse_index(manifest, self.text)
+        reference = _reference(self.text, self.name)
+        with store.scratch.directory() as folder:
+            path = folder / "image.tar"
+            write_docker_archive(path, manifest, store, reference.name, reference.tag)
+            self._load(path)
+
+    def _load(self, path: Path) -> None:
+        headers = {"Content-Type": "application/x-tar", "Content-Length": str(path.stat().st_size)}
+        with (
+            path.open("rb") as file,
+            _asked("POST", "/images/load?quiet=1", self.text, body=file, headers=headers) as answer,
+        ):
+            _check(answer, self.text)
+            for line in answer.read(LARGEST_DOCUMENT).splitlines():
+                if problem := _problem(line):
+                    raise BuildError(f"{self.text}: the daemon did not take the image: {problem}")
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+@contextmanager
+def _asked(method: str, path: str, text: str, **more: object) -> Iterator[http.client.HTTPResponse]:
+    connection, where = _connection(text)
+    try:
+        connection.request(method, path, **more)  # type: ignore[arg-type]
+        yield connection.getresponse()
+    except (FileNotFoundError, ConnectionRefusedError, PermissionError) as error:
+        if error.filename:
+            raise
+        raise BuildError(
+            f"{text}: there is no daemon at {where}: {error.strerror}",
+            hint="start it, or say with DOCKER_HOST where it is",
+        ) from error
+    except (http.client.HTTPException, TimeoutError, ConnectionError) as error:
+        raise BuildError(f"{text}: the daemon at {where} broke off ({type(error).__name__})") from error
+    finally:
+        connection.close()
+
+
+def _connection(text: str) -> tuple[http.client.HTTPConnection, str]:
+    where = os.environ.get("DOCKER_HOST") or _SOCKET
+    parts = urlsplit(where)
+    if parts.scheme == "unix" and parts.path:
+        return _UnixConnection(parts.path), parts.path
+    try:
+        is_plain = parts.scheme in ("tcp", "http") and not os.environ.get("DOCKER_TLS_VERIFY")
+        if is_plain and parts.hostname:
+            return http.client.HTTPConnection(parts.hostname, parts.port or 2375, timeout=_SECONDS), where
+    except ValueError:
+        pass
+    raise UsageError(
+        f"{text}: DOCKER_HOST is {where!r}, which Hermes cannot reach",
+        hint="it knows unix://PATH and tcp://HOST:PORT",
+    )
+
+
+def _check(answer: http.client.HTTPResponse, text: str) -> None:
+    if answer.status != http.client.OK:
+        said = _problem(answer.read(LARGEST_DOCUMENT)) or answer.reason
+        raise BuildError(f"{text}: the daemon answered {answer.status}: {said}")
+
+
+def _problem(line: bytes) -> str:
+    """Return what an answer says is wrong, or an empty string."""
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(document, dict):
+        return ""
+    return str(document.get("message") or document.get("error") or "")
+
+
+def _reference(text: str, name: str) -> Reference:
+    try:
+        return Reference.parse(name)
+    except HermesError as error:
+        raise UsageError(f"{text!r}: {error.message}", hint=error.hint) from None

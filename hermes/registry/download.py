@@ -1,0 +1,123 @@
+"""A blob from a registry into the store: verified while it comes, and resumed where a connection ends too early."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from hermes.errors import RegistryError
+from hermes.image.descriptor import Descriptor
+from hermes.registry.client import Client
+from hermes.registry.endpoint import Cut, NotThere, pieces
+from hermes.registry.repository import Repository
+from hermes.store import BlobWriter, Store
+from hermes.store.faults import storing
+
+if TYPE_CHECKING:
+    import requests
+
+_ATTEMPTS: Final = 5
+_PIECE: Final = 1 << 18
+"""How many bytes are read at a time, of which a connection that stalls loses the last."""
+_LIES: Final = "the registry, or something in between, is damaged or lies"
+
+
+class _FromTheStart(Exception):
+    """The registry does not go on where a connection was cut."""
+
+
+def download(client: Client, sources: Sequence[Repository], blob: Descriptor, store: Store) -> None:
+    """Take a blob into the store unless it is there, from the first of ``sources`` that gives it.
+
+    Processes that want the same blob wait for each other. Raises `RegistryError` with what each source said.
+    """
+    if store.blobs.has(blob.digest, blob.size):
+        return
+    waiting = sources[0].endpoint.check_cancelled
+    with store.locks.held(f"blob:{blob.digest}", waiting=waiting):
+        if store.blobs.has(blob.digest, blob.size):
+            return
+        problems: list[str] = []
+        failure: RegistryError | None = None
+        for source in sources:
+            try:
+                _download(client, source, blob, store)
+            except NotThere:
+                problems.append(f"{source.name} does not have it")
+                store.places.remove(blob.digest, source.name)
+            except RegistryError as error:
+                problems.append(error.message)
+                failure = error
+            else:
+                store.places.add(blob.digest, source.name)
+                return
+        if failure is not None and len(problems) == 1:
+            raise failure
+        shown = "".join(f"\n  {one}" for one in problems)
+        raise RegistryError(
+            f"the blob {blob.digest} could not be read{shown}", hint="is the image whole there?"
+        )
+
+
+def _download(client: Client, source: Repository, blob: Descriptor, store: Store) -> None:
+    """Download from one place; a connection that brings something each time may end as often as it likes."""
+    while True:
+        with storing("the store"), store.blobs.writer() as writer:
+            try:
+                _read_whole(client, source, blob, writer)
+            except _FromTheStart:
+                continue
+            if writer.digest != blob.digest:
+                raise RegistryError(
+                    f"{source.name}: the blob {blob.digest} has the digest {writer.digest}", hint=_LIES
+                )
+            writer.commit()
+            return
+
+
+def _read_whole(client: Client, source: Repository, blob: Descriptor, writer: BlobWriter) -> None:
+    fruitless = 0
+    while True:
+        before = writer.size
+        try:
+            _read_on(client, source, blob, writer)
+        except Cut as error:
+            fruitless = 0 if writer.size > before else fruitless + 1
+            if fruitless == _ATTEMPTS:
+                raise RegistryError(
+                    f"{source.name}: the connection ended after {writer.size} of {blob.size} bytes of {blob.digest}: {error}",
+                    hint="try again",
+                ) from None
+            source.endpoint.wait(fruitless)
+        else:
+            return
+
+
+def _read_on(client: Client, source: Repository, blob: Descriptor, writer: BlobWriter) -> None:
+    """Read the rest of a blob."""
+    with source.blob(blob.digest, writer.size) as answer:
+        declared = answer.headers.get("Content-Length", "")
+        if answer.status_code == 200 and declared.isdecimal() and int(declared) != blob.size:
+            raise RegistryError(
+                f"{source.name}: the blob {blob.digest} has {declared} bytes, and should have {blob.size}",
+                hint=_LIES,
+            )
+        if writer.size and not _continues(answer, writer.size):
+            raise _FromTheStart
+        for data in pieces(answer, _PIECE):
+            source.endpoint.check_cancelled()
+            if writer.size + len(data) > blob.size:
+                raise RegistryError(
+                    f"{source.name}: the blob {blob.digest} has more than the {blob.size} bytes that it should",
+                    hint=_LIES,
+                )
+            writer.write(data)
+            client.progress(blob.digest, writer.size, blob.size)
+    if writer.size < blob.size:
+        raise Cut("the answer is too short")
+
+
+def _continues(answer: requests.Response, start: int) -> bool:
+    """Tell whether an answer is the part that was asked for; see RFC 9110, section 14.4."""
+    part = answer.headers.get("Content-Range", "").removeprefix("bytes ")
+    return answer.status_code == 206 and part.startswith(f"{start}-")

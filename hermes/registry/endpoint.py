@@ -1,0 +1,535 @@
+"""One registry over HTTP: who asks, what may be asked again, and where an answer may lead.
+
+It knows addresses, statuses and credentials; it does not know what a blob or a manifest is. A credential and a
+client certificate are shown to their own host only, whatever redirects and locations say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import json
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urljoin, urlsplit
+
+from hermes.errors import BuildInterrupted, RegistryError
+from hermes.registry.auth import Challenge, Token, parse_challenges, parse_token, token_request
+from hermes.registry.credentials import DOCKER_HUB, Credential
+from hermes.registry.settings import Registries, RegistrySettings, is_loopback
+from hermes.version import __version__
+
+if TYPE_CHECKING:
+    import requests
+
+ATTEMPTS: Final = 5
+LARGEST_ANSWER: Final = 1 << 20
+"""How many bytes of an answer that is no blob and no manifest are read."""
+
+_FIRST_WAIT: Final = 0.5
+_LONGEST_WAIT: Final = 60.0
+_TIMEOUT: Final = (15, 60)
+_BLOCK: Final = 1 << 18
+_MOST_REDIRECTS: Final = 5
+_TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_LARGEST_TOKEN: Final = 1 << 18
+_SHOWN: Final = 300
+
+
+class Cut(Exception):
+    """The connection ended or stalled before the answer did; it may help to try again."""
+
+
+class NotThere(Exception):
+    """The registry has no such thing (404)."""
+
+
+class Refused(Exception):
+    """The registry understood, and will not (a status that the caller did not expect)."""
+
+    def __init__(self, status: int, error: RegistryError) -> None:
+        super().__init__(error.message)
+        self.status = status
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request. ``where`` is a path of the registry or an address that it named.
+
+    ``scopes`` are what a token is asked for; ``body`` opens what is sent, again for each attempt; ``accepted``
+    are the statuses that are an answer. ``again``: may be sent twice without harm.
+    """
+
+    method: str
+    where: str
+    scopes: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Callable[[], Any] | None = None
+    accepted: Collection[int] = (200,)
+    again: bool = True
+
+
+class Endpoint:
+    """The registry at ``host``, as one user. Safe to use from several threads.
+
+    ``registries`` are the settings of other hosts, to which answers may lead. Once ``cancelled`` is set, what
+    waits gives up.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        settings: RegistrySettings,
+        registries: Registries,
+        credential: Credential | None,
+        cancelled: threading.Event,
+    ) -> None:
+        self.host = host
+        self._settings = settings
+        self._registries = registries
+        self._credential = credential
+        self._cancelled = cancelled
+        self._local = threading.local()
+        self._sessions: list[requests.Session] = []
+        self._guard = threading.Lock()
+        self._base = ""
+        self._challenges: list[Challenge] = []
+        self._tokens: dict[tuple[str, ...], Token] = {}
+
+    @contextmanager
+    def send(self, ask: Ask) -> Iterator[requests.Response]:
+        """Give the answer to a request, its body unread.
+
+        Raises `NotThere` and `Refused` for other statuses, `Cut` when the connection failed (after several
+        attempts, where the request may be repeated), `RegistryError` when nobody may ask or answers.
+        """
+        for attempt in range(ATTEMPTS):
+            try:
+                answer = self._once(ask)
+            except Cut:
+                if not ask.again or attempt == ATTEMPTS - 1:
+                    raise
+                self.wait(attempt)
+                continue
+            again = answer.status_code in _TRANSIENT if ask.again else answer.status_code == 429
+            if not again or attempt == ATTEMPTS - 1:
+                break
+            asked = answer.headers.get("Retry-After", "")
+            answer.close()
+            self.wait(attempt, asked)
+        with answer:
+            if answer.status_code in ask.accepted:
+                yield answer
+                _drain(answer)
+                return
+            error = self._refusal(ask, answer)
+            if answer.status_code == 404:
+                raise NotThere(error.message)
+            raise Refused(answer.status_code, error)
+
+    def wait(self, attempt: int, asked: str = "") -> None:
+        """Wait before another attempt (they count from 0), as long as the registry ``asked`` to."""
+        delay = _FIRST_WAIT * 2**attempt
+        if (wanted := _seconds(asked)) is not None:
+            if wanted > _LONGEST_WAIT:
+                raise RegistryError(
+                    f"{self.host} asks to wait {wanted:.0f} seconds", hint="try again later, or use a mirror"
+                )
+            delay = wanted
+        if self._cancelled.wait(delay):
+            raise BuildInterrupted
+
+    def close(self) -> None:
+        """Close the connections; what is asked afterwards opens new ones."""
+        for session in self._sessions:
+            session.close()
+
+    def check_cancelled(self) -> None:
+        if self._cancelled.is_set():
+            raise BuildInterrupted
+
+    # Who asks.
+
+    def _once(self, ask: Ask) -> requests.Response:
+        self.check_cancelled()
+        self._find()
+        used = self._authorization(ask.scopes)
+        answer = self._exchange(ask, used)
+        if answer.status_code != 401 or urlsplit(answer.url).netloc != urlsplit(self._base).netloc:
+            return answer
+        if challenges := parse_challenges(answer.headers.get("WWW-Authenticate", "")):
+            self._challenges = challenges
+        with self._guard:
+            self._tokens.pop(ask.scopes, None)
+        now = self._authorization(ask.scopes)
+        if not now or (now == used and not now.startswith("Bearer")):
+            return answer
+        answer.close()
+        return self._exchange(ask, now)
+
+    def _find(self) -> None:
+        """Find out, once, by which protocol the registry speaks and how it wants to be asked."""
+        with self._guard:
+            if self._base:
+                return
+            host = "registry-1.docker.io" if self.host == DOCKER_HUB else self.host
+            bases = [f"https://{host}"]
+            if is_loopback(host):  # what has no credential can be asked of this machine without TLS
+                bases.insert(0, f"http://{host}")
+            elif self._settings.insecure:
+                bases.append(f"http://{host}")
+            for base in bases:
+                is_last = base is bases[-1]
+                try:
+                    answer = self._ping(base, last=is_last)
+                except Cut:
+                    if is_last:
+                        raise
+                    continue
+                with answer:
+                    if answer.status_code in (200, 401):
+                        self._challenges = parse_challenges(answer.headers.get("WWW-Authenticate", ""))
+                        self._base = base
+                        return
+                    if is_last:
+                        raise self._refusal(Ask("GET", "/v2/"), answer)
+
+    def _ping(self, base: str, *, last: bool) -> requests.Response:
+        for attempt in range(ATTEMPTS):
+            try:
+                answer = self._follow("GET", f"{base}/v2/", {}, None, "", base)
+            except Cut:
+                if not last or attempt == ATTEMPTS - 1:
+                    raise
+                self.wait(attempt)
+                continue
+            if answer.status_code not in _TRANSIENT or attempt == ATTEMPTS - 1:
+                break
+            asked = answer.headers.get("Retry-After", "")
+            answer.close()
+            self.wait(attempt, asked)
+        return answer
+
+    def _authorization(self, scopes: tuple[str, ...]) -> str:
+        challenge = next((one for one in self._challenges if one.scheme == "bearer"), None)
+        if challenge is not None:
+            with self._guard:
+                token = self._tokens.get(scopes)
+                if token is None or not token.is_fresh:
+                    token = self._tokens[scopes] = self._token(challenge, scopes)
+                return token.header
+        if self._credential is None or not self._credential.password:
+            return ""
+        return self._credential.basic if any(one.scheme == "basic" for one in self._challenges) else ""
+
+    def _token(self, challenge: Challenge, scopes: tuple[str, ...]) -> Token:
+        plain = self._settings.insecure or self._base.startswith("http://")
+        named = challenge.get("scope")
+        wanted = scopes or ((named,) if named else ())
+        ask = token_request(challenge, wanted, self._credential, plain=plain, of=self.host)
+        for attempt in range(ATTEMPTS):
+            try:
+                with self._plain(ask.url, ask.headers, ask.form) as answer:
+                    data = _read(answer, _LARGEST_TOKEN)
+            except Cut:
+                if attempt == ATTEMPTS - 1:
+                    raise
+                self.wait(attempt)
+                continue
+            if answer.status_code in _TRANSIENT and attempt < ATTEMPTS - 1:
+                self.wait(attempt, answer.headers.get("Retry-After", ""))
+                continue
+            break
+        if answer.status_code != 200:
+            what = ", ".join(one.split(":")[1] for one in scopes if one.count(":") > 1) or self.host
+            raise self._denied(what, f"the token server answered {answer.status_code}{_said(answer, data)}")
+        if data is None:
+            raise RegistryError(f"the token server of {self.host} gave no token")
+        return parse_token(data, of=self.host)
+
+    def _plain(
+        self, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None
+    ) -> requests.Response:
+        """Ask a token server, which is often another host; its redirects are not followed."""
+        settings = self._settings_of(url)
+        return self._raw("POST" if form else "GET", url, headers, form, settings)
+
+    # Where it goes.
+
+    def _exchange(self, ask: Ask, authorization: str) -> requests.Response:
+        url = urljoin(self._base, ask.where)
+        return self._follow(ask.method, url, ask.headers, ask.body, authorization, self._base)
+
+    def _follow(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: Callable[[], Any] | None,
+        authorization: str,
+        base: str,
+    ) -> requests.Response:
+        for _ in range(_MOST_REDIRECTS + 1):
+            self._check_protocol(url, base)
+            own = _origin(url) == _origin(base)
+            shown = {**headers, "Authorization": authorization} if own and authorization else headers
+            settings = self._settings if own else self._settings_of(url)
+            answer = self._raw(method, url, shown, body() if body else None, settings)
+            target = answer.headers.get("Location", "")
+            if answer.status_code not in _REDIRECTS or not target:
+                return answer
+            answer.close()
+            url = urljoin(url, target)
+            if method not in ("GET", "HEAD") and _origin(url) != _origin(base):
+                raise RegistryError(
+                    f"{self.host} redirects what is written to another host, {urlsplit(url).netloc}",
+                    hint="name that registry itself",
+                )
+        raise RegistryError(f"{self.host} redirects in a circle", hint="ask who runs the registry")
+
+    def _check_protocol(self, url: str, base: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc:
+            raise RegistryError(f"{self.host} leads to {url[:_SHOWN]!r}, which is no address of a registry")
+        if parts.scheme == "http" and base.startswith("https") and not self._settings.insecure:
+            raise RegistryError(
+                f"{self.host} leads to {parts.netloc} without TLS",
+                hint="if that is meant, configure the registry as insecure in hermes.yaml",
+            )
+
+    def _settings_of(self, url: str) -> RegistrySettings:
+        """Return the settings for an address of another host: its own, without a client certificate of ours."""
+        host = urlsplit(url).netloc
+        return self._settings if host == self.host else self._registries.of(host)[1]
+
+    def _raw(
+        self, method: str, url: str, headers: Mapping[str, str], body: Any, settings: RegistrySettings
+    ) -> requests.Response:
+        import requests
+
+        session = self._session(loopback=is_loopback(urlsplit(url).netloc))
+        try:
+            return session.request(
+                method,
+                url,
+                headers={"Accept-Encoding": "identity", "User-Agent": f"hermes/{__version__}", **headers},
+                data=body,
+                stream=True,
+                allow_redirects=False,
+                timeout=_TIMEOUT,
+                verify=False if settings.insecure else settings.ca or True,
+                cert=(settings.cert, settings.key or settings.cert) if settings.cert else None,
+            )
+        except requests.exceptions.SSLError as error:
+            raise self._tls(url, error) from None
+        except (
+            requests.ConnectionError,
+            requests.Timeout,
+            requests.exceptions.ChunkedEncodingError,
+            requests.exceptions.ContentDecodingError,
+        ) as error:
+            host = urlsplit(url).netloc
+            raise Cut(_reason(error) if host == self.host else f"{host}: {_reason(error)}") from None
+        except requests.RequestException as error:
+            raise RegistryError(f"{urlsplit(url).netloc}: {_reason(error)}") from None
+        except OSError as error:
+            raise RegistryError(
+                f"{urlsplit(url).netloc}: {error}", hint="check its settings in hermes.yaml"
+            ) from None
+
+    def _session(self, *, loopback: bool) -> requests.Session:
+        """Return the calling thread's session; proxies are not asked for what is on this machine."""
+        name = "direct" if loopback else "session"
+        found: requests.Session | None = getattr(self._local, name, None)
+        if found is None:
+            import requests
+            import urllib3
+            from requests.adapters import HTTPAdapter
+
+            if self._settings.insecure:  # as hermes.yaml says, so it is no news
+                urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+
+            class Adapter(HTTPAdapter):
+                def init_poolmanager(self, *arguments: Any, **named: Any) -> Any:
+                    return super().init_poolmanager(*arguments, blocksize=_BLOCK, **named)
+
+            found = requests.Session()
+            found.trust_env = not loopback
+            found.auth = lambda request: request  # or requests shows what is in ~/.netrc
+            for scheme in ("https://", "http://"):
+                found.mount(scheme, Adapter())
+            setattr(self._local, name, found)
+            self._sessions.append(found)
+        return found
+
+    # What went wrong.
+
+    def _tls(self, url: str, error: Exception) -> Exception:
+        """Return what to raise for a failed handshake: where plain HTTP is allowed, the other side may speak that."""
+        host = urlsplit(url).netloc
+        reason = _reason(error)
+        if self._settings.insecure or (is_loopback(host) and "wrong version number" in reason.lower()):
+            return Cut(reason)
+        if "wrong version number" in reason.lower() or "record layer" in reason.lower():
+            return RegistryError(
+                f"{host} does not speak TLS",
+                hint=f"if that is meant, say so in hermes.yaml: registries: {{{host}: {{insecure: true}}}}",
+            )
+        return RegistryError(
+            f"{host}: {reason}",
+            hint=f"name its authority in hermes.yaml: registries: {{{host}: {{ca: FILE}}}}",
+        )
+
+    def _refusal(self, ask: Ask, answer: requests.Response) -> RegistryError:
+        data = _read(answer, LARGEST_ANSWER)
+        said = _said(answer, data)
+        if (
+            answer.status_code in (401, 403)
+            and urlsplit(answer.url).netloc == urlsplit(self._base or answer.url).netloc
+        ):
+            return self._denied(_repository_of(ask.where), f"it answered {answer.status_code}{said}")
+        what = f"{ask.method} {urlsplit(urljoin(self._base, ask.where)).path}"
+        problem = f"{self.host} answered {answer.status_code} to {what}{said}"
+        if answer.status_code == 429:
+            return RegistryError(
+                problem, hint="the registry limits how often it is asked; log in, or try again later"
+            )
+        if answer.status_code in _TRANSIENT:
+            return RegistryError(problem, hint="the registry has a problem of its own; try again later")
+        return RegistryError(problem)
+
+    def _denied(self, what: str, problem: str) -> RegistryError:
+        if self._credential is None:
+            hint = f"log in first, as with `podman login {self.host}`; registries say the same of what is not there"
+        else:
+            hint = f"the credential for {self.host} may have expired, or not be enough for this; log in again"
+        return RegistryError(f"{self.host} denies access to {what}: {problem}", hint=hint)
+
+
+def read_document(answer: requests.Response, limit: int, what: str) -> bytes:
+    """Return the body of an answer; raises `RegistryError` beyond ``limit`` bytes, `Cut` when it is not whole."""
+    data = _read(answer, limit)
+    if data is None:
+        raise RegistryError(
+            f"{what} has more than {limit >> 20} MiB", hint="this is no image, or a hostile one"
+        )
+    return data
+
+
+def parse_document(data: bytes, answer: requests.Response, what: str) -> Any:
+    """Return a JSON document; raises `RegistryError` that says what it is instead."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        kind = answer.headers.get("Content-Type", "").partition(";")[0] or "something"
+        raise RegistryError(
+            f"{what}: the answer is {kind}, not JSON",
+            hint="is this the address of a registry? a proxy or a login page may be in between",
+        ) from None
+
+
+def pieces(answer: requests.Response, size: int) -> Iterator[bytes]:
+    """Yield the body of an answer as it comes, in pieces of ``size`` bytes; raises `Cut`."""
+    import urllib3
+
+    while True:
+        try:
+            data = answer.raw.read(size, decode_content=False)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise Cut(str(error)) from None
+        if not data:
+            return
+        yield data
+
+
+def _read(answer: requests.Response, limit: int) -> bytes | None:
+    """Return the body of an answer, or None when it has more bytes than ``limit``."""
+    declared = answer.headers.get("Content-Length", "")
+    if declared.isdecimal() and int(declared) > limit and answer.request.method != "HEAD":
+        return None
+    found = bytearray()
+    for data in pieces(answer, 1 << 16):
+        found += data
+        if len(found) > limit:
+            return None
+    return bytes(found)
+
+
+def _drain(answer: requests.Response) -> None:
+    """Read the rest of a short answer, so that its connection can be used again."""
+    declared = answer.headers.get("Content-Length", "0")
+    if answer.request.method == "HEAD" or (declared.isdecimal() and int(declared) < _BLOCK):
+        with contextlib.suppress(Cut):
+            for _ in pieces(answer, _BLOCK):
+                pass
+
+
+def _said(answer: requests.Response, data: bytes | None) -> str:
+    """Return what an answer says of its status, for a person; see distribution-spec, "Error Codes"."""
+    if not data:
+        return ""
+    try:
+        document = json.loads(data)
+        listed = document.get("errors") or [document]
+        parts = []
+        for one in listed[:3]:
+            code, message = str(one.get("code") or ""), str(one.get("message") or one.get("details") or "")
+            parts.append(": ".join(part for part in (code, message) if part))
+        text = "; ".join(part for part in parts if part)
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        kind = answer.headers.get("Content-Type", "").partition(";")[0]
+        return f" with {kind}, which is no answer of a registry" if kind == "text/html" else ""
+    shown = "".join(char if char.isprintable() else " " for char in text)[:_SHOWN]
+    return f" ({shown})" if shown else ""
+
+
+def _repository_of(where: str) -> str:
+    """Return the path of the repository that an address of the registry is about."""
+    path = urlsplit(where).path.removeprefix("/v2/")
+    for part in ("/manifests/", "/blobs/", "/tags/", "/referrers/"):
+        path = path.partition(part)[0]
+    return path.strip("/") or "it"
+
+
+def _origin(url: str) -> tuple[str, str, int]:
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    return parts.scheme, (parts.hostname or "").lower(), port or (443 if parts.scheme == "https" else 80)
+
+
+def _seconds(text: str) -> float | None:
+    """Return the seconds of a Retry-After header, which may be a date; see RFC 9110, section 10.2.3."""
+    if text.strip().isdecimal():
+        return float(text)
+    try:
+        when = email.utils.parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError):
+        return None
+    return max(0.0, when.timestamp() - time.time())
+
+
+def _reason(error: Exception) -> str:
+    """Return what an exception of `requests` comes to, without the addresses that it names."""
+    import requests
+
+    if isinstance(error, requests.ConnectTimeout):
+        return f"no connection within {_TIMEOUT[0]} seconds"
+    if isinstance(error, requests.Timeout):
+        return f"nothing came for {_TIMEOUT[1]} seconds"
+    inner = error.args[0] if error.args else None
+    parts: tuple[object, ...] = getattr(inner, "args", ())
+    if len(parts) == 2 and isinstance(parts[1], Exception):  # urllib3's "Connection aborted."
+        inner = getattr(parts[1], "strerror", None) or parts[1]
+    reason = str(getattr(inner, "reason", None) or inner or error)
+    if "certificate verify failed" in reason:
+        return f"its certificate is not trusted ({reason.partition('certificate verify failed: ')[2].partition(' (_ssl')[0]})"
+    return reason.rpartition(": ")[2].strip("'\")>") or type(error).__name__

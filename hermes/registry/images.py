@@ -1,0 +1,84 @@
+"""Images and indexes of the store as the blobs that they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from hermes.digest import Digest
+from hermes.errors import UsageError
+from hermes.image.descriptor import Descriptor
+from hermes.image.layout import link_layout, tagged
+from hermes.image.manifest import INDEXES, Index, Manifest, described
+from hermes.layer.compress import Source
+from hermes.store import Store
+
+
+def descriptor_of(store: Store, digest: Digest) -> Descriptor:
+    """Return the descriptor of a manifest or index of the store; raises `MissingBlobError`."""
+    return described(store.blobs.read(digest), str(digest))
+
+
+def blobs_of(one: Descriptor, store: Store) -> Iterator[Digest]:
+    """Yield the blobs of an image or index, each once, a document after what it names.
+
+    Raises `MissingBlobError` when a document is not in the store.
+    """
+    yield from dict.fromkeys(_blobs(one, store))
+
+
+def manifests_of(one: Descriptor, store: Store) -> Iterator[Descriptor]:
+    """Yield the manifests of the images that a manifest or index stands for, with their platforms."""
+    if one.media_type in INDEXES:
+        for below in Index.parse(store.blobs.read(one.digest)).manifests:
+            yield from manifests_of(below, store)
+    else:
+        yield one
+
+
+def refuse_index(one: Descriptor, where: str) -> None:
+    """Raise `UsageError` where only one image can be written, and this is an index."""
+    if one.media_type in INDEXES:
+        transport = where.partition(":")[0]
+        raise UsageError(
+            f"{where}: {transport}: holds an image for one platform, and this is an index",
+            hint="name one of its images (`hermes copy --platform`), or write to oci:, oci-archive: or dir:",
+        )
+
+
+def link_images(folder: Path, manifest: Descriptor, store: Store, tag: str) -> None:
+    """Make a layout of links to the store's blobs."""
+    blobs = [(digest, store.blobs.path(digest)) for digest in blobs_of(manifest, store)]
+    link_layout(folder, [tagged(manifest, tag)], blobs)
+
+
+def _blobs(one: Descriptor, store: Store) -> Iterator[Digest]:
+    data = store.blobs.read(one.digest)
+    if one.media_type in INDEXES:
+        for below in Index.parse(data).manifests:
+            yield from _blobs(below, store)
+    else:
+        manifest = Manifest.parse(data)
+        yield manifest.config.digest
+        yield from (layer.digest for layer in manifest.layers)
+    yield one.digest
+
+
+class StoreOrigin:
+    """An image or index of the store, as a `hermes.registry.origins.Origin`."""
+
+    def __init__(self, store: Store, root: Descriptor, name: str, title: str = "") -> None:
+        self.name = name
+        self.title = title
+        self._store = store
+        self._root = root
+
+    def root(self) -> Descriptor:
+        return self._root
+
+    def document(self, one: Descriptor) -> bytes:
+        return self._store.blobs.read(one.digest)
+
+    def open(self, one: Descriptor) -> AbstractContextManager[Source]:
+        return self._store.blobs.open(one.digest)

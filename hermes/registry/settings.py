@@ -1,0 +1,55 @@
+"""What is configured of registries: mirrors, certificates, and which are plain or forbidden. No I/O."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+TRANSPORT: Final = "docker://"
+
+_LOOPBACK: Final = re.compile(r"(?:127(?:\.[0-9]{1,3}){3}|localhost|\[::1\])(?::[0-9]+)?\Z")
+
+
+def is_remote(text: str) -> bool:
+    """Tell whether a text names an image in a registry."""
+    return text.startswith(TRANSPORT)
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySettings:
+    """How to speak to a registry, or to a part of it.
+
+    ``mirrors`` (``HOST[/PREFIX]``) are asked first, by what reads. ``insecure`` allows plain HTTP and
+    certificates that nobody vouches for; ``ca`` is the path of the authorities to trust instead of this
+    machine's, ``cert`` and ``key`` those of a client certificate. ``blocked``: nothing is sent or read.
+    """
+
+    mirrors: tuple[str, ...] = ()
+    insecure: bool = False
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+    blocked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Registries:
+    """Settings by prefix: pairs of ``HOST[/PREFIX]`` and what counts for all names below it."""
+
+    prefixes: tuple[tuple[str, RegistrySettings], ...] = ()
+
+    def of(self, name: str) -> tuple[str, RegistrySettings]:
+        """Return the longest prefix of ``HOST/PATH`` that is configured (or an empty one), and its settings."""
+        found = [row for row in self.prefixes if name == row[0] or name.startswith(f"{row[0]}/")]
+        return max(found, key=lambda row: len(row[0]), default=("", RegistrySettings()))
+
+    def mirrors_of(self, name: str) -> tuple[str, ...]:
+        """Return the names that ``HOST/PATH`` has on its mirrors."""
+        prefix, settings = self.of(name)
+        return tuple(f"{mirror}{name[len(prefix) :]}" for mirror in settings.mirrors)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host, with or without a port, is this machine."""
+    return bool(_LOOPBACK.match(host))

@@ -1,0 +1,50 @@
+"""Where a blob is besides in this store: the repositories of registries that were seen to have it.
+
+``places/HEX`` is a JSON list of ``HOST/PATH``, the one seen first at the start. It is a hint: what is there no longer
+is found out by asking.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from hermes.digest import Digest
+
+_MOST: Final = 16
+
+
+class Places:
+    """The places of the blobs of one store. ``write`` writes a file whole or not at all."""
+
+    def __init__(self, folder: Path, write: Callable[[str, bytes], None]) -> None:
+        self._folder = str(folder)
+        self._write = write
+
+    def of(self, digest: Digest) -> tuple[str, ...]:
+        """Return the repositories that had a blob."""
+        try:
+            with open(f"{self._folder}/{digest.hex}", "rb") as file:
+                found = json.loads(file.read())
+        except (OSError, ValueError):
+            return ()
+        return tuple(found) if isinstance(found, list) and all(isinstance(one, str) for one in found) else ()
+
+    def add(self, digest: Digest, place: str) -> None:
+        """Note that a repository has a blob."""
+        before = self.of(digest)
+        if place in before:
+            return
+        kept = [one for one in before if one != place][1 - _MOST :]
+        os.makedirs(self._folder, exist_ok=True)
+        self._write(f"{self._folder}/{digest.hex}", json.dumps([*kept, place]).encode())
+
+    def remove(self, digest: Digest, place: str) -> None:
+        """Note that a repository does not have a blob any more."""
+        before = self.of(digest)
+        if place in before:
+            kept = [one for one in before if one != place]
+            self._write(f"{self._folder}/{digest.hex}", json.dumps(kept).encode())

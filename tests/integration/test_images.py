@@ -1,0 +1,298 @@
+"""Images by name, indexes of platforms, and the commands that show and compare them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hermes.digest import Digest
+from hermes.image.manifest import Index
+from hermes.store import Store
+from tests.conftest import Sandbox
+from tests.unit.registry.images import Made, small, tar_of
+
+BUILD = """
+config_setting(name = "arm", platform = "linux/arm64")
+files_layer(
+    name = "layer",
+    files = select({":arm": {"/f": "arm.txt"}, "//conditions:default": {"/f": "other.txt"}}),
+    symlinks = {"/link": "f"},
+)
+files_layer(name = "more", files = {"/more": "other.txt"}, mode = "0600", owner = "7:8")
+image(name = "one", layers = [":layer"], env = {"A": "1", "B": "2"}, labels = {"l": "1"})
+image(name = "two", layers = [":layer", ":more"], env = {"A": "1", "B": "3"}, user = "7")
+image(name = "hard", layers = [":layer"], env = {"A": "1", "B": "2"}, labels = {"l": "1"}, compression_level = 19)
+image(name = "v7", layers = [":layer"], platform = "linux/arm/v7")
+image_index(name = "index", image = ":one", platforms = ["linux/amd64", "linux/arm64"])
+image_index(name = "every", images = [":index", ":v7"], annotations = {"a": "b"})
+"""
+
+
+@pytest.fixture
+def images(workspace: Sandbox) -> Sandbox:
+    workspace.write("BUILD", BUILD)
+    workspace.write("arm.txt", "arm\n")
+    workspace.write("other.txt", "other\n")
+    return workspace
+
+
+def ok(sandbox: Sandbox, *arguments: str, status: int = 0) -> str:
+    done = sandbox.run(*arguments)
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout.strip()
+
+
+def test_names_come_and_go(images: Sandbox) -> None:
+    digest = images.digest(":one")
+    ok(images, "copy", "-q", ":one", "oci:layout:v1")
+    assert ok(images, "pull", "oci:layout:v1", "app:v1") == f"app:v1  {digest}"
+    ok(images, "tag", "app:v1", "app", "example.org/shop/app:v1")
+    (found, *_) = json.loads(ok(images, "images", "--json"))
+    assert (found["name"], found["digest"], found["platforms"]) == ("app:latest", digest, ["linux/amd64"])
+    assert found["size"] > 100
+    assert ok(images, "images", "-q").split() == ["app:latest", "app:v1", "example.org/shop/app:v1"]
+    assert ok(images, "rmi", "app") == "app:latest"
+    assert "has 2 names" in images.run("rmi", digest[7:17]).stderr
+    assert ok(images, "rmi", "--force", digest[7:17]).split() == ["app:v1", "example.org/shop/app:v1"]
+    assert json.loads(ok(images, "images", "--json")) == []
+    assert "did you mean" not in images.run("rmi", "app:v1").stderr
+
+
+def test_a_named_image_survives_gc_and_what_lost_its_name_does_not(images: Sandbox, tmp_path: Path) -> None:
+    kept, lost = small(), Made([tar_of({"z": b"lost"})])
+    ok(images, "pull", kept.layout(tmp_path / "kept"), "kept")
+    ok(images, "pull", lost.layout(tmp_path / "lost"), "lost")
+    ok(images, "rmi", "lost")
+    ok(images, "cache", "gc", "--max-size", "0")
+    ok(images, "copy", "kept", "oci:out:v1")
+    store = Store.open(images.home)
+    assert all(store.blobs.has(Digest.from_hex(one)) for one in kept.blobs)
+    assert not any(store.blobs.has(Digest.from_hex(one)) for one in lost.blobs)
+
+
+def test_a_container_keeps_the_blobs_of_its_base(images: Sandbox, tmp_path: Path) -> None:
+    base = small("+gzip")
+    name = ok(images, "ctr", "from", base.layout(tmp_path / "base"))
+    ok(images, "cache", "gc", "--max-size", "0")
+    digest = ok(images, "ctr", "commit", name)
+    store = Store.open(images.home)
+    manifest = json.loads(store.blobs.read(Digest.parse(digest)))
+    assert manifest["layers"] == base.manifest["layers"]
+
+
+def test_an_index_has_an_image_for_each_platform(images: Sandbox) -> None:
+    result = images.build(":every")
+    (index,) = (one for one in result.targets["//:every"] if one.kind == "index")
+    store = Store.open(images.home)
+    parsed = Index.parse(store.blobs.read(Digest.parse(index.digest)))
+    assert [str(one.platform) for one in parsed.manifests] == ["linux/amd64", "linux/arm64", "linux/arm/v7"]
+    assert parsed.annotations == (("a", "b"),)
+    blobs = os.listdir(f"{index.path}/blobs/sha256")
+    assert len(blobs) == 1 + 3 + 3 + 2
+    before = index.digest
+    assert images.build(":every").executed == ()
+    images.write("arm.txt", "changed\n")
+    again = images.build(":every")
+    assert again.targets["//:every"][0].digest != before
+    assert "//:v7" not in again.executed
+
+
+def test_one_image_for_a_platform_is_that_of_a_build_for_it(images: Sandbox) -> None:
+    images.build(":index")
+    store = Store.open(images.home)
+    index = Index.parse(store.blobs.read(Digest.parse(images.digest(":index"))))
+    digests = {str(one.platform): str(one.digest) for one in index.manifests}
+    assert digests["linux/arm64"] == images.digest(":one", platform="linux/arm64")
+    assert digests["linux/amd64"] == images.digest(":one", platform="linux/amd64")
+    assert images.digest(":index", platform="linux/arm64") == images.digest(":index", platform="linux/amd64")
+
+
+def test_inspect_says_what_there_is(images: Sandbox) -> None:
+    said = ok(images, "inspect", ":two")
+    for part in ("linux/amd64", "env", "B=3", "user", "7", "LAYER", "zstd"):
+        assert part in said
+    document = json.loads(ok(images, "inspect", "--json", "--files", ":two"))
+    assert document["digest"] == images.digest(":two")
+    assert document["config"]["Env"] == ["A=1", "B=3"]
+    assert [one["path"] for one in document["files"][1]] == ["/more"]
+    raw = images.run("inspect", "--raw", ":two").stdout
+    assert Digest.of(raw.encode()) == document["digest"]
+    assert json.loads(ok(images, "inspect", "--config", ":two"))["os"] == "linux"
+    assert re.search(r"-rw------- +7:8 +6 +/more", ok(images, "inspect", "--files", ":two"))
+    assert "/link -> f" in ok(images, "inspect", "--files", ":layer")
+    assert "linux/arm/v7" in ok(images, "inspect", ":every")
+
+
+def test_inspect_of_an_image_elsewhere_takes_nothing_in(images: Sandbox, tmp_path: Path) -> None:
+    made = small()
+    assert made.digest in ok(images, "inspect", made.layout(tmp_path / "image"))
+    assert os.listdir(images.home / "blobs/sha256") == []
+
+
+def test_what_drives_a_terminal_is_not_printed(images: Sandbox, tmp_path: Path) -> None:
+    made = small(config={"config": {"Env": ["A=\x1b[31mred"], "Labels": {"x": "a\nb"}}})
+    said = ok(images, "inspect", made.layout(tmp_path / "image"))
+    assert "\x1b" not in said
+    assert "A=\\x1b[31mred" in said
+    assert "x=a\\x0ab" in said
+
+
+def test_diff_names_each_difference(images: Sandbox) -> None:
+    images.build(":one", ":two")
+    assert ok(images, "diff", ":one", ":one") == ""
+    said = ok(images, "diff", ":one", ":two", status=1).splitlines()
+    assert said == [
+        "A /more",
+        "C config Env B  value 2 -> 3",
+        "D config Labels l",
+        "A config User",
+    ]
+    found = json.loads(ok(images, "diff", "--json", ":two", ":one", status=1))
+    assert found[0] == {"fields": {}, "kind": "D", "name": "/more", "where": "file"}
+    said = ok(images, "diff", ":layer", ":more", status=1).splitlines()
+    assert said == ["D /f", "D /link", "A /more"]
+    assert ok(images, "diff", ":one", ":hard") == ""
+    assert images.digest(":one") != images.digest(":hard")
+
+
+@pytest.mark.parametrize("source", [":one", ":every"])
+def test_a_copy_can_be_compressed_another_way(images: Sandbox, source: str) -> None:
+    def layers(image: str) -> list[dict[str, str]]:
+        return json.loads(ok(images, "inspect", "--json", "--platform", "amd64", image))["layers"]
+
+    first = ok(images, "copy", "--compression", "gzip", source, "oci:gzip:v1")
+    assert ok(images, "copy", "--compression", "gzip", "--all-platforms", "oci:gzip:v1", "dir:again") == first
+    assert ok(images, "diff", source, "oci:gzip:v1") == ""
+    assert [one["diff_id"] for one in layers("oci:gzip:v1")] == [one["diff_id"] for one in layers(source)]
+    assert {one["media_type"].rpartition("+")[2] for one in layers("oci:gzip:v1")} == {"gzip"}
+
+
+def test_a_copy_compressed_as_a_build_would_is_the_same(images: Sandbox) -> None:
+    hard = ok(images, "copy", "--compression", "zstd", "--compression-level", "19", ":one", "oci:hard:v1")
+    assert hard == images.digest(":hard")
+    assert "is for a --compression" in images.run("copy", "--compression-level", "3", ":one", "oci:x").stderr
+
+
+def test_diff_sees_through_whiteouts_and_links(images: Sandbox, tmp_path: Path) -> None:
+    lower = tar_of({"gone": b"x", "kept": b"same", "changed": b"old"})
+    one = Made([lower, tar_of({".wh.gone": b"", "changed": b"new"})])
+    two = Made([tar_of({"kept": b"same", "changed": b"new"})], "+zstd")
+    first, second = one.layout(tmp_path / "one"), two.layout(tmp_path / "two")
+    assert ok(images, "diff", first, second) == ""
+    assert ok(images, "diff", Made([lower]).layout(tmp_path / "three"), second, status=1).splitlines()[
+        1:
+    ] == ["D /gone"]
+
+
+WRONG = {
+    "an unknown name": (["inspect", "nothing"], "there is no image nothing"),
+    "no transport": (["pull", "debian"], "begins with no transport(.|\n)*docker://debian"),
+    "no name": (["pull", "oci:layout"], "the image has no name there"),
+    "a wrong name": (["pull", "oci:layout", "App"], "names are lower case"),
+    "a transport without a place": (["pull", "oci:"], "names no image"),
+    "no layout": (["pull", "oci:nothing", "x"], "is not an OCI layout"),
+    "no archive": (["pull", "oci-archive:nothing", "x"], "there is no file"),
+    "a folder as an archive": (["pull", "docker-archive:layout", "x"], "cannot be read"),
+    "no dir": (["pull", "dir:layout", "x"], "is not an image in the form dir:"),
+    "an unknown tag": (["pull", "oci:layout:v9", "x"], "no image with the tag 'v9'"),
+    "a wrong platform": (
+        ["pull", "--platform", "linux/s390x", "oci:index", "x"],
+        "there are linux/amd64, linux/arm64",
+    ),
+    "a copy to a name": (["copy", "oci:layout", "x"], "use `hermes pull oci:layout x`"),
+    "a copy to an unknown transport": (["copy", "oci:layout", "ocy:x"], "did you mean oci:x"),
+    "a copy to nowhere": (["copy", "oci:layout", "docker-daemon:"], "names no place"),
+    "two platforms": (
+        ["copy", "--platform", "arm64", "--all-platforms", "oci:index", "oci:x"],
+        "say one of them",
+    ),
+    "an unknown digest": (["inspect", "sha256:0123456789"], "no image with a name has the digest"),
+    "no names": (["rmi"], "name images, or say --all"),
+    "two outputs": (["inspect", "--raw", "--config", "oci:layout"], "say one of them"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_command(images: Sandbox, case: str) -> None:
+    arguments, pattern = WRONG[case]
+    small().layout(images.root / "layout")
+    ok(images, "copy", "-q", ":index", "oci:index")
+    done = images.run(*arguments)
+    assert done.returncode in (1, 2)
+    assert re.search(pattern, done.stderr), done.stderr
+    assert done.stderr.count("error: ") == 1
+    assert "Traceback" not in done.stderr
+    assert ok(images, "images", "-q") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        (
+            'image_index(name = "x", images = [":one", ":two"])',
+            "two images are for linux/amd64: //:one and //:two",
+        ),
+        ('image_index(name = "x")', "an index needs an image"),
+        ('image_index(name = "x", image = ":one")', "needs the platforms"),
+        ('image_index(name = "x", platforms = ["linux/arm64"])', "an image, which is not given"),
+        (
+            'image_index(name = "x", image = ":one", platforms = ["arm64", "linux/arm64"])',
+            "names linux/arm64 twice",
+        ),
+        ('image_index(name = "x", image = ":one", platforms = ["linux/amd46"])', "did you mean amd64"),
+        ('image_index(name = "x", images = [":layer"])', "takes images or indexes"),
+        (
+            'image_index(name = "x", image = ":v7", platforms = ["arm64", "amd64"])',
+            "two images are for linux/arm/v7",
+        ),
+        ('image(name = "x", compression_level = 23)', "there are 1 to 22"),
+        ('image(name = "x", compression = "gzip", compression_level = 0)', "there are 1 to 12"),
+        ('image(name = "x", base = ":index")', "takes layers or images"),
+    ],
+)
+def test_a_wrong_target(images: Sandbox, text: str, pattern: str) -> None:
+    images.write("BUILD", f"{BUILD}\n{text}\n")
+    done = images.run("build", ":x")
+    assert done.returncode == 2
+    assert pattern in done.stderr
+    assert "BUILD:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_names_and_transports_are_completed(images: Sandbox) -> None:
+    ok(images, "copy", "-q", ":one", "oci:layout:v1")
+    ok(images, "pull", "oci:layout:v1", "app:v1")
+
+    def completed(words: str, number: int) -> list[str]:
+        env = {"_HERMES_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(number)}
+        lines = images.run(env=env).stdout.split()
+        return [one.partition(",")[2] for one in lines]
+
+    assert completed("hermes rmi a", 2) == ["app:v1"]
+    assert completed("hermes copy docker", 2) == ["docker:", "docker-archive:", "docker-daemon:"]
+    assert "app:v1" in completed("hermes inspect app", 2)
+
+
+def test_a_killed_pull_leaves_no_image(images: Sandbox, tmp_path: Path) -> None:
+    big = Made([tar_of({f"f{number}": os.urandom(1 << 20) for number in range(60)}), tar_of({"b": b"x"})])
+    origin = big.layout(tmp_path / "big")
+    env = {**os.environ, "HERMES_HOME": str(images.home)}
+    command = [sys.executable, "-m", "hermes", "pull", origin, "big"]
+    for attempt in range(5):
+        with subprocess.Popen(command, cwd=images.root, env=env, stdout=subprocess.DEVNULL) as process:
+            time.sleep(0.2 + attempt * 0.08)
+            process.send_signal(signal.SIGKILL)
+    if not ok(images, "images", "-q"):
+        store = Store.open(images.home)
+        assert not store.blobs.has(Digest.parse(big.digest)) or ok(images, "cache", "verify")
+    assert "every blob is what its name says" in ok(images, "cache", "verify")
+    assert big.digest in ok(images, "pull", origin, "big")

@@ -1,0 +1,178 @@
+"""Images are taken in as they are: the same blobs, the same digest, whatever the layers' form."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hermes.digest import Digest
+from hermes.errors import LayerError, UsageError
+from hermes.image import docker
+from hermes.image.manifest import Manifest
+from hermes.image.platform import Platform
+from hermes.layer import encodings, toc
+from hermes.layer.canonical import canonical
+from hermes.layer.compress import CODECS, codec_at, codec_of
+from hermes.layer.ingest import Blob, ingest
+from hermes.layer.write import compress, write_layer
+from hermes.registry.origins import take_in
+from hermes.store import Store
+from tests.unit.layer.test_round_trips import items_of
+from tests.unit.layer.trees import Node, trees
+from tests.unit.registry.images import COMPRESS, Made, small, tar_of, text
+
+AMD64 = Platform("linux", "amd64")
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Store]:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.open(Path(folder))
+        yield store
+        store.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(trees())
+def test_a_layer_taken_in_by_any_encoding_is_the_same(shared: Store, tree: dict[str, Node]) -> None:
+    """Every form gives one diff_id and one table of contents, and the tar comes out of each again."""
+    written = write_layer(canonical(items_of(tree), name="test"), blobs=shared.blobs)
+    tar = shared.blobs.read(written.toc.diff_id)
+    diff_id = written.toc.diff_id
+    found = set()
+    for squeeze in COMPRESS.values():
+        with tempfile.TemporaryDirectory() as folder:
+            store = Store.open(Path(folder))
+            blob = squeeze(tar)
+            file = Path(folder, "blob")
+            file.write_bytes(blob)
+            with file.open("rb") as opened:
+                ingest(store, opened, Blob(Digest.of(blob), len(blob), diff_id), name="test")
+            found.add(toc.load(store, diff_id).dump())
+            assert encodings.available(store, diff_id)
+            assert store.blobs.read(Digest.of(blob)) == blob
+            with encodings.open_tar(store, diff_id) as again:
+                assert b"".join(again.chunks()) == tar
+            store.close()
+    assert found == {written.toc.dump()}
+
+
+@pytest.mark.parametrize("form", COMPRESS)
+def test_the_blob_alone_is_kept(store: Store, tmp_path: Path, form: str) -> None:
+    made = small(form)
+    assert take_in(made.layout(tmp_path / "image"), store, AMD64).digest == made.digest
+    kept = {path.name for path in Path(store.blobs.folder).iterdir()}
+    assert kept == set(made.blobs)
+    for tar, row in zip(made.tars, made.manifest["layers"], strict=True):
+        found = encodings.find_any(store, Digest.of(tar))
+        assert (found.digest, found.size, found.form) == (row["digest"], row["size"], form[1:])
+
+
+def test_an_archive_of_docker_with_compressed_layers_keeps_them(store: Store, tmp_path: Path) -> None:
+    """As containerd's store gives them to ``docker save``; the same layers plain have other blobs."""
+    made = small()
+    files = {
+        name: COMPRESS["+gzip"](data) if name.endswith(".tar") else data
+        for name, data in made.docker_files().items()
+    }
+    path = tmp_path / "image.tar"
+    path.write_bytes(tar_of(files))
+    descriptor = take_in(f"docker-archive:{path}", store, AMD64)
+    layers = Manifest.parse(store.blobs.read(descriptor.digest)).layers
+    assert [one.digest for one in layers] == [Digest.of(COMPRESS["+gzip"](one)) for one in made.tars]
+    assert {one.media_type for one in layers} == {docker.LAYER}
+
+
+def test_an_archive_older_than_manifests_is_read(store: Store, tmp_path: Path) -> None:
+    tars = small().tars
+    rows = {
+        "repositories": text({"app": {"v1": "top"}}),
+        "low/json": text({"id": "low", "created": "2014-01-01T00:00:00Z"}),
+        "low/layer.tar": tars[0],
+        "top/json": text(
+            {"id": "top", "parent": "low", "config": {"Env": ["A=b"]}, "container_config": {"Cmd": ["make"]}}
+        ),
+        "top/layer.tar": tars[1],
+    }
+    path = tmp_path / "image.tar"
+    path.write_bytes(tar_of(rows))
+    descriptor = take_in(f"docker-archive:{path}:app:v1", store, AMD64)
+    manifest = Manifest.parse(store.blobs.read(descriptor.digest))
+    config = json.loads(store.blobs.read(manifest.config.digest))
+    assert config["rootfs"]["diff_ids"] == [Digest.of(one) for one in tars]
+    assert config["config"] == {"Env": ["A=b"]}
+    assert [one.get("created_by") for one in config["history"]] == [None, "make"]
+
+
+def test_two_blobs_of_one_layer_are_both_known(store: Store, tmp_path: Path) -> None:
+    forms = {form: small(form) for form in COMPRESS}
+    for form, made in forms.items():
+        take_in(made.layout(tmp_path / f"image{form}"), store, AMD64)
+    diff_id = Digest.of(small().tars[0])
+    for made in forms.values():
+        assert encodings.find_blob(store, diff_id, made.manifest["layers"][0]["digest"])
+    for made in forms.values():
+        store.blobs.remove(made.manifest["layers"][0]["digest"])
+    assert encodings.find_any(store, diff_id) is None
+
+
+def test_a_level_gives_another_blob_of_the_same_layer(store: Store) -> None:
+    tar = " ".join(map(str, range(100_000))).encode()
+    diff_id = store.blobs.put(tar)
+    for name in CODECS:
+        usual, hard = CODECS[name], codec_at(name, 12)
+        digests = set()
+        for codec in (usual, hard):
+            encodings.record(store, diff_id, compress([tar], store.blobs, codec))
+            digests.add(encodings.find(store, diff_id, codec).digest)
+            assert codec_of(codec.spec) == codec
+        assert len(digests) == 2
+        assert usual.identity != hard.identity
+    with pytest.raises(UsageError, match="gzip has no compression level 13"):
+        codec_at("gzip", 13)
+
+
+LINUX = [
+    Platform("linux", *one)
+    for one in [("amd64",), ("amd64", "v2"), ("arm", "v5"), ("arm", "v6"), ("arm64", "v8")]
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "best"),
+    [
+        ("linux/amd64", "linux/amd64"),
+        ("linux/amd64/v3", "linux/amd64/v2"),
+        ("linux/arm/v7", "linux/arm/v6"),
+        ("linux/arm/v6", "linux/arm/v6"),
+        ("linux/arm/v5", "linux/arm/v5"),
+        ("linux/arm64", "linux/arm64/v8"),
+        ("linux/arm64/v9", "linux/arm64/v8"),
+        ("linux/riscv64", None),
+        ("windows/amd64", None),
+    ],
+)
+def test_the_best_variant_is_chosen(wanted: str, best: str | None) -> None:
+    found = Platform.parse(wanted).best_of(LINUX)
+    assert (str(found) if found else None) == best
+
+
+@given(st.permutations(LINUX), st.sampled_from(["amd64/v4", "arm/v7", "arm64"]))
+def test_the_order_of_an_index_does_not_matter(offered: list[Platform], wanted: str) -> None:
+    platform = Platform.parse(f"linux/{wanted}")
+    assert platform.best_of(offered) == platform.best_of(LINUX)
+
+
+def test_an_archive_without_its_last_padding_is_read(store: Store, tmp_path: Path) -> None:
+    """As umoci writes it; a content that is cut is still an error."""
+    whole = tar_of({"a": b"content"})
+    made = Made([whole[: 512 + 7]])
+    assert take_in(made.layout(tmp_path / "image"), store, AMD64).digest == made.digest
+    with pytest.raises(LayerError, match="ends in the middle of a file"):
+        take_in(Made([whole[: 512 + 6]]).layout(tmp_path / "cut"), store, AMD64)
