@@ -517,6 +517,37 @@ def test_what_is_no_image_is_refused(client: Client, faulty: FaultyRegistry, sto
     assert "no image but an artifact" in refused(client, faulty, store, ImageError)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"config": [1]},
+        {"config": {"Env": "A=1"}},
+        {"config": {"Env": [1]}},
+        {"config": {"Entrypoint": {"a": 1}}},
+        {"config": {"User": 7}},
+        {"config": {"Labels": ["a"]}},
+        {"history": {"a": 1}},
+        {"history": [1]},
+        {"rootfs": 1},
+        {"rootfs": {"diff_ids": ["sha256:no"]}},
+        {"os": 1},
+        {"architecture": None},
+    ],
+)
+def test_a_hostile_configuration(
+    client: Client, faulty: FaultyRegistry, store: Store, change: dict[str, object]
+) -> None:
+    faulty.add_image([layer(100)])
+    manifest = json.loads(faulty.manifests["v"][0])
+    config = {**json.loads(faulty.blobs[manifest["config"]["digest"]]), **change}
+    data = canonical_json(config)
+    faulty.blobs[Digest.of(data)] = data
+    manifest["config"] |= {"digest": Digest.of(data), "size": len(data)}
+    faulty.manifests["v"] = canonical_json(manifest), IMAGE_MANIFEST
+    message = refused(client, faulty, store, HermesError)
+    assert "config" in message or "digest" in message
+
+
 def test_an_image_for_another_platform(client: Client, faulty: FaultyRegistry, store: Store) -> None:
     faulty.add_image([layer(100)])
     name = parse_name(f"docker://{faulty.host}/team/app:v")
