@@ -1,4 +1,7 @@
-"""Hermes builds OCI container images the way Bazel builds binaries: see `hermes.Workspace`, `hermes.Containers`."""
+"""Hermes builds OCI container images the way Bazel builds binaries.
+
+See `hermes.Workspace`, `hermes.Containers` and `hermes.Images`.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,6 +9,7 @@ from hermes.version import __version__
 
 if TYPE_CHECKING:
     from hermes.api.containers import Containers
+    from hermes.api.images import Images
     from hermes.api.result import BuildResult, BuiltOutput
     from hermes.api.secrets import SecretSource
     from hermes.api.workspace import Workspace
@@ -16,6 +20,7 @@ _MODULES = {
     "BuiltOutput": "hermes.api.result",
     "Containers": "hermes.api.containers",
     "HermesError": "hermes.errors",
+    "Images": "hermes.api.images",
     "SecretSource": "hermes.api.secrets",
     "Workspace": "hermes.api.workspace",
 }
@@ -25,6 +30,7 @@ __all__ = [
     "BuiltOutput",
     "Containers",
     "HermesError",
+    "Images",
     "SecretSource",
     "Workspace",
     "__version__",

@@ -5,6 +5,6 @@
     result = hermes.Workspace("~/src/shop").build(["//app:image"])
     print(result.executed, result.targets["//app:image"][0].digest)
 
-`hermes.Workspace`, `hermes.Containers`, `hermes.BuildResult`, `hermes.BuiltOutput` and `hermes.SecretSource` are
-public.
+`hermes.Workspace`, `hermes.Containers`, `hermes.Images`, `hermes.BuildResult`, `hermes.BuiltOutput` and
+`hermes.SecretSource` are public.
 """

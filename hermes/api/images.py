@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hermes.api.named import in_store, named
 from hermes.api.registries import Fetching, registries_of
@@ -21,6 +21,9 @@ from hermes.registry.origins import Image, examine, images_of, is_origin
 from hermes.registry.transports import parse_destination
 from hermes.store import Store
 from hermes.store.location import default_home
+
+if TYPE_CHECKING:
+    from hermes.layer.compress import Codec
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +109,17 @@ class Images:
             return [str(one) for one in found]
 
     def copy(
-        self, source: str, destination: str, *, platform: str = "", whole: bool | None = None
+        self,
+        source: str,
+        destination: str,
+        *,
+        platform: str = "",
+        whole: bool | None = None,
+        codec: Codec | None = None,
     ) -> Descriptor:
         """Write an image to a destination, from anywhere; return its manifest.
+
+        Its blobs stay as they are, unless ``codec`` says how layers are to be compressed.
 
         ``whole`` writes an index with all its images. Left open, that is what becomes of an index that is in the
         store or is built, and of one elsewhere the image for ``platform`` (default: this machine's).
@@ -120,9 +131,12 @@ class Images:
         parsed = parse_destination(destination, registries)
         with self._opened() as store, closing(Fetching(store, lambda: registries)) as fetching:
             found = in_store(source, store, platform, whole=whole)
-            fetching.complete(found.root().digest, destination)
-            parsed.write(found.root(), store, _title(found))
-            return found.root()
+            root = found.root()
+            if codec is not None:
+                root = _recompressed(store, fetching, root, codec)
+            fetching.complete(root.digest, destination)
+            parsed.write(root, store, _title(found))
+            return root
 
     @contextmanager
     def _opened(self) -> Iterator[Store]:
@@ -132,6 +146,18 @@ class Images:
                 yield store
         finally:
             store.close()
+
+
+def _recompressed(store: Store, fetching: Fetching, root: Descriptor, codec: Codec) -> Descriptor:
+    from hermes.api.recompressing import recompressed
+    from hermes.container.core import Containers
+    from hermes.sandbox.namespace import Namespace
+
+    namespace = Namespace()
+    try:
+        return recompressed(store, Containers(store, namespace, fetch=fetching.layer), root, codec)
+    finally:
+        namespace.close()
 
 
 def images_in(origin: StoreOrigin) -> Iterator[Image]:

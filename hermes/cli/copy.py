@@ -7,6 +7,7 @@ import click
 from hermes.api.images import Images
 from hermes.cli import completion
 from hermes.errors import UsageError
+from hermes.layer.compress import CODECS, codec_at
 
 
 @click.command("copy")
@@ -14,8 +15,28 @@ from hermes.errors import UsageError
 @click.argument("destination", metavar="TRANSPORT")
 @click.option("--platform", default="", metavar="OS/ARCH", help="Which image of an index.")
 @click.option("--all-platforms", "whole", is_flag=True, help="An index with all its images.")
+@click.option(
+    "--compression",
+    type=click.Choice(sorted(CODECS)),
+    help="Compress the layers this way; they stay as they are otherwise.",
+)
+@click.option(
+    "--compression-level",
+    "level",
+    type=int,
+    metavar="N",
+    help="How hard: 1 to 22 for zstd, 1 to 12 for gzip.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
-def command(source: str, destination: str, platform: str, whole: bool, quiet: bool) -> None:
+def command(
+    source: str,
+    destination: str,
+    platform: str,
+    whole: bool,
+    compression: str | None,
+    level: int | None,
+    quiet: bool,
+) -> None:
     """Write an image from anywhere to anywhere, and print its digest.
 
     TRANSPORT is oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], dir:DIR,
@@ -30,6 +51,11 @@ def command(source: str, destination: str, platform: str, whole: bool, quiet: bo
         raise UsageError(
             "--platform takes one image, and --all-platforms all of them", hint="say one of them"
         )
-    manifest = Images().copy(source, destination, platform=platform, whole=True if whole else None)
+    if level is not None and not compression:
+        raise UsageError("--compression-level is for a --compression", hint="say --compression zstd or gzip")
+    codec = codec_at(compression, level) if compression else None
+    manifest = Images().copy(
+        source, destination, platform=platform, whole=True if whole else None, codec=codec
+    )
     if not quiet:
         click.echo(manifest.digest)

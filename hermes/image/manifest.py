@@ -60,12 +60,13 @@ class Index:
 
     manifests: tuple[Descriptor, ...]
     annotations: tuple[tuple[str, str], ...] = ()
+    media_type: str = IMAGE_INDEX
 
     def to_bytes(self) -> bytes:
         """Return the document as canonical JSON."""
         document: dict[str, Any] = {
             "manifests": [one.to_json() for one in self.manifests],
-            "mediaType": IMAGE_INDEX,
+            "mediaType": self.media_type,
             "schemaVersion": 2,
         }
         if self.annotations:
@@ -83,7 +84,7 @@ class Index:
         if not isinstance(annotations, dict):
             raise ImageError("the index's annotations are not an object")
         pairs = tuple(sorted((str(name), str(value)) for name, value in annotations.items()))
-        return cls(tuple(Descriptor.from_json(one) for one in listed), pairs)
+        return cls(tuple(Descriptor.from_json(one) for one in listed), pairs, media_type_of(document))
 
 
 def parsed(data: bytes, what: str) -> dict[str, Any]:

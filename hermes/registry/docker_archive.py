@@ -102,7 +102,8 @@ class _DockerArchive:
             form = Decompressed(file, name=f"{self.name}: {path}").form
         if not has_form(form, is_docker=True):
             raise ImageError(
-                f"{self.name}: {path} is compressed with {form}, which an image of Docker's cannot be"
+                f"{self.name}: {path} is compressed with {form}, which an image of Docker's cannot be",
+                hint="where the archive is a layout as well, read it as oci-archive:FILE",
             )
         digest = self._digest(path) if form else diff_id
         self._places[digest] = path

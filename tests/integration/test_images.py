@@ -164,6 +164,24 @@ def test_diff_names_each_difference(images: Sandbox) -> None:
     assert images.digest(":one") != images.digest(":hard")
 
 
+@pytest.mark.parametrize("source", [":one", ":every"])
+def test_a_copy_can_be_compressed_another_way(images: Sandbox, source: str) -> None:
+    def layers(image: str) -> list[dict[str, str]]:
+        return json.loads(ok(images, "inspect", "--json", "--platform", "amd64", image))["layers"]
+
+    first = ok(images, "copy", "--compression", "gzip", source, "oci:gzip:v1")
+    assert ok(images, "copy", "--compression", "gzip", "--all-platforms", "oci:gzip:v1", "dir:again") == first
+    assert ok(images, "diff", source, "oci:gzip:v1") == ""
+    assert [one["diff_id"] for one in layers("oci:gzip:v1")] == [one["diff_id"] for one in layers(source)]
+    assert {one["media_type"].rpartition("+")[2] for one in layers("oci:gzip:v1")} == {"gzip"}
+
+
+def test_a_copy_compressed_as_a_build_would_is_the_same(images: Sandbox) -> None:
+    hard = ok(images, "copy", "--compression", "zstd", "--compression-level", "19", ":one", "oci:hard:v1")
+    assert hard == images.digest(":hard")
+    assert "is for a --compression" in images.run("copy", "--compression-level", "3", ":one", "oci:x").stderr
+
+
 def test_diff_sees_through_whiteouts_and_links(images: Sandbox, tmp_path: Path) -> None:
     lower = tar_of({"gone": b"x", "kept": b"same", "changed": b"old"})
     one = Made([lower, tar_of({".wh.gone": b"", "changed": b"new"})])

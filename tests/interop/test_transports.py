@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Sandbox
-from tests.integration.conftest import add_base
+from tests.integration.conftest import OrdinaryUser, add_base
 from tests.interop.test_tools import SAYS, output_of, tool
 
 pytestmark = pytest.mark.root
@@ -341,3 +341,17 @@ def test_an_index_does_not_go_where_one_image_goes(tools: Tools) -> None:
     tools.hermes("copy", "--platform", "linux/arm64", "//app:index", "docker-archive:x.tar")
     assert tools.json("docker-archive:x.tar")["architecture"] == "arm64"
     assert not (tools.root / "x").exists()
+
+
+def test_an_ordinary_user_has_the_same(tools: Tools, ordinary_user: OrdinaryUser) -> None:
+    tools.hermes("copy", "//app:gzip", "oci-archive:ours.tar:v1")
+    tools.hermes("copy", "//app:gzip", "docker-archive:saved.tar:shop/app:v1")
+    for name in ("ours.tar", "saved.tar"):
+        shutil.copy(tools.root / name, ordinary_user.folder / name)
+    for origin in ("oci-archive:{}/ours.tar", "docker-archive:{}/saved.tar"):
+        place = origin.format(ordinary_user.folder)
+        said = ordinary_user.run("pull", place, "app").stdout.split()
+        assert said == ["app:latest", tools.digest(origin.format(tools.root))]
+        ran = ordinary_user.run("run", "app").stdout
+        assert ran == SAYS
+        assert ordinary_user.run("copy", "app", f"oci:{ordinary_user.folder}/out").stdout.strip() == said[1]

@@ -22,7 +22,7 @@ from hermes.layer import compress
 from hermes.registry.origins import opened as opened_origin
 from hermes.registry.origins import take_all, take_in
 from hermes.store import Store, gc
-from tests.unit.registry.images import OCI, Made, small, tar_of, text
+from tests.unit.registry.images import COMPRESS, OCI, Made, small, tar_of, text
 
 AMD64 = Platform("linux", "amd64")
 DEEP = b"[" * 200_000
@@ -298,6 +298,10 @@ ARCHIVES: dict[str, tuple[Callable[[], bytes], str]] = {
     "an old archive that leads out": (
         lambda: tar_of({"repositories": b'{"a":{"b":"../x"}}', "x/json": b"{}"}),
         "leads out of the root",
+    ),
+    "a layer in a form that Docker does not have": (
+        lambda: tar_of({**FILES, FIRST: COMPRESS["+zstd"](FILES[FIRST])}),
+        "is compressed with zstd(.|\n)*oci-archive:",
     ),
     "odd repositories": (lambda: tar_of({"repositories": b'{"a":{"b":1}}'}), "not what it should be"),
 }

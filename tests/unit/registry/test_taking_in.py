@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 from hermes.digest import Digest
 from hermes.errors import LayerError, UsageError
+from hermes.image import docker
+from hermes.image.manifest import Manifest
 from hermes.image.platform import Platform
 from hermes.layer import encodings, toc
 from hermes.layer.canonical import canonical
@@ -22,7 +25,7 @@ from hermes.registry.origins import take_in
 from hermes.store import Store
 from tests.unit.layer.test_round_trips import items_of
 from tests.unit.layer.trees import Node, trees
-from tests.unit.registry.images import COMPRESS, Made, small, tar_of
+from tests.unit.registry.images import COMPRESS, Made, small, tar_of, text
 
 AMD64 = Platform("linux", "amd64")
 
@@ -69,6 +72,42 @@ def test_the_blob_alone_is_kept(store: Store, tmp_path: Path, form: str) -> None
     for tar, row in zip(made.tars, made.manifest["layers"], strict=True):
         found = encodings.find_any(store, Digest.of(tar))
         assert (found.digest, found.size, found.form) == (row["digest"], row["size"], form[1:])
+
+
+def test_an_archive_of_docker_with_compressed_layers_keeps_them(store: Store, tmp_path: Path) -> None:
+    """As containerd's store gives them to ``docker save``; the same layers plain have other blobs."""
+    made = small()
+    files = {
+        name: COMPRESS["+gzip"](data) if name.endswith(".tar") else data
+        for name, data in made.docker_files().items()
+    }
+    path = tmp_path / "image.tar"
+    path.write_bytes(tar_of(files))
+    descriptor = take_in(f"docker-archive:{path}", store, AMD64)
+    layers = Manifest.parse(store.blobs.read(descriptor.digest)).layers
+    assert [one.digest for one in layers] == [Digest.of(COMPRESS["+gzip"](one)) for one in made.tars]
+    assert {one.media_type for one in layers} == {docker.LAYER}
+
+
+def test_an_archive_older_than_manifests_is_read(store: Store, tmp_path: Path) -> None:
+    tars = small().tars
+    rows = {
+        "repositories": text({"app": {"v1": "top"}}),
+        "low/json": text({"id": "low", "created": "2014-01-01T00:00:00Z"}),
+        "low/layer.tar": tars[0],
+        "top/json": text(
+            {"id": "top", "parent": "low", "config": {"Env": ["A=b"]}, "container_config": {"Cmd": ["make"]}}
+        ),
+        "top/layer.tar": tars[1],
+    }
+    path = tmp_path / "image.tar"
+    path.write_bytes(tar_of(rows))
+    descriptor = take_in(f"docker-archive:{path}:app:v1", store, AMD64)
+    manifest = Manifest.parse(store.blobs.read(descriptor.digest))
+    config = json.loads(store.blobs.read(manifest.config.digest))
+    assert config["rootfs"]["diff_ids"] == [Digest.of(one) for one in tars]
+    assert config["config"] == {"Env": ["A=b"]}
+    assert [one.get("created_by") for one in config["history"]] == [None, "make"]
 
 
 def test_two_blobs_of_one_layer_are_both_known(store: Store, tmp_path: Path) -> None:
