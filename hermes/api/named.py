@@ -57,11 +57,12 @@ def in_store(
     the store or is built as it is, and of what is elsewhere one image. ``lazy`` leaves layers in a registry until
     they are needed. Raises as `origin_of` does.
     """
-    if lazy and is_remote(text):
-        from hermes.registry.remote import take_documents
+    if is_remote(text) and not whole:
+        from hermes.registry.remote import take_in
 
         registries = registries_of(None, store.home)
-        return StoreOrigin(store, take_documents(text, store, platform_of(platform), registries), text)
+        manifest, title = take_in(text, store, platform_of(platform), registries, lazy=lazy)
+        return StoreOrigin(store, manifest, text, title)
     with origin_of(text, store, platform) as origin:
         if whole is None:
             whole = not platform and not is_origin(text)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Final, Self, TypeVar
 
 from hermes.digest import Digest
@@ -83,25 +84,46 @@ class Client:
         return [*map(self.repository, self.registries.mirrors_of(name)), own]
 
     def each(self, function: Callable[[T], object], items: Iterable[T]) -> None:
-        """Call ``function`` with every item, a few at a time; raises what the first that failed raised."""
+        """Call ``function`` with every item, a few at a time; raises what the first that failed raised.
+
+        What is under way is waited for, except when the user interrupts: it may be stuck in the network then.
+        """
         listed = list(items)
-        if len(listed) < 2:
+        if len(listed) < 2 or self._jobs < 2:
             for one in listed:
                 function(one)
             return
-        with ThreadPoolExecutor(min(self._jobs, len(listed)), "registry") as pool:
-            futures = [pool.submit(function, one) for one in listed]
-            try:
-                wait(futures, return_when=FIRST_EXCEPTION)
-            except BaseException:
-                self.cancelled.set()
-                raise
-            finally:
-                for future in futures:
-                    future.cancel()
-        for future in futures:
-            if not future.cancelled():
-                future.result()
+        given, done = queue.SimpleQueue[T](), queue.SimpleQueue[BaseException | None]()
+        stopped = threading.Event()
+        for one in listed:
+            given.put(one)
+
+        def work() -> None:
+            with contextlib.suppress(queue.Empty):
+                while not stopped.is_set():
+                    one = given.get_nowait()
+                    try:
+                        function(one)
+                    except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
+                        done.put(error)
+                    else:
+                        done.put(None)
+
+        count = min(self._jobs, len(listed))
+        threads = [threading.Thread(target=work, name="registry", daemon=True) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        try:
+            failure = next((error for error in (done.get() for _ in listed) if error is not None), None)
+            stopped.set()
+            for thread in threads:
+                thread.join()
+        except BaseException:
+            stopped.set()
+            self.cancelled.set()
+            raise
+        if failure is not None:
+            raise failure
 
 
 def parse_name(text: str) -> Reference:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from hermes.digest import Digest
 from hermes.errors import ImageError
-from hermes.image.config import platform_of
+from hermes.image.config import parse_config, platform_of
 from hermes.image.manifest import Manifest
 from hermes.image.platform import Platform
 from hermes.registry.client import Client, parse_name
@@ -34,10 +33,7 @@ def pins(client: Client, ref: str, platforms: Sequence[str], store: Store) -> di
     if config.size > LARGEST_CONFIG:
         raise ImageError(f"{ref}: its configuration has more than {LARGEST_CONFIG >> 20} MiB")
     download(client, [source], config, store)
-    try:
-        there = platform_of(json.loads(store.blobs.read(config.digest)))
-    except (ValueError, AttributeError):
-        raise ImageError(f"{ref}: its configuration is no JSON object") from None
+    there = platform_of(parse_config(store.blobs.read(config.digest)))
     for one in wanted:
         if not suits(there, one):
             raise no_such_platform(ref, one, [there])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from hermes.digest import Digest
 from hermes.errors import ImageError, MissingBlobError, RegistryError, UsageError
 from hermes.image import docker
-from hermes.image.config import diff_ids_of, platform_of
+from hermes.image.config import diff_ids_of, parse_config, platform_of
 from hermes.image.descriptor import IMAGE_CONFIG, Descriptor
 from hermes.image.manifest import Manifest
 from hermes.image.platform import Platform
@@ -155,11 +155,9 @@ def _check(manifest: Manifest, what: str) -> None:
 
 def _diff_ids(store: Store, manifest: Manifest, platform: Platform | None, what: str) -> tuple[Digest, ...]:
     try:
-        document: Any = json.loads(store.blobs.read(manifest.config.digest))
-    except ValueError as error:
-        raise ImageError(f"{what}: its configuration is no JSON document: {error}") from None
-    if not isinstance(document, dict):
-        raise ImageError(f"{what}: its configuration is no JSON object")
+        document = parse_config(store.blobs.read(manifest.config.digest))
+    except ImageError as error:
+        raise ImageError(f"{what}: {error.message}", hint=error.hint) from None
     diff_ids = diff_ids_of(document)
     if len(diff_ids) != len(manifest.layers):
         raise ImageError(f"{what}: the manifest and the configuration differ in their layers")

@@ -29,12 +29,22 @@ def opened_remote(text: str, store: Store, registries: Registries | None = None)
         yield Origin(text, parse_name(text), client, store)
 
 
-def take_documents(
-    text: str, store: Store, platform: Platform, registries: Registries | None = None
-) -> Descriptor:
-    """Take an image without its layers, which come when they are needed; return its manifest."""
+def take_in(
+    text: str, store: Store, platform: Platform, registries: Registries | None = None, *, lazy: bool = False
+) -> tuple[Descriptor, str]:
+    """Take an image into the store; return its manifest, and what it is called there.
+
+    What is in its layers is looked at when that is needed, and with ``lazy`` they are downloaded only then.
+    """
+    name = parse_name(text)
     with Client(registries) as client:
-        return pull(client, parse_name(text), store, platform, layers=False).manifest
+        manifest = pull(client, name, store, platform, layers=not lazy).manifest
+    return manifest, title_of(name)
+
+
+def title_of(name: Reference) -> str:
+    """Return what a local image is called that came from a registry."""
+    return str(Reference(name.host, name.path, name.tag))
 
 
 def destination(text: str, registries: Registries | None = None) -> Destination:
@@ -50,7 +60,7 @@ class Origin:
 
     def __init__(self, name: str, reference: Reference, client: Client, store: Store) -> None:
         self.name = name
-        self.title = str(Reference(reference.host, reference.path, reference.tag))
+        self.title = title_of(reference)
         self._reference = reference
         self._client = client
         self._store = store

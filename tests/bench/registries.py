@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,18 +11,6 @@ from tests.bench.timing import HERMES, Command, Row, median, pair
 from tests.registry.servers import Registry, Wire, docker_registry
 
 _LAYERS = 10
-_PULL = """
-import sys
-from pathlib import Path
-from hermes.image.platform import Platform
-from hermes.registry.client import Client, parse_name
-from hermes.registry.pull import pull
-from hermes.store import Store
-store = Store.open(Path(sys.argv[2]))
-with Client() as client:
-    pull(client, parse_name(sys.argv[1]), store, Platform.host())
-store.close()
-"""
 _SKOPEO = ("skopeo", "copy", "-q", "--insecure-policy", "--dest-tls-verify=false", "--src-tls-verify=false")
 
 
@@ -77,7 +64,8 @@ def _pulls(registry: Registry, folder: Path, env: dict[str, str], rounds: int) -
         for place in places:
             shutil.rmtree(place, ignore_errors=True)
 
-    ours = Command([sys.executable, "-c", _PULL, source, str(places[0])], folder, env, clear)
+    own = {**env, "HERMES_HOME": str(places[0])}
+    ours = Command([*HERMES, "pull", "-q", source], folder, own, clear)
     theirs = Command([*_SKOPEO, source, f"oci:{places[1]}:v"], folder, env, clear)
     pulled = pair(ours, theirs, rounds)
     yield Row("pull 10 layers", pulled[0].wall, pulled[1] and pulled[1].wall, 1.0)

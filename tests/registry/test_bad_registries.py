@@ -5,7 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
+import subprocess
+import sys
 import tarfile
+import threading
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
@@ -22,6 +26,7 @@ from hermes.registry.pull import Pulled, pull
 from hermes.registry.push import Job, push
 from hermes.registry.settings import Registries, RegistrySettings
 from hermes.store import Store
+from tests.conftest import Sandbox
 from tests.registry.faulty import FaultyRegistry, answers, endless, hang_up, short
 from tests.registry.servers import Web, reply, write_auth
 
@@ -473,6 +478,36 @@ def test_what_was_cancelled_gives_up(faulty: FaultyRegistry, store: Store) -> No
             take(client, faulty, store)
 
 
+def test_an_interrupted_push_ends_at_once_though_the_registry_is_stuck(
+    images: Sandbox, faulty: FaultyRegistry
+) -> None:
+    images.build("//app:image")
+    stuck = threading.Event()
+    faulty.faults["PATCH"] += [lambda _: stuck.wait(50)] * 9
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hermes", "push", "-q", "//app:image", f"docker://{faulty.host}/app:v"],
+        cwd=images.root,
+        env={**os.environ, "HERMES_HOME": str(images.home)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while not faulty.asked("PATCH"):
+            time.sleep(0.05)
+        started = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+        assert time.monotonic() - started < 5
+        assert process.returncode == 130
+        assert said.strip() == "interrupted"
+        assert not faulty.manifests
+        assert not list((images.home / "tmp").iterdir())
+    finally:
+        stuck.set()
+        process.kill()
+        process.wait()
+
+
 def test_a_mirror_is_asked_first_and_the_registry_where_it_fails(
     faulty: FaultyRegistry, store: Store
 ) -> None:
@@ -515,6 +550,37 @@ def test_what_is_no_image_is_refused(client: Client, faulty: FaultyRegistry, sto
     assert "may not be distributed" in refused(client, faulty, store, ImageError)
     faulty.manifests["v"] = data.replace(b"image.config.v1+json", b"empty.v1+json"), kind
     assert "no image but an artifact" in refused(client, faulty, store, ImageError)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"config": [1]},
+        {"config": {"Env": "A=1"}},
+        {"config": {"Env": [1]}},
+        {"config": {"Entrypoint": {"a": 1}}},
+        {"config": {"User": 7}},
+        {"config": {"Labels": ["a"]}},
+        {"history": {"a": 1}},
+        {"history": [1]},
+        {"rootfs": 1},
+        {"rootfs": {"diff_ids": ["sha256:no"]}},
+        {"os": 1},
+        {"architecture": None},
+    ],
+)
+def test_a_hostile_configuration(
+    client: Client, faulty: FaultyRegistry, store: Store, change: dict[str, object]
+) -> None:
+    faulty.add_image([layer(100)])
+    manifest = json.loads(faulty.manifests["v"][0])
+    config = {**json.loads(faulty.blobs[manifest["config"]["digest"]]), **change}
+    data = canonical_json(config)
+    faulty.blobs[Digest.of(data)] = data
+    manifest["config"] |= {"digest": Digest.of(data), "size": len(data)}
+    faulty.manifests["v"] = canonical_json(manifest), IMAGE_MANIFEST
+    message = refused(client, faulty, store, HermesError)
+    assert "config" in message or "digest" in message
 
 
 def test_an_image_for_another_platform(client: Client, faulty: FaultyRegistry, store: Store) -> None:

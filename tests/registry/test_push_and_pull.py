@@ -342,6 +342,23 @@ def test_an_index_is_pushed_whole_and_the_right_image_pulled(
     assert "there are linux/amd64, linux/arm64" in str(error.value)
 
 
+def test_an_index_of_a_rule_is_pushed(images: Sandbox, registry: Registry) -> None:
+    images.write(
+        "app/BUILD",
+        (images.root / "app/BUILD").read_text()
+        + 'image_index(name = "multi", image = ":image", platforms = ["linux/amd64", "linux/arm64"])\n'
+        f'image_push(name = "push", image = ":multi", repository = "{registry.host}/all", tags = ["v"])\n',
+    )
+    digest = ok(images.run("push", "-q", "//app:push"))
+    assert digest_of(f"docker://{registry.host}/all:v") != ""
+    raw = skopeo("inspect", "--tls-verify=false", "--raw", f"docker://{registry.host}/all:v").encode()
+    assert Digest.of(raw) == digest
+    architectures = [one["platform"]["architecture"] for one in json.loads(raw)["manifests"]]
+    assert architectures == ["amd64", "arm64"]
+    again = ok(images.run("push", "-q", "//app:multi", f"docker://{registry.host}/again:v"))
+    assert again == digest
+
+
 def test_a_layer_that_lies_about_its_diff_id_is_refused(
     images: Sandbox, registry: Registry, store: Store, tmp_path: Path, client: Client
 ) -> None:
