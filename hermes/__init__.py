@@ -6,6 +6,7 @@ from hermes.version import __version__
 
 if TYPE_CHECKING:
     from hermes.api.containers import Containers
+    from hermes.api.dockerfiles import BuiltDockerfile, DockerfileOptions, Dockerfiles
     from hermes.api.result import BuildResult, BuiltOutput
     from hermes.api.secrets import SecretSource
     from hermes.api.workspace import Workspace
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
 _MODULES = {
     "BuildResult": "hermes.api.result",
     "BuiltOutput": "hermes.api.result",
+    "BuiltDockerfile": "hermes.api.dockerfiles",
     "Containers": "hermes.api.containers",
+    "DockerfileOptions": "hermes.api.dockerfiles",
+    "Dockerfiles": "hermes.api.dockerfiles",
     "HermesError": "hermes.errors",
     "SecretSource": "hermes.api.secrets",
     "Workspace": "hermes.api.workspace",
@@ -22,8 +26,11 @@ _MODULES = {
 
 __all__ = [
     "BuildResult",
+    "BuiltDockerfile",
     "BuiltOutput",
     "Containers",
+    "DockerfileOptions",
+    "Dockerfiles",
     "HermesError",
     "SecretSource",
     "Workspace",

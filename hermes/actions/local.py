@@ -15,7 +15,24 @@ from hermes.store import Store
 if TYPE_CHECKING:
     from hermes.actions.tools import Tools
 
-_KINDS: Final = frozenset({"compress", "fetch", "host", "image", "layer", "manifest", "run", "write"})
+_KINDS: Final = frozenset(
+    {
+        "compose",
+        "compress",
+        "copy",
+        "fetch",
+        "given",
+        "host",
+        "image",
+        "layer",
+        "manifest",
+        "place",
+        "run",
+        "select",
+        "squash",
+        "write",
+    }
+)
 """The kinds of action; each is executed by the function ``execute`` of the module of that name."""
 
 
