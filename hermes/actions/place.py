@@ -123,4 +123,4 @@ def _moved(name: str, target: str, moved: dict[str, str]) -> str:
         for above in (name, *parents(name)):
             if above in moved:
                 return join(moved[above], name[len(above) + 1 :]).rstrip("/")
-    return join(target, name)
+    return join(target, name) if name else target

@@ -46,6 +46,7 @@ class _Selection:
         self._parents: bool = params["parents"]
         self._what: str = params["from"]
         self._keeps_owners: bool = params["keep_owners"]
+        self._whole: bool = params["whole"]
         self._excluded = Ignored(params["exclude"], of="--exclude")
         self._found: dict[str, tuple[Entry, Digest, str]] = {}
         self._first_names: dict[tuple[Digest, str], str] = {}
@@ -84,6 +85,8 @@ class _Selection:
             if not self._excluded.leaves_out(posixpath.basename(name)):
                 self._take(path, base)
             return
+        if self._whole:
+            self._take(path, "")
         for inner, _ in self._view.below(path):
             if not self._excluded.leaves_out(inner):
                 self._take(join(path, inner), join(base, inner))

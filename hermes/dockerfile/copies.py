@@ -24,7 +24,7 @@ from hermes.dockerfile.source import Span
 from hermes.dockerfile.state import State
 from hermes.engine.action import Artifact, Input, Output
 from hermes.errors import DockerfileError, UsageError
-from hermes.layer.entry import FILE, HARDLINK
+from hermes.layer.entry import DIRECTORY, FILE, HARDLINK
 
 _URL: Final = re.compile(r"https?://", re.IGNORECASE)
 _GIT: Final = re.compile(r"git@|git://|ssh://|https?://[^?#]*\.git(?:[?#]|\Z)", re.IGNORECASE)
@@ -65,15 +65,17 @@ class Copies:
         self._escape = escape
 
     def workdir(self, path: str, span: Span, state: State) -> Artifact:
-        """Return a layer with a folder and those above it, as far as they are missing."""
-        place = self._place(span, state, path, folder=True)
+        """Return a layer with a folder and those above it, as far as they are missing, of the user in force."""
+        place = self._place(span, state, path, folder=True, owner=state.user)
         return self._recorder.layer("copy", span, self._params(), [place])
 
     def from_layers(
         self, copy: Copy, sources: Sequence[str], dest: str, origin: Layers, state: State
     ) -> Artifact:
-        """Return the layer of a ``COPY --from``."""
-        selected = self._selected(copy.span, sources, origin, copy.exclude, parents=copy.parents)
+        """Return the layer of a ``COPY --from``; what is copied keeps its owners unless ``--chown`` names others."""
+        selected = self._selected(
+            copy.span, sources, origin, copy.exclude, parents=copy.parents, keep_owners=not copy.owner
+        )
         place = self._place(
             copy.span,
             state,
@@ -83,16 +85,32 @@ class Copies:
             single=False,
             listing=selected[:1],
         )
-        params = self._params(mode=_mode(copy.mode), owned=bool(copy.owner))
+        params = self._params(mode=_mode(copy.mode), owned=bool(copy.owner), keep_owners=not copy.owner)
         return self._recorder.layer("copy", copy.span, params, [*selected, place])
 
     def bound(self, span: Span, source: str, origin: Layers) -> Artifact:
         """Return a layer that has at ``content`` what is at a path of a stage or image, with its owners."""
-        selected = self._selected(span, [source], origin, (), parents=False, keep_owners=True)
-        params = {"dest": "content", "entries": [], "folder": False, "owner": "", "single": False}
-        placed = self._recorder.add("place", span, params, selected[:1], ("place",))
-        place = Input("place", "", Output(placed, "place"))
+        selected = self._selected(span, [source], origin, (), parents=False, keep_owners=True, whole=True)
+        place = self._content(span, [], selected[:1], single=False)
         return self._recorder.layer("copy", span, self._params(keep_owners=True), [*selected, place])
+
+    def bound_files(self, span: Span, collection: Collection, mode: int) -> Artifact:
+        """Return a layer that has at ``content`` what was collected: a file, or a folder of that ``mode``."""
+        rows = list(collection.rows.values())
+        if collection.folders:
+            rows.insert(0, Row("", DIRECTORY, mode))
+        single = len(rows) == 1 and not collection.folders
+        place = self._content(span, [[row.name, row.type] for row in rows], (), single=single)
+        inputs = [Input("src", row.name, row.source) for row in rows if row.source is not None]
+        return self._recorder.layer("copy", span, self._params(_entries(rows)), [place, *inputs])
+
+    def _content(
+        self, span: Span, entries: Sequence[Sequence[str]], listing: Iterable[Input], *, single: bool
+    ) -> Input:
+        params = {"dest": "content", "entries": entries, "folder": False, "owner": "", "single": single}
+        return Input(
+            "place", "", Output(self._recorder.add("place", span, params, listing, ("place",)), "place")
+        )
 
     def from_context(self, copy: Copy, taken: Taken, dest: str, state: State) -> Artifact:
         """Return the layer of a COPY or ADD of files of a context, heredocs and downloads."""
@@ -106,10 +124,7 @@ class Copies:
             entries=[[row.name, row.type] for row in rows],
             single=taken.single,
         )
-        entries = [
-            [row.name, row.type, row.mode, *([row.link] if row.type == HARDLINK else [])] for row in rows
-        ]
-        params = self._params(entries, mode=_mode(copy.mode), owned=bool(copy.owner))
+        params = self._params(_entries(rows), mode=_mode(copy.mode), owned=bool(copy.owner))
         inputs = [Input("src", row.name, artifact) for row, artifact in taken.rows if artifact is not None]
         inputs += [Input("tar", name, artifact) for name, artifact in taken.archives]
         return self._recorder.layer("copy", copy.span, params, [place, *inputs])
@@ -183,6 +198,7 @@ class Copies:
         *,
         parents: bool,
         keep_owners: bool = False,
+        whole: bool = False,
     ) -> list[Input]:
         params = {
             "exclude": list(exclude),
@@ -190,6 +206,7 @@ class Copies:
             "keep_owners": keep_owners,
             "parents": parents,
             "sources": list(sources),
+            "whole": whole,
         }
         action = self._recorder.add("select", span, params, origin.rows, ("listing", "places"))
         return [
@@ -234,6 +251,11 @@ class Copies:
             "mtime": self._epoch,
             "owned": owned,
         }
+
+
+def _entries(rows: Iterable[Row]) -> list[list[Any]]:
+    """Return rows as the parameters of a copy have them."""
+    return [[row.name, row.type, row.mode, *([row.link] if row.type == HARDLINK else [])] for row in rows]
 
 
 def _is_folder(dest: str) -> bool:

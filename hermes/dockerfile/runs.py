@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import stat
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -148,10 +151,14 @@ class Runs:
             raise DockerfileError(f"--mount: {source} matches {len(matches)} things", hint="name one")
         collection = Collection(found, Ignored((), of=""), parents=False)
         collection.add(matches[0])
+        if not mount.flag("rw"):
+            mode = stat.S_IMODE(os.stat(matches[0].path).st_mode)
+            layer = self._copies.bound_files(run.span, collection, mode)
+            parts.inputs.append(Input("bound", mount.target, layer))
+            return
         single = not collection.folders
         parts.folders[mount.target] = single
-        if mount.flag("rw"):
-            parts.writable.append(mount.target)
+        parts.writable.append(mount.target)
         for row in collection.rows.values():
             if row.source is not None:
                 path = mount.target if single else f"{mount.target}/{row.name}"

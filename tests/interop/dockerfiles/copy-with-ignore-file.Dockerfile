@@ -1,0 +1,3 @@
+# build: --ignorefile ignored
+FROM base
+COPY . /all
