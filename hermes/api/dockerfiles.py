@@ -23,6 +23,7 @@ from hermes.api.secrets import SecretSource, check_actions, read_secrets
 from hermes.api.snapshot import Snapshots
 from hermes.container.core import Containers
 from hermes.digest import Digest
+from hermes.dockerfile.checks import Directive, Finding, findings
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.options import Options
 from hermes.dockerfile.parse import Dockerfile, parse
@@ -121,6 +122,10 @@ class Dockerfiles:
         """
         return _Build(options or DockerfileOptions(), self.home, self._subscribers, self._say).run()
 
+    def check(self, options: DockerfileOptions | None = None) -> list[str]:
+        """Return what is better done otherwise, each with its place and lines; raises as `build` does."""
+        return _Build(options or DockerfileOptions(), self.home, (), self._say).check()
+
 
 class _Build:
     def __init__(
@@ -163,17 +168,46 @@ class _Build:
             self._namespace.close()
             self._store.close()
 
-    def _build(self) -> BuiltDockerfile:
+    def check(self) -> list[str]:
+        try:
+            with self._store.in_use():
+                translation, _ = self._translated()
+                text = self._dockerfile.text
+                return [
+                    f"{self._shown(one)}\n{text.excerpt(one.span)}" for one in self._findings(translation)
+                ]
+        finally:
+            self._namespace.close()
+            self._store.close()
+
+    def _findings(self, translation: Translation) -> list[Finding]:
+        return sorted([*findings(self._dockerfile), *translation.findings], key=lambda one: one.span)
+
+    def _shown(self, finding: Finding) -> str:
+        return f"{self._dockerfile.text.at(finding.span)}: {finding.message} [{finding.rule}]"
+
+    def _translated(self) -> tuple[Translation, list[Context]]:
+        """Return the actions, and the contexts that they take files from."""
         options = self._options
         context = self._context()
         platform = Platform.parse(options.platform) if options.platform else Platform.host()
         origins = LocalOrigins(self._store, options.contexts)
         translation = translate(self._dockerfile, context, origins, self._chosen(platform))
-        for warning in translation.warnings:
+        return translation, [context, *origins.contexts()]
+
+    def _build(self) -> BuiltDockerfile:
+        translation, contexts = self._translated()
+        found = [self._shown(one) for one in self._findings(translation)]
+        for warning in (*translation.warnings, *found):
             self._say(f"warning: {warning}")
+        if found and Directive.of(self._dockerfile).fails:
+            raise UsageError(
+                f"{self._dockerfile.text.name}: {len(found)} checks failed, and its directive says that this is an error",
+                hint="correct what the warnings say, or take error=true out of # check=",
+            )
         if self._secrets:
             check_actions(translation.graph, self._secrets)
-        sources = _Files([context, *origins.contexts()], self._store)
+        sources = _Files(contexts, self._store)
         report = self._execute(translation, sources)
         sources.save(self._store)
         value = report.known[translation.manifest.action].outputs[translation.manifest.name]

@@ -13,7 +13,7 @@ from hermes.api.dockerfiles import BuiltDockerfile, DockerfileOptions, Dockerfil
 from hermes.api.secrets import SecretSource
 from hermes.cli.options import runtime_option, secret_option
 from hermes.cli.progress import display
-from hermes.errors import UsageError
+from hermes.errors import CommandFailed, UsageError
 
 
 @click.command("bud")
@@ -126,6 +126,13 @@ def command(
         seconds=timestamp,
         runtime=runtime,
     )
+    if check:
+        found = Dockerfiles().check(options)
+        for one in found:
+            click.echo(one)
+        if found:
+            raise CommandFailed(1)
+        return
     with display(quiet=quiet, plain=progress == "plain") as screen:
         built = Dockerfiles(subscribers=[screen.event], say=screen.say).build(options)
         screen.say(_summary(built, time.monotonic() - started))

@@ -43,6 +43,7 @@ class Builder:
             name = self._expand(argument.name)
             default = None if argument.default is None else self._expand(argument.default)
             self._common.used.add(name)
+            self._common.declared.add(name)
             self._state.scope.declare(name, default)
             shown.append(name if default is None else f"{name}={default}")
         self._state.note(f"ARG {' '.join(shown)}")

@@ -22,7 +22,7 @@ class Lexer:
 
     ``raw_quotes`` and ``raw_escapes`` leave quotes and escape characters in, ``plain_quotes`` takes quotes for
     characters like others, ``keep_unset`` leaves variables that are not set as they are written. ``unset`` collects
-    the names of those that were asked for and are not there.
+    the names of those that are not there, and for which the word says nothing else.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class _Scan:
         if kind not in tuple("+-?#%") and not empty_is_unset:
             raise DockerfileError(f"there is no substitution ${{{name}{shown}...}}")
         word = self._until_brace(raw=kind in tuple("#%"))
-        value = self._value(name)
+        value = self._variables.get(name) if kind in tuple("+-?") else self._value(name)
         if value is None and self._lexer.keep_unset:
             return f"${{{name}{shown}{word}}}"
         return _substituted(name, value, kind, word, shown, empty_is_unset=empty_is_unset)

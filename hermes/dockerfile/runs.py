@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final

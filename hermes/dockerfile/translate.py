@@ -7,11 +7,12 @@ to its files becomes actions.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from hermes.dockerfile.builder import Builder
+from hermes.dockerfile.checks import Directive, Finding
 from hermes.dockerfile.common import Common
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.copies import Layers
@@ -36,12 +37,16 @@ SCRATCH: Final = "scratch"
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """``manifest`` is the output that is the image. ``spans`` says which lines the owner of an action is."""
+    """``manifest`` is the output that is the image. ``spans`` says which lines the owner of an action is.
+
+    ``findings`` are those that need the values of variables; see `hermes.dockerfile.checks` for others.
+    """
 
     graph: ActionGraph
     manifest: Output
     spans: Mapping[str, Span]
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 def translate(dockerfile: Dockerfile, context: Context, origins: Origins, options: Options) -> Translation:
@@ -71,7 +76,11 @@ class _Translator:
         unused = self._options.arguments.keys() - self._common.used - set(PROXIES)
         for name in sorted(one for one in unused if not one.startswith("BUILDKIT_")):
             self._warnings[f"{self._file.text.name}: no ARG names the build argument {name}"] = None
-        return Translation(self._recorder.graph, manifest, self._recorder.spans, tuple(self._warnings))
+        wanted = Directive.of(self._file).wants
+        findings = tuple(one for one in dict.fromkeys(self._common.findings) if wanted(one.rule))
+        return Translation(
+            self._recorder.graph, manifest, self._recorder.spans, tuple(self._warnings), findings
+        )
 
     # Stages.
 
@@ -83,6 +92,7 @@ class _Translator:
                 with self._common.at(arg.span):
                     name = self._common.word(one.name, found)
                     self._common.used.add(name)
+                    self._common.declared.add(name)
                     if name in self._options.arguments:
                         found[name] = self._options.arguments[name]
                     elif one.default is not None:
@@ -120,7 +130,7 @@ class _Translator:
     def _start(self, stage: Stage) -> State:
         start = stage.start
         with self._common.at(start.span):
-            name = self._common.word(start.image, self._outer)
+            name = self._common.word(start.image, self._outer, rule="UndefinedArgInFrom")
             if not name:
                 raise DockerfileError(
                     f"{start.image} comes to nothing",

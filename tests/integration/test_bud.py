@@ -266,7 +266,9 @@ def test_mounts(yard: Yard) -> None:
         "RUN --mount=type=secret,id=absent test ! -e /run/secrets/absent\n",
         tags=["it"],
     )
-    assert yard.shown("cat /mode /names /cached; ls /ctx /c /d /t 2>/dev/null; true") == "600\nsecret\nx\nkept\n"
+    assert (
+        yard.shown("cat /mode /names /cached; ls /ctx /c /d /t 2>/dev/null; true") == "600\nsecret\nx\nkept\n"
+    )
 
 
 def test_a_secret_is_in_no_layer_and_no_key(yard: Yard) -> None:
