@@ -1,17 +1,25 @@
-"""Each Dockerfile of ``dockerfiles/``, built by Hermes and by buildah on one base: the same files, the same settings.
+"""Each Dockerfile of ``dockerfiles/``, built by Hermes, buildah and BuildKit on one base: the same files and settings.
 
 Comments at the top say what else there is to know: ``# build:`` has options for both, ``# format: docker`` asks for
-Docker's format, ``# buildah:`` says why buildah is no yardstick here,
-``# files: no`` that its files cannot be looked at. What differs on purpose is listed in
+Docker's format, ``# buildah:`` and ``# buildkit:`` say why those of Debian 12
+are no yardstick here, ``# files:`` why buildah's files are none. What differs on purpose is listed in
 docs/dockerfiles.md.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
+import shutil
+import signal
+import stat
+import subprocess
 import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +139,99 @@ class Ground:
         self.hermes("ctr", "rm", "--all")
 
 
+class BuildKit:
+    """A dockerd with its own BuildKit, and a client that speaks to it without a plugin."""
+
+    def __init__(self, folder: Path, ground: Ground) -> None:
+        self._folder = folder
+        self._ground = ground
+        self._log = (folder / "log").open("wb")
+        self._env = {**os.environ, "DOCKER_BUILDKIT": "1", "DOCKER_CONFIG": str(folder)}
+        self._socket = f"unix://{folder}/socket"
+        places = [f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
+        how = [f"--host={self._socket}", "--iptables=false", "--bridge=none", "--storage-driver=vfs"]
+        self.process = subprocess.Popen(
+            [tool("dockerd"), *places, *how], stdout=self._log, stderr=self._log, start_new_session=True
+        )
+        self._client = ""
+
+    def start(self) -> None:
+        clients = dict.fromkeys(
+            f"{folder}/docker"
+            for folder in os.environ["PATH"].split(":")
+            if os.access(f"{folder}/docker", os.X_OK)
+        )
+        for _ in range(150):
+            if self._done("version", client=next(iter(clients), "docker")).returncode == 0:
+                break
+            if self.process.poll() is not None:
+                pytest.skip(f"dockerd cannot run here: {(self._folder / 'log').read_text()[-200:]}")
+            time.sleep(0.1)
+        trial = self._folder / "trial"
+        trial.write_text("FROM scratch\nLABEL a=b\n")
+        for client in clients:
+            if (
+                self._done(
+                    "build", "-q", "-f", str(trial), str(self._ground.context), client=client
+                ).returncode
+                == 0
+            ):
+                self._client = client
+                break
+        else:
+            pytest.skip("no docker client here can use BuildKit")
+        archive = f"docker-archive:{self._folder}/base.tar:base:latest"
+        self._ground.hermes(
+            "bud", "-q", "--format=docker", "-o", archive, "-f", str(self._ground.folder / "from"), "."
+        )
+        self("load", "-q", "-i", f"{self._folder}/base.tar")
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+        self._log.close()
+
+    def _done(self, *arguments: str, client: str = "") -> subprocess.CompletedProcess[bytes]:
+        command = [client or self._client, f"--host={self._socket}", *arguments]
+        return subprocess.run(
+            command, env=self._env, cwd=self._ground.context, capture_output=True, check=False
+        )
+
+    def __call__(self, *arguments: str) -> bytes:
+        done = self._done(*arguments)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
+    def build(self, file: Path, options: list[str]) -> tuple[dict[str, tuple[object, ...]], dict[str, Any]]:
+        identity = self("build", "-q", "--network=none", "-f", str(file), *options, ".").decode().strip()
+        container = self("create", "--network=none", identity, "x").decode().strip()
+        archive = self("export", container)
+        self("rm", "-f", container)
+        (found,) = json.loads(self("inspect", identity))
+        return _files_of_archive(archive), {"config": found["Config"], "author": found["Author"]}
+
+
+def _files_of_archive(data: bytes) -> dict[str, tuple[object, ...]]:
+    """As `files_of`, of a tar archive."""
+    found: dict[str, tuple[object, ...]] = {}
+    kinds = {tarfile.DIRTYPE: stat.S_IFDIR, tarfile.SYMTYPE: stat.S_IFLNK, tarfile.FIFOTYPE: stat.S_IFIFO}
+    groups: dict[str, list[str]] = {}
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        for member in archive:
+            path = member.name.rstrip("/")
+            kind = kinds.get(member.type, stat.S_IFREG)
+            content = member.linkname if member.issym() else ""
+            if kind == stat.S_IFREG:
+                groups.setdefault(member.linkname if member.islnk() else path, []).append(path)
+                content = archive.extractfile(member).read().decode("latin-1")
+            mode = 0 if member.issym() else stat.S_IMODE(member.mode)
+            found[path] = (kind, mode, member.uid, member.gid, content, "")
+    for names in groups.values():
+        for path in names:
+            found[path] = (*found[path][:5], tuple(sorted(names)) if len(names) > 1 else path)
+    return found
+
+
 def write_context(root: Path) -> None:
     def write(path: str, content: str, mode: int = 0o644) -> None:
         target = root / path
@@ -169,7 +270,7 @@ def write_context(root: Path) -> None:
 
 def directives(text: str) -> dict[str, str]:
     """The comments at the top that are for this test."""
-    return dict(re.findall(r"^# (build|buildah|files|format): (.*)$", text, re.MULTILINE))
+    return dict(re.findall(r"^# (build|buildah|buildkit|files|format): (.*)$", text, re.MULTILINE))
 
 
 def settings_of(document: dict[str, Any]) -> dict[str, Any]:
@@ -182,6 +283,59 @@ def settings_of(document: dict[str, Any]) -> dict[str, Any]:
     found["Labels"] = {name: value for name, value in labels.items() if not name.startswith("io.buildah.")}
     found["Author"] = document.get("author", "")
     return {name: value for name, value in found.items() if value}
+
+
+@pytest.fixture(scope="module")
+def buildkit(ground: Ground) -> Iterator[BuildKit]:
+    folder = Path(tempfile.mkdtemp(prefix="hermes-"))
+    started = BuildKit(folder, ground)
+    try:
+        started.start()
+        yield started
+    finally:
+        started.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_buildkit_makes_the_same_of_it(ground: Ground, buildkit: BuildKit, file: Path) -> None:
+    found = directives(file.read_text())
+    if "buildkit" in found:
+        pytest.skip(f"BuildKit of Debian 12 is no yardstick: {found['buildkit']}")
+    options = found.get("build", "").split()
+    theirs, their_config = buildkit.build(file, options)
+    try:
+        mounted, config = ground.ours(file, options, "docker")
+        ours = grouped(files_of(mounted))
+        paths = (
+            (ours.keys() | theirs.keys())
+            - LEFT_BY_BUILDAH
+            - {".dockerenv", "dev/console", "dev/pts", "dev/shm"}
+        )
+        differing = {
+            path: {"ours": ours.get(path), "theirs": theirs.get(path)}
+            for path in sorted(paths)
+            if ours.get(path) != theirs.get(path)
+        }
+        assert differing == {}
+        assert settings_of(config) == settings_of(their_config)
+    finally:
+        ground.hermes("ctr", "rm", "--all")
+
+
+def grouped(files: dict[str, tuple[object, ...]]) -> dict[str, tuple[object, ...]]:
+    """Files with all names of a hard link in place of the first that was seen."""
+    groups: dict[object, list[str]] = {}
+    for path, row in files.items():
+        if row[5]:
+            groups.setdefault(row[5], []).append(path)
+    return {
+        path: (
+            *row[:5],
+            tuple(sorted(groups[row[5]])) if row[5] and len(groups[row[5]]) > 1 else row[5] and path,
+        )
+        for path, row in files.items()
+    }
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
