@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import chain
 from typing import Any
 
 from hermes.actions.kinds import LAYER
@@ -62,15 +63,27 @@ class _Copying:
         self._place = Place.of(tools.document(next(of_role(request, "place")).value))
 
     def all(self) -> Iterator[Item]:
-        yield from self._missing()
+        """Yield what is to be in the layer; nothing, not even folders on the way, where there is nothing to copy."""
+        for number, item in enumerate(chain(self._missing(), self._copied())):
+            if not number:
+                yield from self._above()
+            yield item
+
+    def _copied(self) -> Iterator[Item]:
         for row in self._rows:
             yield self._source(*row)
         for one in self._archives:
             yield from self._archive(one)
 
+    def _above(self) -> Iterator[Item]:
+        for entry in self._place.folders():
+            yield entry._replace(mtime=self._mtime), None
+
     def listed(self, listing: Listing) -> Iterator[Entry]:
         """Yield the entries of a list where they belong."""
-        for entry, _ in self._missing():
+        if not (listing.entries or self._place.missing):
+            return
+        for entry, _ in chain(self._above(), self._missing()):
             yield entry
         for entry in listing.entries:
             link = self._place.of_entry(entry.link) if entry.type == HARDLINK else entry.link

@@ -6,6 +6,7 @@ destination is the same leaves the copy as it is.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,7 +18,8 @@ from hermes.digest import canonical_json
 from hermes.engine.action import FILE, Outputs
 from hermes.engine.executor import Request
 from hermes.errors import BuildError
-from hermes.layer.entry import DIRECTORY, SYMLINK, join, parents
+from hermes.layer.entry import DIRECTORY, SYMLINK, Entry, join, parents
+from hermes.layer.toc import entry_of_row, row_of_entry
 from hermes.layer.view import View
 
 
@@ -26,7 +28,9 @@ class Place:
     """Where to put things: into the folder ``target``, or, if ``is_folder`` is false, as the file ``target``.
 
     ``missing`` are folders that have to be made, ``moved`` maps folders below the target that are links in the stack
-    to what they lead to. ``uid`` and ``gid`` are of whom ``--chown`` names.
+    to what they lead to. ``uid`` and ``gid`` are of whom ``--chown`` names. ``above`` are the folders on the way that
+    are there, as rows of a table of contents: a layer describes them, because tools that unpack one layer by itself
+    make folders that it does not describe, with modes of their own.
     """
 
     target: str
@@ -35,6 +39,7 @@ class Place:
     moved: tuple[tuple[str, str], ...] = ()
     uid: int = 0
     gid: int = 0
+    above: tuple[tuple[Any, ...], ...] = ()
 
     def dump(self) -> bytes:
         return canonical_json(asdict(self))
@@ -43,7 +48,12 @@ class Place:
     def of(cls, document: dict[str, Any]) -> Place:
         missing = tuple(document["missing"])
         moved = tuple((name, path) for name, path in document["moved"])
-        return cls(**{**document, "missing": missing, "moved": moved})
+        above = tuple(map(tuple, document["above"]))
+        return cls(**{**document, "above": above, "missing": missing, "moved": moved})
+
+    def folders(self) -> list[Entry]:
+        """Return the folders on the way that are there."""
+        return [entry_of_row(list(row)) for row in self.above]
 
     def of_entry(self, name: str) -> str:
         """Return where something called ``name`` in what is copied belongs."""
@@ -68,9 +78,18 @@ def execute(request: Request, tools: Tools) -> Outputs:
     missing = placing.missing([target] if is_folder else parents(target))
     moved = placing.moved(target, names) if is_folder else ()
     uid, gid = root.ids(params["owner"])
-    place = Place(target, is_folder, missing, moved, uid, gid)
+    there = [target, *(path for _, path in moved)] if is_folder else [posixpath.dirname(target)]
+    place = Place(target, is_folder, missing, moved, uid, gid, tuple(_above(root.view, there)))
     placing.check_files(place, names)
     return {"place": stored(tools.store, FILE, place.dump())}
+
+
+def _above(view: View, folders: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+    """Yield the folders that are there and that the stack describes, of some and those above them."""
+    found = {one for folder in folders if folder for one in (folder, *parents(folder))}
+    for path in sorted(found):
+        if view.origin(path) is not None and view.is_folder(path):
+            yield tuple(row_of_entry(view.entry(path)._replace(mtime=0)))
 
 
 class _Placing:
