@@ -9,6 +9,7 @@ from hermes.version import __version__
 
 if TYPE_CHECKING:
     from hermes.api.containers import Containers
+    from hermes.api.dockerfiles import BuiltDockerfile, DockerfileOptions, Dockerfiles
     from hermes.api.images import Images
     from hermes.api.result import BuildResult, BuiltOutput
     from hermes.api.secrets import SecretSource
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 _MODULES = {
     "BuildResult": "hermes.api.result",
     "BuiltOutput": "hermes.api.result",
+    "BuiltDockerfile": "hermes.api.dockerfiles",
     "Containers": "hermes.api.containers",
+    "DockerfileOptions": "hermes.api.dockerfiles",
+    "Dockerfiles": "hermes.api.dockerfiles",
     "HermesError": "hermes.errors",
     "Images": "hermes.api.images",
     "SecretSource": "hermes.api.secrets",
@@ -27,8 +31,11 @@ _MODULES = {
 
 __all__ = [
     "BuildResult",
+    "BuiltDockerfile",
     "BuiltOutput",
     "Containers",
+    "DockerfileOptions",
+    "Dockerfiles",
     "HermesError",
     "Images",
     "SecretSource",

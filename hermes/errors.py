@@ -99,6 +99,18 @@ class VisibilityError(BuildFileError):
     """A target is used from a package that may not see it."""
 
 
+class DockerfileError(BuildFileError):
+    """A Dockerfile is wrong. ``excerpt`` shows the lines around the place."""
+
+    def __init__(self, message: str, *, excerpt: str = "", hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.excerpt = excerpt
+
+    def render(self) -> str:
+        hint = f"hint: {self.hint}" if self.hint else ""
+        return "\n".join(part for part in (self.message, self.excerpt, hint) if part)
+
+
 # The build was right but did not succeed: exit status 1.
 
 

@@ -18,7 +18,24 @@ if TYPE_CHECKING:
     from hermes.actions.tools import Tools
 
 _KINDS: Final = frozenset(
-    {"compress", "fetch", "host", "image", "index", "layer", "manifest", "pull", "run", "write"}
+    {
+        "compose",
+        "compress",
+        "copy",
+        "fetch",
+        "given",
+        "host",
+        "image",
+        "index",
+        "layer",
+        "manifest",
+        "place",
+        "pull",
+        "run",
+        "select",
+        "squash",
+        "write",
+    }
 )
 """The kinds of action; each is executed by the function ``execute`` of the module of that name."""
 

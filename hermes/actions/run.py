@@ -37,6 +37,9 @@ from hermes.store.caches import Sharing
 WORK_FOLDER: Final = "."
 """The mount that stands for the folder that the command works in."""
 
+CONTENT: Final = "content"
+"""Where in a layer of the role ``bound`` that is which is mounted."""
+
 Run = Callable[[Task, tuple[int, int, int]], Outcome]
 """Runs a task with standard input, output and error."""
 
@@ -113,15 +116,15 @@ def _task(request: Request, tools: Tools, params: dict[str, Any], timeout: int |
     return Task(
         stack=stack_of(request, tools),
         argv=tuple(params["argv"]),
-        env=(("SOURCE_DATE_EPOCH", str(epoch)), *inherited.env, *env.items()),
+        env=(("SOURCE_DATE_EPOCH", str(epoch)), *_unkeyed_env(request), *inherited.env, *env.items()),
         cwd=cwd,
         user=params["user"] or inherited.user,
         capabilities=BUILD_CAPABILITIES,
         network=params["network"],
         timeout=timeout,
-        tmpfs=("/tmp", *(Tmpfs(**one) for one in params.get("tmpfs", ()))),  # noqa: S108 - a path of the sandbox
+        tmpfs=tuple(_tmpfs(params)),
         staged=tuple(staged(request, tools, params, cwd)),
-        bound=tuple(_subscribed(request, tools, params)),
+        bound=(*_subscribed(request, tools, params), *_layers_bound(request, tools)),
         secrets=tuple(_secrets(request, tools, params)),
         caches=tuple(
             Cache(**{**one, "sharing": Sharing(one["sharing"])}) for one in params.get("caches", ())
@@ -147,7 +150,29 @@ def staged(request: Request, tools: Tools, params: dict[str, Any], cwd: str) -> 
         folders = (
             tuple(dict.fromkeys(os.path.dirname(path) for path in outs if "/" in path)) if works_here else ()
         )
-        yield Staged(cwd if works_here else target, tuple(found), folders, works_here)
+        writable = works_here or target in params.get("writable", ())
+        yield Staged(cwd if works_here else target, tuple(found), folders, writable)
+
+
+def _tmpfs(params: dict[str, Any]) -> Iterator[Tmpfs]:
+    """Yield the empty folders; ``/tmp`` is one unless the command is to see that of the image."""
+    if not params.get("own_tmp"):
+        yield Tmpfs("/tmp")  # noqa: S108 - a path of the sandbox
+    for one in params.get("tmpfs", ()):
+        yield Tmpfs(**one)
+
+
+def _layers_bound(request: Request, tools: Tools) -> Iterator[Bound]:
+    """Yield the layers that are mounted, of each what it has at ``CONTENT``."""
+    for one in of_role(request, "bound"):
+        tools.containers.ensure_tree(one.value.digest)
+        yield Bound(one.path, f"{tools.store.trees}/{one.value.digest.hex}/root/{CONTENT}")
+
+
+def _unkeyed_env(request: Request) -> Iterator[tuple[str, str]]:
+    """Yield variables that cannot change what a command makes, such as the names of proxies."""
+    found: dict[str, str] = json.loads(request.action.unkeyed).get("env", {})
+    yield from found.items()
 
 
 def _secrets(request: Request, tools: Tools, params: dict[str, Any]) -> Iterator[Secret]:

@@ -15,6 +15,7 @@ from hermes.errors import BuildInterrupted, CommandFailed, HermesError
 from hermes.version import __version__
 
 _COMMANDS: Final = {
+    "bud": ("bud", "Build an image from a Dockerfile (also: build-using-dockerfile)."),
     "build": ("build", "Build targets and link what they give into hermes-out."),
     "cache": ("cache", "Show, shrink or verify the store."),
     "completion": ("completion", "Print what makes a shell complete what is typed."),
@@ -34,6 +35,7 @@ _COMMANDS: Final = {
     "tag": ("images", "Give an image more names."),
     "unshare": ("unshare", "Run a command where an ordinary user's containers can be mounted."),
 }
+_ALIASES: Final = {"build-using-dockerfile": "bud"}
 
 
 class _Commands(click.Group):
@@ -43,6 +45,7 @@ class _Commands(click.Group):
         return sorted(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        cmd_name = _ALIASES.get(cmd_name, cmd_name)
         if cmd_name not in _COMMANDS:
             return None
         module, _ = _COMMANDS[cmd_name]
@@ -57,7 +60,7 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in _COMMANDS:
+        if args[0] not in _COMMANDS and args[0] not in _ALIASES:
             import difflib
 
             near = difflib.get_close_matches(args[0], _COMMANDS, 1)

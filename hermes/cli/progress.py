@@ -35,11 +35,11 @@ class Display(Protocol):
 
 
 @contextmanager
-def display(*, quiet: bool) -> Iterator[Display]:
-    """Give the display that fits where standard error goes."""
+def display(*, quiet: bool, plain: bool = False) -> Iterator[Display]:
+    """Give the display that fits where standard error goes; ``plain``: lines, also on a terminal."""
     if quiet:
         yield Quiet()
-    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+    elif not plain and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         terminal = Terminal()
         try:
             yield terminal

@@ -137,7 +137,7 @@ class Copier:
         if os.path.isdir(path):
             self._writer.folder(dest)
             self._folder(path, name, dest)
-        elif self._copy.extract and _is_archive(path):
+        elif self._copy.extract and is_archive(path):
             self._extract(path, dest)
         else:
             self._file(path, join(dest, posixpath.basename(name)) if is_folder else dest)
@@ -195,7 +195,7 @@ class Copier:
                     entry = entry._replace(link=join(dest, entry.link))
                 if not keeps:
                     entry = entry._replace(uid=uid, gid=gid)
-                entry = entry._replace(xattrs=tuple(one for one in entry.xattrs if _is_kept(one[0])))
+                entry = entry._replace(xattrs=tuple(one for one in entry.xattrs if is_kept(one[0])))
                 if member.entry.path:
                     self._writer.add(entry, member.content)
 
@@ -246,15 +246,17 @@ def _xattrs(path: str) -> Xattrs:
     return tuple(
         (name, os.getxattr(path, name, follow_symlinks=False))
         for name in sorted(os.listxattr(path, follow_symlinks=False))
-        if _is_kept(name)
+        if is_kept(name)
     )
 
 
-def _is_kept(xattr: str) -> bool:
+def is_kept(xattr: str) -> bool:
+    """Tell whether a copy has an attribute of the original."""
     return xattr.startswith(_KEPT_XATTRS) and not xattr.startswith(_OVERLAY)
 
 
-def _is_archive(path: str) -> bool:
+def is_archive(path: str) -> bool:
+    """Tell whether a file is a tar archive, compressed or not, that ADD unpacks."""
     if not os.path.isfile(path):
         return False
     with open(path, "rb") as file:

@@ -368,6 +368,10 @@ def commit_upper(
 def _bound_program(task: Task) -> str | None:
     """Return the command's program when it is in something of this machine that is mounted."""
     name = task.argv[0]
+    for staged in task.staged:
+        for file in staged.files:
+            if file.executable and name == (f"{staged.target}/{file.path}" if file.path else staged.target):
+                return name
     for bound in task.bound:
         if name == bound.target or name.startswith(f"{bound.target}/"):
             return name if os.path.isfile(bound.source + name[len(bound.target) :]) else None

@@ -86,6 +86,7 @@ def mount_stack(trees: Sequence[Tree], scratch: str, *, target: str, upper: Uppe
     has a directory where one below it has a link or file that it never meant to replace, `SandboxError` when
     the kernel refuses.
     """
+    trees = _distinct(trees)
     links, merged = f"{scratch}/{target}.lowers", f"{scratch}/{target}"
     os.mkdir(links)
     os.mkdir(merged)
@@ -121,6 +122,14 @@ def mount_stack(trees: Sequence[Tree], scratch: str, *, target: str, upper: Uppe
         os.fchdir(before)
         os.close(before)
     return merged
+
+
+def _distinct(trees: Sequence[Tree]) -> list[Tree]:
+    """Return the trees, of those that stand there twice the upper one alone.
+
+    The kernel takes no directory twice, and what the lower one gives or hides the upper one gives or hides again.
+    """
+    return list({tree.root: tree for tree in reversed(trees)}.values())[::-1]
 
 
 def _missing_metadata(trees: Sequence[Tree]) -> dict[str, Metadata]:

@@ -5,7 +5,9 @@ See image-spec, config.md, "User": ``user``, ``uid``, ``user:group``, ``uid:gid`
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from hermes.container.rootpath import resolve
@@ -30,8 +32,13 @@ def find_user(root: str, text: str) -> User:
 
     Raises `SandboxError` when a name is not there.
     """
+    return user_in(partial(_read, root), text)
+
+
+def user_in(read: Callable[[str], str], text: str) -> User:
+    """As `find_user`, in a root whose files ``read`` returns by their paths: empty when they are not there."""
     name, _, group = (text or "0").partition(":")
-    row = _find(root, "/etc/passwd", name)
+    row = _find(read, "/etc/passwd", name)
     if row is None and not name.isdigit():
         raise SandboxError(
             f"there is no user {name!r} in the root's /etc/passwd", hint="use a numeric user id"
@@ -40,8 +47,8 @@ def find_user(root: str, text: str) -> User:
     gid = _number(row[3], name) if row and len(row) > 3 else 0
     home = row[5] if row and len(row) > 5 and row[5] else ("/root" if uid == 0 else "/")
     if not group:
-        return User(uid, gid, _groups_of(root, row[0], gid) if row else (), home)
-    found = _find(root, "/etc/group", group)
+        return User(uid, gid, _groups_of(read, row[0], gid) if row else (), home)
+    found = _find(read, "/etc/group", group)
     if found is None and not group.isdigit():
         raise SandboxError(
             f"there is no group {group!r} in the root's /etc/group", hint="use a numeric group id"
@@ -49,28 +56,31 @@ def find_user(root: str, text: str) -> User:
     return User(uid, _number(found[2] if found else group, group), (), home)
 
 
-def _groups_of(root: str, name: str, gid: int) -> tuple[int, ...]:
+def _groups_of(read: Callable[[str], str], name: str, gid: int) -> tuple[int, ...]:
     found = {
         int(row[2])
-        for row in _rows(root, "/etc/group")
+        for row in _rows(read, "/etc/group")
         if len(row) > 3 and name in row[3].split(",") and row[2].isdigit()
     }
     return tuple(sorted(found - {gid}))
 
 
-def _find(root: str, path: str, name: str) -> list[str] | None:
-    rows = _rows(root, path)
+def _find(read: Callable[[str], str], path: str, name: str) -> list[str] | None:
+    rows = _rows(read, path)
     by_name = next((row for row in rows if row[0] == name and len(row) > 2), None)
     return by_name or next((row for row in rows if len(row) > 2 and row[2] == name), None)
 
 
-def _rows(root: str, path: str) -> list[list[str]]:
+def _rows(read: Callable[[str], str], path: str) -> list[list[str]]:
+    return [line.split(":") for line in read(path).splitlines() if line and not line.startswith("#")]
+
+
+def _read(root: str, path: str) -> str:
     try:
         with open(resolve(root, path), encoding="utf-8", errors="replace") as file:
-            text = file.read(_LARGEST_FILE)
+            return file.read(_LARGEST_FILE)
     except OSError:
-        return []
-    return [line.split(":") for line in text.splitlines() if line and not line.startswith("#")]
+        return ""
 
 
 def _number(text: str, name: str) -> int:

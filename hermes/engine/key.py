@@ -18,6 +18,9 @@ from hermes.engine.action import EXECUTABLE, LINK, Action, Value
 SCHEMA: Final = 1
 """Raised when an action of the same key would give another output than before."""
 
+UNKEYED: Final = "~"
+"""A role that begins with this only says where bytes are that the digest of another input vouches for."""
+
 _MARKS: Final = {EXECUTABLE: "+x", LINK: "+link"}
 
 
@@ -37,7 +40,11 @@ class Resolved(NamedTuple):
 
 def preimage(action: Action, inputs: Sequence[Resolved]) -> bytes:
     """Return what the key of ``action`` is made of."""
-    rows = [[role + _MARKS.get(value[0], ""), path, value[1]] for role, path, value, _, _ in inputs]
+    rows = [
+        [role + _MARKS.get(value[0], ""), path, value[1]]
+        for role, path, value, _, _ in inputs
+        if role[0] != UNKEYED
+    ]
     head = canonical_json({"codec": action.codec, "env": json.loads(action.env)})[:-1]
     return b"".join(
         (

@@ -30,7 +30,7 @@ class TableOfContents:
     entries: Sequence[Entry]
 
     def dump(self) -> bytes:
-        rows = [_row(entry) for entry in self.entries]
+        rows = [row_of_entry(entry) for entry in self.entries]
         document = {"version": _VERSION, "diff_id": self.diff_id, "size": self.size, "entries": rows}
         return json.dumps(document, separators=(",", ":")).encode()
 
@@ -39,7 +39,7 @@ class TableOfContents:
         document = json.loads(data)
         if document["version"] != _VERSION:
             raise ValueError(f"version {document['version']}")
-        entries = [_entry(row) for row in document["entries"]]
+        entries = [entry_of_row(row) for row in document["entries"]]
         return cls(Digest.parse(document["diff_id"]), document["size"], entries)
 
 
@@ -63,7 +63,8 @@ def load(store: Store, diff_id: Digest) -> TableOfContents:
         ) from error
 
 
-def _row(entry: Entry) -> list[Any]:
+def row_of_entry(entry: Entry) -> list[Any]:
+    """Return an entry as a table has it."""
     row: list[Any] = list(entry[:8])
     more: dict[str, Any] = {}
     if entry.xattrs:
@@ -77,7 +78,8 @@ def _row(entry: Entry) -> list[Any]:
     return row
 
 
-def _entry(row: list[Any]) -> Entry:
+def entry_of_row(row: list[Any]) -> Entry:
+    """Return the entry that a row of a table is."""
     if len(row) == 8:
         return Entry(*row)
     more = row.pop()

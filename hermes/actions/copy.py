@@ -1,0 +1,167 @@
+"""``copy``: files, folders and archives at their place in a root, as a layer of their own.
+
+It is what COPY and ADD of a Dockerfile are. Of the layers below it only knows what `hermes.actions.place` says.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import chain
+from typing import Any
+
+from hermes.actions.kinds import LAYER
+from hermes.actions.layer import link_of
+from hermes.actions.listing import Listing, places_of
+from hermes.actions.place import Place
+from hermes.actions.tools import Tools, hinted_codec, of_role, params_of
+from hermes.container.copying import is_kept
+from hermes.digest import Digest
+from hermes.engine.action import LINK, Outputs, Value
+from hermes.engine.executor import Request
+from hermes.engine.key import Resolved
+from hermes.errors import BuildError
+from hermes.layer import encodings, toc
+from hermes.layer.canonical import canonical
+from hermes.layer.compress import Decompressed
+from hermes.layer.content import FileContent, spooled
+from hermes.layer.entry import DIRECTORY, HARDLINK, SYMLINK, WHITEOUT_PREFIX, Entry, join
+from hermes.layer.tar_reader import members
+from hermes.layer.write import Item, write_layer
+from hermes.store.faults import storing
+
+
+def execute(request: Request, tools: Tools) -> Outputs:
+    """Raises `BuildError` for a name that a layer cannot hold, `SourceError` for a file that changed."""
+    params = params_of(request)
+    listing = next(of_role(request, "listing"), None)
+    with ExitStack() as closing, storing("the store"):
+        copying = _Copying(request, tools, params, closing)
+        if listing is not None:
+            return _from_layers(copying, listing, request, tools)
+        ordered = canonical(copying.all(), name=request.action.owner)
+        written = write_layer(ordered, blobs=tools.store.blobs, codec=hinted_codec(request))
+    toc.save(tools.store, written.toc)
+    if written.encoding is not None:
+        encodings.record(tools.store, written.toc.diff_id, written.encoding)
+    return {"layer": Value(LAYER, written.toc.diff_id, written.toc.size)}
+
+
+class _Copying:
+    def __init__(self, request: Request, tools: Tools, params: dict[str, Any], closing: ExitStack) -> None:
+        self._owner = request.action.owner
+        self._tools = tools
+        self._closing = closing
+        self._inputs = of_role(request, "src")
+        self._archives = of_role(request, "tar")
+        self._rows: list[list[Any]] = params["entries"]
+        self._mode: int | None = params["mode"]
+        self._mtime: int = params["mtime"]
+        self._keeps: bool = params["keep_owners"]
+        self._owned: bool = params["owned"]
+        self._place = Place.of(tools.document(next(of_role(request, "place")).value))
+
+    def all(self) -> Iterator[Item]:
+        """Yield what is to be in the layer; nothing, not even folders on the way, where there is nothing to copy."""
+        for number, item in enumerate(chain(self._missing(), self._copied())):
+            if not number:
+                yield from self._above()
+            yield item
+
+    def _copied(self) -> Iterator[Item]:
+        for row in self._rows:
+            yield self._source(*row)
+        for one in self._archives:
+            yield from self._archive(one)
+
+    def _above(self) -> Iterator[Item]:
+        for entry in self._place.folders():
+            yield entry._replace(mtime=self._mtime), None
+
+    def listed(self, listing: Listing) -> Iterator[Entry]:
+        """Yield the entries of a list where they belong."""
+        if not (listing.entries or self._place.missing):
+            return
+        for entry, _ in chain(self._above(), self._missing()):
+            yield entry
+        for entry in listing.entries:
+            link = self._place.of_entry(entry.link) if entry.type == HARDLINK else entry.link
+            yield self._settled(entry._replace(path=self._at(entry.path), link=link))
+
+    def _missing(self) -> Iterator[Item]:
+        place = self._place
+        for path in place.missing:
+            yield Entry(path, DIRECTORY, 0o755, place.uid, place.gid, mtime=self._mtime), None
+
+    def _settled(self, entry: Entry) -> Entry:
+        if self._mode is not None and entry.type not in (SYMLINK, HARDLINK):
+            entry = entry._replace(mode=self._mode)
+        if not self._keeps:
+            entry = entry._replace(uid=self._place.uid, gid=self._place.gid)
+        return entry._replace(mtime=self._mtime)
+
+    def _at(self, name: str) -> str:
+        path = self._place.of_entry(name)
+        if path.rpartition("/")[2].startswith(WHITEOUT_PREFIX):
+            raise BuildError(f"{self._owner}: {name}: in a layer a name cannot begin with {WHITEOUT_PREFIX}")
+        return path
+
+    def _source(self, name: str, kind: str, mode: int, link: str = "") -> Item:
+        entry = Entry(self._at(name), kind, mode)
+        if kind == HARDLINK:
+            return self._settled(entry._replace(link=self._place.of_entry(link))), None
+        if kind == DIRECTORY:
+            return self._settled(entry), None
+        one = next(self._inputs)
+        if one.value.kind == LINK:
+            return self._settled(entry._replace(link=link_of(one), mode=0o777)), None
+        self._tools.check_file(self._owner, one)
+        entry = entry._replace(size=one.value.size, digest=one.value.digest.hex)
+        return self._settled(entry), FileContent(self._tools.path_of(one), one.value.size, one.stamp)
+
+    def _archive(self, one: Resolved) -> Iterator[Item]:
+        """Yield what an archive holds, in the folder that is the destination."""
+        name = f"{self._owner}: {one.path}"
+        path = self._tools.store.scratch.path()
+        spool = self._closing.enter_context(open(path, "w+b", buffering=0))  # noqa: SIM115
+        os.unlink(path)
+        target = self._place.target
+        with open(self._tools.path_of(one), "rb") as file:
+            for member in members(Decompressed(file, name=name).read, name=name):
+                entry = member.entry
+                if not entry.path:
+                    continue
+                entry = entry._replace(
+                    path=join(target, entry.path),
+                    link=join(target, entry.link) if entry.type == HARDLINK else entry.link,
+                    xattrs=tuple(pair for pair in entry.xattrs if is_kept(pair[0])),
+                    mtime=self._mtime,
+                )
+                if self._owned:
+                    entry = entry._replace(uid=self._place.uid, gid=self._place.gid)
+                if self._mode is not None and entry.type not in (SYMLINK, HARDLINK):
+                    entry = entry._replace(mode=self._mode)
+                yield entry, spooled(member.content, entry.size, spool)
+
+
+def _from_layers(copying: _Copying, one: Resolved, request: Request, tools: Tools) -> Outputs:
+    """Copy what is in trees of the store, whose files may be of any id, so in the user namespace."""
+    listing = Listing.of(tools.document(one.value))
+    places = places_of(tools.document(next(of_role(request, "~places")).value))
+    for digest in dict.fromkeys(digest for digest, _ in places if digest):
+        tools.containers.ensure_tree(digest)
+    entries = list(copying.listed(listing))
+    sources = [("", "")] * (len(entries) - len(places)) + [(digest.hex, path) for digest, path in places]
+    codec = hinted_codec(request)
+    found = tools.containers.call(
+        "hermes.container.gathering:gather",
+        {
+            "home": str(tools.store.home),
+            "rows": [toc.row_of_entry(entry) for entry in entries],
+            "sources": sources,
+            "name": request.action.owner,
+            "codec": codec.name if codec else "",
+        },
+    )
+    return {"layer": Value(LAYER, Digest(found["diff_id"]), found["size"])}

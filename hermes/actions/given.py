@@ -1,0 +1,23 @@
+"""``given``: a layer that is in the store already, such as one of a base image."""
+
+from __future__ import annotations
+
+from hermes.actions.kinds import LAYER
+from hermes.actions.tools import Tools, params_of
+from hermes.digest import Digest
+from hermes.engine.action import Outputs, Value
+from hermes.engine.executor import Request
+from hermes.errors import MissingBlobError
+from hermes.layer import encodings, toc
+
+
+def execute(request: Request, tools: Tools) -> Outputs:
+    """Raises `MissingBlobError` when the layer is not in the store."""
+    digest = Digest.parse(params_of(request)["diff_id"])
+    if not encodings.available(tools.store, digest):
+        raise MissingBlobError(
+            f"{request.action.owner}: the store does not hold layer {digest} any more",
+            digest=digest,
+            hint="take the base image into the store again",
+        )
+    return {"layer": Value(LAYER, digest, toc.load(tools.store, digest).size)}

@@ -1,0 +1,44 @@
+"""Lists of what is to be copied: entries by their paths below a destination, and where their bytes are.
+
+The list is what an action that copies depends on; where the bytes are is not, as the digests in the list vouch for
+them. Both are JSON: ``{"single", "entries"}``, with entries as `hermes.layer.toc` has them, and rows of diff_id and
+path, one for each entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hermes.digest import Digest, canonical_json
+from hermes.layer.entry import Entry
+from hermes.layer.toc import entry_of_row, row_of_entry
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """``single``: it is one file, which may be given another name."""
+
+    single: bool
+    entries: Sequence[Entry]
+
+    def dump(self) -> bytes:
+        rows = [row_of_entry(one) for one in self.entries]
+        return canonical_json({"entries": rows, "single": self.single})
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Listing:
+        return cls(document["single"], [entry_of_row(row) for row in document["entries"]])
+
+
+Places = Sequence[tuple[Digest, str]]
+"""For each entry of a list, the layer in whose tree its bytes are, and the path there."""
+
+
+def dump_places(places: Places) -> bytes:
+    return canonical_json([list(one) for one in places])
+
+
+def places_of(document: list[list[str]]) -> Places:
+    return [(Digest(digest), path) for digest, path in document]

@@ -1,0 +1,145 @@
+"""``place``: where in a stack of layers something to be copied belongs.
+
+This alone of a copy looks at the stack, and says of it no more than the copy needs: so another stack in which the
+destination is the same leaves the copy as it is.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hermes.actions.listing import Listing
+from hermes.actions.roots import Root
+from hermes.actions.tools import Tools, of_role, params_of, stored
+from hermes.digest import canonical_json
+from hermes.engine.action import FILE, Outputs
+from hermes.engine.executor import Request
+from hermes.errors import BuildError
+from hermes.layer.entry import DIRECTORY, SYMLINK, Entry, join, parents
+from hermes.layer.toc import entry_of_row, row_of_entry
+from hermes.layer.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to put things: into the folder ``target``, or, if ``is_folder`` is false, as the file ``target``.
+
+    ``missing`` are folders that have to be made, ``moved`` maps folders below the target that are links in the stack
+    to what they lead to. ``uid`` and ``gid`` are of whom ``--chown`` names. ``above`` are the folders on the way that
+    are there, as rows of a table of contents: a layer describes them, because tools that unpack one layer by itself
+    make folders that it does not describe, with modes of their own.
+    """
+
+    target: str
+    is_folder: bool
+    missing: tuple[str, ...] = ()
+    moved: tuple[tuple[str, str], ...] = ()
+    uid: int = 0
+    gid: int = 0
+    above: tuple[tuple[Any, ...], ...] = ()
+
+    def dump(self) -> bytes:
+        return canonical_json(asdict(self))
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Place:
+        missing = tuple(document["missing"])
+        moved = tuple((name, path) for name, path in document["moved"])
+        above = tuple(map(tuple, document["above"]))
+        return cls(**{**document, "above": above, "missing": missing, "moved": moved})
+
+    def folders(self) -> list[Entry]:
+        """Return the folders on the way that are there."""
+        return [entry_of_row(list(row)) for row in self.above]
+
+    def of_entry(self, name: str) -> str:
+        """Return where something called ``name`` in what is copied belongs."""
+        if not self.is_folder:
+            return self.target
+        return _moved(name, self.target, dict(self.moved))
+
+
+def execute(request: Request, tools: Tools) -> Outputs:
+    """Raises `BuildError` when something is in the way."""
+    params = params_of(request)
+    root = Root(request, tools)
+    names: list[tuple[str, str]] = [(name, kind) for name, kind in params["entries"]]
+    single: bool = params["single"]
+    for one in of_role(request, "listing"):
+        listing = Listing.of(tools.document(one.value))
+        names = [(entry.path, entry.type) for entry in listing.entries]
+        single = listing.single
+    placing = _Placing(root.view, request.action.owner)
+    target = root.view.resolve(params["dest"])
+    is_folder = params["folder"] or not single or root.view.is_folder(target)
+    missing = placing.missing([target] if is_folder else parents(target))
+    moved = placing.moved(target, names) if is_folder else ()
+    uid, gid = root.ids(params["owner"])
+    there = [target, *(path for _, path in moved)] if is_folder else [posixpath.dirname(target)]
+    place = Place(target, is_folder, missing, moved, uid, gid, tuple(_above(root.view, there)))
+    placing.check_files(place, names)
+    return {"place": stored(tools.store, FILE, place.dump())}
+
+
+def _above(view: View, folders: Iterable[str]) -> Iterator[tuple[Any, ...]]:
+    """Yield the folders that are there and that the stack describes, of some and those above them."""
+    found = {one for folder in folders if folder for one in (folder, *parents(folder))}
+    for path in sorted(found):
+        if view.origin(path) is not None and view.is_folder(path):
+            yield tuple(row_of_entry(view.entry(path)._replace(mtime=0)))
+
+
+class _Placing:
+    def __init__(self, view: View, owner: str) -> None:
+        self._view = view
+        self._owner = owner
+
+    def missing(self, folders: Iterable[str]) -> tuple[str, ...]:
+        """Return the folders that are not there, of some and of those above them, the highest first."""
+        found: dict[str, None] = {}
+        for folder in folders:
+            for one in (folder, *parents(folder)) if folder else ():
+                if self._view.is_folder(one):
+                    break
+                if self._view.exists(one):
+                    raise BuildError(
+                        f"{self._owner}: /{folder} cannot be a folder: /{one} is a file of the image"
+                    )
+                found[one] = None
+        return tuple(sorted(found))
+
+    def moved(self, target: str, names: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+        found: dict[str, str] = {}
+        for name in sorted(_folders(names)):
+            path = _moved(name, target, found)
+            if self._view.exists(path) and not self._view.is_folder(path):
+                led_to = self._view.resolve(path)
+                if self._view.entry(path).type != SYMLINK or not self._view.is_folder(led_to):
+                    raise BuildError(
+                        f"{self._owner}: a folder would be copied onto /{path}, a file of the image"
+                    )
+                found[name] = led_to
+        return tuple(found.items())
+
+    def check_files(self, place: Place, names: Iterable[tuple[str, str]]) -> None:
+        for name, kind in names:
+            if kind != DIRECTORY and self._view.is_folder(path := place.of_entry(name)):
+                raise BuildError(
+                    f"{self._owner}: a file would be copied onto /{path}, a folder of the image",
+                    hint="end the destination with a slash to put it inside",
+                )
+
+
+def _folders(names: Iterable[tuple[str, str]]) -> Iterator[str]:
+    return (name for name, kind in names if kind == DIRECTORY)
+
+
+def _moved(name: str, target: str, moved: dict[str, str]) -> str:
+    if moved:
+        for above in (name, *parents(name)):
+            if above in moved:
+                return join(moved[above], name[len(above) + 1 :]).rstrip("/")
+    return join(target, name) if name else target

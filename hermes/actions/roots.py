@@ -1,0 +1,68 @@
+"""Stacks of layers as actions see them without mounting anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Final
+
+from hermes.actions.tools import Tools, of_role
+from hermes.container.users import user_in
+from hermes.digest import Digest
+from hermes.engine.executor import Request
+from hermes.errors import BuildError, SandboxError
+from hermes.layer import toc
+from hermes.layer.view import View
+
+_REMEMBERED: Final = 4
+_LARGEST: Final = 1 << 20
+
+
+class Root:
+    """The file system that the inputs of role ``root`` leave, the lowest first."""
+
+    def __init__(self, request: Request, tools: Tools) -> None:
+        self._tools = tools
+        self._owner = request.action.owner
+        self.layers = tuple(one.value.digest for one in of_role(request, "root"))
+        self.view = _view(self.layers, tools)
+
+    def ids(self, text: str) -> tuple[int, int]:
+        """Return the ids that ``--chown`` means; a number alone is user and group. Raises `BuildError`."""
+        if not text:
+            return 0, 0
+        if text.isascii() and text.isdigit():
+            return int(text), int(text)
+        try:
+            found = user_in(self._text, text)
+        except SandboxError as error:
+            raise BuildError(f"{self._owner}: {error.message}", hint=error.hint) from None
+        return found.uid, found.gid
+
+    def _text(self, path: str) -> str:
+        origin = self.view.origin(self.view.resolve(path))
+        if origin is None or not origin.entry.size:
+            return ""
+        digest = self.layers[origin.layer]
+        self._tools.containers.ensure_tree(digest)
+        try:
+            with open(f"{self._tools.store.trees}/{digest.hex}/root/{origin.path}", "rb") as file:
+                return file.read(_LARGEST).decode("utf-8", "replace")
+        except OSError as error:
+            raise BuildError(
+                f"{self._owner}: {path} of the image: {os.strerror(error.errno or 0)}"
+            ) from error
+
+
+def _view(layers: Sequence[Digest], tools: Tools) -> View:
+    """Return a view, which the calling thread keeps for its next actions."""
+    known: dict[tuple[Digest, ...], View] = getattr(tools.local, "views", None) or {}
+    tools.local.views = known
+    key = tuple(layers)
+    found = known.pop(key, None)
+    if found is None:
+        found = View([toc.load(tools.store, one) for one in key])
+    known[key] = found
+    while len(known) > _REMEMBERED:
+        known.pop(next(iter(known)))
+    return found

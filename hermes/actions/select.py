@@ -1,0 +1,131 @@
+"""``select``: some files of a stack of layers, as a list. What else is in the stack changes nothing of it."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from hermes.actions.listing import Listing, dump_places
+from hermes.actions.roots import Root
+from hermes.actions.tools import Tools, params_of, stored
+from hermes.container.copying import is_kept
+from hermes.container.ignore import Ignored, expression, is_pattern
+from hermes.digest import Digest
+from hermes.engine.action import FILE as FILE_KIND
+from hermes.engine.action import Outputs
+from hermes.engine.executor import Request
+from hermes.errors import BuildError
+from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, Entry, join
+
+PIVOT: Final = "/./"
+"""In a source of ``--parents``: what stands before it is not kept."""
+
+
+def execute(request: Request, tools: Tools) -> Outputs:
+    """Raises `BuildError` when a source is not there."""
+    params = params_of(request)
+    selection = _Selection(request, tools, params)
+    found = [one for source in params["sources"] for one in selection.matching(source)]
+    single = len(found) == 1 and not params["parents"] and not selection.is_folder(found[0][0])
+    for path, name, kept in found:
+        selection.add(path, name, kept)
+    entries, places = selection.listed()
+    return {
+        "listing": stored(tools.store, FILE_KIND, Listing(single, entries).dump()),
+        "places": stored(tools.store, FILE_KIND, dump_places(places)),
+    }
+
+
+class _Selection:
+    def __init__(self, request: Request, tools: Tools, params: dict[str, Any]) -> None:
+        self._owner = request.action.owner
+        self._root = Root(request, tools)
+        self._view = self._root.view
+        self._parents: bool = params["parents"]
+        self._what: str = params["from"]
+        self._keeps_owners: bool = params["keep_owners"]
+        self._whole: bool = params["whole"]
+        self._excluded = Ignored(params["exclude"], of="--exclude")
+        self._found: dict[str, tuple[Entry, Digest, str]] = {}
+        self._first_names: dict[tuple[Digest, str], str] = {}
+
+    def is_folder(self, path: str) -> bool:
+        return self._view.is_folder(path)
+
+    def matching(self, source: str) -> Iterator[tuple[str, str, str]]:
+        """Yield the things that a source means: path without links, path as named, and what of that is kept."""
+        before, pivot, after = f"/{source.lstrip('/')}".partition(PIVOT)
+        inside = _normal(source)
+        start = len(_normal(before)) + 1 if pivot and after and _normal(before) else 0
+        path = self._view.resolve(inside)
+        if self._view.exists(path) or not inside:
+            yield path, inside, inside[start:]
+            return
+        matches: list[str] = []
+        if is_pattern(source):
+            try:
+                matches = self._view.matching([re.compile(expression(one)) for one in inside.split("/")])
+            except re.error as error:
+                raise BuildError(f"{self._owner}: {source!r} is no pattern: {error}") from None
+        if not matches:
+            problem = "matches nothing" if is_pattern(source) else "is not there"
+            raise BuildError(f"{self._owner}: {source} {problem} in {self._what}")
+        for name in matches:
+            yield self._view.resolve(name), name, name[start:]
+
+    def add(self, path: str, name: str, kept: str) -> None:
+        """Take in a file, or what is in a folder."""
+        if self._parents:
+            base = self._with_parents(path, kept)
+        else:
+            base = "" if self.is_folder(path) else posixpath.basename(name)
+        if not self.is_folder(path):
+            if not self._excluded.leaves_out(posixpath.basename(name)):
+                self._take(path, base)
+            return
+        if self._whole:
+            self._take(path, "")
+        for inner, _ in self._view.below(path):
+            if not self._excluded.leaves_out(inner):
+                self._take(join(path, inner), join(base, inner))
+
+    def _with_parents(self, path: str, kept: str) -> str:
+        """Take in the folders on the way to a source, and return where it is."""
+        parts = kept.split("/") if kept else []
+        above = path
+        folders = []
+        for count in range(len(parts), 0, -1):
+            folders.append((above, "/".join(parts[:count])))
+            above = posixpath.dirname(above)
+        for folder, name in reversed(folders):
+            if self.is_folder(folder):
+                self._take(folder, name)
+        return kept
+
+    def _take(self, path: str, name: str) -> None:
+        origin = self._view.origin(path)
+        entry = self._view.entry(path) if origin is None else origin.entry
+        if not self._keeps_owners:
+            entry = entry._replace(uid=0, gid=0)
+        entry = entry._replace(
+            path=name, xattrs=tuple(one for one in entry.xattrs if is_kept(one[0])), mtime=0
+        )
+        if origin is None:
+            self._found[name] = entry, Digest(""), ""
+            return
+        place = self._root.layers[origin.layer], origin.path
+        first = self._first_names.setdefault(place, name) if entry.type == FILE else name
+        if first != name and first in self._found:
+            entry = entry._replace(type=HARDLINK, size=0, digest="", link=first, xattrs=())
+        self._found[name] = entry, *place
+
+    def listed(self) -> tuple[list[Entry], list[tuple[Digest, str]]]:
+        order = {DIRECTORY: 0, HARDLINK: 2}
+        rows = sorted(self._found.values(), key=lambda one: (order.get(one[0].type, 1), one[0].sort_key))
+        return [one[0] for one in rows], [(one[1], one[2]) for one in rows]
+
+
+def _normal(path: str) -> str:
+    return posixpath.normpath(posixpath.join("/", path)).lstrip("/")

@@ -1,0 +1,172 @@
+"""``hermes bud``, also ``hermes build-using-dockerfile``."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterable
+
+import click
+
+from hermes.api.dockerfiles import BuiltDockerfile, DockerfileOptions, Dockerfiles
+from hermes.api.secrets import SecretSource
+from hermes.cli.options import runtime_option, secret_option
+from hermes.cli.progress import display
+from hermes.errors import CommandFailed, UsageError
+
+
+@click.command("bud")
+@click.argument("context", default=".")
+@click.option(
+    "-f", "--file", "file", default="", metavar="FILE", help="The Dockerfile; - reads standard input."
+)
+@click.option(
+    "-t", "--tag", "tags", multiple=True, metavar="NAME", help="Give the image a name in the store."
+)
+@click.option("--target", default="", metavar="STAGE", help="Build this stage instead of the last.")
+@click.option("--build-arg", "arguments", multiple=True, metavar="NAME[=VALUE]", help="Set an ARG.")
+@click.option(
+    "--build-context",
+    "contexts",
+    multiple=True,
+    metavar="NAME=WHERE",
+    help="Name a folder, oci:DIR, docker-image://NAME or a label for FROM and --from.",
+)
+@click.option("--platform", default="", metavar="OS/ARCH", help="Build for another platform.")
+@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Add a label.")
+@click.option(
+    "--annotation", "annotations", multiple=True, metavar="NAME=VALUE", help="Annotate the manifest."
+)
+@click.option("--no-cache", is_flag=True, help="Run everything again.")
+@click.option(
+    "--network",
+    type=click.Choice(["default", "host", "none"]),
+    default="default",
+    help="The network of RUN: on unless it is none.",
+)
+@click.option("--squash", is_flag=True, help="Make all layers one.")
+@click.option(
+    "-o",
+    "--output",
+    "destinations",
+    multiple=True,
+    metavar="TRANSPORT",
+    help="Write the image to oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG] or dir:DIR.",
+)
+@click.option("--iidfile", default="", metavar="FILE", help="Write the digest of the image to a file.")
+@click.option("--ignorefile", default="", metavar="FILE", help="Use this instead of .dockerignore.")
+@click.option(
+    "--format", "format_", type=click.Choice(["oci", "docker"]), default="oci", help="The image's format."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Show nothing but the digest, errors and warnings.")
+@click.option(
+    "--progress", type=click.Choice(["auto", "plain"]), default="auto", help="How to show what goes on."
+)
+@click.option("-j", "--jobs", type=click.IntRange(1, 1024), metavar="N", help="Run N actions at once.")
+@click.option(
+    "--timestamp", type=click.IntRange(0), metavar="SECONDS", help="The time of everything in the image."
+)
+@click.option("--check", is_flag=True, help="Only say what is wrong with the Dockerfile.")
+@secret_option
+@runtime_option
+def command(
+    context: str,
+    file: str,
+    tags: tuple[str, ...],
+    target: str,
+    arguments: tuple[str, ...],
+    contexts: tuple[str, ...],
+    platform: str,
+    labels: tuple[str, ...],
+    annotations: tuple[str, ...],
+    no_cache: bool,
+    network: str,
+    squash: bool,
+    destinations: tuple[str, ...],
+    iidfile: str,
+    ignorefile: str,
+    format_: str,
+    quiet: bool,
+    progress: str,
+    jobs: int | None,
+    timestamp: int | None,
+    check: bool,
+    secrets: tuple[str, ...],
+    runtime: str,
+) -> None:
+    """Build an image from a Dockerfile and the files of a CONTEXT; print the digest of its manifest.
+
+    RUN has the network unless --network none or RUN --network=none says otherwise.
+
+    \b
+    hermes bud -t app:latest .
+    hermes bud -f deploy/Dockerfile --build-context base=oci:layouts/base -o oci-archive:app.tar .
+    """
+    started = time.monotonic()
+    options = DockerfileOptions(
+        context=context,
+        file="" if file == "-" else file,
+        text=sys.stdin.buffer.read().decode("utf-8", "surrogateescape") if file == "-" else None,
+        tags=tags,
+        target=target,
+        arguments=_arguments(arguments),
+        contexts=_pairs("--build-context", contexts),
+        platform=platform,
+        labels=_pairs("--label", labels),
+        annotations=_pairs("--annotation", annotations),
+        use_cache=not no_cache,
+        network=network,
+        secrets=tuple(map(SecretSource.parse, secrets)),
+        squash=squash,
+        destinations=destinations,
+        ignore_file=ignorefile,
+        format=format_,
+        jobs=jobs,
+        seconds=timestamp,
+        runtime=runtime,
+    )
+    if check:
+        found = Dockerfiles().check(options)
+        for one in found:
+            click.echo(one)
+        if found:
+            raise CommandFailed(1)
+        return
+    with display(quiet=quiet, plain=progress == "plain") as screen:
+        built = Dockerfiles(subscribers=[screen.event], say=screen.say).build(options)
+        screen.say(_summary(built, time.monotonic() - started))
+    if iidfile:
+        with open(iidfile, "w", encoding="utf-8") as written:
+            written.write(built.digest)
+    click.echo(built.digest)
+
+
+def _arguments(texts: Iterable[str]) -> dict[str, str]:
+    """Return build arguments; one without a value has that of the variable of its name, if there is one."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name:
+            raise UsageError(f"--build-arg {text}: this is no NAME=VALUE")
+        if equals:
+            found[name] = value
+        elif name in os.environ:
+            found[name] = os.environ[name]
+    return found
+
+
+def _pairs(option: str, texts: Iterable[str]) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{option} {text}: this is no NAME=VALUE")
+        found[name] = value
+    return found
+
+
+def _summary(built: BuiltDockerfile, seconds: float) -> str:
+    lines = dict.fromkeys(place for _, place in built.executed)
+    did = "nothing to do" if not lines else f"built {len(lines)} line{'s' if len(lines) != 1 else ''}"
+    return f"{did}, {built.cached} action{'s' if built.cached != 1 else ''} cached, {seconds:.2f}s"

@@ -1,0 +1,226 @@
+"""Applies the instructions of a stage, one by one, to its state."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from hermes.dockerfile import instructions as ins
+from hermes.dockerfile.common import Common
+from hermes.dockerfile.copies import Layers
+from hermes.dockerfile.heredocs import parse_heredoc
+from hermes.dockerfile.runs import Runs, Source
+from hermes.dockerfile.state import State
+from hermes.errors import DockerfileError
+from hermes.image.edit import exposed_port
+
+
+class Builder:
+    """Applies the instructions of one stage to its state."""
+
+    def __init__(self, common: Common, state: State, source: Source) -> None:
+        self._common = common
+        self._state = state
+        self._source = source
+        self._runs = Runs(common.recorder, common.copies, common.options, source)
+
+    def apply(self, instruction: ins.Instruction) -> None:
+        """Apply one instruction; raises `DockerfileError` with its place."""
+        with self._common.at(instruction.span):
+            handler = _HANDLERS.get(type(instruction))
+            assert handler is not None, instruction
+            handler(self, instruction)
+
+    def _expand(self, text: str) -> str:
+        return self._common.word(text, self._state.variables)
+
+    def arg(self, one: ins.Arg) -> None:
+        shown = []
+        for argument in one.arguments:
+            name = self._expand(argument.name)
+            default = None if argument.default is None else self._expand(argument.default)
+            self._common.used.add(name)
+            self._common.declared.add(name)
+            self._state.scope.declare(name, default)
+            shown.append(name if default is None else f"{name}={default}")
+        self._state.note(f"ARG {' '.join(shown)}")
+
+    def env(self, one: ins.Env) -> None:
+        variables = self._state.variables
+        shown = []
+        for pair in one.pairs:
+            name = self._common.word(pair.name, variables)
+            value = self._common.word(pair.value, variables)
+            if not name:
+                raise DockerfileError(f"{pair.name} comes to nothing, and is to be the name of a variable")
+            self._state.set_env(name, value)
+            shown.append(f"{name}={value}")
+        self._state.note(f"ENV {' '.join(shown)}")
+
+    def label(self, one: ins.Label) -> None:
+        found = dict(self._state.config.get("Labels") or {})
+        shown = []
+        for pair in one.pairs:
+            name, value = self._expand(pair.name), self._expand(pair.value)
+            found[name] = value
+            shown.append(f"{name}={value}")
+        self._state.config["Labels"] = found
+        self._state.note(f"LABEL {' '.join(shown)}")
+
+    def run(self, one: ins.Run) -> None:
+        mounts = [self._expand(text) for text in one.mounts]
+        network = replace(one, network=self._expand(one.network))
+        layer, argv = self._runs.run(network, mounts, self._state)
+        self._push(layer, one, f"RUN {_shown(argv)}")
+
+    def copy(self, one: ins.Copy) -> None:
+        copies = self._common.copies
+        sources = [text if self._is_heredoc(one, text) else self._expand(text) for text in one.sources]
+        dest = self._expand(one.dest)
+        if not dest or not all(sources):
+            raise DockerfileError(f"a word of this {one.keyword} comes to nothing")
+        if len(sources) > 1 and not (dest.endswith("/") or dest in (".", "..")):
+            raise DockerfileError(
+                f"{one.keyword} of several sources needs a folder as its destination", hint=f"write {dest}/"
+            )
+        whole = replace(
+            one,
+            owner=self._expand(one.owner),
+            mode=self._expand(one.mode),
+            checksum=self._expand(one.checksum),
+            exclude=tuple(map(self._expand, one.exclude)),
+        )
+        found = self._source(self._expand(one.origin))
+        if isinstance(found, Layers):
+            layer = copies.from_layers(whole, sources, dest, found, self._state)
+        else:
+            layer = copies.from_context(
+                whole, copies.taken(whole, sources, found, self._state), dest, self._state
+            )
+        origin = f" --from={one.origin}" if one.origin else ""
+        self._push(layer, one, f"{one.keyword}{origin} {' '.join(sources)} {dest}")
+
+    def _is_heredoc(self, one: ins.Copy, text: str) -> bool:
+        return bool(one.heredocs) and parse_heredoc(text) is not None
+
+    def _push(self, layer: Any, one: ins.Instruction, text: str) -> None:
+        self._state.push(layer, self._common.place(one.span), text)
+
+    def cmd(self, one: ins.Cmd) -> None:
+        words = self._command(one.command)
+        self._state.set_command(words)
+        self._state.note(f"CMD {json.dumps(words)}")
+
+    def entrypoint(self, one: ins.Entrypoint) -> None:
+        words = self._command(one.command)
+        self._state.set_entrypoint(words)
+        self._state.note(f"ENTRYPOINT {json.dumps(words)}")
+
+    def _command(self, command: ins.Command) -> list[str]:
+        if not command.for_shell:
+            return list(command.words)
+        return [*self._state.shell, *command.words] if command.words[0] else []
+
+    def shell(self, one: ins.Shell) -> None:
+        self._state.config["Shell"] = list(one.words)
+        self._state.note(f"SHELL {json.dumps(list(one.words))}")
+
+    def expose(self, one: ins.Expose) -> None:
+        variables = self._state.variables
+        texts = [word for port in one.ports for word in self._common.words(port, variables)]
+        ports = dict(self._state.config.get("ExposedPorts") or {})
+        for text in texts:
+            ports.update({port: {} for port in _ports(text)})
+        self._state.config["ExposedPorts"] = dict(sorted(ports.items()))
+        self._state.note(f"EXPOSE {' '.join(texts)}")
+
+    def volume(self, one: ins.Volume) -> None:
+        paths = [self._expand(path) for path in one.paths]
+        volumes = {**(self._state.config.get("Volumes") or {}), **{path: {} for path in paths}}
+        self._state.config["Volumes"] = dict(sorted(volumes.items()))
+        self._state.note(f"VOLUME {json.dumps(paths)}")
+
+    def user(self, one: ins.User) -> None:
+        user = self._expand(one.user)
+        if not user:
+            raise DockerfileError(f"{one.user} comes to nothing, and is to be a user")
+        self._state.edit("user", user)
+        self._state.note(f"USER {user}")
+
+    def workdir(self, one: ins.Workdir) -> None:
+        path = self._expand(one.path)
+        if not path:
+            raise DockerfileError(f"{one.path} comes to nothing, and is to be a folder")
+        path = self._state.absolute(path)
+        layer = self._common.copies.workdir(path, one.span, self._state)
+        self._state.edit("workdir", path)
+        self._push(layer, one, f"WORKDIR {path}")
+
+    def stop_signal(self, one: ins.StopSignal) -> None:
+        signal = self._expand(one.signal)
+        self._state.edit("stop-signal", signal)
+        self._state.note(f"STOPSIGNAL {signal}")
+
+    def healthcheck(self, one: ins.Healthcheck) -> None:
+        if one.command is None:
+            check: dict[str, Any] = {"Test": ["NONE"]}
+        else:
+            words = list(one.command.words)
+            check = {
+                "Interval": one.interval,
+                "Retries": one.retries,
+                "StartInterval": one.start_interval,
+                "StartPeriod": one.start_period,
+                "Test": ["CMD-SHELL" if one.command.for_shell else "CMD", *words],
+                "Timeout": one.timeout,
+            }
+        self._state.config["Healthcheck"] = {name: value for name, value in check.items() if value}
+        self._state.note(one.original)
+
+    def onbuild(self, one: ins.Onbuild) -> None:
+        self._state.edit("onbuild", one.trigger)
+        self._state.note(f"ONBUILD {one.trigger}")
+
+    def maintainer(self, one: ins.Maintainer) -> None:
+        self._state.edit("author", one.name)
+        self._state.note(f"MAINTAINER {one.name}")
+
+
+_HANDLERS: Final[Mapping[type[ins.Instruction], Callable[[Builder, Any], None]]] = {
+    ins.Arg: Builder.arg,
+    ins.Cmd: Builder.cmd,
+    ins.Copy: Builder.copy,
+    ins.Entrypoint: Builder.entrypoint,
+    ins.Env: Builder.env,
+    ins.Expose: Builder.expose,
+    ins.Healthcheck: Builder.healthcheck,
+    ins.Label: Builder.label,
+    ins.Maintainer: Builder.maintainer,
+    ins.Onbuild: Builder.onbuild,
+    ins.Run: Builder.run,
+    ins.Shell: Builder.shell,
+    ins.StopSignal: Builder.stop_signal,
+    ins.User: Builder.user,
+    ins.Volume: Builder.volume,
+    ins.Workdir: Builder.workdir,
+}
+
+
+def _shown(argv: list[str]) -> str:
+    """Return a command as the history tells it."""
+    return " ".join(argv) if len(argv) > 2 and argv[1] == "-c" else shlex.join(argv)
+
+
+def _ports(text: str) -> list[str]:
+    """Return the ports of an EXPOSE, one for each of a range; what is before a last colon does not count."""
+    numbers, slash, protocol = text.rpartition(":")[2].partition("/")
+    first, dash, last = numbers.partition("-")
+    suffix = f"/{protocol.lower()}" if slash else ""
+    if not dash:
+        return [exposed_port(f"{first}{suffix}")]
+    if not (first.isdigit() and last.isdigit() and int(first) <= int(last) < 65536):
+        raise DockerfileError(f"{text!r} is no range of ports", hint="write 8000-8010")
+    return [exposed_port(f"{number}{suffix}") for number in range(int(first), int(last) + 1)]

@@ -1,0 +1,171 @@
+"""What is allowed in a Dockerfile and better done otherwise. The names of the rules are those of BuildKit's checks.
+
+See the Dockerfile reference, "check", and the build checks that Docker documents.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from hermes.dockerfile.instructions import (
+    Arg,
+    Cmd,
+    Entrypoint,
+    Env,
+    Expose,
+    Healthcheck,
+    Instruction,
+    Label,
+    Maintainer,
+    Shell,
+    Workdir,
+)
+from hermes.dockerfile.lines import Line
+from hermes.dockerfile.parse import Dockerfile
+from hermes.dockerfile.source import Span
+from hermes.dockerfile.stages import Stage, split_stages
+
+_RESERVED: Final = ("scratch", "context")
+_SECRET: Final = re.compile(
+    r"(?:\A|_)(?:apikey|auth|credentials?|key|passw(?:or)?d|pword|secret|token)(?:_|\Z)", re.IGNORECASE
+)
+_PUBLIC: Final = re.compile(r"(?:\A|_)public(?:_|\Z)", re.IGNORECASE)
+_ALL: Final = "all"
+
+
+class Finding(NamedTuple):
+    """``rule`` is the name of what was not kept to."""
+
+    rule: str
+    message: str
+    span: Span
+
+
+class Directive(NamedTuple):
+    """``# check=skip=RULE,...;error=true``: rules not to look at, and whether a finding fails the build."""
+
+    skip: frozenset[str]
+    fails: bool
+
+    @classmethod
+    def of(cls, dockerfile: Dockerfile) -> Directive:
+        text = dict(dockerfile.directives).get("check", "")
+        fields = dict(part.strip().partition("=")[::2] for part in text.split(";") if part.strip())
+        skipped = frozenset(
+            name.strip().lower() for name in fields.get("skip", "").split(",") if name.strip()
+        )
+        return cls(skipped, fields.get("error", "").lower() == "true")
+
+    def wants(self, rule: str) -> bool:
+        return _ALL not in self.skip and rule.lower() not in self.skip
+
+
+def findings(dockerfile: Dockerfile) -> list[Finding]:
+    """Return what a Dockerfile shows by itself, in the order of its lines; raises `DockerfileError`."""
+    directive = Directive.of(dockerfile)
+    stages = split_stages(dockerfile).stages
+    found = [*_of_lines(dockerfile.lines), *_of_stages(stages)]
+    for one in dockerfile.instructions:
+        found += _of_instruction(one)
+    return sorted((one for one in found if directive.wants(one.rule)), key=lambda one: one.span)
+
+
+def _of_lines(lines: Sequence[Line]) -> Iterator[Finding]:
+    upper = sum(line.keyword.isupper() for line in lines)
+    lower = sum(line.keyword.islower() for line in lines)
+    for line in lines:
+        for number in line.empty:
+            yield Finding(
+                "NoEmptyContinuation", "an empty line continues an instruction", Span(number, number)
+            )
+        wanted = line.keyword.lower() if lower > upper else line.keyword.upper()
+        if line.keyword != wanted:
+            yield Finding(
+                "ConsistentInstructionCasing",
+                f"{line.keyword} is not written as the other instructions are: {wanted}",
+                line.span,
+            )
+        if line.keyword.lower() == "from":
+            words = line.rest.split()
+            if len(words) == 3 and words[1].isupper() != line.keyword.isupper():
+                message = f"{line.keyword} and {words[1]} are not written alike"
+                yield Finding("FromAsCasing", message, line.span)
+
+
+def _of_stages(stages: Sequence[Stage]) -> Iterator[Finding]:
+    names: set[str] = set()
+    for stage in stages:
+        start = stage.start
+        if start.alias != start.alias.lower():
+            yield Finding("StageNameCasing", f"the stage {start.alias} is better {stage.name}", start.span)
+        if stage.name in names:
+            message = f"there are two stages {stage.name}, and the later one counts"
+            yield Finding("DuplicateStageName", message, start.span)
+        if stage.name in _RESERVED:
+            yield Finding("ReservedStageName", f"{stage.name} has a meaning of its own", start.span)
+        names.update([stage.name] if stage.name else ())
+        if start.platform and "$" not in start.platform:
+            message = "the platform is fixed, and cannot be chosen with --platform"
+            yield Finding("FromPlatformFlagConstDisallowed", message, start.span)
+        if start.platform in ("$TARGETPLATFORM", "${TARGETPLATFORM}"):
+            yield Finding("RedundantTargetPlatform", "this is the platform without the flag, too", start.span)
+        yield from _in_stage(stage)
+
+
+def _in_stage(stage: Stage) -> Iterator[Finding]:
+    has_shell = any(isinstance(one, Shell) for one in stage.instructions)
+    absolute = False
+    last: dict[str, Span] = {}
+    for one in stage.instructions:
+        if isinstance(one, Workdir):
+            is_absolute = one.path.startswith(("/", "$", '"/', "'/"))
+            if not is_absolute and not absolute:
+                message = f"where {one.path} is depends on the base image"
+                yield Finding("WorkdirRelativePath", message, one.span)
+            absolute = absolute or is_absolute
+        if isinstance(one, Cmd | Entrypoint | Healthcheck):
+            name = type(one).__name__.upper()
+            if name in last:
+                message = f"only the last {name} of a stage counts; there is another at line {one.span.first}"
+                yield Finding("MultipleInstructionsDisallowed", message, last[name])
+            last[name] = one.span
+        if (
+            isinstance(one, Cmd | Entrypoint)
+            and one.command.for_shell
+            and one.command.words[0]
+            and not has_shell
+        ):
+            message = "a shell stands between the command and the signals sent to it; write a list in JSON"
+            yield Finding("JSONArgsRecommended", message, one.span)
+
+
+def _of_instruction(one: Instruction) -> Iterator[Finding]:
+    if isinstance(one, Maintainer):
+        message = "MAINTAINER is deprecated: write LABEL org.opencontainers.image.authors=..."
+        yield Finding("MaintainerDeprecated", message, one.span)
+    elif isinstance(one, Env | Label):
+        for pair in one.pairs:
+            if not pair.equals:
+                keyword = type(one).__name__.upper()
+                message = f"write {keyword} {pair.name}=..., as values with spaces have quotes"
+                yield Finding("LegacyKeyValueFormat", message, one.span)
+    elif isinstance(one, Expose):
+        for port in one.ports:
+            if port != port.lower():
+                yield Finding("ExposeProtoCasing", f"{port} is better {port.lower()}", one.span)
+            if ":" in port and "$" not in port:
+                yield Finding(
+                    "ExposeInvalidFormat", f"{port}: an address or a port of the host has no effect", one.span
+                )
+    if isinstance(one, Env | Arg):
+        names = (
+            [pair.name for pair in one.pairs] if isinstance(one, Env) else [two.name for two in one.arguments]
+        )
+        for name in names:
+            if _SECRET.search(name) and not _PUBLIC.search(name):
+                message = (
+                    f"{name} looks like a secret, which the image would show; use RUN --mount=type=secret"
+                )
+                yield Finding("SecretsUsedInArgOrEnv", message, one.span)

@@ -1,0 +1,197 @@
+"""Build contexts: the files that COPY and ADD may take, and what of them a source means.
+
+Nothing leads out of a context: links in it are followed as if it were a root of its own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import posixpath
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from hermes.container.ignore import Ignored, expression, is_pattern
+from hermes.container.rootpath import resolve
+from hermes.engine.action import Source
+from hermes.errors import DockerfileError, HermesError
+from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, join
+
+
+class Row(NamedTuple):
+    """Something to be copied: ``name`` below the destination. ``source`` is set for files and symbolic links."""
+
+    name: str
+    type: str
+    mode: int
+    link: str = ""
+    source: Source | None = None
+
+
+class Match(NamedTuple):
+    """What a source names: the path on disk, the path in the context as it was named, and what of it is kept."""
+
+    path: str
+    inside: str
+    kept: str
+
+
+@dataclass(slots=True)
+class Context:
+    """A folder called ``name`` among the contexts of a build; the main one has no name."""
+
+    root: str
+    name: str = ""
+    ignored: Ignored = field(default_factory=lambda: Ignored((), of=""))
+    ignore_file: str = ""
+
+    def matching(self, source: str) -> list[Match]:
+        """Return what a source means; raises `DockerfileError` when there is nothing."""
+        inside = posixpath.normpath(source.lstrip("/") or ".")
+        if inside == ".." or inside.startswith("../"):
+            raise DockerfileError(
+                f"{source} leads out of the context",
+                hint="copy the file into the context, or build from a folder above",
+            )
+        before, pivot, _ = source.lstrip("/").partition("/./")
+        start = len(posixpath.normpath(before)) + 1 if pivot and posixpath.normpath(before) != "." else 0
+        inside = "" if inside == "." else inside
+        try:
+            path = resolve(self.root, inside)
+        except HermesError as error:
+            raise DockerfileError(error.message) from None
+        if os.path.lexists(path):
+            if self._is_there(inside, path):
+                return [Match(path, inside, inside[start:])]
+            raise DockerfileError(
+                f"{source} is left out of the context by {self.ignore_file}",
+                hint=f"take it in again with !{inside}",
+            )
+        if is_pattern(source):
+            found = [Match(resolve(self.root, one), one, one[start:]) for one in self._expanded(inside)]
+            found = [
+                one for one in found if os.path.lexists(one.path) and self._is_there(one.inside, one.path)
+            ]
+            if found:
+                return found
+            raise DockerfileError(f"{source} matches nothing in the context", hint="check the pattern")
+        if os.path.islink(f"{self.root}/{inside}"):
+            target = os.readlink(f"{self.root}/{inside}")
+            raise DockerfileError(
+                f"{source} is a link to {target}, which is not in the context",
+                hint="copy what it leads to into the context",
+            )
+        raise DockerfileError(f"{source} is not in the context", hint=self._near(inside))
+
+    def _is_there(self, inside: str, path: str) -> bool:
+        if not inside or not self.ignored.leaves_out(inside):
+            return True
+        return os.path.isdir(path) and not self.ignored.leaves_out_all(inside)
+
+    def _expanded(self, pattern: str) -> list[str]:
+        found = [""]
+        for part in pattern.split("/"):
+            try:
+                wanted = re.compile(expression(part), re.DOTALL)
+            except re.error as error:
+                raise DockerfileError(f"{pattern!r} is no pattern: {error}") from None
+            found = [
+                join(folder, name)
+                for folder in found
+                for name in self._names(folder)
+                if wanted.fullmatch(name)
+            ]
+        return found
+
+    def _names(self, folder: str) -> list[str]:
+        try:
+            return sorted(os.listdir(resolve(self.root, folder) or "/"))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _near(self, inside: str) -> str:
+        names = self._names(posixpath.dirname(inside))
+        near = difflib.get_close_matches(posixpath.basename(inside), names, 1)
+        return (
+            f"did you mean {join(posixpath.dirname(inside), near[0])}?"
+            if near
+            else f"the context is {self.root}"
+        )
+
+
+class Collection:
+    """The rows of one COPY. ``excluded`` are the patterns of ``--exclude``, ``parents`` is the flag."""
+
+    def __init__(self, context: Context, excluded: Ignored, *, parents: bool) -> None:
+        self._context = context
+        self._excluded = excluded
+        self._parents = parents
+        self._inodes: dict[tuple[int, int], str] = {}
+        self.rows: dict[str, Row] = {}
+        self.folders = 0
+
+    def add(self, match: Match) -> None:
+        """Take in a file, or what is in a folder."""
+        base = ""
+        if self._parents:
+            base = match.kept
+            self._take_parents(match)
+        if os.path.isdir(match.path):
+            self.folders += 1
+            for name, item, inside in self._walk(match.path, match.inside, ""):
+                self._take(join(base, name), item, inside)
+        else:
+            name = posixpath.basename(match.inside)
+            if not self._excluded.leaves_out(name):
+                self._take(base or name, match.path, match.inside)
+
+    def _take_parents(self, match: Match) -> None:
+        parts = match.kept.split("/") if match.kept else []
+        start = match.inside[: len(match.inside) - len(match.kept)]
+        for count in range(1, len(parts) + 1):
+            name = "/".join(parts[:count])
+            path = resolve(self._context.root, start + name)
+            if os.path.isdir(path):
+                self._take(name, path, start + name)
+
+    def _walk(self, folder: str, inside: str, name: str) -> Iterator[tuple[str, str, str]]:
+        """Yield what is below a folder and not left out: name below it, path on disk, path in the context."""
+        ignored, excluded = self._context.ignored, self._excluded
+        for item in sorted(os.scandir(folder), key=lambda one: one.name):
+            there, called = join(inside, item.name), join(name, item.name)
+            is_folder = item.is_dir(follow_symlinks=False)
+            out = ignored.leaves_out(there) or excluded.leaves_out(called)
+            if is_folder:
+                if ignored.leaves_out_all(there) or excluded.leaves_out_all(called):
+                    continue
+                inner = list(self._walk(item.path, there, called))
+                if inner or not out:
+                    yield called, item.path, there
+                yield from inner
+            elif not out:
+                yield called, item.path, there
+
+    def _take(self, name: str, path: str, inside: str) -> None:
+        status = os.lstat(path)
+        mode = status.st_mode
+        if stat.S_ISDIR(mode):
+            self.rows[name] = Row(name, DIRECTORY, stat.S_IMODE(mode))
+            return
+        source = Source(f"{self._context.name}:{path[len(self._context.root) + 1 :]}")
+        if stat.S_ISLNK(mode):
+            self.rows[name] = Row(name, SYMLINK, 0o777, source=source)
+        elif stat.S_ISREG(mode):
+            first = name
+            if status.st_nlink > 1:
+                first = self._inodes.setdefault((status.st_dev, status.st_ino), name)
+            if first == name:
+                self.rows[name] = Row(name, FILE, stat.S_IMODE(mode), source=source)
+            else:
+                self.rows[name] = Row(name, HARDLINK, stat.S_IMODE(mode), link=first)
+        elif not stat.S_ISSOCK(mode):
+            raise DockerfileError(
+                f"{inside} is neither a file, a folder nor a link", hint="leave it out with an ignore file"
+            )

@@ -1,0 +1,270 @@
+"""COPY, ADD and WORKDIR -> actions.
+
+A copy is three: what is taken (known at once from a context, an action for a stage), where it belongs (an action that
+looks at the layers below), and the layer, which depends on those two alone.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from hermes.container.copying import is_archive
+from hermes.container.ignore import Ignored
+from hermes.dockerfile.context import Collection, Context, Row
+from hermes.dockerfile.expansion import Lexer
+from hermes.dockerfile.heredocs import parse_heredoc
+from hermes.dockerfile.instructions import Copy
+from hermes.dockerfile.recorder import Recorder
+from hermes.dockerfile.source import Span
+from hermes.dockerfile.state import State
+from hermes.engine.action import Artifact, Input, Output
+from hermes.errors import DockerfileError, UsageError
+from hermes.layer.entry import DIRECTORY, FILE, HARDLINK
+
+_URL: Final = re.compile(r"https?://", re.IGNORECASE)
+_GIT: Final = re.compile(r"git@|git://|ssh://|https?://[^?#]*\.git(?:[?#]|\Z)", re.IGNORECASE)
+_DIGEST: Final = re.compile(r"sha256:([0-9a-f]{64})\Z")
+_MODE: Final = re.compile(r"[0-7]{1,4}\Z")
+_DOWNLOADED_MODE: Final = 0o600
+_HEREDOC_MODE: Final = 0o644
+
+
+@dataclass(slots=True)
+class Taken:
+    """What a COPY takes: rows with the artifact of each that has bytes, and archives to unpack."""
+
+    rows: list[tuple[Row, Artifact | None]] = field(default_factory=list)
+    archives: list[tuple[str, Artifact]] = field(default_factory=list)
+    folders: int = 0
+
+    @property
+    def single(self) -> bool:
+        """Whether it is one file, which may be given another name."""
+        return len(self.rows) == 1 and not self.folders and not self.archives
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The layers of a stage or image that is copied from. ``what`` is its name in errors."""
+
+    rows: Sequence[Input]
+    what: str
+
+
+class Copies:
+    """Adds the actions of copies. ``expand`` is what expands words where the instruction stands."""
+
+    def __init__(self, recorder: Recorder, epoch: int, escape: str) -> None:
+        self._recorder = recorder
+        self._epoch = epoch
+        self._escape = escape
+
+    def workdir(self, path: str, span: Span, state: State) -> Artifact:
+        """Return a layer with a folder and those above it, as far as they are missing, of the user in force."""
+        place = self._place(span, state, path, folder=True, owner=state.user)
+        return self._recorder.layer("copy", span, self._params(), [place])
+
+    def from_layers(
+        self, copy: Copy, sources: Sequence[str], dest: str, origin: Layers, state: State
+    ) -> Artifact:
+        """Return the layer of a ``COPY --from``; what is copied keeps its owners unless ``--chown`` names others."""
+        selected = self._selected(
+            copy.span, sources, origin, copy.exclude, parents=copy.parents, keep_owners=not copy.owner
+        )
+        place = self._place(
+            copy.span,
+            state,
+            state.absolute(dest),
+            folder=copy.parents or _is_folder(dest) or len(sources) > 1,
+            owner=copy.owner,
+            single=False,
+            listing=selected[:1],
+        )
+        params = self._params(mode=_mode(copy.mode), owned=bool(copy.owner), keep_owners=not copy.owner)
+        return self._recorder.layer("copy", copy.span, params, [*selected, place])
+
+    def bound(self, span: Span, source: str, origin: Layers) -> Artifact:
+        """Return a layer that has at ``content`` what is at a path of a stage or image, with its owners."""
+        selected = self._selected(span, [source], origin, (), parents=False, keep_owners=True, whole=True)
+        place = self._content(span, [], selected[:1], single=False)
+        return self._recorder.layer("copy", span, self._params(keep_owners=True), [*selected, place])
+
+    def bound_files(self, span: Span, collection: Collection, mode: int) -> Artifact:
+        """Return a layer that has at ``content`` what was collected: a file, or a folder of that ``mode``."""
+        rows = list(collection.rows.values())
+        if collection.folders:
+            rows.insert(0, Row("", DIRECTORY, mode))
+        single = len(rows) == 1 and not collection.folders
+        place = self._content(span, [[row.name, row.type] for row in rows], (), single=single)
+        inputs = [Input("src", row.name, row.source) for row in rows if row.source is not None]
+        return self._recorder.layer("copy", span, self._params(_entries(rows)), [place, *inputs])
+
+    def _content(
+        self, span: Span, entries: Sequence[Sequence[str]], listing: Iterable[Input], *, single: bool
+    ) -> Input:
+        params = {"dest": "content", "entries": entries, "folder": False, "owner": "", "single": single}
+        return Input(
+            "place", "", Output(self._recorder.add("place", span, params, listing, ("place",)), "place")
+        )
+
+    def from_context(self, copy: Copy, taken: Taken, dest: str, state: State) -> Artifact:
+        """Return the layer of a COPY or ADD of files of a context, heredocs and downloads."""
+        rows = [row for row, _ in taken.rows]
+        place = self._place(
+            copy.span,
+            state,
+            state.absolute(dest),
+            folder=bool(copy.parents or _is_folder(dest) or taken.archives or len(copy.sources) > 1),
+            owner=copy.owner,
+            entries=[[row.name, row.type] for row in rows],
+            single=taken.single,
+        )
+        params = self._params(_entries(rows), mode=_mode(copy.mode), owned=bool(copy.owner))
+        inputs = [Input("src", row.name, artifact) for row, artifact in taken.rows if artifact is not None]
+        inputs += [Input("tar", name, artifact) for name, artifact in taken.archives]
+        return self._recorder.layer("copy", copy.span, params, [place, *inputs])
+
+    def taken(self, copy: Copy, sources: Sequence[str], context: Context, state: State) -> Taken:
+        """Return what the sources mean; raises `DockerfileError`."""
+        found = Taken()
+        try:
+            excluded = Ignored(copy.exclude, of="--exclude")
+        except UsageError as error:
+            raise DockerfileError(error.message) from None
+        collection = Collection(context, excluded, parents=copy.parents)
+        heredocs = iter(copy.heredocs)
+        for source in sources:
+            if copy.heredocs and parse_heredoc(source):
+                heredoc = next(heredocs)
+                text = heredoc.text
+                if heredoc.expands:
+                    text = Lexer(self._escape, plain_quotes=True).word(text, state.variables)
+                row = Row(heredoc.name, FILE, _HEREDOC_MODE)
+                found.rows.append((row, self._recorder.file(copy.span, text)))
+            elif copy.adds and _GIT.match(source):
+                raise DockerfileError(
+                    f"{source} is a git repository, which cannot be added",
+                    hint="clone it into the context, or add an archive of it by its URL",
+                )
+            elif copy.adds and _URL.match(source):
+                self._download(copy, source, found)
+            else:
+                self._files(copy, source, context, collection, found)
+        found.rows += [(row, row.source) for row in collection.rows.values()]
+        found.folders = collection.folders
+        if copy.checksum and not any(_URL.match(source) for source in sources):
+            raise DockerfileError("--checksum is for a source that is a URL")
+        return found
+
+    def _files(self, copy: Copy, source: str, context: Context, collection: Collection, found: Taken) -> None:
+        for match in context.matching(source):
+            if copy.adds and copy.unpack is not False and is_archive(match.path):
+                single = Collection(context, Ignored((), of=""), parents=False)
+                single.add(match)
+                found.archives += [
+                    (row.name, row.source) for row in single.rows.values() if row.source is not None
+                ]
+            else:
+                collection.add(match)
+
+    def _download(self, copy: Copy, url: str, found: Taken) -> None:
+        checksum = _DIGEST.match(copy.checksum)
+        if checksum is None:
+            problem = f"{copy.checksum!r} is no digest" if copy.checksum else f"what is at {url} is not known"
+            raise DockerfileError(
+                f"{problem}, so that the build could not be repeated",
+                hint="write ADD --checksum=sha256:..., with the digest of the file",
+            )
+        artifact = self._recorder.fetched(copy.span, url, checksum[1])
+        name = posixpath.basename(unquote(urlsplit(url).path))
+        if copy.unpack:
+            found.archives.append((name, artifact))
+            return
+        if not name and _is_folder(copy.dest):
+            raise DockerfileError(f"{url} names no file", hint="name it in the destination")
+        found.rows.append((Row(name or "file", FILE, _DOWNLOADED_MODE), artifact))
+
+    def _selected(
+        self,
+        span: Span,
+        sources: Sequence[str],
+        origin: Layers,
+        exclude: Sequence[str],
+        *,
+        parents: bool,
+        keep_owners: bool = False,
+        whole: bool = False,
+    ) -> list[Input]:
+        params = {
+            "exclude": list(exclude),
+            "from": origin.what,
+            "keep_owners": keep_owners,
+            "parents": parents,
+            "sources": list(sources),
+            "whole": whole,
+        }
+        action = self._recorder.add("select", span, params, origin.rows, ("listing", "places"))
+        return [
+            Input("listing", "", Output(action, "listing")),
+            Input("~places", "", Output(action, "places")),
+        ]
+
+    def _place(
+        self,
+        span: Span,
+        state: State,
+        dest: str,
+        *,
+        folder: bool,
+        owner: str = "",
+        entries: Sequence[Sequence[str]] = (),
+        single: bool = False,
+        listing: Iterable[Input] = (),
+    ) -> Input:
+        params = {
+            "dest": dest.lstrip("/"),
+            "entries": list(entries),
+            "folder": folder,
+            "owner": owner,
+            "single": single,
+        }
+        action = self._recorder.add("place", span, params, [*state.roots(), *listing], ("place",))
+        return Input("place", "", Output(action, "place"))
+
+    def _params(
+        self,
+        entries: Sequence[Any] = (),
+        *,
+        mode: int | None = None,
+        owned: bool = False,
+        keep_owners: bool = False,
+    ) -> dict[str, Any]:
+        return {
+            "entries": list(entries),
+            "keep_owners": keep_owners,
+            "mode": mode,
+            "mtime": self._epoch,
+            "owned": owned,
+        }
+
+
+def _entries(rows: Iterable[Row]) -> list[list[Any]]:
+    """Return rows as the parameters of a copy have them."""
+    return [[row.name, row.type, row.mode, *([row.link] if row.type == HARDLINK else [])] for row in rows]
+
+
+def _is_folder(dest: str) -> bool:
+    return dest.endswith(("/", "/.", "/..")) or dest in ("", ".", "..")
+
+
+def _mode(text: str) -> int | None:
+    if not text:
+        return None
+    if not _MODE.match(text):
+        raise DockerfileError(f"--chmod cannot be {text!r}", hint="write it as 755 or 0644")
+    return int(text, 8)

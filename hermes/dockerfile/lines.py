@@ -1,0 +1,224 @@
+"""The lines of a Dockerfile -> instructions as text: directives, comments, continuations, heredocs.
+
+See the Dockerfile reference, "Format", "Parser directives" and "Here-documents". Nothing here knows one instruction
+from another, but for those whose lines may be followed by heredocs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from hermes.dockerfile.heredocs import Heredoc, announced
+from hermes.dockerfile.source import SPACES, Span, Text
+from hermes.errors import DockerfileError
+
+DIRECTIVES: Final = ("syntax", "escape", "check")
+_DIRECTIVE: Final = re.compile(r"\s*#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*\Z", re.ASCII)
+_WORDS: Final = re.compile("[\t\v\f\r ]+")
+_HEREDOCS: Final = ("add", "copy", "run")
+_ONBUILD: Final = "onbuild"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One instruction as it is written.
+
+    ``keyword`` is its first word, ``flags`` those words that begin with ``--``, without their quotes, and ``rest``
+    what follows. ``original`` is all of it, with the continuations joined. ``empty`` lists the empty lines between
+    continuations, ``comment`` holds the lines of the comment right above.
+    """
+
+    keyword: str
+    flags: tuple[str, ...]
+    rest: str
+    original: str
+    span: Span
+    heredocs: tuple[Heredoc, ...] = ()
+    empty: tuple[int, ...] = ()
+    comment: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A Dockerfile's instructions as text. ``escape`` is its escape character, ``directives`` all by name."""
+
+    text: Text
+    lines: tuple[Line, ...]
+    escape: str
+    directives: tuple[tuple[str, str], ...]
+
+
+def read(name: str, text: str) -> Lines:
+    """Split a Dockerfile into instructions; raises `DockerfileError`."""
+    return _Reader(name, text.removeprefix("\ufeff")).read()
+
+
+def split(line: str) -> tuple[str, tuple[str, ...], str]:
+    """Return keyword, flags and the rest of an instruction."""
+    keyword, *more = _WORDS.split(line.strip(SPACES), maxsplit=1)
+    if not more:
+        return keyword, (), ""
+    flags, rest = _flags(more[0])
+    return keyword, flags, rest.strip(SPACES)
+
+
+class _Reader:
+    def __init__(self, name: str, text: str) -> None:
+        self._text = Text.of(name, text)
+        self._rows = text.split("\n")
+        if self._rows[-1] == "":
+            self._rows.pop()
+        self._ended_by_newline = text.endswith("\n")
+        self._place = 0
+        self._directives: dict[str, str] = {}
+        self._directives_may_follow = True
+        self._escape = "\\"
+        self._continued = _continuation("\\")
+
+    def read(self) -> Lines:
+        lines = tuple(self._all())
+        if not lines:
+            raise DockerfileError(
+                f"{self._text.name}: there are no instructions in it", hint="a Dockerfile begins with FROM"
+            )
+        return Lines(self._text, lines, self._escape, tuple(self._directives.items()))
+
+    def _all(self) -> Iterator[Line]:
+        comment: list[str] = []
+        while self._place < len(self._rows):
+            row = self._rows[self._place].rstrip("\r").lstrip(SPACES)
+            first = self._place + 1
+            if row.startswith("#") and not self._directive(row, first):
+                comment.append(row[1:].strip(SPACES))
+            elif not row.startswith("#"):
+                self._directives_may_follow = False
+            self._place += 1
+            if row.startswith("#"):
+                continue
+            row, ends = self._without_continuation(row)
+            if ends and not row:
+                comment = []
+                continue
+            yield self._line(row, first, ends=ends, comment=tuple(comment))
+            comment = []
+
+    def _directive(self, row: str, number: int) -> bool:
+        """Take a comment as a directive if it is one."""
+        if not self._directives_may_follow:
+            return False
+        found = _DIRECTIVE.match(row)
+        if found is None:
+            self._directives_may_follow = False
+            return False
+        name, value = found[1].lower(), found[2]
+        if name not in DIRECTIVES:
+            return False
+        if name in self._directives:
+            raise self._text.error(f"the directive {name!r} is given twice", Span(number, number))
+        if name == "escape":
+            if value not in ("\\", "`"):
+                raise self._text.error(
+                    f"{value!r} cannot be the escape character", Span(number, number), "it is \\ or `"
+                )
+            self._escape = value
+            self._continued = _continuation(value)
+        self._directives[name] = value
+        return True
+
+    def _without_continuation(self, row: str) -> tuple[str, bool]:
+        """Return a row without the escape character at its end, and whether the instruction ends there."""
+        found = self._continued.search(row)
+        if found is None:
+            return row, True
+        return row[: found.start()] + (found[1] or ""), False
+
+    def _line(self, row: str, first: int, *, ends: bool, comment: tuple[str, ...]) -> Line:
+        pieces = [row]
+        empty = []
+        while not ends and self._place < len(self._rows):
+            row = self._rows[self._place].rstrip("\r")
+            self._place += 1
+            stripped = row.lstrip(SPACES)
+            if stripped.startswith("#"):
+                continue
+            if not stripped:
+                empty.append(self._place)
+                continue
+            row, ends = self._without_continuation(row)
+            pieces.append(row)
+        original = "".join(pieces)
+        keyword, flags, rest = split(original)
+        heredocs = self._heredocs(keyword, rest, original, first)
+        return Line(keyword, flags, rest, original, Span(first, self._place), heredocs, tuple(empty), comment)
+
+    def _heredocs(self, keyword: str, rest: str, original: str, first: int) -> tuple[Heredoc, ...]:
+        if "<<" not in original:
+            return ()
+        if keyword.lower() == _ONBUILD:
+            keyword, _, rest = split(rest)
+        from hermes.dockerfile.words import json_list
+
+        if keyword.lower() not in _HEREDOCS or json_list(rest) is not None:
+            return ()
+        return tuple(self._content(one, first) for one in announced(original))
+
+    def _content(self, heredoc: Heredoc, first: int) -> Heredoc:
+        content: list[str] = []
+        while self._place < len(self._rows):
+            row = self._rows[self._place]
+            self._place += 1
+            bare = row.rstrip("\r")
+            if (bare.lstrip("\t") if heredoc.chomp else bare) == heredoc.name:
+                return heredoc.filled("".join(content))
+            is_last = self._place == len(self._rows)
+            content.append(row if is_last and not self._ended_by_newline else f"{row}\n")
+        raise self._text.error(
+            f"the heredoc {heredoc.name!r} has no end",
+            Span(first, first),
+            f"write {heredoc.name} alone on a line after its text",
+        )
+
+
+def _continuation(escape: str) -> re.Pattern[str]:
+    """Match an escape character that ends a line, but not two of them."""
+    one = re.escape(escape)
+    return re.compile(rf"([^{one}]){one}[ \t]*\Z|\A{one}[ \t]*\Z", re.DOTALL)
+
+
+def _flags(text: str) -> tuple[tuple[str, ...], str]:
+    """Take the flags from the beginning of an instruction's arguments; a backslash keeps the next character."""
+    flags: list[str] = []
+    place = 0
+    while True:
+        while place < len(text) and text[place] in SPACES:
+            place += 1
+        if not text.startswith("--", place):
+            return tuple(flags), text[place:]
+        flag, place = _flag(text, place)
+        if flag == "--":
+            return tuple(flags), text[place:]
+        flags.append(flag)
+
+
+def _flag(text: str, place: int) -> tuple[str, int]:
+    """Return the flag that begins at ``place``, and the place behind it."""
+    found = ""
+    quote = ""
+    while place < len(text):
+        char = text[place]
+        if not quote and char in SPACES:
+            break
+        place += 1
+        if char == quote:
+            quote = ""
+        elif not quote and char in "'\"":
+            quote = char
+        elif char == "\\":
+            found += text[place : place + 1]
+            place += 1
+        else:
+            found += char
+    return found, place

@@ -1,0 +1,32 @@
+"""How a Dockerfile is built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hermes.image.platform import Platform
+from hermes.layer.compress import ZSTD, Codec
+
+NETWORKS = ("default", "host", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """``target`` names a stage, by name or number (default: the last). ``arguments`` are those of ``--build-arg``.
+
+    ``network`` is that of RUN instructions that do not say; ``secrets`` are the ids of those that were given.
+    ``epoch`` is the time of everything, in seconds. ``docker`` writes Docker's media types.
+    """
+
+    target: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    platform: Platform = field(default_factory=Platform.host)
+    network: str = "default"
+    secrets: frozenset[str] = frozenset()
+    epoch: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    squash: bool = False
+    docker: bool = False
+    codec: Codec = ZSTD

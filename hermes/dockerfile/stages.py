@@ -1,0 +1,78 @@
+"""The stages of a Dockerfile: what stands before the first FROM, and what follows each."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from hermes.dockerfile.instructions import Arg, From, Instruction
+from hermes.dockerfile.parse import Dockerfile
+
+
+@dataclass(slots=True)
+class Stage:
+    """``name`` is lower case, as names are compared, or empty."""
+
+    number: int
+    name: str
+    start: From
+    instructions: list[Instruction] = field(default_factory=list)
+
+    @property
+    def shown(self) -> str:
+        return self.name or str(self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """``arguments`` are those before the first FROM."""
+
+    dockerfile: Dockerfile
+    arguments: Sequence[Arg]
+    stages: Sequence[Stage]
+
+    def find(self, name: str, before: int) -> Stage | None:
+        """Return the last stage called ``name``, or of that number, of those before the one numbered ``before``."""
+        for stage in reversed(self.stages[:before]):
+            if stage.name == name.lower():
+                return stage
+        if name.isascii() and name.isdigit() and int(name) < before:
+            return self.stages[int(name)]
+        return None
+
+    def near(self, name: str) -> str | None:
+        """Return a hint with the name of a stage that is like ``name``."""
+        near = difflib.get_close_matches(name.lower(), [one.name for one in self.stages if one.name], 1)
+        return f"did you mean {near[0]}?" if near else None
+
+
+def split_stages(dockerfile: Dockerfile) -> Stages:
+    """Return a Dockerfile's stages; raises `DockerfileError` where an instruction belongs to none."""
+    arguments: list[Arg] = []
+    stages: list[Stage] = []
+    for one in dockerfile.instructions:
+        if isinstance(one, From):
+            if one.alias and not _is_name(one.alias):
+                raise dockerfile.text.error(
+                    f"{one.alias!r} cannot be the name of a stage",
+                    one.span,
+                    "a name begins with a letter, and has letters, digits and - _ .",
+                )
+            stages.append(Stage(len(stages), one.alias.lower(), one))
+        elif stages:
+            stages[-1].instructions.append(one)
+        elif isinstance(one, Arg):
+            arguments.append(one)
+        else:
+            raise dockerfile.text.error(
+                "only ARG may stand before the first FROM", one.span, "begin with FROM IMAGE, or FROM scratch"
+            )
+    if not stages:
+        last = dockerfile.instructions[-1]
+        raise dockerfile.text.error("there is no FROM", last.span, "begin with FROM IMAGE, or FROM scratch")
+    return Stages(dockerfile, tuple(arguments), tuple(stages))
+
+
+def _is_name(text: str) -> bool:
+    return text[0].isalpha() and text.isascii() and all(char.isalnum() or char in "-_." for char in text)

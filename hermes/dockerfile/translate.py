@@ -1,0 +1,244 @@
+"""A Dockerfile -> actions.
+
+Only the stages that the target needs are looked at. What instructions say of the image is computed here; what they do
+to its files becomes actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from hermes.dockerfile.builder import Builder
+from hermes.dockerfile.checks import Directive, Finding
+from hermes.dockerfile.common import Common
+from hermes.dockerfile.context import Context
+from hermes.dockerfile.copies import Layers
+from hermes.dockerfile.lines import Line
+from hermes.dockerfile.options import Options
+from hermes.dockerfile.origins import Origins
+from hermes.dockerfile.parse import Dockerfile, parse_trigger
+from hermes.dockerfile.scope import PROXIES, Scope, platform_arguments
+from hermes.dockerfile.source import Span
+from hermes.dockerfile.stages import Stage, Stages, split_stages
+from hermes.dockerfile.state import StackLayer, State, starting
+from hermes.engine.action import ActionGraph, Input, Output
+from hermes.errors import DockerfileError, UsageError
+from hermes.image import docker
+from hermes.image.config import timestamp
+from hermes.image.descriptor import IMAGE_CONFIG, IMAGE_MANIFEST
+from hermes.image.platform import Platform
+from hermes.sandbox.process import DEFAULT_PATH
+
+SCRATCH: Final = "scratch"
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """``manifest`` is the output that is the image. ``spans`` says which lines the owner of an action is.
+
+    ``findings`` are those that need the values of variables; see `hermes.dockerfile.checks` for others.
+    """
+
+    graph: ActionGraph
+    manifest: Output
+    spans: Mapping[str, Span]
+    warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def translate(dockerfile: Dockerfile, context: Context, origins: Origins, options: Options) -> Translation:
+    """Return the actions of a Dockerfile; raises `DockerfileError`."""
+    return _Translator(dockerfile, context, origins, options).translate()
+
+
+class _Translator:
+    def __init__(self, dockerfile: Dockerfile, context: Context, origins: Origins, options: Options) -> None:
+        self._file = dockerfile
+        self._context = context
+        self._origins = origins
+        self._options = options
+        self._stages: Stages = split_stages(dockerfile)
+        self._common = Common(dockerfile, options)
+        self._recorder = self._common.recorder
+        self._built: dict[int, State] = {}
+        self._warnings: dict[str, None] = {}
+        self._outer = self._global_arguments()
+
+    def translate(self) -> Translation:
+        stage = self._target()
+        state = self._state(stage)
+        for name, value in self._options.labels.items():
+            state.config["Labels"] = {**(state.config.get("Labels") or {}), name: value}
+        manifest = self._image(state, stage.start.span)
+        unused = self._options.arguments.keys() - self._common.used - set(PROXIES)
+        for name in sorted(one for one in unused if not one.startswith("BUILDKIT_")):
+            self._warnings[f"{self._file.text.name}: no ARG names the build argument {name}"] = None
+        wanted = Directive.of(self._file).wants
+        findings = tuple(one for one in dict.fromkeys(self._common.findings) if wanted(one.rule))
+        return Translation(
+            self._recorder.graph, manifest, self._recorder.spans, tuple(self._warnings), findings
+        )
+
+    # Stages.
+
+    def _global_arguments(self) -> dict[str, str]:
+        found = platform_arguments(self._options)
+        found.update({name: value for name, value in self._options.arguments.items() if name in found})
+        for arg in self._stages.arguments:
+            for one in arg.arguments:
+                with self._common.at(arg.span):
+                    name = self._common.word(one.name, found)
+                    self._common.used.add(name)
+                    self._common.declared.add(name)
+                    if name in self._options.arguments:
+                        found[name] = self._options.arguments[name]
+                    elif one.default is not None:
+                        found[name] = self._common.word(one.default, found)
+        return found
+
+    def _target(self) -> Stage:
+        name = self._options.target
+        if not name:
+            return self._stages.stages[-1]
+        found = self._stages.find(name, len(self._stages.stages))
+        if found is None:
+            known = ", ".join(one.shown for one in self._stages.stages)
+            raise UsageError(
+                f"{self._file.text.name} has no stage {name!r}",
+                hint=self._stages.near(name) or f"its stages are {known}",
+            )
+        return found
+
+    def _state(self, stage: Stage) -> State:
+        """Return what a stage comes to."""
+        found = self._built.get(stage.number)
+        if found is None:
+            state = self._start(stage)
+            builder = Builder(self._common, state, partial(self._source, stage))
+            triggers = list(state.config.pop("OnBuild", None) or ())
+            for trigger in triggers:
+                line = Line("FROM", (), "", stage.start.original, stage.start.span)
+                builder.apply(parse_trigger(trigger, self._file.text, line))
+            for one in stage.instructions:
+                builder.apply(one)
+            found = self._built[stage.number] = state
+        return found
+
+    def _start(self, stage: Stage) -> State:
+        start = stage.start
+        with self._common.at(start.span):
+            name = self._common.word(start.image, self._outer, rule="UndefinedArgInFrom")
+            if not name:
+                raise DockerfileError(
+                    f"{start.image} comes to nothing",
+                    hint="give the ARG a default, or --build-arg NAME=VALUE",
+                )
+            platform = self._options.platform
+            if start.platform and (text := self._common.word(start.platform, self._outer)):
+                platform = Platform.parse(text)
+            scope = Scope(self._options.arguments, self._outer)
+            earlier = self._stages.find(name, stage.number) if not name.isdigit() else None
+            if earlier is not None:
+                return self._state(earlier).following(scope)
+            if name == SCRATCH:
+                return self._scratch(scope, platform)
+            if self._origins.context(name) is not None:
+                raise DockerfileError(
+                    f"the context {name} is a folder, not an image",
+                    hint=f"take files from it: COPY --from={name}",
+                )
+            try:
+                base = self._origins.image(name, platform)
+            except UsageError as error:
+                later = self._stages.find(name, len(self._stages.stages))
+                hint = (
+                    f"the stage {name} comes later: a stage is built on those before it"
+                    if later
+                    else error.hint
+                )
+                raise DockerfileError(error.message, hint=hint) from None
+            state = starting(base.document, scope, self._options.epoch)
+            state.layers = [
+                StackLayer(self._recorder.given(one, start.span), base.name) for one in base.layers
+            ]
+            state.base_layers = len(base.layers)
+            return state
+
+    def _scratch(self, scope: Scope, platform: Platform) -> State:
+        document: dict[str, Any] = {
+            "architecture": platform.architecture,
+            "config": {"Env": [f"PATH={DEFAULT_PATH}"], "WorkingDir": "/"},
+            "os": platform.os,
+        }
+        if platform.variant:
+            document["variant"] = platform.variant
+        return starting(document, scope, self._options.epoch)
+
+    def _source(self, stage: Stage, name: str) -> Layers | Context:
+        """Return what ``from`` names in a stage; an empty name is the build's own context."""
+        if not name:
+            return self._context
+        earlier = self._stages.find(name, stage.number)
+        if earlier is not None:
+            return Layers(self._state(earlier).roots(), f"the stage {earlier.shown}")
+        if (context := self._origins.context(name)) is not None:
+            return context
+        if name.lower() in (stage.name, str(stage.number)):
+            raise DockerfileError("a stage cannot copy from itself")
+        if name.isdigit():
+            raise DockerfileError(f"there is no stage {name} before this one")
+        try:
+            base = self._origins.image(name, self._options.platform)
+        except UsageError as error:
+            hint = self._stages.near(name) or error.hint
+            if self._stages.find(name, len(self._stages.stages)):
+                hint = f"the stage {name} comes later: move it before this one"
+            raise DockerfileError(error.message, hint=hint) from None
+        rows = [Input("root", base.name, self._recorder.given(one, stage.start.span)) for one in base.layers]
+        return Layers(rows, base.name)
+
+    # The image.
+
+    def _image(self, state: State, span: Span) -> Output:
+        options, recorder = self._options, self._recorder
+        layers, history, base_layers = state.layers, state.history, state.base_layers
+        if options.squash and layers:
+            squashed = recorder.layer("squash", span, {}, state.roots())
+            layers, base_layers = [StackLayer(squashed, "squash")], 0
+            rows = [row for row in history if not row.get("empty_layer")]
+            history = [{"created": timestamp(options.epoch), "created_by": f"squashed {len(rows)} layers"}]
+        inputs = []
+        for one in layers:
+            row = Input("layer", "", one.artifact, hint=options.codec.name)
+            compressed = recorder.add(
+                "compress",
+                span,
+                {},
+                [row],
+                ("blob",),
+                unkeyed={"codec": options.codec.name},
+                codec=options.codec.identity,
+            )
+            inputs += [Input("layer", one.name, one.artifact), Input("blob", "", Output(compressed, "blob"))]
+        document = {
+            **state.document,
+            "config": {name: value for name, value in state.config.items() if value},
+            "created": timestamp(options.epoch),
+        }
+        is_docker = options.docker
+        params = {
+            "annotations": dict(options.annotations),
+            "base_layers": base_layers,
+            "document": document,
+            "history": history,
+            "media_types": {
+                "config": docker.CONFIG if is_docker else IMAGE_CONFIG,
+                "layer": docker.LAYER if is_docker else options.codec.media_type,
+                "manifest": docker.MANIFEST if is_docker else IMAGE_MANIFEST,
+            },
+        }
+        action = recorder.add("compose", span, params, inputs, ("config", "manifest"))
+        return Output(action, "manifest")

@@ -1,0 +1,104 @@
+"""A stack of layers as one file system, looked at through tables of contents alone: no bytes, no mounts.
+
+Links are followed as a process in that root would follow them, and never out of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from hermes.errors import BuildError
+from hermes.layer.entry import DIRECTORY, HARDLINK, SYMLINK, Entry, join
+from hermes.layer.flatten import Origin, flatten
+from hermes.layer.toc import TableOfContents
+
+_MOST_LINKS: Final = 40
+
+
+class View:
+    """What is at each path of a stack, the lowest layer first. Paths are like those of `Entry`."""
+
+    def __init__(self, tables: Sequence[TableOfContents]) -> None:
+        self._found: dict[str, Origin] = {one.entry.path: one for one in flatten(tables)}
+        self._inside: dict[str, set[str]] = {"": set()}
+        for path in self._found:
+            self._enter(path)
+
+    def origin(self, path: str) -> Origin | None:
+        """Return the entry at a path and the layer it is from; None where there is none, or a folder none describes."""
+        found = self._found.get(path)
+        if found is not None and found.entry.type == HARDLINK:
+            whole = self._found[found.entry.link]
+            return whole._replace(entry=whole.entry._replace(path=path))
+        return found
+
+    def is_folder(self, path: str) -> bool:
+        found = self._found.get(path)
+        return path in self._inside if found is None else found.entry.type == DIRECTORY
+
+    def exists(self, path: str) -> bool:
+        return path in self._found or path in self._inside
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names in a folder, sorted."""
+        return sorted(self._inside.get(folder, ()))
+
+    def below(self, folder: str) -> Iterator[tuple[str, Entry]]:
+        """Yield what is in a folder, at any depth, with its path in the folder; a folder before what it holds."""
+        for name in self.names(folder):
+            path = join(folder, name)
+            yield name, self.entry(path)
+            if self.is_folder(path):
+                for inner, entry in self.below(path):
+                    yield f"{name}/{inner}", entry
+
+    def entry(self, path: str) -> Entry:
+        """Return the entry at a path; a folder that none describes has mode 0755 and belongs to root."""
+        found = self._found.get(path)
+        return Entry(path, DIRECTORY, 0o755) if found is None else found.entry
+
+    def resolve(self, path: str, *, follow_last: bool = True) -> str:
+        """Return the path without links of what ``path`` names, there or not; raises `BuildError` for a loop."""
+        done: list[str] = []
+        left = [part for part in reversed(path.split("/")) if part not in ("", ".")]
+        links = 0
+        while left:
+            part = left.pop()
+            if part == "..":
+                if done:
+                    done.pop()
+                continue
+            found = self._found.get("/".join((*done, part)))
+            if found is None or found.entry.type != SYMLINK or not (left or follow_last):
+                done.append(part)
+                continue
+            links += 1
+            if links > _MOST_LINKS:
+                raise BuildError(f"/{path.lstrip('/')}: too many symbolic links")
+            if found.entry.link.startswith("/"):
+                done.clear()
+            left.extend(part for part in reversed(found.entry.link.split("/")) if part not in ("", "."))
+        return "/".join(done)
+
+    def matching(self, parts: Sequence[re.Pattern[str]]) -> list[str]:
+        """Return the paths whose components match ``parts``, through links, in order."""
+        found = [""]
+        for wanted in parts:
+            found = [
+                join(folder, name)
+                for folder in found
+                for name in self.names(self.resolve(folder))
+                if wanted.fullmatch(name)
+            ]
+        return found
+
+    def _enter(self, path: str) -> None:
+        while path:
+            folder, _, name = path.rpartition("/")
+            names = self._inside.setdefault(folder, set())
+            if name in names:
+                return
+            names.add(name)
+            path = folder

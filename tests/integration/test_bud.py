@@ -1,0 +1,459 @@
+"""Dockerfiles: what is run again and what is not, what is refused, and what comes out."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hermes import BuiltDockerfile, DockerfileOptions, Dockerfiles, SecretSource
+from hermes.engine.events import ActionFinished, Event
+from hermes.errors import BuildFailed, DockerfileError, HermesError, SecretLeaked, UsageError
+from tests.conftest import Sandbox, run_hermes
+from tests.integration.conftest import OrdinaryUser, add_base
+
+
+class Yard:
+    """A context with a Dockerfile, and a store in which a busybox is called ``base``."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.root = sandbox.root.parent / "context"
+        self.root.mkdir()
+        self.events: list[Event] = []
+        self.said: list[str] = []
+
+    def write(self, path: str, content: str, mode: int = 0o644) -> Path:
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content)
+        target.chmod(mode)
+        return target
+
+    def bud(self, dockerfile: str = "", **options: object) -> BuiltDockerfile:
+        if dockerfile:
+            self.write("Dockerfile", dockerfile)
+        builder = Dockerfiles(home=self.sandbox.home, subscribers=[self.events.append], say=self.said.append)
+        return builder.build(DockerfileOptions(context=str(self.root), **options))
+
+    def run(self, *arguments: str, **options: object) -> object:
+        return run_hermes(*arguments, cwd=self.root, home=self.sandbox.home, **options)
+
+    def shown(self, command: str, image: str = "it") -> str:
+        """What a shell command prints in the image."""
+        done = self.run("run", "--entrypoint", "/bin/sh", image, "--", "-c", command)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def config(self, built: BuiltDockerfile) -> dict[str, object]:
+        blobs = self.sandbox.home / "blobs/sha256"
+        manifest = json.loads((blobs / built.digest[7:]).read_text())
+        return json.loads((blobs / manifest["config"]["digest"][7:]).read_text())
+
+
+@pytest.fixture
+def yard(workspace: Sandbox) -> Yard:
+    add_base(workspace)
+    workspace.write(
+        "base/files/BUILD",
+        'files_layer(\n    name = "etc",\n    files = {"/etc/passwd": "passwd"},\n'
+        '    symlinks = {"/srv/link": "/etc"},\n    visibility = ["//visibility:public"],\n)\n',
+    )
+    workspace.write("base/files/passwd", "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34:web:/srv:/bin/sh\n")
+    workspace.write(
+        "image/BUILD",
+        'image(\n    name = "image",\n    env = {"PATH": "/bin"},\n'
+        '    layers = ["//base:root", "//base/files:etc"],\n)\n',
+    )
+    made = workspace.run("build", "-q", "//image:image", "-o", f"oci:{workspace.root}/layout")
+    assert made.returncode == 0, made.stderr
+    yard = Yard(workspace)
+    yard.bud(f"FROM oci:{workspace.root}/layout", tags=["base"])
+    yard.events.clear()
+    return yard
+
+
+def ran(built: BuiltDockerfile, *kinds: str) -> list[str]:
+    """The lines whose actions of some kinds were executed: all that touch files, unless kinds are named."""
+    wanted = kinds or ("run", "copy")
+    return sorted(f"{kind} {place.partition(':')[2]}" for kind, place in built.executed if kind in wanted)
+
+
+# The graph.
+
+
+def test_independent_stages_run_side_by_side(yard: Yard) -> None:
+    built = yard.bud(
+        "FROM base AS a\nRUN sleep 0.7; echo a > /a\nFROM base AS b\nRUN sleep 0.7; echo b > /b\n"
+        "FROM base AS c\nRUN sleep 0.7; echo c > /c\nFROM base\n"
+        "COPY --from=a /a /a\nCOPY --from=b /b /b\nCOPY --from=c /c /c\n",
+        jobs=4,
+    )
+    assert ran(built) == ["copy 10", "copy 8", "copy 9", "run 2", "run 4", "run 6"]
+    times = [
+        (one.started, one.ended)
+        for one in yard.events
+        if isinstance(one, ActionFinished) and one.kind == "run"
+    ]
+    assert len(times) == 3
+    assert max(start for start, _ in times) < min(end for _, end in times)
+
+
+def test_stages_that_are_not_needed_are_not_built(yard: Yard) -> None:
+    dockerfile = (
+        "FROM base AS needed\nRUN echo 1 > /one\nFROM nowhere AS other\nRUN exit 3\nCOPY gone /\n"
+        "FROM needed AS target\nRUN echo 2 > /two\nFROM target\nRUN exit 4\n"
+    )
+    assert ran(yard.bud(dockerfile, target="target")) == ["run 2", "run 7"]
+    with pytest.raises(BuildFailed):
+        yard.bud()
+
+
+def test_a_copy_does_not_depend_on_the_layers_below(yard: Yard) -> None:
+    yard.write("a.txt", "a")
+    text = "FROM base\nRUN echo {} > /{}\nWORKDIR /app\nCOPY --chown=web a.txt /srv/link/\nADD a.txt b.txt\n"
+    first = yard.bud(text.format(1, "one"))
+    assert ran(first) == ["copy 3", "copy 4", "copy 5", "run 2"]
+    assert ran(yard.bud(text.format(2, "one"))) == ["run 2"]
+    assert ran(yard.bud(text.format(2, "two"))) == ["run 2"]
+
+
+def test_a_copy_depends_on_where_its_destination_is(yard: Yard) -> None:
+    yard.write("a.txt", "a")
+    text = "FROM base\nRUN {}\nCOPY a.txt /there/a\n"
+    yard.bud(text.format("true"))
+    assert ran(yard.bud(text.format("mkdir /there"))) == ["copy 3", "run 2"]
+    yard.bud(text.format("ln -s /etc /there"), tags=["it"])
+    assert yard.shown("cat /etc/a") == "a"
+    text = "FROM base\nRUN sed -i s/33:34/{}/ /etc/passwd\nCOPY --chown=web a.txt /a\n"
+    yard.bud(text.format("5:6"))
+    assert ran(yard.bud(text.format("7:8"), tags=["it"])) == ["copy 3", "run 2"]
+    assert yard.shown("stat -c %u:%g /a") == "7:8\n"
+
+
+def test_of_twenty_copies_the_changed_one_is_repeated(yard: Yard) -> None:
+    for number in range(20):
+        yard.write(f"f{number}", str(number))
+    dockerfile = "FROM base\n" + "".join(f"COPY f{number} /f{number}\n" for number in range(20))
+    assert len(ran(yard.bud(dockerfile))) == 20
+    yard.write("f0", "changed")
+    assert ran(yard.bud()) == ["copy 2"]
+
+
+def test_of_a_stage_only_the_files_that_are_copied_count(yard: Yard) -> None:
+    text = (
+        "FROM base AS build\nRUN mkdir /out; echo {} > /out/kept; echo {} > /other\n"
+        "FROM base\nCOPY --from=build /out /got\nRUN cat /got/kept > /seen\n"
+    )
+    yard.bud(text.format("same", 1))
+    assert ran(yard.bud(text.format("same", 2))) == ["run 2"]
+    assert ran(yard.bud(text.format("different", 2))) == ["copy 4", "run 2", "run 5"]
+
+
+def test_of_a_mounted_stage_only_what_is_mounted_counts(yard: Yard) -> None:
+    text = (
+        "FROM base AS build\nRUN mkdir /out; echo same > /out/kept; echo {} > /other\n"
+        "FROM base\nRUN --mount=type=bind,from=build,source=/out,target=/in cat /in/kept > /seen\n"
+    )
+    yard.bud(text.format(1))
+    assert ran(yard.bud(text.format(2))) == ["run 2"]
+
+
+def test_a_second_build_has_nothing_to_do(yard: Yard) -> None:
+    yard.write("a.txt", "a")
+    first = yard.bud("FROM base\nCOPY . /all\nRUN ls /all > /list\n")
+    second = yard.bud()
+    assert (second.executed, second.digest) == ((), first.digest)
+    assert ran(yard.bud(use_cache=False)) == ["copy 2", "run 3"]
+
+
+def test_metadata_runs_no_command(yard: Yard) -> None:
+    text = "FROM base\nRUN echo x > /x\nENV A={}\nLABEL a={}\nCMD echo {}\n"
+    yard.bud(text.format(1, 1, 1))
+    assert ran(yard.bud(text.format(2, 2, 2))) == []
+
+
+# What comes out.
+
+
+def test_the_same_digest_in_another_store_and_by_an_ordinary_user(
+    yard: Yard, ordinary_user: OrdinaryUser
+) -> None:
+    yard.write("a.txt", "a", 0o640)
+    dockerfile = (
+        "FROM scratch\nCOPY busybox /bin/sh\nWORKDIR /w\nUSER 33:34\nCOPY --chown=5:6 a.txt b/\n"
+        'USER 0\nRUN ["/bin/sh", "-c", "echo made > made; exec /bin/sh chown 7:8 made"]\n'
+    )
+    shutil.copy("/bin/busybox", yard.root / "busybox")
+    dockerfile = dockerfile.replace("exec /bin/sh chown", "/bin/busybox chown").replace(
+        "COPY busybox /bin/sh", "COPY busybox /bin/busybox\nCOPY busybox /bin/sh"
+    )
+    ours = yard.bud(dockerfile, seconds=1234567890)
+    theirs = ordinary_user.workspace.root.parent / "context"
+    shutil.copytree(yard.root, theirs)
+    done = ordinary_user.run("bud", "-q", "--timestamp", "1234567890", str(theirs))
+    assert done.stdout.strip() == ours.digest
+    assert yard.config(ours)["created"] == "2009-02-13T23:31:30Z"
+
+
+def test_heredocs(yard: Yard) -> None:
+    yard.bud(
+        "FROM base\nENV NAME=value\n"
+        "RUN <<EOF\necho $NAME > /run1\necho two >> /run1\nEOF\n"
+        "RUN cat <<A <<-B > /run2\nnot this\nA\n\tthis $NAME\n\tB\n"
+        "RUN <<EOF\n#!/bin/cat\nscript\nEOF\n"
+        'COPY <<one <<-"two" /etc/\n$NAME "quoted" \\$NAME\none\n\t$NAME\ntwo\n'
+        "COPY <<EOF /named\ntext\nEOF\n",
+        tags=["it"],
+    )
+    assert yard.shown("cat /run1 /run2 /etc/one /etc/two /named") == (
+        'value\ntwo\nthis value\nvalue "quoted" $NAME\n$NAME\ntext\n'
+    )
+
+
+def test_triggers_of_a_base_run(yard: Yard) -> None:
+    yard.write("a.txt", "a")
+    yard.bud(
+        "FROM base\nONBUILD COPY a.txt /a\nONBUILD RUN cat /a > /b\nONBUILD ENV TRIGGERED=yes\n",
+        tags=["parent"],
+    )
+    built = yard.bud("FROM parent\nRUN cat /b > /c\n", tags=["it"])
+    assert yard.shown("cat /c; echo $TRIGGERED") == "ayes\n"
+    assert "OnBuild" not in yard.config(built)["config"]
+
+
+def test_parents_and_excludes(yard: Yard) -> None:
+    for path in ("x/a/one.txt", "x/b/two.txt", "x/b/two.md"):
+        yard.write(path, path)
+    yard.bud(
+        "FROM base AS s\nRUN mkdir -p /p/q && echo 1 > /p/q/r && echo 2 > /p/q/s\nFROM base\n"
+        "COPY --parents x/*/*.txt /one/\nCOPY --parents x/./b/two.md /two/\nCOPY --exclude=*/*.txt x /three\n"
+        "COPY --from=s --parents /p/./q/r /four/\nCOPY --from=s --exclude=r /p/q /five\n",
+        tags=["it"],
+    )
+    assert yard.shown("find /one /two /three /four /five -type f | sort").split() == [
+        "/five/s",
+        "/four/q/r",
+        "/one/x/a/one.txt",
+        "/one/x/b/two.txt",
+        "/three/b/two.md",
+        "/two/b/two.md",
+    ]
+
+
+def test_the_network_is_on_unless_it_is_not_wanted(yard: Yard) -> None:
+    text = "FROM base\nRUN {} tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' ' > /net\n"
+    yard.bud(text.format(""), tags=["open"])
+    yard.bud(text.format("--network=none"), tags=["closed"])
+    assert ran(yard.bud(text.format(""), network="none", tags=["it"])) == []
+    assert yard.shown("cat /net") == yard.shown("cat /net", "closed") == "lo\n"
+    assert sorted(yard.shown("cat /net", "open").split()) == sorted(os.listdir("/sys/class/net"))
+
+
+def test_mounts(yard: Yard) -> None:
+    yard.write("sub/secret", "s", 0o600)
+    yard.bud(
+        "FROM base\n"
+        "RUN --mount=target=/ctx stat -c %a /ctx/sub/secret > /mode; ! touch /ctx/x 2>/dev/null\n"
+        "RUN --mount=target=/ctx,source=sub,rw touch /ctx/x && ls /ctx > /names\n"
+        "RUN --mount=type=cache,target=/c,id=some/odd:id echo kept > /c/file\n"
+        "RUN --mount=type=cache,target=/d,id=some/odd:id cat /d/file > /cached\n"
+        "RUN --mount=type=tmpfs,target=/t,size=1m echo x > /t/x\n"
+        "RUN --mount=type=secret,id=absent test ! -e /run/secrets/absent\n",
+        tags=["it"],
+    )
+    assert (
+        yard.shown("cat /mode /names /cached; ls /ctx /c /d /t 2>/dev/null; true") == "600\nsecret\nx\nkept\n"
+    )
+
+
+def test_a_secret_is_in_no_layer_and_no_key(yard: Yard) -> None:
+    text = (
+        "FROM base\nRUN --mount=type=secret,id=token,required=true cat /run/secrets/token | wc -c > /size\n"
+    )
+    first = yard.bud(text, secrets=[SecretSource("token", value=b"correct horse battery")], tags=["it"])
+    assert yard.shown("cat /size") == "21\n"
+    again = yard.bud(secrets=[SecretSource("token", value=b"another staple entirely")])
+    assert (again.digest, again.executed) == (first.digest, ())
+    with pytest.raises(BuildFailed) as failed:
+        yard.bud(
+            text.replace("wc -c", "cat"), secrets=[SecretSource("token", value=b"correct horse battery")]
+        )
+    assert isinstance(next(iter(failed.value.failures.values())), (SecretLeaked, HermesError))
+    assert "correct horse" not in str(failed.value)
+
+
+def test_squash_formats_and_outputs(yard: Yard) -> None:
+    yard.write("a.txt", "a")
+    text = "FROM base\nRUN echo x > /x\nRUN rm /x\nCOPY a.txt /a\nHEALTHCHECK CMD true\n"
+    built = yard.bud(text, squash=True, tags=["it"])
+    assert len(yard.config(built)["rootfs"]["diff_ids"]) == 1
+    assert yard.shown("cat /a; ls /x 2>&1 | wc -l") == "a1\n"
+    done = yard.run(
+        *("bud", "-q", "--format", "docker", "-t", "other/name:1", "--iidfile", "iid", "--label", "a=b"),
+        *("-o", "docker-archive:out.tar", "."),
+    )
+    assert done.returncode == 0, done.stderr
+    assert (yard.root / "iid").read_text() == done.stdout.strip()
+    assert (yard.root / "out.tar").is_file()
+    assert yard.shown("cat /a", "other/name:1") == "a"
+
+
+def test_contexts_by_name(yard: Yard) -> None:
+    yard.write("more/o.txt", "o")
+    yard.write("more/.dockerignore", "*.md\n")
+    yard.write("more/x.md", "x")
+    contexts = {"more": str(yard.root / "more"), "image": "docker-image://base", "alpine:3": "base"}
+    contexts["alpine:3"] = f"oci:{yard.sandbox.root}/layout"
+    yard.bud(
+        "FROM alpine:3 AS one\nRUN echo 1 > /one\nFROM image\nCOPY --from=more . /more/\nCOPY --from=one /one /one\n"
+        "RUN --mount=from=more,target=/m cat /m/o.txt > /p\n",
+        contexts=contexts,
+        tags=["it"],
+    )
+    assert yard.shown("ls /more; cat /one /p") == "o.txt\n1\no"
+
+
+def test_a_command_line_of_its_own(yard: Yard) -> None:
+    yard.write("Containerfile", "FROM base\nARG A\nRUN echo $A > /a\n")
+    done = yard.run(
+        "build-using-dockerfile", "-t", "it", "--build-arg", "A", ".", env={"A": "from the environment"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert yard.shown("cat /a") == "from the environment\n"
+    assert "Containerfile:3 run" in done.stderr
+    done = yard.run("bud", "-f", "-", "-t", "it", ".", input="FROM base\nRUN echo in > /a\n")
+    assert done.returncode == 0, done.stderr
+    assert yard.shown("cat /a") == "in\n"
+
+
+# What is refused.
+
+WRONG: list[tuple[str, str]] = [
+    ("", "no instructions"),
+    ("# only a comment\n", "no instructions"),
+    ("FROM base\nRUNN true\n", "did you mean RUN?"),
+    ("FROM base\nCOPY --chwon=1 a.txt /\n", "did you mean --chown?"),
+    ("FROM base\nRUN --mount=type=bnd,target=/x true\n", "no type 'bnd'"),
+    ("FROM base\nRUN --mount=type=bind true\n", "does not say where"),
+    ("RUN true\n", "before the first FROM"),
+    ("FROM\n", "FROM has no image"),
+    ("FROM base extra words here\n", "write FROM IMAGE [AS NAME]"),
+    ("FROM nowhere/to/be:found\n", "no image nowhere/to/be:found in the store"),
+    ("FROM b AS a\nFROM a AS b\n", "comes later"),
+    ("ARG BASE\nFROM $BASE\n", "comes to nothing"),
+    ("FROM ${BASE:?needed}\n", "BASE: needed"),
+    ("FROM base\nCOPY --from=stage /x /x\n", "no image stage in the store"),
+    ("FROM base AS build\nFROM base\nCOPY --from=biuld /x /x\n", "did you mean build?"),
+    ("FROM base AS a\nCOPY --from=a /x /x\n", "cannot copy from itself"),
+    ("FROM base\nCOPY --from=7 /x /x\n", "no stage 7"),
+    ("FROM base\nCOPY gone.txt /\n", "gone.txt is not in the context"),
+    ("FROM base\nCOPY a.tx /\n", "did you mean a.txt?"),
+    ("FROM base\nCOPY *.none /\n", "matches nothing"),
+    ("FROM base\nCOPY ../a.txt /\n", "leads out of the context"),
+    ("FROM base\nCOPY sub/../../a.txt /\n", "leads out of the context"),
+    ("FROM base\nCOPY outside /\n", "which is not in the context"),
+    ("FROM base\nCOPY ignored.md /\n", "left out of the context by .dockerignore"),
+    ("FROM base\nCOPY a.txt sub/b.txt /not-a-folder\n", "needs a folder"),
+    ("FROM base\nCOPY a.txt\n", "has no destination"),
+    ("FROM base\nCOPY --chmod=rwx a.txt /\n", "--chmod cannot be"),
+    ("FROM base\nADD https://example.org/file /\n", "--checksum"),
+    ("FROM base\nADD https://example.org/repo.git /\n", "git repository"),
+    ("FROM base\nRUN <<EOF\necho\n", "the heredoc 'EOF' has no end"),
+    ('FROM base\nRUN ["a", 1]\n', "something else than strings"),
+    ("FROM base\nENV A\n", "a name and no value"),
+    ("FROM base\nENV A=1 B\n", "has no ="),
+    ("FROM base\nLABEL a=${b\n", "no substitution"),
+    ("FROM base\nEXPOSE none\n", "is not a port"),
+    ("FROM base\nSTOPSIGNAL sigterm!\n", "no signal"),
+    ("FROM base\nHEALTHCHECK true\n", "HEALTHCHECK has no"),
+    ("FROM base\nONBUILD FROM x\n", "cannot be a trigger"),
+    ("FROM base\nSHELL /bin/sh\n", "a list in JSON"),
+    ("FROM base\nRUN --security=insecure true\n", "sandbox"),
+    ("# escape=x\nFROM base\n", "cannot be the escape character"),
+]
+
+
+@pytest.mark.parametrize(("dockerfile", "message"), WRONG)
+def test_a_wrong_dockerfile_is_one_message(yard: Yard, dockerfile: str, message: str) -> None:
+    yard.write("a.txt", "a")
+    yard.write("sub/b.txt", "b")
+    yard.write("ignored.md", "")
+    yard.write(".dockerignore", "*.md\n")
+    (yard.root / "outside").symlink_to("/etc/hostname")
+    yard.write("Dockerfile", dockerfile)
+    with pytest.raises(DockerfileError) as raised:
+        yard.bud(tags=["it"])
+    shown = str(raised.value)
+    assert message in shown
+    assert shown.startswith("Dockerfile:")
+    if dockerfile and "only a comment" not in dockerfile:
+        assert "> " in shown
+    assert raised.value.exit_status == 2
+
+
+FAILING: list[tuple[str, str]] = [
+    ("FROM base\nRUN echo before; echo told >&2; exit 7\n", "told"),
+    ("FROM base\nRUN no-such-command\n", "127"),
+    ('FROM base\nRUN ["/no/such/program"]\n', "no program '/no/such/program'"),
+    ("FROM base\nUSER nobody-here\nRUN true\n", "no user 'nobody-here'"),
+    ("FROM base\nCOPY --chown=nobody-here a.txt /\n", "no user 'nobody-here'"),
+    ("FROM base\nCOPY a.txt /bin/busybox/x\n", "a file of the image"),
+    ("FROM base\nRUN mkdir /a.txt\nCOPY a.txt /\n", "a folder of the image"),
+    ("FROM base AS s\nFROM base\nCOPY --from=s /gone /x\n", "/gone is not there in the stage s"),
+    ("FROM base\nRUN --mount=type=secret,id=token,required=true true\n", "needs the secret 'token'"),
+    ("FROM base\nCOPY .wh.x /\n", "cannot begin with .wh."),
+]
+
+
+@pytest.mark.parametrize(("dockerfile", "message"), FAILING)
+def test_a_failing_line_is_shown(yard: Yard, dockerfile: str, message: str) -> None:
+    yard.write("a.txt", "a")
+    yard.write(".wh.x", "x")
+    yard.write("Dockerfile", dockerfile)
+    before = sorted(os.listdir(yard.sandbox.home / "trees"))
+    done = yard.run("bud", "-t", "it", ".")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert message in done.stderr
+    number = len(dockerfile.splitlines())
+    assert f"error: Dockerfile:{number}" in done.stderr
+    assert f"> {number} | {dockerfile.splitlines()[-1]}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert yard.run("run", "it").returncode == 2
+    assert os.listdir(yard.sandbox.home / "tmp") == []
+    assert len(os.listdir(yard.sandbox.home / "trees")) <= len(before) + 3
+
+
+def test_a_failing_command_says_what_it_was_and_how_it_ended(yard: Yard) -> None:
+    done = yard.run("bud", "-f", "-", ".", input="FROM base\nRUN echo one; \\\n    exit 7\n")
+    assert "command: echo one;     exit 7" in done.stderr
+    assert "ended with status 7" in done.stderr
+    assert "last output:\n  one\n" in done.stderr
+
+
+def test_a_bad_exec_form_is_a_line_for_the_shell(yard: Yard) -> None:
+    built = yard.bud("FROM base\nCMD ['/bin/echo', 'x']\n")
+    assert yard.config(built)["config"]["Cmd"] == ["/bin/sh", "-c", "['/bin/echo', 'x']"]
+
+
+def test_what_the_command_line_cannot_mean(yard: Yard) -> None:
+    yard.write("Dockerfile", "FROM base AS one\n")
+    cases: list[tuple[Callable[[], object], str]] = [
+        (lambda: yard.bud(target="oen"), "did you mean one?"),
+        (lambda: yard.bud(file="gone"), "name the Dockerfile with -f"),
+        (lambda: yard.bud(tags=["Not A Name"]), "no name of an image"),
+        (lambda: yard.bud(contexts={"x": "/no/such/folder"}), "no such folder"),
+        (lambda: yard.bud(ignore_file="gone"), "the ignore file gone"),
+        (lambda: yard.bud(platform="linux"), "linux"),
+    ]
+    for build, message in cases:
+        with pytest.raises(UsageError) as raised:
+            build()
+        assert message in str(raised.value)
+    yard.bud(arguments={"UNUSED": "x"})
+    assert any("no ARG names the build argument UNUSED" in one for one in yard.said)

@@ -1,0 +1,3 @@
+FROM base
+WORKDIR /here
+ADD files.tar.xz .

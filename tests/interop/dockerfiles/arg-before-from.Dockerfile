@@ -1,0 +1,5 @@
+ARG BASE=nothing
+ARG TAIL=se
+ARG BASE=ba${TAIL}
+FROM ${BASE}
+LABEL base="$BASE"

@@ -1,0 +1,3 @@
+FROM base
+CMD echo one
+CMD ["echo", "two"]

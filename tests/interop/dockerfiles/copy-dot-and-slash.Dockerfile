@@ -1,0 +1,4 @@
+FROM base
+COPY ./sub/ /one/
+COPY sub/. /two
+COPY /a.txt /three/

@@ -1,0 +1,3 @@
+FROM base
+COPY empty /made
+COPY empty /srv

@@ -1,0 +1,2 @@
+FROM base
+COPY --from=base /etc/passwd /passwd

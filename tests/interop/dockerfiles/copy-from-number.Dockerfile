@@ -1,0 +1,4 @@
+FROM base
+RUN echo zero > /zero
+FROM base
+COPY --from=0 /zero /zero

@@ -1,0 +1,3 @@
+FROM base
+COPY a.txt /srv/link/a
+COPY sub /srv/link

@@ -1,0 +1,3 @@
+FROM base
+COPY links/to-file /file
+COPY links/to-folder /folder

@@ -1,0 +1,3 @@
+FROM base
+COPY *.txt /texts/
+COPY sub/[cd]* /some/

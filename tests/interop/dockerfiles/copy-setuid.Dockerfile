@@ -1,0 +1,3 @@
+# buildah: it takes the setuid bit away
+FROM base
+COPY setuid /setuid

@@ -1,0 +1,3 @@
+FROM base
+ENV FROM=a.txt TO=/to
+COPY $FROM ${TO}/$FROM.copy

@@ -1,0 +1,4 @@
+# buildkit: it has no --ignorefile
+# build: --ignorefile ignored
+FROM base
+COPY . /all

@@ -1,0 +1,3 @@
+FROM base
+CMD ["arg"]
+ENTRYPOINT ["/bin/echo", "x"]

@@ -1,0 +1,4 @@
+FROM base
+ENV abc=hello
+ENV abc=bye def=$abc
+ENV ghi=$abc

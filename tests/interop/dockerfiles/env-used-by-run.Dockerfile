@@ -1,0 +1,3 @@
+FROM base
+ENV GREETING="hello   there" PATH=/opt/bin:$PATH
+RUN echo "$GREETING|$PATH" > /out

@@ -1,0 +1,3 @@
+ARG TARGETPLATFORM
+FROM --platform=$TARGETPLATFORM base
+RUN echo x > /x

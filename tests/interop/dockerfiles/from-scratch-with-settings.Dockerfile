@@ -1,0 +1,4 @@
+FROM scratch
+LABEL only=this
+COPY sub /
+CMD ["/x"]

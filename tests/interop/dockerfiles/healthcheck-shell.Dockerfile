@@ -1,0 +1,3 @@
+# format: docker
+FROM base
+HEALTHCHECK CMD true || exit 1

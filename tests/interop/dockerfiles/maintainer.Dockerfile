@@ -1,0 +1,2 @@
+FROM base
+MAINTAINER Somebody <some@example.org>

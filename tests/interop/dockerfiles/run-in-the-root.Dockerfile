@@ -1,0 +1,2 @@
+FROM base
+RUN pwd > /where

@@ -1,0 +1,3 @@
+FROM base
+WORKDIR /in/here
+RUN pwd > where && echo x > ../up

@@ -1,0 +1,2 @@
+FROM base
+RUN --mount=type=tmpfs,target=/scratch echo x > /scratch/x && test -f /scratch/x

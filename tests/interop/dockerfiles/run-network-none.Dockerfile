@@ -1,0 +1,3 @@
+# buildah: that of Debian 12 has no RUN --network
+FROM base
+RUN --network=none echo x > /x

@@ -1,0 +1,3 @@
+FROM base
+RUN true
+RUN echo x > /x && rm /x

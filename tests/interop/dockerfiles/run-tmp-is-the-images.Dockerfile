@@ -1,0 +1,3 @@
+FROM base
+RUN echo kept > /tmp/kept
+RUN cat /tmp/kept > /seen

@@ -1,0 +1,2 @@
+FROM base
+RUN touch /made && mkdir /dir && umask > /umask

@@ -1,0 +1,4 @@
+# format: docker
+FROM base
+SHELL ["/bin/sh", "-ec"]
+RUN echo $0 > /zero; true

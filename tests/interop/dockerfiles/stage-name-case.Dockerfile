@@ -1,0 +1,5 @@
+# buildah: it distinguishes case
+FROM base AS Build
+RUN echo x > /x
+FROM base
+COPY --from=build /x /x

@@ -1,0 +1,4 @@
+FROM base
+USER web
+COPY a.txt /a
+WORKDIR /new

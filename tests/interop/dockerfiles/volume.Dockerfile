@@ -1,0 +1,3 @@
+# files: no, buildah makes the folders
+FROM base
+VOLUME /data /more

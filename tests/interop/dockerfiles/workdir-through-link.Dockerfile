@@ -1,0 +1,3 @@
+FROM base
+WORKDIR /srv/link/new
+RUN echo x > x

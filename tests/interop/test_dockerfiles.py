@@ -1,0 +1,363 @@
+"""Each Dockerfile of ``dockerfiles/``, built by Hermes, buildah and BuildKit on one base: the same files and settings.
+
+Comments at the top say what else there is to know: ``# build:`` has options for both, ``# format: docker`` asks for
+Docker's format, ``# buildah:`` and ``# buildkit:`` say why those of Debian 12
+are no yardstick here, ``# files:`` why buildah's files are none. What differs on purpose is listed in
+docs/dockerfiles.md.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Sandbox
+from tests.integration.conftest import add_base
+from tests.interop.test_buildah_steps import LEFT_BY_BUILDAH, files_of
+from tests.interop.test_tools import output_of, tool
+
+pytestmark = pytest.mark.root
+
+FOLDER = Path(__file__).parent / "dockerfiles"
+FILES = sorted(FOLDER.glob("*.Dockerfile"))
+SETTINGS = (
+    "Cmd",
+    "Entrypoint",
+    "Env",
+    "ExposedPorts",
+    "Healthcheck",
+    "OnBuild",
+    "Shell",
+    "StopSignal",
+    "User",
+    "Volumes",
+    "WorkingDir",
+)
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    if os.geteuid():
+        pytest.skip("buildah is tried as root only")
+    tool("buildah")
+    return Ground(tmp_path_factory.mktemp("dockerfiles"))
+
+
+class Ground:
+    """A base image that both know as ``base``, and a context."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.sandbox = Sandbox(folder / "workspace", folder / "home")
+        self.context = folder / "context"
+        write_context(self.context)
+        self._make_base()
+        policy = folder / "policy.json"
+        policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+        self._policy = f"--signature-policy={policy}"
+        self._buildah = [
+            tool("buildah"),
+            f"--root={folder}/buildah/root",
+            f"--runroot={folder}/buildah/run",
+            "--storage-driver=vfs",
+        ]
+        pulled = self.buildah("pull", "-q", self._policy, f"oci:{folder}/base").strip()
+        self.buildah("tag", pulled, "localhost/base")
+        self.hermes("bud", "-q", "-t", "base", "-f", self._write("from", f"FROM oci:{folder}/base\n"), ".")
+
+    def _make_base(self) -> None:
+        add_base(self.sandbox)
+        write, build = self.sandbox.write, self.sandbox.root / "base/BUILD"
+        write("base/passwd", "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34:web:/srv:/bin/sh\n")
+        write("base/group", "root:x:0:\nwebs:x:34:\nstaff:x:50:web\n")
+        more = (
+            'files_layer(\n    name = "etc",\n    files = {"/etc/passwd": "passwd", "/etc/group": "group"},\n'
+            '    dirs = ["/bin"],\n    symlinks = {"/srv/link": "/etc"},\n)\n\nimage(\n    name = "image",\n    layers = [":root", ":etc"],\n'
+            '    cmd = ["/bin/sh"],\n    env = {"FROM_BASE": "yes", "PATH": "/bin"},\n)\n'
+        )
+        write("base/BUILD", build.read_text() + more)
+        done = self.sandbox.run("build", "-q", "//base:image", "-o", f"oci:{self.folder}/base")
+        assert done.returncode == 0, done.stderr
+
+    def _write(self, name: str, text: str) -> str:
+        (self.folder / name).write_text(text)
+        return str(self.folder / name)
+
+    def buildah(self, *arguments: str) -> str:
+        return output_of(*self._buildah, *arguments, cwd=self.context)
+
+    def hermes(self, *arguments: str) -> str:
+        from tests.conftest import run_hermes
+
+        done = run_hermes(*arguments, cwd=self.context, home=self.sandbox.home)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def theirs(self, file: Path, options: list[str], format_: str) -> dict[str, Any]:
+        name = file.stem
+        how = ["--isolation=chroot", "--layers=false", "--pull-never", f"--format={format_}"]
+        self.buildah("bud", "-q", self._policy, *how, "-t", name, "-f", str(file), *options, ".")
+        layout = f"dir:{self.folder}/theirs-{name}"
+        self.buildah("push", "-q", self._policy, name, layout)
+        return self._config(layout)
+
+    def their_files(self, file: Path) -> Path:
+        container = self.buildah("from", "-q", self._policy, "--pull-never", file.stem).strip()
+        return Path(self.buildah("mount", container).strip())
+
+    def ours(self, file: Path, options: list[str], format_: str) -> tuple[Path, dict[str, Any]]:
+        name = file.stem
+        layout = f"dir:{self.folder}/ours-{name}"
+        self.hermes(
+            *("bud", "-q", "-t", name, "-f", str(file), f"--format={format_}", "-o", layout, *options), "."
+        )
+        container = self.hermes("ctr", "from", name)
+        return Path(self.hermes("ctr", "mount", container)), self._config(layout)
+
+    def _config(self, image: str) -> dict[str, Any]:
+        folder = Path(image.removeprefix("dir:"))
+        manifest = json.loads((folder / "manifest.json").read_text())
+        found: dict[str, Any] = json.loads((folder / manifest["config"]["digest"][7:]).read_text())
+        return found
+
+    def clean(self) -> None:
+        self.buildah("rm", "-a")
+        self.hermes("ctr", "rm", "--all")
+
+
+class BuildKit:
+    """A dockerd with its own BuildKit, and a client that speaks to it without a plugin."""
+
+    def __init__(self, folder: Path, ground: Ground) -> None:
+        self._folder = folder
+        self._ground = ground
+        self._log = (folder / "log").open("wb")
+        self._env = {**os.environ, "DOCKER_BUILDKIT": "1", "DOCKER_CONFIG": str(folder)}
+        self._socket = f"unix://{folder}/socket"
+        places = [f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
+        how = [f"--host={self._socket}", "--iptables=false", "--bridge=none", "--storage-driver=vfs"]
+        self.process = subprocess.Popen(
+            [tool("dockerd"), *places, *how], stdout=self._log, stderr=self._log, start_new_session=True
+        )
+        self._client = ""
+
+    def start(self) -> None:
+        clients = dict.fromkeys(
+            f"{folder}/docker"
+            for folder in os.environ["PATH"].split(":")
+            if os.access(f"{folder}/docker", os.X_OK)
+        )
+        for _ in range(150):
+            if self._done("version", client=next(iter(clients), "docker")).returncode == 0:
+                break
+            if self.process.poll() is not None:
+                pytest.skip(f"dockerd cannot run here: {(self._folder / 'log').read_text()[-200:]}")
+            time.sleep(0.1)
+        trial = self._folder / "trial"
+        trial.write_text("FROM scratch\nLABEL a=b\n")
+        for client in clients:
+            if (
+                self._done(
+                    "build", "-q", "-f", str(trial), str(self._ground.context), client=client
+                ).returncode
+                == 0
+            ):
+                self._client = client
+                break
+        else:
+            pytest.skip("no docker client here can use BuildKit")
+        archive = f"docker-archive:{self._folder}/base.tar:base:latest"
+        self._ground.hermes(
+            "bud", "-q", "--format=docker", "-o", archive, "-f", str(self._ground.folder / "from"), "."
+        )
+        self("load", "-q", "-i", f"{self._folder}/base.tar")
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+        self._log.close()
+
+    def _done(self, *arguments: str, client: str = "") -> subprocess.CompletedProcess[bytes]:
+        command = [client or self._client, f"--host={self._socket}", *arguments]
+        return subprocess.run(
+            command, env=self._env, cwd=self._ground.context, capture_output=True, check=False
+        )
+
+    def __call__(self, *arguments: str) -> bytes:
+        done = self._done(*arguments)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
+    def build(self, file: Path, options: list[str]) -> tuple[dict[str, tuple[object, ...]], dict[str, Any]]:
+        identity = self("build", "-q", "--network=none", "-f", str(file), *options, ".").decode().strip()
+        container = self("create", "--network=none", identity, "x").decode().strip()
+        archive = self("export", container)
+        self("rm", "-f", container)
+        (found,) = json.loads(self("inspect", identity))
+        return _files_of_archive(archive), {"config": found["Config"], "author": found["Author"]}
+
+
+def _files_of_archive(data: bytes) -> dict[str, tuple[object, ...]]:
+    """As `files_of`, of a tar archive."""
+    found: dict[str, tuple[object, ...]] = {}
+    kinds = {tarfile.DIRTYPE: stat.S_IFDIR, tarfile.SYMTYPE: stat.S_IFLNK, tarfile.FIFOTYPE: stat.S_IFIFO}
+    groups: dict[str, list[str]] = {}
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        for member in archive:
+            path = member.name.rstrip("/")
+            kind = kinds.get(member.type, stat.S_IFREG)
+            content = member.linkname if member.issym() else ""
+            if kind == stat.S_IFREG:
+                groups.setdefault(member.linkname if member.islnk() else path, []).append(path)
+                content = archive.extractfile(member).read().decode("latin-1")
+            mode = 0 if member.issym() else stat.S_IMODE(member.mode)
+            found[path] = (kind, mode, member.uid, member.gid, content, "")
+    for names in groups.values():
+        for path in names:
+            found[path] = (*found[path][:5], tuple(sorted(names)) if len(names) > 1 else path)
+    return found
+
+
+def write_context(root: Path) -> None:
+    def write(path: str, content: str, mode: int = 0o644) -> None:
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content)
+        target.chmod(mode)
+
+    write("a.txt", "a")
+    write("b.txt", "b", 0o750)
+    write("long.txt", "long")
+    write("with space.txt", "space")
+    write("sub/c.txt", "c")
+    write("sub/d/e.txt", "e", 0o600)
+    write("other/o.txt", "o")
+    write("modes/sticky", "", 0o1755)
+    write("setuid", "", 0o4755)
+    write("modes/private/file", "", 0o400)
+    write("links/file", "f")
+    write("links/folder/x", "x")
+    write("ignored", "*.txt\n!b.txt\nsub/d\nlinks\nsetuid\n")
+    (root / "sub").chmod(0o750)
+    (root / "modes/private").chmod(0o711)
+    (root / "empty").mkdir(mode=0o755)
+    (root / "sub/soft").symlink_to("c.txt")
+    (root / "links/to-file").symlink_to("file")
+    (root / "links/to-folder").symlink_to("folder")
+    (root / "links/broken").symlink_to("/nowhere")
+    os.link(root / "sub/c.txt", root / "sub/hard")
+    for kind in ("gz", "xz"):
+        with tarfile.open(root / f"files.tar.{kind}", f"w:{kind}") as archive:
+            archive.add(root / "sub", "sub")
+            owned = tarfile.TarInfo("owned")
+            owned.uid, owned.gid, owned.mode = 3, 4, 0o640
+            archive.addfile(owned)
+
+
+def directives(text: str) -> dict[str, str]:
+    """The comments at the top that are for this test."""
+    return dict(re.findall(r"^# (build|buildah|buildkit|files|format): (.*)$", text, re.MULTILINE))
+
+
+def settings_of(document: dict[str, Any]) -> dict[str, Any]:
+    config = document["config"]
+    found = {name: config[name] for name in SETTINGS if config.get(name)}
+    found["Env"] = sorted(found.get("Env", ()))  # buildah moves a variable that is set again to the end
+    if found.get("WorkingDir") == "/":
+        del found["WorkingDir"]  # what it is where nobody says, as BuildKit writes for FROM scratch
+    labels = config.get("Labels") or {}
+    found["Labels"] = {name: value for name, value in labels.items() if not name.startswith("io.buildah.")}
+    found["Author"] = document.get("author", "")
+    return {name: value for name, value in found.items() if value}
+
+
+@pytest.fixture(scope="module")
+def buildkit(ground: Ground) -> Iterator[BuildKit]:
+    folder = Path(tempfile.mkdtemp(prefix="hermes-"))
+    started = BuildKit(folder, ground)
+    try:
+        started.start()
+        yield started
+    finally:
+        started.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_buildkit_makes_the_same_of_it(ground: Ground, buildkit: BuildKit, file: Path) -> None:
+    found = directives(file.read_text())
+    if "buildkit" in found:
+        pytest.skip(f"BuildKit of Debian 12 is no yardstick: {found['buildkit']}")
+    options = found.get("build", "").split()
+    theirs, their_config = buildkit.build(file, options)
+    try:
+        mounted, config = ground.ours(file, options, "docker")
+        ours = grouped(files_of(mounted))
+        paths = (
+            (ours.keys() | theirs.keys())
+            - LEFT_BY_BUILDAH
+            - {".dockerenv", "etc/mtab", "dev/console", "dev/pts", "dev/shm"}
+        )
+        differing = {
+            path: {"ours": ours.get(path), "theirs": theirs.get(path)}
+            for path in sorted(paths)
+            if ours.get(path) != theirs.get(path)
+        }
+        assert differing == {}
+        assert settings_of(config) == settings_of(their_config)
+    finally:
+        ground.hermes("ctr", "rm", "--all")
+
+
+def grouped(files: dict[str, tuple[object, ...]]) -> dict[str, tuple[object, ...]]:
+    """Files with all names of a hard link in place of the first that was seen."""
+    groups: dict[object, list[str]] = {}
+    for path, row in files.items():
+        if row[5]:
+            groups.setdefault(row[5], []).append(path)
+    return {
+        path: (
+            *row[:5],
+            tuple(sorted(groups[row[5]])) if row[5] and len(groups[row[5]]) > 1 else row[5] and path,
+        )
+        for path, row in files.items()
+    }
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_buildah_makes_the_same_of_it(ground: Ground, file: Path) -> None:
+    found = directives(file.read_text())
+    options, format_ = found.get("build", "").split(), found.get("format", "oci")
+    options = [one.replace("=other", f"={ground.context}/other") for one in options]
+    try:
+        right, ours = ground.ours(file, options, format_)
+        if "buildah" in found:
+            pytest.skip(f"buildah of Debian 12 is no yardstick: {found['buildah']}")
+        theirs = ground.theirs(file, options, format_)
+        assert settings_of(ours) == settings_of(theirs)
+        if "files" in found:
+            return
+        left_files, right_files = files_of(ground.their_files(file)), files_of(right)
+        paths = (left_files.keys() | right_files.keys()) - LEFT_BY_BUILDAH
+        differing = {
+            path: {"ours": right_files.get(path), "theirs": left_files.get(path)}
+            for path in sorted(paths)
+            if right_files.get(path) != left_files.get(path)
+        }
+        assert differing == {}
+    finally:
+        ground.clean()

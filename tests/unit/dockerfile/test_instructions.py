@@ -1,0 +1,155 @@
+"""Instructions as values, stages, mounts, and what is better done otherwise."""
+
+from __future__ import annotations
+
+import pytest
+
+from hermes.dockerfile import instructions as ins
+from hermes.dockerfile.checks import findings
+from hermes.dockerfile.mounts import parse_mount
+from hermes.dockerfile.parse import parse
+from hermes.dockerfile.stages import split_stages
+from hermes.dockerfile.words import Pair
+from hermes.errors import DockerfileError
+
+
+def one(text: str) -> ins.Instruction:
+    return parse("Dockerfile", text).instructions[0]
+
+
+def test_flags_are_fields() -> None:
+    copy = one(
+        "COPY --from=a --chown=1:2 --chmod=644 --link --parents=false --exclude=*.md --exclude=x b c /d/\n"
+    )
+    assert isinstance(copy, ins.Copy)
+    assert (copy.sources, copy.dest, copy.origin, copy.owner, copy.mode) == (
+        ("b", "c"),
+        "/d/",
+        "a",
+        "1:2",
+        "644",
+    )
+    assert (copy.link, copy.parents, copy.exclude, copy.adds) == (True, False, ("*.md", "x"), False)
+    run = one('RUN --mount=type=cache,target=/c --mount=target=/x --network=none ["a", "b"]\n')
+    assert isinstance(run, ins.Run)
+    assert run.mounts == ("type=cache,target=/c", "target=/x")
+    assert (run.command, run.network) == (ins.Command(("a", "b"), for_shell=False), "none")
+
+
+def test_healthchecks_have_times_in_nanoseconds() -> None:
+    check = one("HEALTHCHECK --interval=1m30s --timeout=500ms --retries=3 CMD a b\n")
+    assert isinstance(check, ins.Healthcheck)
+    assert (check.interval, check.timeout, check.retries) == (90_000_000_000, 500_000_000, 3)
+    assert check.command == ins.Command(("a b",), for_shell=True)
+
+
+def test_pairs_keep_their_quotes() -> None:
+    env = one("ENV a=1 b='2 3' c=d\\ e\n")
+    assert isinstance(env, ins.Env)
+    assert env.pairs == (Pair("a", "1"), Pair("b", "'2 3'"), Pair("c", "d\\ e"))
+    old = one("ENV a  b   c\n")
+    assert isinstance(old, ins.Env)
+    assert old.pairs == (Pair("a", "b   c", equals=False),)
+
+
+def test_triggers_are_parsed_and_kept_as_text() -> None:
+    trigger = one("ONBUILD COPY <<E /x\ntext\nE\n")
+    assert isinstance(trigger, ins.Onbuild)
+    assert trigger.trigger == "COPY <<E /x\ntext\nE"
+    assert isinstance(trigger.inner, ins.Copy)
+    assert trigger.inner.heredocs[0].content == "text\n"
+
+
+def test_every_instruction_knows_its_lines() -> None:
+    found = parse("Dockerfile", "# note\nFROM a\n\nRUN b \\\n  c\nCOPY <<E /x\n1\n2\nE\nUSER d")
+    assert [tuple(one.span) for one in found.instructions] == [(2, 2), (4, 5), (6, 9), (10, 10)]
+
+
+def test_errors_show_the_lines_around() -> None:
+    with pytest.raises(DockerfileError) as raised:
+        parse("Dockerfile", "FROM a\n\nENV b=1 \\\n  c\nUSER d\nRUN e\nRUN f\n")
+    assert str(raised.value) == (
+        "Dockerfile:3: 'c' has no =\n  1 | FROM a\n  2 |\n> 3 | ENV b=1 \\\n> 4 |   c\n  5 | USER d\n  6 | RUN e\n"
+        "hint: write ENV NAME=VALUE, with quotes where a value has spaces"
+    )
+
+
+def test_stages_are_found_by_name_and_number() -> None:
+    stages = split_stages(parse("Dockerfile", "ARG x\nFROM a AS One\nRUN b\nFROM c\nFROM d AS one\n"))
+    assert [(stage.number, stage.name) for stage in stages.stages] == [(0, "one"), (1, ""), (2, "one")]
+    assert stages.find("ONE", 2) is stages.stages[0]
+    assert stages.find("one", 3) is stages.stages[2]
+    assert stages.find("1", 2) is stages.stages[1]
+    assert stages.find("2", 2) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "target", "fields"),
+    [
+        ("target=/a", "bind", "/a", {}),
+        ("type=bind,src=x,dst=b,readwrite", "bind", "/w/b", {"source": "x", "rw": "true"}),
+        ("type=bind,target=/a,ro=false", "bind", "/a", {"rw": "true"}),
+        ("type=cache,target=/a,sharing=locked,uid=5", "cache", "/a", {"sharing": "locked", "uid": "5"}),
+        ("type=secret,id=x,required", "secret", "", {"id": "x", "required": "true"}),
+        ('type=cache,target=/a,"id=with,comma"', "cache", "/a", {"id": "with,comma"}),
+    ],
+)
+def test_mounts(text: str, kind: str, target: str, fields: dict[str, str]) -> None:
+    found = parse_mount(text, "/w")
+    assert (found.kind, found.target) == (kind, target)
+    assert {name: value for name, value in found.fields if name != "target"} == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("type=cache", "does not say where"),
+        ("type=tmpfs,target=/a,source=b", "has no 'source'"),
+        ("target=/", "whole root"),
+        ("target", "no NAME=VALUE"),
+        ("target=/a,rw=maybe", "rw cannot be"),
+    ],
+)
+def test_mounts_that_are_wrong(text: str, problem: str) -> None:
+    with pytest.raises(DockerfileError) as raised:
+        parse_mount(text, "/")
+    assert problem in raised.value.message
+
+
+def test_a_cache_has_a_name_that_a_folder_can_have() -> None:
+    names = {
+        parse_mount(f"type=cache,target=/root/.cache{more}", "/").cache_id
+        for more in ("", ",id=a b", ",id=x:y")
+    }
+    assert len(names) == 3
+    assert "root_.cache" in names
+
+
+CHECKS = [
+    ("FROM a AS Build\n", {"StageNameCasing"}),
+    ("FROM a as b\n", {"FromAsCasing"}),
+    ("FROM a\nRUN b \\\n\n c\n", {"NoEmptyContinuation"}),
+    ("FROM a\nrun b\nRUN c\n", {"ConsistentInstructionCasing"}),
+    ("FROM a AS b\nFROM c AS b\n", {"DuplicateStageName"}),
+    ("FROM a AS scratch\n", {"ReservedStageName"}),
+    ("FROM a\nCMD b\n", {"JSONArgsRecommended"}),
+    ('FROM a\nSHELL ["b"]\nCMD c\n', set()),
+    ('FROM a\nCMD ["b"]\nCMD ["c"]\n', {"MultipleInstructionsDisallowed"}),
+    ("FROM a\nMAINTAINER b\n", {"MaintainerDeprecated"}),
+    ("FROM a\nWORKDIR b\n", {"WorkdirRelativePath"}),
+    ("FROM a\nWORKDIR /b\nWORKDIR c\n", set()),
+    ("FROM a\nENV b c\n", {"LegacyKeyValueFormat"}),
+    ("FROM a\nARG DB_PASSWORD\n", {"SecretsUsedInArgOrEnv"}),
+    ("FROM a\nENV PUBLIC_KEY=1 MONKEY=2\n", set()),
+    ("FROM --platform=linux/amd64 a\n", {"FromPlatformFlagConstDisallowed"}),
+    ("FROM --platform=$TARGETPLATFORM a\n", {"RedundantTargetPlatform"}),
+    ("FROM a\nEXPOSE 80/TCP\n", {"ExposeProtoCasing"}),
+    ("FROM a\nEXPOSE 127.0.0.1:80:80\n", {"ExposeInvalidFormat"}),
+    ("# check=skip=all\nFROM a\nMAINTAINER b\n", set()),
+    ("# check=skip=MaintainerDeprecated;error=true\nFROM a\nMAINTAINER b\nCMD c\n", {"JSONArgsRecommended"}),
+]
+
+
+@pytest.mark.parametrize(("text", "rules"), CHECKS)
+def test_checks(text: str, rules: set[str]) -> None:
+    assert {found.rule for found in findings(parse("Dockerfile", text))} == rules
