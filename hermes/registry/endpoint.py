@@ -166,7 +166,9 @@ class Endpoint:
         if challenges := parse_challenges(answer.headers.get("WWW-Authenticate", "")):
             self._challenges = challenges
         with self._guard:
-            self._tokens.pop(ask.scopes, None)
+            token = self._tokens.get(ask.scopes)
+            if token is not None and token.header == used:  # or another thread has got a new one meanwhile
+                del self._tokens[ask.scopes]
         now = self._authorization(ask.scopes)
         if not now or (now == used and not now.startswith("Bearer")):
             return answer

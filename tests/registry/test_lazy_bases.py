@@ -15,10 +15,12 @@ from hermes.registry.client import Client
 from hermes.registry.push import Job, push
 from hermes.store import Store
 from tests.conftest import Sandbox
-from tests.integration.conftest import BUSYBOX, add_base
+from tests.integration.conftest import BUSYBOX, OrdinaryUser, add_base, ordinary_user
 from tests.interop.test_tools import output_of
 from tests.registry.servers import Registry, Wire, program
 from tests.registry.test_push_and_pull import digest_of, make_index, ok
+
+__all__ = ["ordinary_user"]
 
 DEPENDENT = """
 image_pull(name = "base", ref = "{ref}", digest = "{digest}")
@@ -139,6 +141,20 @@ def test_a_container_on_a_lazy_base(app: Sandbox, wire: Wire, registry: Registry
     ok(app.run("ctr", "run", "c", "--", "/bin/sh", "-c", "echo hi > /hi"))
     digest = ok(app.run("ctr", "commit", "c", f"docker://{wire.host}/committed:v"))
     assert digest_of(f"docker://{registry.host}/committed:v") == digest
+
+
+@pytest.mark.root
+def test_an_ordinary_user_builds_on_a_lazy_base(
+    base: str, wire: Wire, registry: Registry, ordinary_user: OrdinaryUser, app: Sandbox
+) -> None:
+    theirs = ordinary_user.workspace
+    theirs.write("app/own", "own\n")
+    theirs.write("app/BUILD", DEPENDENT.format(ref=f"{wire.host}/base:1", digest=base, compression="zstd"))
+    auth = {"REGISTRY_AUTH_FILE": str(ordinary_user.folder / "none.json")}
+    target = f"docker://{wire.host}/theirs:v"
+    digest = ordinary_user.run("push", "-q", "//app:changed", target, env=auth).stdout.strip()
+    assert digest == app.digest("//app:changed")
+    assert digest_of(f"docker://{registry.host}/theirs:v") == digest
 
 
 def test_the_layer_of_a_base_that_is_gone_is_an_error_that_says_so(
