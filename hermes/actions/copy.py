@@ -59,7 +59,6 @@ class _Copying:
         self._mode: int | None = params["mode"]
         self._mtime: int = params["mtime"]
         self._keeps: bool = params["keep_owners"]
-        self._owned: bool = params["owned"]
         self._place = Place.of(tools.document(next(of_role(request, "place")).value))
 
     def all(self) -> Iterator[Item]:
@@ -121,7 +120,7 @@ class _Copying:
         return self._settled(entry), FileContent(self._tools.path_of(one), one.value.size, one.stamp)
 
     def _archive(self, one: Resolved) -> Iterator[Item]:
-        """Yield what an archive holds, in the folder that is the destination."""
+        """Yield what an archive holds, in the folder that is the destination; its owners and modes stay."""
         name = f"{self._owner}: {one.path}"
         path = self._tools.store.scratch.path()
         spool = self._closing.enter_context(open(path, "w+b", buffering=0))  # noqa: SIM115
@@ -138,10 +137,6 @@ class _Copying:
                     xattrs=tuple(pair for pair in entry.xattrs if is_kept(pair[0])),
                     mtime=self._mtime,
                 )
-                if self._owned:
-                    entry = entry._replace(uid=self._place.uid, gid=self._place.gid)
-                if self._mode is not None and entry.type not in (SYMLINK, HARDLINK):
-                    entry = entry._replace(mode=self._mode)
                 yield entry, spooled(member.content, entry.size, spool)
 
 

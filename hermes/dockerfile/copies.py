@@ -85,7 +85,7 @@ class Copies:
             single=False,
             listing=selected[:1],
         )
-        params = self._params(mode=_mode(copy.mode), owned=bool(copy.owner), keep_owners=not copy.owner)
+        params = self._params(mode=_mode(copy.mode), keep_owners=not copy.owner)
         return self._recorder.layer("copy", copy.span, params, [*selected, place])
 
     def bound(self, span: Span, source: str, origin: Layers) -> Artifact:
@@ -124,7 +124,7 @@ class Copies:
             entries=[[row.name, row.type] for row in rows],
             single=taken.single,
         )
-        params = self._params(_entries(rows), mode=_mode(copy.mode), owned=bool(copy.owner))
+        params = self._params(_entries(rows), mode=_mode(copy.mode))
         inputs = [Input("src", row.name, artifact) for row, artifact in taken.rows if artifact is not None]
         inputs += [Input("tar", name, artifact) for name, artifact in taken.archives]
         return self._recorder.layer("copy", copy.span, params, [place, *inputs])
@@ -241,7 +241,6 @@ class Copies:
         entries: Sequence[Any] = (),
         *,
         mode: int | None = None,
-        owned: bool = False,
         keep_owners: bool = False,
     ) -> dict[str, Any]:
         return {
@@ -249,7 +248,6 @@ class Copies:
             "keep_owners": keep_owners,
             "mode": mode,
             "mtime": self._epoch,
-            "owned": owned,
         }
 
 

@@ -142,7 +142,8 @@ class _Translator:
             scope = Scope(self._options.arguments, self._outer)
             earlier = self._stages.find(name, stage.number) if not name.isdigit() else None
             if earlier is not None:
-                return self._state(earlier).following(scope)
+                state = self._state(earlier)
+                return state.following(state.scope.copy())
             if name == SCRATCH:
                 return self._scratch(scope, platform)
             if self._origins.context(name) is not None:

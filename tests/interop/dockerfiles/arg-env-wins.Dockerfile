@@ -1,3 +1,4 @@
+# buildkit: the documentation says that ENV wins, and that of Debian 12 gives RUN the later of the two
 # build: --build-arg NAME=argument
 FROM base
 ENV NAME=variable

@@ -1,3 +1,4 @@
+# buildkit: that of Debian 12 does not know these
 # buildah: that of Debian 12 does not know these
 FROM base
 ENV V=value.tar.gz E=

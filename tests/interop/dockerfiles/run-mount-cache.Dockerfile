@@ -1,2 +1,3 @@
+# buildkit: it leaves the mount point in the layer
 FROM base
 RUN --mount=type=cache,target=/cache echo x > /cache/x && cp /cache/x /y

@@ -1,3 +1,4 @@
+# buildkit: it leaves the mount point in the layer
 FROM base AS one
 RUN mkdir /data && echo 1 > /data/file
 FROM base
