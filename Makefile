@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 HERMES := $(BIN)/hermes
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test test-all lint bench clean
 
 # A virtual environment with Hermes in it, installed from this folder.
 setup: $(VENV)/hermes
@@ -18,6 +18,10 @@ demo: $(VENV)/hermes
 test: $(VENV)/test
 	@tests/packages.sh
 	$(BIN)/python -m pytest $(ARGS)
+
+# As test, and every Dockerfile of the corpus by both of its peers.
+test-all: export HERMES_TEST_PEERS = all
+test-all: test
 
 lint: $(VENV)/lint
 	$(BIN)/ruff check .

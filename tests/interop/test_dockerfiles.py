@@ -34,6 +34,9 @@ pytestmark = pytest.mark.root
 
 FOLDER = Path(__file__).parent / "dockerfiles"
 FILES = sorted(FOLDER.glob("*.Dockerfile"))
+ALL = os.environ.get("HERMES_TEST_PEERS") == "all"
+"""Whether each file is held to both peers. Otherwise buildah makes those that BuildKit cannot, and a few more."""
+
 SETTINGS = (
     "Cmd",
     "Entrypoint",
@@ -47,6 +50,12 @@ SETTINGS = (
     "Volumes",
     "WorkingDir",
 )
+
+
+def _for_buildah() -> Iterator[Path]:
+    for number, file in enumerate(FILES):
+        if ALL or number % 8 == 0 or "# buildkit: " in file.read_text():
+            yield file
 
 
 @pytest.fixture(scope="module")
@@ -338,7 +347,7 @@ def grouped(files: dict[str, tuple[object, ...]]) -> dict[str, tuple[object, ...
     }
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", list(_for_buildah()), ids=lambda file: file.stem)
 def test_buildah_makes_the_same_of_it(ground: Ground, file: Path) -> None:
     found = directives(file.read_text())
     options, format_ = found.get("build", "").split(), found.get("format", "oci")
