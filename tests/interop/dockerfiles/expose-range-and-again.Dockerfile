@@ -1,0 +1,3 @@
+FROM base
+EXPOSE 80 80/tcp 81
+EXPOSE 81/udp

@@ -1,0 +1,3 @@
+FROM base
+USER 33
+RUN id -g > /tmp/gid
