@@ -1,2 +1,2 @@
 FROM base
-COPY s* /matched/
+COPY su* /matched/

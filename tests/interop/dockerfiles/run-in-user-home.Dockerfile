@@ -1,4 +1,4 @@
 FROM base
-RUN echo $HOME > /home-of-root
+RUN echo $HOME > /home-of-root && mkdir -m 777 /w
 USER web
-RUN echo $HOME > /tmp/home
+RUN echo $HOME > /w/home

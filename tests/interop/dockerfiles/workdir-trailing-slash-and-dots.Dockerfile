@@ -1,3 +1,0 @@
-FROM base
-WORKDIR /a/b/../c/
-RUN pwd > /pwd
