@@ -11,6 +11,7 @@ from hermes.container.ignore import Ignored
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.origins import BaseImage
 from hermes.errors import UsageError
+from hermes.image.config import platform_of
 from hermes.image.names import ImageNames
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
@@ -53,6 +54,11 @@ class LocalOrigins:
                 "`hermes bud -t`, `hermes ctr commit`",
             )
         base = base_of(text, self._store, str(platform))
+        if not platform_of(base.document).matches(platform):
+            raise UsageError(
+                f"{name} is for {platform_of(base.document)}, and the image for {platform}",
+                hint="name a base for that platform, or choose the platform with --platform",
+            )
         return BaseImage(name, base.document, tuple(one.diff_id for one in base.stack))
 
     def _take(self, name: str, text: str) -> None:

@@ -34,8 +34,6 @@ from hermes.engine.executor import Caching
 from hermes.engine.scheduler import Options as SchedulerOptions
 from hermes.engine.scheduler import Report, Scheduler
 from hermes.errors import (
-    ActionError,
-    BuildError,
     BuildFailed,
     BuildInterrupted,
     HermesError,
@@ -307,7 +305,7 @@ class _Build:
 
 
 class _Files:
-    """The files of all contexts of a build; a source is ``CONTEXT:PATH``. See `hermes.engine.scheduler.Sources`."""
+    """The files of all contexts of a build; a source is the name of its context, a NUL and its path there. See `hermes.engine.scheduler.Sources`."""
 
     def __init__(self, contexts: Sequence[Context], store: Store) -> None:
         self._indexes: dict[str, tuple[FileIndex, Path]] = {}
@@ -333,7 +331,7 @@ class _Files:
             index.save(store, path)
 
     def _of(self, path: str) -> tuple[FileIndex, str]:
-        name, _, inside = path.partition(":")
+        name, _, inside = path.partition("\0")
         return self._indexes[name][0], inside
 
 
@@ -356,12 +354,9 @@ class _Fresh:
 
 
 def _with_excerpt(error: HermesError, excerpt: str) -> HermesError:
-    if isinstance(error, MissingBlobError):
-        return error
-    message = f"{error.message}\n{excerpt}"
-    if isinstance(error, ActionError):
-        return ActionError(message, hint=error.hint, command=error.command, tail=error.tail, log=error.log)
-    return BuildError(message, hint=error.hint)
+    if not isinstance(error, MissingBlobError):
+        error.message = f"{error.message}\n{excerpt}"
+    return error
 
 
 def _folder(text: str) -> Path:

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 import click
 
@@ -137,8 +138,10 @@ def command(
         built = Dockerfiles(subscribers=[screen.event], say=screen.say).build(options)
         screen.say(_summary(built, time.monotonic() - started))
     if iidfile:
-        with open(iidfile, "w", encoding="utf-8") as written:
-            written.write(built.digest)
+        try:
+            Path(iidfile).write_text(built.digest, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"--iidfile {iidfile}: {error.strerror}") from None
     click.echo(built.digest)
 
 

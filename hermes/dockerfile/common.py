@@ -70,5 +70,7 @@ class Common:
             raise self.dockerfile.text.error(error.message, span, error.hint) from None
         except UsageError as error:
             raise self.dockerfile.text.error(error.message, span, error.hint) from None
+        except OSError as error:
+            raise self.dockerfile.text.error(f"{error.filename}: {error.strerror}", span) from error
         finally:
             self._span = before

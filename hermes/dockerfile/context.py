@@ -180,7 +180,7 @@ class Collection:
         if stat.S_ISDIR(mode):
             self.rows[name] = Row(name, DIRECTORY, stat.S_IMODE(mode))
             return
-        source = Source(f"{self._context.name}:{path[len(self._context.root) + 1 :]}")
+        source = Source(f"{self._context.name}\0{path[len(self._context.root) + 1 :]}")
         if stat.S_ISLNK(mode):
             self.rows[name] = Row(name, SYMLINK, 0o777, source=source)
         elif stat.S_ISREG(mode):

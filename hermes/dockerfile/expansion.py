@@ -43,11 +43,17 @@ class Lexer:
 
     def word(self, text: str, variables: Mapping[str, str]) -> str:
         """Return one word; raises `DockerfileError`, without a place, where ``text`` is malformed."""
-        return _Scan(self, text, variables).until(_END, raw=self.raw_escapes)[0]
+        return self._both(text, variables)[0]
 
     def words(self, text: str, variables: Mapping[str, str]) -> list[str]:
         """Return words, split at white space that is not quoted, also where that comes from a variable."""
-        return _Scan(self, text, variables).until(_END, raw=self.raw_escapes)[1]
+        return self._both(text, variables)[1]
+
+    def _both(self, text: str, variables: Mapping[str, str]) -> tuple[str, list[str]]:
+        try:
+            return _Scan(self, text, variables).until(_END, raw=self.raw_escapes)
+        except RecursionError:
+            raise DockerfileError("substitutions are nested too deeply") from None
 
 
 class _Words:

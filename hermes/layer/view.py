@@ -47,12 +47,12 @@ class View:
 
     def below(self, folder: str) -> Iterator[tuple[str, Entry]]:
         """Yield what is in a folder, at any depth, with its path in the folder; a folder before what it holds."""
-        for name in self.names(folder):
-            path = join(folder, name)
+        pending = [(name, join(folder, name)) for name in reversed(self.names(folder))]
+        while pending:
+            name, path = pending.pop()
             yield name, self.entry(path)
             if self.is_folder(path):
-                for inner, entry in self.below(path):
-                    yield f"{name}/{inner}", entry
+                pending += [(f"{name}/{one}", f"{path}/{one}") for one in reversed(self.names(path))]
 
     def entry(self, path: str) -> Entry:
         """Return the entry at a path; a folder that none describes has mode 0755 and belongs to root."""

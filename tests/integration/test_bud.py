@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.server
 import json
 import os
 import shutil
-from collections.abc import Callable
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from hermes import BuiltDockerfile, DockerfileOptions, Dockerfiles, SecretSource
 from hermes.engine.events import ActionFinished, Event
-from hermes.errors import BuildFailed, DockerfileError, HermesError, SecretLeaked, UsageError
+from hermes.errors import BuildFailed, DockerfileError, SecretLeaked, UsageError
 from tests.conftest import Sandbox, run_hermes
 from tests.integration.conftest import OrdinaryUser, add_base
 
@@ -283,7 +288,7 @@ def test_a_secret_is_in_no_layer_and_no_key(yard: Yard) -> None:
         yard.bud(
             text.replace("wc -c", "cat"), secrets=[SecretSource("token", value=b"correct horse battery")]
         )
-    assert isinstance(next(iter(failed.value.failures.values())), (SecretLeaked, HermesError))
+    assert isinstance(failed.value.failures["Dockerfile:2"], SecretLeaked)
     assert "correct horse" not in str(failed.value)
 
 
@@ -318,6 +323,27 @@ def test_contexts_by_name(yard: Yard) -> None:
     assert yard.shown("ls /more; cat /one /p") == "o.txt\n1\no"
 
 
+def test_a_target_as_a_base(yard: Yard) -> None:
+    yard.write("Dockerfile", "FROM debian AS one\nRUN echo 1 > /one\nFROM root\nCOPY --from=one /one /one\n")
+    done = run_hermes(
+        *(
+            "bud",
+            "-q",
+            "-t",
+            "it",
+            "--build-context",
+            "debian=//image:image",
+            "--build-context",
+            "root=//base:root",
+        ),
+        str(yard.root),
+        cwd=yard.sandbox.root,
+        home=yard.sandbox.home,
+    )
+    assert done.returncode == 0, done.stderr
+    assert yard.shown("cat /one") == "1\n"
+
+
 def test_a_command_line_of_its_own(yard: Yard) -> None:
     yard.write("Containerfile", "FROM base\nARG A\nRUN echo $A > /a\n")
     done = yard.run(
@@ -329,6 +355,77 @@ def test_a_command_line_of_its_own(yard: Yard) -> None:
     done = yard.run("bud", "-f", "-", "-t", "it", ".", input="FROM base\nRUN echo in > /a\n")
     assert done.returncode == 0, done.stderr
     assert yard.shown("cat /a") == "in\n"
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder, and the address at which a server has it."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_downloads_are_known_by_their_digest(yard: Yard, served: tuple[Path, str]) -> None:
+    folder, address = served
+    (folder / "file").write_bytes(b"content")
+    with tarfile.open(folder / "some.tar.gz", "w:gz") as archive:
+        archive.add(folder / "file", "inside")
+    files, unpacked = (
+        hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("file", "some.tar.gz")
+    )
+    dockerfile = (
+        f"FROM base\nADD --checksum=sha256:{files} {address}/file /to/\n"
+        f"ADD --checksum=sha256:{files} --chmod=755 --chown=7:8 {address}/file /named\n"
+        f"ADD --checksum=sha256:{unpacked} {address}/some.tar.gz /packed\n"
+        f"ADD --checksum=sha256:{unpacked} --unpack {address}/some.tar.gz /unpacked\n"
+    )
+    yard.bud(dockerfile, tags=["it"])
+    shown = yard.shown("stat -c '%a %u %n' /to/file /named; ls /packed; cat /unpacked/inside")
+    assert shown == "600 0 /to/file\n755 7 /named\n/packed\ncontent"
+    (folder / "file").write_bytes(b"changed")
+    assert yard.bud().executed == ()
+    with pytest.raises(BuildFailed) as failed:
+        yard.bud(dockerfile.replace(files, "0" * 64))
+    assert "was declared" in str(failed.value)
+
+
+def test_a_base_for_another_platform_is_refused(yard: Yard) -> None:
+    with pytest.raises(DockerfileError) as raised:
+        yard.bud("FROM base\n", platform="linux/s390x")
+    assert "and the image for linux/s390x" in str(raised.value)
+    built = yard.bud("FROM scratch\nARG TARGETARCH\nLABEL for=$TARGETARCH\n", platform="linux/s390x")
+    config = yard.config(built)
+    assert (config["architecture"], config["config"]["Labels"]) == ("s390x", {"for": "s390x"})
+
+
+def test_variables_of_proxies_are_in_no_key_and_no_image(yard: Yard) -> None:
+    text = 'FROM base\nRUN test -n "$http_proxy" && echo ok > /ok\n'
+    first = yard.bud(text, arguments={"http_proxy": "http://user:word@proxy:1"})
+    again = yard.bud(arguments={"http_proxy": "http://other:2"})
+    assert (again.executed, again.digest) == ((), first.digest)
+    assert "proxy" not in json.dumps(yard.config(first)).replace("$http_proxy", "")
+
+
+def test_layers_that_are_the_same_are_stacked(yard: Yard) -> None:
+    built = yard.bud(
+        "FROM base\nRUN true\nRUN true\nRUN echo x > /x\nRUN rm /x\nRUN echo x > /x\n", tags=["it"]
+    )
+    assert yard.shown("cat /x") == "x\n"
+    config = yard.config(built)
+    assert [bool(row.get("empty_layer")) for row in config["history"][-5:]] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 # What is refused.

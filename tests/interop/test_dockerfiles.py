@@ -25,7 +25,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Sandbox
+from hermes import BuiltDockerfile, Containers, DockerfileOptions, Dockerfiles
+from tests.conftest import Sandbox, run_hermes
 from tests.integration.conftest import add_base
 from tests.interop.test_buildah_steps import LEFT_BY_BUILDAH, files_of
 from tests.interop.test_tools import output_of, tool
@@ -59,11 +60,13 @@ def _for_buildah() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     if os.geteuid():
         pytest.skip("buildah is tried as root only")
     tool("buildah")
-    return Ground(tmp_path_factory.mktemp("dockerfiles"))
+    made = Ground(tmp_path_factory.mktemp("dockerfiles"))
+    yield made
+    made.buildah("rm", "-a")
 
 
 class Ground:
@@ -72,6 +75,7 @@ class Ground:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.sandbox = Sandbox(folder / "workspace", folder / "home")
+        self._ours: dict[str, tuple[dict[str, tuple[object, ...]], dict[str, Any]]] = {}
         self.context = folder / "context"
         write_context(self.context)
         self._make_base()
@@ -110,8 +114,6 @@ class Ground:
         return output_of(*self._buildah, *arguments, cwd=self.context)
 
     def hermes(self, *arguments: str) -> str:
-        from tests.conftest import run_hermes
-
         done = run_hermes(*arguments, cwd=self.context, home=self.sandbox.home)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
@@ -120,32 +122,55 @@ class Ground:
         name = file.stem
         how = ["--isolation=chroot", "--layers=false", "--pull-never", f"--format={format_}"]
         self.buildah("bud", "-q", self._policy, *how, "-t", name, "-f", str(file), *options, ".")
-        layout = f"dir:{self.folder}/theirs-{name}"
-        self.buildah("push", "-q", self._policy, name, layout)
-        return self._config(layout)
-
-    def their_files(self, file: Path) -> Path:
-        container = self.buildah("from", "-q", self._policy, "--pull-never", file.stem).strip()
-        return Path(self.buildah("mount", container).strip())
-
-    def ours(self, file: Path, options: list[str], format_: str) -> tuple[Path, dict[str, Any]]:
-        name = file.stem
-        layout = f"dir:{self.folder}/ours-{name}"
-        self.hermes(
-            *("bud", "-q", "-t", name, "-f", str(file), f"--format={format_}", "-o", layout, *options), "."
-        )
-        container = self.hermes("ctr", "from", name)
-        return Path(self.hermes("ctr", "mount", container)), self._config(layout)
-
-    def _config(self, image: str) -> dict[str, Any]:
-        folder = Path(image.removeprefix("dir:"))
-        manifest = json.loads((folder / "manifest.json").read_text())
-        found: dict[str, Any] = json.loads((folder / manifest["config"]["digest"][7:]).read_text())
+        described = json.loads(self.buildah("inspect", "--type=image", name))
+        found: dict[str, Any] = described["OCIv1" if format_ == "oci" else "Docker"]
         return found
 
-    def clean(self) -> None:
-        self.buildah("rm", "-a")
-        self.hermes("ctr", "rm", "--all")
+    def their_files(self, file: Path) -> dict[str, tuple[object, ...]]:
+        container = self.buildah("from", "-q", self._policy, "--pull-never", file.stem).strip()
+        return files_of(Path(self.buildah("mount", container).strip()))
+
+    def ours(self, file: Path) -> tuple[dict[str, tuple[object, ...]], dict[str, Any]]:
+        """The files and the configuration of what Hermes builds, which is done once."""
+        if file.stem not in self._ours:
+            found = directives(file.read_text())
+            given = options_of(found.get("build", ""), self.context)
+            options = DockerfileOptions(
+                context=str(self.context),
+                file=str(file),
+                tags=[file.stem],
+                format=found.get("format", "oci"),
+                target=given.get("--target", ""),
+                arguments=dict(one.split("=", 1) for one in given.get("--build-arg", "").split()),
+                contexts=dict(one.split("=", 1) for one in given.get("--build-context", "").split()),
+                ignore_file=given.get("--ignorefile", ""),
+            )
+            home = self.sandbox.home
+            built = Dockerfiles(home=home).build(options)
+            containers = Containers(home=home)
+            container = containers.create(file.stem).name
+            try:
+                files = files_of(Path(containers.mount(container)))
+            finally:
+                containers.remove(container)
+            self._ours[file.stem] = files, self._config(built)
+        return self._ours[file.stem]
+
+    def _config(self, built: BuiltDockerfile) -> dict[str, Any]:
+        blobs = self.sandbox.home / "blobs/sha256"
+        manifest = json.loads((blobs / built.digest[7:]).read_text())
+        found: dict[str, Any] = json.loads((blobs / manifest["config"]["digest"][7:]).read_text())
+        return found
+
+
+def options_of(text: str, context: Path) -> dict[str, str]:
+    """Options and their values, those of one option joined by spaces; paths are in the context."""
+    found: dict[str, str] = {}
+    words = text.split()
+    for name, value in zip(words[::2], words[1::2], strict=True):
+        place = {"--ignorefile": f"{context}/{value}", "--build-context": value.replace("=", f"={context}/")}
+        found[name] = f"{found.get(name, '')} {place.get(name, value)}".strip()
+    return found
 
 
 class BuildKit:
@@ -255,6 +280,8 @@ def write_context(root: Path) -> None:
     write("sub/c.txt", "c")
     write("sub/d/e.txt", "e", 0o600)
     write("other/o.txt", "o")
+    write("not.tar", "no archive")
+    write("odd [name]$.txt", "odd")
     write("modes/sticky", "", 0o1755)
     write("setuid", "", 0o4755)
     write("modes/private/file", "", 0o400)
@@ -313,23 +340,16 @@ def test_buildkit_makes_the_same_of_it(ground: Ground, buildkit: BuildKit, file:
         pytest.skip(f"BuildKit of Debian 12 is no yardstick: {found['buildkit']}")
     options = found.get("build", "").split()
     theirs, their_config = buildkit.build(file, options)
-    try:
-        mounted, config = ground.ours(file, options, "docker")
-        ours = grouped(files_of(mounted))
-        paths = (
-            (ours.keys() | theirs.keys())
-            - LEFT_BY_BUILDAH
-            - {".dockerenv", "etc/mtab", "dev/console", "dev/pts", "dev/shm"}
-        )
-        differing = {
-            path: {"ours": ours.get(path), "theirs": theirs.get(path)}
-            for path in sorted(paths)
-            if ours.get(path) != theirs.get(path) and not (path == "etc" and path not in ours)
-        }
-        assert differing == {}
-        assert settings_of(config) == settings_of(their_config)
-    finally:
-        ground.hermes("ctr", "rm", "--all")
+    files, config = ground.ours(file)
+    ours = grouped(files)
+    left = LEFT_BY_BUILDAH | {".dockerenv", "etc/mtab", "dev/console", "dev/pts", "dev/shm"}
+    differing = {
+        path: {"ours": ours.get(path), "theirs": theirs.get(path)}
+        for path in sorted((ours.keys() | theirs.keys()) - left)
+        if ours.get(path) != theirs.get(path) and not (path == "etc" and path not in ours)
+    }
+    assert differing == {}
+    assert settings_of(config) == settings_of(their_config)
 
 
 def grouped(files: dict[str, tuple[object, ...]]) -> dict[str, tuple[object, ...]]:
@@ -352,21 +372,16 @@ def test_buildah_makes_the_same_of_it(ground: Ground, file: Path) -> None:
     found = directives(file.read_text())
     options, format_ = found.get("build", "").split(), found.get("format", "oci")
     options = [one.replace("=other", f"={ground.context}/other") for one in options]
-    try:
-        right, ours = ground.ours(file, options, format_)
-        if "buildah" in found:
-            pytest.skip(f"buildah of Debian 12 is no yardstick: {found['buildah']}")
-        theirs = ground.theirs(file, options, format_)
-        assert settings_of(ours) == settings_of(theirs)
-        if "files" in found:
-            return
-        left_files, right_files = files_of(ground.their_files(file)), files_of(right)
-        paths = (left_files.keys() | right_files.keys()) - LEFT_BY_BUILDAH
-        differing = {
-            path: {"ours": right_files.get(path), "theirs": left_files.get(path)}
-            for path in sorted(paths)
-            if right_files.get(path) != left_files.get(path)
-        }
-        assert differing == {}
-    finally:
-        ground.clean()
+    ours, config = ground.ours(file)
+    if "buildah" in found:
+        pytest.skip(f"buildah of Debian 12 is no yardstick: {found['buildah']}")
+    assert settings_of(config) == settings_of(ground.theirs(file, options, format_))
+    if "files" in found:
+        return
+    theirs = ground.their_files(file)
+    differing = {
+        path: {"ours": ours.get(path), "theirs": theirs.get(path)}
+        for path in sorted((theirs.keys() | ours.keys()) - LEFT_BY_BUILDAH)
+        if ours.get(path) != theirs.get(path)
+    }
+    assert differing == {}

@@ -93,6 +93,7 @@ WRONG = [
     ("'a", "single quote"),
     ('"a', "double quote"),
     ("${a#\\x}", "no escape"),
+    ("${b:-" * 5000, "nested too deeply"),
 ]
 
 

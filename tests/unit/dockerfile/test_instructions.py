@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hermes.dockerfile import instructions as ins
 from hermes.dockerfile.checks import findings
@@ -123,6 +125,40 @@ def test_a_cache_has_a_name_that_a_folder_can_have() -> None:
     }
     assert len(names) == 3
     assert "root_.cache" in names
+
+
+PIECES = st.sampled_from(
+    [
+        *ins.KEYWORDS,
+        "\n",
+        " ",
+        "\\\n",
+        "#",
+        "<<E",
+        "\nE\n",
+        "--from=a",
+        '["a"]',
+        "$",
+        "${a",
+        "'",
+        '"',
+        "a=b",
+        "é\udcff",
+        "\0",
+    ]
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(PIECES, max_size=30).map("".join))
+def test_whatever_is_written_gives_instructions_or_one_message(text: str) -> None:
+    try:
+        found = parse("Dockerfile", text)
+        findings(found)
+    except DockerfileError as error:
+        assert str(error).startswith("Dockerfile:")
+    else:
+        assert all(1 <= one.span.first <= one.span.last for one in found.instructions)
 
 
 CHECKS = [

@@ -1,0 +1,2 @@
+FROM base
+ADD not.tar /x/

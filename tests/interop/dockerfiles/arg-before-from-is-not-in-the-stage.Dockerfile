@@ -1,0 +1,3 @@
+ARG NAME=outside
+FROM base
+LABEL name=[$NAME]

@@ -1,0 +1,3 @@
+# build: --build-arg NAME=given
+FROM base
+RUN echo "[$NAME]" > /name

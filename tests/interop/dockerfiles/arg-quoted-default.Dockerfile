@@ -1,0 +1,3 @@
+FROM base
+ARG A="two words" B='$A'
+LABEL a=$A b=$B

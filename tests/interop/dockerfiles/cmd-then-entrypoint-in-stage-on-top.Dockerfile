@@ -1,0 +1,5 @@
+FROM base AS one
+CMD ["one"]
+ENTRYPOINT ["/e"]
+FROM one
+CMD ["two"]

@@ -1,0 +1,3 @@
+FROM base
+# comment \
+RUN echo x > /x

@@ -1,0 +1,2 @@
+FROM base
+COPY --chmod=750 links/folder links/file /l/

@@ -1,0 +1,3 @@
+FROM base
+COPY sub/../a.txt /a
+COPY ./././b.txt /b

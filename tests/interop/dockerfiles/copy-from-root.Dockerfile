@@ -1,0 +1,4 @@
+FROM scratch AS files
+COPY sub /
+FROM base
+COPY --from=files / /all/

@@ -1,0 +1,2 @@
+FROM base
+COPY s*/*.txt /matched/

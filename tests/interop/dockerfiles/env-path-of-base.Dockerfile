@@ -1,0 +1,3 @@
+FROM base
+ENV PATH=$PATH:/more
+RUN echo $PATH > /path

@@ -1,0 +1,3 @@
+FROM base
+ENV A   x  y
+ENV B "quoted  text"

@@ -1,0 +1,3 @@
+FROM base
+MAINTAINER one
+MAINTAINER two three

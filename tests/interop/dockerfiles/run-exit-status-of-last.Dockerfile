@@ -1,0 +1,2 @@
+FROM base
+RUN false; echo x > /x

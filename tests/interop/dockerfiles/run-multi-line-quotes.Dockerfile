@@ -1,0 +1,4 @@
+FROM base
+RUN echo "one \
+two" > /x && \
+    echo 'three' >> /x

@@ -1,0 +1,3 @@
+FROM base
+WORKDIR /
+RUN pwd > /pwd
