@@ -272,7 +272,7 @@ def write_context(root: Path) -> None:
     write("sub/d/e.txt", "e", 0o600)
     write("other/o.txt", "o")
     write("not.tar", "no archive")
-    write("odd [name]$.txt", "odd")
+    write("odd/odd [name]$.txt", "odd")
     write("modes/sticky", "", 0o1755)
     write("setuid", "", 0o4755)
     write("modes/private/file", "", 0o400)

@@ -1,3 +1,3 @@
 # buildah: it cannot find a name with brackets, escaped or not
 FROM base
-COPY ["odd [[]name]$.txt", "/odd"]
+COPY ["odd/odd [[]name]$.txt", "/odd"]
