@@ -17,7 +17,7 @@ from hermes.api.result import BuildResult
 from hermes.api.secrets import check_actions
 from hermes.api.snapshot import Changes, Check, Snapshots
 from hermes.api.unchanged import UnchangedPlan
-from hermes.container.core import Containers
+from hermes.container.core import Containers, sweep_after
 from hermes.container.task import Bound
 from hermes.engine.events import Events, Subscriber, Warned
 from hermes.engine.executor import Caching
@@ -78,7 +78,7 @@ class Build:
                     self._events.emit(Warned(f"{missing.message}; building what gives it again"))
                     return self._build(self._analyzed(fresh=True))
         except (BuildInterrupted, KeyboardInterrupt):
-            self._clean_up()
+            sweep_after(self._namespace, self._store)
             raise
         finally:
             self._namespace.close()
@@ -167,15 +167,6 @@ class Build:
             )
         finally:
             fetching.close()
-
-    def _clean_up(self) -> None:
-        """Remove what was cut off in the namespace, whose processes had no time to do it."""
-        self._namespace.close()
-        again = Namespace(self._hidden)
-        try:
-            Containers(self._store, again).sweep()
-        finally:
-            again.close()
 
 
 def _missing_blob(error: BuildFailed | StoreError) -> MissingBlobError | None:

@@ -21,7 +21,7 @@ from hermes.api.dockerfile_origins import LocalOrigins, context_at, ignored_in
 from hermes.api.keys import remember_keys
 from hermes.api.secrets import SecretSource, check_actions, read_secrets
 from hermes.api.snapshot import Snapshots
-from hermes.container.core import Containers
+from hermes.container.core import Containers, sweep_after
 from hermes.digest import Digest
 from hermes.dockerfile.checks import Directive, Finding, findings
 from hermes.dockerfile.context import Context
@@ -160,7 +160,7 @@ class _Build:
                         raise
                     return self._build()
         except (BuildInterrupted, KeyboardInterrupt):
-            self._clean_up()
+            sweep_after(self._namespace, self._store)
             raise
         finally:
             self._namespace.close()
@@ -294,14 +294,6 @@ class _Build:
         called = str(self._tags[0]) if self._tags else f"{self._root.name.lower() or 'image'}:latest"
         for destination in self._destinations:
             destination.write(manifest, self._store, called)
-
-    def _clean_up(self) -> None:
-        self._namespace.close()
-        again = Namespace(self._hidden)
-        try:
-            Containers(self._store, again).sweep()
-        finally:
-            again.close()
 
 
 class _Files:

@@ -11,10 +11,11 @@ import click
 
 from hermes.api.containers import COMPRESSIONS, FORMATS, CommitOptions, Containers
 from hermes.cli import completion
+from hermes.cli.each import each
 from hermes.cli.progress import write_line
 from hermes.cli.tables import columns
 from hermes.container.state import State
-from hermes.errors import HermesError, UsageError
+from hermes.errors import UsageError
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _MORE: Final = {"add": "ctr_copy", "config": "ctr_config", "copy": "ctr_copy", "run": "ctr_run"}
@@ -216,12 +217,14 @@ def ps(as_json: bool, quiet: bool) -> None:
     if as_json:
         click.echo(json.dumps([_described(containers, one) for one in found], indent=2, sort_keys=True))
         return
-    rows = [(one.id, one.name, one.image, str(len(one.stack)), containers.mounted_at(one)) for one in found]
     if quiet:
-        rows = [(one.name,) for one in found]  # type: ignore[misc]
+        lines = [one.name for one in found]
     else:
-        rows.insert(0, ("ID", "NAME", "FROM", "LAYERS", "MOUNTED AT"))
-    for line in columns(rows):
+        rows = [
+            (one.id, one.name, one.image, str(len(one.stack)), containers.mounted_at(one)) for one in found
+        ]
+        lines = columns([("ID", "NAME", "FROM", "LAYERS", "MOUNTED AT"), *rows])
+    for line in lines:
         click.echo(line)
 
 
@@ -235,16 +238,7 @@ def rm(names: tuple[str, ...], all_: bool) -> None:
     hermes ctr rm $ctr
     """
     containers = opened()
-    failed: HermesError | None = None
-    for name in _named(containers, names, all_=all_):
-        try:
-            click.echo(containers.remove(name).name)
-        except HermesError as error:
-            if failed is not None:
-                write_line(f"error: {failed.render()}")
-            failed = error
-    if failed is not None:
-        raise failed
+    each(_named(containers, names, all_=all_), lambda name: click.echo(containers.remove(name).name))
 
 
 @command.command()

@@ -8,9 +8,9 @@ import click
 
 from hermes.api.images import Images
 from hermes.cli import completion
-from hermes.cli.progress import write_line
+from hermes.cli.each import each
 from hermes.cli.tables import columns, size
-from hermes.errors import HermesError, UsageError
+from hermes.errors import UsageError
 
 
 @click.command("images")
@@ -88,14 +88,9 @@ def rmi(images: tuple[str, ...], all_: bool, force: bool) -> None:
     if bool(images) == all_:
         raise UsageError("name images, or say --all")
     found = Images()
-    failed: HermesError | None = None
-    for one in [named.name for named in found.all()] if all_ else images:
-        try:
-            for name in found.remove(one, force=force):
-                click.echo(name)
-        except HermesError as error:
-            if failed is not None:
-                write_line(f"error: {failed.render()}")
-            failed = error
-    if failed is not None:
-        raise failed
+
+    def remove(image: str) -> None:
+        for name in found.remove(image, force=force):
+            click.echo(name)
+
+    each([named.name for named in found.all()] if all_ else images, remove)

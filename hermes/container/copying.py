@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 import stat
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from hermes.container.fill import RootWriter
-from hermes.container.ignore import Ignored, expression, is_pattern
+from hermes.container.ignore import Ignored, expanded, is_pattern
 from hermes.container.overlay import Tree, mount_stack
 from hermes.container.rootpath import resolve
 from hermes.container.task import Below
@@ -111,19 +110,8 @@ class Copier:
         raise UsageError(f"{source} is left out by the ignore file", hint="take it in again with !PATTERN")
 
     def _expand(self, pattern: str) -> list[tuple[str, str]]:
-        """Return what a pattern matches, component by component, in order."""
-        found = [""]
-        for part in pattern.split("/"):
-            try:
-                wanted = re.compile(expression(part), re.DOTALL)
-            except re.error as error:
-                raise UsageError(f"{pattern!r} is no pattern: {error}") from None
-            found = [
-                join(folder, name)
-                for folder in found
-                for name in sorted(_names(resolve(self._base, folder)))
-                if wanted.fullmatch(name)
-            ]
+        """Return what a pattern matches, in order: paths on disk, and paths in the base."""
+        found = expanded(pattern, lambda folder: _names(resolve(self._base, folder)))
         return [(resolve(self._base, one), one) for one in found]
 
     def _near(self, inside: str) -> str:

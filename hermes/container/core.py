@@ -189,6 +189,16 @@ class Containers:
             self.remove(str(folder) for folder in found)
 
 
+def sweep_after(namespace: Namespace, store: Store) -> None:
+    """End a namespace that was interrupted, and remove what its processes had no time to."""
+    namespace.close()
+    again = namespace.another()
+    try:
+        Containers(store, again).sweep()
+    finally:
+        again.close()
+
+
 @contextlib.contextmanager
 def _guarded(task: Task, stdio: tuple[int, int, int]) -> Iterator[tuple[int, int, int]]:
     """Keep a task's secrets out of what the command prints, and out of the errors that speak of its files."""

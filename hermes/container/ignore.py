@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from hermes.errors import UsageError
@@ -98,6 +98,26 @@ def expression(pattern: str, *, stars: bool = False) -> str:
             place += 1
         else:
             found += re.escape(char)
+    return found
+
+
+def expanded(pattern: str, names: Callable[[str], Iterable[str]]) -> list[str]:
+    """Return the paths that a pattern matches, component by component, in order.
+
+    ``names`` returns what is in a folder. Raises `UsageError` for a malformed pattern.
+    """
+    found = [""]
+    for part in pattern.split("/"):
+        try:
+            wanted = re.compile(expression(part), re.DOTALL)
+        except re.error as error:
+            raise UsageError(f"{pattern!r} is no pattern: {error}") from None
+        found = [
+            f"{folder}/{name}" if folder else name
+            for folder in found
+            for name in sorted(names(folder))
+            if wanted.fullmatch(name)
+        ]
     return found
 
 

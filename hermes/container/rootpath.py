@@ -6,45 +6,33 @@ root in which no process runs.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import Final
 
 from hermes.errors import SandboxError
+from hermes.layer.links import resolved
 
-_MOST_LINKS: Final = 40
+_NO_LINK: Final = (errno.EINVAL, errno.ENOENT, errno.ENOTDIR)
 
 
 def resolve(root: str, path: str, *, follow_last: bool = True) -> str:
     """Return the path out of the root of what ``path`` names in it, there or not.
 
-    Raises `SandboxError` for a loop of links.
+    Raises `BuildError` for a loop of links.
     """
-    done: list[str] = []
-    left = [part for part in reversed(path.split("/")) if part not in ("", ".")]
-    links = 0
-    while left:
-        part = left.pop()
-        if part == "..":
-            if done:
-                done.pop()
-            continue
-        here = "/".join((root, *done, part))
-        try:
-            is_link = stat.S_ISLNK(os.lstat(here).st_mode)
-        except (FileNotFoundError, NotADirectoryError):
-            is_link = False
-        if not is_link or (not left and not follow_last):
-            done.append(part)
-            continue
-        links += 1
-        if links > _MOST_LINKS:
-            raise SandboxError(f"{path}: too many symbolic links")
-        target = os.readlink(here)
-        if target.startswith("/"):
-            done.clear()
-        left.extend(part for part in reversed(target.split("/")) if part not in ("", "."))
-    return "/".join((root, *done))
+    found = resolved(path, lambda inside: _link_at(f"{root}/{inside}"), follow_last=follow_last)
+    return f"{root}/{found}" if found else root
+
+
+def _link_at(path: str) -> str | None:
+    try:
+        return os.readlink(path)
+    except OSError as error:
+        if error.errno in _NO_LINK:
+            return None
+        raise
 
 
 def find_program(root: str, name: str, search: str, cwd: str) -> str | None:

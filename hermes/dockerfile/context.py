@@ -8,16 +8,15 @@ from __future__ import annotations
 import difflib
 import os
 import posixpath
-import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hermes.container.ignore import Ignored, expression, is_pattern
+from hermes.container.ignore import Ignored, expanded, is_pattern
 from hermes.container.rootpath import resolve
 from hermes.engine.action import Source
-from hermes.errors import DockerfileError, HermesError
+from hermes.errors import DockerfileError, HermesError, UsageError
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, join
 
 
@@ -92,19 +91,10 @@ class Context:
         return os.path.isdir(path) and not self.ignored.leaves_out_all(inside)
 
     def _expanded(self, pattern: str) -> list[str]:
-        found = [""]
-        for part in pattern.split("/"):
-            try:
-                wanted = re.compile(expression(part), re.DOTALL)
-            except re.error as error:
-                raise DockerfileError(f"{pattern!r} is no pattern: {error}") from None
-            found = [
-                join(folder, name)
-                for folder in found
-                for name in self._names(folder)
-                if wanted.fullmatch(name)
-            ]
-        return found
+        try:
+            return expanded(pattern, self._names)
+        except UsageError as error:
+            raise DockerfileError(error.message, hint=error.hint) from None
 
     def _names(self, folder: str) -> list[str]:
         try:

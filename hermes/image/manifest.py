@@ -43,13 +43,10 @@ class Manifest:
         layers = document.get("layers")
         if "config" not in document or not isinstance(layers, list):
             raise ImageError("the manifest has no config and layers")
-        annotations = document.get("annotations") or {}
-        if not isinstance(annotations, dict):
-            raise ImageError("the manifest's annotations are not an object")
         return cls(
             Descriptor.from_json(document["config"]),
             tuple(Descriptor.from_json(one) for one in layers),
-            tuple(sorted((str(name), str(value)) for name, value in annotations.items())),
+            _annotations(document, "the manifest"),
             media_type_of(document),
         )
 
@@ -80,11 +77,15 @@ class Index:
         listed = document.get("manifests")
         if not isinstance(listed, list):
             raise ImageError("the index has no list of manifests")
-        annotations = document.get("annotations") or {}
-        if not isinstance(annotations, dict):
-            raise ImageError("the index's annotations are not an object")
-        pairs = tuple(sorted((str(name), str(value)) for name, value in annotations.items()))
-        return cls(tuple(Descriptor.from_json(one) for one in listed), pairs, media_type_of(document))
+        manifests = tuple(Descriptor.from_json(one) for one in listed)
+        return cls(manifests, _annotations(document, "the index"), media_type_of(document))
+
+
+def _annotations(document: dict[str, Any], what: str) -> tuple[tuple[str, str], ...]:
+    found = document.get("annotations") or {}
+    if not isinstance(found, dict):
+        raise ImageError(f"{what}'s annotations are not an object")
+    return tuple(sorted((str(name), str(value)) for name, value in found.items()))
 
 
 def parsed(data: bytes, what: str) -> dict[str, Any]:

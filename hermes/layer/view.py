@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Final
 
-from hermes.errors import BuildError
 from hermes.layer.entry import DIRECTORY, HARDLINK, SYMLINK, Entry, join
 from hermes.layer.flatten import Origin, flatten
+from hermes.layer.links import resolved
 from hermes.layer.toc import TableOfContents
-
-_MOST_LINKS: Final = 40
 
 
 class View:
@@ -61,26 +58,11 @@ class View:
 
     def resolve(self, path: str, *, follow_last: bool = True) -> str:
         """Return the path without links of what ``path`` names, there or not; raises `BuildError` for a loop."""
-        done: list[str] = []
-        left = [part for part in reversed(path.split("/")) if part not in ("", ".")]
-        links = 0
-        while left:
-            part = left.pop()
-            if part == "..":
-                if done:
-                    done.pop()
-                continue
-            found = self._found.get("/".join((*done, part)))
-            if found is None or found.entry.type != SYMLINK or not (left or follow_last):
-                done.append(part)
-                continue
-            links += 1
-            if links > _MOST_LINKS:
-                raise BuildError(f"/{path.lstrip('/')}: too many symbolic links")
-            if found.entry.link.startswith("/"):
-                done.clear()
-            left.extend(part for part in reversed(found.entry.link.split("/")) if part not in ("", "."))
-        return "/".join(done)
+        return resolved(path, self._link_at, follow_last=follow_last)
+
+    def _link_at(self, path: str) -> str | None:
+        found = self._found.get(path)
+        return found.entry.link if found is not None and found.entry.type == SYMLINK else None
 
     def matching(self, parts: Sequence[re.Pattern[str]]) -> list[str]:
         """Return the paths whose components match ``parts``, through links, in order."""

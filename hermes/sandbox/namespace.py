@@ -47,6 +47,10 @@ class Namespace:
             self._map = current_map()
         return self._map
 
+    def another(self) -> Namespace:
+        """Return a namespace of the same kind, not begun."""
+        return Namespace(self._hidden)
+
     def start(self) -> None:
         """Start the process before it is needed, if that is quick now and would not be in a thread."""
         with self._guard:
