@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Sandbox
+from tests.integration.shell import Shell
 
 BUSYBOX = Path("/bin/busybox")
 APPLETS = [
@@ -156,3 +157,11 @@ def one_id_user() -> Iterator[OrdinaryUser]:
     """Somebody who has been given no ids but their own."""
     with _somebody(ONE_ID_USER) as user:
         yield user
+
+
+@pytest.fixture
+def ctr(based: Sandbox) -> Iterator[Shell]:
+    shell = Shell(based)
+    yield shell
+    shell("rm", "--all")
+    assert str(based.home) not in Path("/proc/self/mountinfo").read_text()
