@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from hermes.registry import endpoint
+from hermes.registry.client import Client
 from tests.conftest import Sandbox
+from tests.registry.faulty import FaultyRegistry
 from tests.registry.servers import (
     Registry,
     TokenServer,
@@ -110,3 +112,16 @@ def images(workspace: Sandbox) -> Sandbox:
         workspace.write(f"app/f{number}", os.urandom(3_000_000))
     workspace.write("app/BUILD", BUILD)
     return workspace
+
+
+@pytest.fixture
+def faulty() -> Iterator[FaultyRegistry]:
+    registry = FaultyRegistry()
+    with registry.web:
+        yield registry
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    with Client(jobs=2) as found:
+        yield found

@@ -98,5 +98,20 @@ def test_the_commands_in_the_documents_exist(capsys: pytest.CaptureFixture[str])
     assert "Usage: hermes" in capsys.readouterr().out
 
 
+def test_the_tests_that_documents_name_exist() -> None:
+    named = {
+        name
+        for path in (ROOT / "docs").glob("*.md")
+        for name in re.findall(r"`(test_\w+)`", path.read_text())
+    }
+    written = {
+        name
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
+    assert named
+    assert sorted(named - written) == []
+
+
 if __name__ == "__main__":
     REFERENCE.write_text(reference())
