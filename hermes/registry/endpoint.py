@@ -109,6 +109,9 @@ class Endpoint:
         Raises `NotThere` and `Refused` for other statuses, `Cut` when the connection failed (after several
         attempts, where the request may be repeated), `RegistryError` when nobody may ask or answers.
         """
+        self.check_cancelled()
+        self._find()
+        self._authorization(ask.scopes)  # these two have made their own attempts: the loop is not for them
         for attempt in range(ATTEMPTS):
             try:
                 answer = self._once(ask)
@@ -158,7 +161,6 @@ class Endpoint:
 
     def _once(self, ask: Ask) -> requests.Response:
         self.check_cancelled()
-        self._find()
         used = self._authorization(ask.scopes)
         answer = self._exchange(ask, used)
         if answer.status_code != 401 or urlsplit(answer.url).netloc != urlsplit(self._base).netloc:
@@ -376,7 +378,8 @@ class Endpoint:
         """Return what to raise for a failed handshake: where plain HTTP is allowed, the other side may speak that."""
         host = urlsplit(url).netloc
         reason = _reason(error)
-        if self._settings.insecure or (is_loopback(host) and "wrong version number" in reason.lower()):
+        speaks_plain = is_loopback(host) and "wrong version number" in reason.lower()
+        if self._settings.insecure or speaks_plain or "EOF" in reason:
             return Cut(reason)
         if "wrong version number" in reason.lower() or "record layer" in reason.lower():
             return RegistryError(

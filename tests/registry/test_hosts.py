@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from hermes.digest import Digest
 from hermes.errors import RegistryError
 from hermes.registry.client import Client, parse_name
+from hermes.registry.endpoint import ATTEMPTS
 from hermes.registry.pull import pull
 from hermes.registry.push import Job, push
 from hermes.registry.settings import Registries, RegistrySettings
@@ -180,3 +183,24 @@ def test_a_blocked_registry_is_not_asked(faulty: FaultyRegistry, store: Store) -
         with pytest.raises(RegistryError, match=r"is blocked"):
             push(client, store, [Job(image_in(store, 1), f"{faulty.host}/team/x", ("v",))])
     assert not faulty.web.seen
+
+
+def test_a_host_where_nobody_answers_is_tried_a_few_times(store: Store) -> None:
+    calls = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                calls.append(1)
+                connection.close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        host = f"127.0.0.1:{server.getsockname()[1]}"
+        with Client() as client, pytest.raises(RegistryError, match=f"{host} cannot be reached"):
+            pull(client, parse_name(f"docker://{host}/app:v"), store, AMD64)
+        server.shutdown(socket.SHUT_RDWR)
+    assert len(calls) == 1 + ATTEMPTS, "once without TLS, then with it"
