@@ -99,6 +99,7 @@ class Endpoint:
         self._sessions: list[requests.Session] = []
         self._guard = threading.Lock()
         self._base = ""
+        self._lost = ""
         self._challenges: list[Challenge] = []
         self._tokens: dict[tuple[str, ...], Token] = {}
 
@@ -178,10 +179,15 @@ class Endpoint:
         return self._exchange(ask, now)
 
     def _find(self) -> None:
-        """Find out, once, by which protocol the registry speaks and how it wants to be asked."""
+        """Find out, once, by which protocol the registry speaks and how it wants to be asked.
+
+        Where nobody answered, nobody is asked again: a mirror that is down costs its waits once.
+        """
         with self._guard:
             if self._base:
                 return
+            if self._lost:
+                raise Cut(self._lost)
             host = "registry-1.docker.io" if self.host == DOCKER_HUB else self.host
             bases = [f"https://{host}"]
             if is_loopback(host):  # what has no credential can be asked of this machine without TLS
@@ -192,8 +198,9 @@ class Endpoint:
                 is_last = base is bases[-1]
                 try:
                     answer = self._ping(base, last=is_last)
-                except Cut:
+                except Cut as error:
                     if is_last:
+                        self._lost = str(error)
                         raise
                     continue
                 with answer:
