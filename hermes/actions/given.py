@@ -1,4 +1,4 @@
-"""``given``: a layer that is in the store already, such as one of a base image."""
+"""``given``: a layer of a base image, which is in the store, or comes there now."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from hermes.layer import encodings, toc
 
 
 def execute(request: Request, tools: Tools) -> Outputs:
-    """Raises `MissingBlobError` when the layer is not in the store."""
+    """Raises `MissingBlobError` when the layer is not in the store and nobody has promised it."""
     digest = Digest.parse(params_of(request)["diff_id"])
+    tools.containers.bring(digest)
     if not encodings.available(tools.store, digest):
         raise MissingBlobError(
             f"{request.action.owner}: the store does not hold layer {digest} any more",

@@ -15,21 +15,20 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from hermes.actions.environment import Environment
+from hermes.api.bases import base_of, kept_blob
 from hermes.api.mount_options import NO_MOUNTS, Mounts
 from hermes.api.registries import Fetching, registries_of
-from hermes.api.wanted import IMAGE, INDEX, LAYER
 from hermes.container.core import Containers as Core
 from hermes.container.state import State
-from hermes.container.task import Below, Task
+from hermes.container.task import Task
 from hermes.container.working import Change, WorkingContainers
 from hermes.digest import Digest, canonical_json
-from hermes.errors import ImageError, SecretLeaked, UsageError
+from hermes.errors import SecretLeaked, UsageError
 from hermes.image.config import timestamp
 from hermes.image.descriptor import Descriptor
-from hermes.image.platform import Platform
 from hermes.registry.settings import Registries
 from hermes.sandbox.namespace import Namespace
 from hermes.sandbox.process import BUILD_CAPABILITIES
@@ -40,23 +39,10 @@ if TYPE_CHECKING:
     from hermes.container.copying import Copy
     from hermes.layer.compress import Codec
 
-SCRATCH: Final = "scratch"
 FORMATS: Final = ("oci", "docker")
 COMPRESSIONS: Final = ("gzip", "zstd")
 
 _CREATED_BY: Final = "created_by"
-
-
-class Base(NamedTuple):
-    """What a container can be made from: layers, the lowest first, and a configuration.
-
-    ``blobs`` are those of the layers in the image that they come from, if they come from one.
-    """
-
-    name: str
-    stack: tuple[Below, ...]
-    document: dict[str, Any]
-    blobs: tuple[Descriptor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,76 +319,15 @@ class Containers:
         return Descriptor(manifest.media_type, store.blobs.put(text), len(text))
 
 
-def base_of(text: str, store: Store, platform: str) -> Base:
-    """Return what a name of a base means; raises `UsageError` when it means nothing."""
-    from hermes.api.named import in_store, is_label, platform_of
-
-    wanted = platform_of(platform)
-    if text == SCRATCH:
-        return _base_of_layers(text, (), wanted)
-    if is_label(text):
-        return _base_of_target(text, store, wanted)
-    return _base_of_image(text, in_store(text, store, platform, whole=False, lazy=True).root().digest, store)
-
-
-def _base_of_layers(name: str, layers: Sequence[Digest], platform: Platform) -> Base:
-    document: dict[str, Any] = {"architecture": platform.architecture, "os": platform.os, "config": {}}
-    if platform.variant:
-        document["variant"] = platform.variant
-    document["history"] = [{"created": timestamp(0), "created_by": f"hermes {name}"} for _ in layers]
-    return Base(name, tuple(Below(one, name) for one in layers), document)
-
-
-def _base_of_target(text: str, store: Store, platform: Platform) -> Base:
-    from hermes.api.named import build, built
-    from hermes.registry.origins import choose
-
-    result = build(text, store, str(platform))
-    outputs = [one for listed in result.targets.values() for one in listed]
-    layers = [Digest(one.digest) for one in outputs if one.kind == LAYER]
-    if layers and not any(one.kind in (IMAGE, INDEX) for one in outputs):
-        return _base_of_layers(text, layers, platform)
-    return _base_of_image(text, choose(built(result, store), platform).digest, store)
-
-
-def _base_of_image(text: str, digest: Digest, store: Store) -> Base:
-    from hermes.image.config import diff_ids_of, parse_config
-    from hermes.image.manifest import Manifest
-
-    manifest = Manifest.parse(store.blobs.read(digest))
-    try:
-        document = parse_config(store.blobs.read(manifest.config.digest))
-    except ImageError as error:
-        raise ImageError(f"{text}: {error.message}") from None
-    stack = tuple(Below(one, text) for one in diff_ids_of(document))
-    document.pop("rootfs")
-    created = document.pop("created", None) or timestamp(0)
-    history = list(document.get("history") or [])
-    if sum(not one.get("empty_layer") for one in history) != len(stack):
-        history = [{"created": created, "created_by": text} for _ in stack]
-    document["history"] = history
-    if manifest.annotations:
-        document["annotations"] = dict(manifest.annotations)
-    return Base(text, stack, document, manifest.layers)
-
-
 def _layer_of(
     store: Store, core: Core, diff_id: Digest, base: Descriptor | None, codec: Codec, *, is_docker: bool
 ) -> Descriptor:
-    """Return the blob of a layer in an image: that which it has in the base, here or promised, else one of ours."""
-    from hermes.image.media_types import form_of, has_form, layer_type
-    from hermes.layer import encodings
+    """Return the blob of a layer in an image: that which it has in the base, or else one of ours."""
+    from hermes.image.media_types import layer_type
 
-    if base is not None:
-        kept = encodings.find_blob(store, diff_id, base.digest)
-        promised = encodings.find_foreign(store, diff_id)
-        form = None
-        if kept is not None:
-            form = kept.form
-        elif promised is not None and promised.digest == base.digest:
-            form = form_of(base.media_type)
-        if form is not None and has_form(form, is_docker=is_docker):
-            return Descriptor(layer_type(form, is_docker=is_docker), base.digest, base.size)
+    kept = kept_blob(store, diff_id, base, is_docker=is_docker) if base is not None else None
+    if kept is not None:
+        return kept
     made = core.encoded(diff_id, codec)
     return Descriptor(layer_type(made.form, is_docker=is_docker), made.digest, made.size)
 

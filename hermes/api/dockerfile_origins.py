@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
+from hermes.api.bases import base_of, kept_blob
 from hermes.container.ignore import Ignored
 from hermes.dockerfile.context import Context
-from hermes.dockerfile.origins import BaseImage
+from hermes.dockerfile.origins import BaseImage, BaseLayer
 from hermes.errors import UsageError
 from hermes.image.config import platform_of
 from hermes.image.names import ImageNames
@@ -23,10 +25,14 @@ _PREFIXES: Final = {"docker-image://": "", "container-image://": "", "oci-layout
 
 
 class LocalOrigins:
-    """See `hermes.dockerfile.origins.Origins`. ``named`` are the contexts that were given by name."""
+    """See `hermes.dockerfile.origins.Origins`. ``named`` are the contexts that were given by name.
 
-    def __init__(self, store: Store, named: Mapping[str, str]) -> None:
+    ``is_docker``: what is built on them is to have Docker's format.
+    """
+
+    def __init__(self, store: Store, named: Mapping[str, str], *, is_docker: bool = False) -> None:
         self._store = store
+        self._is_docker = is_docker
         self._images: dict[str, str] = {}
         self._folders: dict[str, Context] = {}
         for name, text in named.items():
@@ -40,8 +46,6 @@ class LocalOrigins:
 
     def image(self, name: str, platform: Platform) -> BaseImage:
         """Raises `UsageError` when there is none."""
-        from hermes.api.containers import base_of
-
         text = self._images.get(name.lower(), name)
         if (
             text == name
@@ -59,7 +63,13 @@ class LocalOrigins:
                 f"{name} is for {platform_of(base.document)}, and the image for {platform}",
                 hint="name a base for that platform, or choose the platform with --platform",
             )
-        return BaseImage(name, base.document, tuple(one.diff_id for one in base.stack))
+        layers = [
+            BaseLayer(
+                one.diff_id, blob and kept_blob(self._store, one.diff_id, blob, is_docker=self._is_docker)
+            )
+            for one, blob in zip_longest(base.stack, base.blobs)
+        ]
+        return BaseImage(name, base.document, tuple(layers))
 
     def _take(self, name: str, text: str) -> None:
         for prefix, instead in _PREFIXES.items():

@@ -19,6 +19,7 @@ from hermes.actions.local import Local, available
 from hermes.actions.tools import Tools
 from hermes.api.dockerfile_origins import LocalOrigins, context_at, ignored_in
 from hermes.api.keys import remember_keys
+from hermes.api.registries import Fetching, registries_of
 from hermes.api.secrets import SecretSource, check_actions, read_secrets
 from hermes.api.snapshot import Snapshots
 from hermes.container.core import Containers, sweep_after
@@ -134,12 +135,14 @@ class _Build:
         say: Callable[[str], None],
     ) -> None:
         from hermes.image.reference import Reference
+        from hermes.registry.settings import is_remote
         from hermes.registry.transports import parse_destination
 
         self._options = options
         self._say = say
         self._tags = [Reference.parse(one) for one in options.tags]
-        self._destinations = [parse_destination(one) for one in options.destinations]
+        registries = registries_of(None, home) if any(map(is_remote, options.destinations)) else None
+        self._destinations = [(one, parse_destination(one, registries)) for one in options.destinations]
         self._secrets = read_secrets(options.secrets) if options.secrets else {}
         self._events = Events(*subscribers)
         self._root = _folder(options.context)
@@ -148,6 +151,8 @@ class _Build:
         self._store = Store.open(home)
         self._hidden = [one.variable for one in options.secrets]
         self._namespace = Namespace(self._hidden)
+        self._cancelled = threading.Event()
+        self._fetching = Fetching(self._store, lambda: registries_of(None, home), self._cancelled)
 
     def run(self) -> BuiltDockerfile:
         try:
@@ -163,6 +168,7 @@ class _Build:
             sweep_after(self._namespace, self._store)
             raise
         finally:
+            self._fetching.close()
             self._namespace.close()
             self._store.close()
 
@@ -189,7 +195,7 @@ class _Build:
         options = self._options
         context = self._context()
         platform = Platform.parse(options.platform) if options.platform else Platform.host()
-        origins = LocalOrigins(self._store, options.contexts)
+        origins = LocalOrigins(self._store, options.contexts, is_docker=options.format == "docker")
         translation = translate(self._dockerfile, context, origins, self._chosen(platform))
         return translation, [context, *origins.contexts()]
 
@@ -244,9 +250,9 @@ class _Build:
     def _execute(self, translation: Translation, sources: _Files) -> Report:
         tools = Tools(
             self._store,
-            Containers(self._store, self._namespace, self._options.runtime),
+            Containers(self._store, self._namespace, self._options.runtime, self._fetching.layer),
             lambda: (),
-            threading.Event(),
+            self._cancelled,
             secrets=self._secrets,
         )
         results: ResultCache = self._store.results if self._options.use_cache else _Fresh(self._store.results)
@@ -292,7 +298,8 @@ class _Build:
         for tag in self._tags:
             names.set(tag, manifest)
         called = str(self._tags[0]) if self._tags else f"{self._root.name.lower() or 'image'}:latest"
-        for destination in self._destinations:
+        for text, destination in self._destinations:
+            self._fetching.complete(manifest.digest, text)
             destination.write(manifest, self._store, called)
 
 

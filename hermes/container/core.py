@@ -102,6 +102,11 @@ class Containers:
             found[one.id] = held.enter_context(using)
         return found
 
+    def bring(self, diff_id: Digest) -> None:
+        """Have a layer brought into the store unless it is there, if anybody has it."""
+        if not encodings.available(self._store, diff_id):
+            self._fetch(diff_id)
+
     def ensure_tree(self, diff_id: Digest) -> None:
         """Extract a layer unless that has been done, and note that it is used."""
         owned = self._namespace.map.whole
@@ -111,8 +116,7 @@ class Containers:
             return
         with self._store.locks.held(f"tree:{diff_id}"):
             if not encodings.has_tree(self._store, diff_id, owned=owned):
-                if not encodings.available(self._store, diff_id):
-                    self._fetch(diff_id)
+                self.bring(diff_id)
                 self.remove([f"{self._store.trees}/{diff_id.hex}"])
                 arguments = {"home": str(self._store.home), "diff_id": diff_id}
                 self._namespace.call(f"{_INSIDE}extract", arguments)
@@ -124,8 +128,7 @@ class Containers:
         """
         if found := encodings.find(self._store, diff_id, codec):
             return found
-        if not encodings.available(self._store, diff_id):
-            self._fetch(diff_id)
+        self.bring(diff_id)
         if encodings.find_any(self._store, diff_id) is None:
             return self.pack(diff_id, codec)
         with encodings.open_tar(self._store, diff_id) as tar:

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from hermes.digest import Digest
 from hermes.dockerfile.context import Context
+from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
+
+
+class BaseLayer(NamedTuple):
+    """A layer of a base. ``blob`` is how an image on it refers to it, unless it needs a form of its own."""
+
+    diff_id: Digest
+    blob: Descriptor | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BaseImage:
-    """An image whose layers are in the store, the lowest first. ``document`` is its configuration, without them."""
+    """An image and its layers, the lowest first; they come into the store when a command or a copy has to see them.
+
+    ``document`` is its configuration, without them.
+    """
 
     name: str
     document: Mapping[str, Any]
-    layers: tuple[Digest, ...]
+    layers: tuple[BaseLayer, ...]
 
 
 class Origins(Protocol):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from hermes.dockerfile.origins import BaseLayer
 from hermes.dockerfile.scope import Scope
 from hermes.engine.action import Artifact, Input
 from hermes.image.config import timestamp
@@ -17,10 +18,11 @@ DEFAULT_SHELL: Final = ("/bin/sh", "-c")
 
 
 class StackLayer(NamedTuple):
-    """A layer of a stage, and what errors call it."""
+    """A layer of a stage, and what errors call it; ``base`` is what is known of one that is a base's."""
 
     artifact: Artifact
     name: str
+    base: BaseLayer | None = None
 
 
 @dataclass(slots=True)

@@ -163,7 +163,8 @@ class _Translator:
                 raise DockerfileError(error.message, hint=hint) from None
             state = starting(base.document, scope, self._options.epoch)
             state.layers = [
-                StackLayer(self._recorder.given(one, start.span), base.name) for one in base.layers
+                StackLayer(self._recorder.given(one.diff_id, start.span), base.name, one)
+                for one in base.layers
             ]
             state.base_layers = len(base.layers)
             return state
@@ -198,7 +199,8 @@ class _Translator:
             if self._stages.find(name, len(self._stages.stages)):
                 hint = f"the stage {name} comes later: move it before this one"
             raise DockerfileError(error.message, hint=hint) from None
-        rows = [Input("root", base.name, self._recorder.given(one, stage.start.span)) for one in base.layers]
+        given = [self._recorder.given(one.diff_id, stage.start.span) for one in base.layers]
+        rows = [Input("root", base.name, one) for one in given]
         return Layers(rows, base.name)
 
     # The image.
@@ -212,7 +214,12 @@ class _Translator:
             rows = [row for row in history if not row.get("empty_layer")]
             history = [{"created": timestamp(options.epoch), "created_by": f"squashed {len(rows)} layers"}]
         inputs = []
+        kept: list[dict[str, Any] | None] = []
         for one in layers:
+            if one.base is not None and one.base.blob is not None:
+                kept.append({**one.base.blob.to_json(), "diff_id": one.base.diff_id})
+                continue
+            kept.append(None)
             row = Input("layer", "", one.artifact, hint=options.codec.name)
             compressed = recorder.add(
                 "compress",
@@ -235,6 +242,7 @@ class _Translator:
             "base_layers": base_layers,
             "document": document,
             "history": history,
+            "kept": kept,
             "media_types": {
                 "config": docker.CONFIG if is_docker else IMAGE_CONFIG,
                 "layer": docker.LAYER if is_docker else options.codec.media_type,
