@@ -63,7 +63,7 @@ def available(store: Store, value: Value) -> bool:
         return encodings.available(store, value.digest)
     if value.kind == LAYERS and store.blobs.has(value.digest, value.size):
         diff_ids = map(Digest.parse, json.loads(store.blobs.read(value.digest)))
-        return all(encodings.available(store, one) or encodings.find_foreign(store, one) for one in diff_ids)
+        return all(encodings.obtainable(store, one) for one in diff_ids)
     return store.blobs.has(value.digest, value.size)
 
 

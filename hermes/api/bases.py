@@ -38,7 +38,7 @@ def base_of(text: str, store: Store, platform: str) -> Base:
         return _base_of_layers(text, (), wanted)
     if is_label(text):
         return _base_of_target(text, store, wanted)
-    return _base_of_image(text, in_store(text, store, platform, whole=False, lazy=True).root().digest, store)
+    return base_of_image(text, in_store(text, store, platform, whole=False, lazy=True).root().digest, store)
 
 
 def _base_of_layers(name: str, layers: Sequence[Digest], platform: Platform) -> Base:
@@ -58,10 +58,11 @@ def _base_of_target(text: str, store: Store, platform: Platform) -> Base:
     layers = [Digest(one.digest) for one in outputs if one.kind == LAYER]
     if layers and not any(one.kind in (IMAGE, INDEX) for one in outputs):
         return _base_of_layers(text, layers, platform)
-    return _base_of_image(text, choose(built(result, store), platform).digest, store)
+    return base_of_image(text, choose(built(result, store), platform).digest, store)
 
 
-def _base_of_image(text: str, digest: Digest, store: Store) -> Base:
+def base_of_image(text: str, digest: Digest, store: Store) -> Base:
+    """Return the image that errors call ``text``; raises `MissingBlobError` when its documents are not in the store."""
     from hermes.image.config import diff_ids_of, parse_config
     from hermes.image.manifest import Manifest
 

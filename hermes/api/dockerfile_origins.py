@@ -8,30 +8,43 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
-from hermes.api.bases import base_of, kept_blob
+from hermes.api.bases import Base, base_of, base_of_image, kept_blob
+from hermes.api.named import in_store, is_label
 from hermes.container.ignore import Ignored
+from hermes.digest import Digest
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.origins import BaseImage, BaseLayer
-from hermes.errors import UsageError
+from hermes.errors import ImageError, MissingBlobError, RegistryError, UsageError
 from hermes.image.config import platform_of
-from hermes.image.names import ImageNames
+from hermes.image.names import LOCALHOST, ImageNames
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
-from hermes.registry.origins import is_origin
+from hermes.layer import encodings
+from hermes.registry.images import StoreOrigin, descriptor_of
+from hermes.registry.origins import choose, is_origin
+from hermes.registry.settings import TRANSPORT
 from hermes.store import Store
 
 _IGNORE_FILES: Final = (".containerignore", ".dockerignore")
 _PREFIXES: Final = {"docker-image://": "", "container-image://": "", "oci-layout://": "oci:"}
 
 
-class LocalOrigins:
+PULL_ALWAYS: Final = "always"
+PULL_MISSING: Final = "missing"
+PULL_NEVER: Final = "never"
+PULLS: Final = (PULL_ALWAYS, PULL_MISSING, PULL_NEVER)
+"""When an image is taken from its registry that was named without a transport."""
+
+
+class NamedOrigins:
     """See `hermes.dockerfile.origins.Origins`. ``named`` are the contexts that were given by name.
 
-    ``is_docker``: what is built on them is to have Docker's format.
+    ``pull`` is one of `PULLS`. ``is_docker``: what is built on them is to have Docker's format.
     """
 
-    def __init__(self, store: Store, named: Mapping[str, str], *, is_docker: bool = False) -> None:
+    def __init__(self, store: Store, named: Mapping[str, str], pull: str, *, is_docker: bool = False) -> None:
         self._store = store
+        self._pull = pull
         self._is_docker = is_docker
         self._images: dict[str, str] = {}
         self._folders: dict[str, Context] = {}
@@ -45,20 +58,13 @@ class LocalOrigins:
         return self._folders.get(name.lower())
 
     def image(self, name: str, platform: Platform) -> BaseImage:
-        """Raises `UsageError` when there is none."""
+        """Raises `UsageError` when there is none; see there for what else."""
         text = self._images.get(name.lower(), name)
-        if (
-            text == name
-            and not is_origin(text)
-            and ImageNames(self._store).find(Reference.parse(text)) is None
-        ):
-            raise UsageError(
-                f"there is no image {name} in the store",
-                hint=f"give one that is here with --build-context {name}=oci:DIR, or name one in the store: "
-                "`hermes bud -t`, `hermes ctr commit`",
-            )
-        base = base_of(text, self._store, str(platform))
-        if not platform_of(base.document).matches(platform):
+        if is_origin(text) or is_label(text):
+            base = base_of(text, self._store, str(platform))
+        else:
+            base = self._stored(Reference.parse(text), platform) or self._pulled(text, platform)
+        if not _fits(base, platform):
             raise UsageError(
                 f"{name} is for {platform_of(base.document)}, and the image for {platform}",
                 hint="name a base for that platform, or choose the platform with --platform",
@@ -70,6 +76,51 @@ class LocalOrigins:
             for one, blob in zip_longest(base.stack, base.blobs)
         ]
         return BaseImage(name, base.document, tuple(layers))
+
+    def _stored(self, name: Reference, platform: Platform) -> Base | None:
+        """Return an image that is in the store, unless one from a registry is to take its place."""
+        if name.digest is not None:
+            return self._exactly(name, name.digest, platform)
+        if ImageNames(self._store).find(name) is None:
+            return None
+        base = base_of(str(name), self._store, str(platform))
+        if self._is_here_only(name):
+            return base
+        return base if self._pull == PULL_MISSING and _fits(base, platform) else None
+
+    def _exactly(self, name: Reference, digest: Digest, platform: Platform) -> Base | None:
+        """Return the image with a digest, if all of it is in the store or promised."""
+        try:
+            origin = StoreOrigin(self._store, descriptor_of(self._store, digest), str(name))
+            base = base_of_image(str(name), choose(origin, platform).digest, self._store)
+        except MissingBlobError:
+            return None
+        return base if all(encodings.obtainable(self._store, one.diff_id) for one in base.stack) else None
+
+    def _pulled(self, name: str, platform: Platform) -> Base:
+        """Take an image from its registry: documents now, layers when something has to see them.
+
+        It gets the name that it has there, unless it was named by its digest.
+        """
+        reference = Reference.parse(name)
+        if self._is_here_only(reference):
+            raise UsageError(
+                f"there is no image {name} in the store",
+                hint=f"give one that is here with --build-context {name}=oci:DIR, or name one in the store: "
+                "`hermes pull`, `hermes bud -t`, `hermes ctr commit`",
+            )
+        try:
+            origin = in_store(f"{TRANSPORT}{name}", self._store, str(platform), whole=False, lazy=True)
+        except (ImageError, RegistryError, UsageError) as error:
+            raise UsageError(
+                f"there is no image {name} for {platform} in the store, and {error.message}", hint=error.hint
+            ) from None
+        if reference.digest is None:
+            ImageNames(self._store).set(reference, origin.root())
+        return base_of_image(name, origin.root().digest, self._store)
+
+    def _is_here_only(self, name: Reference) -> bool:
+        return self._pull == PULL_NEVER or name.host == LOCALHOST
 
     def _take(self, name: str, text: str) -> None:
         for prefix, instead in _PREFIXES.items():
@@ -89,6 +140,10 @@ class LocalOrigins:
             )
         ignored, found = ignored_in(Path(path), "", "")
         self._folders[name.lower()] = context_at(path, name.lower(), ignored, found)
+
+
+def _fits(base: Base, platform: Platform) -> bool:
+    return platform_of(base.document).matches(platform)
 
 
 def context_at(root: str, name: str, ignored: Ignored, ignore_file: str) -> Context:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from hermes.actions.local import Local, available
 from hermes.actions.tools import Tools
-from hermes.api.dockerfile_origins import LocalOrigins, context_at, ignored_in
+from hermes.api.dockerfile_origins import PULL_MISSING, NamedOrigins, context_at, ignored_in
 from hermes.api.keys import remember_keys
 from hermes.api.registries import Fetching, registries_of
 from hermes.api.secrets import SecretSource, check_actions, read_secrets
@@ -61,7 +61,8 @@ class DockerfileOptions:
     """What to build and how.
 
     ``file`` is relative to where the command runs (default: one of `NAMES` in the context); ``text`` takes its place.
-    ``contexts`` maps names to folders, ``oci:DIR``, names of images or labels. ``secrets`` say where secrets come
+    ``contexts`` maps names to folders, ``oci:DIR``, names of images or labels. ``pull`` says when images are taken
+    from their registries; see `hermes.api.dockerfile_origins.PULLS`. ``secrets`` say where secrets come
     from. ``destinations`` are ``TRANSPORT:PATH`` texts. ``seconds`` is the time of everything in the image.
     """
 
@@ -73,6 +74,7 @@ class DockerfileOptions:
     arguments: Mapping[str, str] = field(default_factory=dict)
     contexts: Mapping[str, str] = field(default_factory=dict)
     platform: str = ""
+    pull: str = PULL_MISSING
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     use_cache: bool = True
@@ -195,7 +197,9 @@ class _Build:
         options = self._options
         context = self._context()
         platform = Platform.parse(options.platform) if options.platform else Platform.host()
-        origins = LocalOrigins(self._store, options.contexts, is_docker=options.format == "docker")
+        origins = NamedOrigins(
+            self._store, options.contexts, options.pull, is_docker=options.format == "docker"
+        )
         translation = translate(self._dockerfile, context, origins, self._chosen(platform))
         return translation, [context, *origins.contexts()]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from hermes.api.dockerfile_origins import PULL_ALWAYS, PULL_MISSING, PULLS
 from hermes.api.dockerfiles import BuiltDockerfile, DockerfileOptions, Dockerfiles
 from hermes.api.secrets import SecretSource
 from hermes.cli.options import runtime_option, secret_option
@@ -17,7 +18,14 @@ from hermes.cli.progress import display
 from hermes.errors import CommandFailed, UsageError
 
 
-@click.command("bud")
+class _Command(click.Command):
+    """``--pull`` alone is ``--pull=always`` and does not take the next word, so that docker's and buildah's work."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [f"--pull={PULL_ALWAYS}" if one == "--pull" else one for one in args])
+
+
+@click.command("bud", cls=_Command)
 @click.argument("context", default=".")
 @click.option(
     "-f", "--file", "file", default="", metavar="FILE", help="The Dockerfile; - reads standard input."
@@ -35,6 +43,12 @@ from hermes.errors import CommandFailed, UsageError
     help="Name a folder, oci:DIR, docker-image://NAME or a label for FROM and --from.",
 )
 @click.option("--platform", default="", metavar="OS/ARCH", help="Build for another platform.")
+@click.option(
+    "--pull",
+    type=click.Choice(PULLS),
+    default=PULL_MISSING,
+    help="When to ask registries for images that FROM and --from name; alone it is always.",
+)
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Add a label.")
 @click.option(
     "--annotation", "annotations", multiple=True, metavar="NAME=VALUE", help="Annotate the manifest."
@@ -53,7 +67,7 @@ from hermes.errors import CommandFailed, UsageError
     "destinations",
     multiple=True,
     metavar="TRANSPORT",
-    help="Write the image to oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG] or dir:DIR.",
+    help="Write the image to oci:DIR[:TAG], docker-archive:FILE[:TAG], docker://NAME ...",
 )
 @click.option("--iidfile", default="", metavar="FILE", help="Write the digest of the image to a file.")
 @click.option("--ignorefile", default="", metavar="FILE", help="Use this instead of .dockerignore.")
@@ -79,6 +93,7 @@ def command(
     arguments: tuple[str, ...],
     contexts: tuple[str, ...],
     platform: str,
+    pull: str,
     labels: tuple[str, ...],
     annotations: tuple[str, ...],
     no_cache: bool,
@@ -114,6 +129,7 @@ def command(
         arguments=_arguments(arguments),
         contexts=_pairs("--build-context", contexts),
         platform=platform,
+        pull=pull,
         labels=_pairs("--label", labels),
         annotations=_pairs("--annotation", annotations),
         use_cache=not no_cache,

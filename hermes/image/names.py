@@ -17,7 +17,7 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.reference import Reference
 from hermes.store import Store
 
-_LOCAL: Final = "localhost"
+LOCALHOST: Final = "localhost"
 _DIGITS: Final = re.compile(r"[0-9a-f]{7,64}\Z")
 
 
@@ -95,4 +95,4 @@ class ImageNames:
 
 def _forms(name: Reference) -> tuple[Reference, ...]:
     """Return the names under which an image may be that is called by one."""
-    return (name,) if name.host else (name, Reference(_LOCAL, name.path, name.tag))
+    return (name,) if name.host else (name, Reference(LOCALHOST, name.path, name.tag))

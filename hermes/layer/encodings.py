@@ -139,6 +139,11 @@ def available(store: Store, diff_id: Digest) -> bool:
     return has_tree(store, diff_id) or find_any(store, diff_id) is not None
 
 
+def obtainable(store: Store, diff_id: Digest) -> bool:
+    """Tell whether the layer can be used, or somebody has said where it can be had."""
+    return available(store, diff_id) or find_foreign(store, diff_id) is not None
+
+
 class LayerTar:
     """The tar of a layer, checked against its diff_id once it has been read to its end."""
 

@@ -42,6 +42,7 @@ class Yard:
     def bud(self, dockerfile: str = "", **options: object) -> BuiltDockerfile:
         if dockerfile:
             self.write("Dockerfile", dockerfile)
+        options.setdefault("pull", "never")
         builder = Dockerfiles(home=self.sandbox.home, subscribers=[self.events.append], say=self.said.append)
         return builder.build(DockerfileOptions(context=str(self.root), **options))
 
