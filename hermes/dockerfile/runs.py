@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -151,8 +149,7 @@ class Runs:
         collection = Collection(found, Ignored((), of=""), parents=False)
         collection.add(matches[0])
         if not mount.flag("rw"):
-            mode = stat.S_IMODE(os.stat(matches[0].path).st_mode)
-            layer = self._copies.bound_files(run.span, collection, mode)
+            layer = self._copies.bound_files(run.span, collection, found.mode(matches[0].path))
             parts.inputs.append(Input("bound", mount.target, layer))
             return
         single = not collection.folders
