@@ -10,8 +10,9 @@ from pathlib import Path
 
 import click
 
+from hermes.api.dockerfile_options import DockerfileOptions
 from hermes.api.dockerfile_origins import PULL_ALWAYS, PULL_MISSING, PULLS
-from hermes.api.dockerfiles import BuiltDockerfile, DockerfileOptions, Dockerfiles
+from hermes.api.dockerfiles import BuiltDockerfile, Dockerfiles
 from hermes.api.secrets import SecretSource
 from hermes.cli.options import runtime_option, secret_option
 from hermes.cli.progress import display
