@@ -10,7 +10,9 @@ from typing import Final
 
 from hermes.api.dockerfile_origins import PULL_MISSING
 from hermes.api.secrets import SecretSource
+from hermes.container.task import Bound
 from hermes.errors import UsageError
+from hermes.sandbox.process import BUILD_CAPABILITIES
 
 NAMES: Final = ("Containerfile", "Dockerfile")
 """What a Dockerfile is called where nobody says, in the order in which they are tried."""
@@ -23,7 +25,8 @@ class DockerfileOptions:
     ``file`` is relative to where the command runs (default: one of `NAMES` in the context); ``text`` takes its place.
     ``contexts`` maps names to folders, ``oci:DIR``, names of images or labels. ``pull`` says when images are taken
     from their registries; see `hermes.api.dockerfile_origins.PULLS`. ``secrets`` say where secrets come
-    from. ``destinations`` are ``TRANSPORT:PATH`` texts. ``seconds`` is the time of everything in the image.
+    from. ``volumes`` are mounted for RUN, which finds the ``hosts``, pairs of name and address, in ``/etc/hosts``;
+    ``capabilities`` are those of root in it, all of them. ``destinations`` are ``TRANSPORT:PATH`` texts. ``seconds`` is the time of everything in the image.
     """
 
     context: str = "."
@@ -40,6 +43,9 @@ class DockerfileOptions:
     use_cache: bool = True
     network: str = "default"
     secrets: Sequence[SecretSource] = ()
+    volumes: Sequence[Bound] = ()
+    hosts: Sequence[tuple[str, str]] = ()
+    capabilities: Sequence[str] = BUILD_CAPABILITIES
     squash: bool = False
     destinations: Sequence[str] = ()
     ignore_file: str = ""

@@ -45,6 +45,7 @@ from hermes.errors import (
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
 from hermes.layer.compress import GZIP, ZSTD
+from hermes.sandbox import capabilities
 from hermes.sandbox.namespace import Namespace
 from hermes.store import ResultCache, Store
 from hermes.store.location import default_home
@@ -204,6 +205,9 @@ class _Build:
             platform=platform,
             network=options.network,
             secrets=frozenset(self._secrets),
+            volumes=tuple(options.volumes),
+            hosts=tuple(options.hosts),
+            capabilities=tuple(sorted(set(map(capabilities.parse, options.capabilities)))),
             epoch=epoch() if options.seconds is None else options.seconds,
             labels=options.labels,
             annotations={} if is_docker else options.annotations,

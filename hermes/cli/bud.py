@@ -13,8 +13,10 @@ import click
 from hermes.api.dockerfile_options import DockerfileOptions
 from hermes.api.dockerfile_origins import PULL_ALWAYS, PULL_MISSING, PULLS
 from hermes.api.dockerfiles import BuiltDockerfile, Dockerfiles
+from hermes.api.mount_options import chosen_capabilities
+from hermes.api.run_options import host, volume
 from hermes.api.secrets import SecretSource
-from hermes.cli.options import runtime_option, secret_option
+from hermes.cli.options import capability_options, runtime_option, secret_option, volume_option
 from hermes.cli.progress import display
 from hermes.errors import CommandFailed, UsageError
 
@@ -84,6 +86,15 @@ class _Command(click.Command):
     "--timestamp", type=click.IntRange(0), metavar="SECONDS", help="The time of everything in the image."
 )
 @click.option("--check", is_flag=True, help="Only say what is wrong with the Dockerfile.")
+@volume_option
+@click.option(
+    "--add-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME:IP",
+    help="Add a line to the /etc/hosts that RUN sees.",
+)
+@capability_options
 @secret_option
 @runtime_option
 def command(
@@ -109,6 +120,10 @@ def command(
     jobs: int | None,
     timestamp: int | None,
     check: bool,
+    volumes: tuple[str, ...],
+    hosts: tuple[str, ...],
+    added: tuple[str, ...],
+    dropped: tuple[str, ...],
     secrets: tuple[str, ...],
     runtime: str,
 ) -> None:
@@ -136,6 +151,9 @@ def command(
         use_cache=not no_cache,
         network=network,
         secrets=tuple(map(SecretSource.parse, secrets)),
+        volumes=tuple(map(volume, volumes)),
+        hosts=tuple(map(host, hosts)),
+        capabilities=chosen_capabilities(added, dropped),
         squash=squash,
         destinations=destinations,
         ignore_file=ignorefile,
