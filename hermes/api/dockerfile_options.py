@@ -26,7 +26,8 @@ class DockerfileOptions:
     ``contexts`` maps names to folders, ``oci:DIR``, names of images or labels. ``pull`` says when images are taken
     from their registries; see `hermes.api.dockerfile_origins.PULLS`. ``secrets`` say where secrets come
     from. ``volumes`` are mounted for RUN, which finds the ``hosts``, pairs of name and address, in ``/etc/hosts``;
-    ``capabilities`` are those of root in it, all of them. ``destinations`` are ``TRANSPORT:PATH`` texts. ``seconds`` is the time of everything in the image.
+    ``capabilities`` are those of root in it, all of them. Without ``layers`` those of a stage become one, with ``squash`` those of
+    its base too. ``destinations`` are ``TRANSPORT:PATH`` texts. ``seconds`` is the time of everything in the image.
     """
 
     context: str = "."
@@ -46,6 +47,7 @@ class DockerfileOptions:
     volumes: Sequence[Bound] = ()
     hosts: Sequence[tuple[str, str]] = ()
     capabilities: Sequence[str] = BUILD_CAPABILITIES
+    layers: bool = True
     squash: bool = False
     destinations: Sequence[str] = ()
     ignore_file: str = ""

@@ -211,6 +211,7 @@ class _Build:
             epoch=epoch() if options.seconds is None else options.seconds,
             labels=options.labels,
             annotations={} if is_docker else options.annotations,
+            layers=options.layers,
             squash=options.squash,
             docker=is_docker,
             codec=GZIP if is_docker else ZSTD,

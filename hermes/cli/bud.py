@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -20,12 +21,15 @@ from hermes.cli.options import capability_options, runtime_option, secret_option
 from hermes.cli.progress import display
 from hermes.errors import CommandFailed, UsageError
 
+_ALONE: Final = {"--layers": "--layers=true", "--pull": f"--pull={PULL_ALWAYS}"}
+"""What options mean that have no value."""
+
 
 class _Command(click.Command):
-    """``--pull`` alone is ``--pull=always`` and does not take the next word, so that docker's and buildah's work."""
+    """An option that may stand alone does not take the next word, so that docker's and buildah's work."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [f"--pull={PULL_ALWAYS}" if one == "--pull" else one for one in args])
+        return super().parse_args(ctx, [_ALONE.get(one, one) for one in args])
 
 
 @click.command("bud", cls=_Command)
@@ -63,7 +67,14 @@ class _Command(click.Command):
     default="default",
     help="The network of RUN: on unless it is none.",
 )
-@click.option("--squash", is_flag=True, help="Make all layers one.")
+@click.option(
+    "--layers",
+    type=bool,
+    default=True,
+    metavar="BOOL",
+    help="Keep a layer for each instruction; with --layers=false a stage is one on its base.",
+)
+@click.option("--squash", is_flag=True, help="Make all layers one, those of the base too.")
 @click.option(
     "-o",
     "--output",
@@ -110,6 +121,7 @@ def command(
     annotations: tuple[str, ...],
     no_cache: bool,
     network: str,
+    layers: bool,
     squash: bool,
     destinations: tuple[str, ...],
     iidfile: str,
@@ -154,6 +166,7 @@ def command(
         volumes=tuple(map(volume, volumes)),
         hosts=tuple(map(host, hosts)),
         capabilities=chosen_capabilities(added, dropped),
+        layers=layers,
         squash=squash,
         destinations=destinations,
         ignore_file=ignorefile,

@@ -19,6 +19,7 @@ class Options:
 
     ``network`` is that of RUN instructions that do not say; ``secrets`` are the ids of those that were given.
     ``volumes`` and ``hosts`` (pairs of name and address) are for every RUN, ``capabilities``, sorted, for root in it.
+    Without ``layers`` those of a stage become one, with ``squash`` those of its base too.
     ``epoch`` is the time of everything, in seconds. ``docker`` writes Docker's media types.
     """
 
@@ -33,6 +34,7 @@ class Options:
     epoch: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    layers: bool = True
     squash: bool = False
     docker: bool = False
     codec: Codec = ZSTD
