@@ -9,7 +9,8 @@ from hermes.version import __version__
 
 if TYPE_CHECKING:
     from hermes.api.containers import Containers
-    from hermes.api.dockerfiles import BuiltDockerfile, DockerfileOptions, Dockerfiles
+    from hermes.api.dockerfile_options import DockerfileOptions
+    from hermes.api.dockerfiles import BuiltDockerfile, Dockerfiles
     from hermes.api.images import Images
     from hermes.api.result import BuildResult, BuiltOutput
     from hermes.api.secrets import SecretSource
@@ -21,7 +22,7 @@ _MODULES = {
     "BuiltOutput": "hermes.api.result",
     "BuiltDockerfile": "hermes.api.dockerfiles",
     "Containers": "hermes.api.containers",
-    "DockerfileOptions": "hermes.api.dockerfiles",
+    "DockerfileOptions": "hermes.api.dockerfile_options",
     "Dockerfiles": "hermes.api.dockerfiles",
     "HermesError": "hermes.errors",
     "Images": "hermes.api.images",

@@ -119,12 +119,17 @@ def _task(request: Request, tools: Tools, params: dict[str, Any], timeout: int |
         env=(("SOURCE_DATE_EPOCH", str(epoch)), *_unkeyed_env(request), *inherited.env, *env.items()),
         cwd=cwd,
         user=params["user"] or inherited.user,
-        capabilities=BUILD_CAPABILITIES,
+        capabilities=tuple(params.get("capabilities", BUILD_CAPABILITIES)),
         network=params["network"],
         timeout=timeout,
         tmpfs=tuple(_tmpfs(params)),
         staged=tuple(staged(request, tools, params, cwd)),
-        bound=(*_subscribed(request, tools, params), *_layers_bound(request, tools)),
+        bound=(
+            *_subscribed(request, tools, params),
+            *_layers_bound(request, tools),
+            *(Bound(**one) for one in params.get("volumes", ())),
+        ),
+        hosts=tuple((name, address) for name, address in params.get("hosts", ())),
         secrets=tuple(_secrets(request, tools, params)),
         caches=tuple(
             Cache(**{**one, "sharing": Sharing(one["sharing"])}) for one in params.get("caches", ())

@@ -11,17 +11,18 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from hermes.actions.local import Local, available
 from hermes.actions.tools import Tools
-from hermes.api.dockerfile_origins import PULL_MISSING, NamedOrigins, context_at, ignored_in
+from hermes.api.dockerfile_options import DockerfileOptions, dockerfile_of, folder_of
+from hermes.api.dockerfile_origins import NamedOrigins, context_at, ignored_in
 from hermes.api.dockerfile_targets import with_excerpts
 from hermes.api.keys import remember_keys
 from hermes.api.registries import Fetching, registries_of
-from hermes.api.secrets import SecretSource, check_actions, read_secrets
+from hermes.api.secrets import check_actions, read_secrets
 from hermes.api.snapshot import Snapshots
 from hermes.container.core import Containers, sweep_after
 from hermes.digest import Digest
@@ -35,10 +36,11 @@ from hermes.engine.events import Events, Subscriber
 from hermes.engine.executor import Caching
 from hermes.engine.scheduler import Options as SchedulerOptions
 from hermes.engine.scheduler import Report, Scheduler
-from hermes.errors import BuildFailed, BuildInterrupted, MissingBlobError, UsageError
+from hermes.errors import BuildFailed, BuildInterrupted, MissingBlobError
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
 from hermes.layer.compress import GZIP, ZSTD
+from hermes.sandbox import capabilities
 from hermes.sandbox.namespace import Namespace
 from hermes.store import ResultCache, Store
 from hermes.store.location import default_home
@@ -46,42 +48,6 @@ from hermes.workspace.sources import FileIndex
 
 if TYPE_CHECKING:
     from hermes.layer.content import Signature
-
-NAMES: Final = ("Containerfile", "Dockerfile")
-"""What a Dockerfile is called where nobody says, in the order in which they are tried."""
-
-
-@dataclass(frozen=True, slots=True)
-class DockerfileOptions:
-    """What to build and how.
-
-    ``file`` is relative to where the command runs (default: one of `NAMES` in the context); ``text`` takes its place.
-    ``contexts`` maps names to folders, ``oci:DIR``, names of images or labels. ``pull`` says when images are taken
-    from their registries; see `hermes.api.dockerfile_origins.PULLS`. ``secrets`` say where secrets come
-    from. ``destinations`` are ``TRANSPORT:PATH`` texts. ``seconds`` is the time of everything in the image.
-    """
-
-    context: str = "."
-    file: str = ""
-    text: str | None = None
-    tags: Sequence[str] = ()
-    target: str = ""
-    arguments: Mapping[str, str] = field(default_factory=dict)
-    contexts: Mapping[str, str] = field(default_factory=dict)
-    platform: str = ""
-    pull: str = PULL_MISSING
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    use_cache: bool = True
-    network: str = "default"
-    secrets: Sequence[SecretSource] = ()
-    squash: bool = False
-    destinations: Sequence[str] = ()
-    ignore_file: str = ""
-    format: str = "oci"
-    jobs: int | None = None
-    seconds: int | None = None
-    runtime: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +108,8 @@ class _Build:
         self._destinations = [(one, parse_destination(one, registries)) for one in options.destinations]
         self._secrets = read_secrets(options.secrets) if options.secrets else {}
         self._events = Events(*subscribers)
-        self._root = _folder(options.context)
-        self._file, text = _dockerfile(options, self._root)
+        self._root = folder_of(options)
+        self._file, text = dockerfile_of(options, self._root)
         self._dockerfile: Dockerfile = parse(os.path.basename(self._file) or "Dockerfile", text)
         self._store = Store.open(home)
         self._hidden = [one.variable for one in options.secrets]
@@ -227,9 +193,13 @@ class _Build:
             platform=platform,
             network=options.network,
             secrets=frozenset(self._secrets),
+            volumes=tuple(options.volumes),
+            hosts=tuple(options.hosts),
+            capabilities=tuple(sorted(set(map(capabilities.parse, options.capabilities)))),
             epoch=epoch() if options.seconds is None else options.seconds,
             labels=options.labels,
             annotations={} if is_docker else options.annotations,
+            layers=options.layers,
             squash=options.squash,
             docker=is_docker,
             codec=GZIP if is_docker else ZSTD,
@@ -336,37 +306,3 @@ class _Fresh:
 
     def preimage(self, key: str) -> bytes | None:
         return self._inner.preimage(key)
-
-
-def _folder(text: str) -> Path:
-    if "://" in text or text.startswith("git@"):
-        raise UsageError(f"the context {text} is not on this machine", hint="fetch it, and name the folder")
-    path = Path(text).expanduser().absolute()
-    if not path.is_dir():
-        problem = "is a file" if path.exists() else "is not there"
-        raise UsageError(f"the context {text} {problem}", hint="name the folder that COPY takes files from")
-    return Path(os.path.realpath(path))
-
-
-def _dockerfile(options: DockerfileOptions, root: Path) -> tuple[str, str]:
-    """Return path and text of the Dockerfile."""
-    if options.text is not None:
-        return "", options.text
-    if options.file:
-        path = Path(options.file).expanduser()
-        if not path.is_file() and not path.is_absolute() and (root / path).is_file():
-            path = root / path
-    else:
-        found = [root / name for name in NAMES if (root / name).is_file()]
-        if not found:
-            raise UsageError(
-                f"there is no Dockerfile in {options.context}",
-                hint="name it with -f, or name another context",
-            )
-        path = found[0]
-    try:
-        return str(path), path.read_bytes().decode("utf-8", "surrogateescape")
-    except OSError as error:
-        raise UsageError(
-            f"{options.file or path}: {error.strerror}", hint="name the Dockerfile with -f"
-        ) from None

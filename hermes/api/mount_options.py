@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -33,6 +33,7 @@ _KNOWN: Final = {
     "tmpfs": frozenset({"dst", "size", "mode"}),
 }
 _SIZE: Final = re.compile(r"(\d{1,6})([kKmMgG]?)[bB]?\Z")
+_ALL: Final = "all"
 _UNITS: Final = {"": 0, "k": 10, "m": 20, "g": 30}
 
 
@@ -98,17 +99,20 @@ def parse_tmpfs(text: str) -> Mounts:
     return parse_mount(f"type=tmpfs,dst={path}{f',{options}' if options else ''}")
 
 
-def chosen_capabilities(added: Iterable[str], dropped: Iterable[str]) -> tuple[str, ...]:
-    """Return those that builds have, with and without others; ``all`` is all. Raises `UsageError`."""
-    found = dict.fromkeys(BUILD_CAPABILITIES)
-    for text in dropped:
-        for name in tuple(found) if text.lower() == "all" else (capabilities.parse(text),):
-            found.pop(name, None)
-    for text in added:
-        found.update(
-            dict.fromkeys(capabilities.NAMES if text.lower() == "all" else (capabilities.parse(text),))
-        )
-    return tuple(sorted(found))
+def chosen_capabilities(added: Sequence[str], dropped: Sequence[str]) -> tuple[str, ...]:
+    """Return those that builds have, with and without others; ``all`` is all. Raises `UsageError`.
+
+    A text may name several, with commas. One that is both added and dropped by its name is dropped.
+    """
+    more, fewer = _capabilities(added), _capabilities(dropped)
+    found = set() if _ALL in fewer else set(BUILD_CAPABILITIES)
+    found |= set(capabilities.NAMES) if _ALL in more else more
+    return tuple(sorted(found - fewer))
+
+
+def _capabilities(texts: Sequence[str]) -> set[str]:
+    names = (name.strip() for text in texts for name in text.split(","))
+    return {_ALL if name.lower() == _ALL else capabilities.parse(name) for name in names}
 
 
 def _fields(text: str) -> dict[str, str]:

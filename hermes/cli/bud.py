@@ -7,22 +7,29 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 import click
 
+from hermes.api.dockerfile_options import DockerfileOptions
 from hermes.api.dockerfile_origins import PULL_ALWAYS, PULL_MISSING, PULLS
-from hermes.api.dockerfiles import BuiltDockerfile, DockerfileOptions, Dockerfiles
+from hermes.api.dockerfiles import BuiltDockerfile, Dockerfiles
+from hermes.api.mount_options import chosen_capabilities
+from hermes.api.run_options import host, volume
 from hermes.api.secrets import SecretSource
-from hermes.cli.options import runtime_option, secret_option
+from hermes.cli.options import capability_options, runtime_option, secret_option, volume_option
 from hermes.cli.progress import display
 from hermes.errors import CommandFailed, UsageError
 
+_ALONE: Final = {"--layers": "--layers=true", "--pull": f"--pull={PULL_ALWAYS}"}
+"""What options mean that have no value."""
+
 
 class _Command(click.Command):
-    """``--pull`` alone is ``--pull=always`` and does not take the next word, so that docker's and buildah's work."""
+    """An option that may stand alone does not take the next word, so that docker's and buildah's work."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [f"--pull={PULL_ALWAYS}" if one == "--pull" else one for one in args])
+        return super().parse_args(ctx, [_ALONE.get(one, one) for one in args])
 
 
 @click.command("bud", cls=_Command)
@@ -60,7 +67,14 @@ class _Command(click.Command):
     default="default",
     help="The network of RUN: on unless it is none.",
 )
-@click.option("--squash", is_flag=True, help="Make all layers one.")
+@click.option(
+    "--layers",
+    type=bool,
+    default=True,
+    metavar="BOOL",
+    help="Keep a layer for each instruction; with --layers=false a stage is one on its base.",
+)
+@click.option("--squash", is_flag=True, help="Make all layers one, those of the base too.")
 @click.option(
     "-o",
     "--output",
@@ -83,6 +97,15 @@ class _Command(click.Command):
     "--timestamp", type=click.IntRange(0), metavar="SECONDS", help="The time of everything in the image."
 )
 @click.option("--check", is_flag=True, help="Only say what is wrong with the Dockerfile.")
+@volume_option
+@click.option(
+    "--add-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME:IP",
+    help="Add a line to the /etc/hosts that RUN sees.",
+)
+@capability_options
 @secret_option
 @runtime_option
 def command(
@@ -98,6 +121,7 @@ def command(
     annotations: tuple[str, ...],
     no_cache: bool,
     network: str,
+    layers: bool,
     squash: bool,
     destinations: tuple[str, ...],
     iidfile: str,
@@ -108,6 +132,10 @@ def command(
     jobs: int | None,
     timestamp: int | None,
     check: bool,
+    volumes: tuple[str, ...],
+    hosts: tuple[str, ...],
+    added: tuple[str, ...],
+    dropped: tuple[str, ...],
     secrets: tuple[str, ...],
     runtime: str,
 ) -> None:
@@ -135,6 +163,10 @@ def command(
         use_cache=not no_cache,
         network=network,
         secrets=tuple(map(SecretSource.parse, secrets)),
+        volumes=tuple(map(volume, volumes)),
+        hosts=tuple(map(host, hosts)),
+        capabilities=chosen_capabilities(added, dropped),
+        layers=layers,
         squash=squash,
         destinations=destinations,
         ignore_file=ignorefile,

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from hermes.container.hosts import names_of_machines
 from hermes.container.leaks import Leak, Search, leaked
 from hermes.container.mounts import mounted_below
 from hermes.container.overlay import Tree, mount_stack, owner_in
@@ -60,7 +61,6 @@ _LEAK_HINT: Final = (
     "read a secret from where it is mounted and write it nowhere; what only this command needs can be in /tmp"
 )
 _REMOVED_HINT: Final = "those files have been removed from the container; write a secret nowhere"
-_RESOLVER_FILES: Final = ("/etc/resolv.conf", "/etc/hosts")
 
 
 def extract(home: str, diff_id: str) -> None:
@@ -270,10 +270,7 @@ class Container:
             (Tmpfs(one) if isinstance(one, str) else one for one in task.tmpfs), key=lambda one: one.target
         ):
             yield Mount(need(one.target, directory=True), size=one.size, mode=one.mode)
-        if task.network:
-            for path in _RESOLVER_FILES:
-                if os.path.isfile(path):
-                    yield Mount(points.need(path, directory=False), os.path.realpath(path))
+        yield from names_of_machines(task, self._root, points, f"{self._scratch}/hosts")
         for number, staged in enumerate(task.staged):
             source = f"{self._scratch}/staged{number}"
             stage(staged, source)

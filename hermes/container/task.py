@@ -126,7 +126,7 @@ class Task:
 
     ``env`` holds pairs on top of a fixed environment. ``user`` is as in an image's configuration. ``outs``
     are absolute paths in the root of files to keep; they become no part of the layer. ``timeout`` is in
-    seconds. ``tmpfs`` are empty folders, forgotten at the end; a path alone has the size and mode of any.
+    seconds. ``hosts`` are pairs of name and address that it finds in ``/etc/hosts``. ``tmpfs`` are empty folders, forgotten at the end; a path alone has the size and mode of any.
 
     With ``secrets`` the standard output and error are masked, and what the command leaves is searched.
     ``upper`` is where a working container keeps its changes, ``root`` where it is mounted, if it is.
@@ -155,6 +155,7 @@ class Task:
     root: str = ""
     runtime: str = ""
     hostname: str = HOSTNAME
+    hosts: tuple[tuple[str, str], ...] = ()
     seccomp: Profile = "build"
 
     def to_json(self) -> dict[str, Any]:
@@ -167,7 +168,8 @@ class Task:
     def from_json(cls, document: dict[str, Any]) -> Task:
         fields = dict(document)
         fields["stack"] = tuple(Below(Digest(one["diff_id"]), one["name"]) for one in document["stack"])
-        fields["env"] = tuple((name, value) for name, value in document["env"])
+        for name in ("env", "hosts"):
+            fields[name] = tuple((key, value) for key, value in document[name])
         fields["staged"] = tuple(
             Staged(
                 one["target"], tuple(map(_staged_file, one["files"])), tuple(one["folders"]), one["writable"]

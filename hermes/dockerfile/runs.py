@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from hermes.container.ignore import Ignored
@@ -18,6 +18,7 @@ from hermes.dockerfile.recorder import Recorder
 from hermes.dockerfile.state import State
 from hermes.engine.action import Artifact, Input, Output
 from hermes.errors import DockerfileError
+from hermes.sandbox.process import BUILD_CAPABILITIES
 
 _SCRIPTS: Final = "/run/heredocs"
 
@@ -69,6 +70,7 @@ class Runs:
             "tmpfs": parts.tmpfs,
             "user": state.user,
             "writable": parts.writable,
+            **self._opened(),
         }
         action = self._recorder.add(
             "run",
@@ -81,6 +83,17 @@ class Runs:
         )
         return Output(action, "layer"), argv
 
+    def _opened(self) -> dict[str, Any]:
+        """Return what the command line gives every RUN; a key says only what is not so by default."""
+        found: dict[str, Any] = {}
+        if self._options.capabilities != BUILD_CAPABILITIES:
+            found["capabilities"] = self._options.capabilities
+        if self._options.hosts:
+            found["hosts"] = self._options.hosts
+        if self._options.volumes:
+            found["volumes"] = [asdict(one) for one in self._options.volumes]
+        return found
+
     def _network(self, run: Run) -> bool:
         chosen = run.network or self._options.network
         if chosen not in NETWORKS:
@@ -88,7 +101,7 @@ class Runs:
         if run.security not in ("", "sandbox"):
             raise DockerfileError(
                 f"--security={run.security} is not to be had: commands run in a sandbox",
-                hint="leave the flag out",
+                hint="leave the flag out, and give the capability that the command needs with --cap-add",
             )
         return chosen != "none"
 

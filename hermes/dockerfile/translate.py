@@ -16,6 +16,7 @@ from hermes.dockerfile.checks import Directive, Finding, findings
 from hermes.dockerfile.common import Common
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.copies import Layers
+from hermes.dockerfile.joining import joined
 from hermes.dockerfile.lines import Line
 from hermes.dockerfile.options import Options
 from hermes.dockerfile.origins import Origins
@@ -216,6 +217,8 @@ class _Translator:
             layers, base_layers = [StackLayer(squashed, "squash")], 0
             rows = [row for row in history if not row.get("empty_layer")]
             history = [{"created": timestamp(options.epoch), "created_by": f"squashed {len(rows)} layers"}]
+        elif not options.layers:
+            layers, history = joined(state, recorder, span)
         inputs = []
         kept: list[dict[str, Any] | None] = []
         for one in layers:
