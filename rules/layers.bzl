@@ -1,5 +1,7 @@
 """Rules that make layers out of files."""
 
+load(":stack.bzl", "stack_of")
+
 def _files_layer_impl(ctx):
     entries = []
     if ctx.files.srcs:
@@ -56,4 +58,44 @@ tar_layer = rule(
         "src": attr.label(mandatory = True, allow_files = True, doc = "A tar archive: plain, gzip, bzip2, xz or zstd."),
     },
     doc = "The content of a tar archive as a layer.",
+)
+
+def _copy_layer_impl(ctx):
+    if not ctx.attr.dest.startswith("/"):
+        fail("must be an absolute path, not %r" % ctx.attr.dest, attr = "dest")
+    base = stack_of(ctx.attr.base)
+    layer = ctx.actions.copy(
+        ctx.label.name,
+        root = stack_of(ctx.attr.root).layers,
+        paths = ctx.attr.paths,
+        dest = ctx.attr.dest,
+        base = base.layers,
+        exclude = ctx.attr.exclude,
+        parents = ctx.attr.parents,
+        owner = ctx.attr.owner,
+        mode = ctx.attr.mode,
+    )
+    return [LayerInfo(layers = [layer], base = base.layers)]
+
+copy_layer = rule(
+    implementation = _copy_layer_impl,
+    attrs = {
+        "base": attr.label_list(
+            providers = [[LayerInfo], [ImageInfo]],
+            doc = "What the layer stands on: its links and folders decide where dest is, and its users what owner means.",
+        ),
+        "dest": attr.string(mandatory = True, doc = "Where to. With a slash at its end it is a folder to copy into."),
+        "exclude": attr.string_list(doc = "Patterns of what is left out."),
+        "mode": attr.mode(doc = "The mode of everything copied; their own if left out."),
+        "owner": attr.string(doc = "User and group of everything copied, as numbers or names of base; their own if left out."),
+        "parents": attr.bool(doc = "Whether the folders above what is copied are kept, below dest."),
+        "paths": attr.string_list(mandatory = True, allow_empty = False, doc = "What is copied: paths in root, and patterns."),
+        "root": attr.label_list(
+            mandatory = True,
+            allow_empty = False,
+            providers = [[LayerInfo], [ImageInfo]],
+            doc = "The image or layers that files are taken from.",
+        ),
+    },
+    doc = "Some files of an image or of layers. Nothing else that is in those counts: if they change and the files do not, nothing after them is built again.",
 )

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from hermes.digest import Digest, canonical_json
-from hermes.dsl.attributes import KINDS
+from hermes.dsl.commands import check_run, expect_text, identities, staged, with_binds
 from hermes.dsl.configuration import Configuration
 from hermes.dsl.dialect.values import EvalError, Struct, show, type_name
 from hermes.dsl.dockerfiles import checked_texts, dockerfile_inputs
 from hermes.dsl.entries import Entries, check_paths
-from hermes.dsl.mounts import as_mount, binds, mount_params
+from hermes.dsl.mounts import as_mount, mount_params
 from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, PUSH_INFO, File, Info, LabelValue, Layer
 from hermes.dsl.remotes import checked_digest, checked_push, checked_reference, locked_digest
 from hermes.engine.action import Action, ActionGraph, Input, Output
@@ -87,7 +87,7 @@ class Actions:
     __slots__ = ("_configuration", "_graph", "_label", "_suffix")
     dsl_type: ClassVar[str] = "actions"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset(
-        {"dockerfile", "fetch", "host", "image", "index", "layer", "pull", "push", "run", "write"}
+        {"copy", "dockerfile", "fetch", "host", "image", "index", "layer", "pull", "push", "run", "write"}
     )
 
     def __init__(self, label: Label, graph: ActionGraph, configuration: Configuration, suffix: str) -> None:
@@ -98,7 +98,7 @@ class Actions:
 
     def write(self, name: str, content: str, executable: bool = False) -> File:
         """A file with the given text."""
-        _expect_text("write", name, content)
+        expect_text("write", name, content)
         action = self._add(
             name, "write", {"content": content, "executable": bool(executable)}, outputs=("file",)
         )
@@ -108,7 +108,7 @@ class Actions:
         self, name: str, urls: Any, sha256: str, size: int | None = None, executable: bool = False
     ) -> File:
         """A download, known by its digest; ``urls`` are tried in order."""
-        _expect_text("fetch", name, sha256)
+        expect_text("fetch", name, sha256)
         if type(urls) not in (list, tuple) or not urls or not all(type(one) is str for one in urls):
             raise EvalError("fetch() takes a list of addresses")
         for url in urls:
@@ -134,6 +134,55 @@ class Actions:
         params = {"entries": [dict(group.params) for group in groups], "mtime": self._configuration.epoch}
         action = self._add(name, "layer", params, inputs, outputs=("layer",))
         return Layer(Output(action, "layer"), self._label)
+
+    def copy(
+        self,
+        name: str,
+        *,
+        root: Any,
+        paths: Any,
+        dest: str,
+        base: Any = (),
+        exclude: Any = (),
+        parents: bool = False,
+        owner: str = "",
+        mode: int | None = None,
+    ) -> Layer:
+        """A layer of what is at ``paths`` (patterns) of the stack of layers ``root``, and of nothing else in it.
+
+        It is put where ``dest`` is in the stack ``base``: into that folder if it ends with a slash, is a folder
+        there, or more than one file is copied. Owners and modes stay unless others are given; ``owner`` may
+        have names, which are looked up in ``base``.
+        """
+        stack = [Input("root", str(one.owner), one.artifact) for one in _layers(root)]
+        selecting = {
+            "exclude": list(exclude),
+            "from": str(self._label),
+            "keep_owners": not owner,
+            "parents": bool(parents),
+            "sources": list(paths),
+            "whole": False,
+        }
+        selected = self._add(name, "select", selecting, stack, outputs=("listing", "places"))
+        listing = Input("listing", "", Output(selected, "listing"))
+        below = [Input("root", str(one.owner), one.artifact) for one in _layers(base)]
+        placing = {
+            "dest": dest.lstrip("/"),
+            "entries": [],
+            "folder": bool(parents) or dest.endswith("/") or len(paths) > 1,
+            "owner": owner,
+            "single": False,
+        }
+        placed = self._add(name, "place", placing, [*below, listing], outputs=("place",))
+        params = {"entries": [], "keep_owners": not owner, "mode": mode, "mtime": self._configuration.epoch}
+        inputs = [
+            listing,
+            Input("~places", "", Output(selected, "places")),
+            Input("place", "", Output(placed, "place")),
+        ]
+        return Layer(
+            Output(self._add(name, "copy", params, inputs, outputs=("layer",)), "layer"), self._label
+        )
 
     def run(
         self,
@@ -163,13 +212,13 @@ class Actions:
         in it, and is the place of ``outputs`` that are relative. ``environment`` is that of a base image.
         ``mounts`` and ``secrets`` are what `hermes.dsl.mounts` makes.
         """
-        _check_run("run", name, argv, outputs)
+        check_run("run", name, argv, outputs)
         rows = [Input("root", str(one.owner), one.artifact) for one in _layers(root)]
         if environment is not None:
             rows.append(Input("environment", "", environment.artifact))
         more = mount_params(secrets, secret_version, [as_mount(one) for one in mounts], subscriptions)
-        folders, staged = _staged(_with_binds(inputs or {}, mounts))
-        rows.extend(staged)
+        folders, below = staged(with_binds(inputs or {}, mounts))
+        rows.extend(below)
         works_in_folder = "." in folders
         params = {
             "argv": list(argv),
@@ -204,9 +253,9 @@ class Actions:
         version, which is only in the key, or "sha256:" and the digest of the file, which is verified.
         ``inputs`` and ``outputs`` are as those of run(); inputs are below /run.
         """
-        _check_run("host", name, argv, outputs)
+        check_run("host", name, argv, outputs)
         rows = [Input("root", str(one.owner), one.artifact) for one in _layers(root)]
-        mounts, staged = _staged(inputs or {})
+        mounts, below = staged(inputs or {})
         for path in mounts:
             if not path.startswith("/run/") or f"{path}/".startswith("/run/hermes/"):
                 raise EvalError(
@@ -220,9 +269,9 @@ class Actions:
             "mtime": self._configuration.epoch,
             "network": bool(network),
             "outs": list(outputs),
-            "tools": _identities(tools),
+            "tools": identities(tools),
         }
-        return self._command(name, "host", params, [*rows, *staged], timeout)
+        return self._command(name, "host", params, [*rows, *below], timeout)
 
     def _command(
         self, name: str, kind: str, params: dict[str, Any], rows: list[Input], timeout: int | None
@@ -470,77 +519,3 @@ def _layers(value: Any) -> list[Layer]:
     if type(value) not in (list, tuple) or not all(type(one) is Layer for one in value):
         raise EvalError(f"a list of layers is needed, not {type_name(value)}")
     return list(value)
-
-
-def _expect_text(function: str, *values: Any) -> None:
-    for value in values:
-        if type(value) is not str:
-            raise EvalError(f"{function}() takes a string, not {type_name(value)}")
-
-
-def _check_run(function: str, name: Any, argv: Any, outputs: Any) -> None:
-    _expect_text(function, name)
-    if type(argv) not in (list, tuple) or not argv or not all(type(one) is str and one for one in argv[:1]):
-        raise EvalError(f"{function}() needs a command: a list that begins with a program")
-    for value in argv:
-        if type(value) is not str or "\0" in value:
-            raise EvalError("the arguments of a command are strings")
-    seen = set()
-    for path in outputs:
-        if type(path) is not str or path in seen or ".." in path.split("/") or not path.strip("/"):
-            raise EvalError(f"{show(path)} cannot be an output", "name each file once, without ..")
-        seen.add(path)
-
-
-def _with_binds(inputs: Mapping[str, Any], mounts: Any) -> dict[str, Any]:
-    found = dict(inputs)
-    for one in binds(mounts):
-        if one.path in found:
-            raise EvalError(f"two mounts are at {one.path}", attribute="mounts")
-        found[one.path] = one.files
-    return found
-
-
-def _identities(tools: Any) -> dict[str, str]:
-    """Return what the tools of a command are: path -> version, or digest as ``sha256:HEX``."""
-    if not isinstance(tools, Mapping) or not tools:
-        raise EvalError("host() needs the tools that the command uses", 'as {"/usr/bin/tool": "its version"}')
-    found = {}
-    for path, identity in tools.items():
-        place = KINDS["path"].check(path, _no_label)
-        if type(identity) is not str or not identity.strip():
-            raise EvalError(f"the identity of {place} is a version or sha256:..., not {show(identity)}")
-        if identity.startswith("sha256:"):
-            try:
-                Digest.parse(identity)
-            except HermesError:
-                raise EvalError(
-                    f"{show(identity)} of {place} is no digest", "write the 64 digits of `sha256sum`"
-                ) from None
-        found[place] = identity
-    return found
-
-
-def _staged(inputs: Mapping[str, Any]) -> tuple[dict[str, bool], list[Input]]:
-    """Return which mounts there are (path -> whether it is one file), and the action's inputs for them."""
-    mounts: dict[str, bool] = {}
-    rows: list[Input] = []
-    taken: set[str] = set()
-    for target, value in inputs.items():
-        found = [value] if type(value) is File else value
-        if type(found) not in (list, tuple) or not all(type(one) is File for one in found):
-            raise EvalError(f"the inputs at {target} are files, not {type_name(value)}")
-        path = target if target == "." else KINDS["path"].check(target, _no_label)
-        single = type(value) is File
-        mounts[path] = single
-        for one in found:
-            place = path if single else f"{path}/{one.path}"
-            if place in taken:
-                raise EvalError(f"two files are at {place}", "files are put by their paths in their packages")
-            taken.add(place)
-            rows.append(Input("src", place, one.artifact))
-    return mounts, rows
-
-
-def _no_label(text: str) -> Label:
-    raise EvalError(f"{text!r} cannot be a label here")
