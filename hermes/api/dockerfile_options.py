@@ -10,6 +10,7 @@ from typing import Final
 
 from hermes.api.dockerfile_origins import PULL_MISSING
 from hermes.api.secrets import SecretSource
+from hermes.api.ssh_agents import AgentSource
 from hermes.container.task import Bound
 from hermes.errors import UsageError
 from hermes.sandbox.process import BUILD_CAPABILITIES
@@ -24,8 +25,8 @@ class DockerfileOptions:
 
     ``file`` is relative to where the command runs (default: one of `NAMES` in the context); ``text`` takes its place.
     ``contexts`` maps names to folders, ``oci:DIR``, names of images or labels. ``pull`` says when images are taken
-    from their registries; see `hermes.api.dockerfile_origins.PULLS`. ``secrets`` say where secrets come
-    from. ``volumes`` are mounted for RUN, which finds the ``hosts``, pairs of name and address, in ``/etc/hosts``;
+    from their registries; see `hermes.api.dockerfile_origins.PULLS`. ``secrets`` and ``agents`` say where
+    secrets come from, and which SSH agents may be used. ``volumes`` are mounted for RUN, which finds the ``hosts``, pairs of name and address, in ``/etc/hosts``;
     ``capabilities`` are those of root in it, all of them. Without ``layers`` those of a stage become one, with ``squash`` those of
     its base too. ``destinations`` are ``TRANSPORT:PATH`` texts. ``seconds`` is the time of everything in the image.
     """
@@ -44,6 +45,7 @@ class DockerfileOptions:
     use_cache: bool = True
     network: str = "default"
     secrets: Sequence[SecretSource] = ()
+    agents: Sequence[AgentSource] = ()
     volumes: Sequence[Bound] = ()
     hosts: Sequence[tuple[str, str]] = ()
     capabilities: Sequence[str] = BUILD_CAPABILITIES

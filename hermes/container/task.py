@@ -113,6 +113,21 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class Agent:
+    """An SSH agent called ``id`` that listens at ``socket`` on this machine; the command finds it at ``target``.
+
+    ``mode``, ``uid`` and ``gid`` are those of the socket that it finds.
+    """
+
+    id: str
+    target: str
+    socket: str
+    mode: int = 0o600
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """Make a layer of the changes: with times of ``mtime`` seconds, stored as a tar if ``codec`` names one."""
 
@@ -150,6 +165,7 @@ class Task:
     outs: tuple[str, ...] = ()
     commit: Commit | None = None
     secrets: tuple[Secret, ...] = ()
+    agents: tuple[Agent, ...] = ()
     caches: tuple[Cache, ...] = ()
     upper: Upper | None = None
     root: str = ""
@@ -183,6 +199,7 @@ class Task:
         fields["secrets"] = tuple(
             Secret(**{**one, "value": base64.b64decode(one["value"])}) for one in document["secrets"]
         )
+        fields["agents"] = tuple(Agent(**one) for one in document["agents"])
         fields["caches"] = tuple(
             Cache(**{**one, "sharing": Sharing(one["sharing"])}) for one in document["caches"]
         )
