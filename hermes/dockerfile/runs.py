@@ -32,7 +32,7 @@ Source = Callable[[str], Layers | Context]
 
 @dataclass(slots=True)
 class _Parts:
-    """Parameters and inputs that mounts come to."""
+    """Parameters and inputs that mounts come to; ``sockets`` counts those of agents, given or not."""
 
     folders: dict[str, bool] = field(default_factory=dict)
     writable: list[str] = field(default_factory=list)
@@ -40,6 +40,7 @@ class _Parts:
     tmpfs: list[dict[str, Any]] = field(default_factory=list)
     secrets: list[dict[str, Any]] = field(default_factory=list)
     agents: list[dict[str, Any]] = field(default_factory=list)
+    sockets: int = 0
     inputs: list[Input] = field(default_factory=list)
 
 
@@ -205,6 +206,7 @@ class Runs:
 
     def _agent(self, mount: Mount, parts: _Parts) -> None:
         name = mount.text("id") or "default"
+        number, parts.sockets = parts.sockets, parts.sockets + 1
         if name not in self._options.agents:
             if mount.flag("required"):
                 raise DockerfileError(
@@ -217,7 +219,7 @@ class Runs:
                 "gid": mount.number("gid", 0),
                 "id": name,
                 "mode": mount.number("mode", 0o600, 8),
-                "target": mount.target or f"/run/buildkit/ssh_agent.{len(parts.agents)}",
+                "target": mount.target or f"/run/buildkit/ssh_agent.{number}",
                 "uid": mount.number("uid", 0),
             }
         )

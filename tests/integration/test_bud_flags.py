@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from hermes import BuiltDockerfile
+from hermes import AgentSource, BuiltDockerfile
 from hermes.api.mount_options import chosen_capabilities
-from hermes.api.ssh_agents import AgentSource
 from hermes.container.task import Bound
 from hermes.digest import Digest
 from hermes.engine.events import ActionFinished
@@ -154,8 +153,9 @@ def test_who_signs_is_in_no_key_but_the_mount_is(yard: Yard, agent: Agent) -> No
 
 def test_the_parameters_of_the_mount(yard: Yard, agent: Agent) -> None:
     yard.bud(
-        "FROM base\nRUN --mount=type=ssh --mount=type=ssh,id=other,target=/srv/s,mode=0640,uid=33,gid=34 "
-        "stat -c '%a %u:%g %F' /run/buildkit/ssh_agent.0 /srv/s > /seen; echo $SSH_AUTH_SOCK >> /seen\n"
+        "FROM base\nRUN --mount=type=ssh,id=none --mount=type=ssh "
+        "--mount=type=ssh,id=other,target=/srv/s,mode=0640,uid=33,gid=34 "
+        "stat -c '%a %u:%g %F' /run/buildkit/ssh_agent.1 /srv/s > /seen; echo $SSH_AUTH_SOCK >> /seen\n"
         "USER web\nRUN --mount=type=ssh,uid=33 --mount=type=tmpfs,target=/srv/t /usr/bin/ssh-add -l > /srv/t/x\n"
         "ENV SSH_AUTH_SOCK=/mine\nRUN --mount=type=ssh,target=/srv/s test $SSH_AUTH_SOCK = /mine\n",
         agents=[agent.source, AgentSource("other", (str(agent.key),))],
@@ -165,7 +165,7 @@ def test_the_parameters_of_the_mount(yard: Yard, agent: Agent) -> None:
     assert yard.shown("cat /seen").splitlines() == [
         "600 0:0 socket",
         "640 33:34 socket",
-        "/run/buildkit/ssh_agent.0",
+        "/run/buildkit/ssh_agent.1",
     ]
 
 

@@ -1,4 +1,4 @@
-"""What ``--volume``, ``--add-host`` and ``--ssh`` mean, and what they cannot mean."""
+"""What ``--add-host`` and ``--ssh`` mean, and what they cannot mean."""
 
 from __future__ import annotations
 
@@ -8,30 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hermes.api.run_options import host, volume
+from hermes.api.run_options import host
 from hermes.api.ssh_agents import AgentSource, read_agents
-from hermes.container.task import Bound
 from hermes.errors import UsageError
-
-
-def test_volumes(tmp_path: Path) -> None:
-    assert volume(f"{tmp_path}:/x/") == Bound("/x", str(tmp_path), writable=True)
-    assert volume(f"{tmp_path}:/x:ro") == Bound("/x", str(tmp_path), writable=False)
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("/x", "no HOST:CONTAINER"),
-        ("{0}:x", "no absolute path"),
-        ("{0}:/", "no absolute path"),
-        ("{0}:/x:Z", "there is no option 'Z'"),
-        ("{0}/gone:/x", "does not exist"),
-    ],
-)
-def test_volumes_that_are_wrong(tmp_path: Path, text: str, problem: str) -> None:
-    with pytest.raises(UsageError, match=re.escape(problem)):
-        volume(text.format(tmp_path))
 
 
 @pytest.mark.parametrize(
