@@ -1,6 +1,7 @@
 """The rules that every BUILD file has without loading them."""
 
 load(":commands.bzl", _genrule = "genrule", _host_layer = "host_layer", _run_layer = "run_layer")
+load(":dockerfiles.bzl", _dockerfile_image = "dockerfile_image")
 load(":files.bzl", _alias = "alias", _fetch_file = "fetch_file", _filegroup = "filegroup")
 load(
     ":images.bzl",
@@ -12,6 +13,7 @@ load(
 load(":layers.bzl", _files_layer = "files_layer", _tar_layer = "tar_layer")
 
 alias = _alias
+dockerfile_image = _dockerfile_image
 fetch_file = _fetch_file
 filegroup = _filegroup
 files_layer = _files_layer

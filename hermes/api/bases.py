@@ -63,7 +63,7 @@ def _base_of_target(text: str, store: Store, platform: Platform) -> Base:
 
 def base_of_image(text: str, digest: Digest, store: Store) -> Base:
     """Return the image that errors call ``text``; raises `MissingBlobError` when its documents are not in the store."""
-    from hermes.image.config import diff_ids_of, parse_config
+    from hermes.image.config import diff_ids_of, history_of, parse_config
     from hermes.image.manifest import Manifest
 
     manifest = Manifest.parse(store.blobs.read(digest))
@@ -72,12 +72,9 @@ def base_of_image(text: str, digest: Digest, store: Store) -> Base:
     except ImageError as error:
         raise ImageError(f"{text}: {error.message}") from None
     stack = tuple(Below(one, text) for one in diff_ids_of(document))
+    document["history"] = history_of(document, text)
     document.pop("rootfs")
-    created = document.pop("created", None) or timestamp(0)
-    history = list(document.get("history") or [])
-    if sum(not one.get("empty_layer") for one in history) != len(stack):
-        history = [{"created": created, "created_by": text} for _ in stack]
-    document["history"] = history
+    document.pop("created", None)
     if manifest.annotations:
         document["annotations"] = dict(manifest.annotations)
     return Base(text, stack, document, manifest.layers)

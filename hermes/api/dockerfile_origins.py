@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ from hermes.api.named import in_store, is_label
 from hermes.container.ignore import Ignored
 from hermes.digest import Digest
 from hermes.dockerfile.context import Context
+from hermes.dockerfile.files import FolderFiles
 from hermes.dockerfile.origins import BaseImage, BaseLayer
 from hermes.errors import ImageError, MissingBlobError, RegistryError, UsageError
 from hermes.image.config import platform_of
@@ -48,11 +49,14 @@ class NamedOrigins:
         self._is_docker = is_docker
         self._images: dict[str, str] = {}
         self._folders: dict[str, Context] = {}
+        self._paths: dict[str, str] = {}
         for name, text in named.items():
             self._take(name, text)
 
-    def contexts(self) -> Iterator[Context]:
-        yield from self._folders.values()
+    @property
+    def folders(self) -> Mapping[str, str]:
+        """The contexts that are folders, and where those are."""
+        return self._paths
 
     def context(self, name: str) -> Context | None:
         return self._folders.get(name.lower())
@@ -140,6 +144,7 @@ class NamedOrigins:
             )
         ignored, found = ignored_in(Path(path), "", "")
         self._folders[name.lower()] = context_at(path, name.lower(), ignored, found)
+        self._paths[name.lower()] = path
 
 
 def _fits(base: Base, platform: Platform) -> bool:
@@ -147,7 +152,7 @@ def _fits(base: Base, platform: Platform) -> bool:
 
 
 def context_at(root: str, name: str, ignored: Ignored, ignore_file: str) -> Context:
-    return Context("" if root == "/" else root, name, ignored, ignore_file)
+    return Context(FolderFiles("" if root == "/" else root, name), ignored, ignore_file)
 
 
 def ignored_in(root: Path, dockerfile: str, given: str) -> tuple[Ignored, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from hermes.actions.local import Local, available
 from hermes.actions.tools import Tools
 from hermes.api.dockerfile_options import DockerfileOptions, dockerfile_of, folder_of
 from hermes.api.dockerfile_origins import NamedOrigins, context_at, ignored_in
+from hermes.api.dockerfile_targets import with_excerpts
 from hermes.api.keys import remember_keys
 from hermes.api.registries import Fetching, registries_of
 from hermes.api.secrets import check_actions, read_secrets
@@ -26,7 +27,7 @@ from hermes.api.snapshot import Snapshots
 from hermes.api.ssh_agents import read_agents, running
 from hermes.container.core import Containers, sweep_after
 from hermes.digest import Digest
-from hermes.dockerfile.checks import Directive, Finding, findings
+from hermes.dockerfile.checks import shown, tell
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.options import Options
 from hermes.dockerfile.parse import Dockerfile, parse
@@ -36,13 +37,7 @@ from hermes.engine.events import Events, Subscriber
 from hermes.engine.executor import Caching
 from hermes.engine.scheduler import Options as SchedulerOptions
 from hermes.engine.scheduler import Report, Scheduler
-from hermes.errors import (
-    BuildFailed,
-    BuildInterrupted,
-    HermesError,
-    MissingBlobError,
-    UsageError,
-)
+from hermes.errors import BuildFailed, BuildInterrupted, MissingBlobError
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
 from hermes.layer.compress import GZIP, ZSTD
@@ -149,20 +144,15 @@ class _Build:
                 translation, _ = self._translated()
                 text = self._dockerfile.text
                 return [
-                    f"{self._shown(one)}\n{text.excerpt(one.span)}" for one in self._findings(translation)
+                    f"{shown(self._dockerfile, one)}\n{text.excerpt(one.span)}"
+                    for one in translation.findings
                 ]
         finally:
             self._namespace.close()
             self._store.close()
 
-    def _findings(self, translation: Translation) -> list[Finding]:
-        return sorted([*findings(self._dockerfile), *translation.findings], key=lambda one: one.span)
-
-    def _shown(self, finding: Finding) -> str:
-        return f"{self._dockerfile.text.at(finding.span)}: {finding.message} [{finding.rule}]"
-
-    def _translated(self) -> tuple[Translation, list[Context]]:
-        """Return the actions, and the contexts that they take files from."""
+    def _translated(self) -> tuple[Translation, dict[str, str]]:
+        """Return the actions, and the folders that they take files from, by the names of their contexts."""
         options = self._options
         context = self._context()
         platform = Platform.parse(options.platform) if options.platform else Platform.host()
@@ -170,21 +160,16 @@ class _Build:
             self._store, options.contexts, options.pull, is_docker=options.format == "docker"
         )
         translation = translate(self._dockerfile, context, origins, self._chosen(platform))
-        return translation, [context, *origins.contexts()]
+        return translation, {"": str(self._root), **origins.folders}
 
     def _build(self) -> BuiltDockerfile:
-        translation, contexts = self._translated()
-        found = [self._shown(one) for one in self._findings(translation)]
-        for warning in (*translation.warnings, *found):
-            self._say(f"warning: {warning}")
-        if found and Directive.of(self._dockerfile).fails:
-            raise UsageError(
-                f"{self._dockerfile.text.name}: {len(found)} checks failed, and its directive says that this is an error",
-                hint="correct what the warnings say, or take error=true out of # check=",
-            )
+        translation, folders = self._translated()
+        for warning in translation.warnings:
+            self._warn(warning)
+        tell(self._dockerfile, translation.findings, self._warn)
         if self._secrets:
             check_actions(translation.graph, self._secrets)
-        sources = _Files(contexts, self._store)
+        sources = _Files(folders, self._store)
         report = self._execute(translation, sources)
         sources.save(self._store)
         value = report.known[translation.manifest.action].outputs[translation.manifest.name]
@@ -195,13 +180,16 @@ class _Build:
         executed = tuple((actions[name].kind, actions[name].owner) for name in report.executed)
         return BuiltDockerfile(manifest, executed, report.cached)
 
+    def _warn(self, text: str) -> None:
+        self._say(f"warning: {text}")
+
     def _chosen(self, platform: Platform) -> Options:
         from hermes.api.workspace import epoch
 
         options = self._options
         is_docker = options.format == "docker"
         if options.annotations and is_docker:
-            self._say("warning: an image in Docker's format has no annotations; they are left out")
+            self._warn("an image in Docker's format has no annotations; they are left out")
         return Options(
             target=options.target,
             arguments=options.arguments,
@@ -253,16 +241,10 @@ class _Build:
         try:
             return scheduler.run(translation.graph, [translation.manifest.action], cancel=cancel)
         except BuildFailed as error:
-            raise self._explained(error, translation) from None
-
-    def _explained(self, error: BuildFailed, translation: Translation) -> BuildFailed:
-        """Return the failures with the lines of the Dockerfile that they come from."""
-        text = self._dockerfile.text
-        failures: dict[str, HermesError] = {}
-        for owner, one in error.failures.items():
-            span = translation.spans.get(owner)
-            failures[owner] = _with_excerpt(one, text.excerpt(span)) if span else one
-        return BuildFailed(failures)
+            spans = translation.spans
+            raise with_excerpts(
+                error, {owner: self._dockerfile.text.excerpt(span) for owner, span in spans.items()}
+            ) from None
 
     def _descriptor(self, value: Value) -> Descriptor:
         from hermes.image.manifest import Manifest
@@ -285,12 +267,12 @@ class _Build:
 class _Files:
     """The files of all contexts of a build; a source is the name of its context, a NUL and its path there. See `hermes.engine.scheduler.Sources`."""
 
-    def __init__(self, contexts: Sequence[Context], store: Store) -> None:
+    def __init__(self, folders: Mapping[str, str], store: Store) -> None:
         self._indexes: dict[str, tuple[FileIndex, Path]] = {}
-        for one in contexts:
-            root = Path(one.root)
+        for name, folder in folders.items():
+            root = Path(folder)
             path = Snapshots(store.home, root).files
-            self._indexes[one.name] = FileIndex.load(root, path), path
+            self._indexes[name] = FileIndex.load(root, path), path
 
     def value(self, path: str) -> Value:
         index, inside = self._of(path)
@@ -329,9 +311,3 @@ class _Fresh:
 
     def preimage(self, key: str) -> bytes | None:
         return self._inner.preimage(key)
-
-
-def _with_excerpt(error: HermesError, excerpt: str) -> HermesError:
-    if not isinstance(error, MissingBlobError):
-        error.message = f"{error.message}\n{excerpt}"
-    return error

@@ -15,6 +15,7 @@ from hermes.engine.events import (
     ActionFailed,
     ActionFinished,
     ActionStarted,
+    BuildGrew,
     BuildStarted,
     Event,
     Warned,
@@ -46,6 +47,8 @@ class Live:
                         refresh_per_second=8,
                     )
                     self._live.start()
+            case BuildGrew(added=added):
+                self._total += added
             case ActionStarted(id=name):
                 self._running[name] = event
             case ActionCached():

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from hermes.container.copying import is_archive
 from hermes.container.ignore import Ignored
 from hermes.dockerfile.context import Collection, Context, Row
 from hermes.dockerfile.expansion import Lexer
@@ -163,7 +162,7 @@ class Copies:
 
     def _files(self, copy: Copy, source: str, context: Context, collection: Collection, found: Taken) -> None:
         for match in context.matching(source):
-            if copy.adds and copy.unpack is not False and is_archive(match.path):
+            if copy.adds and copy.unpack is not False and context.files.is_archive(match.path):
                 single = Collection(context, Ignored((), of=""), parents=False)
                 single.add(match)
                 found.archives += [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
@@ -171,8 +169,7 @@ class Runs:
         collection = Collection(found, Ignored((), of=""), parents=False)
         collection.add(matches[0])
         if not mount.flag("rw"):
-            mode = stat.S_IMODE(os.stat(matches[0].path).st_mode)
-            layer = self._copies.bound_files(run.span, collection, mode)
+            layer = self._copies.bound_files(run.span, collection, found.mode(matches[0].path))
             parts.inputs.append(Input("bound", mount.target, layer))
             return
         single = not collection.folders
@@ -211,7 +208,7 @@ class Runs:
             if mount.flag("required"):
                 raise DockerfileError(
                     f"--mount=type=ssh: the agent {name!r} is required, and was not given",
-                    hint=f"pass --ssh {name}, or --ssh {name}=SOCKET or --ssh {name}=KEY",
+                    hint=f"give it: hermes bud --ssh {name}, or --ssh {name}=SOCKET or --ssh {name}=KEY",
                 )
             return
         parts.agents.append(

@@ -9,6 +9,7 @@ from hermes.digest import Digest, canonical_json
 from hermes.dsl.attributes import KINDS
 from hermes.dsl.configuration import Configuration
 from hermes.dsl.dialect.values import EvalError, Struct, show, type_name
+from hermes.dsl.dockerfiles import checked_texts, dockerfile_inputs
 from hermes.dsl.entries import Entries, check_paths
 from hermes.dsl.mounts import as_mount, binds, mount_params
 from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, PUSH_INFO, File, Info, LabelValue, Layer
@@ -17,7 +18,7 @@ from hermes.engine.action import Action, ActionGraph, Input, Output
 from hermes.errors import HermesError, UsageError
 from hermes.graph.label import Label
 from hermes.image.config import is_timestamp
-from hermes.layer.compress import CODECS, Codec, codec_at
+from hermes.layer.compress import CODECS, GZIP, ZSTD, Codec, codec_at
 
 _URL_SCHEMES: Final = ("http://", "https://", "file://", "apt:")
 BUILD_FOLDER: Final = "/build"
@@ -86,7 +87,7 @@ class Actions:
     __slots__ = ("_configuration", "_graph", "_label", "_suffix")
     dsl_type: ClassVar[str] = "actions"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset(
-        {"fetch", "host", "image", "index", "layer", "pull", "push", "run", "write"}
+        {"dockerfile", "fetch", "host", "image", "index", "layer", "pull", "push", "run", "write"}
     )
 
     def __init__(self, label: Label, graph: ActionGraph, configuration: Configuration, suffix: str) -> None:
@@ -303,6 +304,49 @@ class Actions:
             platform=platform,
         )
 
+    def dockerfile(
+        self,
+        name: str,
+        *,
+        dockerfile: File,
+        context: Any,
+        contexts: Any = None,
+        strip_prefix: str = "",
+        build_args: Any = None,
+        target: str = "",
+        secrets: Any = (),
+        network: bool = True,
+        labels: Any = None,
+        annotations: Any = None,
+        squash: bool = False,
+        format: str = "oci",  # noqa: A002 - the name that users know from elsewhere
+    ) -> Info:
+        """The image of a Dockerfile, whose actions are found when what it names is known.
+
+        ``context`` are the files that COPY and ADD may take, by their paths in their packages without
+        ``strip_prefix``; ``contexts`` maps names of FROM and ``--from`` to targets. ``secrets`` are names.
+        """
+        is_docker = format == "docker"
+        codec = GZIP if is_docker else ZSTD
+        params = {
+            "annotations": checked_texts("annotations", annotations or {}),
+            "arguments": checked_texts("build_args", build_args or {}),
+            "docker": is_docker,
+            "epoch": self._configuration.epoch,
+            "labels": checked_texts("labels", labels or {}),
+            "network": bool(network),
+            "secrets": sorted(secrets),
+            "squash": bool(squash),
+            "target": target,
+        }
+        platform = str(self._configuration.platform)
+        rows = dockerfile_inputs(dockerfile, context, contexts, strip_prefix)
+        outputs = ("config", "environment", "layers", "manifest")
+        made = self._add(
+            name, "dockerfile", params, rows, outputs=outputs, platform=platform, codec=codec.identity
+        )
+        return self._whole_image(name, made)
+
     def index(self, name: str, images: Any, annotations: Any = None) -> Info:
         """An index of images (a list of ImageInfo), each for another platform."""
         if type(images) not in (list, tuple) or not all(_is_image(one) for one in images):
@@ -338,14 +382,8 @@ class Actions:
         unkeyed = {"ref": checked_reference(ref)}
         platform = str(self._configuration.platform)
         outputs = ("config", "environment", "layers", "manifest")
-        made = self._add(name, "pull", params, outputs=outputs, unkeyed=unkeyed, platform=platform)
-        manifest = File(Output(made, "manifest"), self._label, f"{name}.manifest.json")
-        return IMAGE_INFO(
-            config=File(Output(made, "config"), self._label, f"{name}.config.json"),
-            environment=File(Output(made, "environment"), self._label, f"{name}.environment.json"),
-            layers=[Layer(Output(made, "layers"), self._label, manifest.artifact)],
-            manifest=manifest,
-            platform=platform,
+        return self._whole_image(
+            name, self._add(name, "pull", params, outputs=outputs, unkeyed=unkeyed, platform=platform)
         )
 
     def push(self, name: str, image: Any, repository: str, tags: Any) -> Info:
@@ -356,6 +394,17 @@ class Actions:
         made = self._add(name, "write", {"content": document, "executable": False}, outputs=("file",))
         return PUSH_INFO(
             destination=File(Output(made, "file"), self._label, f"{name}.push.json"), image=image
+        )
+
+    def _whole_image(self, name: str, action: str) -> Info:
+        """Return an image whose documents and layers one action gives."""
+        manifest = File(Output(action, "manifest"), self._label, f"{name}.manifest.json")
+        return IMAGE_INFO(
+            config=File(Output(action, "config"), self._label, f"{name}.config.json"),
+            environment=File(Output(action, "environment"), self._label, f"{name}.environment.json"),
+            layers=[Layer(Output(action, "layers"), self._label, manifest.artifact)],
+            manifest=manifest,
+            platform=str(self._configuration.platform),
         )
 
     def _manifest(

@@ -21,6 +21,13 @@ class BuildStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildGrew:
+    """An action turned out to stand for others: ``added`` more are to be looked at."""
+
+    added: int
+
+
+@dataclass(frozen=True, slots=True)
 class ActionStarted:
     """An action found no result and is being executed."""
 
@@ -80,7 +87,16 @@ class BuildFinished:
     failed: int
 
 
-Event = BuildStarted | ActionStarted | ActionCached | ActionFinished | ActionFailed | Warned | BuildFinished
+Event = (
+    BuildStarted
+    | BuildGrew
+    | ActionStarted
+    | ActionCached
+    | ActionFinished
+    | ActionFailed
+    | Warned
+    | BuildFinished
+)
 Subscriber = Callable[[Event], None]
 
 
