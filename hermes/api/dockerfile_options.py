@@ -25,10 +25,10 @@ class DockerfileOptions:
 
     ``file`` is relative to where the command runs (default: one of `NAMES` in the context); ``text`` takes its place.
     ``contexts`` maps names to folders, ``oci:DIR``, names of images or labels. ``pull`` says when images are taken
-    from their registries; see `hermes.api.dockerfile_origins.PULLS`. ``secrets`` say where secrets come from, ``agents``
-    which SSH agents RUN may use. ``volumes`` are mounted for it, ``hosts`` are pairs of name and address in its
-    ``/etc/hosts``, and ``capabilities`` are all that root has in it. Without ``layers`` those of a stage become one, with
-    ``squash`` those of its base too. ``destinations`` are ``TRANSPORT:PATH`` texts. ``seconds`` is the time of
+    from their registries; see `hermes.api.dockerfile_origins.PULLS`. ``secrets`` say where secrets come from,
+    ``agents`` which SSH agents RUN may use. ``volumes`` are mounted for it, ``hosts`` are pairs of name and address in
+    its ``/etc/hosts``, and ``capabilities`` are all that root has in it. Without ``layers`` those of a stage become one,
+    with ``squash`` those of its base too. ``destinations`` are ``TRANSPORT:PATH`` texts. ``seconds`` is the time of
     everything in the image.
     """
 

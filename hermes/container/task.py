@@ -141,7 +141,8 @@ class Task:
 
     ``env`` holds pairs on top of a fixed environment. ``user`` is as in an image's configuration. ``outs``
     are absolute paths in the root of files to keep; they become no part of the layer. ``timeout`` is in
-    seconds. ``hosts`` are pairs of name and address that it finds in ``/etc/hosts``. ``tmpfs`` are empty folders, forgotten at the end; a path alone has the size and mode of any.
+    seconds. ``hosts`` are pairs of name and address that it finds in ``/etc/hosts``. ``tmpfs`` are empty
+    folders, forgotten at the end; a path alone has the size and mode of any.
 
     With ``secrets`` the standard output and error are masked, and what the command leaves is searched.
     ``upper`` is where a working container keeps its changes, ``root`` where it is mounted, if it is.

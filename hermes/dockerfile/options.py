@@ -19,7 +19,8 @@ class Options:
 
     ``network`` is that of RUN instructions that do not say; ``secrets`` and SSH ``agents`` are the ids of those that
     were given. ``volumes`` and ``hosts`` (pairs of name and address) are for every RUN, ``capabilities``, sorted, for
-    root in it. Without ``layers`` those of a stage become one, with ``squash`` those of its base too. ``epoch`` is the time of everything, in seconds. ``docker`` writes Docker's media types.
+    root in it. Without ``layers`` those of a stage become one, with ``squash`` those of its base too. ``epoch`` is
+    the time of everything, in seconds. ``docker`` writes Docker's media types.
     """
 
     target: str = ""

@@ -1,4 +1,4 @@
-"""What `hermes bud` gives RUN besides the Dockerfile: agents, volumes, names of hosts, capabilities; and how many layers stay."""
+"""What the command line of `hermes bud` gives RUN: agents, volumes, hosts, capabilities; and how many layers stay."""
 
 from __future__ import annotations
 
