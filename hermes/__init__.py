@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from hermes.api.images import Images
     from hermes.api.result import BuildResult, BuiltOutput
     from hermes.api.secrets import SecretSource
+    from hermes.api.ssh_agents import AgentSource
     from hermes.api.workspace import Workspace
     from hermes.errors import HermesError
 
 _MODULES = {
+    "AgentSource": "hermes.api.ssh_agents",
     "BuildResult": "hermes.api.result",
     "BuiltOutput": "hermes.api.result",
     "BuiltDockerfile": "hermes.api.dockerfiles",
@@ -31,6 +33,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "AgentSource",
     "BuildResult",
     "BuiltDockerfile",
     "BuiltOutput",

@@ -16,6 +16,7 @@ from hermes.actions.kinds import LAYER
 from hermes.actions.layer import link_of
 from hermes.actions.tools import Tools, hinted_codec, of_role, params_of, stack_of
 from hermes.container.task import (
+    Agent,
     Bound,
     Cache,
     Commit,
@@ -131,6 +132,7 @@ def _task(request: Request, tools: Tools, params: dict[str, Any], timeout: int |
         ),
         hosts=tuple((name, address) for name, address in params.get("hosts", ())),
         secrets=tuple(_secrets(request, tools, params)),
+        agents=tuple(Agent(socket=tools.agents[one["id"]], **one) for one in params.get("agents", ())),
         caches=tuple(
             Cache(**{**one, "sharing": Sharing(one["sharing"])}) for one in params.get("caches", ())
         ),

@@ -10,6 +10,7 @@ from typing import Final
 
 from hermes.api.dockerfile_origins import PULL_MISSING
 from hermes.api.secrets import SecretSource
+from hermes.api.ssh_agents import AgentSource
 from hermes.container.task import Bound
 from hermes.errors import UsageError
 from hermes.sandbox.process import BUILD_CAPABILITIES
@@ -24,10 +25,11 @@ class DockerfileOptions:
 
     ``file`` is relative to where the command runs (default: one of `NAMES` in the context); ``text`` takes its place.
     ``contexts`` maps names to folders, ``oci:DIR``, names of images or labels. ``pull`` says when images are taken
-    from their registries; see `hermes.api.dockerfile_origins.PULLS`. ``secrets`` say where secrets come
-    from. ``volumes`` are mounted for RUN, which finds the ``hosts``, pairs of name and address, in ``/etc/hosts``;
-    ``capabilities`` are those of root in it, all of them. Without ``layers`` those of a stage become one, with ``squash`` those of
-    its base too. ``destinations`` are ``TRANSPORT:PATH`` texts. ``seconds`` is the time of everything in the image.
+    from their registries; see `hermes.api.dockerfile_origins.PULLS`. ``secrets`` say where secrets come from,
+    ``agents`` which SSH agents RUN may use. ``volumes`` are mounted for it, ``hosts`` are pairs of name and address in
+    its ``/etc/hosts``, and ``capabilities`` are all that root has in it. Without ``layers`` those of a stage become one,
+    with ``squash`` those of its base too. ``destinations`` are ``TRANSPORT:PATH`` texts. ``seconds`` is the time of
+    everything in the image.
     """
 
     context: str = "."
@@ -44,6 +46,7 @@ class DockerfileOptions:
     use_cache: bool = True
     network: str = "default"
     secrets: Sequence[SecretSource] = ()
+    agents: Sequence[AgentSource] = ()
     volumes: Sequence[Bound] = ()
     hosts: Sequence[tuple[str, str]] = ()
     capabilities: Sequence[str] = BUILD_CAPABILITIES

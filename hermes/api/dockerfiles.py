@@ -24,6 +24,7 @@ from hermes.api.keys import remember_keys
 from hermes.api.registries import Fetching, registries_of
 from hermes.api.secrets import check_actions, read_secrets
 from hermes.api.snapshot import Snapshots
+from hermes.api.ssh_agents import read_agents, running
 from hermes.container.core import Containers, sweep_after
 from hermes.digest import Digest
 from hermes.dockerfile.checks import shown, tell
@@ -107,6 +108,8 @@ class _Build:
         registries = registries_of(None, home) if any(map(is_remote, options.destinations)) else None
         self._destinations = [(one, parse_destination(one, registries)) for one in options.destinations]
         self._secrets = read_secrets(options.secrets) if options.secrets else {}
+        self._agents = read_agents(options.agents)
+        self._sockets: dict[str, str] = {}
         self._events = Events(*subscribers)
         self._root = folder_of(options)
         self._file, text = dockerfile_of(options, self._root)
@@ -119,7 +122,7 @@ class _Build:
 
     def run(self) -> BuiltDockerfile:
         try:
-            with self._store.in_use():
+            with self._store.in_use(), running(self._agents) as self._sockets:
                 Containers(self._store, self._namespace).sweep()
                 try:
                     return self._build()
@@ -193,6 +196,7 @@ class _Build:
             platform=platform,
             network=options.network,
             secrets=frozenset(self._secrets),
+            agents=frozenset(self._agents),
             volumes=tuple(options.volumes),
             hosts=tuple(options.hosts),
             capabilities=tuple(sorted(set(map(capabilities.parse, options.capabilities)))),
@@ -216,6 +220,7 @@ class _Build:
             lambda: (),
             self._cancelled,
             secrets=self._secrets,
+            agents=self._sockets,
         )
         results: ResultCache = self._store.results if self._options.use_cache else _Fresh(self._store.results)
         caching = Caching(

@@ -17,6 +17,7 @@ from hermes.api.dockerfiles import BuiltDockerfile, Dockerfiles
 from hermes.api.mount_options import chosen_capabilities
 from hermes.api.run_options import host, volume
 from hermes.api.secrets import SecretSource
+from hermes.api.ssh_agents import AgentSource
 from hermes.cli.options import capability_options, runtime_option, secret_option, volume_option
 from hermes.cli.progress import display
 from hermes.errors import CommandFailed, UsageError
@@ -97,6 +98,13 @@ class _Command(click.Command):
     "--timestamp", type=click.IntRange(0), metavar="SECONDS", help="The time of everything in the image."
 )
 @click.option("--check", is_flag=True, help="Only say what is wrong with the Dockerfile.")
+@click.option(
+    "--ssh",
+    "agents",
+    multiple=True,
+    metavar="ID[=SOCKET|KEY,...]",
+    help="Let RUN --mount=type=ssh use an SSH agent: default is that of SSH_AUTH_SOCK.",
+)
 @volume_option
 @click.option(
     "--add-host",
@@ -132,6 +140,7 @@ def command(
     jobs: int | None,
     timestamp: int | None,
     check: bool,
+    agents: tuple[str, ...],
     volumes: tuple[str, ...],
     hosts: tuple[str, ...],
     added: tuple[str, ...],
@@ -163,6 +172,7 @@ def command(
         use_cache=not no_cache,
         network=network,
         secrets=tuple(map(SecretSource.parse, secrets)),
+        agents=tuple(map(AgentSource.parse, agents)),
         volumes=tuple(map(volume, volumes)),
         hosts=tuple(map(host, hosts)),
         capabilities=chosen_capabilities(added, dropped),

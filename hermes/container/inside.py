@@ -23,6 +23,7 @@ from hermes.container.private import (
     UsedCaches,
     check_target,
     check_targets,
+    give_sockets,
     unsearched,
     write_secrets,
 )
@@ -288,6 +289,8 @@ class Container:
             yield Mount(need(cache.target, directory=True), folder, writable=True)
         for secret, source in write_secrets(task.secrets, f"{self._scratch}/secrets", user):
             yield Mount(need(secret.path, directory=False), source)
+        for agent in give_sockets(task.agents):
+            yield Mount(need(agent.target, directory=False), agent.socket)
 
     def _keep(self, path: str) -> KeptFile:
         """Store a file that the command made, and take it out of the layer."""

@@ -113,6 +113,21 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class Agent:
+    """An SSH agent called ``id`` that listens at ``socket`` on this machine; the command finds it at ``target``.
+
+    ``mode``, ``uid`` and ``gid`` are those of the socket that it finds.
+    """
+
+    id: str
+    target: str
+    socket: str
+    mode: int = 0o600
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """Make a layer of the changes: with times of ``mtime`` seconds, stored as a tar if ``codec`` names one."""
 
@@ -126,7 +141,8 @@ class Task:
 
     ``env`` holds pairs on top of a fixed environment. ``user`` is as in an image's configuration. ``outs``
     are absolute paths in the root of files to keep; they become no part of the layer. ``timeout`` is in
-    seconds. ``hosts`` are pairs of name and address that it finds in ``/etc/hosts``. ``tmpfs`` are empty folders, forgotten at the end; a path alone has the size and mode of any.
+    seconds. ``hosts`` are pairs of name and address that it finds in ``/etc/hosts``. ``tmpfs`` are empty
+    folders, forgotten at the end; a path alone has the size and mode of any.
 
     With ``secrets`` the standard output and error are masked, and what the command leaves is searched.
     ``upper`` is where a working container keeps its changes, ``root`` where it is mounted, if it is.
@@ -150,6 +166,7 @@ class Task:
     outs: tuple[str, ...] = ()
     commit: Commit | None = None
     secrets: tuple[Secret, ...] = ()
+    agents: tuple[Agent, ...] = ()
     caches: tuple[Cache, ...] = ()
     upper: Upper | None = None
     root: str = ""
@@ -183,6 +200,7 @@ class Task:
         fields["secrets"] = tuple(
             Secret(**{**one, "value": base64.b64decode(one["value"])}) for one in document["secrets"]
         )
+        fields["agents"] = tuple(Agent(**one) for one in document["agents"])
         fields["caches"] = tuple(
             Cache(**{**one, "sharing": Sharing(one["sharing"])}) for one in document["caches"]
         )

@@ -21,6 +21,7 @@ from hermes.errors import DockerfileError
 from hermes.sandbox.process import BUILD_CAPABILITIES
 
 _SCRIPTS: Final = "/run/heredocs"
+_AGENT: Final = "SSH_AUTH_SOCK"
 
 
 Source = Callable[[str], Layers | Context]
@@ -29,13 +30,15 @@ Source = Callable[[str], Layers | Context]
 
 @dataclass(slots=True)
 class _Parts:
-    """Parameters and inputs that mounts come to."""
+    """Parameters and inputs that mounts come to; ``sockets`` counts those of agents, given or not."""
 
     folders: dict[str, bool] = field(default_factory=dict)
     writable: list[str] = field(default_factory=list)
     caches: list[dict[str, Any]] = field(default_factory=list)
     tmpfs: list[dict[str, Any]] = field(default_factory=list)
     secrets: list[dict[str, Any]] = field(default_factory=list)
+    agents: list[dict[str, Any]] = field(default_factory=list)
+    sockets: int = 0
     inputs: list[Input] = field(default_factory=list)
 
 
@@ -55,6 +58,8 @@ class Runs:
             self._mount(parse_mount(text, state.workdir), parts, run)
         argv = self._argv(run, state, parts)
         env = {**state.scope.values, **state.env}
+        if parts.agents:
+            env.setdefault(_AGENT, parts.agents[0]["target"])
         params = {
             "argv": argv,
             "caches": parts.caches,
@@ -72,6 +77,8 @@ class Runs:
             "writable": parts.writable,
             **self._opened(),
         }
+        if parts.agents:
+            params["agents"] = parts.agents
         action = self._recorder.add(
             "run",
             run.span,
@@ -143,8 +150,8 @@ class Runs:
             parts.tmpfs.append({"mode": 0o1777, "size": mount.size, "target": mount.target})
         elif mount.kind == mounts.SECRET:
             self._secret(mount, parts)
-        elif mount.flag("required"):
-            raise DockerfileError("--mount=type=ssh: an agent's keys cannot be given to a command here")
+        else:
+            self._agent(mount, parts)
 
     def _bind(self, mount: Mount, parts: _Parts, run: Run) -> None:
         found = self._source(mount.text("from"))
@@ -190,6 +197,26 @@ class Runs:
                 "id": name,
                 "mode": mount.number("mode", 0o400, 8),
                 "target": mount.target,
+                "uid": mount.number("uid", 0),
+            }
+        )
+
+    def _agent(self, mount: Mount, parts: _Parts) -> None:
+        name = mount.text("id") or "default"
+        number, parts.sockets = parts.sockets, parts.sockets + 1
+        if name not in self._options.agents:
+            if mount.flag("required"):
+                raise DockerfileError(
+                    f"--mount=type=ssh: the agent {name!r} is required, and was not given",
+                    hint=f"give it: hermes bud --ssh {name}, or --ssh {name}=SOCKET or --ssh {name}=KEY",
+                )
+            return
+        parts.agents.append(
+            {
+                "gid": mount.number("gid", 0),
+                "id": name,
+                "mode": mount.number("mode", 0o600, 8),
+                "target": mount.target or f"/run/buildkit/ssh_agent.{number}",
                 "uid": mount.number("uid", 0),
             }
         )

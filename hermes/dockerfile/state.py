@@ -29,7 +29,8 @@ class StackLayer(NamedTuple):
 class State:
     """``document`` is the image's configuration without layers and history; ``base_layers`` counts those of its base.
 
-    ``ends`` says how many layers there were at the end of each earlier stage that this one is built on. ``has_cmd``: a CMD of this stage is in force.
+    ``ends`` says how many layers there were at the end of each earlier stage that this one is built on.
+    ``has_cmd``: a CMD of this stage is in force.
     """
 
     document: dict[str, Any]

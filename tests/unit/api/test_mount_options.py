@@ -89,5 +89,8 @@ def test_capabilities() -> None:
     assert chosen_capabilities(["net_raw"], ["all"]) == ("CAP_NET_RAW",)
     assert "CAP_CHOWN" not in chosen_capabilities([], ["CHOWN"])
     assert chosen_capabilities(["all"], []) == tuple(sorted(NAMES))
+    assert "CAP_CHOWN" not in chosen_capabilities(["chown"], ["chown"])
+    assert chosen_capabilities(["all"], ["net_raw"]) == tuple(sorted({*NAMES} - {"CAP_NET_RAW"}))
+    assert chosen_capabilities(["chown,Cap_Kill"], ["ALL"]) == ("CAP_CHOWN", "CAP_KILL")
     with pytest.raises(UsageError, match="did you mean CHOWN"):
         chosen_capabilities(["chwn"], [])
