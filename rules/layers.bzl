@@ -10,10 +10,10 @@ def _files_layer_impl(ctx):
             dest = ctx.attr.dest,
             strip_prefix = ctx.attr.strip_prefix,
             mode = ctx.attr.mode,
-            modes = ctx.attr.modes,
+            modes = {pattern: mode for pattern, mode in ctx.attr.modes.items() if pattern not in ctx.attr.files},
             owner = ctx.attr.owner,
         ))
-    elif ctx.attr.modes:
+    elif [pattern for pattern in ctx.attr.modes if pattern not in ctx.attr.files]:
         fail("modes says how srcs are to be, and there are none", attr = "modes")
     for path, target in ctx.attr.files.items():
         if len(target.files) != 1:
@@ -22,9 +22,12 @@ def _files_layer_impl(ctx):
                 attr = "files",
                 hint = "put several files into srcs, with dest",
             )
-        entries.append(entry.file(path, target.files[0], mode = ctx.attr.mode, owner = ctx.attr.owner))
+        mode = ctx.attr.modes.get(path, ctx.attr.mode)
+        entries.append(entry.file(path, target.files[0], mode = mode, owner = ctx.attr.owner))
     for path in ctx.attr.dirs:
         entries.append(entry.directory(path, owner = ctx.attr.owner))
+    for path, mode in ctx.attr.dir_modes.items():
+        entries.append(entry.directory(path, mode = mode, owner = ctx.attr.owner))
     for path, target in ctx.attr.symlinks.items():
         entries.append(entry.symlink(path, target, owner = ctx.attr.owner))
     return [LayerInfo(layers = [ctx.actions.layer(ctx.label.name, entries)], base = [])]
@@ -33,10 +36,11 @@ files_layer = rule(
     implementation = _files_layer_impl,
     attrs = {
         "dest": attr.path(default = "/", doc = "The folder of the image that srcs go to."),
+        "dir_modes": attr.mode_dict(doc = "Directories to make with other modes."),
         "dirs": attr.path_list(doc = "Directories to make, with mode 0755."),
         "files": attr.path_label_dict(allow_files = True, doc = "Paths in the image, and the file at each."),
         "mode": attr.mode(doc = "The mode of all files; otherwise 0755 for programs and 0644 for others."),
-        "modes": attr.mode_dict(doc = "Modes of those srcs that match a pattern; the last match counts."),
+        "modes": attr.mode_dict(doc = "Modes of those srcs that match a pattern (the last match counts), and of files by their paths in the image."),
         "owner": attr.owner(doc = "Numeric user and group of everything in the layer."),
         "srcs": attr.label_list(allow_files = True, doc = "Files, put below dest by their paths in their packages."),
         "strip_prefix": attr.string(doc = "A folder to take off the front of the paths of srcs."),

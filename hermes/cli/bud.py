@@ -163,12 +163,12 @@ def command(
         text=sys.stdin.buffer.read().decode("utf-8", "surrogateescape") if file == "-" else None,
         tags=tags,
         target=target,
-        arguments=_arguments(arguments),
-        contexts=_pairs("--build-context", contexts),
+        arguments=build_arguments(arguments),
+        contexts=pairs("--build-context", contexts),
         platform=platform,
         pull=pull,
-        labels=_pairs("--label", labels),
-        annotations=_pairs("--annotation", annotations),
+        labels=pairs("--label", labels),
+        annotations=pairs("--annotation", annotations),
         use_cache=not no_cache,
         network=network,
         secrets=tuple(map(SecretSource.parse, secrets)),
@@ -203,7 +203,7 @@ def command(
     click.echo(built.digest)
 
 
-def _arguments(texts: Iterable[str]) -> dict[str, str]:
+def build_arguments(texts: Iterable[str]) -> dict[str, str]:
     """Return build arguments; one without a value has that of the variable of its name, if there is one."""
     found = {}
     for text in texts:
@@ -217,7 +217,7 @@ def _arguments(texts: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _pairs(option: str, texts: Iterable[str]) -> dict[str, str]:
+def pairs(option: str, texts: Iterable[str]) -> dict[str, str]:
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,6 +82,14 @@ class App:
     def shown(self, command: str, label: str = "//app:image") -> str:
         """What a shell command prints in the image."""
         return self.run("run", "--entrypoint", "/bin/sh", label, "--", "-c", command)
+
+
+def config_of(home: Path, digest: str) -> dict[str, Any]:
+    """The configuration of an image in the store."""
+    blobs = home / "blobs/sha256"
+    manifest = json.loads((blobs / digest[7:]).read_text())
+    found: dict[str, Any] = json.loads((blobs / manifest["config"]["digest"][7:]).read_text())
+    return found
 
 
 @pytest.fixture
