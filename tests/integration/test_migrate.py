@@ -202,7 +202,6 @@ copy_layer(
 image(
     name = "image",
     base = ["//base:image"],
-    cmd = ["/bin/sh"],
     env = {"APP": "/srv"},
     layers = [
         ":copy_6",
