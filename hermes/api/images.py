@@ -23,7 +23,7 @@ from hermes.store import Store
 from hermes.store.location import default_home
 
 if TYPE_CHECKING:
-    from hermes.layer.compress import Codec
+    from hermes.api.recompressing import Compression
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +115,11 @@ class Images:
         *,
         platform: str = "",
         whole: bool | None = None,
-        codec: Codec | None = None,
+        compression: Compression | None = None,
     ) -> Descriptor:
         """Write an image to a destination, from anywhere; return its manifest.
 
-        Its blobs stay as they are, unless ``codec`` says how layers are to be compressed.
+        Its blobs stay as they are, unless ``compression`` says how layers are to be compressed.
 
         ``whole`` writes an index with all its images. Left open, that is what becomes of an index that is in the
         store or is built, and of one elsewhere the image for ``platform`` (default: this machine's).
@@ -132,8 +132,10 @@ class Images:
         with self._opened() as store, closing(Fetching(store, lambda: registries)) as fetching:
             found = in_store(source, store, platform, whole=whole)
             root = found.root()
-            if codec is not None:
-                root = _recompressed(store, fetching, root, codec)
+            if compression is not None:
+                from hermes.api.recompressing import recompressed
+
+                root = recompressed(store, fetching, root, compression)
             fetching.complete(root.digest, destination)
             parsed.write(root, store, _title(found))
             return root
@@ -146,18 +148,6 @@ class Images:
                 yield store
         finally:
             store.close()
-
-
-def _recompressed(store: Store, fetching: Fetching, root: Descriptor, codec: Codec) -> Descriptor:
-    from hermes.api.recompressing import recompressed
-    from hermes.container.core import Containers
-    from hermes.sandbox.namespace import Namespace
-
-    namespace = Namespace()
-    try:
-        return recompressed(store, Containers(store, namespace, fetch=fetching.layer), root, codec)
-    finally:
-        namespace.close()
 
 
 def images_in(origin: StoreOrigin) -> Iterator[Image]:

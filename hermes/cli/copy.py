@@ -6,8 +6,8 @@ import click
 
 from hermes.api.images import Images
 from hermes.cli import completion
+from hermes.cli.options import compression_options
 from hermes.errors import UsageError
-from hermes.layer.compress import CODECS, codec_at
 
 
 @click.command("copy")
@@ -15,18 +15,7 @@ from hermes.layer.compress import CODECS, codec_at
 @click.argument("destination", metavar="TRANSPORT")
 @click.option("--platform", default="", metavar="OS/ARCH", help="Which image of an index.")
 @click.option("--all-platforms", "whole", is_flag=True, help="An index with all its images.")
-@click.option(
-    "--compression",
-    type=click.Choice(sorted(CODECS)),
-    help="Compress the layers this way; they stay as they are otherwise.",
-)
-@click.option(
-    "--compression-level",
-    "level",
-    type=int,
-    metavar="N",
-    help="How hard: 1 to 22 for zstd, 1 to 12 for gzip.",
-)
+@compression_options
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
 def command(
     source: str,
@@ -51,11 +40,14 @@ def command(
         raise UsageError(
             "--platform takes one image, and --all-platforms all of them", hint="say one of them"
         )
-    if level is not None and not compression:
-        raise UsageError("--compression-level is for a --compression", hint="say --compression zstd or gzip")
-    codec = codec_at(compression, level) if compression else None
+    from hermes.api.recompressing import Compression
+
     manifest = Images().copy(
-        source, destination, platform=platform, whole=True if whole else None, codec=codec
+        source,
+        destination,
+        platform=platform,
+        whole=True if whole else None,
+        compression=Compression.at(compression, level),
     )
     if not quiet:
         click.echo(manifest.digest)

@@ -131,7 +131,7 @@ def command(
 
 def _push(workspace: Workspace, result: BuildResult, say: Callable[[str], None]) -> None:
     """Carry out a target of the rule image_push."""
-    from hermes.api.pushing import push_built
+    from hermes.api.pushing import Pushing
     from hermes.cli.push import show
 
-    show(push_built(workspace.home, result, (), workspace.registries, say))
+    show(Pushing(workspace.home, workspace.registries, say).built(result))
