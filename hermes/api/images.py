@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hermes.api.named import in_store, named
-from hermes.api.registries import Fetching, registries_of
+from hermes.api.registries import Fetching
 from hermes.digest import Digest
+from hermes.engine.events import Events, Subscriber
 from hermes.errors import HermesError, UsageError
 from hermes.image.config import platform_of
 from hermes.image.descriptor import Descriptor
@@ -50,10 +51,11 @@ class NamedImage:
 
 
 class Images:
-    """The images with names of the store at ``home``."""
+    """The images with names of the store at ``home``. ``subscribers`` are told of blobs on their way."""
 
-    def __init__(self, *, home: Path | None = None) -> None:
+    def __init__(self, *, home: Path | None = None, subscribers: Sequence[Subscriber] = ()) -> None:
         self.home = home or default_home()
+        self._events = Events(*subscribers)
 
     def all(self) -> list[NamedImage]:
         """Return all of them, in the order of their names."""
@@ -73,8 +75,8 @@ class Images:
                 hint=f"write docker://{origin}, or oci:DIR, docker-archive:FILE ...",
             )
         given = _new_name(name) if name else None
-        with self._opened() as store:
-            found = in_store(origin, store, platform, whole=whole)
+        with self._opened() as store, self._fetching(store) as fetching:
+            found = in_store(origin, store, fetching, platform, whole=whole)
             chosen = given or _own_name(found)
             ImageNames(store).set(chosen, found.root())
             return chosen, found.root()
@@ -127,10 +129,9 @@ class Images:
         if ":" not in destination and is_origin(source):
             hint = f"to give it a name, use `hermes pull {source} {destination}`"
             raise UsageError(f"{destination!r} begins with no transport", hint=hint)
-        registries = registries_of(None, self.home)
-        parsed = parse_destination(destination, registries)
-        with self._opened() as store, closing(Fetching(store, lambda: registries)) as fetching:
-            found = in_store(source, store, platform, whole=whole)
+        parsed = parse_destination(destination, lambda: fetching.client)
+        with self._opened() as store, self._fetching(store) as fetching:
+            found = in_store(source, store, fetching, platform, whole=whole)
             root = found.root()
             if compression is not None:
                 from hermes.api.recompressing import recompressed
@@ -139,6 +140,9 @@ class Images:
             fetching.complete(root.digest, destination)
             parsed.write(root, store, _title(found))
             return root
+
+    def _fetching(self, store: Store) -> AbstractContextManager[Fetching]:
+        return closing(Fetching.here(store, self._events.emit))
 
     @contextmanager
     def _opened(self) -> Iterator[Store]:

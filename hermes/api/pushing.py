@@ -15,6 +15,7 @@ from hermes.api.registries import Fetching
 from hermes.api.result import BuildResult
 from hermes.api.wanted import IMAGE, INDEX, PUSH
 from hermes.digest import Digest
+from hermes.engine.events import Subscriber
 from hermes.errors import UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.registry.images import descriptor_of
@@ -44,12 +45,14 @@ def has_pushes(result: BuildResult) -> bool:
 class Pushing:
     """Pushes from the store at ``home``.
 
-    ``registries`` returns the settings, ``say`` is told of each blob, ``compression`` is what is asked of layers.
+    ``registries`` returns the settings, ``say`` is told what became of each blob and ``tell`` of those on their way;
+    ``compression`` is what is asked of layers.
     """
 
     home: Path
     registries: Callable[[], Registries]
     say: Say
+    tell: Subscriber = lambda _: None
     compression: Compression | None = None
 
     def built(self, result: BuildResult, destinations: Sequence[str] = ()) -> list[Pushed]:
@@ -72,11 +75,14 @@ class Pushing:
         with self._opened() as opened:
             return opened.pushed(opened.to_destinations(name, digest, name, destinations))
 
+    def _fetching(self, store: Store) -> Fetching:
+        return Fetching(store, self.registries, tell=self.tell)
+
     @contextmanager
     def _opened(self) -> Iterator[_Opened]:
         store = Store.open(self.home)
         try:
-            with store.in_use(), closing(Fetching(store, self.registries)) as fetching:
+            with store.in_use(), closing(self._fetching(store)) as fetching:
                 yield _Opened(store, fetching, self)
         finally:
             store.close()
@@ -99,7 +105,7 @@ class _Opened:
                     f"{text!r} is no registry",
                     hint=f"write {TRANSPORT}HOST/NAME:TAG, or use `hermes build -o`",
                 )
-        parsed = [destination(text) for text in destinations]
+        parsed = [destination(text, lambda: self.fetching.client) for text in destinations]
         manifest = self._manifest(digest, self.how.compression)
         return [(label, one.job(manifest, name)) for one in parsed]
 

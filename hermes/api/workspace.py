@@ -109,8 +109,13 @@ class Workspace:
         if chosen.destinations:
             from hermes.api.export import export
 
-            export(self.home, result, chosen.destinations, self.registries)
+            export(self.home, result, chosen.destinations, self.registries, self._tell())
         return result
+
+    def _tell(self) -> Subscriber:
+        from hermes.engine.events import Events
+
+        return Events(*self._subscribers).emit
 
     def registries(self) -> Registries:
         """Return what ``hermes.yaml`` says of registries."""
@@ -192,7 +197,8 @@ class Workspace:
         from hermes.api.pushing import Pushing
 
         result = self.build(patterns, options)
-        return Pushing(self.home, self.registries, self._say, compression).built(result, destinations)
+        pushing = Pushing(self.home, self.registries, self._say, self._tell(), compression)
+        return pushing.built(result, destinations)
 
     def explain(self, patterns: Sequence[str], options: BuildOptions | None = None) -> Iterator[Explanation]:
         """Yield why each action of the targets was last executed."""

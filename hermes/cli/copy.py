@@ -7,6 +7,7 @@ import click
 from hermes.api.images import Images
 from hermes.cli import completion
 from hermes.cli.options import compression_options
+from hermes.cli.progress import display
 from hermes.errors import UsageError
 
 
@@ -42,12 +43,13 @@ def command(
         )
     from hermes.api.recompressing import Compression
 
-    manifest = Images().copy(
-        source,
-        destination,
-        platform=platform,
-        whole=True if whole else None,
-        compression=Compression.at(compression, level),
-    )
+    with display(quiet=quiet) as screen:
+        manifest = Images(subscribers=[screen.event]).copy(
+            source,
+            destination,
+            platform=platform,
+            whole=True if whole else None,
+            compression=Compression.at(compression, level),
+        )
     if not quiet:
         click.echo(manifest.digest)

@@ -98,7 +98,7 @@ def _from_store(
     from hermes.digest import Digest
 
     home = default_home()
-    pushing = Pushing(home, lambda: registries_of(None, home), screen.say, compression)
+    pushing = Pushing(home, lambda: registries_of(None, home), screen.say, screen.event, compression)
     return pushing.stored(name, Digest(digest), destinations)
 
 

@@ -115,9 +115,12 @@ class _Push:
                 places = [one for one in self._store.places.of(blob.digest) if one.startswith(f"{host}/")]
                 others = [one for one in places if one != target.name]
                 mount_from = others[-1].removeprefix(f"{host}/") if others else ""
-                mounted = upload(
-                    self._client, target, blob, self._store, lambda: self._fetcher.blob(blob), mount_from
-                )
+                try:
+                    mounted = upload(
+                        self._client, target, blob, self._store, lambda: self._fetcher.blob(blob), mount_from
+                    )
+                finally:
+                    self._client.progress.ended(blob)
                 outcome = MOUNTED if mounted else SENT
             self._store.places.add(blob.digest, target.name)
             with self._guard:

@@ -162,7 +162,7 @@ class Wire:
     """A TCP relay to ``target`` that counts bytes, and cuts connections when told to.
 
     ``cuts`` says after how many bytes of each of the next connections that carry more to cut: towards the
-    registry (``up``) or from it.
+    registry (``up``) or from it. ``pause``: so many seconds lie between two pieces of 64 KiB.
     """
 
     def __init__(self, target: str) -> None:
@@ -170,6 +170,7 @@ class Wire:
         self.up = self.down = 0
         self.cut_up: list[int] = []
         self.cut_down: list[int] = []
+        self.pause = 0.0
         self._guard = threading.Lock()
         self._server = socket.create_server(("127.0.0.1", 0))
         self.host = f"127.0.0.1:{self._server.getsockname()[1]}"
@@ -215,6 +216,7 @@ class Wire:
                         cuts.pop(0)
                 if is_over:
                     break
+                time.sleep(self.pause)
                 sink.sendall(data)
         for one in (source, sink):
             with suppress(OSError):
