@@ -232,11 +232,15 @@ class _Threads(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 @dataclass
 class Web:
-    """An HTTP server of the test's own: ``answer`` is called with each request's handler."""
+    """An HTTP server of the test's own: ``answer`` is called with each request's handler.
+
+    With ``clients`` it wants certificates of that authority.
+    """
 
     answer: Callable[[http.server.BaseHTTPRequestHandler], None]
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     tls: tuple[Path, Path] | None = None
+    clients: Path | None = None
 
     def __enter__(self) -> Self:
         web = self
@@ -258,6 +262,9 @@ class Web:
         if self.tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*self.tls)
+            if self.clients:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(self.clients)
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.host = f"127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
