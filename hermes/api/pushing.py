@@ -22,6 +22,7 @@ from hermes.registry.images import descriptor_of
 from hermes.registry.push import MOUNTED, PRESENT, SENT, Job, push
 from hermes.registry.remote import destination
 from hermes.registry.settings import TRANSPORT, Registries
+from hermes.sizes import size
 from hermes.store import Store
 
 Say = Callable[[str], None]
@@ -128,7 +129,7 @@ class _Opened:
             f"{traffic.blobs[name]} {name}" for name in (SENT, MOUNTED, PRESENT) if traffic.blobs[name]
         )
         if counts:
-            self.how.say(f"blobs: {counts}; {traffic.bytes} bytes sent")
+            self.how.say(f"blobs: {counts}; {size(traffic.bytes)} sent")
         return [Pushed(label, job.repository, job.tags, job.manifest.digest) for label, job in jobs]
 
     def _manifest(self, digest: Digest, compression: Compression | None) -> Descriptor:

@@ -10,8 +10,9 @@ from hermes.api.images import Images
 from hermes.cli import completion
 from hermes.cli.each import each
 from hermes.cli.progress import display
-from hermes.cli.tables import columns, size
+from hermes.cli.tables import columns
 from hermes.errors import UsageError
+from hermes.sizes import size
 
 
 @click.command("images")

@@ -13,7 +13,6 @@ from rich.text import Text
 
 from hermes.api.result import BuildResult
 from hermes.cli.progress import elapsed, summary_line
-from hermes.cli.tables import size
 from hermes.digest import Digest
 from hermes.engine.events import (
     ActionCached,
@@ -27,6 +26,7 @@ from hermes.engine.events import (
     Event,
     Warned,
 )
+from hermes.sizes import size
 
 _MOST_SHOWN = 8
 _AFTER_SECONDS = 0.15

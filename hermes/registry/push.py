@@ -18,6 +18,7 @@ from hermes.registry.platforms import rows_of
 from hermes.registry.pull import Fetcher
 from hermes.registry.repository import INDEXES, Repository
 from hermes.registry.upload import upload
+from hermes.sizes import size
 from hermes.store import Store
 
 SENT: Final = "sent"
@@ -126,7 +127,7 @@ class _Push:
             with self._guard:
                 self._traffic.blobs[outcome] += 1
                 self._traffic.bytes += blob.size if outcome == SENT else 0
-                self._say(f"{target.name}: {blob.digest.short} {_size(blob.size)} {outcome}")
+                self._say(f"{target.name}: {blob.digest.short} {size(blob.size)} {outcome}")
 
     def _name(
         self, target: Repository, documents: Sequence[_Document], tags: Sequence[str], *, is_there: bool
@@ -139,11 +140,3 @@ class _Push:
         for tag in tags:
             if not is_there or target.manifest_digest(tag) != root.descriptor.digest:
                 target.put_manifest(tag, root.data, root.descriptor.media_type)
-
-
-def _size(count: int) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000  # type: ignore[assignment]
-    return f"{count:.1f} GB"
