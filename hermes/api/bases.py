@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from hermes.api.registries import Fetching
 from hermes.api.wanted import IMAGE, INDEX, LAYER
 from hermes.container.task import Below
 from hermes.digest import Digest
@@ -29,7 +30,7 @@ class Base(NamedTuple):
     blobs: tuple[Descriptor, ...] = ()
 
 
-def base_of(text: str, store: Store, platform: str) -> Base:
+def base_of(text: str, store: Store, fetching: Fetching, platform: str) -> Base:
     """Return what a name of a base means; raises `UsageError` when it means nothing."""
     from hermes.api.named import in_store, is_label, platform_of
 
@@ -38,7 +39,8 @@ def base_of(text: str, store: Store, platform: str) -> Base:
         return _base_of_layers(text, (), wanted)
     if is_label(text):
         return _base_of_target(text, store, wanted)
-    return base_of_image(text, in_store(text, store, platform, whole=False, lazy=True).root().digest, store)
+    found = in_store(text, store, fetching, platform, whole=False, lazy=True)
+    return base_of_image(text, found.root().digest, store)
 
 
 def _base_of_layers(name: str, layers: Sequence[Digest], platform: Platform) -> Base:

@@ -137,7 +137,7 @@ class Build:
 
         runtime = self._options.runtime or work.settings.runtime
         cancelled = threading.Event()
-        fetching = Fetching(self._store, lambda: work.settings.registries, cancelled)
+        fetching = Fetching(self._store, lambda: work.settings.registries, cancelled, self._events.emit)
         tools = Tools(
             self._store,
             Containers(self._store, self._namespace, runtime, fetching.layer),

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hermes.actions.environment import Environment
 from hermes.api.bases import base_of, kept_blob
 from hermes.api.mount_options import NO_MOUNTS, Mounts
-from hermes.api.registries import Fetching, registries_of
+from hermes.api.registries import Fetching
 from hermes.container.core import Containers as Core
 from hermes.container.state import State
 from hermes.container.task import Task
@@ -29,7 +29,6 @@ from hermes.digest import Digest, canonical_json
 from hermes.errors import SecretLeaked, UsageError
 from hermes.image.config import timestamp
 from hermes.image.descriptor import Descriptor
-from hermes.registry.settings import Registries
 from hermes.sandbox.namespace import Namespace
 from hermes.sandbox.process import BUILD_CAPABILITIES
 from hermes.store import Store
@@ -97,8 +96,8 @@ class Containers:
 
     def create(self, base: str, *, name: str = "", platform: str = "") -> State:
         """Make a container of ``scratch``, a local image, ``TRANSPORT:WHERE`` or a target's label."""
-        with self._opened() as (store, _, working):
-            found = base_of(base, store, platform)
+        with self._opened() as (store, _, working), closing(Fetching.here(store)) as fetching:
+            found = base_of(base, store, fetching, platform)
             return working.create(found.name, name, found.stack, found.document, found.blobs)
 
     def all(self) -> list[State]:
@@ -175,7 +174,8 @@ class Containers:
             known = {one for state in working.all() for one in (state.name, state.id)}
             source = origin if origin in known else ""
             if origin and not source:
-                whole = replace(whole, stack=base_of(origin, store, "").stack)
+                with closing(Fetching.here(store)) as fetching:
+                    whole = replace(whole, stack=base_of(origin, store, fetching, "").stack)
             working.copy(name, whole, step, source)
 
     def configure(self, name: str, changes: Sequence[tuple[str, str]], *, created_by: str = "") -> State:
@@ -203,12 +203,10 @@ class Containers:
         from hermes.api.workspace import epoch
         from hermes.image.names import ImageNames
         from hermes.image.reference import Reference
-        from hermes.registry.settings import is_remote
         from hermes.registry.transports import is_destination, parse_destination
 
         chosen = options or CommitOptions()
-        settings = self._registries() if is_remote(target) else None
-        destination = parse_destination(target, settings) if is_destination(target) else None
+        destination = parse_destination(target, lambda: fetching.client) if is_destination(target) else None
         reference = Reference.parse(target) if target and destination is None else None
         seconds = epoch() if chosen.seconds is None else chosen.seconds
         codec = chosen.codec
@@ -236,9 +234,9 @@ class Containers:
             if reference is not None:
                 ImageNames(store).set(reference, manifest)
             if destination is not None:
-                with closing(Fetching(store, self._registries)) as fetching:
+                with closing(Fetching.here(store)) as fetching:
                     fetching.complete(manifest.digest, target)
-                destination.write(manifest, store, f"{state.name}:latest")
+                    destination.write(manifest, store, f"{state.name}:latest")
             return manifest
 
     def rename(self, name: str, new: str) -> State:
@@ -255,7 +253,7 @@ class Containers:
     def _opened(self) -> Iterator[tuple[Store, Core, WorkingContainers]]:
         store = Store.open(self.home)
         namespace = Namespace()
-        fetching = Fetching(store, self._registries)
+        fetching = Fetching.here(store)
         core = Core(store, namespace, fetch=fetching.layer)
         try:
             with store.in_use():
@@ -265,9 +263,6 @@ class Containers:
             fetching.close()
             namespace.close()
             store.close()
-
-    def _registries(self) -> Registries:
-        return registries_of(None, self.home)
 
     def _write_image(
         self,

@@ -10,6 +10,7 @@ from typing import Final
 
 from hermes.api.bases import Base, base_of, base_of_image, kept_blob
 from hermes.api.named import in_store, is_label
+from hermes.api.registries import Fetching
 from hermes.container.ignore import Ignored
 from hermes.digest import Digest
 from hermes.dockerfile.context import Context
@@ -43,8 +44,17 @@ class NamedOrigins:
     ``pull`` is one of `PULLS`. ``is_docker``: what is built on them is to have Docker's format.
     """
 
-    def __init__(self, store: Store, named: Mapping[str, str], pull: str, *, is_docker: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        fetching: Fetching,
+        named: Mapping[str, str],
+        pull: str,
+        *,
+        is_docker: bool = False,
+    ) -> None:
         self._store = store
+        self._fetching = fetching
         self._pull = pull
         self._is_docker = is_docker
         self._images: dict[str, str] = {}
@@ -65,7 +75,7 @@ class NamedOrigins:
         """Raises `UsageError` when there is none; see there for what else."""
         text = self._images.get(name.lower(), name)
         if is_origin(text) or is_label(text):
-            base = base_of(text, self._store, str(platform))
+            base = base_of(text, self._store, self._fetching, str(platform))
         else:
             base = self._stored(Reference.parse(text), platform) or self._pulled(text, platform)
         if not _fits(base, platform):
@@ -87,7 +97,7 @@ class NamedOrigins:
             return self._exactly(name, name.digest, platform)
         if ImageNames(self._store).find(name) is None:
             return None
-        base = base_of(str(name), self._store, str(platform))
+        base = base_of(str(name), self._store, self._fetching, str(platform))
         if self._is_here_only(name):
             return base
         return base if self._pull == PULL_MISSING and _fits(base, platform) else None
@@ -114,7 +124,9 @@ class NamedOrigins:
                 "`hermes pull`, `hermes bud -t`, `hermes ctr commit`",
             )
         try:
-            origin = in_store(f"{TRANSPORT}{name}", self._store, str(platform), whole=False, lazy=True)
+            origin = in_store(
+                f"{TRANSPORT}{name}", self._store, self._fetching, str(platform), whole=False, lazy=True
+            )
         except (ImageError, RegistryError, UsageError) as error:
             raise UsageError(
                 f"there is no image {name} for {platform} in the store, and {error.message}", hint=error.hint

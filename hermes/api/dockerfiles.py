@@ -99,14 +99,14 @@ class _Build:
         say: Callable[[str], None],
     ) -> None:
         from hermes.image.reference import Reference
-        from hermes.registry.settings import is_remote
         from hermes.registry.transports import parse_destination
 
         self._options = options
         self._say = say
         self._tags = [Reference.parse(one) for one in options.tags]
-        registries = registries_of(None, home) if any(map(is_remote, options.destinations)) else None
-        self._destinations = [(one, parse_destination(one, registries)) for one in options.destinations]
+        self._destinations = [
+            (one, parse_destination(one, lambda: self._fetching.client)) for one in options.destinations
+        ]
         self._secrets = read_secrets(options.secrets) if options.secrets else {}
         self._agents = read_agents(options.agents)
         self._sockets: dict[str, str] = {}
@@ -118,7 +118,9 @@ class _Build:
         self._hidden = [one.variable for one in options.secrets]
         self._namespace = Namespace(self._hidden)
         self._cancelled = threading.Event()
-        self._fetching = Fetching(self._store, lambda: registries_of(None, home), self._cancelled)
+        self._fetching = Fetching(
+            self._store, lambda: registries_of(None, home), self._cancelled, self._events.emit
+        )
 
     def run(self) -> BuiltDockerfile:
         try:
@@ -148,6 +150,7 @@ class _Build:
                     for one in translation.findings
                 ]
         finally:
+            self._fetching.close()
             self._namespace.close()
             self._store.close()
 
@@ -157,7 +160,7 @@ class _Build:
         context = self._context()
         platform = Platform.parse(options.platform) if options.platform else Platform.host()
         origins = NamedOrigins(
-            self._store, options.contexts, options.pull, is_docker=options.format == "docker"
+            self._store, self._fetching, options.contexts, options.pull, is_docker=options.format == "docker"
         )
         translation = translate(self._dockerfile, context, origins, self._chosen(platform))
         return translation, {"": str(self._root), **origins.folders}

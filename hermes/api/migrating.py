@@ -12,6 +12,7 @@ from typing import Final
 from hermes.api.dockerfile_options import DockerfileOptions, dockerfile_of, folder_of
 from hermes.api.dockerfile_origins import PULL_MISSING, NamedOrigins, ignored_in
 from hermes.api.named import is_label
+from hermes.api.registries import Fetching
 from hermes.dockerfile.buildfile import Target, build_file
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.files import FolderFiles
@@ -59,9 +60,10 @@ def migrated(options: MigrateOptions, home: Path | None = None) -> str:
     files = _Sources(str(root))
     ignored, ignore_file = ignored_in(root, path, given.ignore_file)
     store = Store.open(home or default_home())
+    fetching = Fetching.here(store)
     try:
         with store.in_use():
-            origins = _Origins(store, given.contexts, given.pull)
+            origins = _Origins(store, fetching, given.contexts, given.pull)
             translation = translate(
                 dockerfile,
                 Context(files, ignored, ignore_file),
@@ -72,6 +74,7 @@ def migrated(options: MigrateOptions, home: Path | None = None) -> str:
                 translation, dockerfile, origins.bases, Copying(files, files.present()), options.name
             )
     finally:
+        fetching.close()
         store.close()
     head = [
         f"Made from {dockerfile.text.name} by `hermes migrate`. A command has no network unless it seemed to need it."
@@ -108,8 +111,8 @@ class _Sources(FolderFiles):
 class _Origins(NamedOrigins):
     """Images that targets stand for; notes each that is asked for."""
 
-    def __init__(self, store: Store, named: Mapping[str, str], pull: str) -> None:
-        super().__init__(store, named, pull)
+    def __init__(self, store: Store, fetching: Fetching, named: Mapping[str, str], pull: str) -> None:
+        super().__init__(store, fetching, named, pull)
         self.bases: dict[str, KnownBase] = {}
         self.pulled: list[Target] = []
         self._named = {name.lower(): text for name, text in named.items()}

@@ -85,6 +85,26 @@ def runtime_option(function: F) -> F:
     )(function)
 
 
+def compression_options(function: F) -> F:
+    """Add what says how an image that is written has its layers compressed; see `hermes.api.recompressing.Compression`."""
+    for option in (
+        click.option(
+            "--compression-level",
+            "level",
+            type=int,
+            metavar="N",
+            help="How hard: 1 to 22 for zstd, 1 to 12 for gzip; those that are compressed this way too.",
+        ),
+        click.option(
+            "--compression",
+            type=click.Choice(["gzip", "zstd"]),
+            help="Compress the layers this way that are not; they stay as they are otherwise.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
 def chosen(
     jobs: int | None,
     keep_going: bool,

@@ -13,12 +13,12 @@ from hermes.dsl.dockerfiles import checked_texts, dockerfile_inputs
 from hermes.dsl.entries import Entries, check_paths
 from hermes.dsl.mounts import as_mount, mount_params
 from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, PUSH_INFO, File, Info, LabelValue, Layer
-from hermes.dsl.remotes import checked_digest, checked_push, checked_reference, locked_digest
+from hermes.dsl.remotes import checked_codec, checked_digest, checked_push, checked_reference, locked_digest
 from hermes.engine.action import Action, ActionGraph, Input, Output
-from hermes.errors import HermesError, UsageError
+from hermes.errors import HermesError
 from hermes.graph.label import Label
 from hermes.image.config import is_timestamp
-from hermes.layer.compress import CODECS, GZIP, ZSTD, Codec, codec_at
+from hermes.layer.compress import GZIP, ZSTD, Codec
 
 _URL_SCHEMES: Final = ("http://", "https://", "file://", "apt:")
 BUILD_FOLDER: Final = "/build"
@@ -311,12 +311,7 @@ class Actions:
         ``built_on`` maps each layer to those it was built on. Nothing is compressed until somebody needs
         the manifest.
         """
-        if compression not in CODECS:
-            raise EvalError(f"compression is one of {', '.join(sorted(CODECS))}, not {show(compression)}")
-        try:
-            codec = codec_at(compression, compression_level)
-        except UsageError as error:
-            raise EvalError(error.message, error.hint, attribute="compression_level") from None
+        codec = checked_codec(compression, compression_level)
         if base is not None and not _is_image(base):
             raise EvalError(f"base is an ImageInfo, not {type_name(base)}")
         created = (config or {}).get("created")
@@ -435,12 +430,20 @@ class Actions:
             name, self._add(name, "pull", params, outputs=outputs, unkeyed=unkeyed, platform=platform)
         )
 
-    def push(self, name: str, image: Any, repository: str, tags: Any) -> Info:
-        """Where an image (an ImageInfo or IndexInfo) goes when it is pushed: the repository ``HOST/PATH``, and its tags there."""
+    def push(
+        self,
+        name: str,
+        image: Any,
+        repository: str,
+        tags: Any,
+        compression: str | None = None,
+        compression_level: int | None = None,
+    ) -> Info:
+        """Where an image (an ImageInfo or IndexInfo) goes: the repository ``HOST/PATH``, its tags, how it is compressed for it."""
         if not (type(image) is Info and image.provider in (IMAGE_INFO, INDEX_INFO)):
             raise EvalError(f"image is an ImageInfo or IndexInfo, not {type_name(image)}")
-        document = checked_push(repository, tags)
-        made = self._add(name, "write", {"content": document, "executable": False}, outputs=("file",))
+        content = checked_push(repository, tags, compression, compression_level)
+        made = self._add(name, "write", {"content": content, "executable": False}, outputs=("file",))
         return PUSH_INFO(
             destination=File(Output(made, "file"), self._label, f"{name}.push.json"), image=image
         )

@@ -1,4 +1,4 @@
-"""What a build reports while it goes on. Who listens is not known here.
+"""What a build, a pull or a push reports while it goes on. Who listens is not known here.
 
 Times are seconds of `time.monotonic`.
 """
@@ -72,6 +72,23 @@ class ActionFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class BlobMoved:
+    """Of a blob that comes from a registry, or with ``sending`` goes to one, ``done`` of ``size`` bytes have crossed."""
+
+    digest: str
+    done: int
+    size: int
+    sending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BlobEnded:
+    """A blob that was on its way has arrived, or was given up."""
+
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something is not as it should be, and the build goes on."""
 
@@ -94,6 +111,8 @@ Event = (
     | ActionCached
     | ActionFinished
     | ActionFailed
+    | BlobMoved
+    | BlobEnded
     | Warned
     | BuildFinished
 )

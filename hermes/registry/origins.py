@@ -1,7 +1,7 @@
 """Images somewhere that can be read, and taking them into the store.
 
 An `Origin` gives the documents and blobs of one image or index, however they are kept. Nothing that it gives is
-believed: `take_in` and its like check every digest, size and diff_id, and the manifest, which makes it an image of
+believed: `take_image` and its like check every digest, size and diff_id, and the manifest, which makes it an image of
 the store, is stored when all that it names is there and right.
 """
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from hermes.digest import Digest
 from hermes.errors import BuildInterrupted, ImageError, UsageError
@@ -24,9 +24,11 @@ from hermes.image.media_types import is_distributable, is_layer
 from hermes.image.platform import Platform
 from hermes.layer.compress import Source
 from hermes.layer.ingest import Blob, has, ingest
-from hermes.registry.settings import Registries
 from hermes.store import Store
 from hermes.store.faults import storing
+
+if TYPE_CHECKING:
+    from hermes.registry.client import Client
 
 LARGEST_DOCUMENT: Final = 8 << 20
 """How large a manifest, an index or a configuration may be, in bytes."""
@@ -104,29 +106,23 @@ def is_origin(text: str) -> bool:
 
 
 @contextmanager
-def opened(text: str, store: Store, registries: Registries | None = None) -> Iterator[Origin]:
+def opened(text: str, store: Store, client: Callable[[], Client]) -> Iterator[Origin]:
     """Open ``TRANSPORT:WHERE``; raises `UsageError` when it names nothing that can be read.
 
-    ``registries`` is what is configured of those.
+    ``client`` returns what registries are read with, and is called for those only.
     """
     transport, _, where = text.partition(":")
     if not where.strip("/"):
         raise UsageError(f"{text!r} names no image", hint=f"write {transport}:WHERE")
-    with _opening(text, store, registries) as origin:
+    with _opening(text, store, client) as origin:
         yield origin
 
 
-def take_in(text: str, store: Store, platform: Platform, registries: Registries | None = None) -> Descriptor:
-    """Take the image that ``text`` names into the store; return its manifest.
-
-    Raises `UsageError` when there is none, `ImageError` or `LayerError` when it is not what it says.
-    """
-    with opened(text, store, registries) as origin:
-        return take_image(origin, store, choose(origin, platform))
-
-
 def take_image(origin: Origin, store: Store, chosen: Descriptor) -> Descriptor:
-    """Take one image of an origin into the store, verified; return its manifest's descriptor."""
+    """Take one image of an origin into the store, verified; return its manifest's descriptor.
+
+    Raises `ImageError` or `LayerError` when it is not what it says.
+    """
     image = examine(origin, chosen)
     blobs = {
         layer.digest: (layer, Blob(layer.digest, layer.size, diff_id)) for layer, diff_id in image.layers
@@ -293,7 +289,7 @@ def _parsed(origin: Origin, parse: Callable[[], T]) -> T:
 # How each transport is opened.
 
 
-def _opening(text: str, store: Store, registries: Registries | None) -> AbstractContextManager[Origin]:
+def _opening(text: str, store: Store, client: Callable[[], Client]) -> AbstractContextManager[Origin]:
     transport, _, where = text.partition(":")
     path, _, name = where.partition(":")
     place = Path(path).absolute()
@@ -317,6 +313,7 @@ def _opening(text: str, store: Store, registries: Registries | None) -> Abstract
         from hermes.registry.storage import opened_storage
 
         return opened_storage(text, where, store)
-    from hermes.registry.remote import opened_remote
+    from hermes.registry import remote
+    from hermes.registry.client import parse_name
 
-    return opened_remote(text, store, registries)
+    return nullcontext(remote.Origin(text, parse_name(text), client(), store))
