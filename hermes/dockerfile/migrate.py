@@ -7,12 +7,14 @@ has at a path is asked where that decides where a copy goes; what a command leav
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from hermes.dockerfile.buildfile import Call, Target
+from hermes.dockerfile.instructions import Copy, Run
 from hermes.dockerfile.migrated_copies import Copied, Copying, Stack
 from hermes.dockerfile.migrated_image import image_attributes
 from hermes.dockerfile.parse import Dockerfile
@@ -44,6 +46,7 @@ _NETWORK: Final = (
         "pin what it takes with a lock of its own, or put that into the workspace",
     ),
 )
+_OFFLINE: Final = re.compile(r"\s--(?:no-index|offline)\b")
 _MOST_SHOWN: Final = 100
 
 
@@ -148,13 +151,20 @@ class _Migration:
             if dest is not None and not place["single"]:
                 found.targets[0].attributes["dest"] = f"/{place['dest']}/"
         else:
-            found = self._copying.of_files(name, action, place, stack, self._files)
+            found = self._copying.of_files(name, action, place, stack, self._files, self._folders(action))
         if found.targets:
             found.targets[0].comments[:0] = self._origin(action)
         for target in found.targets:
             self._names.add(target.name)
         self._found += found.targets
         return found
+
+    def _folders(self, action: Action) -> list[str]:
+        """Return the folders of the context that an instruction copies whole, as far as its words show them."""
+        span = self._spans[action.owner]
+        one = next((one for one in self._file.instructions if one.span == span), None)
+        sources = one.sources if isinstance(one, Copy) else ("/",) if isinstance(one, Run) else ()
+        return [posixpath.normpath(f"/{source}").strip("/") for source in sources]
 
     def _run(self, action: Action) -> None:
         params = json.loads(action.params)
@@ -171,7 +181,7 @@ class _Migration:
             copied = self._copied(self._action_of(one), stack, f"{target.name}_mount{number + 1}", one.path)
             base += copied.labels
             target.comments.append(
-                f"Here {one.path} is of another layer, and can be written: what is, stays."
+                f"{one.path} is a layer below, not a mount: what the command writes there stays."
             )
         document = self._base_of(action)
         config = document.get("config") or {}
@@ -328,4 +338,7 @@ def _secret(one: Mapping[str, Any]) -> str | Call:
 
 
 def _needs_network(text: str) -> str:
+    """Return what would make a command hermetic that seems to need the network, else nothing."""
+    if _OFFLINE.search(text):
+        return ""
     return next((advice for pattern, advice in _NETWORK if pattern.search(text)), "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +19,7 @@ from hermes.workspace.glob import matcher
 
 _IDS: Final = re.compile(r"(\d+)(?::(\d+))?\Z")
 _WRITE_BITS: Final = 0o022
+_MOST_LEFT_OUT: Final = 8
 _SPECIAL: Final = re.compile(r"[*?\[\]]")
 
 
@@ -65,9 +66,13 @@ class Copied:
 
 
 class _Row(NamedTuple):
-    """Something copied: its path in the image, its type and mode, and the file of the package or target that it is."""
+    """Something copied: its path in the image, its type and mode, and the file of the package or target that it is.
+
+    ``entry`` is the end of its path that the copy gave it.
+    """
 
     path: str
+    entry: str
     type: str
     mode: int
     source: str
@@ -113,25 +118,29 @@ class Copying:
         place: Mapping[str, Any],
         stack: Stack,
         files: Mapping[str, str],
+        folders: Collection[str] = (),
     ) -> Copied:
-        """Return the targets of a COPY or ADD of files, or of a WORKDIR. ``files`` maps actions to their targets."""
+        """Return the targets of a COPY or ADD of files, or of a WORKDIR.
+
+        ``files`` maps actions to their targets. ``folders`` are those of the context that are copied whole.
+        """
         ids = _IDS.match(place["owner"] or "0")
         dest = stack.resolve(place["dest"])
         is_folder = place["folder"] or not place["single"] or bool(stack.is_folder(dest))
         if ids is None:
-            return self._owned(name, action, place, stack, files)
+            return self._owned(name, action, place, stack, files, folders)
         owner = f"{int(ids[1])}:{int(ids[2] or ids[1])}"
         rows = list(self._rows(action, dest, stack, files, is_folder=is_folder))
-        folders = [dest] if is_folder else [posixpath.dirname(dest)]
+        ways = [dest] if is_folder else [posixpath.dirname(dest)]
         missing = [
             one
-            for folder in folders
+            for folder in ways
             if folder
             for one in (folder, *parents(folder))
             if stack.is_folder(one) is None
         ]
         made = {**dict.fromkeys(missing, True), **{one.path: one.type == DIRECTORY for one in rows}}
-        layer = self._files_layer(name, rows, missing, owner, stack)
+        layer = self._files_layer(name, rows, missing, owner, stack, folders)
         targets = [layer] if layer else []
         targets += self._archives(name, action, dest, files, alone=layer is None)
         return Copied(targets, made)
@@ -154,7 +163,7 @@ class Copying:
             else:
                 known[entry] = self._source(next(sources).artifact, files)
             chosen = mode if params["mode"] is None else params["mode"]
-            yield _Row(path, FILE if kind == HARDLINK else kind, chosen, known.get(entry, ""))
+            yield _Row(path, entry, FILE if kind == HARDLINK else kind, chosen, known.get(entry, ""))
 
     def _source(self, artifact: Any, files: Mapping[str, str]) -> str:
         if isinstance(artifact, Output):
@@ -179,12 +188,18 @@ class Copying:
         return found
 
     def _owned(
-        self, name: str, action: Action, place: Mapping[str, Any], stack: Stack, files: Mapping[str, str]
+        self,
+        name: str,
+        action: Action,
+        place: Mapping[str, Any],
+        stack: Stack,
+        files: Mapping[str, str],
+        folders: Collection[str],
     ) -> Copied:
         """Return a copy for a user with a name, who is looked up in the stack when it is built."""
         plain = {**place, "owner": "", "dest": "files", "folder": True}
         empty = Stack([], None, {})
-        inner = self.of_files(f"{name}_files", action, plain, empty, files)
+        inner = self.of_files(f"{name}_files", action, plain, empty, files, folders)
         single = place["single"] and not place["folder"]
         entries = json.loads(action.params)["entries"]
         copied = Target(
@@ -203,7 +218,13 @@ class Copying:
     # One files_layer.
 
     def _files_layer(
-        self, name: str, rows: Sequence[_Row], missing: Sequence[str], owner: str, stack: Stack
+        self,
+        name: str,
+        rows: Sequence[_Row],
+        missing: Sequence[str],
+        owner: str,
+        stack: Stack,
+        whole: Collection[str],
     ) -> Target | None:
         files = [one for one in rows if one.type not in (DIRECTORY, SYMLINK)]
         links = [one for one in rows if one.type == SYMLINK]
@@ -218,33 +239,31 @@ class Copying:
         target.attributes["dirs"] = sorted(f"/{one}" for one in dirs)
         target.attributes["dir_modes"] = {f"/{path}": _mode_text(mode) for path, mode in sorted(odd.items())}
         target.attributes["symlinks"] = {f"/{one.path}": self._context.link(one.source) for one in links}
-        self._put(target, files)
+        self._put(target, files, whole)
         self._set_modes(target, files)
         return target
 
-    def _put(self, target: Target, files: Sequence[_Row]) -> None:
+    def _put(self, target: Target, files: Sequence[_Row], folders: Collection[str]) -> None:
         """Say where the files go: as one folder of the package, if they are one, else each by itself."""
         attributes = target.attributes
         if (found := _common(files)) is not None:
             dest, prefix = found
+            sources = [one.source for one in files]
             attributes["dest"] = f"/{dest}"
             attributes["strip_prefix"] = prefix
-            attributes["srcs"] = self._listed([one.source for one in files], prefix)
+            attributes["srcs"] = self._pattern(sources, prefix) if prefix in folders else sources
         else:
             attributes["files"] = {f"/{one.path}": one.source for one in files}
 
-    def _listed(self, sources: Sequence[str], prefix: str) -> Any:
-        """Return the files as a pattern if one says the same, else as a list."""
-        if len(sources) == 1 or any(one.startswith(":") for one in sources):
-            return list(sources)
+    def _pattern(self, sources: Sequence[str], prefix: str) -> Any:
+        """Return the files below a folder that was copied as a pattern, if one says the same, else as a list."""
         whole = f"{_SPECIAL.sub('?', prefix)}/**" if prefix else "**"
         seen = [one for one in self._present if matcher([whole]).match(one)]
         left_out = sorted(set(seen) - set(sources))
-        if set(sources) <= set(seen) and len(left_out) <= max(4, len(sources) // 4):
-            patterns = _patterns(left_out, sources)
-            named = (("exclude", patterns),) if patterns else ()
-            return Call("glob", ([whole],), named)
-        return list(sources)
+        if not set(sources) <= set(seen) or len(left_out) > max(_MOST_LEFT_OUT, len(sources) // 4):
+            return list(sources)
+        patterns = _patterns(left_out, sources)
+        return Call("glob", ([whole],), (("exclude", patterns),) if patterns else ())
 
     def _set_modes(self, target: Target, files: Sequence[_Row]) -> None:
         odd = {}
@@ -268,22 +287,15 @@ class Copying:
 
 def _common(files: Sequence[_Row]) -> tuple[str, str] | None:
     """Return the folder of the image that files of the package go to, and that of the package which they are below."""
-    if not files or any(one.source.startswith(":") for one in files):
-        return None
-    first = files[0]
-    source, path = first.source.split("/"), first.path.split("/")
-    same = 0
-    while same < min(len(source), len(path)) and source[-1 - same] == path[-1 - same]:
-        same += 1
-    for count in range(1, same + 1):
-        prefix, dest = "/".join(source[:-count]), "/".join(path[:-count])
-        if all(
-            one.source.startswith(f"{prefix}/" if prefix else "")
-            and one.path == join(dest, one.source[len(prefix) + bool(prefix) :])
-            for one in files
-        ):
-            return dest, prefix
-    return None
+    found = set()
+    for one in files:
+        if one.source.startswith(":") or not f"/{one.source}".endswith(f"/{one.entry}"):
+            return None
+        if not f"/{one.path}".endswith(f"/{one.entry}"):
+            return None
+        length = len(one.entry)
+        found.add((one.path[:-length].rstrip("/"), one.source[:-length].rstrip("/")))
+    return found.pop() if len(found) == 1 else None
 
 
 def _patterns(left_out: Iterable[str], kept: Sequence[str]) -> list[str]:

@@ -52,3 +52,36 @@ def test_the_examples_build(workspace: Sandbox, package: str) -> None:
         done = workspace.run("run", label)
         assert done.returncode == 0, done.stderr
         assert done.stdout
+
+
+@pytest.mark.network
+def test_the_dockerfiles_of_the_examples_build_and_run(workspace: Sandbox) -> None:
+    package = "examples/dockerfiles"
+    shutil.copytree(ROOT / package, workspace.root / package)
+    workspace.build(f"//{package}/...")
+    said = {
+        "python": "Hello, world!\n",
+        "node": "HELLO FROM NODE!\n",
+        "static": "hello world, from a static program (1.0)\n",
+        "cached": "3 words\n",
+        "onbuild/app": "about.html index.html\n",
+    }
+    assert {name: workspace.run("run", f"//{package}/{name}").stdout for name in said} == said
+    assert workspace.build(f"//{package}/...").executed == ()
+    bases = ("python:3.11-slim=python", "node:18-slim=node", "gcc:12=gcc")
+    for name in ("python", "node", "static", "cached"):
+        given = [f"--build-context={base.replace('=', f'=//{package}/bases:')}" for base in bases]
+        digest = workspace.run("bud", "-q", *given, f"{package}/{name}", "--build-arg", "VERSION=1.0").stdout
+        assert workspace.run("inspect", f"//{package}/{name}").stdout.count(digest.strip()) == 1, name
+        migrated = workspace.run(
+            "migrate",
+            f"{package}/{name}/Dockerfile",
+            *given,
+            "-o",
+            f"{package}/{name}/BUILD",
+            "--force",
+            "--build-arg",
+            "VERSION=1.0",
+        )
+        assert migrated.returncode == 0, migrated.stderr
+        assert workspace.run("run", f"//{package}/{name}:image").stdout == said[name]

@@ -1,0 +1,1 @@
+int count(int argc, char **argv);
