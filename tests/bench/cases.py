@@ -356,6 +356,13 @@ def registries(folder: Path, size: Size) -> Iterator[Row]:
     yield from cases(folder, size.large, size.rounds)
 
 
+def dockerfiles(folder: Path, size: Size) -> Iterator[Row]:
+    """Dockerfiles, beside BuildKit and buildah."""
+    from tests.bench.dockerfiles import cases
+
+    yield from cases(folder, size.files, size.large, size.rounds)
+
+
 CASES: Mapping[str, Callable[[Path, Size], Iterator[Row]]] = {
     "start-up": start_up,
     "side-by-side": side_by_side,
@@ -366,4 +373,5 @@ CASES: Mapping[str, Callable[[Path, Size], Iterator[Row]]] = {
     "containers": containers,
     "commits": commits,
     "registries": registries,
+    "dockerfiles": dockerfiles,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 from tests.bench.timing import Command
@@ -57,6 +58,69 @@ class Buildah:
         self.clear()
         subprocess.run(["umount", str(self.folder / "root/overlay")], check=False, capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Docker:
+    """A dockerd of the benchmark's own with its BuildKit, and a client that can speak to that; `stop` ends it."""
+
+    def __init__(self, folder: Path) -> None:
+        if os.geteuid():
+            raise LookupError("dockerd needs root")
+        folder.mkdir(parents=True)
+        self._folder = folder
+        self._log = (folder / "log").open("wb")
+        self.env = {
+            "DOCKER_BUILDKIT": "1",
+            "DOCKER_CONFIG": str(folder),
+            "DOCKER_HOST": f"unix://{folder}/socket",
+        }
+        for driver in ("overlay2", "vfs"):
+            self._process = self._started(driver)
+            if self._answers():
+                break
+        else:
+            raise LookupError(f"dockerd cannot run here: {(folder / 'log').read_text()[-200:]}")
+        self.client = self._client()
+
+    def _started(self, driver: str) -> subprocess.Popen[bytes]:
+        folder = self._folder
+        places = [f"--data-root={folder}/data", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
+        how = [f"--host={self.env['DOCKER_HOST']}", "--iptables=false", "--bridge=none"]
+        argv = [_found("dockerd", "docker.io"), *places, *how, f"--storage-driver={driver}"]
+        return subprocess.Popen(argv, stdout=self._log, stderr=self._log, start_new_session=True)
+
+    def _answers(self) -> bool:
+        while self._process.poll() is None:
+            if self._run("docker", "version").returncode == 0:
+                return True
+            time.sleep(0.1)
+        return False
+
+    def _client(self) -> str:
+        trial = self._folder / "trial"
+        trial.mkdir()
+        (trial / "Dockerfile").write_text("FROM scratch\nLABEL a=b\n")
+        for folder in os.environ["PATH"].split(":"):
+            client = f"{folder}/docker"
+            if os.access(client, os.X_OK) and self._run(client, "build", "-q", str(trial)).returncode == 0:
+                return client
+        self.stop()
+        raise LookupError("no docker client here can use BuildKit")
+
+    def _run(self, *argv: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(argv, env={**os.environ, **self.env}, check=False, capture_output=True)
+
+    def build(self, context: Path, *options: str) -> list[str]:
+        return [self.client, "build", "-q", "--network=none", *options, str(context)]
+
+    def clear(self) -> None:
+        """Forget everything that was built without a name."""
+        self._run(self.client, "builder", "prune", "--all", "--force")
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(60)
+        self._log.close()
 
 
 def available(name: str) -> bool:
