@@ -226,3 +226,24 @@ def test_a_lock_holds_a_digest_for_each_platform(
 def _busybox() -> None:
     if not BUSYBOX.exists():
         pytest.skip("the Debian package busybox-static is not installed")
+
+
+def test_a_dockerfile_on_a_base_downloads_only_what_its_lines_look_at(
+    app: Sandbox, wire: Wire, base: str
+) -> None:
+    app.write("app/Dockerfile", "FROM base\nLABEL a=b\n")
+    pulled = f'image_pull(name = "base", ref = "{wire.host}/base:1", digest = "{base}")\n'
+    app.write(
+        "app/BUILD",
+        pulled + 'dockerfile_image(name = "image", dockerfile = "Dockerfile", context = ["own"],\n'
+        '    contexts = {"base": ":base"})\n'
+        'copy_layer(name = "sh", root = [":base"], paths = ["/bin/busybox"], dest = "/bin/sh")\n',
+    )
+    digest = app.digest("//app:image")
+    assert wire.down < 10_000
+    layers = manifest_of(app, digest)["layers"]
+    assert layers == manifest_of(app, base)["layers"]
+    app.write("app/Dockerfile", "FROM base\nCOPY own /srv/\nRUN cat /srv/own > /seen\n")
+    digest = app.digest("//app:image")
+    assert manifest_of(app, digest)["layers"][:2] == layers
+    assert app.build("//app:sh").executed == ("//app:sh",)
