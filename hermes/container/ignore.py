@@ -65,6 +65,7 @@ def is_pattern(text: str) -> bool:
 def expression(pattern: str, *, stars: bool = False) -> str:
     """Return a regular expression for a pattern of Go's ``filepath.Match``; with ``stars`` ``**`` is any path.
 
+    With ``stars`` a slash, too, is a character that is none of ``[^...]``, as in BuildKit's ignore files.
     Raises `re.error` when it is malformed.
     """
     found = ""
@@ -89,7 +90,8 @@ def expression(pattern: str, *, stars: bool = False) -> str:
                 raise re.error("a bracket is not closed")
             inner = group[0][:-1]
             negated = inner.startswith("^")
-            found += f"[{'^/' if negated else ''}{_members(inner[negated:])}]"
+            none_of = "^" if stars else "^/"
+            found += f"[{none_of if negated else ''}{_members(inner[negated:])}]"
             place += group.end()
         elif char == "\\":
             if place == len(pattern):
