@@ -15,17 +15,8 @@ from hermes.actions.environment import Environment
 from hermes.actions.kinds import LAYER
 from hermes.actions.layer import link_of
 from hermes.actions.tools import Tools, hinted_codec, of_role, params_of, stack_of
-from hermes.container.task import (
-    Bound,
-    Cache,
-    Commit,
-    Outcome,
-    Secret,
-    Staged,
-    StagedFile,
-    Task,
-    Tmpfs,
-)
+from hermes.container.stack import Commit
+from hermes.container.task import Bound, Cache, Outcome, Secret, Staged, StagedFile, Task, Tmpfs
 from hermes.digest import Digest
 from hermes.engine.action import EXECUTABLE, FILE, LINK, Outputs, Value
 from hermes.engine.executor import Request

@@ -17,51 +17,32 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hermes.actions.environment import Environment
 from hermes.api.bases import base_of, kept_blob
-from hermes.api.mount_options import NO_MOUNTS, Mounts
 from hermes.api.registries import Fetching, registries_of
 from hermes.container.core import Containers as Core
 from hermes.container.state import State
-from hermes.container.task import Task
 from hermes.container.working import Change, WorkingContainers
 from hermes.digest import Digest, canonical_json
 from hermes.errors import SecretLeaked, UsageError
 from hermes.image.config import timestamp
 from hermes.image.descriptor import Descriptor
-from hermes.registry.settings import Registries
+from hermes.registry.prefixes import has_transport, is_remote
 from hermes.sandbox.namespace import Namespace
-from hermes.sandbox.process import BUILD_CAPABILITIES
 from hermes.store import Store
 from hermes.store.location import default_home
 
 if TYPE_CHECKING:
+    from hermes.api.command_options import CommandOptions
+    from hermes.api.mount_options import Mounts
     from hermes.container.copying import Copy
     from hermes.layer.compress import Codec
+    from hermes.registry.settings import Registries
+    from hermes.registry.transports import Destination
 
 FORMATS: Final = ("oci", "docker")
 COMPRESSIONS: Final = ("gzip", "zstd")
 
 _CREATED_BY: Final = "created_by"
-
-
-@dataclass(frozen=True, slots=True)
-class CommandOptions:
-    """How a command runs in a container; what is left out is as the container's configuration says.
-
-    ``env`` holds pairs of name and value. ``capabilities`` are those of root in the container. ``terminal``:
-    standard input is a terminal of the command's own. ``runtime`` is a name of `hermes.sandbox.choice`.
-    """
-
-    env: tuple[tuple[str, str], ...] = ()
-    workdir: str = ""
-    user: str = ""
-    hostname: str = ""
-    network: bool = False
-    mounts: Mounts = NO_MOUNTS
-    capabilities: tuple[str, ...] = BUILD_CAPABILITIES
-    terminal: bool = False
-    runtime: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +120,9 @@ class Containers:
         """Run a command in a container; return its exit status (128 and more: ended by a signal)."""
         import shlex
 
+        from hermes.actions.environment import Environment
+        from hermes.api.command_options import CommandOptions
+        from hermes.container.task import Task
         from hermes.sandbox.process import HOSTNAME
 
         chosen = options or CommandOptions()
@@ -168,6 +152,8 @@ class Containers:
 
     def copy(self, name: str, copy: Copy, *, origin: str = "", step: str = "copy") -> None:
         """Copy files into a container, from this machine or the root of ``origin``: a container or a base."""
+        from hermes.actions.environment import Environment
+
         with self._opened() as (store, _, working):
             state = working.get(name)
             workdir = Environment.from_json(state.document.get("config") or {}).workdir or "/"
@@ -200,15 +186,12 @@ class Containers:
         ``target`` is a name for the image or a transport to write it to. Committing again without a change
         gives the same image.
         """
-        from hermes.api.workspace import epoch
+        from hermes.api.epoch import epoch
         from hermes.image.names import ImageNames
         from hermes.image.reference import Reference
-        from hermes.registry.settings import is_remote
-        from hermes.registry.transports import is_destination, parse_destination
 
         chosen = options or CommitOptions()
-        settings = self._registries() if is_remote(target) else None
-        destination = parse_destination(target, settings) if is_destination(target) else None
+        destination = self._destination(target) if has_transport(target) else None
         reference = Reference.parse(target) if target and destination is None else None
         seconds = epoch() if chosen.seconds is None else chosen.seconds
         codec = chosen.codec
@@ -265,6 +248,11 @@ class Containers:
             fetching.close()
             namespace.close()
             store.close()
+
+    def _destination(self, target: str) -> Destination:
+        from hermes.registry.transports import parse_destination
+
+        return parse_destination(target, self._registries() if is_remote(target) else None)
 
     def _registries(self) -> Registries:
         return registries_of(None, self.home)

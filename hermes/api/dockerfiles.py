@@ -22,7 +22,7 @@ from hermes.api.keys import remember_keys
 from hermes.api.registries import Fetching, registries_of
 from hermes.api.secrets import SecretSource, check_actions, read_secrets
 from hermes.api.snapshot import Snapshots
-from hermes.container.core import Containers, sweep_after
+from hermes.container.core import PRELOADED, Containers, sweep_after
 from hermes.digest import Digest
 from hermes.dockerfile.checks import Directive, Finding, findings
 from hermes.dockerfile.context import Context
@@ -137,7 +137,7 @@ class _Build:
         say: Callable[[str], None],
     ) -> None:
         from hermes.image.reference import Reference
-        from hermes.registry.settings import is_remote
+        from hermes.registry.prefixes import is_remote
         from hermes.registry.transports import parse_destination
 
         self._options = options
@@ -152,7 +152,7 @@ class _Build:
         self._dockerfile: Dockerfile = parse(os.path.basename(self._file) or "Dockerfile", text)
         self._store = Store.open(home)
         self._hidden = [one.variable for one in options.secrets]
-        self._namespace = Namespace(self._hidden)
+        self._namespace = Namespace(self._hidden, PRELOADED)
         self._cancelled = threading.Event()
         self._fetching = Fetching(self._store, lambda: registries_of(None, home), self._cancelled)
 
@@ -227,7 +227,7 @@ class _Build:
         return BuiltDockerfile(manifest, executed, report.cached)
 
     def _chosen(self, platform: Platform) -> Options:
-        from hermes.api.workspace import epoch
+        from hermes.api.epoch import epoch
 
         options = self._options
         is_docker = options.format == "docker"

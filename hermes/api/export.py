@@ -12,7 +12,8 @@ from hermes.digest import Digest
 from hermes.errors import UsageError
 from hermes.graph.label import Label
 from hermes.registry.images import descriptor_of
-from hermes.registry.settings import Registries, is_remote
+from hermes.registry.prefixes import is_remote
+from hermes.registry.settings import Registries
 from hermes.registry.transports import parse_destination
 from hermes.store import Store
 

@@ -14,9 +14,10 @@ from hermes.digest import Digest
 from hermes.errors import UsageError
 from hermes.registry.client import Client
 from hermes.registry.images import descriptor_of
+from hermes.registry.prefixes import TRANSPORT
 from hermes.registry.push import MOUNTED, PRESENT, SENT, Job, push
 from hermes.registry.remote import destination
-from hermes.registry.settings import TRANSPORT, Registries
+from hermes.registry.settings import Registries
 from hermes.store import Store
 
 Say = Callable[[str], None]

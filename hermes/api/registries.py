@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hermes.digest import Digest
-from hermes.registry.settings import Registries
+from hermes.registry.prefixes import is_remote
 from hermes.store import Store
 
 if TYPE_CHECKING:
     from hermes.registry.client import Client
+    from hermes.registry.settings import Registries
 
 
 def registries_of(root: Path | None, home: Path) -> Registries:
     """Return what the ``hermes.yaml`` of a workspace says of registries; without one, that of the one here, if any."""
     from hermes.errors import WorkspaceError
+    from hermes.registry.settings import Registries
     from hermes.workspace.root import find_root, read_settings
 
     if root is None:
@@ -69,8 +71,6 @@ class Fetching:
 
     def complete(self, manifest: Digest, destination: str) -> None:
         """Bring what of an image is missing and a destination needs; registries need nothing in advance."""
-        from hermes.registry.settings import is_remote
-
         if not is_remote(destination):
             from hermes.registry.pull import Fetcher
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from hermes.api.containers import CommandOptions
+from hermes.api.command_options import CommandOptions
 from hermes.api.mount_options import Mounts, chosen_capabilities, parse_mount, parse_tmpfs, together
 from hermes.api.run_options import check_hostname, variable, volume
 from hermes.api.secrets import SecretSource, read_secrets

@@ -17,7 +17,7 @@ from hermes.container.fill import RootWriter
 from hermes.container.ignore import Ignored, expanded, is_pattern
 from hermes.container.overlay import Tree, mount_stack
 from hermes.container.rootpath import resolve
-from hermes.container.task import Below
+from hermes.container.stack import Below
 from hermes.container.users import find_user
 from hermes.digest import CHUNK, Digest
 from hermes.errors import BuildError, LayerError, UsageError
@@ -59,7 +59,7 @@ class Copy:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Copy:
         fields = dict(document)
-        fields["stack"] = tuple(Below(Digest(one["diff_id"]), one["name"]) for one in document["stack"])
+        fields["stack"] = tuple(Below(Digest(diff_id), name) for diff_id, name in document["stack"])
         fields["files"] = tuple((path, name) for path, name in document["files"])
         for name in ("sources", "ignore"):
             fields[name] = tuple(document[name])

@@ -21,13 +21,10 @@ from typing import Any, Final
 
 from hermes.digest import CHUNK, Digest
 from hermes.errors import HermesError, MissingBlobError
-from hermes.layer.compress import CODECS, Codec, Decompressed
-from hermes.layer.write import Encoding
+from hermes.layer.compress import CODECS, Codec, Decompressed, Encoding
+from hermes.layer.trees import has_tree
 from hermes.store import Store
 from hermes.store.blobs import corrupt
-
-OWNERS: Final = "owners"
-"""The file beside a tree, made in a namespace with one id, that says who should own what is not root's."""
 
 FORMS: Final = ("gzip", "zstd")
 """The forms besides the plain tar in which a layer can be in an image; see image-spec, layer.md."""
@@ -124,12 +121,6 @@ def find_any(store: Store, diff_id: Digest) -> Encoding | None:
         if found := find(store, diff_id, codec):
             return found
     return next(_listed(store, iter(_others(store, diff_id))), None)
-
-
-def has_tree(store: Store, diff_id: Digest, *, owned: bool = False) -> bool:
-    """Tell whether a layer is extracted; ``owned``: with every file belonging to whom it should."""
-    folder = f"{store.trees}/{diff_id.hex}"
-    return os.path.isdir(f"{folder}/root") and not (owned and os.path.exists(f"{folder}/{OWNERS}"))
 
 
 def available(store: Store, diff_id: Digest) -> bool:

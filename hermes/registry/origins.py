@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from hermes.digest import Digest
 from hermes.errors import BuildInterrupted, ImageError, UsageError
@@ -22,27 +21,18 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import INDEXES, MANIFESTS, Index, Manifest
 from hermes.image.media_types import is_distributable, is_layer
 from hermes.image.platform import Platform
-from hermes.layer.compress import Source
-from hermes.layer.ingest import Blob, has, ingest
-from hermes.registry.settings import Registries
 from hermes.store import Store
 from hermes.store.faults import storing
+
+if TYPE_CHECKING:
+    from hermes.layer.compress import Source
+    from hermes.layer.ingest import Blob
+    from hermes.registry.settings import Registries
 
 LARGEST_DOCUMENT: Final = 8 << 20
 """How large a manifest, an index or a configuration may be, in bytes."""
 
 T = TypeVar("T")
-
-TRANSPORTS: Final = (
-    "containers-storage",
-    "dir",
-    "docker",
-    "docker-archive",
-    "docker-daemon",
-    "oci",
-    "oci-archive",
-)
-"""The transports that can be read."""
 
 _DEEPEST_INDEX: Final = 4
 _AT_ONCE: Final = 4
@@ -97,12 +87,6 @@ class Image:
         return sum(one.size for one in {self.manifest.config, *self.manifest.layers})
 
 
-def is_origin(text: str) -> bool:
-    """Tell whether ``text`` begins with the name of a transport that can be read."""
-    transport, colon, _ = text.partition(":")
-    return bool(colon) and transport in TRANSPORTS
-
-
 @contextmanager
 def opened(text: str, store: Store, registries: Registries | None = None) -> Iterator[Origin]:
     """Open ``TRANSPORT:WHERE``; raises `UsageError` when it names nothing that can be read.
@@ -127,6 +111,8 @@ def take_in(text: str, store: Store, platform: Platform, registries: Registries 
 
 def take_image(origin: Origin, store: Store, chosen: Descriptor) -> Descriptor:
     """Take one image of an origin into the store, verified; return its manifest's descriptor."""
+    from hermes.layer.ingest import Blob, has, ingest
+
     image = examine(origin, chosen)
     blobs = {
         layer.digest: (layer, Blob(layer.digest, layer.size, diff_id)) for layer, diff_id in image.layers
@@ -142,6 +128,8 @@ def take_image(origin: Origin, store: Store, chosen: Descriptor) -> Descriptor:
             ingest(store, source, blob, name=f"{origin.name}: layer {layer.digest.short}")
 
     if len(wanted) > 1:
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="layers") as pool:
             try:
                 list(pool.map(take, wanted))

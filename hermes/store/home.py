@@ -21,8 +21,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hermes.store.blobs import LocalBlobs
 from hermes.store.caches import Caches
@@ -30,8 +31,10 @@ from hermes.store.faults import storing
 from hermes.store.location import VERSION, default_home, is_made
 from hermes.store.locks import KeyLocks
 from hermes.store.places import Places
-from hermes.store.results import Results
 from hermes.store.scratch import Scratch
+
+if TYPE_CHECKING:
+    from hermes.store.results import Results
 
 _FOLDERS: Final = ("blobs/sha256", "trees", "toc", "compiled", "index", "logs", "caches", "containers", "tmp")
 _PRIVATE: Final = ("trees", "caches", "containers", "tmp")
@@ -45,7 +48,6 @@ class Store:
         self.home = home
         self.scratch = Scratch(home / "tmp")
         self.blobs = LocalBlobs(home / "blobs" / "sha256", self.scratch)
-        self.results = Results(home / "results")
         self.locks = KeyLocks(home / "locks")
         self.caches = Caches(home / "caches", self.locks)
         self.places = Places(home / "places", self.write)
@@ -65,6 +67,13 @@ class Store:
                     (home / name).chmod(0o700)
                 (home / "version").write_text(f"{VERSION}\n")
         return cls(home)
+
+    @cached_property
+    def results(self) -> Results:
+        """The results of actions, in a database that most commands have no use for."""
+        from hermes.store import results
+
+        return results.Results(self.home / "results")
 
     @property
     def trees(self) -> Path:
@@ -93,5 +102,6 @@ class Store:
             yield
 
     def close(self) -> None:
-        self.results.close()
+        if "results" in vars(self):
+            self.results.close()
         self.scratch.close()
