@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -44,6 +44,7 @@ from hermes.errors import (
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
 from hermes.layer.compress import GZIP, ZSTD
+from hermes.registry.prefixes import is_remote
 from hermes.sandbox.namespace import Namespace
 from hermes.store import ResultCache, Store
 from hermes.store.location import default_home
@@ -51,6 +52,7 @@ from hermes.workspace.sources import FileIndex
 
 if TYPE_CHECKING:
     from hermes.layer.content import Signature
+    from hermes.registry.transports import Destination
 
 NAMES: Final = ("Containerfile", "Dockerfile")
 """What a Dockerfile is called where nobody says, in the order in which they are tried."""
@@ -137,14 +139,11 @@ class _Build:
         say: Callable[[str], None],
     ) -> None:
         from hermes.image.reference import Reference
-        from hermes.registry.prefixes import is_remote
-        from hermes.registry.transports import parse_destination
 
         self._options = options
         self._say = say
         self._tags = [Reference.parse(one) for one in options.tags]
-        registries = registries_of(None, home) if any(map(is_remote, options.destinations)) else None
-        self._destinations = [(one, parse_destination(one, registries)) for one in options.destinations]
+        self._destinations = [*_destinations(options.destinations, home)]
         self._secrets = read_secrets(options.secrets) if options.secrets else {}
         self._events = Events(*subscribers)
         self._root = _folder(options.context)
@@ -307,6 +306,15 @@ class _Build:
             destination.write(manifest, self._store, called)
 
 
+def _destinations(texts: Sequence[str], home: Path) -> Iterator[tuple[str, Destination]]:
+    if texts:
+        from hermes.registry.transports import parse_destination
+
+        registries = registries_of(None, home) if any(map(is_remote, texts)) else None
+        for one in texts:
+            yield one, parse_destination(one, registries)
+
+
 class _Files:
     """The files of all contexts of a build; a source is the name of its context, a NUL and its path there. See `hermes.engine.scheduler.Sources`."""
 
@@ -317,25 +325,13 @@ class _Files:
             path = Snapshots(store.home, root).files
             self._indexes[one.name] = FileIndex.load(root, path), path
 
-    def value(self, path: str) -> Value:
-        index, inside = self._of(path)
-        return index.value(inside)
-
-    def absolute(self, path: str) -> str:
-        index, inside = self._of(path)
-        return index.absolute(inside)
-
-    def signature(self, path: str) -> Signature:
-        index, inside = self._of(path)
-        return index.signature(inside)
+    def seen(self, path: str) -> tuple[Value, str, Signature]:
+        name, _, inside = path.partition("\0")
+        return self._indexes[name][0].seen(inside)
 
     def save(self, store: Store) -> None:
         for index, path in self._indexes.values():
             index.save(store, path)
-
-    def _of(self, path: str) -> tuple[FileIndex, str]:
-        name, _, inside = path.partition("\0")
-        return self._indexes[name][0], inside
 
 
 class _Fresh:

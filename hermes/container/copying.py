@@ -20,10 +20,11 @@ from hermes.container.rootpath import resolve
 from hermes.container.stack import Below
 from hermes.container.users import find_user
 from hermes.digest import CHUNK, Digest
-from hermes.errors import BuildError, LayerError, UsageError
+from hermes.errors import BuildError, UsageError
+from hermes.layer.archives import is_archive
 from hermes.layer.compress import Decompressed
 from hermes.layer.entry import DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry, Xattrs, join
-from hermes.layer.tar_reader import is_tar, members
+from hermes.layer.tar_reader import members
 
 _KEPT_XATTRS: Final = ("user.", "security.capability")
 _OVERLAY: Final = "user.overlay."
@@ -241,17 +242,6 @@ def _xattrs(path: str) -> Xattrs:
 def is_kept(xattr: str) -> bool:
     """Tell whether a copy has an attribute of the original."""
     return xattr.startswith(_KEPT_XATTRS) and not xattr.startswith(_OVERLAY)
-
-
-def is_archive(path: str) -> bool:
-    """Tell whether a file is a tar archive, compressed or not, that ADD unpacks."""
-    if not os.path.isfile(path):
-        return False
-    with open(path, "rb") as file:
-        try:
-            return is_tar(Decompressed(file, name=path).read)
-        except LayerError:
-            return False
 
 
 def _pieces(path: str) -> Iterator[bytes]:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from hermes.container.copying import is_archive
 from hermes.container.ignore import Ignored
 from hermes.dockerfile.context import Collection, Context, Row
 from hermes.dockerfile.expansion import Lexer
@@ -24,6 +23,7 @@ from hermes.dockerfile.source import Span
 from hermes.dockerfile.state import State
 from hermes.engine.action import Artifact, Input, Output
 from hermes.errors import DockerfileError, UsageError
+from hermes.layer.archives import is_archive
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK
 
 _URL: Final = re.compile(r"https?://", re.IGNORECASE)
