@@ -17,14 +17,12 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hermes.api.bases import base_of, kept_blob
 from hermes.api.registries import Fetching, registries_of
 from hermes.container.core import Containers as Core
 from hermes.container.state import State
 from hermes.container.working import Change, WorkingContainers
 from hermes.digest import Digest, canonical_json
 from hermes.errors import SecretLeaked, UsageError
-from hermes.image.config import timestamp
 from hermes.image.descriptor import Descriptor
 from hermes.registry.prefixes import has_transport, is_remote
 from hermes.sandbox.namespace import Namespace
@@ -78,6 +76,8 @@ class Containers:
 
     def create(self, base: str, *, name: str = "", platform: str = "") -> State:
         """Make a container of ``scratch``, a local image, ``TRANSPORT:WHERE`` or a target's label."""
+        from hermes.api.bases import base_of
+
         with self._opened() as (store, _, working):
             found = base_of(base, store, platform)
             return working.create(found.name, name, found.stack, found.document, found.blobs)
@@ -153,6 +153,7 @@ class Containers:
     def copy(self, name: str, copy: Copy, *, origin: str = "", step: str = "copy") -> None:
         """Copy files into a container, from this machine or the root of ``origin``: a container or a base."""
         from hermes.actions.environment import Environment
+        from hermes.api.bases import base_of
 
         with self._opened() as (store, _, working):
             state = working.get(name)
@@ -187,6 +188,7 @@ class Containers:
         gives the same image.
         """
         from hermes.api.epoch import epoch
+        from hermes.image.config import timestamp
         from hermes.image.names import ImageNames
         from hermes.image.reference import Reference
 
@@ -270,7 +272,6 @@ class Containers:
         from hermes.image import docker
         from hermes.image.config import configuration, platform_of
         from hermes.image.descriptor import IMAGE_CONFIG, IMAGE_MANIFEST
-        from hermes.image.edit import DOCKER_ONLY
         from hermes.image.manifest import Manifest
 
         is_docker = options.format == "docker"
@@ -284,7 +285,7 @@ class Containers:
         if is_docker and annotations:
             self._say("warning: an image in Docker's format has no annotations; they are left out")
             annotations = {}
-        for name in DOCKER_ONLY if not is_docker else ():
+        for name in docker.SETTINGS if not is_docker else ():
             if config.pop(name, None):
                 self._say(f"warning: an OCI image has no {name}; it is left out (see --format docker)")
         made = configuration(
@@ -311,6 +312,7 @@ def _layer_of(
     store: Store, core: Core, diff_id: Digest, base: Descriptor | None, codec: Codec, *, is_docker: bool
 ) -> Descriptor:
     """Return the blob of a layer in an image: that which it has in the base, or else one of ours."""
+    from hermes.api.bases import kept_blob
     from hermes.image.media_types import layer_type
 
     kept = kept_blob(store, diff_id, base, is_docker=is_docker) if base is not None else None

@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hermes.store.blobs import LocalBlobs
-from hermes.store.caches import Caches
 from hermes.store.faults import storing
 from hermes.store.location import VERSION, default_home, is_made
 from hermes.store.locks import KeyLocks
@@ -34,6 +33,7 @@ from hermes.store.places import Places
 from hermes.store.scratch import Scratch
 
 if TYPE_CHECKING:
+    from hermes.store.caches import Caches
     from hermes.store.results import Results
 
 _FOLDERS: Final = ("blobs/sha256", "trees", "toc", "compiled", "index", "logs", "caches", "containers", "tmp")
@@ -49,7 +49,6 @@ class Store:
         self.scratch = Scratch(home / "tmp")
         self.blobs = LocalBlobs(home / "blobs" / "sha256", self.scratch)
         self.locks = KeyLocks(home / "locks")
-        self.caches = Caches(home / "caches", self.locks)
         self.places = Places(home / "places", self.write)
 
     @classmethod
@@ -67,6 +66,13 @@ class Store:
                     (home / name).chmod(0o700)
                 (home / "version").write_text(f"{VERSION}\n")
         return cls(home)
+
+    @cached_property
+    def caches(self) -> Caches:
+        """What commands keep for each other."""
+        from hermes.store import caches
+
+        return caches.Caches(self.home / "caches", self.locks)
 
     @cached_property
     def results(self) -> Results:
