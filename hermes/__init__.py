@@ -9,19 +9,22 @@ from hermes.version import __version__
 
 if TYPE_CHECKING:
     from hermes.api.containers import Containers
-    from hermes.api.dockerfiles import BuiltDockerfile, DockerfileOptions, Dockerfiles
+    from hermes.api.dockerfile_options import DockerfileOptions
+    from hermes.api.dockerfiles import BuiltDockerfile, Dockerfiles
     from hermes.api.images import Images
     from hermes.api.result import BuildResult, BuiltOutput
     from hermes.api.secrets import SecretSource
+    from hermes.api.ssh_agents import AgentSource
     from hermes.api.workspace import Workspace
     from hermes.errors import HermesError
 
 _MODULES = {
+    "AgentSource": "hermes.api.ssh_agents",
     "BuildResult": "hermes.api.result",
     "BuiltOutput": "hermes.api.result",
     "BuiltDockerfile": "hermes.api.dockerfiles",
     "Containers": "hermes.api.containers",
-    "DockerfileOptions": "hermes.api.dockerfiles",
+    "DockerfileOptions": "hermes.api.dockerfile_options",
     "Dockerfiles": "hermes.api.dockerfiles",
     "HermesError": "hermes.errors",
     "Images": "hermes.api.images",
@@ -30,6 +33,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "AgentSource",
     "BuildResult",
     "BuiltDockerfile",
     "BuiltOutput",

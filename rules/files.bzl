@@ -49,3 +49,19 @@ fetch_file = rule(
     },
     doc = "A file from the network, known by its digest.",
 )
+
+def _write_file_impl(ctx):
+    name = ctx.attr.filename or ctx.label.name
+    if "/" in name or name in (".", ".."):
+        fail("%r is not a file name" % name, attr = "filename")
+    return [DefaultInfo(files = [ctx.actions.write(name, ctx.attr.content, executable = ctx.attr.executable)])]
+
+write_file = rule(
+    implementation = _write_file_impl,
+    attrs = {
+        "content": attr.string(mandatory = True, doc = "What is in the file."),
+        "executable": attr.bool(doc = "Whether the file is a program."),
+        "filename": attr.string(doc = "Its name; that of the target if it is left out."),
+    },
+    doc = "A file with a text that the BUILD file has.",
+)

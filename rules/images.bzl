@@ -86,11 +86,15 @@ def _image_push_impl(ctx):
         image = ctx.attr.image[IndexInfo] if IndexInfo in ctx.attr.image else ctx.attr.image[ImageInfo],
         repository = ctx.attr.repository,
         tags = ctx.attr.tags,
+        compression = ctx.attr.compression,
+        compression_level = ctx.attr.compression_level,
     )]
 
 image_push = rule(
     implementation = _image_push_impl,
     attrs = {
+        "compression": attr.string(values = ["zstd", "gzip"], doc = "What layers are compressed with that are not yet; they stay as they are if left out."),
+        "compression_level": attr.int(doc = "How hard, as of image; layers that are compressed so already are compressed again."),
         "image": attr.label(mandatory = True, providers = [[ImageInfo], [IndexInfo]], doc = "What is pushed."),
         "repository": attr.string(mandatory = True, doc = "Where to, such as registry.example.org/team/app."),
         "tags": attr.string_list(doc = "The image's tags there; without any it is found by its digest only."),

@@ -1,7 +1,8 @@
 """The rules that every BUILD file has without loading them."""
 
 load(":commands.bzl", _genrule = "genrule", _host_layer = "host_layer", _run_layer = "run_layer")
-load(":files.bzl", _alias = "alias", _fetch_file = "fetch_file", _filegroup = "filegroup")
+load(":dockerfiles.bzl", _dockerfile_image = "dockerfile_image")
+load(":files.bzl", _alias = "alias", _fetch_file = "fetch_file", _filegroup = "filegroup", _write_file = "write_file")
 load(
     ":images.bzl",
     _image = "image",
@@ -9,9 +10,11 @@ load(
     _image_pull = "image_pull",
     _image_push = "image_push",
 )
-load(":layers.bzl", _files_layer = "files_layer", _tar_layer = "tar_layer")
+load(":layers.bzl", _copy_layer = "copy_layer", _files_layer = "files_layer", _tar_layer = "tar_layer")
 
 alias = _alias
+copy_layer = _copy_layer
+dockerfile_image = _dockerfile_image
 fetch_file = _fetch_file
 filegroup = _filegroup
 files_layer = _files_layer
@@ -23,3 +26,4 @@ image_pull = _image_pull
 image_push = _image_push
 run_layer = _run_layer
 tar_layer = _tar_layer
+write_file = _write_file

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from hermes.actions.kinds import MANIFEST
+from hermes.actions.environment import Environment
+from hermes.actions.kinds import LAYERS, MANIFEST
 from hermes.actions.tools import Tools, of_role, params_of, stored
 from hermes.digest import Digest, canonical_json
 from hermes.engine.action import FILE, Outputs
@@ -43,7 +44,13 @@ def execute(request: Request, tools: Tools) -> Outputs:
         tuple(sorted(params["annotations"].items())),
         media["manifest"],
     )
-    return {"config": config, "manifest": stored(tools.store, MANIFEST, manifest.to_bytes())}
+    environment = Environment.from_json(document.get("config") or {}).to_json()
+    return {
+        "config": config,
+        "environment": stored(tools.store, FILE, canonical_json(environment)),
+        "layers": stored(tools.store, LAYERS, canonical_json([one.diff_id for one in full])),
+        "manifest": stored(tools.store, MANIFEST, manifest.to_bytes()),
+    }
 
 
 def _layers(request: Request, params: Mapping[str, Any], media_type: str, tools: Tools) -> list[_Layer]:

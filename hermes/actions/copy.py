@@ -156,7 +156,7 @@ def _from_layers(copying: _Copying, one: Resolved, request: Request, tools: Tool
             "rows": [toc.row_of_entry(entry) for entry in entries],
             "sources": sources,
             "name": request.action.owner,
-            "codec": codec.name if codec else "",
+            "codec": codec.spec if codec else "",
         },
     )
     return {"layer": Value(LAYER, Digest(found["diff_id"]), found["size"])}

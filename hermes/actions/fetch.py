@@ -6,23 +6,16 @@ import json
 import os
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
+from hermes.actions.download import Absent, download, shown
 from hermes.actions.tools import Tools, params_of
-from hermes.digest import CHUNK, Digest
+from hermes.digest import Digest
 from hermes.engine.action import EXECUTABLE, FILE, Outputs, Value
 from hermes.engine.executor import Request
 from hermes.errors import FetchError, LockError
 from hermes.store.faults import storing
 
 APT: Final = "apt:"
-_ATTEMPTS: Final = 4
-_TIMEOUT: Final = (15, 60)
-_TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-
-class _Gone(Exception):
-    """There is nothing at an address, and asking again will not help."""
 
 
 def execute(request: Request, tools: Tools) -> Outputs:
@@ -42,8 +35,8 @@ def _download(owner: str, listed: list[str], digest: Digest, size: int | None, t
     for address in _addresses(listed, tools):
         try:
             _fetch(address, digest, size, tools)
-        except _Gone as error:
-            problems.append(f"{address}: {error}")
+        except Absent as error:
+            problems.append(f"{shown(address)}: {error}")
         except FetchError as error:
             gone = False
             problems.append(error.message)
@@ -54,15 +47,15 @@ def _download(owner: str, listed: list[str], digest: Digest, size: int | None, t
             f"{owner}: no mirror is known for Debian packages",
             hint="name one under apt.sources in hermes.yaml, or configure apt on this machine",
         )
-    shown = "".join(f"\n  {problem}" for problem in problems)
+    said = "".join(f"\n  {problem}" for problem in problems)
     if gone and all(address.startswith(APT) for address in listed):
         path = listed[0].removeprefix(APT)
         raise LockError(
-            f"{owner}: {path} is no longer on the mirror{shown}",
+            f"{owner}: {path} is no longer on the mirror{said}",
             hint=f"run `hermes lock {owner}` to resolve it again",
         )
     raise FetchError(
-        f"{owner}: nothing could be fetched{shown}", hint="check the addresses, the digest and the network"
+        f"{owner}: nothing could be fetched{said}", hint="check the addresses, the digest and the network"
     )
 
 
@@ -76,62 +69,12 @@ def _addresses(listed: list[str], tools: Tools) -> Iterator[str]:
 
 
 def _fetch(address: str, digest: Digest, size: int | None, tools: Tools) -> None:
-    """Fetch one address into the store, trying again when it may help."""
-    import requests
+    """Fetch one address into the store."""
 
-    for attempt in range(_ATTEMPTS):
-        tools.check_cancelled()
-        try:
-            _store(_pieces(address, tools), address, digest, size, tools)
-        except (
-            requests.ConnectionError,
-            requests.Timeout,
-            requests.exceptions.ChunkedEncodingError,
-        ) as error:
-            problem = FetchError(f"{address}: {_reason(error)}")
-        except requests.RequestException as error:
-            raise FetchError(f"{address}: {_reason(error)}") from error
-        except _Later as error:
-            problem = FetchError(f"{address}: {error}")
-        else:
-            return
-        if attempt < _ATTEMPTS - 1:
-            tools.cancelled.wait(0.5 * 2**attempt)
-    raise problem
+    def take(pieces: Iterator[bytes]) -> None:
+        _store(pieces, address, digest, size, tools)
 
-
-class _Later(Exception):
-    """A server cannot answer now."""
-
-
-def _pieces(address: str, tools: Tools) -> Iterator[bytes]:
-    parts = urlsplit(address)
-    if parts.scheme == "file":
-        yield from _local_pieces(unquote(parts.path))
-        return
-    with tools.session().get(
-        address, stream=True, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"}
-    ) as answer:
-        if answer.status_code in _TRANSIENT:
-            raise _Later(f"the server answered {answer.status_code}")
-        if answer.status_code in (404, 410):
-            raise _Gone(f"the server answered {answer.status_code}")
-        if answer.status_code != 200:
-            raise FetchError(f"{address}: the server answered {answer.status_code}")
-        for data in answer.iter_content(CHUNK):
-            tools.check_cancelled()
-            yield data
-
-
-def _local_pieces(path: str) -> Iterator[bytes]:
-    try:
-        with open(path, "rb") as file:
-            while data := file.read(CHUNK):
-                yield data
-    except FileNotFoundError:
-        raise _Gone("there is no such file") from None
-    except OSError as error:
-        raise FetchError(f"{path}: {error.strerror}") from error
+    download(address, take, tools.session(), tools.cancelled)
 
 
 def _store(pieces: Iterator[bytes], address: str, digest: Digest, size: int | None, tools: Tools) -> None:
@@ -139,15 +82,9 @@ def _store(pieces: Iterator[bytes], address: str, digest: Digest, size: int | No
         for data in pieces:
             blob.write(data)
             if size is not None and blob.size > size:
-                raise FetchError(f"{address}: is larger than the {size} bytes that were declared")
+                raise FetchError(f"{shown(address)}: is larger than the {size} bytes that were declared")
         if size is not None and blob.size != size:
-            raise FetchError(f"{address}: has {blob.size} bytes, and {size} were declared")
+            raise FetchError(f"{shown(address)}: has {blob.size} bytes, and {size} were declared")
         if blob.digest != digest:
-            raise FetchError(f"{address}: has the digest {blob.digest}, and {digest} was declared")
+            raise FetchError(f"{shown(address)}: has the digest {blob.digest}, and {digest} was declared")
         blob.commit()
-
-
-def _reason(error: Exception) -> str:
-    text = str(error.args[0]) if error.args else str(error)
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    return str(reason).rpartition(": ")[2] if reason else text

@@ -13,7 +13,7 @@ from hermes.engine.action import FILE, Outputs
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
 from hermes.errors import ConflictError, ImageError
-from hermes.image.config import configuration, diff_ids_of, platform_of, timestamp
+from hermes.image.config import configuration, diff_ids_of, history_of, platform_of, timestamp
 from hermes.image.platform import Platform
 from hermes.layer import toc
 from hermes.layer.conflicts import Conflict, conflicts
@@ -92,9 +92,7 @@ def _document(
         )
     given: Mapping[str, Any] = params["config"]
     created = given.get("created") or timestamp(params["epoch"])
-    history = list(base.get("history") or [])
-    if sum(not one.get("empty_layer") for one in history) != len(below):
-        history = [{"created": created, "created_by": "base"} for _ in below]
+    history = history_of(base, "base", created) if base else []
     history += [{"created": created, "created_by": f"hermes {one.path}"} for one in layers[len(below) :]]
     return configuration(
         platform=platform,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from hermes.actions.kinds import LAYER, LAYERS
 from hermes.digest import Digest
 from hermes.engine.action import Outputs, Value
-from hermes.engine.executor import Request, Result
+from hermes.engine.executor import Expansion, Request, Result
 from hermes.layer import encodings
 from hermes.store import Store
 
@@ -39,19 +39,26 @@ _KINDS: Final = frozenset(
 )
 """The kinds of action; each is executed by the function ``execute`` of the module of that name."""
 
+DOCKERFILE: Final = "dockerfile"
+"""An action that stands for those that a Dockerfile comes to."""
 
-IN_NAMESPACE: Final = frozenset({"host", "run"})
-"""Those of them that run commands."""
+IN_NAMESPACE: Final = frozenset({DOCKERFILE, "host", "run"})
+"""The kinds of action that run commands."""
+
+Expand = Callable[[Request], Expansion]
 
 
 class Local:
-    """See `hermes.engine.executor.Executor`."""
+    """See `hermes.engine.executor.Executor`. ``expanders`` expand actions, by their kind."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, expanders: Mapping[str, Expand] | None = None) -> None:
         self._tools = tools
+        self._expanders = expanders or {}
 
-    def execute(self, request: Request) -> Result:
+    def execute(self, request: Request) -> Result | Expansion:
         kind = request.action.kind
+        if expand := self._expanders.get(kind):
+            return expand(request)
         assert kind in _KINDS, kind
         outputs: Outputs = import_module(f"hermes.actions.{kind}").execute(request, self._tools)
         return Result(outputs)

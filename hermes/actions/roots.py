@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Final
 
-from hermes.actions.tools import Tools, of_role
+from hermes.actions.tools import Tools, layers_of
 from hermes.container.users import user_in
 from hermes.digest import Digest
 from hermes.engine.executor import Request
@@ -24,7 +24,8 @@ class Root:
     def __init__(self, request: Request, tools: Tools) -> None:
         self._tools = tools
         self._owner = request.action.owner
-        self.layers = tuple(one.value.digest for one in of_role(request, "root"))
+        rows = layers_of(request, "root", tools)
+        self.layers = tuple(one.value.digest for listed in rows for one in listed)
         self.view = _view(self.layers, tools)
 
     def ids(self, text: str) -> tuple[int, int]:
@@ -61,6 +62,8 @@ def _view(layers: Sequence[Digest], tools: Tools) -> View:
     key = tuple(layers)
     found = known.pop(key, None)
     if found is None:
+        for one in key:
+            tools.containers.bring(one)
         found = View([toc.load(tools.store, one) for one in key])
     known[key] = found
     while len(known) > _REMEMBERED:

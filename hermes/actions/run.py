@@ -16,7 +16,17 @@ from hermes.actions.kinds import LAYER
 from hermes.actions.layer import link_of
 from hermes.actions.tools import Tools, hinted_codec, of_role, params_of, stack_of
 from hermes.container.stack import Commit
-from hermes.container.task import Bound, Cache, Outcome, Secret, Staged, StagedFile, Task, Tmpfs
+from hermes.container.task import (
+    Agent,
+    Bound,
+    Cache,
+    Outcome,
+    Secret,
+    Staged,
+    StagedFile,
+    Task,
+    Tmpfs,
+)
 from hermes.digest import Digest
 from hermes.engine.action import EXECUTABLE, FILE, LINK, Outputs, Value
 from hermes.engine.executor import Request
@@ -110,13 +120,19 @@ def _task(request: Request, tools: Tools, params: dict[str, Any], timeout: int |
         env=(("SOURCE_DATE_EPOCH", str(epoch)), *_unkeyed_env(request), *inherited.env, *env.items()),
         cwd=cwd,
         user=params["user"] or inherited.user,
-        capabilities=BUILD_CAPABILITIES,
+        capabilities=tuple(params.get("capabilities", BUILD_CAPABILITIES)),
         network=params["network"],
         timeout=timeout,
         tmpfs=tuple(_tmpfs(params)),
         staged=tuple(staged(request, tools, params, cwd)),
-        bound=(*_subscribed(request, tools, params), *_layers_bound(request, tools)),
+        bound=(
+            *_subscribed(request, tools, params),
+            *_layers_bound(request, tools),
+            *(Bound(**one) for one in params.get("volumes", ())),
+        ),
+        hosts=tuple((name, address) for name, address in params.get("hosts", ())),
         secrets=tuple(_secrets(request, tools, params)),
+        agents=tuple(Agent(socket=tools.agents[one["id"]], **one) for one in params.get("agents", ())),
         caches=tuple(
             Cache(**{**one, "sharing": Sharing(one["sharing"])}) for one in params.get("caches", ())
         ),

@@ -1,9 +1,9 @@
-"""``squash``: a stack of layers as one."""
+"""``squash``: a stack of layers as one, for the layers that are below it, if there are any."""
 
 from __future__ import annotations
 
 from hermes.actions.kinds import LAYER
-from hermes.actions.tools import Tools, hinted_codec, of_role
+from hermes.actions.tools import Tools, hinted_codec, of_role, params_of
 from hermes.digest import Digest
 from hermes.engine.action import Outputs, Value
 from hermes.engine.executor import Request
@@ -17,6 +17,12 @@ def execute(request: Request, tools: Tools) -> Outputs:
     codec = hinted_codec(request) or ZSTD
     found = tools.containers.call(
         "hermes.container.steps:squash",
-        {"home": str(tools.store.home), "stack": stack, "codec": codec.name},
+        {
+            "home": str(tools.store.home),
+            "stack": stack,
+            "codec": codec.name,
+            "below": [one.value.digest for one in of_role(request, "below")],
+            "mtime": params_of(request).get("mtime", 0),
+        },
     )
     return {"layer": Value(LAYER, Digest(found["diff_id"]), found["size"])}

@@ -33,8 +33,8 @@ class Tools:
     """The store, the container core, where Debian packages come from, and how registries are spoken to.
 
     ``mirrors`` returns addresses to which a package's path is appended, the best first. Once ``cancelled``
-    is set, what waits for the network gives up. ``secrets`` maps ids to values, ``subscriptions`` names to
-    what is mounted for them.
+    is set, what waits for the network gives up. ``secrets`` maps ids to values, ``agents`` those of SSH
+    agents to sockets, ``subscriptions`` names to what is mounted for them.
     """
 
     store: Store
@@ -43,6 +43,7 @@ class Tools:
     cancelled: threading.Event = field(default_factory=threading.Event)
     local: threading.local = field(default_factory=threading.local)
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    agents: Mapping[str, str] = field(default_factory=dict)
     subscriptions: Mapping[str, Sequence[Bound]] = field(default_factory=dict)
     registry: Callable[[], Client] | None = None
 

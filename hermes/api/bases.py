@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from hermes.api.registries import Fetching
 from hermes.api.wanted import IMAGE, INDEX, LAYER
 from hermes.container.stack import Below
 from hermes.digest import Digest
@@ -29,7 +30,7 @@ class Base(NamedTuple):
     blobs: tuple[Descriptor, ...] = ()
 
 
-def base_of(text: str, store: Store, platform: str) -> Base:
+def base_of(text: str, store: Store, fetching: Fetching, platform: str) -> Base:
     """Return what a name of a base means; raises `UsageError` when it means nothing."""
     from hermes.api.named import in_store, is_label, platform_of
 
@@ -38,7 +39,8 @@ def base_of(text: str, store: Store, platform: str) -> Base:
         return _base_of_layers(text, (), wanted)
     if is_label(text):
         return _base_of_target(text, store, wanted)
-    return base_of_image(text, in_store(text, store, platform, whole=False, lazy=True).root().digest, store)
+    found = in_store(text, store, fetching, platform, whole=False, lazy=True)
+    return base_of_image(text, found.root().digest, store)
 
 
 def _base_of_layers(name: str, layers: Sequence[Digest], platform: Platform) -> Base:
@@ -63,7 +65,7 @@ def _base_of_target(text: str, store: Store, platform: Platform) -> Base:
 
 def base_of_image(text: str, digest: Digest, store: Store) -> Base:
     """Return the image that errors call ``text``; raises `MissingBlobError` when its documents are not in the store."""
-    from hermes.image.config import diff_ids_of, parse_config
+    from hermes.image.config import diff_ids_of, history_of, parse_config
     from hermes.image.manifest import Manifest
 
     manifest = Manifest.parse(store.blobs.read(digest))
@@ -72,12 +74,9 @@ def base_of_image(text: str, digest: Digest, store: Store) -> Base:
     except ImageError as error:
         raise ImageError(f"{text}: {error.message}") from None
     stack = tuple(Below(one, text) for one in diff_ids_of(document))
+    document["history"] = history_of(document, text)
     document.pop("rootfs")
-    created = document.pop("created", None) or timestamp(0)
-    history = list(document.get("history") or [])
-    if sum(not one.get("empty_layer") for one in history) != len(stack):
-        history = [{"created": created, "created_by": text} for _ in stack]
-    document["history"] = history
+    document.pop("created", None)
     if manifest.annotations:
         document["annotations"] = dict(manifest.annotations)
     return Base(text, stack, document, manifest.layers)

@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from hermes.actions.local import IN_NAMESPACE, Local, available
+from hermes.actions.local import DOCKERFILE, IN_NAMESPACE, Local, available
 from hermes.actions.tools import Tools
-from hermes.api.keys import remember_keys
+from hermes.api.keys import remember_keys, remember_parts
 from hermes.api.outputs import Outputs
-from hermes.api.plan import Plan
+from hermes.api.plan import Plan, Work
 from hermes.api.registries import Fetching
 from hermes.api.result import BuildResult
 from hermes.api.secrets import check_actions
@@ -27,6 +27,7 @@ from hermes.sandbox.namespace import Namespace
 from hermes.store import Store
 
 if TYPE_CHECKING:
+    from hermes.api.dockerfile_targets import DockerfileTargets
     from hermes.api.workspace import BuildOptions, Workspace
 
 
@@ -106,8 +107,10 @@ class Build:
         report = self._execute(plan)
         outputs = Outputs(self._root, self._store, self._containers, work.index)
         linked = outputs.link(work.wanted, report.known, work.before, work.changed)
-        owners = dict.fromkeys(work.graph.actions[name].owner for name in report.executed)
-        result = BuildResult(tuple(owners), work.total - len(report.executed), linked.targets)
+        actions, parts = work.graph.actions, {one for listed in report.parts.values() for one in listed}
+        owners = dict.fromkeys(actions[name].owner for name in report.executed if name not in parts)
+        cached = work.total + len(parts) - len(report.executed)
+        result = BuildResult(tuple(owners), cached, linked.targets)
         try:
             check, state = plan.snapshot(report.known, linked)
             self._snapshots.save(self._store, self._key, check, state, plan.before)
@@ -115,6 +118,11 @@ class Build:
         except StoreError as error:
             self._events.emit(Warned(f"the next build will look at everything again: {error.message}"))
         remember_keys(self._store, self._root, {name: report.known[name].key for name in report.executed})
+        remember_parts(
+            self._store,
+            self._root,
+            {name: [actions[one] for one in listed] for name, listed in report.parts.items()},
+        )
         if self._store.results.damaged:
             self._events.emit(Warned("the result cache was damaged; a new one has been started"))
         return result
@@ -129,7 +137,7 @@ class Build:
 
         runtime = self._options.runtime or work.settings.runtime
         cancelled = threading.Event()
-        fetching = Fetching(self._store, lambda: work.settings.registries, cancelled)
+        fetching = Fetching(self._store, lambda: work.settings.registries, cancelled, self._events.emit)
         tools = Tools(
             self._store,
             Containers(self._store, self._namespace, runtime, fetching.layer),
@@ -142,8 +150,9 @@ class Build:
                 for one in work.settings.subscriptions
             },
         )
+        dockerfiles = self._dockerfiles(work)
         caching = Caching(
-            Local(tools),
+            Local(tools, {DOCKERFILE: dockerfiles.expand} if dockerfiles else {}),
             self._store.results,
             self._store.locks,
             lambda value: available(self._store, value),
@@ -165,8 +174,20 @@ class Build:
             return scheduler.run(
                 work.graph, work.wanted_actions, known=work.known, dirty=work.dirty, cancel=cancel
             )
+        except BuildFailed as error:
+            if dockerfiles is not None:
+                dockerfiles.explain(error)
+            raise
         finally:
             fetching.close()
+
+    def _dockerfiles(self, work: Work) -> DockerfileTargets | None:
+        """Return what expands the targets that have Dockerfiles, if there may be any to build."""
+        if not any(action.kind == DOCKERFILE for action in work.graph.actions.values()):
+            return None
+        from hermes.api.dockerfile_targets import DockerfileTargets
+
+        return DockerfileTargets(self._store, self._secrets, lambda text: self._events.emit(Warned(text)))
 
 
 def _missing_blob(error: BuildFailed | StoreError) -> MissingBlobError | None:

@@ -17,14 +17,14 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hermes.api.registries import Fetching, registries_of
+from hermes.api.registries import Fetching
 from hermes.container.core import Containers as Core
 from hermes.container.state import State
 from hermes.container.working import Change, WorkingContainers
 from hermes.digest import Digest, canonical_json
 from hermes.errors import SecretLeaked, UsageError
 from hermes.image.descriptor import Descriptor
-from hermes.registry.prefixes import has_transport, is_remote
+from hermes.registry.prefixes import has_transport
 from hermes.sandbox.namespace import Namespace
 from hermes.store import Store
 from hermes.store.location import default_home
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hermes.api.mount_options import Mounts
     from hermes.container.copying import Copy
     from hermes.layer.compress import Codec
-    from hermes.registry.settings import Registries
+    from hermes.registry.client import Client
     from hermes.registry.transports import Destination
 
 FORMATS: Final = ("oci", "docker")
@@ -78,8 +78,8 @@ class Containers:
         """Make a container of ``scratch``, a local image, ``TRANSPORT:WHERE`` or a target's label."""
         from hermes.api.bases import base_of
 
-        with self._opened() as (store, _, working):
-            found = base_of(base, store, platform)
+        with self._opened() as (store, _, working), closing(Fetching.here(store)) as fetching:
+            found = base_of(base, store, fetching, platform)
             return working.create(found.name, name, found.stack, found.document, found.blobs)
 
     def all(self) -> list[State]:
@@ -162,7 +162,8 @@ class Containers:
             known = {one for state in working.all() for one in (state.name, state.id)}
             source = origin if origin in known else ""
             if origin and not source:
-                whole = replace(whole, stack=base_of(origin, store, "").stack)
+                with closing(Fetching.here(store)) as fetching:
+                    whole = replace(whole, stack=base_of(origin, store, fetching, "").stack)
             working.copy(name, whole, step, source)
 
     def configure(self, name: str, changes: Sequence[tuple[str, str]], *, created_by: str = "") -> State:
@@ -193,7 +194,7 @@ class Containers:
         from hermes.image.reference import Reference
 
         chosen = options or CommitOptions()
-        destination = self._destination(target) if has_transport(target) else None
+        destination = _destination(target, lambda: fetching.client) if has_transport(target) else None
         reference = Reference.parse(target) if target and destination is None else None
         seconds = epoch() if chosen.seconds is None else chosen.seconds
         codec = chosen.codec
@@ -221,9 +222,9 @@ class Containers:
             if reference is not None:
                 ImageNames(store).set(reference, manifest)
             if destination is not None:
-                with closing(Fetching(store, self._registries)) as fetching:
+                with closing(Fetching.here(store)) as fetching:
                     fetching.complete(manifest.digest, target)
-                destination.write(manifest, store, f"{state.name}:latest")
+                    destination.write(manifest, store, f"{state.name}:latest")
             return manifest
 
     def rename(self, name: str, new: str) -> State:
@@ -240,7 +241,7 @@ class Containers:
     def _opened(self) -> Iterator[tuple[Store, Core, WorkingContainers]]:
         store = Store.open(self.home)
         namespace = Namespace()
-        fetching = Fetching(store, self._registries)
+        fetching = Fetching.here(store)
         core = Core(store, namespace, fetch=fetching.layer)
         try:
             with store.in_use():
@@ -250,14 +251,6 @@ class Containers:
             fetching.close()
             namespace.close()
             store.close()
-
-    def _destination(self, target: str) -> Destination:
-        from hermes.registry.transports import parse_destination
-
-        return parse_destination(target, self._registries() if is_remote(target) else None)
-
-    def _registries(self) -> Registries:
-        return registries_of(None, self.home)
 
     def _write_image(
         self,
@@ -320,6 +313,12 @@ def _layer_of(
         return kept
     made = core.encoded(diff_id, codec)
     return Descriptor(layer_type(made.form, is_docker=is_docker), made.digest, made.size)
+
+
+def _destination(target: str, client: Callable[[], Client]) -> Destination:
+    from hermes.registry.transports import parse_destination
+
+    return parse_destination(target, client)
 
 
 def _created_by(state: State) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
 from hermes.api.bases import Base, base_of, base_of_image, kept_blob
 from hermes.api.named import in_store, is_label
+from hermes.api.registries import Fetching
 from hermes.container.ignore import Ignored
 from hermes.digest import Digest
 from hermes.dockerfile.context import Context
+from hermes.dockerfile.files import FolderFiles
 from hermes.dockerfile.origins import BaseImage, BaseLayer
 from hermes.errors import ImageError, MissingBlobError, RegistryError, UsageError
 from hermes.image.config import platform_of
@@ -42,17 +44,29 @@ class NamedOrigins:
     ``pull`` is one of `PULLS`. ``is_docker``: what is built on them is to have Docker's format.
     """
 
-    def __init__(self, store: Store, named: Mapping[str, str], pull: str, *, is_docker: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        fetching: Fetching,
+        named: Mapping[str, str],
+        pull: str,
+        *,
+        is_docker: bool = False,
+    ) -> None:
         self._store = store
+        self._fetching = fetching
         self._pull = pull
         self._is_docker = is_docker
         self._images: dict[str, str] = {}
         self._folders: dict[str, Context] = {}
+        self._paths: dict[str, str] = {}
         for name, text in named.items():
             self._take(name, text)
 
-    def contexts(self) -> Iterator[Context]:
-        yield from self._folders.values()
+    @property
+    def folders(self) -> Mapping[str, str]:
+        """The contexts that are folders, and where those are."""
+        return self._paths
 
     def context(self, name: str) -> Context | None:
         return self._folders.get(name.lower())
@@ -61,7 +75,7 @@ class NamedOrigins:
         """Raises `UsageError` when there is none; see there for what else."""
         text = self._images.get(name.lower(), name)
         if has_transport(text) or is_label(text):
-            base = base_of(text, self._store, str(platform))
+            base = base_of(text, self._store, self._fetching, str(platform))
         else:
             base = self._stored(Reference.parse(text), platform) or self._pulled(text, platform)
         if not _fits(base, platform):
@@ -83,7 +97,7 @@ class NamedOrigins:
             return self._exactly(name, name.digest, platform)
         if ImageNames(self._store).find(name) is None:
             return None
-        base = base_of(str(name), self._store, str(platform))
+        base = base_of(str(name), self._store, self._fetching, str(platform))
         if self._is_here_only(name):
             return base
         return base if self._pull == PULL_MISSING and _fits(base, platform) else None
@@ -110,7 +124,9 @@ class NamedOrigins:
                 "`hermes pull`, `hermes bud -t`, `hermes ctr commit`",
             )
         try:
-            origin = in_store(f"{TRANSPORT}{name}", self._store, str(platform), whole=False, lazy=True)
+            origin = in_store(
+                f"{TRANSPORT}{name}", self._store, self._fetching, str(platform), whole=False, lazy=True
+            )
         except (ImageError, RegistryError, UsageError) as error:
             raise UsageError(
                 f"there is no image {name} for {platform} in the store, and {error.message}", hint=error.hint
@@ -140,6 +156,7 @@ class NamedOrigins:
             )
         ignored, found = ignored_in(Path(path), "", "")
         self._folders[name.lower()] = context_at(path, name.lower(), ignored, found)
+        self._paths[name.lower()] = path
 
 
 def _fits(base: Base, platform: Platform) -> bool:
@@ -147,7 +164,7 @@ def _fits(base: Base, platform: Platform) -> bool:
 
 
 def context_at(root: str, name: str, ignored: Ignored, ignore_file: str) -> Context:
-    return Context("" if root == "/" else root, name, ignored, ignore_file)
+    return Context(FolderFiles("" if root == "/" else root, name), ignored, ignore_file)
 
 
 def ignored_in(root: Path, dockerfile: str, given: str) -> tuple[Ignored, str]:

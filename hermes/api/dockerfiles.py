@@ -11,20 +11,22 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from hermes.actions.local import Local, available
 from hermes.actions.tools import Tools
-from hermes.api.dockerfile_origins import PULL_MISSING, NamedOrigins, context_at, ignored_in
+from hermes.api.dockerfile_options import DockerfileOptions, dockerfile_of, folder_of
+from hermes.api.dockerfile_origins import NamedOrigins, context_at, ignored_in
 from hermes.api.keys import remember_keys
 from hermes.api.registries import Fetching, registries_of
-from hermes.api.secrets import SecretSource, check_actions, read_secrets
+from hermes.api.secrets import check_actions, read_secrets
 from hermes.api.snapshot import Snapshots
+from hermes.api.ssh_agents import read_agents, running
 from hermes.container.core import PRELOADED, Containers, sweep_after
 from hermes.digest import Digest
-from hermes.dockerfile.checks import Directive, Finding, findings
+from hermes.dockerfile.checks import shown, tell
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.options import Options
 from hermes.dockerfile.parse import Dockerfile, parse
@@ -34,17 +36,11 @@ from hermes.engine.events import Events, Subscriber
 from hermes.engine.executor import Caching
 from hermes.engine.scheduler import Options as SchedulerOptions
 from hermes.engine.scheduler import Report, Scheduler
-from hermes.errors import (
-    BuildFailed,
-    BuildInterrupted,
-    HermesError,
-    MissingBlobError,
-    UsageError,
-)
+from hermes.errors import BuildFailed, BuildInterrupted, MissingBlobError
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
 from hermes.layer.compress import GZIP, ZSTD
-from hermes.registry.prefixes import is_remote
+from hermes.sandbox import capabilities
 from hermes.sandbox.namespace import Namespace
 from hermes.store import ResultCache, Store
 from hermes.store.location import default_home
@@ -52,43 +48,8 @@ from hermes.workspace.sources import FileIndex
 
 if TYPE_CHECKING:
     from hermes.layer.content import Signature
+    from hermes.registry.client import Client
     from hermes.registry.transports import Destination
-
-NAMES: Final = ("Containerfile", "Dockerfile")
-"""What a Dockerfile is called where nobody says, in the order in which they are tried."""
-
-
-@dataclass(frozen=True, slots=True)
-class DockerfileOptions:
-    """What to build and how.
-
-    ``file`` is relative to where the command runs (default: one of `NAMES` in the context); ``text`` takes its place.
-    ``contexts`` maps names to folders, ``oci:DIR``, names of images or labels. ``pull`` says when images are taken
-    from their registries; see `hermes.api.dockerfile_origins.PULLS`. ``secrets`` say where secrets come
-    from. ``destinations`` are ``TRANSPORT:PATH`` texts. ``seconds`` is the time of everything in the image.
-    """
-
-    context: str = "."
-    file: str = ""
-    text: str | None = None
-    tags: Sequence[str] = ()
-    target: str = ""
-    arguments: Mapping[str, str] = field(default_factory=dict)
-    contexts: Mapping[str, str] = field(default_factory=dict)
-    platform: str = ""
-    pull: str = PULL_MISSING
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    use_cache: bool = True
-    network: str = "default"
-    secrets: Sequence[SecretSource] = ()
-    squash: bool = False
-    destinations: Sequence[str] = ()
-    ignore_file: str = ""
-    format: str = "oci"
-    jobs: int | None = None
-    seconds: int | None = None
-    runtime: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,21 +104,25 @@ class _Build:
         self._options = options
         self._say = say
         self._tags = [Reference.parse(one) for one in options.tags]
-        self._destinations = [*_destinations(options.destinations, home)]
+        self._destinations = [*_destinations(options.destinations, lambda: self._fetching.client)]
         self._secrets = read_secrets(options.secrets) if options.secrets else {}
+        self._agents = read_agents(options.agents)
+        self._sockets: dict[str, str] = {}
         self._events = Events(*subscribers)
-        self._root = _folder(options.context)
-        self._file, text = _dockerfile(options, self._root)
+        self._root = folder_of(options)
+        self._file, text = dockerfile_of(options, self._root)
         self._dockerfile: Dockerfile = parse(os.path.basename(self._file) or "Dockerfile", text)
         self._store = Store.open(home)
         self._hidden = [one.variable for one in options.secrets]
         self._namespace = Namespace(self._hidden, PRELOADED)
         self._cancelled = threading.Event()
-        self._fetching = Fetching(self._store, lambda: registries_of(None, home), self._cancelled)
+        self._fetching = Fetching(
+            self._store, lambda: registries_of(None, home), self._cancelled, self._events.emit
+        )
 
     def run(self) -> BuiltDockerfile:
         try:
-            with self._store.in_use():
+            with self._store.in_use(), running(self._agents) as self._sockets:
                 Containers(self._store, self._namespace).sweep()
                 try:
                     return self._build()
@@ -179,42 +144,33 @@ class _Build:
                 translation, _ = self._translated()
                 text = self._dockerfile.text
                 return [
-                    f"{self._shown(one)}\n{text.excerpt(one.span)}" for one in self._findings(translation)
+                    f"{shown(self._dockerfile, one)}\n{text.excerpt(one.span)}"
+                    for one in translation.findings
                 ]
         finally:
+            self._fetching.close()
             self._namespace.close()
             self._store.close()
 
-    def _findings(self, translation: Translation) -> list[Finding]:
-        return sorted([*findings(self._dockerfile), *translation.findings], key=lambda one: one.span)
-
-    def _shown(self, finding: Finding) -> str:
-        return f"{self._dockerfile.text.at(finding.span)}: {finding.message} [{finding.rule}]"
-
-    def _translated(self) -> tuple[Translation, list[Context]]:
-        """Return the actions, and the contexts that they take files from."""
+    def _translated(self) -> tuple[Translation, dict[str, str]]:
+        """Return the actions, and the folders that they take files from, by the names of their contexts."""
         options = self._options
         context = self._context()
         platform = Platform.parse(options.platform) if options.platform else Platform.host()
         origins = NamedOrigins(
-            self._store, options.contexts, options.pull, is_docker=options.format == "docker"
+            self._store, self._fetching, options.contexts, options.pull, is_docker=options.format == "docker"
         )
         translation = translate(self._dockerfile, context, origins, self._chosen(platform))
-        return translation, [context, *origins.contexts()]
+        return translation, {"": str(self._root), **origins.folders}
 
     def _build(self) -> BuiltDockerfile:
-        translation, contexts = self._translated()
-        found = [self._shown(one) for one in self._findings(translation)]
-        for warning in (*translation.warnings, *found):
-            self._say(f"warning: {warning}")
-        if found and Directive.of(self._dockerfile).fails:
-            raise UsageError(
-                f"{self._dockerfile.text.name}: {len(found)} checks failed, and its directive says that this is an error",
-                hint="correct what the warnings say, or take error=true out of # check=",
-            )
+        translation, folders = self._translated()
+        for warning in translation.warnings:
+            self._warn(warning)
+        tell(self._dockerfile, translation.findings, self._warn)
         if self._secrets:
             check_actions(translation.graph, self._secrets)
-        sources = _Files(contexts, self._store)
+        sources = _Files(folders, self._store)
         report = self._execute(translation, sources)
         sources.save(self._store)
         value = report.known[translation.manifest.action].outputs[translation.manifest.name]
@@ -225,22 +181,30 @@ class _Build:
         executed = tuple((actions[name].kind, actions[name].owner) for name in report.executed)
         return BuiltDockerfile(manifest, executed, report.cached)
 
+    def _warn(self, text: str) -> None:
+        self._say(f"warning: {text}")
+
     def _chosen(self, platform: Platform) -> Options:
         from hermes.api.epoch import epoch
 
         options = self._options
         is_docker = options.format == "docker"
         if options.annotations and is_docker:
-            self._say("warning: an image in Docker's format has no annotations; they are left out")
+            self._warn("an image in Docker's format has no annotations; they are left out")
         return Options(
             target=options.target,
             arguments=options.arguments,
             platform=platform,
             network=options.network,
             secrets=frozenset(self._secrets),
+            agents=frozenset(self._agents),
+            volumes=tuple(options.volumes),
+            hosts=tuple(options.hosts),
+            capabilities=tuple(sorted(set(map(capabilities.parse, options.capabilities)))),
             epoch=epoch() if options.seconds is None else options.seconds,
             labels=options.labels,
             annotations={} if is_docker else options.annotations,
+            layers=options.layers,
             squash=options.squash,
             docker=is_docker,
             codec=GZIP if is_docker else ZSTD,
@@ -257,6 +221,7 @@ class _Build:
             lambda: (),
             self._cancelled,
             secrets=self._secrets,
+            agents=self._sockets,
         )
         results: ResultCache = self._store.results if self._options.use_cache else _Fresh(self._store.results)
         caching = Caching(
@@ -277,16 +242,12 @@ class _Build:
         try:
             return scheduler.run(translation.graph, [translation.manifest.action], cancel=cancel)
         except BuildFailed as error:
-            raise self._explained(error, translation) from None
+            from hermes.api.dockerfile_targets import with_excerpts
 
-    def _explained(self, error: BuildFailed, translation: Translation) -> BuildFailed:
-        """Return the failures with the lines of the Dockerfile that they come from."""
-        text = self._dockerfile.text
-        failures: dict[str, HermesError] = {}
-        for owner, one in error.failures.items():
-            span = translation.spans.get(owner)
-            failures[owner] = _with_excerpt(one, text.excerpt(span)) if span else one
-        return BuildFailed(failures)
+            spans = translation.spans
+            raise with_excerpts(
+                error, {owner: self._dockerfile.text.excerpt(span) for owner, span in spans.items()}
+            ) from None
 
     def _descriptor(self, value: Value) -> Descriptor:
         from hermes.image.manifest import Manifest
@@ -306,24 +267,23 @@ class _Build:
             destination.write(manifest, self._store, called)
 
 
-def _destinations(texts: Sequence[str], home: Path) -> Iterator[tuple[str, Destination]]:
+def _destinations(texts: Sequence[str], client: Callable[[], Client]) -> Iterator[tuple[str, Destination]]:
     if texts:
         from hermes.registry.transports import parse_destination
 
-        registries = registries_of(None, home) if any(map(is_remote, texts)) else None
         for one in texts:
-            yield one, parse_destination(one, registries)
+            yield one, parse_destination(one, client)
 
 
 class _Files:
     """The files of all contexts of a build; a source is the name of its context, a NUL and its path there. See `hermes.engine.scheduler.Sources`."""
 
-    def __init__(self, contexts: Sequence[Context], store: Store) -> None:
+    def __init__(self, folders: Mapping[str, str], store: Store) -> None:
         self._indexes: dict[str, tuple[FileIndex, Path]] = {}
-        for one in contexts:
-            root = Path(one.root)
+        for name, folder in folders.items():
+            root = Path(folder)
             path = Snapshots(store.home, root).files
-            self._indexes[one.name] = FileIndex.load(root, path), path
+            self._indexes[name] = FileIndex.load(root, path), path
 
     def seen(self, path: str) -> tuple[Value, str, Signature]:
         name, _, inside = path.partition("\0")
@@ -350,43 +310,3 @@ class _Fresh:
 
     def preimage(self, key: str) -> bytes | None:
         return self._inner.preimage(key)
-
-
-def _with_excerpt(error: HermesError, excerpt: str) -> HermesError:
-    if not isinstance(error, MissingBlobError):
-        error.message = f"{error.message}\n{excerpt}"
-    return error
-
-
-def _folder(text: str) -> Path:
-    if "://" in text or text.startswith("git@"):
-        raise UsageError(f"the context {text} is not on this machine", hint="fetch it, and name the folder")
-    path = Path(text).expanduser().absolute()
-    if not path.is_dir():
-        problem = "is a file" if path.exists() else "is not there"
-        raise UsageError(f"the context {text} {problem}", hint="name the folder that COPY takes files from")
-    return Path(os.path.realpath(path))
-
-
-def _dockerfile(options: DockerfileOptions, root: Path) -> tuple[str, str]:
-    """Return path and text of the Dockerfile."""
-    if options.text is not None:
-        return "", options.text
-    if options.file:
-        path = Path(options.file).expanduser()
-        if not path.is_file() and not path.is_absolute() and (root / path).is_file():
-            path = root / path
-    else:
-        found = [root / name for name in NAMES if (root / name).is_file()]
-        if not found:
-            raise UsageError(
-                f"there is no Dockerfile in {options.context}",
-                hint="name it with -f, or name another context",
-            )
-        path = found[0]
-    try:
-        return str(path), path.read_bytes().decode("utf-8", "surrogateescape")
-    except OSError as error:
-        raise UsageError(
-            f"{options.file or path}: {error.strerror}", hint="name the Dockerfile with -f"
-        ) from None

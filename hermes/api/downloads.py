@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from hermes.digest import CHUNK, Digest
+from hermes.actions.download import Absent, download, shown
+from hermes.digest import Digest
 from hermes.errors import FetchError, UsageError
-
-_TIMEOUT = (15, 60)
 
 
 def is_url(text: str) -> bool:
@@ -40,7 +39,7 @@ def downloaded(urls: Sequence[str], checksum: str) -> Iterator[tuple[tuple[str, 
             path = folder / str(number)
             digest = _fetch(url, path)
             if expected and digest != expected:
-                raise FetchError(f"{url}: has the digest {digest}, and {expected} was asked for")
+                raise FetchError(f"{shown(url)}: has the digest {digest}, and {expected} was asked for")
             found.append((str(path), name))
         yield tuple(found)
     finally:
@@ -50,17 +49,21 @@ def downloaded(urls: Sequence[str], checksum: str) -> Iterator[tuple[tuple[str, 
 def _fetch(url: str, path: Path) -> Digest:
     import requests
 
-    hasher = hashlib.sha256()
-    try:
-        with requests.get(url, stream=True, timeout=_TIMEOUT) as answer, path.open("wb") as file:
-            if answer.status_code != 200:
-                raise FetchError(f"{url}: the server answered {answer.status_code}")
-            for data in answer.iter_content(CHUNK):
+    def take(pieces: Iterator[bytes]) -> Digest:
+        hasher = hashlib.sha256()
+        with path.open("wb") as file:
+            for data in pieces:
                 hasher.update(data)
                 file.write(data)
-    except requests.RequestException as error:
-        raise FetchError(
-            f"{url}: it cannot be fetched ({type(error).__name__})", hint="check the address"
-        ) from error
+        return Digest.from_hex(hasher.hexdigest())
+
+    try:
+        with requests.Session() as session:
+            digest = download(url, take, session)
+    except Absent as error:
+        raise FetchError(f"{shown(url)}: {error}", hint="check the address") from None
+    except FetchError as error:
+        error.hint = error.hint or "check the address and the network"
+        raise
     path.chmod(0o600)
-    return Digest.from_hex(hasher.hexdigest())
+    return digest

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hermes.api.keys import keys_of
+from hermes.api.keys import keys_of, parts_of
 from hermes.api.session import Session
 from hermes.engine.key import differences, facts
 from hermes.store import Store
@@ -51,7 +51,11 @@ def explain(workspace: Workspace, patterns: Sequence[str], options: BuildOptions
         owners = {str(label) for label in labels}
         for action in session.analysis.graph.actions.values():
             if action.owner in owners:
-                yield from _explained(store, workspace.root, action.id, action.kind)
+                for name, kind in (
+                    *parts_of(store, workspace.root, action.id),
+                    (action.id, action.kind),
+                ):
+                    yield from _explained(store, workspace.root, name, kind)
     finally:
         store.close()
 

@@ -9,24 +9,30 @@ from hermes.api.registries import Fetching
 from hermes.api.result import BuildResult
 from hermes.api.wanted import IMAGE, INDEX
 from hermes.digest import Digest
+from hermes.engine.events import Subscriber
 from hermes.errors import UsageError
 from hermes.graph.label import Label
 from hermes.registry.images import descriptor_of
-from hermes.registry.prefixes import is_remote
 from hermes.registry.settings import Registries
 from hermes.registry.transports import parse_destination
 from hermes.store import Store
 
 
 def export(
-    home: Path, result: BuildResult, destinations: Sequence[str], registries: Callable[[], Registries]
+    home: Path,
+    result: BuildResult,
+    destinations: Sequence[str],
+    registries: Callable[[], Registries],
+    tell: Subscriber,
 ) -> None:
-    """Write the one image of a build to each destination; raises `UsageError` when there are more, or none."""
-    settings = registries() if any(map(is_remote, destinations)) else None
-    parsed = [parse_destination(text, settings) for text in destinations]
+    """Write the one image of a build to each destination; raises `UsageError` when there are more, or none.
+
+    ``tell`` is told of blobs on their way.
+    """
+    parsed = [parse_destination(text, lambda: fetching.client) for text in destinations]
     label, digest = only_image(result)
     store = Store.open(home)
-    fetching = Fetching(store, registries)
+    fetching = Fetching(store, registries, tell=tell)
     try:
         with store.in_use():
             manifest = descriptor_of(store, digest)

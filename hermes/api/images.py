@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hermes.api.named import in_store, named
-from hermes.api.registries import Fetching, registries_of
+from hermes.api.registries import Fetching
 from hermes.digest import Digest
+from hermes.engine.events import Events, Subscriber
 from hermes.errors import HermesError, UsageError
 from hermes.image.config import platform_of
 from hermes.image.descriptor import Descriptor
@@ -24,7 +25,7 @@ from hermes.store import Store
 from hermes.store.location import default_home
 
 if TYPE_CHECKING:
-    from hermes.layer.compress import Codec
+    from hermes.api.recompressing import Compression
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,11 @@ class NamedImage:
 
 
 class Images:
-    """The images with names of the store at ``home``."""
+    """The images with names of the store at ``home``. ``subscribers`` are told of blobs on their way."""
 
-    def __init__(self, *, home: Path | None = None) -> None:
+    def __init__(self, *, home: Path | None = None, subscribers: Sequence[Subscriber] = ()) -> None:
         self.home = home or default_home()
+        self._events = Events(*subscribers)
 
     def all(self) -> list[NamedImage]:
         """Return all of them, in the order of their names."""
@@ -74,8 +76,8 @@ class Images:
                 hint=f"write docker://{origin}, or oci:DIR, docker-archive:FILE ...",
             )
         given = _new_name(name) if name else None
-        with self._opened() as store:
-            found = in_store(origin, store, platform, whole=whole)
+        with self._opened() as store, self._fetching(store) as fetching:
+            found = in_store(origin, store, fetching, platform, whole=whole)
             chosen = given or _own_name(found)
             ImageNames(store).set(chosen, found.root())
             return chosen, found.root()
@@ -116,11 +118,11 @@ class Images:
         *,
         platform: str = "",
         whole: bool | None = None,
-        codec: Codec | None = None,
+        compression: Compression | None = None,
     ) -> Descriptor:
         """Write an image to a destination, from anywhere; return its manifest.
 
-        Its blobs stay as they are, unless ``codec`` says how layers are to be compressed.
+        Its blobs stay as they are, unless ``compression`` says how layers are to be compressed.
 
         ``whole`` writes an index with all its images. Left open, that is what becomes of an index that is in the
         store or is built, and of one elsewhere the image for ``platform`` (default: this machine's).
@@ -128,16 +130,20 @@ class Images:
         if ":" not in destination and has_transport(source):
             hint = f"to give it a name, use `hermes pull {source} {destination}`"
             raise UsageError(f"{destination!r} begins with no transport", hint=hint)
-        registries = registries_of(None, self.home)
-        parsed = parse_destination(destination, registries)
-        with self._opened() as store, closing(Fetching(store, lambda: registries)) as fetching:
-            found = in_store(source, store, platform, whole=whole)
+        parsed = parse_destination(destination, lambda: fetching.client)
+        with self._opened() as store, self._fetching(store) as fetching:
+            found = in_store(source, store, fetching, platform, whole=whole)
             root = found.root()
-            if codec is not None:
-                root = _recompressed(store, fetching, root, codec)
+            if compression is not None:
+                from hermes.api.recompressing import recompressed
+
+                root = recompressed(store, fetching, root, compression)
             fetching.complete(root.digest, destination)
             parsed.write(root, store, _title(found))
             return root
+
+    def _fetching(self, store: Store) -> AbstractContextManager[Fetching]:
+        return closing(Fetching.here(store, self._events.emit))
 
     @contextmanager
     def _opened(self) -> Iterator[Store]:
@@ -147,18 +153,6 @@ class Images:
                 yield store
         finally:
             store.close()
-
-
-def _recompressed(store: Store, fetching: Fetching, root: Descriptor, codec: Codec) -> Descriptor:
-    from hermes.api.recompressing import recompressed
-    from hermes.container.core import Containers
-    from hermes.sandbox.namespace import Namespace
-
-    namespace = Namespace()
-    try:
-        return recompressed(store, Containers(store, namespace, fetch=fetching.layer), root, codec)
-    finally:
-        namespace.close()
 
 
 def images_in(origin: StoreOrigin) -> Iterator[Image]:

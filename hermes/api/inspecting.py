@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hermes.api.named import build, built, in_store, is_label, origin_of, platform_of
-from hermes.api.registries import Fetching, registries_of
+from hermes.api.registries import Fetching
 from hermes.api.wanted import IMAGE, INDEX, LAYER
 from hermes.digest import Digest
 from hermes.image.config import platform_of as platform_in
@@ -80,7 +80,10 @@ def inspect(text: str, *, home: Path | None = None, platform: str = "", single: 
                     if layers:
                         return Inspected(text, None, b"", None, (), layers, ())
                 return _inspected(built(result, store), store, platform, single=single)
-            with origin_of(text, store, platform) as origin:
+            with (
+                closing(Fetching.here(store)) as fetching,
+                origin_of(text, store, fetching, platform) as origin,
+            ):
                 return _inspected(origin, store, platform, single=single)
     finally:
         store.close()
@@ -101,18 +104,18 @@ def tables(text: str, *, home: Path | None = None, platform: str = "") -> list[T
 
 def contents(text: str, store: Store, platform: str) -> tuple[Image | None, list[TableOfContents]]:
     """Return an image (None for a target that gives layers) and its tables of contents."""
-    if is_label(text):
-        result = build(text, store, platform)
-        outputs = [one for listed in result.targets.values() for one in listed]
-        layers = [Digest(one.digest) for one in outputs if one.kind == LAYER]
-        if layers and not any(one.kind in (IMAGE, INDEX) for one in outputs):
-            return None, [toc.load(store, one) for one in layers]
-        origin: Origin = built(result, store)
-        image = examine(origin, choose(origin, platform_of(platform)))
-    else:
-        found = in_store(text, store, platform, whole=False)
-        image = examine(found, found.root())
-    with closing(Fetching(store, lambda: registries_of(None, store.home))) as fetching:
+    with closing(Fetching.here(store)) as fetching:
+        if is_label(text):
+            result = build(text, store, platform)
+            outputs = [one for listed in result.targets.values() for one in listed]
+            layers = [Digest(one.digest) for one in outputs if one.kind == LAYER]
+            if layers and not any(one.kind in (IMAGE, INDEX) for one in outputs):
+                return None, [toc.load(store, one) for one in layers]
+            origin: Origin = built(result, store)
+            image = examine(origin, choose(origin, platform_of(platform)))
+        else:
+            found = in_store(text, store, fetching, platform, whole=False)
+            image = examine(found, found.root())
         for _, diff_id in image.layers:
             if not encodings.available(store, diff_id):
                 fetching.layer(diff_id)

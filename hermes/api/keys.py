@@ -1,13 +1,17 @@
-"""The keys that the actions of a workspace had when they were last executed, and the time before."""
+"""The keys that the actions of a workspace had when they were last executed, and the time before.
+
+Also of those that another turned out to stand for, which are known by it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from hermes.engine.action import Action
 from hermes.store import Store
 
 
@@ -32,5 +36,20 @@ def keys_of(store: Store, root: Path, action: str) -> list[str]:
         return []
 
 
-def _name(root: Path, action: str) -> str:
-    return f"keys:{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}:{action}"
+def remember_parts(store: Store, root: Path, parts: Mapping[str, Sequence[Action]]) -> None:
+    """Note what actions stand for; ``parts`` maps their ids."""
+    rows = {action: [[one.id, one.kind] for one in listed] for action, listed in parts.items()}
+    store.results.note({_name(root, name, "parts"): json.dumps(row).encode() for name, row in rows.items()})
+
+
+def parts_of(store: Store, root: Path, action: str) -> list[tuple[str, str]]:
+    """Return ids and kinds of what an action stood for when it was last looked at."""
+    noted = store.results.noted(_name(root, action, "parts"))
+    try:
+        return [(str(name), str(kind)) for name, kind in json.loads(noted or b"[]")]
+    except (ValueError, TypeError):
+        return []
+
+
+def _name(root: Path, action: str, what: str = "keys") -> str:
+    return f"{what}:{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}:{action}"

@@ -1,4 +1,4 @@
-"""``--mount``, ``--tmpfs``, ``--volume`` and capabilities of the command line, as a task has them.
+"""``--mount``, ``--tmpfs`` and ``--volume`` of the command line, as a task has them.
 
 The texts are those of ``docker run`` and ``buildah run``: ``type=bind,src=..,dst=..`` and its like.
 """
@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from hermes.container.task import Bound, Cache, Secret, Tmpfs
 from hermes.errors import UsageError
-from hermes.sandbox import capabilities
-from hermes.sandbox.process import BUILD_CAPABILITIES
 from hermes.store.caches import NAME, Sharing
 
 _ALIASES: Final = {
@@ -96,19 +94,6 @@ def parse_tmpfs(text: str) -> Mounts:
     """Return what ``PATH[:size=SIZE,mode=MODE]`` means; raises `UsageError`."""
     path, _, options = text.partition(":")
     return parse_mount(f"type=tmpfs,dst={path}{f',{options}' if options else ''}")
-
-
-def chosen_capabilities(added: Iterable[str], dropped: Iterable[str]) -> tuple[str, ...]:
-    """Return those that builds have, with and without others; ``all`` is all. Raises `UsageError`."""
-    found = dict.fromkeys(BUILD_CAPABILITIES)
-    for text in dropped:
-        for name in tuple(found) if text.lower() == "all" else (capabilities.parse(text),):
-            found.pop(name, None)
-    for text in added:
-        found.update(
-            dict.fromkeys(capabilities.NAMES if text.lower() == "all" else (capabilities.parse(text),))
-        )
-    return tuple(sorted(found))
 
 
 def _fields(text: str) -> dict[str, str]:

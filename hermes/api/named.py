@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from hermes.api.registries import registries_of
+from hermes.api.registries import Fetching
 from hermes.errors import UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.names import ImageNames
@@ -34,13 +34,13 @@ def platform_of(text: str) -> Platform:
 
 
 @contextmanager
-def origin_of(text: str, store: Store, platform: str = "") -> Iterator[Origin]:
+def origin_of(text: str, store: Store, fetching: Fetching, platform: str = "") -> Iterator[Origin]:
     """Give what ``text`` means, to be read; raises `UsageError` when it means nothing.
 
     A target is built first, for ``platform``.
     """
     if has_transport(text):
-        with opened(text, store, registries_of(None, store.home) if is_remote(text) else None) as origin:
+        with opened(text, store, lambda: fetching.client) as origin:
             yield origin
     elif is_label(text):
         yield built(build(text, store, platform), store)
@@ -49,7 +49,13 @@ def origin_of(text: str, store: Store, platform: str = "") -> Iterator[Origin]:
 
 
 def in_store(
-    text: str, store: Store, platform: str = "", *, whole: bool | None = None, lazy: bool = False
+    text: str,
+    store: Store,
+    fetching: Fetching,
+    platform: str = "",
+    *,
+    whole: bool | None = None,
+    lazy: bool = False,
 ) -> StoreOrigin:
     """Return the image that ``text`` means, with all that belongs to it in the store.
 
@@ -60,10 +66,9 @@ def in_store(
     if is_remote(text) and not whole:
         from hermes.registry.remote import take_in
 
-        registries = registries_of(None, store.home)
-        manifest, title = take_in(text, store, platform_of(platform), registries, lazy=lazy)
+        manifest, title = take_in(text, store, platform_of(platform), fetching.client, lazy=lazy)
         return StoreOrigin(store, manifest, text, title)
-    with origin_of(text, store, platform) as origin:
+    with origin_of(text, store, fetching, platform) as origin:
         if whole is None:
             whole = not platform and not has_transport(text)
         if isinstance(origin, StoreOrigin):

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from hermes.api.export import only_image, reference_of
+from hermes.api.recompressing import Compression, recompressed
+from hermes.api.registries import Fetching
 from hermes.api.result import BuildResult
 from hermes.api.wanted import IMAGE, INDEX, PUSH
 from hermes.digest import Digest
+from hermes.engine.events import Subscriber
 from hermes.errors import UsageError
-from hermes.registry.client import Client
+from hermes.image.descriptor import Descriptor
 from hermes.registry.images import descriptor_of
 from hermes.registry.prefixes import TRANSPORT
 from hermes.registry.push import MOUNTED, PRESENT, SENT, Job, push
 from hermes.registry.remote import destination
 from hermes.registry.settings import Registries
+from hermes.sizes import size
 from hermes.store import Store
 
 Say = Callable[[str], None]
@@ -37,80 +43,96 @@ def has_pushes(result: BuildResult) -> bool:
     return any(one.kind == PUSH for outputs in result.targets.values() for one in outputs)
 
 
-def push_built(
-    home: Path,
-    result: BuildResult,
-    destinations: Sequence[str],
-    registries: Callable[[], Registries],
-    say: Say,
-) -> list[Pushed]:
-    """Push the one image of a build to ``destinations``, or what its targets say; see `Workspace.push`."""
-    store = Store.open(home)
-    try:
-        if destinations:
-            label, digest = only_image(result)
-            rows = [_to_destinations(store, str(label), digest, reference_of(label), destinations)]
-        else:
-            rows = [_as_said(store, result)]
-            if not rows[0]:
+@dataclass(frozen=True, slots=True)
+class Pushing:
+    """Pushes from the store at ``home``.
+
+    ``registries`` returns the settings, ``say`` is told what became of each blob and ``tell`` of those on their way;
+    ``compression`` is what is asked of layers.
+    """
+
+    home: Path
+    registries: Callable[[], Registries]
+    say: Say
+    tell: Subscriber = lambda _: None
+    compression: Compression | None = None
+
+    def built(self, result: BuildResult, destinations: Sequence[str] = ()) -> list[Pushed]:
+        """Push the one image of a build to ``destinations``, or what its targets say; see `Workspace.push`."""
+        with self._opened() as opened:
+            if destinations:
+                label, digest = only_image(result)
+                jobs = opened.to_destinations(str(label), digest, reference_of(label), destinations)
+            else:
+                jobs = opened.as_said(result)
+                if not jobs:
+                    raise UsageError(
+                        "no target says where it is pushed to",
+                        hint=f"name a target of the rule image_push, or say where: hermes push LABEL {TRANSPORT}HOST/NAME:TAG",
+                    )
+            return opened.pushed(jobs)
+
+    def stored(self, name: str, digest: Digest, destinations: Sequence[str]) -> list[Pushed]:
+        """Push the image that has a name in the store; its own tag goes where a destination has none."""
+        with self._opened() as opened:
+            return opened.pushed(opened.to_destinations(name, digest, name, destinations))
+
+    def _fetching(self, store: Store) -> Fetching:
+        return Fetching(store, self.registries, tell=self.tell)
+
+    @contextmanager
+    def _opened(self) -> Iterator[_Opened]:
+        store = Store.open(self.home)
+        try:
+            with store.in_use(), closing(self._fetching(store)) as fetching:
+                yield _Opened(store, fetching, self)
+        finally:
+            store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What is pushed from, and with what."""
+
+    store: Store
+    fetching: Fetching
+    how: Pushing
+
+    def to_destinations(
+        self, label: str, digest: Digest, name: str, destinations: Sequence[str]
+    ) -> list[tuple[str, Job]]:
+        for text in destinations:
+            if not text.startswith(TRANSPORT):
                 raise UsageError(
-                    "no target says where it is pushed to",
-                    hint=f"name a target of the rule image_push, or say where: hermes push LABEL {TRANSPORT}HOST/NAME:TAG",
+                    f"{text!r} is no registry",
+                    hint=f"write {TRANSPORT}HOST/NAME:TAG, or use `hermes build -o`",
                 )
-        return _pushed(store, [one for row in rows for one in row], registries, say)
-    finally:
-        store.close()
+        parsed = [destination(text, lambda: self.fetching.client) for text in destinations]
+        manifest = self._manifest(digest, self.how.compression)
+        return [(label, one.job(manifest, name)) for one in parsed]
 
+    def as_said(self, result: BuildResult) -> list[tuple[str, Job]]:
+        """Return what targets of the rule image_push say."""
+        found = []
+        for label, outputs in result.targets.items():
+            images = [one for one in outputs if one.kind in (IMAGE, INDEX)]
+            for one in outputs:
+                if one.kind == PUSH:
+                    said = json.loads(self.store.blobs.read(Digest(one.digest)))
+                    compression = Compression.at(said.get("compression"), said.get("compression_level"))
+                    manifest = self._manifest(Digest(images[0].digest), self.how.compression or compression)
+                    found.append((label, Job(manifest, said["repository"], tuple(said["tags"]))))
+        return found
 
-def push_stored(
-    home: Path,
-    name: str,
-    digest: Digest,
-    destinations: Sequence[str],
-    registries: Callable[[], Registries],
-    say: Say,
-) -> list[Pushed]:
-    """Push the image that has a name in the store; its own tag goes where a destination has none."""
-    store = Store.open(home)
-    try:
-        return _pushed(store, _to_destinations(store, name, digest, name, destinations), registries, say)
-    finally:
-        store.close()
+    def pushed(self, jobs: Sequence[tuple[str, Job]]) -> list[Pushed]:
+        traffic = push(self.fetching.client, self.store, [job for _, job in jobs], self.how.say)
+        counts = ", ".join(
+            f"{traffic.blobs[name]} {name}" for name in (SENT, MOUNTED, PRESENT) if traffic.blobs[name]
+        )
+        if counts:
+            self.how.say(f"blobs: {counts}; {size(traffic.bytes)} sent")
+        return [Pushed(label, job.repository, job.tags, job.manifest.digest) for label, job in jobs]
 
-
-def _to_destinations(
-    store: Store, label: str, digest: Digest, name: str, destinations: Sequence[str]
-) -> list[tuple[str, Job]]:
-    for text in destinations:
-        if not text.startswith(TRANSPORT):
-            raise UsageError(
-                f"{text!r} is no registry", hint=f"write {TRANSPORT}HOST/NAME:TAG, or use `hermes build -o`"
-            )
-    manifest = descriptor_of(store, digest)
-    return [(label, destination(text).job(manifest, name)) for text in destinations]
-
-
-def _as_said(store: Store, result: BuildResult) -> list[tuple[str, Job]]:
-    """Return what targets of the rule image_push say."""
-    found = []
-    for label, outputs in result.targets.items():
-        images = [one for one in outputs if one.kind in (IMAGE, INDEX)]
-        for one in outputs:
-            if one.kind == PUSH:
-                said = json.loads(store.blobs.read(Digest(one.digest)))
-                manifest = descriptor_of(store, Digest(images[0].digest))
-                found.append((label, Job(manifest, said["repository"], tuple(said["tags"]))))
-    return found
-
-
-def _pushed(
-    store: Store, jobs: Sequence[tuple[str, Job]], registries: Callable[[], Registries], say: Say
-) -> list[Pushed]:
-    with Client(registries()) as client, store.in_use():
-        traffic = push(client, store, [job for _, job in jobs], say)
-    counts = ", ".join(
-        f"{traffic.blobs[name]} {name}" for name in (SENT, MOUNTED, PRESENT) if traffic.blobs[name]
-    )
-    if counts:
-        say(f"blobs: {counts}; {traffic.bytes} bytes sent")
-    return [Pushed(label, job.repository, job.tags, job.manifest.digest) for label, job in jobs]
+    def _manifest(self, digest: Digest, compression: Compression | None) -> Descriptor:
+        manifest = descriptor_of(self.store, digest)
+        return recompressed(self.store, self.fetching, manifest, compression) if compression else manifest

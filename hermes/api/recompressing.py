@@ -2,47 +2,92 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Self
 
+from hermes.api.registries import Fetching
 from hermes.container.core import Containers
+from hermes.digest import Digest
+from hermes.errors import UsageError
 from hermes.image import docker
 from hermes.image.config import diff_ids_of, parse_config
-from hermes.image.descriptor import IMAGE_CONFIG, IMAGE_MANIFEST, Descriptor
+from hermes.image.descriptor import IMAGE_CONFIG, IMAGE_INDEX, IMAGE_MANIFEST, Descriptor
 from hermes.image.manifest import INDEXES, Index, Manifest
-from hermes.image.media_types import has_form, layer_type
-from hermes.layer.compress import Codec
+from hermes.image.media_types import form_of, has_form, layer_type
+from hermes.layer.compress import Codec, codec_at
+from hermes.sandbox.namespace import Namespace
 from hermes.store import Store
 from hermes.store.faults import storing
 
 
-def recompressed(store: Store, containers: Containers, one: Descriptor, codec: Codec) -> Descriptor:
-    """Return an image, or an index of images, whose layers are compressed with ``codec``; made unless it is there.
+@dataclass(frozen=True, slots=True)
+class Compression:
+    """How layers are to be compressed. Those that have the codec's form already stay as they are, whoever made them.
 
-    An image in Docker's format becomes one in OCI's where Docker's has no such layers.
+    ``anew``: they are compressed again all the same, for nothing tells at which level others were.
     """
+
+    codec: Codec
+    anew: bool = False
+
+    @classmethod
+    def at(cls, name: str | None, level: int | None = None) -> Self | None:
+        """Return what a form and a level ask for, or None where no form is said; raises `UsageError`."""
+        if name:
+            return cls(codec_at(name, level), anew=level is not None)
+        if level is not None:
+            raise UsageError(
+                "--compression-level is for a --compression", hint="say --compression zstd or gzip"
+            )
+        return None
+
+
+def recompressed(store: Store, fetching: Fetching, one: Descriptor, how: Compression) -> Descriptor:
+    """Return an image, or an index of images, whose layers are compressed as ``how`` says; made unless it is there.
+
+    Layers that are compressed again are fetched if need be. An image in Docker's format becomes one in OCI's where
+    Docker's has no such layers.
+    """
+    namespace = Namespace()
+    try:
+        return _recompressed(store, Containers(store, namespace, fetch=fetching.layer), one, how)
+    finally:
+        namespace.close()
+
+
+def _recompressed(store: Store, containers: Containers, one: Descriptor, how: Compression) -> Descriptor:
     data = store.blobs.read(one.digest)
     if one.media_type in INDEXES:
         index = Index.parse(data)
-        manifests = tuple(recompressed(store, containers, below, codec) for below in index.manifests)
-        changed_index = Index(manifests, index.annotations)
-        return _stored(store, one, changed_index.to_bytes(), changed_index.media_type)
+        manifests = tuple(_recompressed(store, containers, below, how) for below in index.manifests)
+        changed = replace(index, manifests=manifests, media_type=IMAGE_INDEX)
+        return one if manifests == index.manifests else _stored(store, one, changed)
     manifest = Manifest.parse(data)
     diff_ids = diff_ids_of(parse_config(store.blobs.read(manifest.config.digest)))
-    is_docker = manifest.media_type == docker.MANIFEST and has_form(codec.name, is_docker=True)
-    made = [containers.encoded(diff_id, codec) for diff_id in diff_ids]
-    config = replace(manifest.config, media_type=docker.CONFIG if is_docker else IMAGE_CONFIG)
-    changed = Manifest(
-        config,
-        tuple(
-            Descriptor(layer_type(blob.form, is_docker=is_docker), blob.digest, blob.size) for blob in made
-        ),
-        manifest.annotations,
-        docker.MANIFEST if is_docker else IMAGE_MANIFEST,
+    is_docker = manifest.media_type == docker.MANIFEST and has_form(how.codec.name, is_docker=True)
+    layers = tuple(
+        _layer(containers, layer, diff_id, how, is_docker=is_docker)
+        for layer, diff_id in zip(manifest.layers, diff_ids, strict=True)
     )
-    return _stored(store, one, changed.to_bytes(), changed.media_type)
+    if layers == manifest.layers:
+        return one
+    config = replace(manifest.config, media_type=docker.CONFIG if is_docker else IMAGE_CONFIG)
+    media_type = docker.MANIFEST if is_docker else IMAGE_MANIFEST
+    return _stored(store, one, replace(manifest, config=config, layers=layers, media_type=media_type))
 
 
-def _stored(store: Store, before: Descriptor, data: bytes, media_type: str) -> Descriptor:
+def _layer(
+    containers: Containers, layer: Descriptor, diff_id: Digest, how: Compression, *, is_docker: bool
+) -> Descriptor:
+    media_type = layer_type(how.codec.name, is_docker=is_docker)
+    if form_of(layer.media_type) == how.codec.name and not how.anew:
+        return replace(layer, media_type=media_type)
+    blob = containers.encoded(diff_id, how.codec)
+    return Descriptor(media_type, blob.digest, blob.size)
+
+
+def _stored(store: Store, before: Descriptor, document: Manifest | Index) -> Descriptor:
+    data = document.to_bytes()
     with storing("the store"):
         digest = store.blobs.put(data)
-    return replace(before, media_type=media_type, digest=digest, size=len(data))
+    return replace(before, media_type=document.media_type, digest=digest, size=len(data))

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Self
 
 from hermes.digest import Digest
 from hermes.registry.prefixes import is_remote
 from hermes.store import Store
 
 if TYPE_CHECKING:
+    from hermes.engine.events import Subscriber
+    from hermes.image.descriptor import Descriptor
     from hermes.registry.client import Client
     from hermes.registry.settings import Registries
+
+_BETWEEN_SECONDS: Final = 0.1
 
 
 def registries_of(root: Path | None, home: Path) -> Registries:
@@ -34,16 +39,27 @@ class Fetching:
     """Fetches layers for `hermes.container.core.Containers`, and blobs for exports, once they are needed.
 
     ``registries`` returns the settings; it is called, and a client made, with the first thing that is missing.
+    ``tell`` is told of blobs on their way.
     """
 
     def __init__(
-        self, store: Store, registries: Callable[[], Registries], cancelled: threading.Event | None = None
+        self,
+        store: Store,
+        registries: Callable[[], Registries],
+        cancelled: threading.Event | None = None,
+        tell: Subscriber = lambda _: None,
     ) -> None:
         self._store = store
         self._registries = registries
         self._cancelled = cancelled or threading.Event()
+        self._progress = _Telling(tell)
         self._client: Client | None = None
         self._guard = threading.Lock()
+
+    @classmethod
+    def here(cls, store: Store, tell: Subscriber = lambda _: None) -> Self:
+        """Return what fetches as the workspace says that this is called in, if any."""
+        return cls(store, lambda: registries_of(None, store.home), tell=tell)
 
     @property
     def client(self) -> Client:
@@ -52,7 +68,7 @@ class Fetching:
             if self._client is None:
                 from hermes.registry.client import Client
 
-                self._client = Client(self._registries(), cancelled=self._cancelled)
+                self._client = Client(self._registries(), cancelled=self._cancelled, progress=self._progress)
             return self._client
 
     def close(self) -> None:
@@ -76,3 +92,25 @@ class Fetching:
 
             adopted = destination.startswith(("docker-archive:", "docker-daemon:"))
             Fetcher(self.client, self._store).complete(manifest, adopted=adopted)
+
+
+class _Telling:
+    """`hermes.registry.client.Progress` as events, of which each blob makes no more than can be seen."""
+
+    def __init__(self, tell: Subscriber) -> None:
+        self._tell = tell
+        self._told: dict[Digest, float] = {}
+
+    def moved(self, blob: Descriptor, done: int, *, sending: bool) -> None:
+        now = time.monotonic()
+        if done == blob.size or now - self._told.get(blob.digest, 0) >= _BETWEEN_SECONDS:
+            from hermes.engine.events import BlobMoved
+
+            self._told[blob.digest] = now
+            self._tell(BlobMoved(blob.digest, done, blob.size, sending))
+
+    def ended(self, blob: Descriptor) -> None:
+        if self._told.pop(blob.digest, None) is not None:
+            from hermes.engine.events import BlobEnded
+
+            self._tell(BlobEnded(blob.digest))

@@ -15,6 +15,8 @@ from hermes.sandbox import capabilities
 NETWORKS: Final = ("none", "host")
 
 _HOSTNAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?")
+_HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?")
+_GATEWAY: Final = "host-gateway"
 _PORT: Final = re.compile(r"(?:([0-9]{1,5}):)?([0-9]{1,5})(?:/(?:tcp|udp))?")
 
 
@@ -68,9 +70,14 @@ def check_hostname(text: str) -> str:
 def volume(text: str) -> Bound:
     """Return what ``HOST:CONTAINER[:ro]`` mounts; raises `UsageError`."""
     parts = text.split(":")
-    if len(parts) not in (2, 3) or not parts[0] or parts[2:] not in ([], ["ro"], ["rw"]):
+    if len(parts) not in (2, 3) or not parts[0]:
         raise UsageError(f"--volume {text}: this is no HOST:CONTAINER or HOST:CONTAINER:ro")
     host, target = parts[:2]
+    if parts[2:] not in ([], ["ro"], ["rw"]):
+        raise UsageError(
+            f"--volume {text}: there is no option {parts[2]!r}",
+            hint="there are ro and rw; owners and labels of a volume stay as they are",
+        )
     if not target.startswith("/") or not target.strip("/"):
         raise UsageError(f"--volume {text}: {target!r} is no absolute path of something in the root")
     source = os.path.abspath(os.path.expanduser(host))
@@ -78,6 +85,29 @@ def volume(text: str) -> Bound:
         hint = "there are no named volumes; the path is that of a file or folder of this machine"
         raise UsageError(f"--volume {text}: {source} does not exist", hint=hint)
     return Bound(os.path.normpath(target), source, writable=parts[2:] != ["ro"])
+
+
+def host(text: str) -> tuple[str, str]:
+    """Return the name and the address that ``NAME:IP`` means; raises `UsageError`."""
+    import ipaddress
+
+    name, _, address = text.partition("=" if "=" in text else ":")
+    if not _HOST.fullmatch(name) or not address:
+        raise UsageError(f"--add-host {text}: this is no NAME:IP", hint="write it as db:10.0.0.7 or db:::1")
+    if address == _GATEWAY:
+        raise UsageError(
+            f"--add-host {text}: there is no gateway, because commands share the network of this machine",
+            hint=f"write --add-host {name}:127.0.0.1, which is this machine",
+        )
+    try:
+        found = ipaddress.ip_address(address.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        found = None
+    if found is None or len(str(found).split()) != 1:
+        raise UsageError(
+            f"--add-host {text}: {address!r} is no address", hint="a name cannot stand for another one"
+        )
+    return name, str(found)
 
 
 def variable(text: str, environment: Mapping[str, str]) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hermes.actions.environment import Environment
-from hermes.api.registries import Fetching, registries_of
+from hermes.api.registries import Fetching
 from hermes.api.run_options import RunOptions
 from hermes.container.core import Containers
 from hermes.container.stack import Below
@@ -38,7 +38,7 @@ def run_image(
     """Run an image of the store, which errors call ``name``; return the program's exit status."""
     store = Store.open(home)
     namespace = Namespace()
-    fetching = Fetching(store, lambda: registries_of(None, home))
+    fetching = Fetching.here(store)
     try:
         with store.in_use():
             origin = StoreOrigin(store, descriptor_of(store, digest), name)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from hermes.api.explaining import Explanation
     from hermes.api.pushing import Pushed
+    from hermes.api.recompressing import Compression
     from hermes.api.run_options import RunOptions
     from hermes.engine.events import Subscriber
     from hermes.registry.settings import Registries
@@ -108,8 +109,13 @@ class Workspace:
         if chosen.destinations:
             from hermes.api.export import export
 
-            export(self.home, result, chosen.destinations, self.registries)
+            export(self.home, result, chosen.destinations, self.registries, self._tell())
         return result
+
+    def _tell(self) -> Subscriber:
+        from hermes.engine.events import Events
+
+        return Events(*self._subscribers).emit
 
     def registries(self) -> Registries:
         """Return what ``hermes.yaml`` says of registries."""
@@ -176,15 +182,23 @@ class Workspace:
         return lock_targets(self, patterns, options or BuildOptions(), self._say, how)
 
     def push(
-        self, patterns: Sequence[str], destinations: Sequence[str] = (), options: BuildOptions | None = None
+        self,
+        patterns: Sequence[str],
+        destinations: Sequence[str] = (),
+        options: BuildOptions | None = None,
+        *,
+        compression: Compression | None = None,
     ) -> list[Pushed]:
         """Build, and push what ``image_push`` targets say, or the one image of the patterns to ``destinations``.
 
-        Raises `RegistryError`; then nothing that is not whole has got a name.
+        ``compression`` is what is asked of layers, whatever targets say; blobs stay as they are without. Raises
+        `RegistryError`; then nothing that is not whole has got a name.
         """
-        from hermes.api.pushing import push_built
+        from hermes.api.pushing import Pushing
 
-        return push_built(self.home, self.build(patterns, options), destinations, self.registries, self._say)
+        result = self.build(patterns, options)
+        pushing = Pushing(self.home, self.registries, self._say, self._tell(), compression)
+        return pushing.built(result, destinations)
 
     def explain(self, patterns: Sequence[str], options: BuildOptions | None = None) -> Iterator[Explanation]:
         """Yield why each action of the targets was last executed."""

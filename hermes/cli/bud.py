@@ -7,22 +7,32 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from hermes.api.dockerfile_options import DockerfileOptions
 from hermes.api.dockerfile_origins import PULL_ALWAYS, PULL_MISSING, PULLS
-from hermes.api.dockerfiles import BuiltDockerfile, DockerfileOptions, Dockerfiles
+from hermes.api.dockerfiles import BuiltDockerfile, Dockerfiles
 from hermes.api.secrets import SecretSource
-from hermes.cli.options import runtime_option, secret_option
+from hermes.api.ssh_agents import AgentSource
+from hermes.cli.options import capability_options, runtime_option, secret_option, volume_option
 from hermes.cli.progress import display
 from hermes.errors import CommandFailed, UsageError
+from hermes.sandbox import capabilities
+
+if TYPE_CHECKING:
+    from hermes.container.task import Bound
+
+_ALONE: Final = {"--layers": "--layers=true", "--pull": f"--pull={PULL_ALWAYS}"}
+"""What options mean that have no value."""
 
 
 class _Command(click.Command):
-    """``--pull`` alone is ``--pull=always`` and does not take the next word, so that docker's and buildah's work."""
+    """An option that may stand alone does not take the next word, so that docker's and buildah's work."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [f"--pull={PULL_ALWAYS}" if one == "--pull" else one for one in args])
+        return super().parse_args(ctx, [_ALONE.get(one, one) for one in args])
 
 
 @click.command("bud", cls=_Command)
@@ -60,7 +70,14 @@ class _Command(click.Command):
     default="default",
     help="The network of RUN: on unless it is none.",
 )
-@click.option("--squash", is_flag=True, help="Make all layers one.")
+@click.option(
+    "--layers",
+    type=bool,
+    default=True,
+    metavar="BOOL",
+    help="Keep a layer for each instruction; with --layers=false a stage is one on its base.",
+)
+@click.option("--squash", is_flag=True, help="Make all layers one, those of the base too.")
 @click.option(
     "-o",
     "--output",
@@ -83,6 +100,22 @@ class _Command(click.Command):
     "--timestamp", type=click.IntRange(0), metavar="SECONDS", help="The time of everything in the image."
 )
 @click.option("--check", is_flag=True, help="Only say what is wrong with the Dockerfile.")
+@click.option(
+    "--ssh",
+    "agents",
+    multiple=True,
+    metavar="ID[=SOCKET|KEY,...]",
+    help="Let RUN --mount=type=ssh use an SSH agent: default is that of SSH_AUTH_SOCK.",
+)
+@volume_option
+@click.option(
+    "--add-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME:IP",
+    help="Add a line to the /etc/hosts that RUN sees.",
+)
+@capability_options
 @secret_option
 @runtime_option
 def command(
@@ -98,6 +131,7 @@ def command(
     annotations: tuple[str, ...],
     no_cache: bool,
     network: str,
+    layers: bool,
     squash: bool,
     destinations: tuple[str, ...],
     iidfile: str,
@@ -108,6 +142,11 @@ def command(
     jobs: int | None,
     timestamp: int | None,
     check: bool,
+    agents: tuple[str, ...],
+    volumes: tuple[str, ...],
+    hosts: tuple[str, ...],
+    added: tuple[str, ...],
+    dropped: tuple[str, ...],
     secrets: tuple[str, ...],
     runtime: str,
 ) -> None:
@@ -126,15 +165,20 @@ def command(
         text=sys.stdin.buffer.read().decode("utf-8", "surrogateescape") if file == "-" else None,
         tags=tags,
         target=target,
-        arguments=_arguments(arguments),
-        contexts=_pairs("--build-context", contexts),
+        arguments=build_arguments(arguments),
+        contexts=pairs("--build-context", contexts),
         platform=platform,
         pull=pull,
-        labels=_pairs("--label", labels),
-        annotations=_pairs("--annotation", annotations),
+        labels=pairs("--label", labels),
+        annotations=pairs("--annotation", annotations),
         use_cache=not no_cache,
         network=network,
         secrets=tuple(map(SecretSource.parse, secrets)),
+        agents=tuple(map(AgentSource.parse, agents)),
+        volumes=_volumes(volumes),
+        hosts=_hosts(hosts),
+        capabilities=capabilities.chosen(added, dropped),
+        layers=layers,
         squash=squash,
         destinations=destinations,
         ignore_file=ignorefile,
@@ -161,7 +205,23 @@ def command(
     click.echo(built.digest)
 
 
-def _arguments(texts: Iterable[str]) -> dict[str, str]:
+def _volumes(texts: tuple[str, ...]) -> tuple[Bound, ...]:
+    if not texts:
+        return ()
+    from hermes.api.run_options import volume
+
+    return tuple(map(volume, texts))
+
+
+def _hosts(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    if not texts:
+        return ()
+    from hermes.api.run_options import host
+
+    return tuple(map(host, texts))
+
+
+def build_arguments(texts: Iterable[str]) -> dict[str, str]:
     """Return build arguments; one without a value has that of the variable of its name, if there is one."""
     found = {}
     for text in texts:
@@ -175,7 +235,7 @@ def _arguments(texts: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _pairs(option: str, texts: Iterable[str]) -> dict[str, str]:
+def pairs(option: str, texts: Iterable[str]) -> dict[str, str]:
     found = {}
     for text in texts:
         name, equals, value = text.partition("=")

@@ -9,11 +9,11 @@ from typing import Final
 
 import click
 
-from hermes.cli.tables import size as shown
 from hermes.container.core import Containers
 from hermes.container.held import held
 from hermes.errors import CommandFailed, UsageError
 from hermes.sandbox.namespace import Namespace
+from hermes.sizes import size as shown
 from hermes.store import Store, gc
 
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\Z", re.IGNORECASE)

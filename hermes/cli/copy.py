@@ -6,8 +6,9 @@ import click
 
 from hermes.api.images import Images
 from hermes.cli import completion
+from hermes.cli.options import compression_options
+from hermes.cli.progress import display
 from hermes.errors import UsageError
-from hermes.layer.compress import CODECS, codec_at
 
 
 @click.command("copy")
@@ -15,18 +16,7 @@ from hermes.layer.compress import CODECS, codec_at
 @click.argument("destination", metavar="TRANSPORT")
 @click.option("--platform", default="", metavar="OS/ARCH", help="Which image of an index.")
 @click.option("--all-platforms", "whole", is_flag=True, help="An index with all its images.")
-@click.option(
-    "--compression",
-    type=click.Choice(sorted(CODECS)),
-    help="Compress the layers this way; they stay as they are otherwise.",
-)
-@click.option(
-    "--compression-level",
-    "level",
-    type=int,
-    metavar="N",
-    help="How hard: 1 to 22 for zstd, 1 to 12 for gzip.",
-)
+@compression_options
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
 def command(
     source: str,
@@ -51,11 +41,15 @@ def command(
         raise UsageError(
             "--platform takes one image, and --all-platforms all of them", hint="say one of them"
         )
-    if level is not None and not compression:
-        raise UsageError("--compression-level is for a --compression", hint="say --compression zstd or gzip")
-    codec = codec_at(compression, level) if compression else None
-    manifest = Images().copy(
-        source, destination, platform=platform, whole=True if whole else None, codec=codec
-    )
+    from hermes.api.recompressing import Compression
+
+    with display(quiet=quiet) as screen:
+        manifest = Images(subscribers=[screen.event]).copy(
+            source,
+            destination,
+            platform=platform,
+            whole=True if whole else None,
+            compression=Compression.at(compression, level),
+        )
     if not quiet:
         click.echo(manifest.digest)

@@ -10,15 +10,16 @@ from typing import Final
 import click
 
 from hermes.api.command_options import CommandOptions
-from hermes.api.mount_options import Mounts, chosen_capabilities, parse_mount, parse_tmpfs, together
+from hermes.api.mount_options import Mounts, parse_mount, parse_tmpfs, together
 from hermes.api.run_options import check_hostname, variable, volume
 from hermes.api.secrets import SecretSource, read_secrets
 from hermes.cli.completion import containers
 from hermes.cli.ctr import opened
-from hermes.cli.options import runtime_option, secret_option
+from hermes.cli.options import capability_options, runtime_option, secret_option, volume_option
 from hermes.cli.progress import write_line
 from hermes.cli.terminal import standard
 from hermes.errors import CommandFailed, UsageError
+from hermes.sandbox import capabilities
 from hermes.sandbox.choice import BWRAP, check_name, of_isolation
 
 _SIGNALLED: Final = 128
@@ -44,17 +45,9 @@ _SIGNALLED: Final = 128
     help="Mount something while it runs: bind (src, ro), cache (id, sharing, mode, uid, gid), "
     "tmpfs (size, mode) or secret (id, mode, uid, gid).",
 )
-@click.option(
-    "-v",
-    "--volume",
-    "volumes",
-    multiple=True,
-    metavar="HOST:CTR[:ro]",
-    help="Mount a file or folder of this machine; its content is no part of the container.",
-)
+@volume_option
 @click.option("--tmpfs", multiple=True, metavar="PATH[:OPTIONS]", help="An empty folder in memory.")
-@click.option("--cap-add", "added", multiple=True, metavar="CAP", help="Give root in it a capability.")
-@click.option("--cap-drop", "dropped", multiple=True, metavar="CAP", help="Take one away, or all.")
+@capability_options
 @click.option("-t/-T", "--terminal/--no-terminal", default=None, help="Give it a terminal of its own.")
 @click.option("--isolation", type=click.Choice(["chroot", "oci", "rootless"]), help="As buildah has it.")
 @runtime_option
@@ -105,7 +98,7 @@ def run(
             hostname=check_hostname(hostname),
             network=network == "host",
             mounts=found.with_values(read_secrets([SecretSource.parse(one) for one in secrets])),
-            capabilities=chosen_capabilities(added, dropped),
+            capabilities=capabilities.chosen(added, dropped),
             terminal=has_terminal,
             runtime=chosen,
         )

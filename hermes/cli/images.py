@@ -9,8 +9,10 @@ import click
 from hermes.api.images import Images
 from hermes.cli import completion
 from hermes.cli.each import each
-from hermes.cli.tables import columns, size
+from hermes.cli.progress import display
+from hermes.cli.tables import columns
 from hermes.errors import UsageError
+from hermes.sizes import size
 
 
 @click.command("images")
@@ -58,7 +60,9 @@ def pull(origin: str, name: str, platform: str, whole: bool, quiet: bool) -> Non
         raise UsageError(
             "--platform takes one image, and --all-platforms all of them", hint="say one of them"
         )
-    chosen, manifest = Images().pull(origin, name, platform=platform, whole=whole)
+    with display(quiet=quiet) as screen:
+        images = Images(subscribers=[screen.event])
+        chosen, manifest = images.pull(origin, name, platform=platform, whole=whole)
     if not quiet:
         click.echo(f"{chosen}  {manifest.digest}")
 

@@ -11,10 +11,11 @@ import click
 
 from hermes.api.inspecting import Inspected, inspect, tables
 from hermes.cli import completion
-from hermes.cli.tables import columns, size
+from hermes.cli.tables import columns
 from hermes.errors import UsageError
 from hermes.layer.entry import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from hermes.registry.origins import Image
+from hermes.sizes import size
 
 _BITS: Final = {
     FILE: stat.S_IFREG,

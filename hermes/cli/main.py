@@ -27,6 +27,7 @@ _COMMANDS: Final = {
     "images": ("images", "List the images that have a name."),
     "inspect": ("inspect", "Say what is known of an image, its layers and files."),
     "lock": ("lock", "Resolve packages and write lock files."),
+    "migrate": ("migrate", "Write a BUILD file that gives what a Dockerfile gives."),
     "pull": ("images", "Take an image into the store and give it a name."),
     "push": ("push", "Build images and push them to registries."),
     "query": ("query", "List targets, and what they depend on."),

@@ -45,6 +45,36 @@ def secret_option(function: F) -> F:
     )(function)
 
 
+def capability_options(function: F) -> F:
+    """Add what says which capabilities root has in commands that build."""
+    for option in (
+        click.option(
+            "--cap-drop", "dropped", multiple=True, metavar="CAP", help="Take a capability away, or all."
+        ),
+        click.option(
+            "--cap-add",
+            "added",
+            multiple=True,
+            metavar="CAP",
+            help="Give root in commands a capability, or all.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def volume_option(function: F) -> F:
+    """Add what mounts something of this machine for commands that build."""
+    return click.option(
+        "-v",
+        "--volume",
+        "volumes",
+        multiple=True,
+        metavar="HOST:CTR[:ro]",
+        help="Mount a file or folder of this machine for commands; its content is no part of what comes out.",
+    )(function)
+
+
 def runtime_option(function: F) -> F:
     """Add what says by which runtime commands are run."""
     return click.option(
@@ -53,6 +83,26 @@ def runtime_option(function: F) -> F:
         metavar="NAME",
         help="Run commands by bwrap (the default), crun or runc; what comes out is the same.",
     )(function)
+
+
+def compression_options(function: F) -> F:
+    """Add what says how an image that is written has its layers compressed; see `hermes.api.recompressing.Compression`."""
+    for option in (
+        click.option(
+            "--compression-level",
+            "level",
+            type=int,
+            metavar="N",
+            help="How hard: 1 to 22 for zstd, 1 to 12 for gzip; those that are compressed this way too.",
+        ),
+        click.option(
+            "--compression",
+            type=click.Choice(["gzip", "zstd"]),
+            help="Compress the layers this way that are not; they stay as they are otherwise.",
+        ),
+    ):
+        function = option(function)
+    return function
 
 
 def chosen(

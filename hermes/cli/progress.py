@@ -72,11 +72,20 @@ class Plain:
         self._total = 0
 
     def event(self, event: Event) -> None:
-        from hermes.engine.events import ActionCached, ActionFailed, ActionFinished, BuildStarted, Warned
+        from hermes.engine.events import (
+            ActionCached,
+            ActionFailed,
+            ActionFinished,
+            BuildGrew,
+            BuildStarted,
+            Warned,
+        )
 
         match event:
             case BuildStarted(total=total):
                 self._total = total
+            case BuildGrew(added=added):
+                self._total += added
             case ActionCached():
                 self._done += 1
             case ActionFinished(owner=owner, kind=kind, started=started, ended=ended):

@@ -9,13 +9,14 @@ import click
 
 from hermes.api.workspace import Workspace
 from hermes.cli.completion import labels
-from hermes.cli.options import build_options, chosen, runtime_option, secret_option
+from hermes.cli.options import build_options, chosen, compression_options, runtime_option, secret_option
 from hermes.cli.progress import Display, display, write_line
 from hermes.errors import BuildError, UsageError
 from hermes.store.location import default_home
 
 if TYPE_CHECKING:
     from hermes.api.pushing import Pushed
+    from hermes.api.recompressing import Compression
 
 _TRANSPORT = "docker://"
 
@@ -24,6 +25,7 @@ _TRANSPORT = "docker://"
 @click.argument("names", nargs=-1, required=True, metavar="PATTERN...|IMAGE [DEST...]", shell_complete=labels)
 @click.option("--digest-file", type=click.Path(path_type=Path), help="Write the image's digest to a file.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was pushed as JSON.")
+@compression_options
 @build_options
 @secret_option
 @runtime_option
@@ -31,6 +33,8 @@ def command(
     names: tuple[str, ...],
     digest_file: Path | None,
     as_json: bool,
+    compression: str | None,
+    level: int | None,
     jobs: int | None,
     keep_going: bool,
     platform: str,
@@ -48,8 +52,10 @@ def command(
     hermes push //app:image docker://registry.example.org/team/app:v1
     hermes push //...
     """
+    from hermes.api.recompressing import Compression
     from hermes.api.stored import named_image
 
+    asked = Compression.at(compression, level)
     destinations = [one for one in names if one.startswith(_TRANSPORT)]
     patterns = [one for one in names if not one.startswith(_TRANSPORT)]
     if not patterns:
@@ -61,10 +67,10 @@ def command(
         digest = named_image(patterns[0]) if len(patterns) == 1 and destinations else None
         if digest is None:
             pushed = Workspace(subscribers=[screen.event], say=screen.say).push(
-                patterns, destinations, options
+                patterns, destinations, options, compression=asked
             )
         else:
-            pushed = _from_store(patterns[0], digest, destinations, screen)
+            pushed = _from_store(patterns[0], digest, destinations, screen, asked)
     show(pushed, as_json=as_json)
     if digest_file:
         _write_digest(digest_file, pushed)
@@ -84,15 +90,16 @@ def show(pushed: list[Pushed], *, as_json: bool = False) -> None:
                 click.echo(f"{one.label}  {name}  {one.digest}")
 
 
-def _from_store(name: str, digest: str, destinations: list[str], screen: Display) -> list[Pushed]:
-    from hermes.api.pushing import push_stored
+def _from_store(
+    name: str, digest: str, destinations: list[str], screen: Display, compression: Compression | None
+) -> list[Pushed]:
+    from hermes.api.pushing import Pushing
     from hermes.api.registries import registries_of
     from hermes.digest import Digest
 
     home = default_home()
-    return push_stored(
-        home, name, Digest(digest), destinations, lambda: registries_of(None, home), screen.say
-    )
+    pushing = Pushing(home, lambda: registries_of(None, home), screen.say, screen.event, compression)
+    return pushing.stored(name, Digest(digest), destinations)
 
 
 def _write_digest(path: Path, pushed: list[Pushed]) -> None:

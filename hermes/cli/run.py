@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 import click
 
@@ -11,7 +10,7 @@ from hermes.api.result import BuildResult
 from hermes.api.workspace import Workspace
 from hermes.cli.completion import bases
 from hermes.cli.options import build_options, chosen, runtime_option, secret_option
-from hermes.cli.progress import display
+from hermes.cli.progress import Display, display
 from hermes.cli.terminal import standard
 from hermes.errors import CommandFailed
 from hermes.store.location import default_home
@@ -116,7 +115,7 @@ def command(
             workspace = Workspace(subscribers=[screen.event], say=screen.say)
             result = workspace.build([image], options)
             if has_pushes(result):
-                _push(workspace, result, screen.say)
+                _push(workspace, result, screen)
                 return
         for note in notes:
             screen.say(note)
@@ -129,9 +128,9 @@ def command(
         raise CommandFailed(status)
 
 
-def _push(workspace: Workspace, result: BuildResult, say: Callable[[str], None]) -> None:
+def _push(workspace: Workspace, result: BuildResult, screen: Display) -> None:
     """Carry out a target of the rule image_push."""
-    from hermes.api.pushing import push_built
+    from hermes.api.pushing import Pushing
     from hermes.cli.push import show
 
-    show(push_built(workspace.home, result, (), workspace.registries, say))
+    show(Pushing(workspace.home, workspace.registries, screen.say, screen.event).built(result))

@@ -1,4 +1,4 @@
-"""Tables and sizes, as people read them."""
+"""Tables, as people read them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,3 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 def plain(text: str) -> str:
     """Return a text without what would drive a terminal."""
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
-
-
-def size(number: int) -> str:
-    """Return a size in bytes with a unit."""
-    left = float(number)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if left < 1024:
-            return f"{left:.0f} {unit}" if unit == "B" else f"{left:.1f} {unit}"
-        left /= 1024
-    return f"{left:.1f} TiB"

@@ -77,6 +77,11 @@ class Containers:
             caches = self._caches(task, held, waiting)
             if task.secrets:
                 stdio = held.enter_context(_guarded(task, stdio))
+            if task.agents:
+                from hermes.container.agents import forwarded
+
+                folder = held.enter_context(self._store.scratch.directory())
+                task = replace(task, agents=held.enter_context(forwarded(task.agents, str(folder))))
             task = replace(task, runtime=task.runtime or self._runtime)
             where = choice.located(task.runtime)
             return self._run(_RUN, task, stdio, where=where, caches=caches)

@@ -9,7 +9,7 @@ from hermes.digest import Digest
 from hermes.errors import MissingBlobError
 from hermes.layer import encodings, toc
 from hermes.layer.canonical import canonical
-from hermes.layer.compress import CODECS
+from hermes.layer.compress import codec_of
 from hermes.layer.content import Content, FileContent
 from hermes.layer.entry import FILE
 from hermes.layer.write import Item, write_layer
@@ -36,7 +36,7 @@ def gather(
                     content = FileContent(f"{store.trees}/{tree}/root/{path}", entry.size)
                 entry = entry._replace(digest="")
             items.append((entry, content))
-        written = write_layer(canonical(items, name=name), blobs=store.blobs, codec=CODECS.get(codec))
+        written = write_layer(canonical(items, name=name), blobs=store.blobs, codec=codec_of(codec))
         found = {entry.digest for entry in written.toc.entries if entry.type == FILE}
         for content_digest, tree in expected.items():
             if content_digest not in found:

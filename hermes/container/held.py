@@ -1,48 +1,88 @@
-"""What of a store is in use by working containers and by images that have a name."""
+"""What of a store is in use by working containers, by images that have a name, and by images in output folders."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from typing import Final
 
 from hermes.container.state import States
+from hermes.digest import Digest
 from hermes.errors import HermesError
+from hermes.image.config import diff_ids_of, parse_config
 from hermes.image.descriptor import Descriptor
-from hermes.image.manifest import INDEXES, Index, Manifest
+from hermes.image.manifest import INDEXES, Index, Manifest, described
 from hermes.image.names import ImageNames
 from hermes.layer import encodings
 from hermes.store import Store
 
+_LARGEST_DOCUMENT: Final = 8 << 20
+
 
 def held(store: Store) -> set[str]:
-    """Return the digests, in hexadecimal, of blobs and layers that must stay."""
-    return {one.rpartition(":")[2] for one in (*_of_containers(store), *_of_images(store))}
+    """Return the paths of what must stay: blobs, trees, and the notes of where blobs are that are not here."""
+    return {*_of_containers(store), *_of_images(store), *_of_outputs(store)}
 
 
 def _of_containers(store: Store) -> Iterator[str]:
     for state in States(store):
         for layer in state.stack:
-            yield layer.diff_id
+            yield f"{store.trees}/{layer.diff_id.hex}"
+            yield store.blobs.path(layer.diff_id)
+            yield store.foreign_path(layer.diff_id)
             encoding = encodings.find_any(store, layer.diff_id)
             if encoding is not None:
-                yield encoding.digest
-        yield from (one.digest for one in state.base)
+                yield store.blobs.path(encoding.digest)
+        for blob in state.base:
+            yield store.blobs.path(blob.digest)
+            yield store.places.path(blob.digest)
 
 
 def _of_images(store: Store) -> Iterator[str]:
     for _, descriptor in ImageNames(store):
-        yield from _of_image(store, descriptor)
+        yield store.blobs.path(descriptor.digest)
+        for one, manifest in _manifests_of(store, descriptor):
+            yield store.blobs.path(one.digest)
+            yield from (store.blobs.path(blob.digest) for blob in (manifest.config, *manifest.layers))
+            yield from _notes_of(store, manifest)
 
 
-def _of_image(store: Store, one: Descriptor) -> Iterator[str]:
-    yield one.digest
+def _of_outputs(store: Store) -> Iterator[str]:
+    """Yield the notes of the images that something outside of the store links: what is linked itself stays anyway."""
+    for entry in os.scandir(store.blobs.folder):
+        status = entry.stat(follow_symlinks=False)
+        if status.st_nlink > 1 and status.st_size <= _LARGEST_DOCUMENT and _is_object(entry.path):
+            try:
+                found = described(store.blobs.read(Digest.from_hex(entry.name)), entry.name)
+            except HermesError:
+                continue  # another document
+            for _, manifest in _manifests_of(store, found):
+                yield from _notes_of(store, manifest)
+
+
+def _manifests_of(store: Store, one: Descriptor) -> Iterator[tuple[Descriptor, Manifest]]:
+    """Yield the manifests of an image, or of the images of an index, that are there and right."""
     try:
         data = store.blobs.read(one.digest)
-        if one.media_type in INDEXES:
-            for below in Index.parse(data).manifests:
-                yield from _of_image(store, below)
+        if one.media_type not in INDEXES:
+            yield one, Manifest.parse(data)
             return
-        manifest = Manifest.parse(data)
+        manifests = Index.parse(data).manifests
     except HermesError:
         return  # nothing is left of it to be kept
-    yield manifest.config.digest
-    yield from (layer.digest for layer in manifest.layers)
+    for below in manifests:
+        yield from _manifests_of(store, below)
+
+
+def _notes_of(store: Store, manifest: Manifest) -> Iterator[str]:
+    yield from (store.places.path(layer.digest) for layer in manifest.layers)
+    try:
+        diff_ids = diff_ids_of(parse_config(store.blobs.read(manifest.config.digest)))
+    except HermesError:
+        return
+    yield from (store.foreign_path(diff_id) for diff_id in diff_ids)
+
+
+def _is_object(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(1) == b"{"

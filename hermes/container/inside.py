@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final
 
+from hermes.container.hosts import names_of_machines
 from hermes.container.leaks import Leak, Search, leaked
 from hermes.container.overlay import Tree, mount_stack
-from hermes.container.private import UsedCaches, check_target, check_targets, write_secrets
+from hermes.container.private import UsedCaches, check_target, check_targets, give_sockets, write_secrets
 from hermes.container.rootpath import MountPoints, find_program, resolve
 from hermes.container.scratch import scratch_of, store_at
 from hermes.container.stack import Upper
@@ -34,7 +35,6 @@ _LEAK_HINT: Final = (
     "read a secret from where it is mounted and write it nowhere; what only this command needs can be in /tmp"
 )
 _REMOVED_HINT: Final = "those files have been removed from the container; write a secret nowhere"
-_RESOLVER_FILES: Final = ("/etc/resolv.conf", "/etc/hosts")
 
 
 def run(
@@ -174,10 +174,7 @@ class Container:
             (Tmpfs(one) if isinstance(one, str) else one for one in task.tmpfs), key=lambda one: one.target
         ):
             yield Mount(need(one.target, directory=True), size=one.size, mode=one.mode)
-        if task.network:
-            for path in _RESOLVER_FILES:
-                if os.path.isfile(path):
-                    yield Mount(points.need(path, directory=False), os.path.realpath(path))
+        yield from names_of_machines(task, self._root, points, f"{self._scratch}/hosts")
         for number, staged in enumerate(task.staged):
             source = f"{self._scratch}/staged{number}"
             stage(staged, source)
@@ -195,6 +192,8 @@ class Container:
             yield Mount(need(cache.target, directory=True), folder, writable=True)
         for secret, source in write_secrets(task.secrets, f"{self._scratch}/secrets", user):
             yield Mount(need(secret.path, directory=False), source)
+        for agent in give_sockets(task.agents):
+            yield Mount(need(agent.target, directory=False), agent.socket)
 
     def _keep(self, path: str) -> KeptFile:
         """Store a file that the command made, and take it out of the layer."""

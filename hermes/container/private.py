@@ -1,4 +1,4 @@
-"""What is mounted for one command besides its root: secrets and caches. Runs in the user namespace."""
+"""What is mounted for one command besides its root: secrets, agents and caches. Runs in the user namespace."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from hermes.container.leaks import Leak, Search, leaked
-from hermes.container.task import Cache, Secret
+from hermes.container.task import Agent, Cache, Secret
 from hermes.container.users import User
 from hermes.errors import SandboxError
 from hermes.sandbox.idmap import has_one_id
@@ -44,6 +44,14 @@ def write_secrets(given: Sequence[Secret], folder: str, user: User) -> Iterator[
             os.close(fd)
         os.utime(path, ns=(0, 0))
         yield one, path
+
+
+def give_sockets(agents: Sequence[Agent]) -> Iterator[Agent]:
+    """Yield agents, whose sockets then belong to whom they are for."""
+    for one in agents:
+        _own(one.socket, one.uid, one.gid, f"the socket {one.target}")
+        os.chmod(one.socket, one.mode)
+        yield one
 
 
 class UsedCaches:
@@ -122,9 +130,10 @@ def check_targets(mounts: Sequence[Mount]) -> None:
             above = os.path.dirname(above)
 
 
-def _own(fd: int, uid: int, gid: int, what: str) -> None:
+def _own(file: int | str, uid: int, gid: int, what: str) -> None:
+    """Give a file, by a descriptor or a path, to somebody; raises `SandboxError`."""
     try:
-        os.fchown(fd, uid, gid)
+        os.chown(file, uid, gid)
     except OSError as error:
         raise SandboxError(
             f"{what} cannot belong to {uid}:{gid}: {error.strerror}",

@@ -67,28 +67,34 @@ def commit(home: str, stack: Stack, upper: list[str], mtime: int, codec: str) ->
         return write_changes(store, found, upper[0], codec_of(codec)).diff_id
 
 
-def squash(home: str, stack: Stack, codec: str) -> dict[str, Any]:
-    """Write all layers of a stack as one."""
+def squash(home: str, stack: Stack, codec: str, below: Sequence[str] = (), mtime: int = 0) -> dict[str, Any]:
+    """Write all layers of a stack as one.
+
+    It does to the layers ``below``, by their diff_ids, what they did; whiteouts have the time ``mtime``.
+    """
     from hermes.layer import encodings, toc
     from hermes.layer.compress import codec_of
     from hermes.layer.write import write_layer
 
     with store_at(home) as store:
-        written = write_layer(_flat_items(store, stack), blobs=store.blobs, codec=codec_of(codec))
+        items = _merged_items(store, stack, below, mtime)
+        written = write_layer(items, blobs=store.blobs, codec=codec_of(codec))
         toc.save(store, written.toc)
         if written.encoding is not None:
             encodings.record(store, written.toc.diff_id, written.encoding)
         return {"diff_id": written.toc.diff_id, "size": written.toc.size}
 
 
-def _flat_items(store: Store, stack: Stack) -> Iterator[Item]:
+def _merged_items(store: Store, stack: Stack, below: Sequence[str], mtime: int) -> Iterator[Item]:
     from hermes.layer import toc
     from hermes.layer.content import Content, FileContent
     from hermes.layer.entry import FILE
-    from hermes.layer.flatten import flatten
+    from hermes.layer.merge import merge
+    from hermes.layer.view import View
 
     digests = [Digest(diff_id) for diff_id, _ in stack]
-    for entry, layer, path in flatten([toc.load(store, one) for one in digests]):
+    view = View([toc.load(store, Digest(one)) for one in below])
+    for entry, layer, path in merge([toc.load(store, one) for one in digests], view, mtime):
         content: Content | None = None
         if entry.type == FILE and entry.size:
             content = FileContent(f"{store.trees}/{digests[layer].hex}/root/{path}", entry.size)

@@ -77,6 +77,20 @@ class Cache(NamedTuple):
     gid: int = 0
 
 
+class Agent(NamedTuple):
+    """An SSH agent called ``id`` that listens at ``socket`` on this machine; the command finds it at ``target``.
+
+    ``mode``, ``uid`` and ``gid`` are those of the socket that it finds.
+    """
+
+    id: str
+    target: str
+    socket: str
+    mode: int = 0o600
+    uid: int = 0
+    gid: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Secret:
     """A file that is there only while the command runs, in memory, read-only at ``target``.
@@ -102,7 +116,8 @@ class Task:
 
     ``env`` holds pairs on top of a fixed environment. ``user`` is as in an image's configuration. ``outs``
     are absolute paths in the root of files to keep; they become no part of the layer. ``timeout`` is in
-    seconds. ``tmpfs`` are empty folders, forgotten at the end; a path alone has the size and mode of any.
+    seconds. ``hosts`` are pairs of name and address that it finds in ``/etc/hosts``. ``tmpfs`` are empty
+    folders, forgotten at the end; a path alone has the size and mode of any.
 
     With ``secrets`` the standard output and error are masked, and what the command leaves is searched.
     ``upper`` is where a working container keeps its changes, ``root`` where it is mounted, if it is.
@@ -126,11 +141,13 @@ class Task:
     outs: tuple[str, ...] = ()
     commit: Commit | None = None
     secrets: tuple[Secret, ...] = ()
+    agents: tuple[Agent, ...] = ()
     caches: tuple[Cache, ...] = ()
     upper: Upper | None = None
     root: str = ""
     runtime: str = ""
     hostname: str = HOSTNAME
+    hosts: tuple[tuple[str, str], ...] = ()
     seccomp: Profile = "build"
 
     def to_json(self) -> dict[str, Any]:
@@ -143,7 +160,8 @@ class Task:
     def from_json(cls, document: dict[str, Any]) -> Task:
         fields = dict(document)
         fields["stack"] = tuple(Below(Digest(diff_id), name) for diff_id, name in document["stack"])
-        fields["env"] = tuple((name, value) for name, value in document["env"])
+        for name in ("env", "hosts"):
+            fields[name] = tuple((key, value) for key, value in document[name])
         fields["staged"] = tuple(
             Staged(target, tuple(map(_staged_file, files)), tuple(folders), writable)
             for target, files, folders, writable in document["staged"]
@@ -155,6 +173,7 @@ class Task:
         fields["secrets"] = tuple(
             Secret(**{**one, "value": base64.b64decode(one["value"])}) for one in document["secrets"]
         )
+        fields["agents"] = tuple(Agent(*one) for one in document["agents"])
         fields["caches"] = tuple(
             Cache(name, target, Sharing(sharing), *more)
             for name, target, sharing, *more in document["caches"]

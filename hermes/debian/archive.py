@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from hermes.debian.download import download, shown
+from hermes.actions.download import shown
+from hermes.debian.download import download
 from hermes.debian.keyring import Keyring, machine_keyring, named_keyring, signed_text, unsigned_text
 from hermes.debian.packages import Package, parse_packages
 from hermes.debian.release import IndexFile, Release, parse_release

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from hermes.actions.download import shown
 from hermes.debian.archive import read_packages, read_release, suites_of
-from hermes.debian.download import shown
 from hermes.debian.packages import Package
 from hermes.debian.resolve import resolve
 from hermes.debian.universe import Universe

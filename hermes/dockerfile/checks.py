@@ -6,7 +6,7 @@ See the Dockerfile reference, "check", and the build checks that Docker document
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from hermes.dockerfile.instructions import (
@@ -26,6 +26,7 @@ from hermes.dockerfile.lines import Line
 from hermes.dockerfile.parse import Dockerfile
 from hermes.dockerfile.source import Span
 from hermes.dockerfile.stages import Stage, split_stages
+from hermes.errors import UsageError
 
 _RESERVED: Final = ("scratch", "context")
 _SECRET: Final = re.compile(
@@ -70,6 +71,22 @@ def findings(dockerfile: Dockerfile) -> list[Finding]:
     for one in dockerfile.instructions:
         found += _of_instruction(one)
     return sorted((one for one in found if directive.wants(one.rule)), key=lambda one: one.span)
+
+
+def tell(dockerfile: Dockerfile, found: Sequence[Finding], say: Callable[[str], None]) -> None:
+    """Say what was found; raises `UsageError` when a directive makes that an error."""
+    for one in found:
+        say(shown(dockerfile, one))
+    if found and Directive.of(dockerfile).fails:
+        raise UsageError(
+            f"{dockerfile.text.name}: {len(found)} checks failed, and its directive says that this is an error",
+            hint="correct what the warnings say, or take error=true out of # check=",
+        )
+
+
+def shown(dockerfile: Dockerfile, finding: Finding) -> str:
+    """Return a finding with its place and rule."""
+    return f"{dockerfile.text.at(finding.span)}: {finding.message} [{finding.rule}]"
 
 
 def _of_lines(lines: Sequence[Line]) -> Iterator[Finding]:

@@ -6,18 +6,17 @@ Nothing leads out of a context: links in it are followed as if it were a root of
 from __future__ import annotations
 
 import difflib
-import os
 import posixpath
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hermes.container.ignore import Ignored, expanded, is_pattern
-from hermes.container.rootpath import resolve
-from hermes.engine.action import Source
+from hermes.dockerfile.files import SOCKET, Files
+from hermes.engine.action import Artifact
 from hermes.errors import DockerfileError, HermesError, UsageError
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, join
+from hermes.layer.links import resolved
 
 
 class Row(NamedTuple):
@@ -27,11 +26,11 @@ class Row(NamedTuple):
     type: str
     mode: int
     link: str = ""
-    source: Source | None = None
+    source: Artifact | None = None
 
 
 class Match(NamedTuple):
-    """What a source names: the path on disk, the path in the context as it was named, and what of it is kept."""
+    """What a source names: the path that it leads to, the path as it was named, and what of that is kept."""
 
     path: str
     inside: str
@@ -40,10 +39,9 @@ class Match(NamedTuple):
 
 @dataclass(slots=True)
 class Context:
-    """A folder called ``name`` among the contexts of a build; the main one has no name."""
+    """The files that one of the contexts of a build gives, but for those that are left out."""
 
-    root: str
-    name: str = ""
+    files: Files
     ignored: Ignored = field(default_factory=lambda: Ignored((), of=""))
     ignore_file: str = ""
 
@@ -58,11 +56,8 @@ class Context:
         before, pivot, _ = source.lstrip("/").partition("/./")
         start = len(posixpath.normpath(before)) + 1 if pivot and posixpath.normpath(before) != "." else 0
         inside = "" if inside == "." else inside
-        try:
-            path = resolve(self.root, inside)
-        except HermesError as error:
-            raise DockerfileError(error.message) from None
-        if os.path.lexists(path):
+        path = self._resolved(inside)
+        if self.files.status(path) is not None:
             if self._is_there(inside, path):
                 return [Match(path, inside, inside[start:])]
             raise DockerfileError(
@@ -70,25 +65,39 @@ class Context:
                 hint=f"take it in again with !{inside}",
             )
         if is_pattern(source):
-            found = [Match(resolve(self.root, one), one, one[start:]) for one in self._expanded(inside)]
+            found = [Match(self._resolved(one), one, one[start:]) for one in self._expanded(inside)]
             found = [
-                one for one in found if os.path.lexists(one.path) and self._is_there(one.inside, one.path)
+                one for one in found if self.files.status(one.path) and self._is_there(one.inside, one.path)
             ]
             if found:
                 return found
             raise DockerfileError(f"{source} matches nothing in the context", hint="check the pattern")
-        if os.path.islink(f"{self.root}/{inside}"):
-            target = os.readlink(f"{self.root}/{inside}")
+        if target := self.files.link(inside):
             raise DockerfileError(
                 f"{source} is a link to {target}, which is not in the context",
                 hint="copy what it leads to into the context",
             )
         raise DockerfileError(f"{source} is not in the context", hint=self._near(inside))
 
+    def mode(self, path: str) -> int:
+        """Return the mode of a match's path."""
+        found = self.files.status(path)
+        return found.mode if found else 0
+
+    def is_folder(self, path: str) -> bool:
+        found = self.files.status(path)
+        return found is not None and found.is_directory
+
+    def _resolved(self, inside: str) -> str:
+        try:
+            return resolved(inside, self.files.link)
+        except HermesError as error:
+            raise DockerfileError(error.message) from None
+
     def _is_there(self, inside: str, path: str) -> bool:
         if not inside or not self.ignored.leaves_out(inside):
             return True
-        return os.path.isdir(path) and not self.ignored.leaves_out_all(inside)
+        return self.is_folder(path) and not self.ignored.leaves_out_all(inside)
 
     def _expanded(self, pattern: str) -> list[str]:
         try:
@@ -97,10 +106,7 @@ class Context:
             raise DockerfileError(error.message, hint=error.hint) from None
 
     def _names(self, folder: str) -> list[str]:
-        try:
-            return sorted(os.listdir(resolve(self.root, folder) or "/"))
-        except (FileNotFoundError, NotADirectoryError):
-            return []
+        return [name for name, _ in self.files.names(self._resolved(folder))]
 
     def _near(self, inside: str) -> str:
         names = self._names(posixpath.dirname(inside))
@@ -108,7 +114,7 @@ class Context:
         return (
             f"did you mean {join(posixpath.dirname(inside), near[0])}?"
             if near
-            else f"the context is {self.root}"
+            else f"the context is {self.files.shown}"
         )
 
 
@@ -129,7 +135,7 @@ class Collection:
         if self._parents:
             base = match.kept
             self._take_parents(match)
-        if os.path.isdir(match.path):
+        if self._context.is_folder(match.path):
             self.folders += 1
             for name, item, inside in self._walk(match.path, match.inside, ""):
                 self._take(join(base, name), item, inside)
@@ -143,45 +149,42 @@ class Collection:
         start = match.inside[: len(match.inside) - len(match.kept)]
         for count in range(1, len(parts) + 1):
             name = "/".join(parts[:count])
-            path = resolve(self._context.root, start + name)
-            if os.path.isdir(path):
+            path = resolved(start + name, self._context.files.link)
+            if self._context.is_folder(path):
                 self._take(name, path, start + name)
 
     def _walk(self, folder: str, inside: str, name: str) -> Iterator[tuple[str, str, str]]:
-        """Yield what is below a folder and not left out: name below it, path on disk, path in the context."""
+        """Yield what is below a folder and not left out: name below it, path, path as the context's patterns see it."""
         ignored, excluded = self._context.ignored, self._excluded
-        for item in sorted(os.scandir(folder), key=lambda one: one.name):
-            there, called = join(inside, item.name), join(name, item.name)
-            is_folder = item.is_dir(follow_symlinks=False)
+        for item, is_folder in self._context.files.names(folder):
+            path, there, called = join(folder, item), join(inside, item), join(name, item)
             out = ignored.leaves_out(there) or excluded.leaves_out(called)
             if is_folder:
                 if ignored.leaves_out_all(there) or excluded.leaves_out_all(called):
                     continue
-                inner = list(self._walk(item.path, there, called))
+                inner = list(self._walk(path, there, called))
                 if inner or not out:
-                    yield called, item.path, there
+                    yield called, path, there
                 yield from inner
             elif not out:
-                yield called, item.path, there
+                yield called, path, there
 
     def _take(self, name: str, path: str, inside: str) -> None:
-        status = os.lstat(path)
-        mode = status.st_mode
-        if stat.S_ISDIR(mode):
-            self.rows[name] = Row(name, DIRECTORY, stat.S_IMODE(mode))
-            return
-        source = Source(f"{self._context.name}\0{path[len(self._context.root) + 1 :]}")
-        if stat.S_ISLNK(mode):
-            self.rows[name] = Row(name, SYMLINK, 0o777, source=source)
-        elif stat.S_ISREG(mode):
-            first = name
-            if status.st_nlink > 1:
-                first = self._inodes.setdefault((status.st_dev, status.st_ino), name)
+        status = self._context.files.status(path)
+        if status is None:
+            raise DockerfileError(f"{inside} is gone from the context")
+        if status.type == DIRECTORY:
+            self.rows[name] = Row(name, DIRECTORY, status.mode)
+        elif status.type == SYMLINK:
+            self.rows[name] = Row(name, SYMLINK, status.mode, source=self._context.files.artifact(path))
+        elif status.type == FILE:
+            first = self._inodes.setdefault(status.inode, name) if status.inode else name
             if first == name:
-                self.rows[name] = Row(name, FILE, stat.S_IMODE(mode), source=source)
+                source = self._context.files.artifact(path)
+                self.rows[name] = Row(name, FILE, status.mode, source=source)
             else:
-                self.rows[name] = Row(name, HARDLINK, stat.S_IMODE(mode), link=first)
-        elif not stat.S_ISSOCK(mode):
+                self.rows[name] = Row(name, HARDLINK, status.mode, link=first)
+        elif status.type != SOCKET:
             raise DockerfileError(
                 f"{inside} is neither a file, a folder nor a link", hint="leave it out with an ignore file"
             )

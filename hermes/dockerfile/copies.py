@@ -23,7 +23,6 @@ from hermes.dockerfile.source import Span
 from hermes.dockerfile.state import State
 from hermes.engine.action import Artifact, Input, Output
 from hermes.errors import DockerfileError, UsageError
-from hermes.layer.archives import is_archive
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK
 
 _URL: Final = re.compile(r"https?://", re.IGNORECASE)
@@ -163,7 +162,7 @@ class Copies:
 
     def _files(self, copy: Copy, source: str, context: Context, collection: Collection, found: Taken) -> None:
         for match in context.matching(source):
-            if copy.adds and copy.unpack is not False and is_archive(match.path):
+            if copy.adds and copy.unpack is not False and context.files.is_archive(match.path):
                 single = Collection(context, Ignored((), of=""), parents=False)
                 single.add(match)
                 found.archives += [

@@ -34,6 +34,7 @@ _ALIASES: Final = {
     "readwrite": "rw",
 }
 _FLAGS: Final = ("ro", "rw", "required")
+_LARGEST: Final = {8: 0o7777, 10: (1 << 32) - 2}
 _SIZE: Final = re.compile(r"(\d+)([bkmgt]?)b?\Z", re.IGNORECASE)
 _SHIFTS: Final = {"": 0, "b": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 
@@ -53,12 +54,18 @@ class Mount:
         return self.text(name) == "true"
 
     def number(self, name: str, default: int, base: int = 10) -> int:
-        """Return a number; raises `DockerfileError`."""
+        """Return an id, or with base 8 permissions; raises `DockerfileError`."""
         text = self.text(name)
         try:
-            return int(text, base) if text else default
+            found = int(text, base) if text else default
         except ValueError:
             raise DockerfileError(f"--mount: {name} cannot be {text!r}", hint="it is a number") from None
+        if not 0 <= found <= _LARGEST[base]:
+            raise DockerfileError(
+                f"--mount: {name} cannot be {text!r}",
+                hint="an id is below 4294967295" if base == 10 else "write it as 0640",
+            )
+        return found
 
     @property
     def size(self) -> int:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from hermes.image.platform import Platform
 from hermes.layer.compress import ZSTD, Codec
+from hermes.sandbox.process import BUILD_CAPABILITIES
+
+if TYPE_CHECKING:
+    from hermes.container.task import Bound
 
 NETWORKS = ("default", "host", "none")
 
@@ -15,8 +20,10 @@ NETWORKS = ("default", "host", "none")
 class Options:
     """``target`` names a stage, by name or number (default: the last). ``arguments`` are those of ``--build-arg``.
 
-    ``network`` is that of RUN instructions that do not say; ``secrets`` are the ids of those that were given.
-    ``epoch`` is the time of everything, in seconds. ``docker`` writes Docker's media types.
+    ``network`` is that of RUN instructions that do not say; ``secrets`` and SSH ``agents`` are the ids of those that
+    were given. ``volumes`` and ``hosts`` (pairs of name and address) are for every RUN, ``capabilities``, sorted, for
+    root in it. Without ``layers`` those of a stage become one, with ``squash`` those of its base too. ``epoch`` is
+    the time of everything, in seconds. ``docker`` writes Docker's media types.
     """
 
     target: str = ""
@@ -24,9 +31,14 @@ class Options:
     platform: Platform = field(default_factory=Platform.host)
     network: str = "default"
     secrets: frozenset[str] = frozenset()
+    agents: frozenset[str] = frozenset()
+    volumes: tuple[Bound, ...] = ()
+    hosts: tuple[tuple[str, str], ...] = ()
+    capabilities: tuple[str, ...] = BUILD_CAPABILITIES
     epoch: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    layers: bool = True
     squash: bool = False
     docker: bool = False
     codec: Codec = ZSTD

@@ -19,6 +19,7 @@ class Recorder:
         self.spans: dict[str, Span] = {}
         self._text = text
         self._platform = platform
+        self._named: dict[str, int] = {}
         self._given: dict[Digest, Artifact] = {}
 
     def add(
@@ -34,7 +35,7 @@ class Recorder:
         codec: str = "",
     ) -> str:
         """Add an action and return its id."""
-        identity = f"{kind}.{len(self.graph.actions)}"
+        identity = self._identity(f"{kind}.{span.first}")
         owner = self._text.at(span)
         self.spans[owner] = span
         self.graph.add(
@@ -51,6 +52,10 @@ class Recorder:
             )
         )
         return identity
+
+    def _identity(self, wanted: str) -> str:
+        number = self._named[wanted] = self._named.get(wanted, 0) + 1
+        return wanted if number == 1 else f"{wanted}.{number}"
 
     def layer(self, kind: str, span: Span, params: Mapping[str, Any], inputs: Iterable[Input]) -> Artifact:
         """Add an action that makes a layer and nothing else, and return that."""

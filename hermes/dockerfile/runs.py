@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,8 +18,10 @@ from hermes.dockerfile.recorder import Recorder
 from hermes.dockerfile.state import State
 from hermes.engine.action import Artifact, Input, Output
 from hermes.errors import DockerfileError
+from hermes.sandbox.process import BUILD_CAPABILITIES
 
 _SCRIPTS: Final = "/run/heredocs"
+_AGENT: Final = "SSH_AUTH_SOCK"
 
 
 Source = Callable[[str], Layers | Context]
@@ -30,13 +30,15 @@ Source = Callable[[str], Layers | Context]
 
 @dataclass(slots=True)
 class _Parts:
-    """Parameters and inputs that mounts come to."""
+    """Parameters and inputs that mounts come to; ``sockets`` counts those of agents, given or not."""
 
     folders: dict[str, bool] = field(default_factory=dict)
     writable: list[str] = field(default_factory=list)
     caches: list[dict[str, Any]] = field(default_factory=list)
     tmpfs: list[dict[str, Any]] = field(default_factory=list)
     secrets: list[dict[str, Any]] = field(default_factory=list)
+    agents: list[dict[str, Any]] = field(default_factory=list)
+    sockets: int = 0
     inputs: list[Input] = field(default_factory=list)
 
 
@@ -56,6 +58,8 @@ class Runs:
             self._mount(parse_mount(text, state.workdir), parts, run)
         argv = self._argv(run, state, parts)
         env = {**state.scope.values, **state.env}
+        if parts.agents:
+            env.setdefault(_AGENT, parts.agents[0]["target"])
         params = {
             "argv": argv,
             "caches": parts.caches,
@@ -71,7 +75,10 @@ class Runs:
             "tmpfs": parts.tmpfs,
             "user": state.user,
             "writable": parts.writable,
+            **self._opened(),
         }
+        if parts.agents:
+            params["agents"] = parts.agents
         action = self._recorder.add(
             "run",
             run.span,
@@ -83,6 +90,17 @@ class Runs:
         )
         return Output(action, "layer"), argv
 
+    def _opened(self) -> dict[str, Any]:
+        """Return what the command line gives every RUN; a key says only what is not so by default."""
+        found: dict[str, Any] = {}
+        if self._options.capabilities != BUILD_CAPABILITIES:
+            found["capabilities"] = self._options.capabilities
+        if self._options.hosts:
+            found["hosts"] = self._options.hosts
+        if self._options.volumes:
+            found["volumes"] = [one._asdict() for one in self._options.volumes]
+        return found
+
     def _network(self, run: Run) -> bool:
         chosen = run.network or self._options.network
         if chosen not in NETWORKS:
@@ -90,7 +108,7 @@ class Runs:
         if run.security not in ("", "sandbox"):
             raise DockerfileError(
                 f"--security={run.security} is not to be had: commands run in a sandbox",
-                hint="leave the flag out",
+                hint="leave the flag out, and give the capability that the command needs with --cap-add",
             )
         return chosen != "none"
 
@@ -132,8 +150,8 @@ class Runs:
             parts.tmpfs.append({"mode": 0o1777, "size": mount.size, "target": mount.target})
         elif mount.kind == mounts.SECRET:
             self._secret(mount, parts)
-        elif mount.flag("required"):
-            raise DockerfileError("--mount=type=ssh: an agent's keys cannot be given to a command here")
+        else:
+            self._agent(mount, parts)
 
     def _bind(self, mount: Mount, parts: _Parts, run: Run) -> None:
         found = self._source(mount.text("from"))
@@ -151,8 +169,7 @@ class Runs:
         collection = Collection(found, Ignored((), of=""), parents=False)
         collection.add(matches[0])
         if not mount.flag("rw"):
-            mode = stat.S_IMODE(os.stat(matches[0].path).st_mode)
-            layer = self._copies.bound_files(run.span, collection, mode)
+            layer = self._copies.bound_files(run.span, collection, found.mode(matches[0].path))
             parts.inputs.append(Input("bound", mount.target, layer))
             return
         single = not collection.folders
@@ -180,6 +197,26 @@ class Runs:
                 "id": name,
                 "mode": mount.number("mode", 0o400, 8),
                 "target": mount.target,
+                "uid": mount.number("uid", 0),
+            }
+        )
+
+    def _agent(self, mount: Mount, parts: _Parts) -> None:
+        name = mount.text("id") or "default"
+        number, parts.sockets = parts.sockets, parts.sockets + 1
+        if name not in self._options.agents:
+            if mount.flag("required"):
+                raise DockerfileError(
+                    f"--mount=type=ssh: the agent {name!r} is required, and was not given",
+                    hint=f"give it: hermes bud --ssh {name}, or --ssh {name}=SOCKET or --ssh {name}=KEY",
+                )
+            return
+        parts.agents.append(
+            {
+                "gid": mount.number("gid", 0),
+                "id": name,
+                "mode": mount.number("mode", 0o600, 8),
+                "target": mount.target or f"/run/buildkit/ssh_agent.{number}",
                 "uid": mount.number("uid", 0),
             }
         )

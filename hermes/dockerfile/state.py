@@ -29,6 +29,7 @@ class StackLayer(NamedTuple):
 class State:
     """``document`` is the image's configuration without layers and history; ``base_layers`` counts those of its base.
 
+    ``ends`` says how many layers there were at the end of each earlier stage that this one is built on.
     ``has_cmd``: a CMD of this stage is in force.
     """
 
@@ -38,6 +39,7 @@ class State:
     epoch: int
     layers: list[StackLayer] = field(default_factory=list)
     base_layers: int = 0
+    ends: tuple[int, ...] = ()
     has_cmd: bool = False
 
     @property
@@ -114,6 +116,7 @@ class State:
             self.epoch,
             list(self.layers),
             self.base_layers,
+            (*self.ends, len(self.layers)),
         )
 
 

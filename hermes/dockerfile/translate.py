@@ -12,10 +12,11 @@ from functools import partial
 from typing import Any, Final
 
 from hermes.dockerfile.builder import Builder
-from hermes.dockerfile.checks import Directive, Finding
+from hermes.dockerfile.checks import Directive, Finding, findings
 from hermes.dockerfile.common import Common
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.copies import Layers
+from hermes.dockerfile.joining import joined
 from hermes.dockerfile.lines import Line
 from hermes.dockerfile.options import Options
 from hermes.dockerfile.origins import Origins
@@ -39,7 +40,7 @@ SCRATCH: Final = "scratch"
 class Translation:
     """``manifest`` is the output that is the image. ``spans`` says which lines the owner of an action is.
 
-    ``findings`` are those that need the values of variables; see `hermes.dockerfile.checks` for others.
+    ``findings`` are in the order of their lines.
     """
 
     graph: ActionGraph
@@ -52,6 +53,18 @@ class Translation:
 def translate(dockerfile: Dockerfile, context: Context, origins: Origins, options: Options) -> Translation:
     """Return the actions of a Dockerfile; raises `DockerfileError`."""
     return _Translator(dockerfile, context, origins, options).translate()
+
+
+def scratch(platform: Platform) -> dict[str, Any]:
+    """Return the configuration that ``FROM scratch`` begins with."""
+    document: dict[str, Any] = {
+        "architecture": platform.architecture,
+        "config": {"Env": [f"PATH={DEFAULT_PATH}"], "WorkingDir": "/"},
+        "os": platform.os,
+    }
+    if platform.variant:
+        document["variant"] = platform.variant
+    return document
 
 
 class _Translator:
@@ -77,9 +90,10 @@ class _Translator:
         for name in sorted(one for one in unused if not one.startswith("BUILDKIT_")):
             self._warnings[f"{self._file.text.name}: no ARG names the build argument {name}"] = None
         wanted = Directive.of(self._file).wants
-        findings = tuple(one for one in dict.fromkeys(self._common.findings) if wanted(one.rule))
+        of_values = [one for one in dict.fromkeys(self._common.findings) if wanted(one.rule)]
+        found = sorted([*findings(self._file), *of_values], key=lambda one: one.span)
         return Translation(
-            self._recorder.graph, manifest, self._recorder.spans, tuple(self._warnings), findings
+            self._recorder.graph, manifest, self._recorder.spans, tuple(self._warnings), tuple(found)
         )
 
     # Stages.
@@ -145,7 +159,7 @@ class _Translator:
                 state = self._state(earlier)
                 return state.following(state.scope.copy())
             if name == SCRATCH:
-                return self._scratch(scope, platform)
+                return starting(scratch(platform), scope, self._options.epoch)
             if self._origins.context(name) is not None:
                 raise DockerfileError(
                     f"the context {name} is a folder, not an image",
@@ -168,16 +182,6 @@ class _Translator:
             ]
             state.base_layers = len(base.layers)
             return state
-
-    def _scratch(self, scope: Scope, platform: Platform) -> State:
-        document: dict[str, Any] = {
-            "architecture": platform.architecture,
-            "config": {"Env": [f"PATH={DEFAULT_PATH}"], "WorkingDir": "/"},
-            "os": platform.os,
-        }
-        if platform.variant:
-            document["variant"] = platform.variant
-        return starting(document, scope, self._options.epoch)
 
     def _source(self, stage: Stage, name: str) -> Layers | Context:
         """Return what ``from`` names in a stage; an empty name is the build's own context."""
@@ -213,6 +217,8 @@ class _Translator:
             layers, base_layers = [StackLayer(squashed, "squash")], 0
             rows = [row for row in history if not row.get("empty_layer")]
             history = [{"created": timestamp(options.epoch), "created_by": f"squashed {len(rows)} layers"}]
+        elif not options.layers:
+            layers, history = joined(state, recorder, span)
         inputs = []
         kept: list[dict[str, Any] | None] = []
         for one in layers:
@@ -249,5 +255,6 @@ class _Translator:
                 "manifest": docker.MANIFEST if is_docker else IMAGE_MANIFEST,
             },
         }
-        action = recorder.add("compose", span, params, inputs, ("config", "manifest"))
+        outputs = ("config", "environment", "layers", "manifest")
+        action = recorder.add("compose", span, params, inputs, outputs)
         return Output(action, "manifest")

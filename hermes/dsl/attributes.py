@@ -88,7 +88,7 @@ def labels_of(attribute: Attribute, value: Any) -> Iterator[Label]:
         yield value
     elif attribute.kind == "mount_list":
         yield from (one.source for one in binds(value))
-    elif attribute.kind in ("label_list", "path_label_dict"):
+    elif attribute.kind in ("label_dict", "label_list", "path_label_dict"):
         yield from value.values() if isinstance(value, Mapping) else value
 
 
@@ -250,6 +250,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "bool": Kind(_bool, False),
     "int": Kind(_int),
     "label": Kind(_label),
+    "label_dict": Kind(_mapping(_string, _label, "a dict from names to labels"), dict),
     "label_list": Kind(_label_list, ()),
     "mode": Kind(_mode),
     "mode_dict": Kind(_mapping(_string, _mode, "a dict from patterns to modes"), dict),
@@ -266,7 +267,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "string_dict": Kind(_mapping(_string, _string, "a dict from strings to strings"), dict),
     "string_list": Kind(_string_list, ()),
 }
-_LABEL_KINDS: Final = frozenset({"label", "label_list", "mount_list", "path_label_dict"})
+_LABEL_KINDS: Final = frozenset({"label", "label_dict", "label_list", "mount_list", "path_label_dict"})
 
 
 def attr_namespace() -> Namespace:

@@ -6,18 +6,19 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from hermes.digest import Digest, canonical_json
-from hermes.dsl.attributes import KINDS
+from hermes.dsl.commands import check_run, expect_text, identities, staged, with_binds
 from hermes.dsl.configuration import Configuration
 from hermes.dsl.dialect.values import EvalError, Struct, show, type_name
+from hermes.dsl.dockerfiles import checked_texts, dockerfile_inputs
 from hermes.dsl.entries import Entries, check_paths
-from hermes.dsl.mounts import as_mount, binds, mount_params
+from hermes.dsl.mounts import as_mount, mount_params
 from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, PUSH_INFO, File, Info, LabelValue, Layer
-from hermes.dsl.remotes import checked_digest, checked_push, checked_reference, locked_digest
+from hermes.dsl.remotes import checked_codec, checked_digest, checked_push, checked_reference, locked_digest
 from hermes.engine.action import Action, ActionGraph, Input, Output
-from hermes.errors import HermesError, UsageError
+from hermes.errors import HermesError
 from hermes.graph.label import Label
 from hermes.image.config import is_timestamp
-from hermes.layer.compress import CODECS, Codec, codec_at
+from hermes.layer.compress import GZIP, ZSTD, Codec
 
 _URL_SCHEMES: Final = ("http://", "https://", "file://", "apt:")
 BUILD_FOLDER: Final = "/build"
@@ -86,7 +87,7 @@ class Actions:
     __slots__ = ("_configuration", "_graph", "_label", "_suffix")
     dsl_type: ClassVar[str] = "actions"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset(
-        {"fetch", "host", "image", "index", "layer", "pull", "push", "run", "write"}
+        {"copy", "dockerfile", "fetch", "host", "image", "index", "layer", "pull", "push", "run", "write"}
     )
 
     def __init__(self, label: Label, graph: ActionGraph, configuration: Configuration, suffix: str) -> None:
@@ -97,7 +98,7 @@ class Actions:
 
     def write(self, name: str, content: str, executable: bool = False) -> File:
         """A file with the given text."""
-        _expect_text("write", name, content)
+        expect_text("write", name, content)
         action = self._add(
             name, "write", {"content": content, "executable": bool(executable)}, outputs=("file",)
         )
@@ -107,7 +108,7 @@ class Actions:
         self, name: str, urls: Any, sha256: str, size: int | None = None, executable: bool = False
     ) -> File:
         """A download, known by its digest; ``urls`` are tried in order."""
-        _expect_text("fetch", name, sha256)
+        expect_text("fetch", name, sha256)
         if type(urls) not in (list, tuple) or not urls or not all(type(one) is str for one in urls):
             raise EvalError("fetch() takes a list of addresses")
         for url in urls:
@@ -133,6 +134,55 @@ class Actions:
         params = {"entries": [dict(group.params) for group in groups], "mtime": self._configuration.epoch}
         action = self._add(name, "layer", params, inputs, outputs=("layer",))
         return Layer(Output(action, "layer"), self._label)
+
+    def copy(
+        self,
+        name: str,
+        *,
+        root: Any,
+        paths: Any,
+        dest: str,
+        base: Any = (),
+        exclude: Any = (),
+        parents: bool = False,
+        owner: str = "",
+        mode: int | None = None,
+    ) -> Layer:
+        """A layer of what is at ``paths`` (patterns) of the stack of layers ``root``, and of nothing else in it.
+
+        It is put where ``dest`` is in the stack ``base``: into that folder if it ends with a slash, is a folder
+        there, or more than one file is copied. Owners and modes stay unless others are given; ``owner`` may
+        have names, which are looked up in ``base``.
+        """
+        stack = [Input("root", str(one.owner), one.artifact) for one in _layers(root)]
+        selecting = {
+            "exclude": list(exclude),
+            "from": str(self._label),
+            "keep_owners": not owner,
+            "parents": bool(parents),
+            "sources": list(paths),
+            "whole": False,
+        }
+        selected = self._add(name, "select", selecting, stack, outputs=("listing", "places"))
+        listing = Input("listing", "", Output(selected, "listing"))
+        below = [Input("root", str(one.owner), one.artifact) for one in _layers(base)]
+        placing = {
+            "dest": dest.lstrip("/"),
+            "entries": [],
+            "folder": bool(parents) or dest.endswith("/") or len(paths) > 1,
+            "owner": owner,
+            "single": False,
+        }
+        placed = self._add(name, "place", placing, [*below, listing], outputs=("place",))
+        params = {"entries": [], "keep_owners": not owner, "mode": mode, "mtime": self._configuration.epoch}
+        inputs = [
+            listing,
+            Input("~places", "", Output(selected, "places")),
+            Input("place", "", Output(placed, "place")),
+        ]
+        return Layer(
+            Output(self._add(name, "copy", params, inputs, outputs=("layer",)), "layer"), self._label
+        )
 
     def run(
         self,
@@ -162,13 +212,13 @@ class Actions:
         in it, and is the place of ``outputs`` that are relative. ``environment`` is that of a base image.
         ``mounts`` and ``secrets`` are what `hermes.dsl.mounts` makes.
         """
-        _check_run("run", name, argv, outputs)
+        check_run("run", name, argv, outputs)
         rows = [Input("root", str(one.owner), one.artifact) for one in _layers(root)]
         if environment is not None:
             rows.append(Input("environment", "", environment.artifact))
         more = mount_params(secrets, secret_version, [as_mount(one) for one in mounts], subscriptions)
-        folders, staged = _staged(_with_binds(inputs or {}, mounts))
-        rows.extend(staged)
+        folders, below = staged(with_binds(inputs or {}, mounts))
+        rows.extend(below)
         works_in_folder = "." in folders
         params = {
             "argv": list(argv),
@@ -203,9 +253,9 @@ class Actions:
         version, which is only in the key, or "sha256:" and the digest of the file, which is verified.
         ``inputs`` and ``outputs`` are as those of run(); inputs are below /run.
         """
-        _check_run("host", name, argv, outputs)
+        check_run("host", name, argv, outputs)
         rows = [Input("root", str(one.owner), one.artifact) for one in _layers(root)]
-        mounts, staged = _staged(inputs or {})
+        mounts, below = staged(inputs or {})
         for path in mounts:
             if not path.startswith("/run/") or f"{path}/".startswith("/run/hermes/"):
                 raise EvalError(
@@ -219,9 +269,9 @@ class Actions:
             "mtime": self._configuration.epoch,
             "network": bool(network),
             "outs": list(outputs),
-            "tools": _identities(tools),
+            "tools": identities(tools),
         }
-        return self._command(name, "host", params, [*rows, *staged], timeout)
+        return self._command(name, "host", params, [*rows, *below], timeout)
 
     def _command(
         self, name: str, kind: str, params: dict[str, Any], rows: list[Input], timeout: int | None
@@ -261,12 +311,7 @@ class Actions:
         ``built_on`` maps each layer to those it was built on. Nothing is compressed until somebody needs
         the manifest.
         """
-        if compression not in CODECS:
-            raise EvalError(f"compression is one of {', '.join(sorted(CODECS))}, not {show(compression)}")
-        try:
-            codec = codec_at(compression, compression_level)
-        except UsageError as error:
-            raise EvalError(error.message, error.hint, attribute="compression_level") from None
+        codec = checked_codec(compression, compression_level)
         if base is not None and not _is_image(base):
             raise EvalError(f"base is an ImageInfo, not {type_name(base)}")
         created = (config or {}).get("created")
@@ -303,6 +348,49 @@ class Actions:
             platform=platform,
         )
 
+    def dockerfile(
+        self,
+        name: str,
+        *,
+        dockerfile: File,
+        context: Any,
+        contexts: Any = None,
+        strip_prefix: str = "",
+        build_args: Any = None,
+        target: str = "",
+        secrets: Any = (),
+        network: bool = True,
+        labels: Any = None,
+        annotations: Any = None,
+        squash: bool = False,
+        format: str = "oci",  # noqa: A002 - the name that users know from elsewhere
+    ) -> Info:
+        """The image of a Dockerfile, whose actions are found when what it names is known.
+
+        ``context`` are the files that COPY and ADD may take, by their paths in their packages without
+        ``strip_prefix``; ``contexts`` maps names of FROM and ``--from`` to targets. ``secrets`` are names.
+        """
+        is_docker = format == "docker"
+        codec = GZIP if is_docker else ZSTD
+        params = {
+            "annotations": checked_texts("annotations", annotations or {}),
+            "arguments": checked_texts("build_args", build_args or {}),
+            "docker": is_docker,
+            "epoch": self._configuration.epoch,
+            "labels": checked_texts("labels", labels or {}),
+            "network": bool(network),
+            "secrets": sorted(secrets),
+            "squash": bool(squash),
+            "target": target,
+        }
+        platform = str(self._configuration.platform)
+        rows = dockerfile_inputs(dockerfile, context, contexts, strip_prefix)
+        outputs = ("config", "environment", "layers", "manifest")
+        made = self._add(
+            name, "dockerfile", params, rows, outputs=outputs, platform=platform, codec=codec.identity
+        )
+        return self._whole_image(name, made)
+
     def index(self, name: str, images: Any, annotations: Any = None) -> Info:
         """An index of images (a list of ImageInfo), each for another platform."""
         if type(images) not in (list, tuple) or not all(_is_image(one) for one in images):
@@ -338,24 +426,37 @@ class Actions:
         unkeyed = {"ref": checked_reference(ref)}
         platform = str(self._configuration.platform)
         outputs = ("config", "environment", "layers", "manifest")
-        made = self._add(name, "pull", params, outputs=outputs, unkeyed=unkeyed, platform=platform)
-        manifest = File(Output(made, "manifest"), self._label, f"{name}.manifest.json")
-        return IMAGE_INFO(
-            config=File(Output(made, "config"), self._label, f"{name}.config.json"),
-            environment=File(Output(made, "environment"), self._label, f"{name}.environment.json"),
-            layers=[Layer(Output(made, "layers"), self._label, manifest.artifact)],
-            manifest=manifest,
-            platform=platform,
+        return self._whole_image(
+            name, self._add(name, "pull", params, outputs=outputs, unkeyed=unkeyed, platform=platform)
         )
 
-    def push(self, name: str, image: Any, repository: str, tags: Any) -> Info:
-        """Where an image (an ImageInfo or IndexInfo) goes when it is pushed: the repository ``HOST/PATH``, and its tags there."""
+    def push(
+        self,
+        name: str,
+        image: Any,
+        repository: str,
+        tags: Any,
+        compression: str | None = None,
+        compression_level: int | None = None,
+    ) -> Info:
+        """Where an image (an ImageInfo or IndexInfo) goes: the repository ``HOST/PATH``, its tags, how it is compressed for it."""
         if not (type(image) is Info and image.provider in (IMAGE_INFO, INDEX_INFO)):
             raise EvalError(f"image is an ImageInfo or IndexInfo, not {type_name(image)}")
-        document = checked_push(repository, tags)
-        made = self._add(name, "write", {"content": document, "executable": False}, outputs=("file",))
+        content = checked_push(repository, tags, compression, compression_level)
+        made = self._add(name, "write", {"content": content, "executable": False}, outputs=("file",))
         return PUSH_INFO(
             destination=File(Output(made, "file"), self._label, f"{name}.push.json"), image=image
+        )
+
+    def _whole_image(self, name: str, action: str) -> Info:
+        """Return an image whose documents and layers one action gives."""
+        manifest = File(Output(action, "manifest"), self._label, f"{name}.manifest.json")
+        return IMAGE_INFO(
+            config=File(Output(action, "config"), self._label, f"{name}.config.json"),
+            environment=File(Output(action, "environment"), self._label, f"{name}.environment.json"),
+            layers=[Layer(Output(action, "layers"), self._label, manifest.artifact)],
+            manifest=manifest,
+            platform=str(self._configuration.platform),
         )
 
     def _manifest(
@@ -421,77 +522,3 @@ def _layers(value: Any) -> list[Layer]:
     if type(value) not in (list, tuple) or not all(type(one) is Layer for one in value):
         raise EvalError(f"a list of layers is needed, not {type_name(value)}")
     return list(value)
-
-
-def _expect_text(function: str, *values: Any) -> None:
-    for value in values:
-        if type(value) is not str:
-            raise EvalError(f"{function}() takes a string, not {type_name(value)}")
-
-
-def _check_run(function: str, name: Any, argv: Any, outputs: Any) -> None:
-    _expect_text(function, name)
-    if type(argv) not in (list, tuple) or not argv or not all(type(one) is str and one for one in argv[:1]):
-        raise EvalError(f"{function}() needs a command: a list that begins with a program")
-    for value in argv:
-        if type(value) is not str or "\0" in value:
-            raise EvalError("the arguments of a command are strings")
-    seen = set()
-    for path in outputs:
-        if type(path) is not str or path in seen or ".." in path.split("/") or not path.strip("/"):
-            raise EvalError(f"{show(path)} cannot be an output", "name each file once, without ..")
-        seen.add(path)
-
-
-def _with_binds(inputs: Mapping[str, Any], mounts: Any) -> dict[str, Any]:
-    found = dict(inputs)
-    for one in binds(mounts):
-        if one.path in found:
-            raise EvalError(f"two mounts are at {one.path}", attribute="mounts")
-        found[one.path] = one.files
-    return found
-
-
-def _identities(tools: Any) -> dict[str, str]:
-    """Return what the tools of a command are: path -> version, or digest as ``sha256:HEX``."""
-    if not isinstance(tools, Mapping) or not tools:
-        raise EvalError("host() needs the tools that the command uses", 'as {"/usr/bin/tool": "its version"}')
-    found = {}
-    for path, identity in tools.items():
-        place = KINDS["path"].check(path, _no_label)
-        if type(identity) is not str or not identity.strip():
-            raise EvalError(f"the identity of {place} is a version or sha256:..., not {show(identity)}")
-        if identity.startswith("sha256:"):
-            try:
-                Digest.parse(identity)
-            except HermesError:
-                raise EvalError(
-                    f"{show(identity)} of {place} is no digest", "write the 64 digits of `sha256sum`"
-                ) from None
-        found[place] = identity
-    return found
-
-
-def _staged(inputs: Mapping[str, Any]) -> tuple[dict[str, bool], list[Input]]:
-    """Return which mounts there are (path -> whether it is one file), and the action's inputs for them."""
-    mounts: dict[str, bool] = {}
-    rows: list[Input] = []
-    taken: set[str] = set()
-    for target, value in inputs.items():
-        found = [value] if type(value) is File else value
-        if type(found) not in (list, tuple) or not all(type(one) is File for one in found):
-            raise EvalError(f"the inputs at {target} are files, not {type_name(value)}")
-        path = target if target == "." else KINDS["path"].check(target, _no_label)
-        single = type(value) is File
-        mounts[path] = single
-        for one in found:
-            place = path if single else f"{path}/{one.path}"
-            if place in taken:
-                raise EvalError(f"two files are at {place}", "files are put by their paths in their packages")
-            taken.add(place)
-            rows.append(Input("src", place, one.artifact))
-    return mounts, rows
-
-
-def _no_label(text: str) -> Label:
-    raise EvalError(f"{text!r} cannot be a label here")

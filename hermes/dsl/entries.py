@@ -63,7 +63,7 @@ def files(
     placed = []
     overrides: dict[str, int] = {}
     for one in _files(srcs):
-        below = _without_prefix(one, stripped)
+        below = without_prefix(one, stripped)
         path = f"{folder}/{below}" if folder else below
         if WHITEOUT_PREFIX in path and any(part.startswith(WHITEOUT_PREFIX) for part in path.split("/")):
             raise EvalError(
@@ -180,7 +180,7 @@ class _Modes:
             raise EvalError(f"modes: the pattern {min(self._unused)!r} matches no file")
 
 
-def _without_prefix(one: File, prefix: str) -> str:
+def without_prefix(one: File, prefix: str) -> str:
     if not prefix:
         return one.path
     if not one.path.startswith(f"{prefix}/"):

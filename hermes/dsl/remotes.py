@@ -1,4 +1,4 @@
-"""What BUILD files say of registries: names, digests, and what is locked."""
+"""What BUILD files say of registries: names, digests, what is locked, and how layers are compressed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from hermes.digest import Digest, canonical_json
 from hermes.dsl.dialect.values import EvalError, show, type_name
 from hermes.errors import HermesError, SourceError, UsageError
 from hermes.image.reference import Reference
+from hermes.layer.compress import CODECS, Codec, codec_at
 
 LOCK_FILE: Final = "hermes.lock.yaml"
 """The lock file of a workspace: ``{version, images: {REF: {PLATFORM: digest}}}``."""
@@ -38,7 +39,17 @@ def checked_digest(value: Any) -> str:
         raise EvalError(error.message, error.hint or "", attribute="digest") from None
 
 
-def checked_push(repository: Any, tags: Any) -> str:
+def checked_codec(compression: Any, level: int | None) -> Codec:
+    """Return the codec that a compression and its level name; raises `EvalError`."""
+    if compression not in CODECS:
+        raise EvalError(f"compression is one of {', '.join(sorted(CODECS))}, not {show(compression)}")
+    try:
+        return codec_at(compression, level)
+    except UsageError as error:
+        raise EvalError(error.message, error.hint, attribute="compression_level") from None
+
+
+def checked_push(repository: Any, tags: Any, compression: Any, level: int | None) -> str:
     """Return what `hermes push` reads of where an image goes; raises `EvalError`."""
     name = checked_reference(repository)
     found = Reference.parse(name)
@@ -55,7 +66,13 @@ def checked_push(repository: Any, tags: Any) -> str:
             raise EvalError(
                 f"{show(one)} is no tag", "a tag has letters, digits and _ . -, 128 at most", attribute="tags"
             ) from None
-    document = {"repository": name, "tags": list(dict.fromkeys(tags))}
+    document: dict[str, Any] = {"repository": name, "tags": list(dict.fromkeys(tags))}
+    if compression:
+        document["compression"] = checked_codec(compression, level).name
+    if level is not None:
+        if not compression:
+            raise EvalError("is for a compression", 'as compression = "zstd"', attribute="compression_level")
+        document["compression_level"] = level
     return canonical_json(document).decode()
 
 

@@ -1,4 +1,4 @@
-"""What a build reports while it goes on. Who listens is not known here.
+"""What a build, a pull or a push reports while it goes on. Who listens is not known here.
 
 Times are seconds of `time.monotonic`.
 """
@@ -18,6 +18,13 @@ class BuildStarted:
 
     total: int
     jobs: int
+
+
+@dataclass(frozen=True, slots=True)
+class BuildGrew:
+    """An action turned out to stand for others: ``added`` more are to be looked at."""
+
+    added: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,23 @@ class ActionFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class BlobMoved:
+    """Of a blob that comes from a registry, or with ``sending`` goes to one, ``done`` of ``size`` bytes have crossed."""
+
+    digest: str
+    done: int
+    size: int
+    sending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BlobEnded:
+    """A blob that was on its way has arrived, or was given up."""
+
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something is not as it should be, and the build goes on."""
 
@@ -80,7 +104,18 @@ class BuildFinished:
     failed: int
 
 
-Event = BuildStarted | ActionStarted | ActionCached | ActionFinished | ActionFailed | Warned | BuildFinished
+Event = (
+    BuildStarted
+    | BuildGrew
+    | ActionStarted
+    | ActionCached
+    | ActionFinished
+    | ActionFailed
+    | BlobMoved
+    | BlobEnded
+    | Warned
+    | BuildFinished
+)
 Subscriber = Callable[[Event], None]
 
 

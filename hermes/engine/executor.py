@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from hermes.digest import Digest, canonical_json
-from hermes.engine.action import Action, Outputs, Value
+from hermes.engine.action import Action, ActionGraph, Output, Outputs, Value
 from hermes.engine.events import ActionStarted, Events, Warned
 from hermes.engine.key import Resolved, key_of, preimage
 from hermes.errors import BuildInterrupted
@@ -69,11 +69,22 @@ class Result:
             return None
 
 
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """Actions that take the place of one, known only when that is executed: its ``outputs`` are outputs of theirs.
+
+    Besides each other they read sources and what the action itself reads.
+    """
+
+    graph: ActionGraph
+    outputs: Mapping[str, Output]
+
+
 class Executor(Protocol):
     """Executes actions. Called from several threads at once."""
 
-    def execute(self, request: Request) -> Result:
-        """Return what the action gives; raises `HermesError` when it fails."""
+    def execute(self, request: Request) -> Result | Expansion:
+        """Return what the action gives, or the actions that do; raises `HermesError` when it fails."""
         ...
 
 
@@ -98,8 +109,13 @@ class Caching:
         self._events = events
         self.cancelled = False
 
-    def run(self, action: Action, inputs: Sequence[Resolved], hints: frozenset[str]) -> tuple[str, Result]:
-        """Return the key and the result of an action, from the cache or by executing it."""
+    def run(
+        self, action: Action, inputs: Sequence[Resolved], hints: frozenset[str]
+    ) -> tuple[str, Result | Expansion]:
+        """Return the key and the result of an action, from the cache or by executing it.
+
+        An expansion is made each time; what it comes to is in the cache.
+        """
         image = preimage(action, inputs)
         key = key_of(image)
         if found := self._find(key, action):
@@ -110,6 +126,8 @@ class Caching:
             started = time.monotonic()
             self._events.emit(ActionStarted(action.id, action.owner, action.kind, started))
             result = self._inner.execute(Request(action, inputs, key, hints))
+            if isinstance(result, Expansion):
+                return key, result
             taken = int((time.monotonic() - started) * 1000)
             result = Result(result.outputs, taken, result.log)
             self._results.put(key, result.dump(), image)

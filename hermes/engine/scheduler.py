@@ -1,7 +1,7 @@
 """Runs an action graph: what is ready, longest way to the end first, on a number of workers.
 
 An action is looked at again only when something it reads is no longer what it was; one that gives the same
-outputs again stops there.
+outputs again stops there. One may turn out to stand for others, which are then part of the run.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from hermes.engine.events import (
     ActionFailed,
     ActionFinished,
     BuildFinished,
+    BuildGrew,
     BuildStarted,
     Events,
 )
-from hermes.engine.executor import Result
+from hermes.engine.executor import Expansion, Result
 from hermes.engine.key import Resolved
 from hermes.errors import BuildFailed, BuildInterrupted, HermesError
 
@@ -33,7 +34,9 @@ _GUESSED_MILLISECONDS: Final = {"run": 2000, "host": 5000, "fetch": 1000, "pull"
 class Runner(Protocol):
     """Gives an action's key and result: see `hermes.engine.executor.Caching`."""
 
-    def run(self, action: Action, inputs: Sequence[Resolved], hints: frozenset[str]) -> tuple[str, Result]:
+    def run(
+        self, action: Action, inputs: Sequence[Resolved], hints: frozenset[str]
+    ) -> tuple[str, Result | Expansion]:
         """Return the key and the result; raises `HermesError`."""
         ...
 
@@ -60,11 +63,15 @@ class Known:
 
 @dataclass(slots=True)
 class Report:
-    """What came of a run: what each action gave, and which were executed, in the graph's order."""
+    """What came of a run: what each action gave, and which were executed, in the graph's order.
+
+    ``parts`` maps each action that was expanded to those it turned out to stand for, which are in the graph too.
+    """
 
     known: dict[str, Known] = field(default_factory=dict)
     executed: list[str] = field(default_factory=list)
     cached: int = 0
+    parts: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,7 @@ class Scheduler:
         """
         run = _Run(self._runner, self._sources, graph, graph.closure(wanted), known or {}, dirty)
         self._events.emit(BuildStarted(len(run.pending), self._options.jobs))
-        workers = _Workers(run, min(self._options.jobs, max(1, len(run.pending))))
+        workers = _Workers(run, self._options.jobs)
         try:
             self._drive(run, workers)
         except BaseException:
@@ -138,13 +145,16 @@ class Scheduler:
             )
             return
         assert done.result is not None
-        if done.result.executed:
+        if isinstance(done.result, Result) and not done.result.executed:
+            self._events.emit(ActionCached(action.id, action.owner, action.kind, done.key))
+        else:
             self._events.emit(
                 ActionFinished(action.id, action.owner, action.kind, done.key, done.started, done.ended)
             )
+        if isinstance(done.result, Expansion):
+            self._events.emit(BuildGrew(run.expand(done.name, done.key, done.result)))
         else:
-            self._events.emit(ActionCached(action.id, action.owner, action.kind, done.key))
-        run.finish(done.name, done.key, done.result)
+            run.finish(done.name, done.key, done.result)
 
 
 class _Run:
@@ -175,18 +185,25 @@ class _Run:
         self._consumers = consumers
         self._dirty = set(self.pending if dirty is None else dirty)
         self.report.cached = len(needed) - len(self.pending)
-        inside = set(self.pending)
-        self._missing = {
-            name: sum(dependency in inside for dependency in set(graph.actions[name].depends_on()))
-            for name in self.pending
-        }
-        self._order = {name: number for number, name in enumerate(self.pending)}
-        self._priority = self._priorities()
-        for name in self.pending:
+        self._missing: dict[str, int] = {}
+        self._order: dict[str, int] = {}
+        self._priority: dict[str, int] = {}
+        self._expanded: dict[str, tuple[str, Expansion]] = {}
+        self._enter(self.pending)
+
+    def _enter(self, names: list[str]) -> None:
+        """Count what each of some pending actions waits for, and let those begin that wait for nothing."""
+        inside = set(names)
+        for name in names:
+            dependencies = set(self.graph.actions[name].depends_on())
+            self._missing[name] = sum(one in inside for one in dependencies)
+            self._order[name] = len(self._order)
+        self._prioritize(names)
+        for name in names:
             if not self._missing[name]:
                 self._make_ready(name)
 
-    def execute(self, name: str) -> tuple[str, Result]:
+    def execute(self, name: str) -> tuple[str, Result | Expansion]:
         """Run one action; called in a worker."""
         action = self.graph.actions[name]
         inputs = [self._resolve(one.role, one.path, one.artifact) for one in action.inputs]
@@ -194,14 +211,43 @@ class _Run:
 
     def finish(self, name: str, key: str, result: Result) -> None:
         """Take an action's result and see what may go on."""
+        self._settle(name, changed=self._note(name, key, result, executed=result.executed))
+
+    def _note(self, name: str, key: str, result: Result, *, executed: bool) -> bool:
+        """Write down what an action gave; tell whether that is other than before."""
         before = self._known.get(name)
         self.report.known[name] = Known(key, result.outputs, result.milliseconds)
-        if result.executed:
+        if executed:
             self.executed.add(name)
         else:
             self.report.cached += 1
-        changed = before is None or before.outputs != result.outputs
-        self._settle(name, changed=changed)
+        return before is None or before.outputs != result.outputs
+
+    def expand(self, name: str, key: str, expansion: Expansion) -> int:
+        """Put actions in the place of one, which is done when they are; return how many."""
+        ends = dict.fromkeys(one.action for one in expansion.outputs.values())
+        added = expansion.graph.closure(ends)
+        for one in added:
+            self.graph.add(expansion.graph.actions[one])
+        self._hints.update(_hints(self.graph, added))
+        self._consumers.update(self.graph.consumers(added))
+        for one in ends:
+            self._consumers[one].append(name)
+        self._missing[name] = len(ends)
+        self._expanded[name] = key, expansion
+        self.report.parts[name] = added
+        self._dirty.update(added)
+        self.pending += added
+        self._enter(added)
+        return len(added)
+
+    def _contract(self, name: str) -> bool:
+        """Finish an action that was expanded; tell whether its outputs are other than before."""
+        key, expansion = self._expanded[name]
+        known, parts = self.report.known, self.report.parts[name]
+        outputs = {output: known[one.action].outputs[one.name] for output, one in expansion.outputs.items()}
+        result = Result(outputs, sum(known[one].milliseconds for one in parts))
+        return self._note(name, key, result, executed=not self.executed.isdisjoint(parts))
 
     def fail(self, owner: str, error: HermesError) -> None:
         self.settled += 1
@@ -220,7 +266,9 @@ class _Run:
                 self._missing[consumer] -= 1
                 if self._missing[consumer]:
                     continue
-                if consumer in self._dirty:
+                if consumer in self._expanded:
+                    settled.append((consumer, self._contract(consumer)))
+                elif consumer in self._dirty:
                     self._make_ready(consumer)
                 else:
                     self.report.cached += 1
@@ -234,14 +282,13 @@ class _Run:
             return Resolved(role, path, self.report.known[artifact.action].outputs[artifact.name])
         return Resolved(role, path, *self._sources.seen(artifact[0]))
 
-    def _priorities(self) -> dict[str, int]:
-        """Map each action to the milliseconds from its start to the end of the build, if nothing waits."""
-        found: dict[str, int] = {}
-        for name in reversed(self.pending):
+    def _prioritize(self, names: list[str]) -> None:
+        """Note the milliseconds from the start of each action to the end of the build, if nothing waits."""
+        priority = self._priority
+        for name in reversed(names):
             known = self._known.get(name)
             own = known.milliseconds if known else _GUESSED_MILLISECONDS.get(self.graph.actions[name].kind, 1)
-            found[name] = own + max((found.get(one, 0) for one in self._consumers[name]), default=0)
-        return found
+            priority[name] = own + max((priority.get(one, 0) for one in self._consumers[name]), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +297,7 @@ class _Done:
     started: float
     ended: float
     key: str = ""
-    result: Result | None = None
+    result: Result | Expansion | None = None
     error: BaseException | None = None
 
 

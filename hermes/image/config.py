@@ -56,6 +56,19 @@ def configuration(
     return document
 
 
+def history_of(document: Mapping[str, Any], called: str, created: str = "") -> list[dict[str, Any]]:
+    """Return the history of a configuration: its own, or where that does not fit its layers, a row for each of them.
+
+    ``called`` is what made the layers, ``created`` when (default: when the image was made).
+    """
+    history = list(document.get("history") or [])
+    layers = diff_ids_of(document)
+    if sum(not one.get("empty_layer") for one in history) == len(layers):
+        return history
+    time = created or document.get("created") or timestamp(0)
+    return [{"created": time, "created_by": called} for _ in layers]
+
+
 def platform_of(document: Mapping[str, Any]) -> Platform:
     """Return the platform that a configuration is for; raises `ImageError`."""
     system, architecture = document.get("os"), document.get("architecture")

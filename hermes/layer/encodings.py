@@ -78,13 +78,13 @@ def record_foreign(store: Store, diff_id: Digest, digest: Digest, size: int, med
     """Note that a blob which somebody else made is said to hold a layer, though nobody has looked into it yet."""
     document = {"digest": digest, "size": size, "media_type": media_type}
     if find_foreign(store, diff_id) != Foreign(digest, size, media_type):
-        store.write(f"{store.toc_path(diff_id)}.foreign", json.dumps(document).encode())
+        store.write(store.foreign_path(diff_id), json.dumps(document).encode())
 
 
 def find_foreign(store: Store, diff_id: Digest) -> Foreign | None:
     """Return the blob that is said to hold a layer, whether it is in the store or not."""
     try:
-        with open(f"{store.toc_path(diff_id)}.foreign", "rb") as file:
+        with open(store.foreign_path(diff_id), "rb") as file:
             document = json.loads(file.read())
         return Foreign(Digest.parse(document["digest"]), int(document["size"]), str(document["media_type"]))
     except (OSError, ValueError, KeyError, TypeError, HermesError):
@@ -94,7 +94,7 @@ def find_foreign(store: Store, diff_id: Digest) -> Foreign | None:
 def forget_foreign(store: Store, diff_id: Digest) -> None:
     """Take back what `record_foreign` noted: the blob is no such layer."""
     with suppress(FileNotFoundError):
-        os.unlink(f"{store.toc_path(diff_id)}.foreign")
+        os.unlink(store.foreign_path(diff_id))
 
 
 def find_blob(store: Store, diff_id: Digest, digest: Digest) -> Encoding | None:

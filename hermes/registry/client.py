@@ -6,10 +6,10 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable
-from typing import Final, Self, TypeVar
+from typing import Final, Protocol, Self, TypeVar
 
-from hermes.digest import Digest
 from hermes.errors import RegistryError, UsageError
+from hermes.image.descriptor import Descriptor
 from hermes.image.reference import Reference
 from hermes.registry.credentials import DOCKER_HUB, Credential, Credentials
 from hermes.registry.endpoint import Endpoint
@@ -20,20 +20,35 @@ from hermes.registry.settings import Registries, RegistrySettings
 JOBS: Final = 4
 """How many blobs are on their way at once."""
 
-Progress = Callable[[Digest, int, int], None]
-"""Told of a blob: how many of its bytes have crossed, and how many it has."""
-
 T = TypeVar("T")
 
 
-def ignored(_digest: Digest, _done: int, _size: int) -> None:
+class Progress(Protocol):
+    """Told, from several threads, of the blobs that are on their way."""
+
+    def moved(self, blob: Descriptor, done: int, *, sending: bool) -> None:
+        """So many of a blob's bytes have crossed: less than before where it begins again."""
+        ...
+
+    def ended(self, blob: Descriptor) -> None:
+        """A blob has arrived, or nobody tries any more; it need not have been on its way."""
+        ...
+
+
+class Unseen:
     """A `Progress` that nobody looks at."""
+
+    def moved(self, blob: Descriptor, done: int, *, sending: bool) -> None:
+        """Nothing is told."""
+
+    def ended(self, blob: Descriptor) -> None:
+        """Nothing is told."""
 
 
 class Client:
     """Speaks to registries as ``registries`` says. Safe to use from several threads.
 
-    ``progress`` is told of every blob, from several threads. Once ``cancelled`` is set, what is under way gives up.
+    ``progress`` is told of every blob. Once ``cancelled`` is set, what is under way gives up.
     """
 
     def __init__(
@@ -42,12 +57,12 @@ class Client:
         *,
         credentials: Credentials | None = None,
         cancelled: threading.Event | None = None,
-        progress: Progress = ignored,
+        progress: Progress | None = None,
         jobs: int = JOBS,
     ) -> None:
         self.registries = registries or Registries()
         self.cancelled = cancelled or threading.Event()
-        self.progress = progress
+        self.progress: Progress = progress or Unseen()
         self._jobs = jobs
         self._credentials = credentials or Credentials()
         self._endpoints: dict[tuple[str, RegistrySettings, Credential | None], Endpoint] = {}

@@ -1,41 +1,39 @@
-"""``docker-daemon:``: the images of a Docker daemon (or podman's service), through its socket.
+"""``docker-daemon:``: the images of a Docker daemon, or podman's service.
 
-See the Docker Engine API, "Export an image" and "Import images". ``DOCKER_HOST`` says where the socket is.
+See the Docker Engine API, "Export an image" and "Import images".
 """
 
 from __future__ import annotations
 
 import http.client
 import json
-import os
 import re
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from hermes.errors import BuildError, HermesError, UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.reference import Reference
 from hermes.registry.docker_archive import origin_of
+from hermes.registry.docker_host import asked
 from hermes.registry.files import Archive, spooled
 from hermes.registry.images import refuse_index
 from hermes.registry.origins import LARGEST_DOCUMENT, Origin
 from hermes.store import Store
 
-_SOCKET: Final = "unix:///var/run/docker.sock"
+_SHOWN: Final = 500
 _IDENTITY: Final = re.compile(r"(?:sha256:)?[0-9a-f]{12,64}\Z")
-_SECONDS: Final = 600.0
 
 
 @contextmanager
 def opened_daemon(text: str, where: str, store: Store) -> Iterator[Origin]:
     """Open ``docker-daemon:NAME`` (or an id); raises `BuildError` when there is no daemon, or no such image."""
     name = where if _IDENTITY.match(where) else str(_reference(text, where))
-    with _asked("GET", f"/images/{quote(name, safe='/:@')}/get", text) as answer:
+    with asked("GET", f"/images/{quote(name, safe='/:@')}/get", text) as answer:
         if answer.status == http.client.NOT_FOUND:
             raise UsageError(f"{text}: the daemon has no such image", hint="see `docker images`")
         _check(answer, text)
@@ -64,7 +62,7 @@ class DaemonDestination:
         headers = {"Content-Type": "application/x-tar", "Content-Length": str(path.stat().st_size)}
         with (
             path.open("rb") as file,
-            _asked("POST", "/images/load?quiet=1", self.text, body=file, headers=headers) as answer,
+            asked("POST", "/images/load?quiet=1", self.text, body=file, headers=headers) as answer,
         ):
             _check(answer, self.text)
             for line in answer.read(LARGEST_DOCUMENT).splitlines():
@@ -72,58 +70,13 @@ class DaemonDestination:
                     raise BuildError(f"{self.text}: the daemon did not take the image: {problem}")
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=_SECONDS)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
-@contextmanager
-def _asked(method: str, path: str, text: str, **more: object) -> Iterator[http.client.HTTPResponse]:
-    connection, where = _connection(text)
-    try:
-        connection.request(method, path, **more)  # type: ignore[arg-type]
-        yield connection.getresponse()
-    except (FileNotFoundError, ConnectionRefusedError, PermissionError) as error:
-        if error.filename:
-            raise
-        raise BuildError(
-            f"{text}: there is no daemon at {where}: {error.strerror}",
-            hint="start it, or say with DOCKER_HOST where it is",
-        ) from error
-    except (http.client.HTTPException, TimeoutError, ConnectionError) as error:
-        raise BuildError(f"{text}: the daemon at {where} broke off ({type(error).__name__})") from error
-    finally:
-        connection.close()
-
-
-def _connection(text: str) -> tuple[http.client.HTTPConnection, str]:
-    where = os.environ.get("DOCKER_HOST") or _SOCKET
-    parts = urlsplit(where)
-    if parts.scheme == "unix" and parts.path:
-        return _UnixConnection(parts.path), parts.path
-    try:
-        is_plain = parts.scheme in ("tcp", "http") and not os.environ.get("DOCKER_TLS_VERIFY")
-        if is_plain and parts.hostname:
-            return http.client.HTTPConnection(parts.hostname, parts.port or 2375, timeout=_SECONDS), where
-    except ValueError:
-        pass
-    raise UsageError(
-        f"{text}: DOCKER_HOST is {where!r}, which Hermes cannot reach",
-        hint="it knows unix://PATH and tcp://HOST:PORT",
-    )
-
-
 def _check(answer: http.client.HTTPResponse, text: str) -> None:
     if answer.status != http.client.OK:
-        said = _problem(answer.read(LARGEST_DOCUMENT)) or answer.reason
+        data = answer.read(LARGEST_DOCUMENT)
+        plain = (
+            data.decode(errors="replace").strip() if answer.headers.get_content_type() == "text/plain" else ""
+        )
+        said = _problem(data) or plain[:_SHOWN] or answer.reason
         raise BuildError(f"{text}: the daemon answered {answer.status}: {said}")
 
 

@@ -37,26 +37,31 @@ def download(client: Client, sources: Sequence[Repository], blob: Descriptor, st
     with store.locks.held(f"blob:{blob.digest}", waiting=waiting):
         if store.blobs.has(blob.digest, blob.size):
             return
-        problems: list[str] = []
-        failure: RegistryError | None = None
-        for source in sources:
-            try:
-                _download(client, source, blob, store)
-            except NotThere:
-                problems.append(f"{source.name} does not have it")
-                store.places.remove(blob.digest, source.name)
-            except RegistryError as error:
-                problems.append(error.message)
-                failure = error
-            else:
-                store.places.add(blob.digest, source.name)
-                return
-        if failure is not None and len(problems) == 1:
-            raise failure
-        shown = "".join(f"\n  {one}" for one in problems)
-        raise RegistryError(
-            f"the blob {blob.digest} could not be read{shown}", hint="is the image whole there?"
-        )
+        try:
+            _download_from(client, sources, blob, store)
+        finally:
+            client.progress.ended(blob)
+
+
+def _download_from(client: Client, sources: Sequence[Repository], blob: Descriptor, store: Store) -> None:
+    problems: list[str] = []
+    failure: RegistryError | None = None
+    for source in sources:
+        try:
+            _download(client, source, blob, store)
+        except NotThere:
+            problems.append(f"{source.name} does not have it")
+            store.places.remove(blob.digest, source.name)
+        except RegistryError as error:
+            problems.append(error.message)
+            failure = error
+        else:
+            store.places.add(blob.digest, source.name)
+            return
+    if failure is not None and len(problems) == 1:
+        raise failure
+    shown = "".join(f"\n  {one}" for one in problems)
+    raise RegistryError(f"the blob {blob.digest} could not be read{shown}", hint="is the image whole there?")
 
 
 def _download(client: Client, source: Repository, blob: Descriptor, store: Store) -> None:
@@ -112,7 +117,7 @@ def _read_on(client: Client, source: Repository, blob: Descriptor, writer: BlobW
                     hint=_LIES,
                 )
             writer.write(data)
-            client.progress(blob.digest, writer.size, blob.size)
+            client.progress.moved(blob, writer.size, sending=False)
     if writer.size < blob.size:
         raise Cut("the answer is too short")
 

@@ -112,22 +112,9 @@ class Endpoint:
         """
         self.check_cancelled()
         self._find()
-        self._authorization(ask.scopes)  # these two have made their own attempts: the loop is not for them
-        for attempt in range(ATTEMPTS):
-            try:
-                answer = self._once(ask)
-            except Cut:
-                if not ask.again or attempt == ATTEMPTS - 1:
-                    raise
-                self.wait(attempt)
-                continue
-            again = answer.status_code in _TRANSIENT if ask.again else answer.status_code == 429
-            if not again or attempt == ATTEMPTS - 1:
-                break
-            asked = answer.headers.get("Retry-After", "")
-            answer.close()
-            self.wait(attempt, asked)
-        with answer:
+        self._authorization(ask.scopes)  # these two make their own attempts
+        statuses = _TRANSIENT if ask.again else (429,)
+        with self._tried(lambda: self._once(ask), statuses, cut=ask.again) as answer:
             if answer.status_code in ask.accepted:
                 yield answer
                 _drain(answer)
@@ -136,6 +123,30 @@ class Endpoint:
             if answer.status_code == 404:
                 raise NotThere(error.message)
             raise Refused(answer.status_code, error)
+
+    def _tried(
+        self,
+        ask: Callable[[], requests.Response],
+        statuses: Collection[int] = _TRANSIENT,
+        *,
+        cut: bool = True,
+    ) -> requests.Response:
+        """Return the answer that ``ask`` gives, called again after one of ``statuses`` and, with ``cut``, after a `Cut`."""
+        for attempt in range(ATTEMPTS):
+            is_last = attempt == ATTEMPTS - 1
+            try:
+                answer = ask()
+            except Cut:
+                if is_last or not cut:
+                    raise
+                self.wait(attempt)
+                continue
+            if is_last or answer.status_code not in statuses:
+                break
+            asked = answer.headers.get("Retry-After", "")
+            answer.close()
+            self.wait(attempt, asked)
+        return answer
 
     def wait(self, attempt: int, asked: str = "") -> None:
         """Wait before another attempt (they count from 0), as long as the registry ``asked`` to."""
@@ -212,20 +223,7 @@ class Endpoint:
                         raise self._refusal(Ask("GET", "/v2/"), answer)
 
     def _ping(self, base: str, *, last: bool) -> requests.Response:
-        for attempt in range(ATTEMPTS):
-            try:
-                answer = self._follow("GET", f"{base}/v2/", {}, None, "", base)
-            except Cut:
-                if not last or attempt == ATTEMPTS - 1:
-                    raise
-                self.wait(attempt)
-                continue
-            if answer.status_code not in _TRANSIENT or attempt == ATTEMPTS - 1:
-                break
-            asked = answer.headers.get("Retry-After", "")
-            answer.close()
-            self.wait(attempt, asked)
-        return answer
+        return self._tried(lambda: self._follow("GET", f"{base}/v2/", {}, None, "", base), cut=last)
 
     def _authorization(self, scopes: tuple[str, ...]) -> str:
         challenge = next((one for one in self._challenges if one.scheme == "bearer"), None)
@@ -244,19 +242,15 @@ class Endpoint:
         named = challenge.get("scope")
         wanted = scopes or ((named,) if named else ())
         ask = token_request(challenge, wanted, self._credential, plain=plain, of=self.host)
-        for attempt in range(ATTEMPTS):
-            try:
-                with self._plain(ask.url, ask.headers, ask.form) as answer:
-                    data = _read(answer, _LARGEST_TOKEN)
-            except Cut:
-                if attempt == ATTEMPTS - 1:
-                    raise
-                self.wait(attempt)
-                continue
-            if answer.status_code in _TRANSIENT and attempt < ATTEMPTS - 1:
-                self.wait(attempt, answer.headers.get("Retry-After", ""))
-                continue
-            break
+        data: bytes | None = None
+
+        def once() -> requests.Response:
+            nonlocal data
+            with self._plain(ask.url, ask.headers, ask.form) as answer:
+                data = _read(answer, _LARGEST_TOKEN)
+                return answer
+
+        answer = self._tried(once)
         if answer.status_code != 200:
             what = ", ".join(one.split(":")[1] for one in scopes if one.count(":") > 1) or self.host
             raise self._denied(what, f"the token server answered {answer.status_code}{_said(answer, data)}")

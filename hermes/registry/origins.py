@@ -1,7 +1,7 @@
 """Images somewhere that can be read, and taking them into the store.
 
 An `Origin` gives the documents and blobs of one image or index, however they are kept. Nothing that it gives is
-believed: `take_in` and its like check every digest, size and diff_id, and the manifest, which makes it an image of
+believed: `take_image` and its like check every digest, size and diff_id, and the manifest, which makes it an image of
 the store, is stored when all that it names is there and right.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
@@ -27,7 +27,7 @@ from hermes.store.faults import storing
 if TYPE_CHECKING:
     from hermes.layer.compress import Source
     from hermes.layer.ingest import Blob
-    from hermes.registry.settings import Registries
+    from hermes.registry.client import Client
 
 LARGEST_DOCUMENT: Final = 8 << 20
 """How large a manifest, an index or a configuration may be, in bytes."""
@@ -88,29 +88,23 @@ class Image:
 
 
 @contextmanager
-def opened(text: str, store: Store, registries: Registries | None = None) -> Iterator[Origin]:
+def opened(text: str, store: Store, client: Callable[[], Client]) -> Iterator[Origin]:
     """Open ``TRANSPORT:WHERE``; raises `UsageError` when it names nothing that can be read.
 
-    ``registries`` is what is configured of those.
+    ``client`` returns what registries are read with, and is called for those only.
     """
     transport, _, where = text.partition(":")
     if not where.strip("/"):
         raise UsageError(f"{text!r} names no image", hint=f"write {transport}:WHERE")
-    with _opening(text, store, registries) as origin:
+    with _opening(text, store, client) as origin:
         yield origin
 
 
-def take_in(text: str, store: Store, platform: Platform, registries: Registries | None = None) -> Descriptor:
-    """Take the image that ``text`` names into the store; return its manifest.
-
-    Raises `UsageError` when there is none, `ImageError` or `LayerError` when it is not what it says.
-    """
-    with opened(text, store, registries) as origin:
-        return take_image(origin, store, choose(origin, platform))
-
-
 def take_image(origin: Origin, store: Store, chosen: Descriptor) -> Descriptor:
-    """Take one image of an origin into the store, verified; return its manifest's descriptor."""
+    """Take one image of an origin into the store, verified; return its manifest's descriptor.
+
+    Raises `ImageError` or `LayerError` when it is not what it says.
+    """
     from hermes.layer.ingest import Blob, has, ingest
 
     image = examine(origin, chosen)
@@ -281,7 +275,7 @@ def _parsed(origin: Origin, parse: Callable[[], T]) -> T:
 # How each transport is opened.
 
 
-def _opening(text: str, store: Store, registries: Registries | None) -> AbstractContextManager[Origin]:
+def _opening(text: str, store: Store, client: Callable[[], Client]) -> AbstractContextManager[Origin]:
     transport, _, where = text.partition(":")
     path, _, name = where.partition(":")
     place = Path(path).absolute()
@@ -305,6 +299,7 @@ def _opening(text: str, store: Store, registries: Registries | None) -> Abstract
         from hermes.registry.storage import opened_storage
 
         return opened_storage(text, where, store)
-    from hermes.registry.remote import opened_remote
+    from hermes.registry import remote
+    from hermes.registry.client import parse_name
 
-    return opened_remote(text, store, registries)
+    return nullcontext(remote.Origin(text, parse_name(text), client(), store))

@@ -18,6 +18,7 @@ from hermes.registry.platforms import rows_of
 from hermes.registry.pull import Fetcher
 from hermes.registry.repository import INDEXES, Repository
 from hermes.registry.upload import upload
+from hermes.sizes import size
 from hermes.store import Store
 
 SENT: Final = "sent"
@@ -115,15 +116,18 @@ class _Push:
                 places = [one for one in self._store.places.of(blob.digest) if one.startswith(f"{host}/")]
                 others = [one for one in places if one != target.name]
                 mount_from = others[-1].removeprefix(f"{host}/") if others else ""
-                mounted = upload(
-                    self._client, target, blob, self._store, lambda: self._fetcher.blob(blob), mount_from
-                )
+                try:
+                    mounted = upload(
+                        self._client, target, blob, self._store, lambda: self._fetcher.blob(blob), mount_from
+                    )
+                finally:
+                    self._client.progress.ended(blob)
                 outcome = MOUNTED if mounted else SENT
             self._store.places.add(blob.digest, target.name)
             with self._guard:
                 self._traffic.blobs[outcome] += 1
                 self._traffic.bytes += blob.size if outcome == SENT else 0
-                self._say(f"{target.name}: {blob.digest.short} {_size(blob.size)} {outcome}")
+                self._say(f"{target.name}: {blob.digest.short} {size(blob.size)} {outcome}")
 
     def _name(
         self, target: Repository, documents: Sequence[_Document], tags: Sequence[str], *, is_there: bool
@@ -136,11 +140,3 @@ class _Push:
         for tag in tags:
             if not is_there or target.manifest_digest(tag) != root.descriptor.digest:
                 target.put_manifest(tag, root.data, root.descriptor.media_type)
-
-
-def _size(count: int) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000  # type: ignore[assignment]
-    return f"{count:.1f} GB"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from hermes.digest import Digest
@@ -19,28 +19,18 @@ from hermes.registry.prefixes import TRANSPORT
 from hermes.registry.pull import pull, resolve
 from hermes.registry.push import Job, push
 from hermes.registry.repository import INDEXES, MANIFESTS
-from hermes.registry.settings import Registries
 from hermes.store import Store
 
 
-@contextmanager
-def opened_remote(text: str, store: Store, registries: Registries | None = None) -> Iterator[Origin]:
-    """Open ``docker://NAME``; blobs come through the store, where they are resumed and verified."""
-    with Client(registries) as client:
-        yield Origin(text, parse_name(text), client, store)
-
-
 def take_in(
-    text: str, store: Store, platform: Platform, registries: Registries | None = None, *, lazy: bool = False
+    text: str, store: Store, platform: Platform, client: Client, *, lazy: bool = False
 ) -> tuple[Descriptor, str]:
     """Take an image into the store; return its manifest, and what it is called there.
 
     What is in its layers is looked at when that is needed, and with ``lazy`` they are downloaded only then.
     """
     name = parse_name(text)
-    with Client(registries) as client:
-        manifest = pull(client, name, store, platform, layers=not lazy).manifest
-    return manifest, title_of(name)
+    return pull(client, name, store, platform, layers=not lazy).manifest, title_of(name)
 
 
 def title_of(name: Reference) -> str:
@@ -48,16 +38,17 @@ def title_of(name: Reference) -> str:
     return str(Reference(name.host, name.path, name.tag))
 
 
-def destination(text: str, registries: Registries | None = None) -> Destination:
-    """Return where ``docker://NAME`` is; raises `UsageError`."""
+def destination(text: str, client: Callable[[], Client]) -> Destination:
+    """Return where ``docker://NAME`` is; raises `UsageError`. ``client`` is called when something is written there."""
     name = parse_name(text)
-    return Destination(
-        name, Client(registries), has_tag=":" in text.removeprefix(TRANSPORT).rpartition("/")[2]
-    )
+    return Destination(name, client, has_tag=":" in text.removeprefix(TRANSPORT).rpartition("/")[2])
 
 
 class Origin:
-    """An image in a registry; see `hermes.registry.origins.Origin`."""
+    """An image in a registry; see `hermes.registry.origins.Origin`.
+
+    Blobs come through the store, where they are resumed and verified.
+    """
 
     def __init__(self, name: str, reference: Reference, client: Client, store: Store) -> None:
         self.name = name
@@ -100,13 +91,12 @@ class Destination:
     """See `hermes.registry.transports.Destination`. ``has_tag``: the user said which."""
 
     name: Reference
-    client: Client
+    client: Callable[[], Client]
     has_tag: bool
 
     def write(self, manifest: Descriptor, store: Store, name: str) -> None:
         """Push an image. Without a tag it gets the one of ``name``; with a digest, it must have that."""
-        with self.client:
-            push(self.client, store, [self.job(manifest, name)])
+        push(self.client(), store, [self.job(manifest, name)])
 
     def job(self, manifest: Descriptor, name: str) -> Job:
         """Return what is to be pushed."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from hermes.digest import Digest, canonical_json
 from hermes.errors import BuildError, UsageError
@@ -26,9 +26,11 @@ from hermes.image.manifest import Manifest
 from hermes.layer import encodings, toc
 from hermes.registry.images import blobs_of, manifests_of, refuse_index
 from hermes.registry.prefixes import is_remote
-from hermes.registry.settings import Registries
 from hermes.store import Store
 from hermes.store.faults import writing
+
+if TYPE_CHECKING:
+    from hermes.registry.client import Client
 
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _REFERENCE: Final = re.compile(
@@ -49,12 +51,15 @@ class Destination(Protocol):
         ...
 
 
-def parse_destination(text: str, registries: Registries | None = None) -> Destination:
-    """Return the destination that ``TRANSPORT:WHERE`` names; raises `UsageError`."""
+def parse_destination(text: str, client: Callable[[], Client]) -> Destination:
+    """Return the destination that ``TRANSPORT:WHERE`` names; raises `UsageError`.
+
+    ``client`` returns what registries are written to with, and is called once there is something to write.
+    """
     if is_remote(text):
         from hermes.registry.remote import destination
 
-        return destination(text, registries)
+        return destination(text, client)
     transport, colon, where = text.partition(":")
     if colon and transport in _ELSEWHERE:
         if not where.strip("/"):

@@ -88,7 +88,6 @@ def upload(
             else:
                 target.endpoint.wait(fruitless)
         else:
-            client.progress(blob.digest, blob.size, blob.size)
             return False
 
 
@@ -134,7 +133,7 @@ def _send(client: Client, target: Repository, blob: Descriptor, session: _Sessio
     def rest(start: int, size: int) -> Part:
         def told(done: int) -> None:
             target.endpoint.check_cancelled()
-            client.progress(blob.digest, start + done, blob.size)
+            client.progress.moved(blob, start + done, sending=True)
 
         file.seek(start)
         return Part(file, size, told)

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from hermes.digest import Digest
-from hermes.store.home import Store
+from hermes.store.home import FOREIGN, Store
 
-KINDS: Final = ("blob", "tree", "log", "cache")
+KINDS: Final = ("blob", "tree", "note", "log", "cache")
+"""What can be removed. A note says where a blob is that need not be here: `Store.places`, `Store.foreign_path`."""
+
 _FOLDERS: Final = frozenset({"tree", "cache"})
 
 
@@ -65,14 +67,12 @@ def collect(
 ) -> Collected:
     """Remove items until those that may be removed have at most ``most`` bytes together.
 
-    ``remove`` removes folders whose files may have any owner; ``held`` returns the digests, in hexadecimal, of
-    what must stay. Waits for builds that use the store.
+    ``remove`` removes folders whose files may have any owner; ``held`` returns the paths of what must stay. Waits
+    for builds that use the store.
     """
     with store.locks.held("gc"):
         kept = set(held())
-        items = [
-            item for item, links in _items(store) if links == 1 and os.path.basename(item.path) not in kept
-        ]
+        items = [item for item, links in _items(store) if links == 1 and item.path not in kept]
         left = sum(item.size for item in items)
         doomed = []
         for item in sorted(items, key=lambda one: one.used):
@@ -99,10 +99,16 @@ def verify(store: Store) -> Iterator[Digest]:
 
 def _items(store: Store) -> Iterator[tuple[Item, int]]:
     """Yield every item with how many names it has."""
-    for kind, folder in (("blob", store.blobs.folder), ("log", f"{store.home}/logs")):
-        for entry in os.scandir(folder):
-            status = entry.stat(follow_symlinks=False)
-            yield Item(kind, entry.path, status.st_blocks * 512, status.st_ctime), status.st_nlink
+    for kind, folder, ending in (
+        ("blob", store.blobs.folder, ""),
+        ("note", f"{store.home}/toc", FOREIGN),
+        ("note", f"{store.home}/places", ""),
+        ("log", f"{store.home}/logs", ""),
+    ):
+        for entry in os.scandir(folder) if os.path.isdir(folder) else ():
+            if entry.name.endswith(ending):
+                status = entry.stat(follow_symlinks=False)
+                yield Item(kind, entry.path, status.st_blocks * 512, status.st_ctime), status.st_nlink
     for entry in os.scandir(store.trees):
         used = entry.stat(follow_symlinks=False).st_ctime
         yield Item("tree", entry.path, _size_of(entry.path), used), 1

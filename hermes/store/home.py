@@ -4,7 +4,8 @@
 
     blobs/sha256/HEX     immutable, hashed while written
     trees/HEX/           an extracted layer: ``root`` (an overlay lower directory) and ``parents``
-    toc/HEX              tables of contents, by diff_id
+    toc/HEX              tables of contents, by diff_id; beside them which blobs hold the layer
+    toc/HEX.foreign      a blob that is said to hold the layer, here or in a registry
     places/HEX           which repositories of registries have a blob
     results/             action key -> result
     compiled/            checked and compiled BUILD and .bzl files
@@ -35,6 +36,9 @@ from hermes.store.scratch import Scratch
 if TYPE_CHECKING:
     from hermes.store.caches import Caches
     from hermes.store.results import Results
+
+FOREIGN: Final = ".foreign"
+"""How the names of notes in ``toc`` end."""
 
 _FOLDERS: Final = ("blobs/sha256", "trees", "toc", "compiled", "index", "logs", "caches", "containers", "tmp")
 _PRIVATE: Final = ("trees", "caches", "containers", "tmp")
@@ -88,6 +92,10 @@ class Store:
     def toc_path(self, diff_id: str) -> str:
         """The path of the table of contents of a layer."""
         return f"{self.home}/toc/{diff_id[7:]}"
+
+    def foreign_path(self, diff_id: str) -> str:
+        """The path of what is noted of a blob that is said to hold a layer."""
+        return f"{self.toc_path(diff_id)}{FOREIGN}"
 
     def log_path(self, key: str) -> str:
         """The path of the output of an action's command."""

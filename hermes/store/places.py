@@ -24,10 +24,14 @@ class Places:
         self._folder = str(folder)
         self._write = write
 
+    def path(self, digest: Digest) -> str:
+        """Return the path of the file for a blob, there or not."""
+        return f"{self._folder}/{digest.hex}"
+
     def of(self, digest: Digest) -> tuple[str, ...]:
         """Return the repositories that had a blob."""
         try:
-            with open(f"{self._folder}/{digest.hex}", "rb") as file:
+            with open(self.path(digest), "rb") as file:
                 found = json.loads(file.read())
         except (OSError, ValueError):
             return ()
@@ -40,11 +44,11 @@ class Places:
             return
         kept = [one for one in before if one != place][1 - _MOST :]
         os.makedirs(self._folder, exist_ok=True)
-        self._write(f"{self._folder}/{digest.hex}", json.dumps([*kept, place]).encode())
+        self._write(self.path(digest), json.dumps([*kept, place]).encode())
 
     def remove(self, digest: Digest, place: str) -> None:
         """Note that a repository does not have a blob any more."""
         before = self.of(digest)
         if place in before:
             kept = [one for one in before if one != place]
-            self._write(f"{self._folder}/{digest.hex}", json.dumps(kept).encode())
+            self._write(self.path(digest), json.dumps(kept).encode())

@@ -16,6 +16,7 @@ import pytest
 
 from tests.conftest import Sandbox
 from tests.integration.shell import Shell
+from tests.integration.yard import Yard
 
 BUSYBOX = Path("/bin/busybox")
 APPLETS = [
@@ -165,3 +166,25 @@ def ctr(based: Sandbox) -> Iterator[Shell]:
     yield shell
     shell("rm", "--all")
     assert str(based.home) not in Path("/proc/self/mountinfo").read_text()
+
+
+@pytest.fixture
+def yard(workspace: Sandbox) -> Yard:
+    add_base(workspace)
+    workspace.write(
+        "base/files/BUILD",
+        'files_layer(\n    name = "etc",\n    files = {"/etc/passwd": "passwd"},\n'
+        '    symlinks = {"/srv/link": "/etc"},\n    visibility = ["//visibility:public"],\n)\n',
+    )
+    workspace.write("base/files/passwd", "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34:web:/srv:/bin/sh\n")
+    workspace.write(
+        "image/BUILD",
+        'image(\n    name = "image",\n    env = {"PATH": "/bin"},\n'
+        '    layers = ["//base:root", "//base/files:etc"],\n)\n',
+    )
+    made = workspace.run("build", "-q", "//image:image", "-o", f"oci:{workspace.root}/layout")
+    assert made.returncode == 0, made.stderr
+    yard = Yard(workspace)
+    yard.bud(f"FROM oci:{workspace.root}/layout", tags=["base"])
+    yard.events.clear()
+    return yard

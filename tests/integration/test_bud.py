@@ -15,79 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from hermes import BuiltDockerfile, DockerfileOptions, Dockerfiles, SecretSource
-from hermes.engine.events import ActionFinished, Event
+from hermes import SecretSource
+from hermes.engine.events import ActionFinished
 from hermes.errors import BuildFailed, DockerfileError, SecretLeaked, UsageError
-from tests.conftest import Sandbox, run_hermes
-from tests.integration.conftest import OrdinaryUser, add_base
-
-
-class Yard:
-    """A context with a Dockerfile, and a store in which a busybox is called ``base``."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        self.sandbox = sandbox
-        self.root = sandbox.root.parent / "context"
-        self.root.mkdir()
-        self.events: list[Event] = []
-        self.said: list[str] = []
-
-    def write(self, path: str, content: str, mode: int = 0o644) -> Path:
-        target = self.root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(content)
-        target.chmod(mode)
-        return target
-
-    def bud(self, dockerfile: str = "", **options: object) -> BuiltDockerfile:
-        if dockerfile:
-            self.write("Dockerfile", dockerfile)
-        options.setdefault("pull", "never")
-        builder = Dockerfiles(home=self.sandbox.home, subscribers=[self.events.append], say=self.said.append)
-        return builder.build(DockerfileOptions(context=str(self.root), **options))
-
-    def run(self, *arguments: str, **options: object) -> object:
-        return run_hermes(*arguments, cwd=self.root, home=self.sandbox.home, **options)
-
-    def shown(self, command: str, image: str = "it") -> str:
-        """What a shell command prints in the image."""
-        done = self.run("run", "--entrypoint", "/bin/sh", image, "--", "-c", command)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def config(self, built: BuiltDockerfile) -> dict[str, object]:
-        blobs = self.sandbox.home / "blobs/sha256"
-        manifest = json.loads((blobs / built.digest[7:]).read_text())
-        return json.loads((blobs / manifest["config"]["digest"][7:]).read_text())
-
-
-@pytest.fixture
-def yard(workspace: Sandbox) -> Yard:
-    add_base(workspace)
-    workspace.write(
-        "base/files/BUILD",
-        'files_layer(\n    name = "etc",\n    files = {"/etc/passwd": "passwd"},\n'
-        '    symlinks = {"/srv/link": "/etc"},\n    visibility = ["//visibility:public"],\n)\n',
-    )
-    workspace.write("base/files/passwd", "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34:web:/srv:/bin/sh\n")
-    workspace.write(
-        "image/BUILD",
-        'image(\n    name = "image",\n    env = {"PATH": "/bin"},\n'
-        '    layers = ["//base:root", "//base/files:etc"],\n)\n',
-    )
-    made = workspace.run("build", "-q", "//image:image", "-o", f"oci:{workspace.root}/layout")
-    assert made.returncode == 0, made.stderr
-    yard = Yard(workspace)
-    yard.bud(f"FROM oci:{workspace.root}/layout", tags=["base"])
-    yard.events.clear()
-    return yard
-
-
-def ran(built: BuiltDockerfile, *kinds: str) -> list[str]:
-    """The lines whose actions of some kinds were executed: all that touch files, unless kinds are named."""
-    wanted = kinds or ("run", "copy")
-    return sorted(f"{kind} {place.partition(':')[2]}" for kind, place in built.executed if kind in wanted)
-
+from tests.conftest import run_hermes
+from tests.integration.conftest import OrdinaryUser
+from tests.integration.yard import Yard, ran
 
 # The graph.
 

@@ -53,7 +53,7 @@ SETTINGS = (
 )
 
 
-def _chosen(every: int, unless: str = "") -> list[Path]:
+def chosen(every: int, unless: str = "") -> list[Path]:
     """Return each file, or one in so many and those that say why a peer is no yardstick."""
     return [
         file
@@ -97,15 +97,7 @@ class Ground:
 
     def _make_base(self) -> None:
         add_base(self.sandbox)
-        write, build = self.sandbox.write, self.sandbox.root / "base/BUILD"
-        write("base/passwd", "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34:web:/srv:/bin/sh\n")
-        write("base/group", "root:x:0:\nwebs:x:34:\nstaff:x:50:web\n")
-        more = (
-            'files_layer(\n    name = "etc",\n    files = {"/etc/passwd": "passwd", "/etc/group": "group"},\n'
-            '    dirs = ["/bin"],\n    symlinks = {"/srv/link": "/etc"},\n)\n\nimage(\n    name = "image",\n    layers = [":root", ":etc"],\n'
-            '    cmd = ["/bin/sh"],\n    env = {"FROM_BASE": "yes", "PATH": "/bin"},\n)\n'
-        )
-        write("base/BUILD", build.read_text() + more)
+        write_etc(self.sandbox)
         done = self.sandbox.run("build", "-q", "//base:image", "-o", f"oci:{self.folder}/base")
         assert done.returncode == 0, done.stderr
 
@@ -269,6 +261,19 @@ def _files_of_archive(data: bytes) -> dict[str, tuple[object, ...]]:
     return found
 
 
+def write_etc(sandbox: Sandbox) -> None:
+    """Add ``//base:image`` to a workspace that has ``//base:root``: users, links and settings."""
+    write, build = sandbox.write, sandbox.root / "base/BUILD"
+    write("base/passwd", "root:x:0:0:root:/root:/bin/sh\nweb:x:33:34:web:/srv:/bin/sh\n")
+    write("base/group", "root:x:0:\nwebs:x:34:\nstaff:x:50:web\n")
+    more = (
+        'files_layer(\n    name = "etc",\n    files = {"/etc/passwd": "passwd", "/etc/group": "group"},\n'
+        '    dirs = ["/bin"],\n    symlinks = {"/srv/link": "/etc"},\n)\n\nimage(\n    name = "image",\n    visibility = ["//visibility:public"],\n    layers = [":root", ":etc"],\n'
+        '    cmd = ["/bin/sh"],\n    env = {"FROM_BASE": "yes", "PATH": "/bin"},\n)\n'
+    )
+    write("base/BUILD", build.read_text() + more)
+
+
 def write_context(root: Path) -> None:
     def write(path: str, content: str, mode: int = 0o644) -> None:
         target = root / path
@@ -336,7 +341,7 @@ def buildkit(ground: Ground) -> Iterator[BuildKit]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.mark.parametrize("file", _chosen(3), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", chosen(3), ids=lambda file: file.stem)
 def test_buildkit_makes_the_same_of_it(ground: Ground, buildkit: BuildKit, file: Path) -> None:
     found = directives(file.read_text())
     if "buildkit" in found:
@@ -370,7 +375,7 @@ def grouped(files: dict[str, tuple[object, ...]]) -> dict[str, tuple[object, ...
     }
 
 
-@pytest.mark.parametrize("file", _chosen(9, unless="buildkit"), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", chosen(9, unless="buildkit"), ids=lambda file: file.stem)
 def test_buildah_makes_the_same_of_it(ground: Ground, file: Path) -> None:
     found = directives(file.read_text())
     options, format_ = found.get("build", "").split(), found.get("format", "oci")

@@ -11,6 +11,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,13 @@ def test_umoci_unpacks_an_image(built: Sandbox, tmp_path: Path) -> None:
 @pytest.fixture
 def docker(short: Path) -> Iterator[list[str]]:
     """A Docker of this test's own."""
+    with dockerd(short) as command:
+        yield command
+
+
+@contextmanager
+def dockerd(short: Path, *options: str) -> Iterator[list[str]]:
+    """Run a Docker until the end of the block; gives the beginning of its client's command lines."""
     client, daemon = tool("docker"), tool("dockerd")
     if os.geteuid():
         pytest.skip("dockerd needs root")
@@ -168,6 +176,7 @@ def docker(short: Path) -> Iterator[list[str]]:
             "--iptables=false",
             "--bridge=none",
             "--storage-driver=vfs",
+            *options,
         ],
         stdout=log,
         stderr=log,

@@ -307,7 +307,7 @@ def test_a_daemon_is_read_and_written(tools: Tools, docker: list[str]) -> None:
 def test_a_daemon_that_is_not_there(tools: Tools, short: Path) -> None:
     said = tools.hermes("pull", "docker-daemon:app:v1", status=1, DOCKER_HOST=f"unix://{short}/none")
     assert "there is no daemon at" in said
-    said = tools.hermes("copy", "//app:gzip", "docker-daemon:app:v1", status=2, DOCKER_HOST="ssh://host")
+    said = tools.hermes("copy", "//app:gzip", "docker-daemon:app:v1", status=2, DOCKER_HOST="fd://3")
     assert "which Hermes cannot reach" in said
 
 

@@ -162,7 +162,7 @@ class Wire:
     """A TCP relay to ``target`` that counts bytes, and cuts connections when told to.
 
     ``cuts`` says after how many bytes of each of the next connections that carry more to cut: towards the
-    registry (``up``) or from it.
+    registry (``up``) or from it. ``pause``: so many seconds lie between two pieces of 64 KiB.
     """
 
     def __init__(self, target: str) -> None:
@@ -170,6 +170,7 @@ class Wire:
         self.up = self.down = 0
         self.cut_up: list[int] = []
         self.cut_down: list[int] = []
+        self.pause = 0.0
         self._guard = threading.Lock()
         self._server = socket.create_server(("127.0.0.1", 0))
         self.host = f"127.0.0.1:{self._server.getsockname()[1]}"
@@ -215,6 +216,7 @@ class Wire:
                         cuts.pop(0)
                 if is_over:
                     break
+                time.sleep(self.pause)
                 sink.sendall(data)
         for one in (source, sink):
             with suppress(OSError):
@@ -230,11 +232,15 @@ class _Threads(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 @dataclass
 class Web:
-    """An HTTP server of the test's own: ``answer`` is called with each request's handler."""
+    """An HTTP server of the test's own: ``answer`` is called with each request's handler.
+
+    With ``clients`` it wants certificates of that authority.
+    """
 
     answer: Callable[[http.server.BaseHTTPRequestHandler], None]
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     tls: tuple[Path, Path] | None = None
+    clients: Path | None = None
 
     def __enter__(self) -> Self:
         web = self
@@ -256,6 +262,9 @@ class Web:
         if self.tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*self.tls)
+            if self.clients:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(self.clients)
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.host = f"127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()

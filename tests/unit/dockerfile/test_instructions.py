@@ -118,6 +118,14 @@ def test_mounts_that_are_wrong(text: str, problem: str) -> None:
     assert problem in raised.value.message
 
 
+@pytest.mark.parametrize(
+    ("text", "base"), [("-1", 10), ("4294967295", 10), ("x", 10), ("10000", 8), ("8", 8)]
+)
+def test_numbers_that_are_none(text: str, base: int) -> None:
+    with pytest.raises(DockerfileError, match="gid cannot be"):
+        parse_mount(f"type=ssh,gid={text}", "/").number("gid", 0, base)
+
+
 def test_a_cache_has_a_name_that_a_folder_can_have() -> None:
     names = {
         parse_mount(f"type=cache,target=/root/.cache{more}", "/").cache_id

@@ -11,10 +11,10 @@ import pytest
 
 from hermes.digest import Digest
 from hermes.engine.action import FILE, Action, ActionGraph, Input, Output, Value
-from hermes.engine.events import ActionCached, ActionFailed, ActionFinished, Event, Events
-from hermes.engine.executor import Caching, Request, Result
+from hermes.engine.events import ActionCached, ActionFailed, ActionFinished, BuildGrew, Event, Events
+from hermes.engine.executor import Caching, Executor, Expansion, Request, Result
 from hermes.engine.key import Resolved
-from hermes.engine.scheduler import Known, Options, Scheduler
+from hermes.engine.scheduler import Known, Options, Report, Scheduler
 from hermes.errors import BuildError, BuildFailed, BuildInterrupted
 from hermes.store import Store
 
@@ -78,10 +78,25 @@ class Engine:
         known: dict[str, Known] | None = None,
         dirty: Sequence[str] | None = None,
     ) -> dict[str, Known]:
+        return self.report(
+            actions, wanted, memory, jobs=jobs, keep_going=keep_going, known=known, dirty=dirty
+        ).known
+
+    def report(
+        self,
+        actions: ActionGraph,
+        wanted: Sequence[str],
+        memory: Executor,
+        *,
+        jobs: int = 1,
+        keep_going: bool = False,
+        known: dict[str, Known] | None = None,
+        dirty: Sequence[str] | None = None,
+    ) -> Report:
         events = Events(self.seen.append)
         caching = Caching(memory, self._store.results, self._store.locks, lambda value: True, events)
         scheduler = Scheduler(caching, NoSources(), Options(jobs, keep_going), events)
-        return scheduler.run(actions, wanted, known=known, dirty=dirty).known
+        return scheduler.run(actions, wanted, known=known, dirty=dirty)
 
 
 @pytest.fixture
@@ -199,3 +214,76 @@ def test_inputs_are_given_in_their_order(engine: Engine) -> None:
 
     engine.run(graph("a b c:ba"), ["c"], Looking())
     assert [one.path for one in seen[-1]] == ["b", "a"]
+
+
+# Actions that stand for others.
+
+
+class Expanding(Memory):
+    """Expands the action ``x`` to those of another graph, of which ``end`` gives its output."""
+
+    def __init__(self, inner: str, end: str, **options: object) -> None:
+        super().__init__(**options)
+        self._inner = inner
+        self._end = end
+
+    def execute(self, request: Request) -> Result | Expansion:
+        if request.action.id == "x":
+            self.ran.append("x")
+            return Expansion(graph(self._inner), {"out": Output(self._end, "out")})
+        return super().execute(request)
+
+
+def test_an_action_gives_what_those_give_that_take_its_place(engine: Engine) -> None:
+    memory = Expanding("p:a q:p", "q")
+    report = engine.report(graph("a x:a y:x"), ["y"], memory)
+    assert memory.ran == ["a", "x", "p", "q", "y"]
+    assert report.known["x"].outputs == report.known["q"].outputs
+    assert report.executed == ["a", "x", "y", "p", "q"]
+    assert report.parts == {"x": ["p", "q"]}
+    assert [one.added for one in engine.seen if isinstance(one, BuildGrew)] == [2]
+
+
+def test_what_is_not_needed_of_an_expansion_is_not_run(engine: Engine) -> None:
+    memory = Expanding("p q r:p", "r")
+    engine.run(graph("x"), ["x"], memory)
+    assert memory.ran == ["x", "p", "r"]
+
+
+def test_an_expansion_whose_parts_are_cached_counts_as_cached(engine: Engine) -> None:
+    engine.run(graph("x y:x"), ["y"], Expanding("p q:p", "q"))
+    report = engine.report(graph("x y:x"), ["y"], Expanding("p q:p", "q"))
+    assert report.executed == []
+    assert report.cached == 4
+
+
+def test_parts_run_side_by_side(engine: Engine) -> None:
+    memory = Expanding("p q r:pq", "r", act=lambda name: time.sleep(0.05))
+    engine.run(graph("x"), ["x"], memory, jobs=4)
+    assert memory.most == 2
+
+
+def test_parts_that_give_the_same_stop_the_rebuild(engine: Engine) -> None:
+    known = engine.run(graph("a x:a y:x"), ["y"], Expanding("p q:p", "q"))
+    memory = Expanding("p:a q", "q")
+    report = engine.report(
+        graph("a x:a y:x"), ["y"], Expanding("r q:r", "q", same="q"), known=known, dirty=["x"]
+    )
+    assert "y" in report.executed
+    memory = Expanding("s q:s", "q", same="q")
+    report = engine.report(graph("a x:a y:x"), ["y"], memory, known=report.known, dirty=["x"])
+    assert memory.ran == ["x", "s", "q"]
+    assert report.executed == ["x", "s", "q"]
+
+
+def test_a_part_that_fails_fails_what_depends_on_it(engine: Engine) -> None:
+    def act(name: str) -> None:
+        if name == "p":
+            raise BuildError("no")
+
+    memory = Expanding("p q:p", "q", act=act)
+    with pytest.raises(BuildFailed) as caught:
+        engine.run(graph("x y:x b c:by"), ["c"], memory, keep_going=True)
+    assert list(caught.value.failures) == ["//p"]
+    assert "y" not in memory.ran
+    assert "b" in memory.ran

@@ -13,6 +13,11 @@ from typing import Any
 import zstandard
 
 from hermes.digest import Digest
+from hermes.image.descriptor import Descriptor
+from hermes.image.platform import Platform
+from hermes.registry.client import Client
+from hermes.registry.origins import choose, opened, take_image
+from hermes.store import Store
 
 OCI = "application/vnd.oci.image"
 LAYER = f"{OCI}.layer.v1.tar"
@@ -21,6 +26,12 @@ COMPRESS = {
     "+gzip": lambda data: gzip.compress(data, 9, mtime=1),
     "+zstd": lambda data: zstandard.ZstdCompressor(level=7).compress(data),
 }
+
+
+def take_in(text: str, store: Store, platform: Platform) -> Descriptor:
+    """Take the image that ``text`` names into a store."""
+    with opened(text, store, Client) as origin:
+        return take_image(origin, store, choose(origin, platform))
 
 
 def tar_of(files: Mapping[str, bytes], *more: tuple[str, bytes]) -> bytes:

@@ -19,10 +19,11 @@ from hermes.digest import Digest
 from hermes.errors import HermesError
 from hermes.image.platform import Platform
 from hermes.layer import compress
+from hermes.registry.client import Client
 from hermes.registry.origins import opened as opened_origin
-from hermes.registry.origins import take_all, take_in
+from hermes.registry.origins import take_all
 from hermes.store import Store, gc
-from tests.unit.registry.images import COMPRESS, OCI, Made, small, tar_of, text
+from tests.unit.registry.images import COMPRESS, OCI, Made, small, take_in, tar_of, text
 
 AMD64 = Platform("linux", "amd64")
 DEEP = b"[" * 200_000
@@ -386,7 +387,7 @@ def test_half_an_index_is_no_index(store: Store, tmp_path: Path) -> None:
         {**other.row, "platform": {"os": "linux", "architecture": "arm64"}},
     )
     layout = made.layout(tmp_path / "image", [root])
-    with opened_origin(layout, store) as origin, pytest.raises(HermesError, match="is missing"):
+    with opened_origin(layout, store, Client) as origin, pytest.raises(HermesError, match="is missing"):
         take_all(origin, store)
     assert not store.blobs.has(root["digest"])
 

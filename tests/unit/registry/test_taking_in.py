@@ -21,11 +21,10 @@ from hermes.layer.canonical import canonical
 from hermes.layer.compress import CODECS, codec_at, codec_of
 from hermes.layer.ingest import Blob, ingest
 from hermes.layer.write import compress, write_layer
-from hermes.registry.origins import take_in
 from hermes.store import Store
 from tests.unit.layer.test_round_trips import items_of
 from tests.unit.layer.trees import Node, trees
-from tests.unit.registry.images import COMPRESS, Made, small, tar_of, text
+from tests.unit.registry.images import COMPRESS, Made, small, take_in, tar_of, text
 
 AMD64 = Platform("linux", "amd64")
 

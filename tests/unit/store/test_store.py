@@ -13,6 +13,7 @@ import pytest
 
 from hermes.digest import Digest, canonical_json
 from hermes.errors import BuildError, HermesError, MissingBlobError, StoreError
+from hermes.layer import encodings
 from hermes.store import Store, gc
 from hermes.store.faults import storing, writing
 from hermes.store.scratch import abandoned
@@ -184,6 +185,23 @@ def test_gc_removes_what_was_not_used_for_longest(store: Store) -> None:
     assert (found.removed, found.left) == (1, 2 * 8192)
     assert store.blobs.has(digests[0])
     assert not store.blobs.has(digests[1])
+
+
+def test_gc_removes_notes_of_blobs_elsewhere_as_the_rest(store: Store) -> None:
+    digest, layer = (Digest.of(text) for text in (b"blob", b"layer"))
+    store.places.add(digest, "registry.example/a")
+    encodings.record_foreign(store, layer, digest, 4, "application/vnd.oci.image.layer.v1.tar")
+    (store.home / "toc" / layer.hex).write_text("a table")
+    count, size = gc.usage(store).kinds["note"]
+    assert (count, size) == (2, 2 * 4096)
+    held = [store.places.path(digest)]
+    assert gc.collect(store, size, lambda folders: None).removed == 0
+    assert gc.collect(store, 0, lambda folders: None, lambda: held).removed == 1
+    assert store.places.of(digest) == ("registry.example/a",)
+    assert encodings.find_foreign(store, layer) is None
+    assert gc.collect(store, 0, lambda folders: None).removed == 1
+    assert store.places.of(digest) == ()
+    assert (store.home / "toc" / layer.hex).exists()
 
 
 def test_verify_finds_a_damaged_blob(store: Store) -> None:

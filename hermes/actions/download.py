@@ -1,0 +1,109 @@
+"""What is at an http, https or file address, asked for again while that may help."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from hermes.digest import CHUNK
+from hermes.errors import BuildInterrupted, FetchError
+
+if TYPE_CHECKING:
+    import requests
+
+_ATTEMPTS: Final = 4
+_FIRST_WAIT: Final = 0.5
+_TIMEOUT: Final = (15, 60)
+_TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_ABSENT: Final = frozenset({404, 410})
+
+T = TypeVar("T")
+
+
+class Absent(Exception):
+    """There is nothing at an address, and asking again will not help."""
+
+
+class _Later(Exception):
+    """A server cannot answer now."""
+
+
+def download(
+    address: str,
+    take: Callable[[Iterator[bytes]], T],
+    session: requests.Session,
+    cancelled: threading.Event | None = None,
+) -> T:
+    """Return what ``take`` makes of what is at an address; it is called again, with all of it, after a failure.
+
+    Proxies are those of the environment. Raises `FetchError`, `Absent` when there is nothing, and `BuildInterrupted`
+    once ``cancelled`` is set.
+    """
+    import requests
+
+    cancelled = cancelled or threading.Event()
+    problem = ""
+    for attempt in range(_ATTEMPTS):
+        if attempt and cancelled.wait(_FIRST_WAIT * 2 ** (attempt - 1)):
+            raise BuildInterrupted
+        try:
+            return take(_pieces(address, session, cancelled))
+        except (_Later, requests.ConnectionError, requests.Timeout) as error:
+            problem = _reason(error)
+        except requests.exceptions.ChunkedEncodingError:
+            problem = "the connection broke"
+        except requests.RequestException as error:
+            raise FetchError(f"{shown(address)}: {_reason(error)}") from error
+    raise FetchError(f"{shown(address)}: {problem}")
+
+
+def shown(address: str) -> str:
+    """Return an address as messages show it: without a user's name and password."""
+    parts = urlsplit(address)
+    if "@" not in parts.netloc:
+        return address
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _pieces(address: str, session: requests.Session, cancelled: threading.Event) -> Iterator[bytes]:
+    parts = urlsplit(address)
+    pieces = _local(unquote(parts.path)) if parts.scheme == "file" else _remote(address, session)
+    for data in pieces:
+        if cancelled.is_set():
+            raise BuildInterrupted
+        yield data
+
+
+def _remote(address: str, session: requests.Session) -> Iterator[bytes]:
+    with session.get(
+        address, stream=True, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"}
+    ) as answer:
+        said = f"the server answered {answer.status_code}"
+        if answer.status_code in _TRANSIENT:
+            raise _Later(said)
+        if answer.status_code in _ABSENT:
+            raise Absent(said)
+        if answer.status_code != 200:
+            raise FetchError(f"{shown(address)}: {said}")
+        yield from answer.iter_content(CHUNK)
+
+
+def _local(path: str) -> Iterator[bytes]:
+    try:
+        with open(path, "rb") as file:
+            while data := file.read(CHUNK):
+                yield data
+    except (FileNotFoundError, NotADirectoryError):
+        raise Absent("there is no such file") from None
+    except OSError as error:
+        raise FetchError(f"{path}: {error.strerror or os.strerror(error.errno or 0)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the innermost cause that a library has wrapped, on one line."""
+    cause = error.args[0] if error.args else error
+    cause = getattr(cause, "reason", None) or cause
+    return str(cause).rpartition(">: ")[2].split("\n", 1)[0] or type(error).__name__

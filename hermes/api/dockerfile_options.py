@@ -1,0 +1,98 @@
+"""What to build of a Dockerfile and how, and where its files are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from hermes.api.dockerfile_origins import PULL_MISSING
+from hermes.api.secrets import SecretSource
+from hermes.api.ssh_agents import AgentSource
+from hermes.errors import UsageError
+from hermes.sandbox.process import BUILD_CAPABILITIES
+
+if TYPE_CHECKING:
+    from hermes.container.task import Bound
+
+NAMES: Final = ("Containerfile", "Dockerfile")
+"""What a Dockerfile is called where nobody says, in the order in which they are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class DockerfileOptions:
+    """What to build and how.
+
+    ``file`` is relative to where the command runs (default: one of `NAMES` in the context); ``text`` takes its place.
+    ``contexts`` maps names to folders, ``oci:DIR``, names of images or labels. ``pull`` says when images are taken
+    from their registries; see `hermes.api.dockerfile_origins.PULLS`. ``secrets`` say where secrets come from,
+    ``agents`` which SSH agents RUN may use. ``volumes`` are mounted for it, ``hosts`` are pairs of name and address in
+    its ``/etc/hosts``, and ``capabilities`` are all that root has in it. Without ``layers`` those of a stage become one,
+    with ``squash`` those of its base too. ``destinations`` are ``TRANSPORT:PATH`` texts. ``seconds`` is the time of
+    everything in the image.
+    """
+
+    context: str = "."
+    file: str = ""
+    text: str | None = None
+    tags: Sequence[str] = ()
+    target: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    platform: str = ""
+    pull: str = PULL_MISSING
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    use_cache: bool = True
+    network: str = "default"
+    secrets: Sequence[SecretSource] = ()
+    agents: Sequence[AgentSource] = ()
+    volumes: Sequence[Bound] = ()
+    hosts: Sequence[tuple[str, str]] = ()
+    capabilities: Sequence[str] = BUILD_CAPABILITIES
+    layers: bool = True
+    squash: bool = False
+    destinations: Sequence[str] = ()
+    ignore_file: str = ""
+    format: str = "oci"
+    jobs: int | None = None
+    seconds: int | None = None
+    runtime: str = ""
+
+
+def folder_of(options: DockerfileOptions) -> Path:
+    """Return the context's folder; raises `UsageError`."""
+    text = options.context
+    if "://" in text or text.startswith("git@"):
+        raise UsageError(f"the context {text} is not on this machine", hint="fetch it, and name the folder")
+    path = Path(text).expanduser().absolute()
+    if not path.is_dir():
+        problem = "is a file" if path.exists() else "is not there"
+        raise UsageError(f"the context {text} {problem}", hint="name the folder that COPY takes files from")
+    return Path(os.path.realpath(path))
+
+
+def dockerfile_of(options: DockerfileOptions, root: Path) -> tuple[str, str]:
+    """Return path and text of the Dockerfile for the context ``root``; raises `UsageError`."""
+    if options.text is not None:
+        return "", options.text
+    if options.file:
+        path = Path(options.file).expanduser()
+        if not path.is_file() and not path.is_absolute() and (root / path).is_file():
+            path = root / path
+    else:
+        found = [root / name for name in NAMES if (root / name).is_file()]
+        if not found:
+            raise UsageError(
+                f"there is no Dockerfile in {options.context}",
+                hint="name it with -f, or name another context",
+            )
+        path = found[0]
+    try:
+        return str(path), path.read_bytes().decode("utf-8", "surrogateescape")
+    except OSError as error:
+        raise UsageError(
+            f"{options.file or path}: {error.strerror}", hint="name the Dockerfile with -f"
+        ) from None

@@ -1,0 +1,240 @@
+"""Expands the actions of ``dockerfile_image``: a Dockerfile, and what the target declares, to the actions of its lines."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from hermes.actions.kinds import LAYERS
+from hermes.actions.layer import link_of
+from hermes.actions.tools import params_of
+from hermes.api.bases import kept_blob
+from hermes.api.secrets import check_actions
+from hermes.digest import Digest
+from hermes.dockerfile.checks import tell
+from hermes.dockerfile.context import Context
+from hermes.dockerfile.files import DeclaredFile, DeclaredFiles
+from hermes.dockerfile.options import Options
+from hermes.dockerfile.origins import BaseImage, BaseLayer
+from hermes.dockerfile.parse import Dockerfile, parse
+from hermes.dockerfile.translate import Translation, scratch, translate
+from hermes.engine.action import LINK, Action, ActionGraph, Artifact, Input, Output
+from hermes.engine.executor import Expansion, Request
+from hermes.engine.key import Resolved
+from hermes.errors import BuildFailed, MissingBlobError, UsageError
+from hermes.image.config import history_of, parse_config, platform_of
+from hermes.image.descriptor import Descriptor
+from hermes.image.manifest import Manifest
+from hermes.image.platform import Platform
+from hermes.image.reference import Reference
+from hermes.layer.compress import GZIP, ZSTD
+from hermes.store import Store
+
+_MAIN: Final = ""
+
+
+@dataclass(slots=True)
+class _Declared:
+    """What one target declares: the files of each context, and for each name of an image its layers."""
+
+    dockerfile: Resolved | None = None
+    files: dict[str, dict[str, DeclaredFile]] = field(default_factory=dict)
+    configs: dict[str, Digest] = field(default_factory=dict)
+    layers: dict[str, list[BaseLayer]] = field(default_factory=dict)
+
+
+class DockerfileTargets:
+    """See the module.
+
+    ``secrets`` are those that the build has, ``say`` is told of warnings.
+    """
+
+    def __init__(self, store: Store, secrets: Mapping[str, bytes], say: Callable[[str], None]) -> None:
+        self._excerpts: dict[str, str] = {}
+        self._store = store
+        self._secrets = secrets
+        self._say = say
+
+    def explain(self, error: BuildFailed) -> None:
+        """Show those lines with failures that come from them."""
+        with_excerpts(error, self._excerpts)
+
+    def expand(self, request: Request) -> Expansion:
+        """Return the actions of a target; raises `DockerfileError` and what else `translate` does."""
+        params = params_of(request)
+        declared = self._declared(request, is_docker=params["docker"])
+        assert declared.dockerfile is not None
+        with open(self._place(declared.dockerfile), "rb") as file:
+            text = file.read().decode("utf-8", "surrogateescape")
+        dockerfile = parse(declared.dockerfile.path, text)
+        owner = request.action.owner
+        context = Context(DeclaredFiles(declared.files.get(_MAIN, {}), f"the files of {owner}"))
+        options = _options(params, Platform.parse(request.action.platform))
+        translation = translate(dockerfile, context, _Origins(declared, self._store, owner), options)
+        self._check(translation, dockerfile, owner, options.secrets)
+        graph = ActionGraph()
+        for action in translation.graph.actions.values():
+            graph.add(_placed(action, request.action, translation.graph))
+        for place, span in translation.spans.items():
+            self._excerpts[_owner(request.action, place)] = dockerfile.text.excerpt(span)
+        composed = _name(request.action, translation.manifest.action)
+        return Expansion(graph, {name: Output(composed, name) for name in request.action.outputs})
+
+    def _check(
+        self, translation: Translation, dockerfile: Dockerfile, owner: str, known: frozenset[str]
+    ) -> None:
+        for warning in translation.warnings:
+            self._say(warning)
+        tell(dockerfile, translation.findings, self._say)
+        if self._secrets:
+            check_actions(translation.graph, self._secrets)
+        for action in translation.graph.actions.values():
+            for one in json.loads(action.params).get("secrets", ()) if action.kind == "run" else ():
+                if one["id"] not in known:
+                    span = translation.spans[action.owner]
+                    hint = f'add it to the target: secrets = ["{one["id"]}"]'
+                    raise dockerfile.text.error(
+                        f"{owner} does not declare the secret {one['id']!r}", span, hint
+                    )
+
+    def _place(self, one: Resolved) -> str:
+        return one.origin or self._store.blobs.path(one.value.digest)
+
+    def _declared(self, request: Request, *, is_docker: bool) -> _Declared:
+        found = _Declared()
+        below: list[BaseLayer] = []
+        for given, one in zip(request.action.inputs, request.inputs, strict=True):
+            role, _, name = one.role.partition(" ")
+            if role == "dockerfile":
+                found.dockerfile = one
+            elif role == "src":
+                link = link_of(one) if one.value.kind == LINK else None
+                files = found.files.setdefault(name, {})
+                files[one.path] = DeclaredFile(one.value.kind, given.artifact, self._place(one), link)
+            elif role == "config":
+                found.configs[name] = one.value.digest
+                found.layers.setdefault(name, [])
+            elif role == "root":
+                below = list(map(BaseLayer, self._diff_ids(one)))
+                found.layers.setdefault(name, []).extend(below)
+            else:
+                assert role == "manifest", role
+                kept = self._kept(one.value.digest, below, is_docker=is_docker)
+                found.layers[name][-len(below) :] = kept
+        return found
+
+    def _diff_ids(self, one: Resolved) -> list[Digest]:
+        if one.value.kind != LAYERS:
+            return [one.value.digest]
+        return list(map(Digest.parse, json.loads(self._store.blobs.read(one.value.digest))))
+
+    def _kept(self, manifest: Digest, layers: list[BaseLayer], *, is_docker: bool) -> list[BaseLayer]:
+        """Return the layers of an image from elsewhere with the blobs that it has of them."""
+        blobs: tuple[Descriptor, ...] = Manifest.parse(self._store.blobs.read(manifest)).layers
+        return [
+            BaseLayer(one.diff_id, kept_blob(self._store, one.diff_id, blob, is_docker=is_docker))
+            for one, blob in zip(layers, blobs, strict=True)
+        ]
+
+
+class _Origins:
+    """See `hermes.dockerfile.origins.Origins`: what a target declares, and nothing else."""
+
+    def __init__(self, declared: _Declared, store: Store, owner: str) -> None:
+        self._declared = declared
+        self._store = store
+        self._owner = owner
+        self._images = {_canonical(name): name for name in declared.layers}
+        self._folders = {
+            name.lower(): Context(DeclaredFiles(files, f"the files of {name}"))
+            for name, files in declared.files.items()
+            if name != _MAIN
+        }
+
+    def context(self, name: str) -> Context | None:
+        return self._folders.get(name.lower())
+
+    def image(self, name: str, platform: Platform) -> BaseImage:
+        given = self._images.get(_canonical(name))
+        if given is None:
+            near = difflib.get_close_matches(name, [*self._declared.layers, *self._folders], 1)
+            raise UsageError(
+                f"{self._owner} does not say what {name} is",
+                hint=f"did you mean {near[0]}?"
+                if near
+                else f'add contexts = {{"{name}": ":LABEL"}}, where LABEL is an image_pull or another image',
+            )
+        document = self._document(given, platform)
+        if not platform_of(document).matches(platform):
+            raise UsageError(
+                f"{name} is for {platform_of(document)}, and the image for {platform}",
+                hint="name a base for that platform",
+            )
+        return BaseImage(name, document, tuple(self._declared.layers[given]))
+
+    def _document(self, name: str, platform: Platform) -> dict[str, Any]:
+        config = self._declared.configs.get(name)
+        if config is None:
+            return scratch(platform)
+        document = parse_config(self._store.blobs.read(config))
+        document["history"] = history_of(document, name)
+        return document
+
+
+def with_excerpts(error: BuildFailed, excerpts: Mapping[str, str]) -> BuildFailed:
+    """Return the failures with the lines of the Dockerfile that they come from, by the owners of actions."""
+    for owner, one in error.failures.items():
+        if owner in excerpts and not isinstance(one, MissingBlobError):
+            one.message = f"{one.message}\n{excerpts[owner]}"
+    return error
+
+
+def _options(params: Mapping[str, Any], platform: Platform) -> Options:
+    is_docker = params["docker"]
+    return Options(
+        target=params["target"],
+        arguments=params["arguments"],
+        platform=platform,
+        network="default" if params["network"] else "none",
+        secrets=frozenset(params["secrets"]),
+        epoch=params["epoch"],
+        labels=params["labels"],
+        annotations=params["annotations"],
+        squash=params["squash"],
+        docker=is_docker,
+        codec=GZIP if is_docker else ZSTD,
+    )
+
+
+def _canonical(name: str) -> str:
+    """Return a name in the form that all spellings of it share: ``Debian`` is ``debian:latest``."""
+    try:
+        return str(Reference.parse(name.lower()))
+    except UsageError:
+        return name.lower()
+
+
+# The actions of a Dockerfile as those of a target.
+
+
+def _placed(action: Action, target: Action, graph: ActionGraph) -> Action:
+    def there(artifact: Artifact) -> Artifact:
+        if isinstance(artifact, Output) and artifact.action in graph.actions:
+            return Output(_name(target, artifact.action), artifact.name)
+        return artifact
+
+    inputs: Iterator[Input] = (one._replace(artifact=there(one.artifact)) for one in action.inputs)
+    return replace(
+        action, id=_name(target, action.id), owner=_owner(target, action.owner), inputs=tuple(inputs)
+    )
+
+
+def _name(target: Action, action: str) -> str:
+    return f"{target.id}/{action}"
+
+
+def _owner(target: Action, place: str) -> str:
+    return f"{target.owner} ({place})"

@@ -1,0 +1,152 @@
+"""``hermes migrate``: a Dockerfile as a BUILD file of native rules."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from hermes.api.dockerfile_options import DockerfileOptions, dockerfile_of, folder_of
+from hermes.api.dockerfile_origins import PULL_MISSING, NamedOrigins, ignored_in
+from hermes.api.named import is_label
+from hermes.api.registries import Fetching
+from hermes.dockerfile.buildfile import Target, build_file
+from hermes.dockerfile.context import Context
+from hermes.dockerfile.files import FolderFiles
+from hermes.dockerfile.migrate import KnownBase, migrate
+from hermes.dockerfile.migrated_copies import Copying
+from hermes.dockerfile.options import Options
+from hermes.dockerfile.origins import BaseImage
+from hermes.dockerfile.parse import parse
+from hermes.dockerfile.translate import translate
+from hermes.errors import UsageError
+from hermes.image.names import LOCALHOST
+from hermes.image.platform import Platform
+from hermes.image.reference import Reference
+from hermes.layer import encodings, toc
+from hermes.layer.view import View
+from hermes.registry.client import parse_name
+from hermes.registry.prefixes import TRANSPORT, has_transport
+from hermes.store import Store
+from hermes.store.location import default_home
+from hermes.workspace.listing import BUILD_FILES
+
+IMAGE: Final = "image"
+"""The name of the target that is the image."""
+
+
+@dataclass(frozen=True, slots=True)
+class MigrateOptions:
+    """What to migrate. ``name`` is that of the image's target; the rest is as in `DockerfileOptions`."""
+
+    dockerfile: DockerfileOptions = field(default_factory=DockerfileOptions)
+    name: str = IMAGE
+
+
+def migrated(options: MigrateOptions, home: Path | None = None) -> str:
+    """Return the text of a BUILD file for the folder of the context.
+
+    Raises `DockerfileError` for a Dockerfile that is wrong, or has a line that no rule can say.
+    """
+    given = options.dockerfile
+    root = folder_of(given)
+    path, text = dockerfile_of(given, root)
+    dockerfile = parse(os.path.basename(path) or "Dockerfile", text)
+    platform = Platform.parse(given.platform) if given.platform else Platform.host()
+    files = _Sources(str(root))
+    ignored, ignore_file = ignored_in(root, path, given.ignore_file)
+    store = Store.open(home or default_home())
+    fetching = Fetching.here(store)
+    try:
+        with store.in_use():
+            origins = _Origins(store, fetching, given.contexts, given.pull)
+            translation = translate(
+                dockerfile,
+                Context(files, ignored, ignore_file),
+                origins,
+                Options(target=given.target, arguments=given.arguments, platform=platform),
+            )
+            targets = migrate(
+                translation, dockerfile, origins.bases, Copying(files, files.present()), options.name
+            )
+    finally:
+        fetching.close()
+        store.close()
+    head = [
+        f"Made from {dockerfile.text.name} by `hermes migrate`. A command has no network unless it seemed to need it."
+    ]
+    if any("digest" not in one.attributes for one in origins.pulled):
+        head.append("`hermes lock` pins what the tags of images mean.")
+    return build_file(head, [*origins.pulled, *targets])
+
+
+class _Sources(FolderFiles):
+    """The files of a folder that targets of its package can name: no BUILD files."""
+
+    def __init__(self, root: str) -> None:
+        super().__init__("" if root == "/" else root, "")
+
+    def names(self, folder: str) -> list[tuple[str, bool]]:
+        found = super().names(folder)
+        return found if folder else [one for one in found if one[0] not in BUILD_FILES]
+
+    def present(self) -> list[str]:
+        """Return all of them, as ``glob`` sees them: without folders that are packages themselves."""
+        found, pending = [], [""]
+        while pending:
+            folder = pending.pop()
+            for name, is_folder in self.names(folder):
+                path = f"{folder}/{name}" if folder else name
+                if not is_folder:
+                    found.append(path)
+                elif not any(self.status(f"{path}/{one}") for one in BUILD_FILES):
+                    pending.append(path)
+        return sorted(found)
+
+
+class _Origins(NamedOrigins):
+    """Images that targets stand for; notes each that is asked for."""
+
+    def __init__(self, store: Store, fetching: Fetching, named: Mapping[str, str], pull: str) -> None:
+        super().__init__(store, fetching, named, pull)
+        self.bases: dict[str, KnownBase] = {}
+        self.pulled: list[Target] = []
+        self._named = {name.lower(): text for name, text in named.items()}
+
+    def image(self, name: str, platform: Platform) -> BaseImage:
+        found = super().image(name, platform)
+        if name not in self.bases:
+            diff_ids = [one.diff_id for one in found.layers]
+            view = None
+            if all(encodings.available(self._store, one) for one in diff_ids):
+                view = View([toc.load(self._store, one) for one in diff_ids])
+            self.bases[name] = KnownBase(self._label(name), found.document, view)
+        return replace(found, layers=tuple(one._replace(blob=None) for one in found.layers))
+
+    def _label(self, name: str) -> str:
+        text = self._named.get(name.lower(), name)
+        if is_label(text):
+            return text
+        text = text.removeprefix("docker-image://").removeprefix(TRANSPORT)
+        if has_transport(text) or Reference.parse(text).host == LOCALHOST:
+            raise UsageError(
+                f"{name} is on this machine only, and no target",
+                hint=f"name the target that it is: --build-context {name}=//PACKAGE:NAME",
+            )
+        reference = parse_name(TRANSPORT + text)
+        slug = re.sub(r"[^A-Za-z0-9]+", "_", f"{reference.path.rpartition('/')[2]}_{reference.tag}").strip(
+            "_"
+        )
+        tag = f":{reference.tag}" if reference.tag else ""
+        attributes = {"ref": f"{reference.host}/{reference.path}{tag}"}
+        if reference.digest:
+            attributes["digest"] = str(reference.digest)
+        target = Target("image_pull", slug, attributes)
+        self.pulled.append(target)
+        return target.label
+
+
+__all__ = ["IMAGE", "PULL_MISSING", "MigrateOptions", "migrated"]

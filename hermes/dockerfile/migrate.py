@@ -1,0 +1,331 @@
+"""The actions of a Dockerfile -> targets of native rules that give the same files.
+
+It begins where `hermes.dockerfile.translate` ends: variables are expanded, stages and triggers resolved. What a base
+has at a path is asked where that decides where a copy goes; what a command leaves there is not known before it runs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from hermes.dockerfile.buildfile import Call, Target
+from hermes.dockerfile.migrated_copies import Copied, Copying, Stack
+from hermes.dockerfile.migrated_image import image_attributes
+from hermes.dockerfile.parse import Dockerfile
+from hermes.dockerfile.stages import Stage, split_stages
+from hermes.dockerfile.translate import Translation
+from hermes.engine.action import Action, Input, Output
+from hermes.errors import DockerfileError
+from hermes.layer.view import View
+from hermes.sandbox.process import DEFAULT_PATH
+
+_DEFAULT_SHELL: Final = ["/bin/sh", "-c"]
+_NETWORK: Final = (
+    (
+        re.compile(r"\bapt(?:-get)?\s[^;&|]*\b(?:update|install|(?:dist-)?upgrade)\b"),
+        "take packages from an apt_layer with a lock",
+    ),
+    (re.compile(r"\b(?:curl|wget)\s"), "take files with fetch_file, which knows their digests"),
+    (
+        re.compile(r"\bgit\s[^;&|]*\b(?:clone|fetch|pull|submodule)\b"),
+        "take an archive of a commit with fetch_file",
+    ),
+    (
+        re.compile(
+            r"\bapk\s[^;&|]*\b(?:add|update|upgrade)\b|\b(?:dnf|microdnf|yum|zypper|pacman|conda|poetry|pipx|rustup)\s"
+            r"|\b(?:pip3?|uv|gem|bundle|composer|cargo|go|dotnet)\s[^;&|]*\b(?:add|build|download|fetch|generate|get"
+            r"|install|mod|publish|restore|run|sync|test|update|vendor|wheel)\b|\b(?:npm|npx|yarn|pnpm|corepack|mvn|mvnw"
+            r"|gradle|gradlew)\b"
+        ),
+        "pin what it takes with a lock of its own, or put that into the workspace",
+    ),
+)
+_MOST_SHOWN: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBase:
+    """An image that the Dockerfile names: the target that it is, its configuration, and its files if they are here."""
+
+    label: str
+    document: Mapping[str, Any]
+    view: View | None
+
+
+def migrate(
+    translation: Translation,
+    dockerfile: Dockerfile,
+    bases: Mapping[str, KnownBase],
+    copying: Copying,
+    name: str,
+) -> list[Target]:
+    """Return targets, of which the last is an image called ``name``; raises `DockerfileError` for what has no rule."""
+    return _Migration(translation, dockerfile, bases, copying, name).targets()
+
+
+class _Migration:
+    def __init__(
+        self,
+        translation: Translation,
+        dockerfile: Dockerfile,
+        bases: Mapping[str, KnownBase],
+        copying: Copying,
+        name: str,
+    ) -> None:
+        self._actions = translation.graph.actions
+        self._composed = translation.manifest.action
+        self._spans = translation.spans
+        self._file = dockerfile
+        self._stages = split_stages(dockerfile).stages
+        self._bases = bases
+        self._copying = copying
+        self._name = name
+        self._names: set[str] = {name, *(one.label.lstrip(":") for one in bases.values())}
+        self._found: list[Target] = []
+        self._files: dict[str, str] = {}
+        self._layers: dict[str, Copied] = {}
+
+    def targets(self) -> list[Target]:
+        bound = {
+            one.artifact.action: (action, one.path)
+            for action in self._actions.values()
+            for one in action.inputs
+            if one.role == "bound" and isinstance(one.artifact, Output)
+        }
+        handlers = {"copy": self._copy, "fetch": self._fetch, "run": self._run, "write": self._write}
+        for action in sorted(self._actions.values(), key=lambda one: self._spans[one.owner].first):
+            handler = handlers.get(action.kind)
+            if handler is None or action.id in bound:
+                continue
+            try:
+                handler(action)
+            except DockerfileError as error:
+                if error.excerpt:
+                    raise
+                raise self._file.text.error(error.message, self._spans[action.owner], error.hint) from None
+        self._found.append(self._image())
+        return self._found
+
+    # Files.
+
+    def _write(self, action: Action) -> None:
+        params = json.loads(action.params)
+        attributes = {"content": params["content"], "executable": params["executable"]}
+        self._file_target("write_file", action, "text", attributes)
+
+    def _fetch(self, action: Action) -> None:
+        params = json.loads(action.params)
+        attributes = {"sha256": params["sha256"], "urls": json.loads(action.unkeyed)["urls"]}
+        self._file_target("fetch_file", action, "download", attributes)
+
+    def _file_target(self, rule: str, action: Action, what: str, attributes: dict[str, Any]) -> None:
+        target = Target(rule, self._named(action, what), attributes)
+        self._files[action.id] = target.label
+        self._found.append(target)
+
+    # Layers.
+
+    def _copy(self, action: Action) -> None:
+        place = self._input(action, "place")
+        stack = self._stack(place.inputs)
+        what = "workdir" if not (action.inputs[1:] or json.loads(action.params)["entries"]) else "copy"
+        self._layers[action.id] = self._copied(action, stack, self._named(action, what))
+
+    def _copied(self, action: Action, stack: Stack, name: str, dest: str | None = None) -> Copied:
+        """Add the targets of a copy. ``dest`` is where what a command sees mounted is to be."""
+        place = json.loads(self._input(action, "place").params)
+        if dest is not None:
+            place = {**place, "dest": dest.lstrip("/"), "folder": not place["single"]}
+        listing = next((one for one in action.inputs if one.role == "listing"), None)
+        if listing is not None:
+            selected = self._action_of(listing)
+            root = self._stack(selected.inputs).labels
+            found = self._copying.from_layers(name, json.loads(selected.params), root, action, place, stack)
+            if dest is not None and not place["single"]:
+                found.targets[0].attributes["dest"] = f"/{place['dest']}/"
+        else:
+            found = self._copying.of_files(name, action, place, stack, self._files)
+        if found.targets:
+            found.targets[0].comments[:0] = self._origin(action)
+        for target in found.targets:
+            self._names.add(target.name)
+        self._found += found.targets
+        return found
+
+    def _run(self, action: Action) -> None:
+        params = json.loads(action.params)
+        if params["writable"]:
+            raise DockerfileError(
+                "a mount that the command may write has no rule", hint="copy the files, or leave rw out"
+            )
+        stack = self._stack(action.inputs)
+        if not stack.labels:
+            raise DockerfileError("there is nothing that the command could run in")
+        target = Target("run_layer", self._named(action, "run"), comments=self._origin(action))
+        base = list(stack.labels)
+        for number, one in enumerate(row for row in action.inputs if row.role == "bound"):
+            copied = self._copied(self._action_of(one), stack, f"{target.name}_mount{number + 1}", one.path)
+            base += copied.labels
+            target.comments.append(
+                f"Here {one.path} is of another layer, and can be written: what is, stays."
+            )
+        document = self._base_of(action)
+        config = document.get("config") or {}
+        target.attributes = {
+            "base": base,
+            **_command(params["argv"]),
+            "env": _env(params["env"], config),
+            "mounts": [*map(_cache, params["caches"]), *map(_tmpfs, params["tmpfs"])],
+            "secrets": [*map(_secret, params["secrets"])],
+            "srcs": {
+                one.path: self._files[one.artifact.action]
+                for one in action.inputs
+                if one.role == "src" and isinstance(one.artifact, Output)
+            },
+            "user": _unless(params["user"], config.get("User") or ""),
+            "workdir": _unless(params["cwd"], config.get("WorkingDir") or "/"),
+        }
+        text = " ".join(params["argv"])
+        if params["network"] and (advice := _needs_network(text)):
+            target.attributes["network"] = True
+            target.comments.append(f"Not reproducible: it needs the network; {advice}.")
+        if re.search(r"(?<![\w.])/tmp\b", text):
+            target.comments.append("What is in /tmp at the end is forgotten; in a Dockerfile it stays.")
+        self._layers[action.id] = Copied([target], {}, own=True)
+        self._found.append(target)
+
+    def _image(self) -> Target:
+        composed = self._actions[self._composed]
+        params = json.loads(composed.params)
+        rows = [one for one in composed.inputs if one.role == "layer"]
+        stack = self._stack(rows, role="layer")
+        document = self._base_of(composed, role="layer")
+        attributes, comments = image_attributes(params["document"], document)
+        known = {one.label for one in self._bases.values()}
+        base = [one for one in stack.labels[:1] if one in known]
+        attributes["base"] = base
+        attributes["layers"] = stack.labels[len(base) :]
+        written = [path for one in rows for path in self._written(one)]
+        if len(set(written)) < len(written):
+            comments.append(
+                "Layers write one path differently, and the later one counts, as in a Dockerfile."
+            )
+            attributes["allow_conflicts"] = True
+        return Target("image", self._name, attributes, comments)
+
+    def _written(self, one: Input) -> Iterator[str]:
+        assert isinstance(one.artifact, Output)
+        copied = self._layers.get(one.artifact.action)
+        if copied is not None and not copied.own:
+            yield from (path for path, is_folder in copied.made.items() if not is_folder)
+
+    # What is below, and what is called what.
+
+    def _stack(self, inputs: Iterable[Input], role: str = "root") -> Stack:
+        labels: list[str] = []
+        view = None
+        made: dict[str, bool] = {}
+        for one in inputs:
+            if one.role != role:
+                continue
+            action = self._action_of(one)
+            if action.kind == "given":
+                base = self._bases[one.path]
+                view = base.view
+                if base.label not in labels:
+                    labels.append(base.label)
+            else:
+                copied = self._layers[action.id]
+                labels += copied.labels
+                made.update(copied.made)
+        return Stack(labels, view, made)
+
+    def _base_of(self, action: Action, role: str = "root") -> Mapping[str, Any]:
+        """Return the configuration of the image that the stack of an action begins with."""
+        first = next((one for one in action.inputs if one.role == role), None)
+        if first is not None and self._action_of(first).kind == "given":
+            return self._bases[first.path].document
+        return {}
+
+    def _action_of(self, one: Input) -> Action:
+        assert isinstance(one.artifact, Output)
+        return self._actions[one.artifact.action]
+
+    def _input(self, action: Action, role: str) -> Action:
+        return self._action_of(next(one for one in action.inputs if one.role == role))
+
+    def _stage(self, action: Action) -> Stage:
+        line = self._spans[action.owner].first
+        return [one for one in self._stages if one.start.span.first <= line][-1]
+
+    def _named(self, action: Action, what: str) -> str:
+        stage = self._stage(action)
+        prefix = (
+            f"{re.sub(r'[^a-z0-9_]', '_', stage.name)}_"
+            if stage.name and stage is not self._stages[-1]
+            else ""
+        )
+        base = f"{prefix}{what}_{self._spans[action.owner].first}"
+        name, number = base, 1
+        while name in self._names:
+            number += 1
+            name = f"{base}_{number}"
+        self._names.add(name)
+        return name
+
+    def _origin(self, action: Action) -> list[str]:
+        span = self._spans[action.owner]
+        line = self._file.text.lines[span.first - 1].strip()
+        more = " ..." if span.last > span.first and not line.endswith("...") else ""
+        shown = line.rstrip(self._file.escape).rstrip()
+        shown = shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN].rstrip()} ..."
+        return [f"{self._file.text.at(span)}: {shown}{more}"]
+
+
+def _command(argv: list[str]) -> dict[str, Any]:
+    return {"cmd": argv[2]} if argv[:2] == _DEFAULT_SHELL and len(argv) == 3 else {"argv": argv}
+
+
+def _env(env: Mapping[str, str], config: Mapping[str, Any]) -> dict[str, str]:
+    """Return those variables that a command does not have anyway; their dollar signs are doubled already."""
+    pairs = (one.partition("=") for one in config.get("Env") or ())
+    inherited = {"PATH": DEFAULT_PATH, **{name: value.replace("$", "$$") for name, _, value in pairs}}
+    return {name: value for name, value in env.items() if inherited.get(name) != value}
+
+
+def _unless(value: str, inherited: str) -> str | None:
+    return None if value == inherited else value
+
+
+def _cache(one: Mapping[str, Any]) -> Call:
+    named: list[tuple[str, Any]] = []
+    if one["sharing"] != "shared":
+        named.append(("sharing", one["sharing"]))
+    if one["mode"] != 0o755:
+        named.append(("mode", f"{one['mode']:04o}"))
+    if one["uid"] or one["gid"]:
+        named.append(("owner", f"{one['uid']}:{one['gid']}"))
+    return Call("cache", (one["id"], one["target"]), tuple(named))
+
+
+def _tmpfs(one: Mapping[str, Any]) -> Call:
+    return Call("tmpfs", (one["target"],), (("size", one["size"]),) if one["size"] else ())
+
+
+def _secret(one: Mapping[str, Any]) -> str | Call:
+    named: list[tuple[str, Any]] = []
+    if one["target"] and one["target"] != f"/run/secrets/{one['id']}":
+        named.append(("path", one["target"]))
+    if one["mode"] != 0o400:
+        named.append(("mode", f"{one['mode']:04o}"))
+    if one["uid"] or one["gid"]:
+        named.append(("owner", f"{one['uid']}:{one['gid']}"))
+    return Call("secret", (one["id"],), tuple(named)) if named else str(one["id"])
+
+
+def _needs_network(text: str) -> str:
+    return next((advice for pattern, advice in _NETWORK if pattern.search(text)), "")
