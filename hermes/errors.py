@@ -6,12 +6,10 @@ to blame and so decides the exit status. Anything that is not a `HermesError` is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class SourceLocation:
+class SourceLocation(NamedTuple):
     """A place in a BUILD or ``.bzl`` file.
 
     ``file`` is the file's name as a user would write it, ``line`` and ``column`` count from 1 (0: unknown),

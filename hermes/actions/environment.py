@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,6 +47,8 @@ class Environment:
             if name is None:
                 return "$"
             if name not in inherited:
+                import difflib
+
                 near = difflib.get_close_matches(name, inherited, 1)
                 hint = f"did you mean ${near[0]}?" if near else "write $$ for a dollar sign"
                 raise BuildError(f"{of}: env refers to ${name}, which no image below sets", hint=hint)

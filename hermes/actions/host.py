@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from hermes.actions.run import outputs_of, performed, staged, timeout_of
 from hermes.actions.tools import Tools, hinted_codec, params_of, stack_of
-from hermes.container.task import Bound, Commit, Task
+from hermes.container.stack import Commit
+from hermes.container.task import Bound, Task
 from hermes.engine.action import Outputs
 from hermes.engine.executor import Request
 from hermes.errors import ActionError

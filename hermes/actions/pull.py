@@ -14,8 +14,8 @@ from hermes.errors import HermesError
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.registry.client import parse_name
+from hermes.registry.prefixes import TRANSPORT
 from hermes.registry.pull import pull
-from hermes.registry.settings import TRANSPORT
 
 
 def execute(request: Request, tools: Tools) -> Outputs:

@@ -15,11 +15,11 @@ from hermes.actions.environment import Environment
 from hermes.actions.kinds import LAYER
 from hermes.actions.layer import link_of
 from hermes.actions.tools import Tools, hinted_codec, of_role, params_of, stack_of
+from hermes.container.stack import Commit
 from hermes.container.task import (
     Agent,
     Bound,
     Cache,
-    Commit,
     Outcome,
     Secret,
     Staged,

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from hermes.container.forms import Form
     from hermes.container.leaks import Search
-    from hermes.container.task import Below, Bound
+    from hermes.container.stack import Below
+    from hermes.container.task import Bound
     from hermes.registry.client import Client
 
 
@@ -120,7 +121,7 @@ def layers_of(request: Request, role: str, tools: Tools) -> Iterator[list[Resolv
 
 def stack_of(request: Request, tools: Tools) -> tuple[Below, ...]:
     """Return the layers that a command runs on, the lowest first."""
-    from hermes.container.task import Below
+    from hermes.container.stack import Below
 
     rows = layers_of(request, "root", tools)
     return tuple(Below(one.value.digest, one.path) for listed in rows for one in listed)

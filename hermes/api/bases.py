@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from hermes.api.registries import Fetching
 from hermes.api.wanted import IMAGE, INDEX, LAYER
-from hermes.container.task import Below
+from hermes.container.stack import Below
 from hermes.digest import Digest
 from hermes.errors import ImageError
 from hermes.image.config import timestamp

@@ -17,7 +17,7 @@ from hermes.api.result import BuildResult
 from hermes.api.secrets import check_actions
 from hermes.api.snapshot import Changes, Check, Snapshots
 from hermes.api.unchanged import UnchangedPlan
-from hermes.container.core import Containers, sweep_after
+from hermes.container.core import PRELOADED, Containers, sweep_after
 from hermes.container.task import Bound
 from hermes.engine.events import Events, Subscriber, Warned
 from hermes.engine.executor import Caching
@@ -59,7 +59,7 @@ class Build:
         self._store = Store.open(workspace.home)
         self._snapshots = Snapshots(workspace.home, workspace.root)
         self._hidden = [one.variable for one in options.secrets]
-        self._namespace = Namespace(self._hidden)
+        self._namespace = Namespace(self._hidden, PRELOADED)
         self._containers = Containers(self._store, self._namespace)
 
     def run(self, check: Check | None, found: Changes | None) -> BuildResult:

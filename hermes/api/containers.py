@@ -17,50 +17,30 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hermes.actions.environment import Environment
-from hermes.api.bases import base_of, kept_blob
-from hermes.api.mount_options import NO_MOUNTS, Mounts
 from hermes.api.registries import Fetching
 from hermes.container.core import Containers as Core
 from hermes.container.state import State
-from hermes.container.task import Task
 from hermes.container.working import Change, WorkingContainers
 from hermes.digest import Digest, canonical_json
 from hermes.errors import SecretLeaked, UsageError
-from hermes.image.config import timestamp
 from hermes.image.descriptor import Descriptor
+from hermes.registry.prefixes import has_transport
 from hermes.sandbox.namespace import Namespace
-from hermes.sandbox.process import BUILD_CAPABILITIES
 from hermes.store import Store
 from hermes.store.location import default_home
 
 if TYPE_CHECKING:
+    from hermes.api.command_options import CommandOptions
+    from hermes.api.mount_options import Mounts
     from hermes.container.copying import Copy
     from hermes.layer.compress import Codec
+    from hermes.registry.client import Client
+    from hermes.registry.transports import Destination
 
 FORMATS: Final = ("oci", "docker")
 COMPRESSIONS: Final = ("gzip", "zstd")
 
 _CREATED_BY: Final = "created_by"
-
-
-@dataclass(frozen=True, slots=True)
-class CommandOptions:
-    """How a command runs in a container; what is left out is as the container's configuration says.
-
-    ``env`` holds pairs of name and value. ``capabilities`` are those of root in the container. ``terminal``:
-    standard input is a terminal of the command's own. ``runtime`` is a name of `hermes.sandbox.choice`.
-    """
-
-    env: tuple[tuple[str, str], ...] = ()
-    workdir: str = ""
-    user: str = ""
-    hostname: str = ""
-    network: bool = False
-    mounts: Mounts = NO_MOUNTS
-    capabilities: tuple[str, ...] = BUILD_CAPABILITIES
-    terminal: bool = False
-    runtime: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +76,8 @@ class Containers:
 
     def create(self, base: str, *, name: str = "", platform: str = "") -> State:
         """Make a container of ``scratch``, a local image, ``TRANSPORT:WHERE`` or a target's label."""
+        from hermes.api.bases import base_of
+
         with self._opened() as (store, _, working), closing(Fetching.here(store)) as fetching:
             found = base_of(base, store, fetching, platform)
             return working.create(found.name, name, found.stack, found.document, found.blobs)
@@ -138,6 +120,9 @@ class Containers:
         """Run a command in a container; return its exit status (128 and more: ended by a signal)."""
         import shlex
 
+        from hermes.actions.environment import Environment
+        from hermes.api.command_options import CommandOptions
+        from hermes.container.task import Task
         from hermes.sandbox.process import HOSTNAME
 
         chosen = options or CommandOptions()
@@ -167,6 +152,9 @@ class Containers:
 
     def copy(self, name: str, copy: Copy, *, origin: str = "", step: str = "copy") -> None:
         """Copy files into a container, from this machine or the root of ``origin``: a container or a base."""
+        from hermes.actions.environment import Environment
+        from hermes.api.bases import base_of
+
         with self._opened() as (store, _, working):
             state = working.get(name)
             workdir = Environment.from_json(state.document.get("config") or {}).workdir or "/"
@@ -200,13 +188,13 @@ class Containers:
         ``target`` is a name for the image or a transport to write it to. Committing again without a change
         gives the same image.
         """
-        from hermes.api.workspace import epoch
+        from hermes.api.epoch import epoch
+        from hermes.image.config import timestamp
         from hermes.image.names import ImageNames
         from hermes.image.reference import Reference
-        from hermes.registry.transports import is_destination, parse_destination
 
         chosen = options or CommitOptions()
-        destination = parse_destination(target, lambda: fetching.client) if is_destination(target) else None
+        destination = _destination(target, lambda: fetching.client) if has_transport(target) else None
         reference = Reference.parse(target) if target and destination is None else None
         seconds = epoch() if chosen.seconds is None else chosen.seconds
         codec = chosen.codec
@@ -277,7 +265,6 @@ class Containers:
         from hermes.image import docker
         from hermes.image.config import configuration, platform_of
         from hermes.image.descriptor import IMAGE_CONFIG, IMAGE_MANIFEST
-        from hermes.image.edit import DOCKER_ONLY
         from hermes.image.manifest import Manifest
 
         is_docker = options.format == "docker"
@@ -291,7 +278,7 @@ class Containers:
         if is_docker and annotations:
             self._say("warning: an image in Docker's format has no annotations; they are left out")
             annotations = {}
-        for name in DOCKER_ONLY if not is_docker else ():
+        for name in docker.SETTINGS if not is_docker else ():
             if config.pop(name, None):
                 self._say(f"warning: an OCI image has no {name}; it is left out (see --format docker)")
         made = configuration(
@@ -318,6 +305,7 @@ def _layer_of(
     store: Store, core: Core, diff_id: Digest, base: Descriptor | None, codec: Codec, *, is_docker: bool
 ) -> Descriptor:
     """Return the blob of a layer in an image: that which it has in the base, or else one of ours."""
+    from hermes.api.bases import kept_blob
     from hermes.image.media_types import layer_type
 
     kept = kept_blob(store, diff_id, base, is_docker=is_docker) if base is not None else None
@@ -325,6 +313,12 @@ def _layer_of(
         return kept
     made = core.encoded(diff_id, codec)
     return Descriptor(layer_type(made.form, is_docker=is_docker), made.digest, made.size)
+
+
+def _destination(target: str, client: Callable[[], Client]) -> Destination:
+    from hermes.registry.transports import parse_destination
+
+    return parse_destination(target, client)
 
 
 def _created_by(state: State) -> str:

@@ -6,14 +6,16 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hermes.api.dockerfile_origins import PULL_MISSING
 from hermes.api.secrets import SecretSource
 from hermes.api.ssh_agents import AgentSource
-from hermes.container.task import Bound
 from hermes.errors import UsageError
 from hermes.sandbox.process import BUILD_CAPABILITIES
+
+if TYPE_CHECKING:
+    from hermes.container.task import Bound
 
 NAMES: Final = ("Containerfile", "Dockerfile")
 """What a Dockerfile is called where nobody says, in the order in which they are tried."""

@@ -23,8 +23,8 @@ from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.layer import encodings
 from hermes.registry.images import StoreOrigin, descriptor_of
-from hermes.registry.origins import choose, is_origin
-from hermes.registry.settings import TRANSPORT
+from hermes.registry.origins import choose
+from hermes.registry.prefixes import TRANSPORT, has_transport
 from hermes.store import Store
 
 _IGNORE_FILES: Final = (".containerignore", ".dockerignore")
@@ -74,7 +74,7 @@ class NamedOrigins:
     def image(self, name: str, platform: Platform) -> BaseImage:
         """Raises `UsageError` when there is none; see there for what else."""
         text = self._images.get(name.lower(), name)
-        if is_origin(text) or is_label(text):
+        if has_transport(text) or is_label(text):
             base = base_of(text, self._store, self._fetching, str(platform))
         else:
             base = self._stored(Reference.parse(text), platform) or self._pulled(text, platform)
@@ -143,7 +143,7 @@ class NamedOrigins:
             if text.startswith(prefix):
                 self._images[name.lower()] = instead + text.removeprefix(prefix)
                 return
-        if is_origin(text) or text.startswith(("//", ":", "@")):
+        if has_transport(text) or text.startswith(("//", ":", "@")):
             self._images[name.lower()] = text
             return
         if "://" in text:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,13 +19,12 @@ from hermes.actions.local import Local, available
 from hermes.actions.tools import Tools
 from hermes.api.dockerfile_options import DockerfileOptions, dockerfile_of, folder_of
 from hermes.api.dockerfile_origins import NamedOrigins, context_at, ignored_in
-from hermes.api.dockerfile_targets import with_excerpts
 from hermes.api.keys import remember_keys
 from hermes.api.registries import Fetching, registries_of
 from hermes.api.secrets import check_actions, read_secrets
 from hermes.api.snapshot import Snapshots
 from hermes.api.ssh_agents import read_agents, running
-from hermes.container.core import Containers, sweep_after
+from hermes.container.core import PRELOADED, Containers, sweep_after
 from hermes.digest import Digest
 from hermes.dockerfile.checks import shown, tell
 from hermes.dockerfile.context import Context
@@ -49,6 +48,8 @@ from hermes.workspace.sources import FileIndex
 
 if TYPE_CHECKING:
     from hermes.layer.content import Signature
+    from hermes.registry.client import Client
+    from hermes.registry.transports import Destination
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +100,11 @@ class _Build:
         say: Callable[[str], None],
     ) -> None:
         from hermes.image.reference import Reference
-        from hermes.registry.transports import parse_destination
 
         self._options = options
         self._say = say
         self._tags = [Reference.parse(one) for one in options.tags]
-        self._destinations = [
-            (one, parse_destination(one, lambda: self._fetching.client)) for one in options.destinations
-        ]
+        self._destinations = [*_destinations(options.destinations, lambda: self._fetching.client)]
         self._secrets = read_secrets(options.secrets) if options.secrets else {}
         self._agents = read_agents(options.agents)
         self._sockets: dict[str, str] = {}
@@ -116,7 +114,7 @@ class _Build:
         self._dockerfile: Dockerfile = parse(os.path.basename(self._file) or "Dockerfile", text)
         self._store = Store.open(home)
         self._hidden = [one.variable for one in options.secrets]
-        self._namespace = Namespace(self._hidden)
+        self._namespace = Namespace(self._hidden, PRELOADED)
         self._cancelled = threading.Event()
         self._fetching = Fetching(
             self._store, lambda: registries_of(None, home), self._cancelled, self._events.emit
@@ -187,7 +185,7 @@ class _Build:
         self._say(f"warning: {text}")
 
     def _chosen(self, platform: Platform) -> Options:
-        from hermes.api.workspace import epoch
+        from hermes.api.epoch import epoch
 
         options = self._options
         is_docker = options.format == "docker"
@@ -244,6 +242,8 @@ class _Build:
         try:
             return scheduler.run(translation.graph, [translation.manifest.action], cancel=cancel)
         except BuildFailed as error:
+            from hermes.api.dockerfile_targets import with_excerpts
+
             spans = translation.spans
             raise with_excerpts(
                 error, {owner: self._dockerfile.text.excerpt(span) for owner, span in spans.items()}
@@ -267,6 +267,14 @@ class _Build:
             destination.write(manifest, self._store, called)
 
 
+def _destinations(texts: Sequence[str], client: Callable[[], Client]) -> Iterator[tuple[str, Destination]]:
+    if texts:
+        from hermes.registry.transports import parse_destination
+
+        for one in texts:
+            yield one, parse_destination(one, client)
+
+
 class _Files:
     """The files of all contexts of a build; a source is the name of its context, a NUL and its path there. See `hermes.engine.scheduler.Sources`."""
 
@@ -277,25 +285,13 @@ class _Files:
             path = Snapshots(store.home, root).files
             self._indexes[name] = FileIndex.load(root, path), path
 
-    def value(self, path: str) -> Value:
-        index, inside = self._of(path)
-        return index.value(inside)
-
-    def absolute(self, path: str) -> str:
-        index, inside = self._of(path)
-        return index.absolute(inside)
-
-    def signature(self, path: str) -> Signature:
-        index, inside = self._of(path)
-        return index.signature(inside)
+    def seen(self, path: str) -> tuple[Value, str, Signature]:
+        name, _, inside = path.partition("\0")
+        return self._indexes[name][0].seen(inside)
 
     def save(self, store: Store) -> None:
         for index, path in self._indexes.values():
             index.save(store, path)
-
-    def _of(self, path: str) -> tuple[FileIndex, str]:
-        name, _, inside = path.partition("\0")
-        return self._indexes[name][0], inside
 
 
 class _Fresh:

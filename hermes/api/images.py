@@ -18,7 +18,8 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.names import ImageNames
 from hermes.image.reference import Reference
 from hermes.registry.images import StoreOrigin
-from hermes.registry.origins import Image, examine, images_of, is_origin
+from hermes.registry.origins import Image, examine, images_of
+from hermes.registry.prefixes import has_transport
 from hermes.registry.transports import parse_destination
 from hermes.store import Store
 from hermes.store.location import default_home
@@ -69,7 +70,7 @@ class Images:
 
         ``whole`` takes an index with the images for all its platforms.
         """
-        if not is_origin(origin):
+        if not has_transport(origin):
             raise UsageError(
                 f"{origin!r} begins with no transport",
                 hint=f"write docker://{origin}, or oci:DIR, docker-archive:FILE ...",
@@ -126,7 +127,7 @@ class Images:
         ``whole`` writes an index with all its images. Left open, that is what becomes of an index that is in the
         store or is built, and of one elsewhere the image for ``platform`` (default: this machine's).
         """
-        if ":" not in destination and is_origin(source):
+        if ":" not in destination and has_transport(source):
             hint = f"to give it a name, use `hermes pull {source} {destination}`"
             raise UsageError(f"{destination!r} begins with no transport", hint=hint)
         parsed = parse_destination(destination, lambda: fetching.client)

@@ -29,8 +29,7 @@ from hermes.image.reference import Reference
 from hermes.layer import encodings, toc
 from hermes.layer.view import View
 from hermes.registry.client import parse_name
-from hermes.registry.origins import is_origin
-from hermes.registry.settings import TRANSPORT
+from hermes.registry.prefixes import TRANSPORT, has_transport
 from hermes.store import Store
 from hermes.store.location import default_home
 from hermes.workspace.listing import BUILD_FILES
@@ -132,7 +131,7 @@ class _Origins(NamedOrigins):
         if is_label(text):
             return text
         text = text.removeprefix("docker-image://").removeprefix(TRANSPORT)
-        if is_origin(text) or Reference.parse(text).host == LOCALHOST:
+        if has_transport(text) or Reference.parse(text).host == LOCALHOST:
             raise UsageError(
                 f"{name} is on this machine only, and no target",
                 hint=f"name the target that it is: --build-context {name}=//PACKAGE:NAME",

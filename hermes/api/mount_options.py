@@ -1,4 +1,4 @@
-"""``--mount``, ``--tmpfs``, ``--volume`` and capabilities of the command line, as a task has them.
+"""``--mount``, ``--tmpfs`` and ``--volume`` of the command line, as a task has them.
 
 The texts are those of ``docker run`` and ``buildah run``: ``type=bind,src=..,dst=..`` and its like.
 """
@@ -13,8 +13,6 @@ from typing import Final
 
 from hermes.container.task import Bound, Cache, Secret, Tmpfs
 from hermes.errors import UsageError
-from hermes.sandbox import capabilities
-from hermes.sandbox.process import BUILD_CAPABILITIES
 from hermes.store.caches import NAME, Sharing
 
 _ALIASES: Final = {
@@ -33,7 +31,6 @@ _KNOWN: Final = {
     "tmpfs": frozenset({"dst", "size", "mode"}),
 }
 _SIZE: Final = re.compile(r"(\d{1,6})([kKmMgG]?)[bB]?\Z")
-_ALL: Final = "all"
 _UNITS: Final = {"": 0, "k": 10, "m": 20, "g": 30}
 
 
@@ -97,22 +94,6 @@ def parse_tmpfs(text: str) -> Mounts:
     """Return what ``PATH[:size=SIZE,mode=MODE]`` means; raises `UsageError`."""
     path, _, options = text.partition(":")
     return parse_mount(f"type=tmpfs,dst={path}{f',{options}' if options else ''}")
-
-
-def chosen_capabilities(added: Sequence[str], dropped: Sequence[str]) -> tuple[str, ...]:
-    """Return those that builds have, with and without others; ``all`` is all. Raises `UsageError`.
-
-    A text may name several, with commas. One that is both added and dropped by its name is dropped.
-    """
-    more, fewer = _capabilities(added), _capabilities(dropped)
-    found = set() if _ALL in fewer else set(BUILD_CAPABILITIES)
-    found |= set(capabilities.NAMES) if _ALL in more else more
-    return tuple(sorted(found - fewer))
-
-
-def _capabilities(texts: Sequence[str]) -> set[str]:
-    names = (name.strip() for text in texts for name in text.split(","))
-    return {_ALL if name.lower() == _ALL else capabilities.parse(name) for name in names}
 
 
 def _fields(text: str) -> dict[str, str]:

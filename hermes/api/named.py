@@ -13,8 +13,8 @@ from hermes.image.names import ImageNames
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.registry.images import StoreOrigin, descriptor_of
-from hermes.registry.origins import Origin, choose, is_origin, opened, take_all, take_image
-from hermes.registry.settings import is_remote
+from hermes.registry.origins import Origin, choose, opened, take_all, take_image
+from hermes.registry.prefixes import has_transport, is_remote
 from hermes.store import Store
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def origin_of(text: str, store: Store, fetching: Fetching, platform: str = "") -
 
     A target is built first, for ``platform``.
     """
-    if is_origin(text):
+    if has_transport(text):
         with opened(text, store, lambda: fetching.client) as origin:
             yield origin
     elif is_label(text):
@@ -70,7 +70,7 @@ def in_store(
         return StoreOrigin(store, manifest, text, title)
     with origin_of(text, store, fetching, platform) as origin:
         if whole is None:
-            whole = not platform and not is_origin(text)
+            whole = not platform and not has_transport(text)
         if isinstance(origin, StoreOrigin):
             found = origin.root() if whole else choose(origin, platform_of(platform))
         elif whole:

@@ -21,7 +21,7 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.layout import link_blob, link_layout, tagged
 from hermes.image.manifest import Manifest
 from hermes.layer import encodings
-from hermes.layer.write import Encoding
+from hermes.layer.compress import Encoding
 from hermes.registry.images import blobs_of, descriptor_of, manifests_of
 from hermes.store import Store
 from hermes.store.faults import storing

@@ -19,9 +19,10 @@ from hermes.engine.events import Subscriber
 from hermes.errors import UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.registry.images import descriptor_of
+from hermes.registry.prefixes import TRANSPORT
 from hermes.registry.push import MOUNTED, PRESENT, SENT, Job, push
 from hermes.registry.remote import destination
-from hermes.registry.settings import TRANSPORT, Registries
+from hermes.registry.settings import Registries
 from hermes.sizes import size
 from hermes.store import Store
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from hermes.digest import Digest
-from hermes.engine.events import BlobEnded, BlobMoved, Subscriber
-from hermes.image.descriptor import Descriptor
-from hermes.registry.settings import Registries
+from hermes.registry.prefixes import is_remote
 from hermes.store import Store
 
 if TYPE_CHECKING:
+    from hermes.engine.events import Subscriber
+    from hermes.image.descriptor import Descriptor
     from hermes.registry.client import Client
+    from hermes.registry.settings import Registries
 
 _BETWEEN_SECONDS: Final = 0.1
 
@@ -23,6 +24,7 @@ _BETWEEN_SECONDS: Final = 0.1
 def registries_of(root: Path | None, home: Path) -> Registries:
     """Return what the ``hermes.yaml`` of a workspace says of registries; without one, that of the one here, if any."""
     from hermes.errors import WorkspaceError
+    from hermes.registry.settings import Registries
     from hermes.workspace.root import find_root, read_settings
 
     if root is None:
@@ -85,8 +87,6 @@ class Fetching:
 
     def complete(self, manifest: Digest, destination: str) -> None:
         """Bring what of an image is missing and a destination needs; registries need nothing in advance."""
-        from hermes.registry.settings import is_remote
-
         if not is_remote(destination):
             from hermes.registry.pull import Fetcher
 
@@ -104,9 +104,13 @@ class _Telling:
     def moved(self, blob: Descriptor, done: int, *, sending: bool) -> None:
         now = time.monotonic()
         if done == blob.size or now - self._told.get(blob.digest, 0) >= _BETWEEN_SECONDS:
+            from hermes.engine.events import BlobMoved
+
             self._told[blob.digest] = now
             self._tell(BlobMoved(blob.digest, done, blob.size, sending))
 
     def ended(self, blob: Descriptor) -> None:
         if self._told.pop(blob.digest, None) is not None:
+            from hermes.engine.events import BlobEnded
+
             self._tell(BlobEnded(blob.digest))

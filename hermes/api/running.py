@@ -11,7 +11,8 @@ from hermes.actions.environment import Environment
 from hermes.api.registries import Fetching
 from hermes.api.run_options import RunOptions
 from hermes.container.core import Containers
-from hermes.container.task import Below, Task
+from hermes.container.stack import Below
+from hermes.container.task import Task
 from hermes.digest import Digest
 from hermes.errors import UsageError
 from hermes.image.config import diff_ids_of

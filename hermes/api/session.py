@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hermes.api.epoch import epoch
 from hermes.api.snapshot import Snapshots
 from hermes.api.wanted import FILE, IMAGE, INDEX, LAYER, PUSH, Wanted
-from hermes.api.workspace import epoch
 from hermes.dsl.analysis import Analysis
 from hermes.dsl.configuration import Configuration
 from hermes.dsl.packages import CONFIG_SETTING, MANUAL, Packages

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import marshal
 import os
-import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -63,7 +62,7 @@ class Graph:
     analysis: tuple[str, ...]
     actions: list[Any]
     wanted: list[Any]
-    name: str = field(default_factory=lambda: secrets.token_hex(8))
+    name: str = field(default_factory=lambda: os.urandom(8).hex())
 
 
 @dataclass(slots=True)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import stat
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,14 +92,14 @@ def read_agents(sources: Sequence[AgentSource]) -> dict[str, tuple[str, ...]]:
 @contextmanager
 def running(agents: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:
     """Give the sockets of agents, by id; those of keys run for as long. Raises `UsageError`."""
-    from hermes.container.agents import connected
-
     with contextlib.ExitStack() as held:
         found = {}
         for name, paths in agents.items():
             if os.path.isfile(paths[0]):
                 found[name] = held.enter_context(_private(name, paths))
                 continue
+            from hermes.container.agents import connected
+
             try:
                 connected(paths[0]).close()
             except OSError as error:
@@ -116,6 +114,9 @@ def running(agents: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:
 @contextmanager
 def _private(name: str, keys: Sequence[str]) -> Iterator[str]:
     """Start an agent that has these keys and nothing else; give its socket, and end it."""
+    import shutil
+    import subprocess
+
     programs = [shutil.which(one) for one in ("ssh-agent", "ssh-add")]
     if not all(programs):
         raise UsageError(
@@ -150,6 +151,8 @@ def _private(name: str, keys: Sequence[str]) -> Iterator[str]:
 
 def _add(program: str, path: str, name: str, key: str) -> None:
     """Have an agent take a private key, which goes through a pipe: what the file's mode is does not matter here."""
+    import subprocess
+
     try:
         with open(key, "rb") as file:
             data = file.read(_LARGEST_KEY)

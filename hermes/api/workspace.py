@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hermes.api.epoch import epoch_text
 from hermes.api.result import BuildResult
 from hermes.api.secrets import SecretSource, read_secrets
 from hermes.api.snapshot import Snapshots, changes
-from hermes.errors import UsageError
 from hermes.store.location import default_home, is_made
 from hermes.workspace.root import find_root
 
@@ -211,19 +211,3 @@ class Workspace:
         from hermes.api.querying import query
 
         return query(self, expression, options or BuildOptions())
-
-
-def epoch() -> int:
-    """Return ``SOURCE_DATE_EPOCH``, or 0; raises `UsageError` when it is no time."""
-    text = epoch_text()
-    try:
-        number = int(text)
-    except ValueError:
-        number = -1
-    if not 0 <= number < 1 << 33:
-        raise UsageError(f"SOURCE_DATE_EPOCH is {text!r}, not a number of seconds since 1970")
-    return number
-
-
-def epoch_text() -> str:
-    return os.environ.get("SOURCE_DATE_EPOCH") or "0"

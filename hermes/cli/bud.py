@@ -7,20 +7,22 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from hermes.api.dockerfile_options import DockerfileOptions
 from hermes.api.dockerfile_origins import PULL_ALWAYS, PULL_MISSING, PULLS
 from hermes.api.dockerfiles import BuiltDockerfile, Dockerfiles
-from hermes.api.mount_options import chosen_capabilities
-from hermes.api.run_options import host, volume
 from hermes.api.secrets import SecretSource
 from hermes.api.ssh_agents import AgentSource
 from hermes.cli.options import capability_options, runtime_option, secret_option, volume_option
 from hermes.cli.progress import display
 from hermes.errors import CommandFailed, UsageError
+from hermes.sandbox import capabilities
+
+if TYPE_CHECKING:
+    from hermes.container.task import Bound
 
 _ALONE: Final = {"--layers": "--layers=true", "--pull": f"--pull={PULL_ALWAYS}"}
 """What options mean that have no value."""
@@ -173,9 +175,9 @@ def command(
         network=network,
         secrets=tuple(map(SecretSource.parse, secrets)),
         agents=tuple(map(AgentSource.parse, agents)),
-        volumes=tuple(map(volume, volumes)),
-        hosts=tuple(map(host, hosts)),
-        capabilities=chosen_capabilities(added, dropped),
+        volumes=_volumes(volumes),
+        hosts=_hosts(hosts),
+        capabilities=capabilities.chosen(added, dropped),
         layers=layers,
         squash=squash,
         destinations=destinations,
@@ -201,6 +203,22 @@ def command(
         except OSError as error:
             raise UsageError(f"--iidfile {iidfile}: {error.strerror}") from None
     click.echo(built.digest)
+
+
+def _volumes(texts: tuple[str, ...]) -> tuple[Bound, ...]:
+    if not texts:
+        return ()
+    from hermes.api.run_options import volume
+
+    return tuple(map(volume, texts))
+
+
+def _hosts(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    if not texts:
+        return ()
+    from hermes.api.run_options import host
+
+    return tuple(map(host, texts))
 
 
 def build_arguments(texts: Iterable[str]) -> dict[str, str]:

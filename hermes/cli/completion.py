@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
-from click.shell_completion import CompletionItem, get_completion_class
 
 from hermes.errors import HermesError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -20,6 +24,8 @@ def command(shell: str) -> None:
     eval "$(hermes completion zsh)"                                    # in ~/.zshrc
     hermes completion fish > ~/.config/fish/completions/hermes.fish
     """
+    from click.shell_completion import get_completion_class
+
     from hermes.cli.main import hermes
 
     found = get_completion_class(shell)
@@ -29,6 +35,8 @@ def command(shell: str) -> None:
 
 def containers(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of a working container."""
+    from click.shell_completion import CompletionItem
+
     from hermes.container.state import States
     from hermes.store import Store
 
@@ -41,6 +49,8 @@ def containers(_ctx: click.Context, _param: click.Parameter, incomplete: str) ->
 
 def images(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of an image of the store."""
+    from click.shell_completion import CompletionItem
+
     from hermes.image.names import ImageNames
     from hermes.store import Store
 
@@ -53,9 +63,11 @@ def images(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
 
 def bases(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete what an image can be named by: a target's label, a name, a transport."""
+    from click.shell_completion import CompletionItem
+
     if incomplete.startswith(("/", ":")):
         return labels(ctx, param, incomplete)
-    from hermes.registry.origins import TRANSPORTS
+    from hermes.registry.prefixes import TRANSPORTS
 
     begun = [CompletionItem(f"{one}:") for one in TRANSPORTS if incomplete and one.startswith(incomplete)]
     return [*images(ctx, param, incomplete), *begun]
@@ -63,6 +75,8 @@ def bases(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
 
 def labels(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete a package, or a target of a package once there is a colon."""
+    from click.shell_completion import CompletionItem
+
     from hermes.api.workspace import BuildOptions, Workspace
 
     package, colon, _ = incomplete.partition(":")

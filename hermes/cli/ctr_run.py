@@ -9,8 +9,8 @@ from typing import Final
 
 import click
 
-from hermes.api.containers import CommandOptions
-from hermes.api.mount_options import Mounts, chosen_capabilities, parse_mount, parse_tmpfs, together
+from hermes.api.command_options import CommandOptions
+from hermes.api.mount_options import Mounts, parse_mount, parse_tmpfs, together
 from hermes.api.run_options import check_hostname, variable, volume
 from hermes.api.secrets import SecretSource, read_secrets
 from hermes.cli.completion import containers
@@ -19,6 +19,7 @@ from hermes.cli.options import capability_options, runtime_option, secret_option
 from hermes.cli.progress import write_line
 from hermes.cli.terminal import standard
 from hermes.errors import CommandFailed, UsageError
+from hermes.sandbox import capabilities
 from hermes.sandbox.choice import BWRAP, check_name, of_isolation
 
 _SIGNALLED: Final = 128
@@ -97,7 +98,7 @@ def run(
             hostname=check_hostname(hostname),
             network=network == "host",
             mounts=found.with_values(read_secrets([SecretSource.parse(one) for one in secrets])),
-            capabilities=chosen_capabilities(added, dropped),
+            capabilities=capabilities.chosen(added, dropped),
             terminal=has_terminal,
             runtime=chosen,
         )

@@ -1,4 +1,4 @@
-"""The entry point: finds the command, and turns errors into messages and exit statuses."""
+"""Finds the command, and turns errors into messages and exit statuses."""
 
 from __future__ import annotations
 
@@ -76,11 +76,11 @@ def hermes() -> None:
     """Build OCI container images the way Bazel builds binaries: no daemon, no root, the same bytes every time."""
 
 
-def main() -> None:
-    """Run the command line and exit."""
+def exit_status() -> int:
+    """Run the command line of this process; return its exit status."""
     _use_utf8()
     signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(status_of(sys.argv[1:]))
+    return status_of(sys.argv[1:])
 
 
 def status_of(arguments: list[str]) -> int:

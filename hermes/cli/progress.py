@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
-from hermes.api.result import BuildResult
-
 if TYPE_CHECKING:
+    from hermes.api.result import BuildResult
     from hermes.cli.live import Live
     from hermes.engine.events import Event
 

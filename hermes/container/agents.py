@@ -12,7 +12,6 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Final
 
 from hermes.container.task import Agent
@@ -31,7 +30,7 @@ def forwarded(agents: Sequence[Agent], folder: str) -> Iterator[tuple[Agent, ...
     """Give agents whose sockets are new ones in ``folder``, from which what is allowed goes to their own."""
     with contextlib.ExitStack() as held:
         yield tuple(
-            replace(one, socket=held.enter_context(_forwarded(one.socket, folder, str(number))))
+            one._replace(socket=held.enter_context(_forwarded(one.socket, folder, str(number))))
             for number, one in enumerate(agents)
         )
 

@@ -17,13 +17,14 @@ from hermes.container.fill import RootWriter
 from hermes.container.ignore import Ignored, expanded, is_pattern
 from hermes.container.overlay import Tree, mount_stack
 from hermes.container.rootpath import resolve
-from hermes.container.task import Below
+from hermes.container.stack import Below
 from hermes.container.users import find_user
 from hermes.digest import CHUNK, Digest
-from hermes.errors import BuildError, LayerError, UsageError
+from hermes.errors import BuildError, UsageError
+from hermes.layer.archives import is_archive
 from hermes.layer.compress import Decompressed
 from hermes.layer.entry import DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry, Xattrs, join
-from hermes.layer.tar_reader import is_tar, members
+from hermes.layer.tar_reader import members
 
 _KEPT_XATTRS: Final = ("user.", "security.capability")
 _OVERLAY: Final = "user.overlay."
@@ -59,7 +60,7 @@ class Copy:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Copy:
         fields = dict(document)
-        fields["stack"] = tuple(Below(Digest(one["diff_id"]), one["name"]) for one in document["stack"])
+        fields["stack"] = tuple(Below(Digest(diff_id), name) for diff_id, name in document["stack"])
         fields["files"] = tuple((path, name) for path, name in document["files"])
         for name in ("sources", "ignore"):
             fields[name] = tuple(document[name])
@@ -241,17 +242,6 @@ def _xattrs(path: str) -> Xattrs:
 def is_kept(xattr: str) -> bool:
     """Tell whether a copy has an attribute of the original."""
     return xattr.startswith(_KEPT_XATTRS) and not xattr.startswith(_OVERLAY)
-
-
-def is_archive(path: str) -> bool:
-    """Tell whether a file is a tar archive, compressed or not, that ADD unpacks."""
-    if not os.path.isfile(path):
-        return False
-    with open(path, "rb") as file:
-        try:
-            return is_tar(Decompressed(file, name=path).read)
-        except LayerError:
-            return False
 
 
 def _pieces(path: str) -> Iterator[bytes]:

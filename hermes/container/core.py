@@ -7,26 +7,34 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from hermes.digest import Digest
 from hermes.errors import HermesError, MissingBlobError, SandboxError
-from hermes.layer import encodings
-from hermes.layer.compress import Codec
-from hermes.layer.write import Encoding, compress
+from hermes.layer.trees import has_tree
 from hermes.store import Store
 from hermes.store.scratch import abandoned
 
 if TYPE_CHECKING:
     from hermes.container.task import Outcome, Task
+    from hermes.layer.compress import Codec, Encoding
     from hermes.sandbox.namespace import Namespace
 
-_INSIDE: Final = "hermes.container.inside:"
+_RUN: Final = "hermes.container.inside:run"
 _HOSTED: Final = "hermes.container.hosted:run"
+_EXTRACTING: Final = "hermes.container.extracting:"
+_REMOVE: Final = "hermes.container.scratch:remove"
 _PROBE: Final = "hermes.container.probe:"
+
+PRELOADED: Final = (
+    "hermes.container.inside",
+    "hermes.container.committing",
+    "hermes.container.extracting",
+    "hermes.sandbox.bubblewrap",
+)
+"""What the namespace of a build, which makes many calls, has loaded before them."""
 
 
 class Containers:
@@ -76,7 +84,7 @@ class Containers:
                 task = replace(task, agents=held.enter_context(forwarded(task.agents, str(folder))))
             task = replace(task, runtime=task.runtime or self._runtime)
             where = choice.located(task.runtime)
-            return self._run(f"{_INSIDE}run", task, stdio, where=where, caches=caches)
+            return self._run(_RUN, task, stdio, where=where, caches=caches)
 
     def run_host(self, task: Task, stdio: tuple[int, int, int]) -> Outcome:
         """As `run`, but the command is one of this machine, which sees the stack at `hermes.sandbox.host.ROOT`."""
@@ -109,33 +117,39 @@ class Containers:
 
     def bring(self, diff_id: Digest) -> None:
         """Have a layer brought into the store unless it is there, if anybody has it."""
+        from hermes.layer import encodings
+
         if not encodings.available(self._store, diff_id):
             self._fetch(diff_id)
 
     def ensure_tree(self, diff_id: Digest) -> None:
         """Extract a layer unless that has been done, and note that it is used."""
         owned = self._namespace.map.whole
-        if encodings.has_tree(self._store, diff_id, owned=owned):
+        if has_tree(self._store, diff_id, owned=owned):
             with contextlib.suppress(OSError):
                 os.utime(f"{self._store.trees}/{diff_id.hex}")
             return
         with self._store.locks.held(f"tree:{diff_id}"):
-            if not encodings.has_tree(self._store, diff_id, owned=owned):
+            if not has_tree(self._store, diff_id, owned=owned):
                 self.bring(diff_id)
                 self.remove([f"{self._store.trees}/{diff_id.hex}"])
                 arguments = {"home": str(self._store.home), "diff_id": diff_id}
-                self._namespace.call(f"{_INSIDE}extract", arguments)
+                self._namespace.call(f"{_EXTRACTING}extract", arguments)
 
     def encoded(self, diff_id: Digest, codec: Codec) -> Encoding:
         """Return a layer's blob in the form that ``codec`` gives, making it unless it is there.
 
         Raises `MissingBlobError` when the store does not hold the layer.
         """
+        from hermes.layer import encodings
+
         if found := encodings.find(self._store, diff_id, codec):
             return found
         self.bring(diff_id)
         if encodings.find_any(self._store, diff_id) is None:
             return self.pack(diff_id, codec)
+        from hermes.layer.write import compress
+
         with encodings.open_tar(self._store, diff_id) as tar:
             encoding = compress(tar.chunks(), self._store.blobs, codec)
         encodings.record(self._store, diff_id, encoding)
@@ -145,26 +159,28 @@ class Containers:
         """Return a blob of a layer that has only a tree; raises `MissingBlobError` when it has none."""
         from hermes.container.task import encoding_from_json
 
-        if not encodings.has_tree(self._store, diff_id):
+        if not has_tree(self._store, diff_id):
             raise MissingBlobError(f"the store does not hold layer {diff_id}", digest=diff_id)
         arguments = {
             "home": str(self._store.home),
             "diff_id": diff_id,
             "codec": codec.spec if codec else "",
         }
-        found = encoding_from_json(self._namespace.call(f"{_INSIDE}pack", arguments))
+        found = encoding_from_json(self._namespace.call(f"{_EXTRACTING}pack", arguments))
         assert found is not None
         return found
 
     def remove(self, folders: Iterable[str]) -> None:
         """Remove folders that may hold files of any id of the namespace."""
+        import shutil
+
         left = []
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
             if os.path.lexists(folder):
                 left.append(folder)
         if left:
-            self._namespace.call(f"{_INSIDE}remove", {"paths": left})
+            self._namespace.call(_REMOVE, {"paths": left})
 
     def call(self, function: str, arguments: dict[str, Any]) -> Any:
         """Call ``module:function`` in the namespace; see `hermes.sandbox.namespace.Namespace.call`."""

@@ -1,59 +1,32 @@
-"""What happens in the user namespace: extract, run, commit, pack, remove.
+"""A command in a stack of layers, in the user namespace.
 
-Each function is one call of `hermes.sandbox.namespace.Namespace`, runs in a process of its own, and leaves
-no mount behind, because its mount namespace ends with it.
+`run` is one call of `hermes.sandbox.namespace.Namespace`; see `hermes.container.scratch` for what that leaves behind.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from hermes.container.hosts import names_of_machines
 from hermes.container.leaks import Leak, Search, leaked
-from hermes.container.mounts import mounted_below
-from hermes.container.overlay import Tree, mount_stack, owner_in
-from hermes.container.private import (
-    UsedCaches,
-    check_target,
-    check_targets,
-    give_sockets,
-    unsearched,
-    write_secrets,
-)
+from hermes.container.overlay import Tree, mount_stack
+from hermes.container.private import UsedCaches, check_target, check_targets, give_sockets, write_secrets
 from hermes.container.rootpath import MountPoints, find_program, resolve
-from hermes.container.task import (
-    Commit,
-    KeptFile,
-    Outcome,
-    Staged,
-    StagedFile,
-    Task,
-    Tmpfs,
-    Upper,
-    encoding_to_json,
-)
+from hermes.container.scratch import scratch_of, store_at
+from hermes.container.stack import Upper
+from hermes.container.task import KeptFile, Outcome, Staged, StagedFile, Task, Tmpfs
 from hermes.container.users import User, find_user
-from hermes.digest import CHUNK, Digest
-from hermes.errors import BuildError, MissingBlobError, SandboxError
-from hermes.layer import encodings, toc
-from hermes.layer.apply import TreeWriter
-from hermes.layer.compress import codec_of
-from hermes.layer.content import Content, FileContent
-from hermes.layer.diff import changes
-from hermes.layer.entry import FILE
-from hermes.layer.tar_reader import members
-from hermes.layer.write import Encoding, Item, write_layer
+from hermes.digest import CHUNK
+from hermes.errors import BuildError, SandboxError
 from hermes.sandbox.choice import sandbox
 from hermes.sandbox.idmap import has_one_id
 from hermes.sandbox.process import DEFAULT_PATH, Ended, Mount, Process, Sandbox
-from hermes.sandbox.syscalls import CLONE_NEWNS, MNT_DETACH, umount, unshare
+from hermes.sandbox.syscalls import MNT_DETACH, umount
 from hermes.store import Store
 from hermes.store.blobs import write_all
 
@@ -62,22 +35,6 @@ _LEAK_HINT: Final = (
     "read a secret from where it is mounted and write it nowhere; what only this command needs can be in /tmp"
 )
 _REMOVED_HINT: Final = "those files have been removed from the container; write a secret nowhere"
-
-
-def extract(home: str, diff_id: str) -> None:
-    """Make the tree of a layer from a blob of the store. The caller holds the tree's lock."""
-    digest = Digest(diff_id)
-    with store_at(home) as store, scratch_of(store) as scratch:
-        name = f"layer {digest.short}"
-        root = f"{scratch}/root"
-        os.mkdir(root, 0o755)
-        writer = TreeWriter(root, name=name, one_id=has_one_id())
-        with encodings.open_tar(store, digest) as tar:
-            for member in members(tar.read, name=name):
-                writer.add(member.entry, member.content)
-            tar.check()
-        _describe_tree(scratch, writer.finish(), writer.owners)
-        publish(store, digest, scratch)
 
 
 def run(
@@ -92,60 +49,6 @@ def run(
         container = Container(store, Task.from_json(task), scratch, caches)
         chosen = sandbox(container.runtime, (where[0], where[1]))
         return container.run(chosen, (fds[0], fds[1], fds[2])).to_json()
-
-
-def pack(home: str, diff_id: str, codec: str) -> dict[str, Any] | None:
-    """Write the tar of a layer again from its tree, compressed if ``codec`` names a codec.
-
-    Raises `MissingBlobError`, and removes the tree, when the tree is no longer what the layer was.
-    """
-    digest = Digest(diff_id)
-    with store_at(home) as store:
-        table = toc.load(store, digest)
-        root = f"{store.trees}/{digest.hex}/root"
-        written = None
-        try:
-            items = _items_of_tree(table, root)
-            written = write_layer(items, blobs=store.blobs, codec=codec_of(codec))
-        except FileNotFoundError:
-            pass
-        if written is None or written.toc.diff_id != digest:
-            shutil.rmtree(f"{store.trees}/{digest.hex}", ignore_errors=True)
-            raise MissingBlobError(f"the tree of layer {digest} was changed", digest=digest)
-        if written.encoding is not None:
-            encodings.record(store, digest, written.encoding)
-        return encoding_to_json(written.encoding)
-
-
-def remove(paths: list[str]) -> None:
-    """Remove folders whatever ids own what is in them."""
-    for path in paths:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-@contextmanager
-def store_at(home: str) -> Iterator[Store]:
-    """Give the store at ``home``, with a scratch folder of this process."""
-    store = Store(Path(home))
-    try:
-        yield store
-    finally:
-        store.close()
-
-
-@contextmanager
-def scratch_of(store: Store) -> Iterator[str]:
-    """Give a temporary folder, and a mount namespace that ends with this process.
-
-    What is mounted in the folder is unmounted before the folder is removed, or that would reach what is mounted.
-    """
-    unshare(CLONE_NEWNS)
-    with store.scratch.directory() as folder:
-        try:
-            yield str(folder)
-        finally:
-            for path in mounted_below(str(folder)):
-                umount(path, MNT_DETACH)
 
 
 class Container:
@@ -205,7 +108,7 @@ class Container:
         if self._task.upper is None or not self._search:
             yield
             return
-        mark = unsearched(self._task.upper)
+        mark = self._task.upper.unsearched
         was_marked = os.path.exists(mark)
         with open(mark, "wb"):
             pass
@@ -322,47 +225,16 @@ class Container:
         commit = self._task.commit
         if commit is None:
             return Outcome(ended.status, ended.timed_out, outs=outs)
-        made = commit_upper(self._store, self._trees, self._upper.upper, commit, self._scratch, self._search)
-        publish(self._store, made.diff_id, os.path.dirname(self._upper.upper))
+        from hermes.container.committing import changes_in, publish, write_changes
+        from hermes.layer.compress import codec_of
+
+        upper = self._upper.upper
+        found = changes_in(upper, self._trees, commit.mtime, self._scratch)
+        if self._search and (leaks := list(self._search.in_entries(found.entries, upper))):
+            raise leaked(leaks, self._search.masker, _LEAK_HINT)
+        made = write_changes(self._store, found, upper, codec_of(commit.codec))
+        publish(self._store, made.diff_id, os.path.dirname(upper))
         return Outcome(ended.status, ended.timed_out, made.diff_id, made.size, made.encoding, outs)
-
-
-class Made(NamedTuple):
-    """A layer made of an upper directory: its diff_id, the size of its tar, its blob, how many entries it has."""
-
-    diff_id: Digest
-    size: int
-    encoding: Encoding | None
-    entries: int
-
-
-def commit_upper(
-    store: Store,
-    trees: Sequence[Tree],
-    upper: str,
-    commit: Commit,
-    scratch: str,
-    search: Search | None = None,
-) -> Made:
-    """Write what ``upper`` changes of ``trees`` as a layer, and what its tree needs beside ``upper``.
-
-    The folder that holds ``upper``, as ``root``, is then ready for `publish`. ``upper`` is mounted nowhere.
-    Raises `SecretLeaked` when the ``search`` finds something.
-    """
-    below = mount_stack(trees, scratch, target="below") if trees else None
-    found = changes(upper, below, mtime=commit.mtime, owner=owner_in(trees))
-    if below:
-        umount(below)
-    if search and (leaks := list(search.in_entries(found.entries, upper))):
-        raise leaked(leaks, search.masker, _LEAK_HINT)
-    blobs = store.blobs if commit.codec else None
-    written = write_layer(found.items(upper), blobs=blobs, codec=codec_of(commit.codec))
-    diff_id = written.toc.diff_id
-    _describe_tree(os.path.dirname(upper), found.parents, found.owners)
-    toc.save(store, written.toc)
-    if written.encoding is not None:
-        encodings.record(store, diff_id, written.encoding)
-    return Made(diff_id, written.toc.size, written.encoding, len(found.entries))
 
 
 def _bound_program(task: Task) -> str | None:
@@ -406,6 +278,8 @@ def _copy(file: StagedFile, target: str) -> None:
     else:
         fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
+            from hermes.layer.content import FileContent
+
             for data in FileContent(file.source, file.size, file.stamp).chunks():
                 write_all(fd, data)
             os.fchmod(fd, 0o755 if file.executable else 0o644)
@@ -420,30 +294,3 @@ def _give_away(folder: str, user: User) -> None:
         for at, folders, files in os.walk(folder):
             for name in (".", *folders, *files):
                 os.chown(f"{at}/{name}", user.uid, user.gid, follow_symlinks=False)
-
-
-def _items_of_tree(table: toc.TableOfContents, root: str) -> Iterator[Item]:
-    for entry in table.entries:
-        content: Content | None = None
-        if entry.type == FILE and entry.size:
-            content = FileContent(f"{root}/{entry.path}", entry.size)
-        yield entry._replace(digest=""), content
-
-
-def _describe_tree(folder: str, parents: Sequence[str], owners: Mapping[str, tuple[int, int]]) -> None:
-    import json
-
-    with open(f"{folder}/parents", "w", encoding="utf-8") as file:
-        json.dump(list(parents), file)
-    if owners:
-        with open(f"{folder}/{encodings.OWNERS}", "w", encoding="utf-8") as file:
-            json.dump(owners, file)
-
-
-def publish(store: Store, diff_id: Digest, folder: str) -> None:
-    """Make ``folder``, which holds ``root`` and its description, the tree of a layer, unless it has one."""
-    try:
-        os.rename(folder, f"{store.trees}/{diff_id.hex}")
-    except OSError:
-        if not encodings.has_tree(store, diff_id):
-            raise

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 from hermes.errors import SandboxError, UsageError
-from hermes.sandbox.syscalls import umount
 
 _OCTAL: Final = re.compile(rb"\\([0-7]{3})")
 
@@ -47,6 +46,8 @@ def mounted_below(folder: str) -> list[str]:
 
 def take_away(path: str, *, name: str) -> None:
     """Unmount a container; raises `UsageError` when somebody is in there."""
+    from hermes.sandbox.syscalls import umount
+
     try:
         umount(path)
     except OSError as error:

@@ -13,15 +13,17 @@ import os
 import stat
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from hermes.container.task import Upper
+from hermes.container.stack import Upper
 from hermes.errors import ConflictError, SandboxError
 from hermes.layer.apply import OPAQUE_XATTR
-from hermes.layer.diff import OwnerOf
-from hermes.layer.encodings import OWNERS
 from hermes.layer.entry import parents
+from hermes.layer.trees import OWNERS
 from hermes.sandbox.syscalls import MS_NODEV, MS_RDONLY, mount
+
+if TYPE_CHECKING:
+    from hermes.layer.diff import OwnerOf
 
 MOST_LOWERS: Final = 500
 _OPTIONS: Final = "userxattr,redirect_dir=nofollow,metacopy=off,index=off,xino=off"

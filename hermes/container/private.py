@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from hermes.container.leaks import Leak, Search, leaked
-from hermes.container.task import Agent, Cache, Secret, Upper
+from hermes.container.task import Agent, Cache, Secret
 from hermes.container.users import User
 from hermes.errors import SandboxError
 from hermes.sandbox.idmap import has_one_id
@@ -62,7 +61,7 @@ class UsedCaches:
         self._caches = caches
         self._folders = folders
         self._search = search
-        self._mark = f"{UNSEARCHED}{secrets.token_hex(8)}"
+        self._mark = f"{UNSEARCHED}{os.urandom(8).hex()}"
         self._since: dict[str, int] = {}
 
     def made(self) -> Iterator[tuple[Cache, str]]:
@@ -129,11 +128,6 @@ def check_targets(mounts: Sequence[Mount]) -> None:
                     hint="mount each at a path of its own; only a tmpfs can have mounts in it",
                 )
             above = os.path.dirname(above)
-
-
-def unsearched(upper: Upper) -> str:
-    """Return the path of what marks a working container in which a command with secrets runs, or was killed."""
-    return f"{os.path.dirname(upper.upper)}.unsearched"
 
 
 def _own(file: int | str, uid: int, gid: int, what: str) -> None:

@@ -8,9 +8,9 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 
-from hermes.container.inside import scratch_of, store_at
 from hermes.container.overlay import Tree, mount_stack
-from hermes.container.task import Upper
+from hermes.container.scratch import scratch_of, store_at
+from hermes.container.stack import Upper
 from hermes.errors import SandboxError
 from hermes.sandbox import choice
 from hermes.sandbox.process import Process

@@ -7,19 +7,16 @@ a layer is being taken over, ``next.json`` is the state that holds once folder N
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
-import secrets
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from hermes.container.task import Below, Upper
+from hermes.container.stack import Below, Upper
 from hermes.digest import Digest, canonical_json
 from hermes.errors import StoreError, UsageError
 from hermes.image.descriptor import Descriptor
@@ -123,7 +120,7 @@ class States:
                     f"there is a container {wish} already", hint="take another name, or remove that one"
                 )
             name = wish or _free_name(image, taken)
-            made = State(secrets.token_hex(_ID_DIGITS // 2), name, image, stack, document, base=base)
+            made = State(os.urandom(_ID_DIGITS // 2).hex(), name, image, stack, document, base=base)
             made = replace(made, committed=made.settings)
             with self._store.scratch.directory() as folder:
                 (folder / _STATE).write_bytes(made.dump())
@@ -145,6 +142,8 @@ class States:
         begin = [one for one in known if len(name) >= 3 and one.id.startswith(name)]
         if len(begin) == 1:
             return begin[0]
+        import difflib
+
         near = difflib.get_close_matches(name, [one.name for one in known], 1)
         hint = f"did you mean {near[0]}?" if near else "`hermes ctr ps` lists them"
         raise UsageError(f"there is no container {name}", hint=hint)
@@ -217,6 +216,8 @@ class States:
             (folder / _NEXT).unlink(missing_ok=True)
             return state
         after = State.load((folder / _NEXT).read_bytes())
+        import shutil
+
         shutil.rmtree(f"{folder}/{state.number}.work", ignore_errors=True)
         os.replace(folder / _NEXT, folder / _STATE)
         return after

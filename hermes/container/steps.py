@@ -1,29 +1,23 @@
 """What is done to working containers in the user namespace: copy, look at changes, commit, squash.
 
-Each function is one call of `hermes.sandbox.namespace.Namespace`, as those of `hermes.container.inside` are.
+Each function is one call of `hermes.sandbox.namespace.Namespace`, and imports what the others have no use for.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hermes.container.copying import Copy, copy_into
-from hermes.container.inside import commit_upper, scratch_of, store_at
 from hermes.container.overlay import Tree, mount_stack
-from hermes.container.task import Commit, Upper, encoding_to_json
+from hermes.container.scratch import scratch_of, store_at
+from hermes.container.stack import Upper
 from hermes.digest import Digest
-from hermes.layer import encodings, toc
-from hermes.layer.compress import codec_of
-from hermes.layer.content import Content, FileContent
-from hermes.layer.diff import peek
-from hermes.layer.entry import FILE
-from hermes.layer.merge import merge
-from hermes.layer.view import View
-from hermes.layer.write import Item, write_layer
 from hermes.sandbox.syscalls import umount
 from hermes.store import Store
+
+if TYPE_CHECKING:
+    from hermes.layer.write import Item
 
 Stack = list[tuple[str, str]]
 """Pairs of a layer's diff_id and what errors call it, the lowest first."""
@@ -31,6 +25,8 @@ Stack = list[tuple[str, str]]
 
 def copy(home: str, stack: Stack, upper: list[str], root: str, copy: dict[str, Any]) -> None:
     """Carry out a `Copy` in a container, which is mounted at ``root`` already unless that is empty."""
+    from hermes.container.copying import Copy, copy_into
+
     with store_at(home) as store, scratch_of(store) as scratch:
         mounted = root or mount_stack(_trees(store, stack), scratch, target="merged", upper=Upper(*upper))
         copy_into(Copy.from_json(copy), mounted, str(store.trees), scratch)
@@ -40,6 +36,8 @@ def copy(home: str, stack: Stack, upper: list[str], root: str, copy: dict[str, A
 
 def diff(home: str, stack: Stack, upper: list[str]) -> list[tuple[str, str]]:
     """Return what a container's upper directory changes: A, C or D, and the path."""
+    from hermes.layer.diff import peek
+
     with store_at(home) as store, scratch_of(store) as scratch:
         if not os.path.isdir(upper[0]):
             return []
@@ -55,15 +53,18 @@ def diff(home: str, stack: Stack, upper: list[str]) -> list[tuple[str, str]]:
         return found
 
 
-def commit(home: str, stack: Stack, upper: list[str], commit: dict[str, Any]) -> dict[str, Any] | None:
-    """Write the changes in an upper directory, mounted nowhere, as a layer; None when there are none."""
+def commit(home: str, stack: Stack, upper: list[str], mtime: int, codec: str) -> Digest | None:
+    """Write the changes in an upper directory, mounted nowhere, as a layer; return its diff_id, if there are any."""
+    from hermes.container.committing import changes_in, write_changes
+    from hermes.layer.compress import codec_of
+
     with store_at(home) as store, scratch_of(store) as scratch:
         if not os.path.isdir(upper[0]):
             return None
-        made = commit_upper(store, _trees(store, stack), upper[0], Commit(**commit), scratch)
-        if not made.entries:
+        found = changes_in(upper[0], _trees(store, stack), mtime, scratch)
+        if not found.entries:
             return None
-        return {"diff_id": made.diff_id, "size": made.size, "encoding": encoding_to_json(made.encoding)}
+        return write_changes(store, found, upper[0], codec_of(codec)).diff_id
 
 
 def squash(home: str, stack: Stack, codec: str, below: Sequence[str] = (), mtime: int = 0) -> dict[str, Any]:
@@ -71,6 +72,10 @@ def squash(home: str, stack: Stack, codec: str, below: Sequence[str] = (), mtime
 
     It does to the layers ``below``, by their diff_ids, what they did; whiteouts have the time ``mtime``.
     """
+    from hermes.layer import encodings, toc
+    from hermes.layer.compress import codec_of
+    from hermes.layer.write import write_layer
+
     with store_at(home) as store:
         items = _merged_items(store, stack, below, mtime)
         written = write_layer(items, blobs=store.blobs, codec=codec_of(codec))
@@ -81,6 +86,12 @@ def squash(home: str, stack: Stack, codec: str, below: Sequence[str] = (), mtime
 
 
 def _merged_items(store: Store, stack: Stack, below: Sequence[str], mtime: int) -> Iterator[Item]:
+    from hermes.layer import toc
+    from hermes.layer.content import Content, FileContent
+    from hermes.layer.entry import FILE
+    from hermes.layer.merge import merge
+    from hermes.layer.view import View
+
     digests = [Digest(diff_id) for diff_id, _ in stack]
     view = View([toc.load(store, Digest(one)) for one in below])
     for entry, layer, path in merge([toc.load(store, one) for one in digests], view, mtime):

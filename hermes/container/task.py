@@ -1,4 +1,7 @@
-"""What is asked of a working container, and what comes of it: plain data that crosses into the namespace."""
+"""What is asked of a working container, and what comes of it: plain data that crosses into the namespace.
+
+The parts are named tuples, as in `hermes.container.stack`.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +9,18 @@ import base64
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hermes.container.stack import Below, Commit, Upper
 from hermes.digest import Digest
 from hermes.sandbox.process import HOSTNAME
 from hermes.store.caches import Sharing
 
 if TYPE_CHECKING:
+    from hermes.layer.compress import Encoding
     from hermes.layer.content import Signature
-    from hermes.layer.write import Encoding
     from hermes.sandbox.seccomp import Profile
 
 
-class Upper(NamedTuple):
-    """Where the changes of a mount go: two directories of one file system, made if they are not there."""
-
-    upper: str
-    work: str
-
-
-@dataclass(frozen=True, slots=True)
-class Below:
-    """One layer of a root: its diff_id, and what errors call it."""
-
-    diff_id: Digest
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class StagedFile:
+class StagedFile(NamedTuple):
     """A file to be copied for a command: ``source`` on this machine, ``path`` relative to its mount.
 
     An empty ``path`` makes the mount this one file. ``link`` makes it a symbolic link instead. ``size`` and
@@ -47,8 +35,7 @@ class StagedFile:
     link: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(NamedTuple):
     """Copies of declared files, mounted at ``target`` with fixed modes and times.
 
     ``folders`` are relative paths that are there besides.
@@ -60,8 +47,7 @@ class Staged:
     writable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(NamedTuple):
     """A file or folder of this machine, mounted at ``target``."""
 
     target: str
@@ -69,8 +55,7 @@ class Bound:
     writable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Tmpfs:
+class Tmpfs(NamedTuple):
     """An empty folder in memory at ``target``; ``size`` is the most it holds, in bytes (0: half of the memory)."""
 
     target: str
@@ -78,8 +63,7 @@ class Tmpfs:
     mode: int = 0o1777
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
+class Cache(NamedTuple):
     """A folder called ``id`` that is kept between commands, mounted at ``target``.
 
     ``mode``, ``uid`` and ``gid`` are those of the folder itself.
@@ -89,6 +73,20 @@ class Cache:
     target: str
     sharing: Sharing = Sharing.SHARED
     mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+
+
+class Agent(NamedTuple):
+    """An SSH agent called ``id`` that listens at ``socket`` on this machine; the command finds it at ``target``.
+
+    ``mode``, ``uid`` and ``gid`` are those of the socket that it finds.
+    """
+
+    id: str
+    target: str
+    socket: str
+    mode: int = 0o600
     uid: int = 0
     gid: int = 0
 
@@ -110,29 +108,6 @@ class Secret:
     @property
     def path(self) -> str:
         return self.target or f"/run/secrets/{self.id}"
-
-
-@dataclass(frozen=True, slots=True)
-class Agent:
-    """An SSH agent called ``id`` that listens at ``socket`` on this machine; the command finds it at ``target``.
-
-    ``mode``, ``uid`` and ``gid`` are those of the socket that it finds.
-    """
-
-    id: str
-    target: str
-    socket: str
-    mode: int = 0o600
-    uid: int = 0
-    gid: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """Make a layer of the changes: with times of ``mtime`` seconds, stored as a tar if ``codec`` names one."""
-
-    mtime: int
-    codec: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,38 +159,37 @@ class Task:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Task:
         fields = dict(document)
-        fields["stack"] = tuple(Below(Digest(one["diff_id"]), one["name"]) for one in document["stack"])
+        fields["stack"] = tuple(Below(Digest(diff_id), name) for diff_id, name in document["stack"])
         for name in ("env", "hosts"):
             fields[name] = tuple((key, value) for key, value in document[name])
         fields["staged"] = tuple(
-            Staged(
-                one["target"], tuple(map(_staged_file, one["files"])), tuple(one["folders"]), one["writable"]
-            )
-            for one in document["staged"]
+            Staged(target, tuple(map(_staged_file, files)), tuple(folders), writable)
+            for target, files, folders, writable in document["staged"]
         )
-        fields["bound"] = tuple(Bound(**one) for one in document["bound"])
-        fields["commit"] = Commit(**document["commit"]) if document["commit"] else None
+        fields["bound"] = tuple(Bound(*one) for one in document["bound"])
+        fields["commit"] = Commit(*document["commit"]) if document["commit"] else None
         fields["upper"] = Upper(*document["upper"]) if document["upper"] else None
-        fields["tmpfs"] = tuple(one if isinstance(one, str) else Tmpfs(**one) for one in document["tmpfs"])
+        fields["tmpfs"] = tuple(one if isinstance(one, str) else Tmpfs(*one) for one in document["tmpfs"])
         fields["secrets"] = tuple(
             Secret(**{**one, "value": base64.b64decode(one["value"])}) for one in document["secrets"]
         )
-        fields["agents"] = tuple(Agent(**one) for one in document["agents"])
+        fields["agents"] = tuple(Agent(*one) for one in document["agents"])
         fields["caches"] = tuple(
-            Cache(**{**one, "sharing": Sharing(one["sharing"])}) for one in document["caches"]
+            Cache(name, target, Sharing(sharing), *more)
+            for name, target, sharing, *more in document["caches"]
         )
         for name in ("argv", "capabilities", "outs"):
             fields[name] = tuple(document[name])
         return cls(**fields)
 
 
-def _staged_file(document: dict[str, Any]) -> StagedFile:
-    stamp = document["stamp"]
-    return StagedFile(**{**document, "stamp": tuple(stamp) if stamp else None})
+def _staged_file(row: list[Any]) -> StagedFile:
+    path, source, size, stamp, executable, link = row
+    signature: Any = tuple(stamp) if stamp else None
+    return StagedFile(path, source, size, signature, executable, link)
 
 
-@dataclass(frozen=True, slots=True)
-class KeptFile:
+class KeptFile(NamedTuple):
     """A file that a command made, now a blob of the store."""
 
     digest: Digest
@@ -248,7 +222,7 @@ class Outcome:
         fields["encoding"] = encoding_from_json(document["encoding"])
         fields["diff_id"] = Digest(document["diff_id"]) if document["diff_id"] else None
         fields["outs"] = tuple(
-            KeptFile(Digest(one["digest"]), one["size"], one["executable"]) for one in document["outs"]
+            KeptFile(Digest(digest), size, executable) for digest, size, executable in document["outs"]
         )
         return cls(**fields)
 
@@ -263,7 +237,6 @@ def encoding_to_json(encoding: Encoding | None) -> dict[str, Any] | None:
 def encoding_from_json(document: dict[str, Any] | None) -> Encoding | None:
     if document is None:
         return None
-    from hermes.layer.compress import codec_of
-    from hermes.layer.write import Encoding
+    from hermes.layer.compress import Encoding, codec_of
 
     return Encoding(Digest(document["digest"]), document["size"], codec_of(document["codec"]))

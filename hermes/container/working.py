@@ -14,27 +14,25 @@ Each operation takes the name of a container, and keeps others from using its ro
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hermes.container import mounts
 from hermes.container.core import Containers
-from hermes.container.overlay import Tree, mount_stack
-from hermes.container.private import unsearched
+from hermes.container.stack import Below, Upper
 from hermes.container.state import State, States
-from hermes.container.task import Below, Commit, Outcome, Task, Upper
 from hermes.digest import Digest
 from hermes.errors import BuildError, SandboxError, UsageError
-from hermes.layer import encodings
-from hermes.layer.compress import Codec
+from hermes.layer.trees import has_tree
 from hermes.store import Store
 
 if TYPE_CHECKING:
     from hermes.container.copying import Copy
+    from hermes.container.task import Outcome, Task
     from hermes.image.descriptor import Descriptor
+    from hermes.layer.compress import Codec
 
 _STEPS: Final = "hermes.container.steps:"
 
@@ -156,7 +154,7 @@ class WorkingContainers:
         entries, told whether there is a layer. Raises `BuildError` where the value of a secret may get out.
         """
         with self._root_of(name) as state:
-            if os.path.exists(unsearched(self._states.upper(state))):
+            if os.path.exists(self._states.upper(state).unsearched):
                 raise BuildError(
                     f"a command with secrets was killed in {state.name} before what it left was searched for them",
                     hint=f"make the container again: hermes ctr rm {state.name}",
@@ -168,8 +166,8 @@ class WorkingContainers:
                 made = None
                 if os.path.isdir(self._states.upper(state).upper):
                     self._ensure_trees(state.stack)
-                    made = self._call("commit", state, commit=asdict(Commit(mtime, codec.spec)))
-                return self._committed(state, made and Digest(made["diff_id"]), history)
+                    made = self._call("commit", state, mtime=mtime, codec=codec.spec)
+                return self._committed(state, made and Digest(made), history)
             finally:
                 if path:
                     self._mount(self._states.get(state.id))
@@ -236,6 +234,8 @@ class WorkingContainers:
                 "an ordinary user cannot mount anything for other programs to see",
                 hint="do it inside of `hermes unshare`, where they all are in one user namespace",
             )
+        from hermes.container.overlay import Tree, mount_stack
+
         self._ensure_trees(state.stack)
         folder = os.path.dirname(self._mount_point(state))
         self._containers.remove([folder])
@@ -246,6 +246,8 @@ class WorkingContainers:
         return path
 
     def _umount(self, state: State, path: str) -> None:
+        import shutil
+
         mounts.take_away(path, name=state.name)
         shutil.rmtree(os.path.dirname(path), ignore_errors=True)
         self._states.update(state, lambda one: replace(one, namespace=0))
@@ -281,7 +283,7 @@ class WorkingContainers:
         try:
             os.rename(folder, f"{self._store.trees}/{diff_id.hex}")
         except OSError:
-            if not encodings.has_tree(self._store, diff_id):
+            if not has_tree(self._store, diff_id):
                 raise
             doomed = self._store.scratch.path()
             os.rename(folder, doomed)

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
-from hermes.container import copying
 from hermes.engine.action import EXECUTABLE, LINK, Artifact, Source
+from hermes.layer import archives
 from hermes.layer.entry import DIRECTORY, FILE, SYMLINK
 
 SOCKET: Final = "socket"
@@ -98,7 +98,7 @@ class FolderFiles:
         return Source(f"{self._name}\0{path}")
 
     def is_archive(self, path: str) -> bool:
-        return copying.is_archive(f"{self._root}/{path}")
+        return archives.is_archive(f"{self._root}/{path}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class DeclaredFiles:
 
     def is_archive(self, path: str) -> bool:
         found = self._files.get(path)
-        return found is not None and found.kind != LINK and copying.is_archive(found.place)
+        return found is not None and found.kind != LINK and archives.is_archive(found.place)
 
 
 def _folders(paths: Iterable[str]) -> dict[str, dict[str, bool]]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from hermes.container.task import Bound
 from hermes.image.platform import Platform
 from hermes.layer.compress import ZSTD, Codec
 from hermes.sandbox.process import BUILD_CAPABILITIES
+
+if TYPE_CHECKING:
+    from hermes.container.task import Bound
 
 NETWORKS = ("default", "host", "none")
 

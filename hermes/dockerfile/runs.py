@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hermes.container.ignore import Ignored
@@ -98,7 +98,7 @@ class Runs:
         if self._options.hosts:
             found["hosts"] = self._options.hosts
         if self._options.volumes:
-            found["volumes"] = [asdict(one) for one in self._options.volumes]
+            found["volumes"] = [one._asdict() for one in self._options.volumes]
         return found
 
     def _network(self, run: Run) -> bool:

@@ -44,16 +44,11 @@ class Runner(Protocol):
 class Sources(Protocol):
     """Knows the files of the workspace."""
 
-    def value(self, path: str) -> Value:
-        """Return what a source is; raises `SourceError`."""
-        ...
+    def seen(self, path: str) -> tuple[Value, str, tuple[int, int, int, int]]:
+        """Return what a source is, where it is on disk, and what tells that the file there is still the same.
 
-    def absolute(self, path: str) -> str:
-        """Return where a source is on disk."""
-        ...
-
-    def signature(self, path: str) -> tuple[int, int, int, int]:
-        """Return what tells that the file there is still the one whose value was given."""
+        Raises `SourceError`.
+        """
         ...
 
 
@@ -285,11 +280,7 @@ class _Run:
     def _resolve(self, role: str, path: str, artifact: Source | Output) -> Resolved:
         if type(artifact) is Output:
             return Resolved(role, path, self.report.known[artifact.action].outputs[artifact.name])
-        source = artifact[0]
-        sources = self._sources
-        return Resolved(
-            role, path, sources.value(source), sources.absolute(source), sources.signature(source)
-        )
+        return Resolved(role, path, *self._sources.seen(artifact[0]))
 
     def _prioritize(self, names: list[str]) -> None:
         """Note the milliseconds from the start of each action to the end of the build, if nothing waits."""

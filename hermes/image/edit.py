@@ -17,9 +17,6 @@ from hermes.image.platform import Platform
 
 Document = dict[str, Any]
 
-DOCKER_ONLY: Final = ("Healthcheck", "OnBuild", "Shell")
-"""The settings that an OCI image does not have."""
-
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|ms|s|m|h))+\Z")
 _PIECE: Final = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)")
 _UNITS: Final = {

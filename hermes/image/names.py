@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -56,6 +55,8 @@ class ImageNames:
         """Return the manifest that has a name; raises `UsageError` with one that is near."""
         found = self.find(name)
         if found is None:
+            import difflib
+
             known = [str(one) for one, _ in self]
             near = difflib.get_close_matches(str(name), known, 1)
             hint = f"did you mean {near[0]}?" if near else "a target is named //package:name"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from hermes.digest import CHUNK
+from hermes.digest import CHUNK, Digest
 from hermes.errors import LayerError, UsageError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ _MAGICS: Final = {
     "xz": b"\xfd7zXZ\0",
     "bzip2": b"BZh",
 }
+_SUFFIXES: Final = {"": ".tar", "gzip": ".tar.gz", "zstd": ".tar.zst"}
 _LONGEST_MAGIC: Final = max(map(len, _MAGICS.values()))
 
 Write = Callable[[bytes | bytearray], None]
@@ -93,6 +94,29 @@ GZIP: Final = Codec("gzip", 6)
 CODECS: Final = {codec.name: codec for codec in (ZSTD, GZIP)}
 LEVELS: Final = {"zstd": range(1, 23), "gzip": range(1, 13)}
 """The levels that each codec has: those of zstd and of libdeflate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A blob that holds a layer's tar: compressed by ``codec``, or as it is when that is None.
+
+    Of a blob that somebody else made nothing is known but its ``form``: ``gzip``, ``zstd`` or empty.
+    """
+
+    digest: Digest
+    size: int
+    codec: Codec | None
+    foreign: str = ""
+
+    @property
+    def form(self) -> str:
+        """How the tar is compressed: ``gzip``, ``zstd`` or empty."""
+        return self.codec.name if self.codec else self.foreign
+
+    @property
+    def suffix(self) -> str:
+        """The end of the name of a file that holds the blob."""
+        return _SUFFIXES[self.form]
 
 
 def codec_at(name: str, level: int | None) -> Codec:

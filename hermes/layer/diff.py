@@ -15,12 +15,11 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hermes.digest import CHUNK
 from hermes.errors import LayerError
 from hermes.layer.apply import OPAQUE_XATTR, OVERLAY_XATTRS
-from hermes.layer.content import Content, FileContent
 from hermes.layer.entry import (
     DIRECTORY,
     FIFO,
@@ -34,7 +33,10 @@ from hermes.layer.entry import (
     opaque,
     whiteout,
 )
-from hermes.layer.write import Item
+
+if TYPE_CHECKING:
+    from hermes.layer.content import Content
+    from hermes.layer.write import Item
 
 _PRIVATE_XATTRS: Final = ("user.overlay.origin", "user.overlay.impure", "user.overlay.uuid")
 
@@ -55,6 +57,8 @@ class Changes:
 
     def items(self, upper: str) -> Iterator[Item]:
         """Yield the entries with their content."""
+        from hermes.layer.content import FileContent
+
         for entry in self.entries:
             content: Content | None = None
             if entry.type == FILE and entry.size:

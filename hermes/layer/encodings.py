@@ -21,13 +21,10 @@ from typing import Any, Final
 
 from hermes.digest import CHUNK, Digest
 from hermes.errors import HermesError, MissingBlobError
-from hermes.layer.compress import CODECS, Codec, Decompressed
-from hermes.layer.write import Encoding
+from hermes.layer.compress import CODECS, Codec, Decompressed, Encoding
+from hermes.layer.trees import has_tree
 from hermes.store import Store
 from hermes.store.blobs import corrupt
-
-OWNERS: Final = "owners"
-"""The file beside a tree, made in a namespace with one id, that says who should own what is not root's."""
 
 FORMS: Final = ("gzip", "zstd")
 """The forms besides the plain tar in which a layer can be in an image; see image-spec, layer.md."""
@@ -55,15 +52,10 @@ def find(store: Store, diff_id: Digest, codec: Codec) -> Encoding | None:
     if codec.spec not in CODECS:
         rows = (one for one in _others(store, diff_id) if one["codec"] == codec.identity)
         return next((replace(one, codec=codec) for one in _listed(store, rows)), None)
-    try:
-        with open(_path(store, diff_id, codec), "rb") as file:
-            document = json.loads(file.read())
-        digest, size = Digest.parse(document["digest"]), document["size"]
-        if document["codec"] != codec.identity:
-            return None
-    except (OSError, ValueError, KeyError, TypeError):
+    row = _usual(store, diff_id, codec)
+    if row is None or row["codec"] != codec.identity or not store.blobs.has(row["digest"], row["size"]):
         return None
-    return Encoding(digest, size, codec) if store.blobs.has(digest, size) else None
+    return Encoding(row["digest"], row["size"], codec)
 
 
 def find_plain(store: Store, diff_id: Digest) -> Encoding | None:
@@ -109,10 +101,8 @@ def find_blob(store: Store, diff_id: Digest, digest: Digest) -> Encoding | None:
     """Return a blob, whoever made it, if it is known to hold a layer, and is there and whole."""
     if digest == diff_id:
         return find_plain(store, diff_id)
-    for codec in CODECS.values():
-        if (found := find(store, diff_id, codec)) and found.digest == digest:
-            return found
-    rows = (one for one in _others(store, diff_id) if one["digest"] == digest)
+    usual = (_usual(store, diff_id, codec) for codec in CODECS.values())
+    rows = (one for one in (*usual, *_others(store, diff_id)) if one and one["digest"] == digest)
     return next(_listed(store, rows), None)
 
 
@@ -124,12 +114,6 @@ def find_any(store: Store, diff_id: Digest) -> Encoding | None:
         if found := find(store, diff_id, codec):
             return found
     return next(_listed(store, iter(_others(store, diff_id))), None)
-
-
-def has_tree(store: Store, diff_id: Digest, *, owned: bool = False) -> bool:
-    """Tell whether a layer is extracted; ``owned``: with every file belonging to whom it should."""
-    folder = f"{store.trees}/{diff_id.hex}"
-    return os.path.isdir(f"{folder}/root") and not (owned and os.path.exists(f"{folder}/{OWNERS}"))
 
 
 def available(store: Store, diff_id: Digest) -> bool:
@@ -188,6 +172,17 @@ def open_tar(store: Store, diff_id: Digest) -> Iterator[LayerTar]:
 
 def _path(store: Store, diff_id: Digest, codec: Codec) -> str:
     return f"{store.toc_path(diff_id)}.{codec.name}"
+
+
+def _usual(store: Store, diff_id: Digest, codec: Codec) -> dict[str, Any] | None:
+    """Return the row of the blob in the form of a usual codec, whichever version of its encoder made it."""
+    try:
+        with open(_path(store, diff_id, codec), "rb") as file:
+            document = json.loads(file.read())
+        row = {name: document[name] for name in ("size", "codec")}
+        return {**row, "digest": Digest.parse(document["digest"]), "form": codec.name}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _others_path(store: Store, diff_id: Digest) -> str:

@@ -16,7 +16,7 @@ from typing import Final, Self
 
 from hermes.digest import CHUNK, Digest
 from hermes.errors import LayerError
-from hermes.layer.compress import Codec
+from hermes.layer.compress import Codec, Encoding
 from hermes.layer.content import Content
 from hermes.layer.entry import FILE, Entry
 from hermes.layer.tar_writer import END, header, padding
@@ -25,32 +25,8 @@ from hermes.store import BlobStore, BlobWriter
 from hermes.store.faults import storing
 
 _QUEUED: Final = 4
-_SUFFIXES: Final = {"": ".tar", "gzip": ".tar.gz", "zstd": ".tar.zst"}
 
 Item = tuple[Entry, Content | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """A blob that holds a layer's tar: compressed by ``codec``, or as it is when that is None.
-
-    Of a blob that somebody else made nothing is known but its ``form``: ``gzip``, ``zstd`` or empty.
-    """
-
-    digest: Digest
-    size: int
-    codec: Codec | None
-    foreign: str = ""
-
-    @property
-    def form(self) -> str:
-        """How the tar is compressed: ``gzip``, ``zstd`` or empty."""
-        return self.codec.name if self.codec else self.foreign
-
-    @property
-    def suffix(self) -> str:
-        """The end of the name of a file that holds the blob."""
-        return _SUFFIXES[self.form]
 
 
 @dataclass(frozen=True, slots=True)

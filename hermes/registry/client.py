@@ -13,8 +13,9 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.reference import Reference
 from hermes.registry.credentials import DOCKER_HUB, Credential, Credentials
 from hermes.registry.endpoint import Endpoint
+from hermes.registry.prefixes import TRANSPORT
 from hermes.registry.repository import Repository
-from hermes.registry.settings import TRANSPORT, Registries, RegistrySettings
+from hermes.registry.settings import Registries, RegistrySettings
 
 JOBS: Final = 4
 """How many blobs are on their way at once."""

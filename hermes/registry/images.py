@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hermes.digest import Digest
 from hermes.errors import UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.layout import link_layout, tagged
 from hermes.image.manifest import INDEXES, Index, Manifest, described
-from hermes.layer.compress import Source
 from hermes.store import Store
+
+if TYPE_CHECKING:
+    from hermes.layer.compress import Source
 
 
 def descriptor_of(store: Store, digest: Digest) -> Descriptor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,29 +21,18 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import INDEXES, MANIFESTS, Index, Manifest
 from hermes.image.media_types import is_distributable, is_layer
 from hermes.image.platform import Platform
-from hermes.layer.compress import Source
-from hermes.layer.ingest import Blob, has, ingest
 from hermes.store import Store
 from hermes.store.faults import storing
 
 if TYPE_CHECKING:
+    from hermes.layer.compress import Source
+    from hermes.layer.ingest import Blob
     from hermes.registry.client import Client
 
 LARGEST_DOCUMENT: Final = 8 << 20
 """How large a manifest, an index or a configuration may be, in bytes."""
 
 T = TypeVar("T")
-
-TRANSPORTS: Final = (
-    "containers-storage",
-    "dir",
-    "docker",
-    "docker-archive",
-    "docker-daemon",
-    "oci",
-    "oci-archive",
-)
-"""The transports that can be read."""
 
 _DEEPEST_INDEX: Final = 4
 _AT_ONCE: Final = 4
@@ -99,12 +87,6 @@ class Image:
         return sum(one.size for one in {self.manifest.config, *self.manifest.layers})
 
 
-def is_origin(text: str) -> bool:
-    """Tell whether ``text`` begins with the name of a transport that can be read."""
-    transport, colon, _ = text.partition(":")
-    return bool(colon) and transport in TRANSPORTS
-
-
 @contextmanager
 def opened(text: str, store: Store, client: Callable[[], Client]) -> Iterator[Origin]:
     """Open ``TRANSPORT:WHERE``; raises `UsageError` when it names nothing that can be read.
@@ -123,6 +105,8 @@ def take_image(origin: Origin, store: Store, chosen: Descriptor) -> Descriptor:
 
     Raises `ImageError` or `LayerError` when it is not what it says.
     """
+    from hermes.layer.ingest import Blob, has, ingest
+
     image = examine(origin, chosen)
     blobs = {
         layer.digest: (layer, Blob(layer.digest, layer.size, diff_id)) for layer, diff_id in image.layers
@@ -138,6 +122,8 @@ def take_image(origin: Origin, store: Store, chosen: Descriptor) -> Descriptor:
             ingest(store, source, blob, name=f"{origin.name}: layer {layer.digest.short}")
 
     if len(wanted) > 1:
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="layers") as pool:
             try:
                 list(pool.map(take, wanted))

@@ -12,9 +12,9 @@ from hermes.image.platform import Platform
 from hermes.registry.client import Client, parse_name
 from hermes.registry.download import download
 from hermes.registry.platforms import chosen, no_such_platform, rows_of, suits
+from hermes.registry.prefixes import TRANSPORT
 from hermes.registry.pull import LARGEST_CONFIG, resolve
 from hermes.registry.repository import INDEXES
-from hermes.registry.settings import TRANSPORT
 from hermes.store import Store
 
 

@@ -15,10 +15,10 @@ from hermes.image.reference import Reference
 from hermes.layer.compress import Source
 from hermes.registry.client import Client, parse_name
 from hermes.registry.origins import missing
+from hermes.registry.prefixes import TRANSPORT
 from hermes.registry.pull import pull, resolve
 from hermes.registry.push import Job, push
 from hermes.registry.repository import INDEXES, MANIFESTS
-from hermes.registry.settings import TRANSPORT
 from hermes.store import Store
 
 

@@ -6,14 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-TRANSPORT: Final = "docker://"
-
 _LOOPBACK: Final = re.compile(r"(?:127(?:\.[0-9]{1,3}){3}|localhost|\[::1\])(?::[0-9]+)?\Z")
-
-
-def is_remote(text: str) -> bool:
-    """Tell whether a text names an image in a registry."""
-    return text.startswith(TRANSPORT)
 
 
 @dataclass(frozen=True, slots=True)

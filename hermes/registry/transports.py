@@ -25,7 +25,7 @@ from hermes.image.layout import MARKER, index_of, read_index, tagged, write_whol
 from hermes.image.manifest import Manifest
 from hermes.layer import encodings, toc
 from hermes.registry.images import blobs_of, manifests_of, refuse_index
-from hermes.registry.settings import is_remote
+from hermes.registry.prefixes import is_remote
 from hermes.store import Store
 from hermes.store.faults import writing
 
@@ -49,12 +49,6 @@ class Destination(Protocol):
         Raises `BuildError` when that fails, `MissingBlobError` when the store does not hold all of it.
         """
         ...
-
-
-def is_destination(text: str) -> bool:
-    """Tell whether ``text`` begins with a transport, which no name of an image does."""
-    transport, colon, _ = text.partition(":")
-    return bool(colon) and (transport in _TRANSPORTS or transport in _ELSEWHERE)
 
 
 def parse_destination(text: str, client: Callable[[], Client]) -> Destination:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from hermes.errors import UsageError
+from hermes.sandbox.process import BUILD_CAPABILITIES
 
 NAMES: Final = tuple(
     f"CAP_{name}"
@@ -18,6 +20,8 @@ NAMES: Final = tuple(
     )
 )
 
+_ALL: Final = "all"
+
 
 def parse(text: str) -> str:
     """Return the full name of a capability, which may be given without ``CAP_``; raises `UsageError`."""
@@ -30,3 +34,19 @@ def parse(text: str) -> str:
         hint = f"did you mean {near[0].removeprefix('CAP_')}?" if near else "see capabilities(7)"
         raise UsageError(f"{text!r} is not a capability", hint=hint)
     return name
+
+
+def chosen(added: Sequence[str], dropped: Sequence[str]) -> tuple[str, ...]:
+    """Return those that builds have, with and without others; ``all`` is all. Raises `UsageError`.
+
+    A text may name several, with commas. One that is both added and dropped by its name is dropped.
+    """
+    more, fewer = _named(added), _named(dropped)
+    found = set() if _ALL in fewer else set(BUILD_CAPABILITIES)
+    found |= set(NAMES) if _ALL in more else more
+    return tuple(sorted(found - fewer))
+
+
+def _named(texts: Sequence[str]) -> set[str]:
+    names = (name.strip() for text in texts for name in text.split(","))
+    return {_ALL if name.lower() == _ALL else parse(name) for name in names}

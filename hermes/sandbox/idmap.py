@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 _LARGEST: Final = 4294967295
@@ -20,8 +18,7 @@ class IdRange(NamedTuple):
     count: int  # type: ignore[assignment]
 
 
-@dataclass(frozen=True, slots=True)
-class IdMap:
+class IdMap(NamedTuple):
     """The ranges of a namespace, and whether the setuid tools must write them.
 
     ``whole`` tells whether ids other than the user's own are mapped.
@@ -42,6 +39,8 @@ def current_map() -> IdMap:
     if os.geteuid() == 0:
         uids, gids = _identity("uid"), _identity("gid")
         return IdMap(uids, gids, needs_tools=False, whole=True)
+    import shutil
+
     uid, gid = os.geteuid(), os.getegid()
     uids, gids = subordinate("/etc/subuid"), subordinate("/etc/subgid")
     if uids and gids and shutil.which("newuidmap") and shutil.which("newgidmap"):

@@ -11,29 +11,34 @@ import errno
 import json
 import os
 import signal
-import socket
 import struct
 import sys
 import threading
-from collections.abc import Collection, Iterable
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from hermes import errors
 from hermes.errors import BuildInterrupted, HermesError, SandboxError
 from hermes.sandbox.idmap import IdMap, IdRange, current_map, lines
 
+if TYPE_CHECKING:
+    import socket
+
 _LENGTH: Final = struct.Struct("!I")
-_BOOT: Final = "import sys; sys.path[:] = sys.argv[2:]; from hermes.sandbox import zygote; zygote.main()"
+_BOOT: Final = "import sys; sys.path[:] = sys.argv[3:]; from hermes.sandbox import zygote; zygote.main()"
 
 
 class Namespace:
     """Starts its process at the first `call`; `close` ends it and all that runs in it.
 
-    The process has the environment of this one without the variables in ``hidden``.
+    The process has the environment of this one without the variables in ``hidden``. It loads the modules
+    ``preloaded``, and that of its first call, before it is asked for anything: what a call loads is loaded again by
+    the next.
     """
 
-    def __init__(self, hidden: Iterable[str] = ()) -> None:
+    def __init__(self, hidden: Iterable[str] = (), preloaded: Iterable[str] = ()) -> None:
         self._hidden = frozenset(hidden)
+        self._preloaded = tuple(preloaded)
         self._guard = threading.Lock()
         self._control: socket.socket | None = None
         self._pid = 0
@@ -49,14 +54,14 @@ class Namespace:
 
     def another(self) -> Namespace:
         """Return a namespace of the same kind, not begun."""
-        return Namespace(self._hidden)
+        return Namespace(self._hidden, self._preloaded)
 
     def start(self) -> None:
         """Start the process before it is needed, if that is quick now and would not be in a thread."""
         with self._guard:
             if self._control is None and not self._closed and self._is_alone():
                 with contextlib.suppress(SandboxError):  # whoever needs it is told
-                    self._control = self._start()
+                    self._control = self._start(self._preloaded)
 
     def call(self, function: str, arguments: dict[str, Any], fds: tuple[int, ...] = ()) -> Any:
         """Call ``module:function`` with keyword ``arguments`` (JSON values) in the namespace.
@@ -65,13 +70,16 @@ class Namespace:
         `HermesError` that the function raised, `SandboxError` when there can be no namespace, and
         `BuildInterrupted` when `close` ended the call.
         """
+        import socket
+
         here, there = socket.socketpair()
         with here, there:
             with self._guard:
                 if self._closed:
                     raise BuildInterrupted
                 if self._control is None:
-                    self._control = self._start()
+                    first = function.partition(":")[0]
+                    self._control = self._start((*self._preloaded, first))
                 socket.send_fds(self._control, [b"c"], [there.fileno(), *fds])
             there.close()
             send_message(here, {"function": function, "arguments": arguments, "fds": len(fds)})
@@ -99,9 +107,11 @@ class Namespace:
     def _is_alone(self) -> bool:
         return threading.active_count() == 1 and not self._hidden
 
-    def _start(self) -> socket.socket:
+    def _start(self, modules: Sequence[str]) -> socket.socket:
+        import socket
+
         here, there = socket.socketpair()
-        self._pid = _fork(there) if self._is_alone() else _spawn(there, self._hidden)
+        self._pid = _fork(there, modules) if self._is_alone() else _spawn(there, modules, self._hidden)
         there.close()
         try:
             refusal = receive_message(here)
@@ -125,23 +135,24 @@ class Namespace:
         return here
 
 
-def _fork(control: socket.socket) -> int:
+def _fork(control: socket.socket, modules: Sequence[str]) -> int:
     """Start the process as a copy of this one, which is quick, and safe while there is one thread."""
     pid = os.fork()
     if pid == 0:
         from hermes.sandbox import zygote
 
-        zygote.begin(control)
+        zygote.begin(control, modules)
     return pid
 
 
-def _spawn(control: socket.socket, hidden: Collection[str]) -> int:
+def _spawn(control: socket.socket, modules: Sequence[str], hidden: Collection[str]) -> int:
     """Start the process as a new interpreter: other threads may hold locks that a copy would wait for.
 
     It has this one's environment without the variables ``hidden``.
     """
     os.set_inheritable(control.fileno(), True)
-    command = [sys.executable, "-X", "utf8", "-S", "-E", "-c", _BOOT, str(control.fileno()), *sys.path]
+    arguments = [str(control.fileno()), ",".join(modules), *sys.path]
+    command = [sys.executable, "-X", "utf8", "-S", "-E", "-c", _BOOT, *arguments]
     return os.posix_spawn(
         sys.executable,
         command,

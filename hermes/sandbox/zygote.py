@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import sys
-import traceback
+from collections.abc import Iterable
 from typing import Any, Final
 
 from hermes.errors import HermesError
@@ -34,17 +34,19 @@ from hermes.store.faults import store_error
 
 _MOST_FDS: Final = 16
 _OF_THE_PARENT: Final = (signal.SIGTERM, signal.SIGWINCH)
-_PRELOADED: Final = ("hermes.container.inside",)
 
 
 def main() -> None:
-    """Serve calls on the socket whose number is the first argument, until its other side is closed."""
+    """Serve calls on the socket whose number is the first argument, until its other side is closed.
+
+    The second argument names the modules to load before, with commas between them.
+    """
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
-    serve(control)
+    serve(control, sys.argv[2].split(","))
 
 
-def begin(control: socket.socket) -> None:
+def begin(control: socket.socket, modules: Iterable[str]) -> None:
     """Serve calls in a process that was forked for it. Does not return.
 
     What the program has open is closed here without its objects knowing, so none of them may be finalized: they
@@ -57,15 +59,17 @@ def begin(control: socket.socket) -> None:
             signal.signal(number, signal.SIG_DFL)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
-        serve(control)
+        serve(control, modules)
     except BaseException:  # noqa: BLE001 - nothing of it may go on in this copy of the program
+        import traceback
+
         traceback.print_exc()
     finally:
         os._exit(0)
 
 
-def serve(control: socket.socket) -> None:
-    """Make the namespace, and serve calls in it."""
+def serve(control: socket.socket, modules: Iterable[str]) -> None:
+    """Make the namespace, and serve calls in it; ``modules`` are loaded while its ids are given to it."""
     _close_inherited(control.fileno())
     try:
         unshare(CLONE_NEWUSER)
@@ -73,7 +77,7 @@ def serve(control: socket.socket) -> None:
         send_message(control, {"errno": error.errno})
         return
     send_message(control, {})
-    for name in _PRELOADED:
+    for name in modules:
         importlib.import_module(name)
     if not control.recv(1):
         return
@@ -120,7 +124,7 @@ def _keep_cgroups() -> None:
     """
     with contextlib.suppress(OSError):  # a kernel without them, or where /proc/sys is read-only
         unshare(CLONE_NEWCGROUP)
-        with open("/proc/sys/user/max_cgroup_namespaces", "w", encoding="ascii") as file:
+        with open("/proc/sys/user/max_cgroup_namespaces", "w", encoding="utf-8") as file:
             file.write("0")
 
 
@@ -167,6 +171,8 @@ def _result(call: dict[str, Any], fds: list[int]) -> dict[str, Any]:
     except OSError as error:
         return {"error": _described(store_error(error, error.filename or module))}
     except Exception:  # noqa: BLE001 - a bug is reported where somebody sees it
+        import traceback
+
         return {"error": {"type": "", "message": traceback.format_exc()}}
 
 

@@ -22,17 +22,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hermes.store.blobs import LocalBlobs
-from hermes.store.caches import Caches
 from hermes.store.faults import storing
 from hermes.store.location import VERSION, default_home, is_made
 from hermes.store.locks import KeyLocks
 from hermes.store.places import Places
-from hermes.store.results import Results
 from hermes.store.scratch import Scratch
+
+if TYPE_CHECKING:
+    from hermes.store.caches import Caches
+    from hermes.store.results import Results
 
 FOREIGN: Final = ".foreign"
 """How the names of notes in ``toc`` end."""
@@ -49,9 +52,7 @@ class Store:
         self.home = home
         self.scratch = Scratch(home / "tmp")
         self.blobs = LocalBlobs(home / "blobs" / "sha256", self.scratch)
-        self.results = Results(home / "results")
         self.locks = KeyLocks(home / "locks")
-        self.caches = Caches(home / "caches", self.locks)
         self.places = Places(home / "places", self.write)
 
     @classmethod
@@ -69,6 +70,20 @@ class Store:
                     (home / name).chmod(0o700)
                 (home / "version").write_text(f"{VERSION}\n")
         return cls(home)
+
+    @cached_property
+    def caches(self) -> Caches:
+        """What commands keep for each other."""
+        from hermes.store import caches
+
+        return caches.Caches(self.home / "caches", self.locks)
+
+    @cached_property
+    def results(self) -> Results:
+        """The results of actions, in a database that most commands have no use for."""
+        from hermes.store import results
+
+        return results.Results(self.home / "results")
 
     @property
     def trees(self) -> Path:
@@ -101,5 +116,6 @@ class Store:
             yield
 
     def close(self) -> None:
-        self.results.close()
+        if "results" in vars(self):
+            self.results.close()
         self.scratch.close()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
-import secrets
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -37,7 +35,7 @@ class Scratch:
             return self._folder
 
     def _make(self) -> str:
-        name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        name = f"{os.getpid()}-{os.urandom(4).hex()}"
         making, path = self._tmp / f"{_MAKING}{name}", self._tmp / name
         making.mkdir(mode=0o700)
         self._fd = os.open(making, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -57,15 +55,27 @@ class Scratch:
         try:
             yield path
         finally:
-            shutil.rmtree(path, ignore_errors=True)
+            _remove(path)
 
     def close(self) -> None:
         """Remove the folder and let go of it."""
         with self._guard:
             if self._folder is not None:
-                shutil.rmtree(self._folder, ignore_errors=True)
+                _remove(self._folder)
                 os.close(self._fd)
                 self._folder = None
+
+
+def _remove(folder: str | Path) -> None:
+    """Remove a folder, which is mostly empty or gone."""
+    try:
+        os.rmdir(folder)
+    except FileNotFoundError:
+        pass
+    except OSError:
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def abandoned(tmp: Path) -> list[Path]:

@@ -115,9 +115,10 @@ class FileIndex:
         found = self.used[path]
         return found._replace(mtime=-1) if path in self._fresh else found
 
-    def signature(self, path: str) -> Signature:
-        """Return what tells that a file is still the one whose `value` was given."""
-        return self.known(path).signature
+    def seen(self, path: str) -> tuple[Value, str, Signature]:
+        """See `hermes.engine.scheduler.Sources`; raises as `known` does."""
+        found = self.known(path)
+        return found.value, self.absolute(path), found.signature
 
     def _exists(self, path: str) -> bool:
         return os.path.lexists(self.absolute(path))

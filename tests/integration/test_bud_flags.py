@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from hermes import AgentSource, BuiltDockerfile
-from hermes.api.mount_options import chosen_capabilities
 from hermes.container.task import Bound
 from hermes.digest import Digest
 from hermes.engine.events import ActionFinished
 from hermes.engine.key import facts
 from hermes.errors import BuildFailed, DockerfileError, UsageError
 from hermes.layer import toc
+from hermes.sandbox import capabilities
 from hermes.store import Store
 from tests.integration.conftest import OrdinaryUser
 from tests.integration.test_interruptions import leftovers
@@ -343,8 +343,8 @@ def test_capabilities(yard: Yard) -> None:
 def test_capabilities_are_in_the_key_when_they_are_not_the_usual_ones(yard: Yard) -> None:
     yard.bud("FROM base\nRUN true\n")
     assert "capabilities" not in keyed(yard)[0]
-    assert yard.bud(capabilities=chosen_capabilities(["chown"], [])).executed == ()
-    assert ran(yard.bud(capabilities=chosen_capabilities(["sys_ptrace"], []))) == ["run 2"]
+    assert yard.bud(capabilities=capabilities.chosen(["chown"], [])).executed == ()
+    assert ran(yard.bud(capabilities=capabilities.chosen(["sys_ptrace"], []))) == ["run 2"]
     assert "CAP_SYS_PTRACE" in keyed(yard)[-1]["capabilities"]
 
 

@@ -7,18 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hermes.api.mount_options import (
-    NO_MOUNTS,
-    Mounts,
-    chosen_capabilities,
-    parse_mount,
-    parse_tmpfs,
-    together,
-)
+from hermes.api.mount_options import NO_MOUNTS, Mounts, parse_mount, parse_tmpfs, together
 from hermes.container.task import Bound, Cache, Secret, Tmpfs
 from hermes.errors import UsageError
-from hermes.sandbox.capabilities import NAMES
-from hermes.sandbox.process import BUILD_CAPABILITIES
 from hermes.store.caches import Sharing
 
 GOOD = {
@@ -82,15 +73,3 @@ def test_several_are_added_up() -> None:
     assert together([]) == NO_MOUNTS
     both = together([parse_tmpfs("/x"), parse_tmpfs("/y")])
     assert [one.target for one in both.tmpfs] == ["/x", "/y"]
-
-
-def test_capabilities() -> None:
-    assert chosen_capabilities([], []) == tuple(sorted(BUILD_CAPABILITIES))
-    assert chosen_capabilities(["net_raw"], ["all"]) == ("CAP_NET_RAW",)
-    assert "CAP_CHOWN" not in chosen_capabilities([], ["CHOWN"])
-    assert chosen_capabilities(["all"], []) == tuple(sorted(NAMES))
-    assert "CAP_CHOWN" not in chosen_capabilities(["chown"], ["chown"])
-    assert chosen_capabilities(["all"], ["net_raw"]) == tuple(sorted({*NAMES} - {"CAP_NET_RAW"}))
-    assert chosen_capabilities(["chown,Cap_Kill"], ["ALL"]) == ("CAP_CHOWN", "CAP_KILL")
-    with pytest.raises(UsageError, match="did you mean CHOWN"):
-        chosen_capabilities(["chwn"], [])

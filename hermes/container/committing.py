@@ -1,0 +1,70 @@
+"""An upper directory -> a layer and its tree, in the user namespace."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from hermes.container.overlay import Tree, mount_stack, owner_in
+from hermes.digest import Digest
+from hermes.layer.diff import Changes, changes
+from hermes.layer.trees import OWNERS, has_tree
+from hermes.sandbox.syscalls import umount
+from hermes.store import Store
+
+if TYPE_CHECKING:
+    from hermes.layer.compress import Codec, Encoding
+
+
+class Made(NamedTuple):
+    """A layer made of an upper directory: its diff_id, the size of its tar, its blob."""
+
+    diff_id: Digest
+    size: int
+    encoding: Encoding | None
+
+
+def changes_in(upper: str, trees: Sequence[Tree], mtime: int, scratch: str) -> Changes:
+    """Return what ``upper``, which is mounted nowhere, changes of ``trees``; see `hermes.layer.diff.changes`."""
+    below = mount_stack(trees, scratch, target="below") if trees else None
+    found = changes(upper, below, mtime=mtime, owner=owner_in(trees))
+    if below:
+        umount(below)
+    return found
+
+
+def write_changes(store: Store, found: Changes, upper: str, codec: Codec | None) -> Made:
+    """Write what changes in ``upper`` as a layer, and what its tree needs beside ``upper``.
+
+    The folder that holds ``upper``, as ``root``, is then ready for `publish`. The layer's tar is stored if there is
+    a ``codec`` for it.
+    """
+    from hermes.layer import encodings, toc
+    from hermes.layer.write import write_layer
+
+    written = write_layer(found.items(upper), blobs=store.blobs if codec else None, codec=codec)
+    diff_id = written.toc.diff_id
+    describe_tree(os.path.dirname(upper), found.parents, found.owners)
+    toc.save(store, written.toc)
+    if written.encoding is not None:
+        encodings.record(store, diff_id, written.encoding)
+    return Made(diff_id, written.toc.size, written.encoding)
+
+
+def describe_tree(folder: str, parents: Sequence[str], owners: Mapping[str, tuple[int, int]]) -> None:
+    with open(f"{folder}/parents", "w", encoding="utf-8") as file:
+        json.dump(list(parents), file)
+    if owners:
+        with open(f"{folder}/{OWNERS}", "w", encoding="utf-8") as file:
+            json.dump(owners, file)
+
+
+def publish(store: Store, diff_id: Digest, folder: str) -> None:
+    """Make ``folder``, which holds ``root`` and its description, the tree of a layer, unless it has one."""
+    try:
+        os.rename(folder, f"{store.trees}/{diff_id.hex}")
+    except OSError:
+        if not has_tree(store, diff_id):
+            raise

@@ -1,0 +1,38 @@
+"""A stack of layers as one root, and what becomes of its changes.
+
+This is plain data that crosses into the namespace as JSON lists, and is in named tuples: every command loads it, and
+they are made many times faster than dataclasses.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from hermes.digest import Digest
+
+
+class Upper(NamedTuple):
+    """Where the changes of a mount go: two directories of one file system, made if they are not there."""
+
+    upper: str
+    work: str
+
+    @property
+    def unsearched(self) -> str:
+        """The path of what marks a working container in which a command with secrets runs, or was killed."""
+        return f"{os.path.dirname(self.upper)}.unsearched"
+
+
+class Below(NamedTuple):
+    """One layer of a root: its diff_id, and what errors call it."""
+
+    diff_id: Digest
+    name: str
+
+
+class Commit(NamedTuple):
+    """Make a layer of the changes: with times of ``mtime`` seconds, stored as a tar if ``codec`` names one."""
+
+    mtime: int
+    codec: str = ""
