@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from hermes.version import __version__
 
 if TYPE_CHECKING:
+    from hermes.api.built_dockerfile import BuiltDockerfile
     from hermes.api.containers import Containers
     from hermes.api.dockerfile_options import DockerfileOptions
-    from hermes.api.dockerfiles import BuiltDockerfile, Dockerfiles
+    from hermes.api.dockerfiles import Dockerfiles
     from hermes.api.images import Images
     from hermes.api.result import BuildResult, BuiltOutput
     from hermes.api.secrets import SecretSource
@@ -22,7 +23,7 @@ _MODULES = {
     "AgentSource": "hermes.api.ssh_agents",
     "BuildResult": "hermes.api.result",
     "BuiltOutput": "hermes.api.result",
-    "BuiltDockerfile": "hermes.api.dockerfiles",
+    "BuiltDockerfile": "hermes.api.built_dockerfile",
     "Containers": "hermes.api.containers",
     "DockerfileOptions": "hermes.api.dockerfile_options",
     "Dockerfiles": "hermes.api.dockerfiles",

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hermes.api.dockerfile_origins import PULL_MISSING
 from hermes.api.secrets import SecretSource
 from hermes.api.ssh_agents import AgentSource
 from hermes.errors import UsageError
@@ -20,6 +19,12 @@ if TYPE_CHECKING:
 NAMES: Final = ("Containerfile", "Dockerfile")
 """What a Dockerfile is called where nobody says, in the order in which they are tried."""
 
+PULL_ALWAYS: Final = "always"
+PULL_MISSING: Final = "missing"
+PULL_NEVER: Final = "never"
+PULLS: Final = (PULL_ALWAYS, PULL_MISSING, PULL_NEVER)
+"""When an image is taken from its registry that was named without a transport."""
+
 
 @dataclass(frozen=True, slots=True)
 class DockerfileOptions:
@@ -27,7 +32,7 @@ class DockerfileOptions:
 
     ``file`` is relative to where the command runs (default: one of `NAMES` in the context); ``text`` takes its place.
     ``contexts`` maps names to folders, ``oci:DIR``, names of images or labels. ``pull`` says when images are taken
-    from their registries; see `hermes.api.dockerfile_origins.PULLS`. ``secrets`` say where secrets come from,
+    from their registries; see `PULLS`. ``secrets`` say where secrets come from,
     ``agents`` which SSH agents RUN may use. ``volumes`` are mounted for it, ``hosts`` are pairs of name and address in
     its ``/etc/hosts``, and ``capabilities`` are all that root has in it. Without ``layers`` those of a stage become one,
     with ``squash`` those of its base too. ``destinations`` are ``TRANSPORT:PATH`` texts. ``seconds`` is the time of

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from hermes.api.bases import Base, base_of, base_of_image, kept_blob
+from hermes.api.dockerfile_options import PULL_MISSING, PULL_NEVER
+from hermes.api.dockerfile_snapshot import Looked
 from hermes.api.named import in_store, is_label
 from hermes.api.registries import Fetching
 from hermes.container.ignore import Ignored
@@ -31,17 +33,11 @@ _IGNORE_FILES: Final = (".containerignore", ".dockerignore")
 _PREFIXES: Final = {"docker-image://": "", "container-image://": "", "oci-layout://": "oci:"}
 
 
-PULL_ALWAYS: Final = "always"
-PULL_MISSING: Final = "missing"
-PULL_NEVER: Final = "never"
-PULLS: Final = (PULL_ALWAYS, PULL_MISSING, PULL_NEVER)
-"""When an image is taken from its registry that was named without a transport."""
-
-
 class NamedOrigins:
     """See `hermes.dockerfile.origins.Origins`. ``named`` are the contexts that were given by name.
 
-    ``pull`` is one of `PULLS`. ``is_docker``: what is built on them is to have Docker's format.
+    ``pull`` is one of `hermes.api.dockerfile_options.PULLS`. ``looked`` notes what is looked at. ``is_docker``: what is built on them is to have
+    Docker's format.
     """
 
     def __init__(
@@ -50,10 +46,12 @@ class NamedOrigins:
         fetching: Fetching,
         named: Mapping[str, str],
         pull: str,
+        looked: Looked | None = None,
         *,
         is_docker: bool = False,
     ) -> None:
         self._store = store
+        self._looked = looked or Looked.now()
         self._fetching = fetching
         self._pull = pull
         self._is_docker = is_docker
@@ -75,9 +73,13 @@ class NamedOrigins:
         """Raises `UsageError` when there is none; see there for what else."""
         text = self._images.get(name.lower(), name)
         if has_transport(text) or is_label(text):
+            self._looked.lasts = False
             base = base_of(text, self._store, self._fetching, str(platform))
         else:
-            base = self._stored(Reference.parse(text), platform) or self._pulled(text, platform)
+            reference = Reference.parse(text)
+            base = self._stored(reference, platform) or self._pulled(text, platform)
+            if reference.digest is None and (named := ImageNames(self._store).find(reference)):
+                self._looked.names[text] = str(named.digest)
         if not _fits(base, platform):
             raise UsageError(
                 f"{name} is for {platform_of(base.document)}, and the image for {platform}",
@@ -154,8 +156,9 @@ class NamedOrigins:
                 f"--build-context {name}={text}: there is no such folder",
                 hint="name a folder, oci:DIR, docker-image://NAME or a label",
             )
+        self._looked.at(ignore_files(Path(path), "", ""))
         ignored, found = ignored_in(Path(path), "", "")
-        self._folders[name.lower()] = context_at(path, name.lower(), ignored, found)
+        self._folders[name.lower()] = context_at(path, name.lower(), ignored, found, self._looked)
         self._paths[name.lower()] = path
 
 
@@ -163,8 +166,16 @@ def _fits(base: Base, platform: Platform) -> bool:
     return platform_of(base.document).matches(platform)
 
 
-def context_at(root: str, name: str, ignored: Ignored, ignore_file: str) -> Context:
-    return Context(FolderFiles("" if root == "/" else root, name), ignored, ignore_file)
+def context_at(root: str, name: str, ignored: Ignored, ignore_file: str, looked: Looked) -> Context:
+    return Context(FolderFiles("" if root == "/" else root, name, looked.paths), ignored, ignore_file)
+
+
+def ignore_files(root: Path, dockerfile: str, given: str) -> list[str]:
+    """Return where an ignore file may be, the one that counts first."""
+    if given:
+        return [os.path.abspath(given)]
+    beside = [f"{os.path.abspath(dockerfile)}{suffix}" for suffix in _IGNORE_FILES] if dockerfile else []
+    return [*beside, *(str(root / name) for name in _IGNORE_FILES)]
 
 
 def ignored_in(root: Path, dockerfile: str, given: str) -> tuple[Ignored, str]:
@@ -172,9 +183,7 @@ def ignored_in(root: Path, dockerfile: str, given: str) -> tuple[Ignored, str]:
 
     That is the ``given`` one, one that is named after the Dockerfile, or one of the context.
     """
-    beside = [f"{dockerfile}{suffix}" for suffix in _IGNORE_FILES] if dockerfile else []
-    candidates = [given] if given else [*beside, *(str(root / name) for name in _IGNORE_FILES)]
-    for path in candidates:
+    for path in ignore_files(root, dockerfile, given):
         try:
             with open(path, encoding="utf-8", errors="surrogateescape") as file:
                 return Ignored(file, of=os.path.basename(path)), os.path.basename(path)

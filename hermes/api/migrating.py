@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from hermes.api.dockerfile_options import DockerfileOptions, dockerfile_of, folder_of
-from hermes.api.dockerfile_origins import PULL_MISSING, NamedOrigins, ignored_in
+from hermes.api.dockerfile_origins import NamedOrigins, ignored_in
 from hermes.api.named import is_label
 from hermes.api.registries import Fetching
 from hermes.dockerfile.buildfile import Target, build_file
@@ -147,6 +147,3 @@ class _Origins(NamedOrigins):
         target = Target("image_pull", slug, attributes)
         self.pulled.append(target)
         return target.label
-
-
-__all__ = ["IMAGE", "PULL_MISSING", "MigrateOptions", "migrated"]

@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterable, Mapping
 Signature = tuple[int, int, int, int]
 """mtime and ctime in nanoseconds, size in bytes, inode."""
 
+NOTHING = (0, 0, 0, 0)
+"""The signature of what is not there."""
 _NEVER = (-1, -1, -1, -1)
 
 
 def signature(path: str) -> Signature:
-    """Return what tells that a file or folder is still the same; all zero when it is not there."""
+    """Return what tells that a file or folder is still the same; `NOTHING` when it is not there."""
     try:
         status = os.lstat(path)
     except OSError:
-        return 0, 0, 0, 0
+        return NOTHING
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 

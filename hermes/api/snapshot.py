@@ -112,7 +112,7 @@ class Snapshots:
 
     def check(self, key: str) -> Check | None:
         """Return the check of the last build of the same things."""
-        row = _read(self.folder / f"{key}.check")
+        row = read_row(self.folder / f"{key}.check")
         if row is None:
             return None
         sources, folders, rules, outputs, cached, targets = row
@@ -122,8 +122,8 @@ class Snapshots:
 
     def state(self, key: str) -> State | None:
         """Return what the last build of the same things knew."""
-        row = _read(self.folder / f"{key}.state")
-        graph = _read(self.folder / f"{key}.graph") if row is not None else None
+        row = read_row(self.folder / f"{key}.state")
+        graph = read_row(self.folder / f"{key}.graph") if row is not None else None
         if graph is None or graph[-1] != row[-1]:
             return None
         return State(row[0], row[1], Graph(*graph))
@@ -134,10 +134,10 @@ class Snapshots:
         self.forget(key)
         graph = state.graph
         if before is None or before.graph is not graph:
-            _write(
+            write_row(
                 store, self.folder / f"{key}.graph", (graph.analysis, graph.actions, graph.wanted, graph.name)
             )
-        _write(store, self.folder / f"{key}.state", (state.sources, state.known, graph.name))
+        write_row(store, self.folder / f"{key}.state", (state.sources, state.known, graph.name))
         targets = [
             (label, [tuple(map(str, one)) for one in outputs]) for label, outputs in check.targets.items()
         ]
@@ -149,18 +149,20 @@ class Snapshots:
             check.cached,
             targets,
         )
-        _write(store, self.folder / f"{key}.check", plain)
+        write_row(store, self.folder / f"{key}.check", plain)
 
     def forget(self, key: str) -> None:
         (self.folder / f"{key}.check").unlink(missing_ok=True)
 
 
-def _write(store: Store, path: Path, value: Any) -> None:
+def write_row(store: Store, path: Path, value: Any) -> None:
+    """Write plain values for `read_row`."""
     body = marshal.dumps((_VERSION, value))
     store.write(path, hashlib.sha256(body).digest() + body)
 
 
-def _read(path: Path) -> Any:
+def read_row(path: Path) -> Any:
+    """Return what was written by this version, or None."""
     try:
         data = path.read_bytes()
     except OSError:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from hermes.api.dockerfile_options import DockerfileOptions
-from hermes.api.dockerfile_origins import PULL_ALWAYS, PULL_MISSING, PULLS
-from hermes.api.dockerfiles import BuiltDockerfile, Dockerfiles
+from hermes.api.built_dockerfile import BuiltDockerfile
+from hermes.api.dockerfile_options import PULL_ALWAYS, PULL_MISSING, PULLS, DockerfileOptions
+from hermes.api.dockerfiles import Dockerfiles
 from hermes.api.secrets import SecretSource
 from hermes.api.ssh_agents import AgentSource
 from hermes.cli.options import capability_options, runtime_option, secret_option, volume_option

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import click
 
-from hermes.api.dockerfile_options import DockerfileOptions
-from hermes.api.dockerfile_origins import PULL_MISSING, PULLS
+from hermes.api.dockerfile_options import PULL_MISSING, PULLS, DockerfileOptions
 from hermes.api.migrating import IMAGE, MigrateOptions, migrated
 from hermes.cli.bud import build_arguments, pairs
 from hermes.errors import UsageError, WorkspaceError

@@ -14,8 +14,11 @@ from typing import Final, NamedTuple, Protocol
 
 from hermes.engine.action import EXECUTABLE, LINK, Artifact, Source
 from hermes.layer import archives
+from hermes.layer.content import Signature, signature
 from hermes.layer.entry import DIRECTORY, FILE, SYMLINK
 
+NOTHING: Final = (0, 0, 0, 0)
+"""The signature of what is not there."""
 SOCKET: Final = "socket"
 _OTHER: Final = "other"
 
@@ -59,17 +62,20 @@ class Files(Protocol):
 
 
 class FolderFiles:
-    """A folder of the machine. Its files are sources called by ``name``, a NUL and their path."""
+    """A folder of the machine. Its files are sources called by ``name``, a NUL and their path.
 
-    def __init__(self, root: str, name: str) -> None:
+    ``looked`` notes each path that was looked at, with what tells that the same is there, all zero for nothing.
+    """
+
+    def __init__(self, root: str, name: str, looked: dict[str, Signature] | None = None) -> None:
         self.shown = root or "/"
         self._root = root
         self._name = name
+        self._looked = {} if looked is None else looked
 
     def status(self, path: str) -> Status | None:
-        try:
-            found = os.lstat(f"{self._root}/{path}")
-        except (FileNotFoundError, NotADirectoryError):
+        found = self._look(path)
+        if found is None:
             return None
         mode = found.st_mode
         if stat.S_ISDIR(mode):
@@ -81,7 +87,18 @@ class FolderFiles:
             return Status(FILE, stat.S_IMODE(mode), inode)
         return Status(SOCKET if stat.S_ISSOCK(mode) else _OTHER, 0)
 
+    def _look(self, path: str) -> os.stat_result | None:
+        full = f"{self._root}/{path}".rstrip("/")
+        try:
+            found = os.lstat(full or "/")
+        except (FileNotFoundError, NotADirectoryError):
+            self._looked[full] = NOTHING
+            return None
+        self._looked[full] = signature(found)
+        return found
+
     def names(self, folder: str) -> list[tuple[str, bool]]:
+        self._look(folder)
         try:
             with os.scandir(f"{self._root}/{folder}") as entries:
                 return sorted((one.name, one.is_dir(follow_symlinks=False)) for one in entries)
@@ -89,6 +106,7 @@ class FolderFiles:
             return []
 
     def link(self, path: str) -> str | None:
+        self._look(path)
         try:
             return os.readlink(f"{self._root}/{path}")
         except OSError:

@@ -1,0 +1,279 @@
+"""One build of a Dockerfile: translate it, run what is missing, name the image and write it where it is to be."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hermes.actions.local import Local, available
+from hermes.actions.tools import Tools
+from hermes.api.built_dockerfile import BuiltDockerfile
+from hermes.api.dockerfile_options import DockerfileOptions, dockerfile_of, folder_of
+from hermes.api.dockerfile_origins import NamedOrigins, context_at, ignore_files, ignored_in
+from hermes.api.dockerfile_snapshot import Looked, remember
+from hermes.api.keys import remember_keys
+from hermes.api.registries import Fetching, registries_of
+from hermes.api.secrets import check_actions, read_secrets
+from hermes.api.snapshot import Snapshots
+from hermes.api.ssh_agents import read_agents, running
+from hermes.container.core import PRELOADED, Containers, sweep_after
+from hermes.dockerfile.checks import shown, tell
+from hermes.dockerfile.context import Context
+from hermes.dockerfile.options import Options
+from hermes.dockerfile.parse import Dockerfile, parse
+from hermes.dockerfile.translate import Translation, translate
+from hermes.engine.action import Value
+from hermes.engine.events import Events, Subscriber
+from hermes.engine.executor import Caching
+from hermes.engine.scheduler import Options as SchedulerOptions
+from hermes.engine.scheduler import Report, Scheduler
+from hermes.errors import BuildFailed, BuildInterrupted, MissingBlobError
+from hermes.image.descriptor import Descriptor
+from hermes.image.platform import Platform
+from hermes.layer.compress import GZIP, ZSTD
+from hermes.sandbox import capabilities
+from hermes.sandbox.namespace import Namespace
+from hermes.store import ResultCache, Store
+from hermes.workspace.sources import FileIndex
+
+if TYPE_CHECKING:
+    from hermes.layer.content import Signature
+    from hermes.registry.client import Client
+    from hermes.registry.transports import Destination
+
+
+class DockerfileBuild:
+    def __init__(
+        self,
+        options: DockerfileOptions,
+        home: Path,
+        subscribers: Sequence[Subscriber],
+        say: Callable[[str], None],
+    ) -> None:
+        from hermes.image.reference import Reference
+
+        self._options = options
+        self._say = say
+        self._warnings: list[str] = []
+        self._tags = [Reference.parse(one) for one in options.tags]
+        self._destinations = [*_destinations(options.destinations, lambda: self._fetching.client)]
+        self._secrets = read_secrets(options.secrets) if options.secrets else {}
+        self._agents = read_agents(options.agents)
+        self._sockets: dict[str, str] = {}
+        self._events = Events(*subscribers)
+        self._root = folder_of(options)
+        self._source = self._file, text = dockerfile_of(options, self._root)
+        self._dockerfile: Dockerfile = parse(os.path.basename(self._file) or "Dockerfile", text)
+        self._store = Store.open(home)
+        self._hidden = [one.variable for one in options.secrets]
+        self._namespace = Namespace(self._hidden, PRELOADED)
+        self._cancelled = threading.Event()
+        self._fetching = Fetching(
+            self._store, lambda: registries_of(None, home), self._cancelled, self._events.emit
+        )
+
+    def run(self) -> BuiltDockerfile:
+        try:
+            with self._store.in_use(), running(self._agents) as self._sockets:
+                Containers(self._store, self._namespace).sweep()
+                try:
+                    return self._build()
+                except BuildFailed as error:
+                    if not any(isinstance(one, MissingBlobError) for one in error.failures.values()):
+                        raise
+                    return self._build()
+        except (BuildInterrupted, KeyboardInterrupt):
+            sweep_after(self._namespace, self._store)
+            raise
+        finally:
+            self._fetching.close()
+            self._namespace.close()
+            self._store.close()
+
+    def check(self) -> list[str]:
+        try:
+            with self._store.in_use():
+                translation, _ = self._translated()
+                text = self._dockerfile.text
+                return [
+                    f"{shown(self._dockerfile, one)}\n{text.excerpt(one.span)}"
+                    for one in translation.findings
+                ]
+        finally:
+            self._fetching.close()
+            self._namespace.close()
+            self._store.close()
+
+    def _translated(self) -> tuple[Translation, NamedOrigins]:
+        """Return the actions, and what was found of the names in the Dockerfile."""
+        options = self._options
+        self._warnings.clear()
+        context = self._context()
+        platform = Platform.parse(options.platform) if options.platform else Platform.host()
+        origins = NamedOrigins(
+            self._store,
+            self._fetching,
+            options.contexts,
+            options.pull,
+            self._looked,
+            is_docker=options.format == "docker",
+        )
+        translation = translate(self._dockerfile, context, origins, self._chosen(platform))
+        return translation, origins
+
+    def _build(self) -> BuiltDockerfile:
+        translation, origins = self._translated()
+        for warning in translation.warnings:
+            self._warn(warning)
+        tell(self._dockerfile, translation.findings, self._warn)
+        if self._secrets:
+            check_actions(translation.graph, self._secrets)
+        sources = _Files({"": str(self._root), **origins.folders}, self._store)
+        report = self._execute(translation, sources)
+        sources.save(self._store)
+        value = report.known[translation.manifest.action].outputs[translation.manifest.name]
+        manifest = self._descriptor(value)
+        self._publish(manifest)
+        remember_keys(self._store, self._root, {name: report.known[name].key for name in report.executed})
+        actions = translation.graph.actions
+        executed = tuple((actions[name].kind, actions[name].owner) for name in report.executed)
+        built = BuiltDockerfile(manifest, executed, report.cached)
+        remember(self._options, self._store, self._root, self._source, self._looked, built, self._warnings)
+        return built
+
+    def _warn(self, text: str) -> None:
+        self._warnings.append(text)
+        self._say(f"warning: {text}")
+
+    def _chosen(self, platform: Platform) -> Options:
+        from hermes.api.epoch import epoch
+
+        options = self._options
+        is_docker = options.format == "docker"
+        if options.annotations and is_docker:
+            self._warn("an image in Docker's format has no annotations; they are left out")
+        return Options(
+            target=options.target,
+            arguments=options.arguments,
+            platform=platform,
+            network=options.network,
+            secrets=frozenset(self._secrets),
+            agents=frozenset(self._agents),
+            volumes=tuple(options.volumes),
+            hosts=tuple(options.hosts),
+            capabilities=tuple(sorted(set(map(capabilities.parse, options.capabilities)))),
+            epoch=epoch() if options.seconds is None else options.seconds,
+            labels=options.labels,
+            annotations={} if is_docker else options.annotations,
+            layers=options.layers,
+            squash=options.squash,
+            docker=is_docker,
+            codec=GZIP if is_docker else ZSTD,
+        )
+
+    def _context(self) -> Context:
+        place = self._root, self._file, self._options.ignore_file
+        self._looked = Looked.now()
+        self._looked.at(ignore_files(*place))
+        ignored, name = ignored_in(*place)
+        return context_at(str(self._root), "", ignored, name, self._looked)
+
+    def _execute(self, translation: Translation, sources: _Files) -> Report:
+        tools = Tools(
+            self._store,
+            Containers(self._store, self._namespace, self._options.runtime, self._fetching.layer),
+            lambda: (),
+            self._cancelled,
+            secrets=self._secrets,
+            agents=self._sockets,
+        )
+        results: ResultCache = self._store.results if self._options.use_cache else _Fresh(self._store.results)
+        caching = Caching(
+            Local(tools),
+            results,
+            self._store.locks,
+            lambda value: available(self._store, value),
+            self._events,
+        )
+
+        def cancel() -> None:
+            caching.cancelled = True
+            tools.cancelled.set()
+            self._namespace.close()
+
+        jobs = self._options.jobs or len(os.sched_getaffinity(0))
+        scheduler = Scheduler(caching, sources, SchedulerOptions(jobs), self._events)
+        try:
+            return scheduler.run(translation.graph, [translation.manifest.action], cancel=cancel)
+        except BuildFailed as error:
+            from hermes.api.dockerfile_targets import with_excerpts
+
+            spans = translation.spans
+            raise with_excerpts(
+                error, {owner: self._dockerfile.text.excerpt(span) for owner, span in spans.items()}
+            ) from None
+
+    def _descriptor(self, value: Value) -> Descriptor:
+        from hermes.image.manifest import Manifest
+
+        parsed = Manifest.parse(self._store.blobs.read(value.digest))
+        return Descriptor(parsed.media_type, value.digest, value.size)
+
+    def _publish(self, manifest: Descriptor) -> None:
+        from hermes.image.names import ImageNames
+
+        names = ImageNames(self._store)
+        for tag in self._tags:
+            names.set(tag, manifest)
+        called = str(self._tags[0]) if self._tags else f"{self._root.name.lower() or 'image'}:latest"
+        for text, destination in self._destinations:
+            self._fetching.complete(manifest.digest, text)
+            destination.write(manifest, self._store, called)
+
+
+def _destinations(texts: Sequence[str], client: Callable[[], Client]) -> Iterator[tuple[str, Destination]]:
+    if texts:
+        from hermes.registry.transports import parse_destination
+
+        for one in texts:
+            yield one, parse_destination(one, client)
+
+
+class _Files:
+    """The files of all contexts of a build; a source is the name of its context, a NUL and its path there. See `hermes.engine.scheduler.Sources`."""
+
+    def __init__(self, folders: Mapping[str, str], store: Store) -> None:
+        self._indexes: dict[str, tuple[FileIndex, Path]] = {}
+        for name, folder in folders.items():
+            root = Path(folder)
+            path = Snapshots(store.home, root).files
+            self._indexes[name] = FileIndex.load(root, path), path
+
+    def seen(self, path: str) -> tuple[Value, str, Signature]:
+        name, _, inside = path.partition("\0")
+        return self._indexes[name][0].seen(inside)
+
+    def save(self, store: Store) -> None:
+        for index, path in self._indexes.values():
+            index.save(store, path)
+
+
+class _Fresh:
+    """A cache that knows only what was put into it: every action of a build runs once."""
+
+    def __init__(self, inner: ResultCache) -> None:
+        self._inner = inner
+        self._put: set[str] = set()
+
+    def get(self, key: str) -> bytes | None:
+        return self._inner.get(key) if key in self._put else None
+
+    def put(self, key: str, result: bytes, preimage: bytes) -> None:
+        self._inner.put(key, result, preimage)
+        self._put.add(key)
+
+    def preimage(self, key: str) -> bytes | None:
+        return self._inner.preimage(key)
