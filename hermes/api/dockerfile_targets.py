@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -160,6 +159,8 @@ class _Origins:
     def image(self, name: str, platform: Platform) -> BaseImage:
         given = self._images.get(_canonical(name))
         if given is None:
+            import difflib
+
             near = difflib.get_close_matches(name, [*self._declared.layers, *self._folders], 1)
             raise UsageError(
                 f"{self._owner} does not say what {name} is",
