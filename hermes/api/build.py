@@ -121,7 +121,7 @@ class Build:
         remember_parts(
             self._store,
             self._root,
-            {name: [actions[one] for one in listed] for name, listed in report.parts.items()},
+            {name: [(one, actions[one].kind) for one in listed] for name, listed in report.parts.items()},
         )
         if self._store.results.damaged:
             self._events.emit(Warned("the result cache was damaged; a new one has been started"))

@@ -14,7 +14,7 @@ from hermes.api.built_dockerfile import BuiltDockerfile
 from hermes.api.dockerfile_options import DockerfileOptions, dockerfile_of, folder_of
 from hermes.api.dockerfile_origins import NamedOrigins, context_at, ignore_files, ignored_in
 from hermes.api.dockerfile_snapshot import Looked, remember
-from hermes.api.keys import remember_keys
+from hermes.api.keys import STANDARD_INPUT, part_of, remember_keys, remember_parts
 from hermes.api.registries import Fetching, registries_of
 from hermes.api.secrets import check_actions, read_secrets
 from hermes.api.snapshot import Snapshots
@@ -137,8 +137,12 @@ class DockerfileBuild:
         value = report.known[translation.manifest.action].outputs[translation.manifest.name]
         manifest = self._descriptor(value)
         self._publish(manifest)
-        remember_keys(self._store, self._root, {name: report.known[name].key for name in report.executed})
         actions = translation.graph.actions
+        called = os.path.relpath(self._file, self._root) if self._file else STANDARD_INPUT
+        keys = {part_of(called, name): report.known[name].key for name in report.executed}
+        remember_keys(self._store, self._root, keys)
+        parts = [(part_of(called, one.id), one.kind) for one in actions.values() if one.id in report.known]
+        remember_parts(self._store, self._root, {called: parts})
         executed = tuple((actions[name].kind, actions[name].owner) for name in report.executed)
         built = BuiltDockerfile(manifest, executed, report.cached)
         remember(self._options, self._store, self._root, self._source, self._looked, built, self._warnings)

@@ -11,6 +11,7 @@ from hermes.actions.kinds import LAYERS
 from hermes.actions.layer import link_of
 from hermes.actions.tools import params_of
 from hermes.api.bases import kept_blob
+from hermes.api.keys import part_of
 from hermes.api.secrets import check_actions
 from hermes.digest import Digest
 from hermes.dockerfile.checks import tell
@@ -234,7 +235,7 @@ def _placed(action: Action, target: Action, graph: ActionGraph) -> Action:
 
 
 def _name(target: Action, action: str) -> str:
-    return f"{target.id}/{action}"
+    return part_of(target.id, action)
 
 
 def _owner(target: Action, place: str) -> str:

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from hermes.api.dockerfile_snapshot import unchanged
 from hermes.store.location import default_home
 
 if TYPE_CHECKING:
+    from hermes.api.explaining import Explanation
     from hermes.engine.events import Subscriber
 
 
@@ -52,3 +53,9 @@ class Dockerfiles:
         from hermes.api.dockerfile_build import DockerfileBuild
 
         return DockerfileBuild(options or DockerfileOptions(), self.home, (), self._say).check()
+
+    def explain(self, options: DockerfileOptions | None = None) -> Iterator[Explanation]:
+        """Yield why each action of a Dockerfile was last executed; of the options only file and context count."""
+        from hermes.api.explaining import explain_dockerfile
+
+        return explain_dockerfile(options or DockerfileOptions(), self.home)

@@ -5,10 +5,12 @@ The preimages of the key that an action had and of the one before tell the diffe
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from hermes.api.dockerfile_options import DockerfileOptions, dockerfile_of, folder_of
 from hermes.api.keys import keys_of, parts_of
 from hermes.api.session import Session
 from hermes.engine.key import differences, facts
@@ -56,6 +58,18 @@ def explain(workspace: Workspace, patterns: Sequence[str], options: BuildOptions
                     (action.id, action.kind),
                 ):
                     yield from _explained(store, workspace.root, name, kind)
+    finally:
+        store.close()
+
+
+def explain_dockerfile(options: DockerfileOptions, home: Path) -> Iterator[Explanation]:
+    """Yield why each action of a Dockerfile was last executed by ``hermes bud``, in build order."""
+    root = folder_of(options)
+    file, _ = dockerfile_of(options, root)
+    store = Store.open(home)
+    try:
+        for name, kind in parts_of(store, root, os.path.relpath(file, root)):
+            yield from _explained(store, root, name, kind)
     finally:
         store.close()
 

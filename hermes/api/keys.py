@@ -10,9 +10,12 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-from hermes.engine.action import Action
 from hermes.store import Store
+
+STANDARD_INPUT: Final = "-"
+"""What a Dockerfile is called that is in no file."""
 
 
 def remember_keys(store: Store, root: Path, keys: Mapping[str, str]) -> None:
@@ -36,14 +39,18 @@ def keys_of(store: Store, root: Path, action: str) -> list[str]:
         return []
 
 
-def remember_parts(store: Store, root: Path, parts: Mapping[str, Sequence[Action]]) -> None:
-    """Note what actions stand for; ``parts`` maps their ids."""
-    rows = {action: [[one.id, one.kind] for one in listed] for action, listed in parts.items()}
-    store.results.note({_name(root, name, "parts"): json.dumps(row).encode() for name, row in rows.items()})
+def part_of(whole: str, action: str) -> str:
+    """Return the id of an action as a part of another, or of a Dockerfile."""
+    return f"{whole}/{action}"
+
+
+def remember_parts(store: Store, root: Path, parts: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+    """Note ids and kinds of the actions that others, or Dockerfiles, stand for."""
+    store.results.note({_name(root, name, "parts"): json.dumps(row).encode() for name, row in parts.items()})
 
 
 def parts_of(store: Store, root: Path, action: str) -> list[tuple[str, str]]:
-    """Return ids and kinds of what an action stood for when it was last looked at."""
+    """Return ids and kinds of what an action, or a Dockerfile, stood for when it was last looked at."""
     noted = store.results.noted(_name(root, action, "parts"))
     try:
         return [(str(name), str(kind)) for name, kind in json.loads(noted or b"[]")]

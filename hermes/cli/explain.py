@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import click
 
+from hermes.api.dockerfile_options import DockerfileOptions
+from hermes.api.dockerfiles import Dockerfiles
 from hermes.api.workspace import Workspace
 from hermes.cli.options import build_options, chosen
+from hermes.errors import UsageError
 
 
 @click.command("explain")
-@click.argument("patterns", nargs=-1, required=True, metavar="LABEL...")
+@click.argument("patterns", nargs=-1, metavar="LABEL...")
+@click.option(
+    "--dockerfile",
+    "context",
+    metavar="CONTEXT",
+    help="Explain what `hermes bud CONTEXT` did, instead of targets.",
+)
+@click.option("-f", "--file", default="", metavar="FILE", help="The Dockerfile, if it is not the context's.")
 @click.option("--all", "everything", is_flag=True, help="Show everything that each action depends on.")
 @click.option("--json", "as_json", is_flag=True, help="Print the explanations as JSON.")
 @build_options
 def command(
     patterns: tuple[str, ...],
+    context: str | None,
+    file: str,
     everything: bool,
     as_json: bool,
     jobs: int | None,
@@ -23,13 +35,19 @@ def command(
     values: tuple[str, ...],
     quiet: bool,
 ) -> None:
-    """Say why the actions of a target were last executed.
+    """Say why the actions of a target, or the lines of a Dockerfile, were last executed.
 
     \b
     hermes explain //app:image
+    hermes explain --dockerfile . --all
     """
-    options = chosen(jobs, keep_going, platform, values)
-    found = list(Workspace(say=lambda _: None).explain(patterns, options))
+    if (context is None) == (not patterns):
+        raise UsageError("name the targets to explain, or a context with --dockerfile")
+    if context is None:
+        options = chosen(jobs, keep_going, platform, values)
+        found = list(Workspace(say=lambda _: None).explain(patterns, options))
+    else:
+        found = list(Dockerfiles().explain(DockerfileOptions(context=context, file=file)))
     if as_json:
         import json
 
@@ -46,4 +64,4 @@ def command(
             for name, value in one.facts:
                 click.echo(f"    {name} = {value}")
     if not found and not quiet:
-        click.echo("none of its actions was executed in this workspace yet", err=True)
+        click.echo("none of its actions was executed here yet", err=True)

@@ -488,3 +488,23 @@ def test_what_the_command_line_cannot_mean(yard: Yard) -> None:
         assert message in str(raised.value)
     yard.bud(arguments={"UNUSED": "x"})
     assert any("no ARG names the build argument UNUSED" in one for one in yard.said)
+
+
+def test_each_rebuild_of_a_line_can_be_explained(yard: Yard) -> None:
+    yard.write("a.txt", "one")
+    yard.bud("FROM base\nCOPY a.txt /srv/\nRUN cat /srv/a.txt > /b\nRUN --network=none true\n")
+    assert "ran for the first time" in yard.run("explain", "--dockerfile", ".").stdout
+    yard.write("a.txt", "two")
+    yard.bud()
+    shown = yard.run("explain", "--dockerfile", str(yard.root), "--all").stdout
+    copied = shown.partition("Dockerfile/copy.2 (copy)\n")[2].partition("\nDockerfile/")[0]
+    assert "  src a.txt: sha256:" in copied
+    first, second = (
+        shown.partition(f"Dockerfile/run.{line} (run)\n")[2].partition("\nDockerfile/")[0] for line in (3, 4)
+    )
+    assert "  root Dockerfile:2: sha256:" in first
+    assert "network = true" in first
+    assert "network = false" in second
+    other = yard.run("explain", "--dockerfile", ".", "-f", "Other")
+    assert (other.returncode, "Other" in other.stderr) == (2, True)
+    assert yard.run("explain").returncode == 2
