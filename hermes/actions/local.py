@@ -23,6 +23,7 @@ _KINDS: Final = frozenset(
         "compress",
         "copy",
         "fetch",
+        "git",
         "given",
         "host",
         "image",

@@ -12,6 +12,7 @@ from hermes.dockerfile import instructions as ins
 from hermes.dockerfile.common import Common
 from hermes.dockerfile.copies import Layers
 from hermes.dockerfile.heredocs import parse_heredoc
+from hermes.dockerfile.repositories import is_repository
 from hermes.dockerfile.runs import Runs, Source
 from hermes.dockerfile.state import State
 from hermes.errors import DockerfileError
@@ -94,7 +95,9 @@ class Builder:
             exclude=tuple(map(self._expand, one.exclude)),
         )
         found = self._source(self._expand(one.origin))
-        if isinstance(found, Layers):
+        if one.adds and any(map(is_repository, sources)):
+            layer = copies.from_repository(whole, sources, dest, self._state)
+        elif isinstance(found, Layers):
             layer = copies.from_layers(whole, sources, dest, found, self._state)
         else:
             layer = copies.from_context(

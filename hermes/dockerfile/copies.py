@@ -19,6 +19,7 @@ from hermes.dockerfile.expansion import Lexer
 from hermes.dockerfile.heredocs import parse_heredoc
 from hermes.dockerfile.instructions import Copy
 from hermes.dockerfile.recorder import Recorder
+from hermes.dockerfile.repositories import Repository
 from hermes.dockerfile.source import Span
 from hermes.dockerfile.state import State
 from hermes.engine.action import Artifact, Input, Output
@@ -26,7 +27,6 @@ from hermes.errors import DockerfileError, UsageError
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK
 
 _URL: Final = re.compile(r"https?://", re.IGNORECASE)
-_GIT: Final = re.compile(r"git@|git://|ssh://|https?://[^?#]*\.git(?:[?#]|\Z)", re.IGNORECASE)
 _DIGEST: Final = re.compile(r"sha256:([0-9a-f]{64})\Z")
 _MODE: Final = re.compile(r"[0-7]{1,4}\Z")
 _DOWNLOADED_MODE: Final = 0o600
@@ -87,6 +87,14 @@ class Copies:
         params = self._params(mode=_mode(copy.mode), keep_owners=not copy.owner)
         return self._recorder.layer("copy", copy.span, params, [*selected, place])
 
+    def from_repository(self, copy: Copy, sources: Sequence[str], dest: str, state: State) -> Artifact:
+        """Return the layer of an ADD of the files of a git repository."""
+        if len(sources) > 1:
+            raise DockerfileError("a git repository is added alone", hint="write an ADD for each source")
+        found = Repository.parse(sources[0], copy.checksum)
+        rows = [Input("root", found.url, self._recorder.repository(copy.span, found))]
+        return self.from_layers(copy, ["/"], dest, Layers(rows, found.url), state)
+
     def bound(self, span: Span, source: str, origin: Layers) -> Artifact:
         """Return a layer that has at ``content`` what is at a path of a stage or image, with its owners."""
         selected = self._selected(span, [source], origin, (), parents=False, keep_owners=True, whole=True)
@@ -145,11 +153,6 @@ class Copies:
                     text = Lexer(self._escape, plain_quotes=True).word(text, state.variables)
                 row = Row(heredoc.name, FILE, _HEREDOC_MODE)
                 found.rows.append((row, self._recorder.file(copy.span, text)))
-            elif copy.adds and _GIT.match(source):
-                raise DockerfileError(
-                    f"{source} is a git repository, which cannot be added",
-                    hint="clone it into the context, or add an archive of it by its URL",
-                )
             elif copy.adds and _URL.match(source):
                 self._download(copy, source, found)
             else:

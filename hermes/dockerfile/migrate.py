@@ -101,6 +101,9 @@ class _Migration:
         }
         handlers = {"copy": self._copy, "fetch": self._fetch, "run": self._run, "write": self._write}
         for action in sorted(self._actions.values(), key=lambda one: self._spans[one.owner].first):
+            if action.kind == "git":
+                problem = "no rule fetches git repositories"
+                raise self._file.text.error(problem, self._spans[action.owner], "add an archive by its URL")
             handler = handlers.get(action.kind)
             if handler is None or action.id in bound:
                 continue

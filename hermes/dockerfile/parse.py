@@ -181,7 +181,9 @@ def _copy(one: _Written) -> Instruction:
         raise DockerfileError(f"{one.keyword} cannot have a heredoc as its destination")
     flags = one.flags
     if flags.flag("keep-git-dir"):
-        raise DockerfileError("--keep-git-dir is for git repositories, which cannot be added here")
+        raise DockerfileError(
+            "--keep-git-dir: what git keeps in .git differs each time", hint="leave the flag out"
+        )
     return Copy(
         one.line.span,
         one.line.original,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hermes.digest import Digest, canonical_json
+from hermes.dockerfile.repositories import Repository
 from hermes.dockerfile.source import Span, Text
 from hermes.engine.action import Action, ActionGraph, Artifact, Input, Output
 from hermes.image.platform import Platform
@@ -77,3 +78,9 @@ class Recorder:
         """Return a download."""
         params = {"executable": False, "sha256": sha256}
         return Output(self.add("fetch", span, params, (), ("file",), unkeyed={"urls": [url]}), "file")
+
+    def repository(self, span: Span, source: Repository) -> Artifact:
+        """Return the layer with the files of a repository."""
+        params = {"commit": source.commit, "folder": source.folder}
+        unkeyed = {"ref": source.ref, "url": source.url}
+        return Output(self.add("git", span, params, (), ("layer",), unkeyed=unkeyed), "layer")

@@ -1,0 +1,185 @@
+"""``git``: the files of a commit as a layer, fetched by the machine's own git.
+
+Git verifies that what comes has the commit's digest. To fetch it may use what the user has configured: credentials,
+proxies, other addresses. What is checked out depends on the commit alone: no settings, filters or hooks are in force.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from hermes.actions.download import shown
+from hermes.actions.kinds import LAYER
+from hermes.actions.tools import Tools, params_of
+from hermes.engine.action import Outputs, Value
+from hermes.engine.executor import Request
+from hermes.errors import BuildError, FetchError
+from hermes.layer import encodings, toc
+from hermes.layer.canonical import canonical
+from hermes.layer.content import FileContent
+from hermes.layer.entry import DIRECTORY, FILE, SYMLINK, WHITEOUT_PREFIX, Entry
+from hermes.layer.write import Item, write_layer
+from hermes.store.faults import storing
+
+_SUBMODULE: Final = "160000"
+_PLAIN: Final = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
+_ASK_NOBODY: Final = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "LC_ALL": "C"}
+_SSH: Final = {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
+_ELSEWHERE: Final = (
+    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_COMMON_DIR"),
+    *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CEILING_DIRECTORIES"),
+)
+"""Variables that name another repository, as they are set in a hook of one."""
+
+
+def execute(request: Request, tools: Tools) -> Outputs:
+    """Raises `FetchError` when the commit cannot be had, `BuildError` when it holds what a layer cannot."""
+    params = params_of(request)
+    unkeyed = json.loads(request.action.unkeyed)
+    program = shutil.which("git")
+    if program is None:
+        raise BuildError(
+            f"{request.action.owner}: this machine has no git, which fetches repositories",
+            hint="install git, or add an archive of the commit by its URL",
+        )
+    with tools.store.scratch.directory() as folder, storing("the store"):
+        checkout = _Checkout(request.action.owner, program, folder, unkeyed["url"], tools)
+        root = checkout.files(params["commit"], unkeyed["ref"], params["folder"])
+        items = canonical(_items(root, request.action.owner), name=request.action.owner)
+        written = write_layer(items, blobs=tools.store.blobs, codec=None)
+        toc.save(tools.store, written.toc)
+        if written.encoding is not None:
+            encodings.record(tools.store, written.toc.diff_id, written.encoding)
+    return {"layer": Value(LAYER, written.toc.diff_id, written.toc.size)}
+
+
+class _Checkout:
+    def __init__(self, owner: str, program: str, folder: Path, url: str, tools: Tools) -> None:
+        self._owner = owner
+        self._program = program
+        self._repository = folder / "repository"
+        self._tree = folder / "tree"
+        self._url = url
+        self._tools = tools
+
+    def files(self, commit: str, ref: str, folder: str) -> Path:
+        """Fetch a commit and return the folder with the files of one of its folders."""
+        kind = "sha256" if len(commit) > 40 else "sha1"
+        self._git(
+            "init", "-q", "--bare", f"--object-format={kind}", str(self._repository), env=_PLAIN, at=None
+        )
+        wanted = [commit, *([ref] if ref else []), "+refs/heads/*:refs/heads/*"]
+        problem = ""
+        for one in wanted:
+            depth = ["--depth=1"] if one == commit else []
+            done = self._run(
+                "fetch", "-q", "--no-tags", "--no-recurse-submodules", *depth, "--", self._url, one
+            )
+            problem = problem or _last_line(done.stderr)
+            if self._run("cat-file", "-e", f"{commit}^{{commit}}").returncode == 0:
+                return self._checked_out(commit, folder)
+        raise FetchError(
+            f"{self._owner}: commit {commit} cannot be fetched from {shown(self._url)}: {problem or 'it has none'}",
+            hint="check the address, the commit and the network",
+        )
+
+    def _checked_out(self, commit: str, folder: str) -> Path:
+        listed = self._git("ls-tree", "-r", "-z", "--full-tree", commit, env=_PLAIN).split("\0")
+        for row in listed:
+            facts, _, path = row.partition("\t")
+            if facts.startswith(_SUBMODULE) and f"{path}/".startswith(f"{folder}/" if folder else ""):
+                raise BuildError(
+                    f"{self._owner}: {path} of {shown(self._url)} is a submodule, which is not fetched",
+                    hint="add it by an ADD of its own",
+                )
+        self._tree.mkdir()
+        self._git(
+            f"--work-tree={self._tree}",
+            "-c",
+            "core.autocrlf=false",
+            "checkout",
+            "-q",
+            "-f",
+            commit,
+            "--",
+            ".",
+            env=_PLAIN,
+        )
+        found = self._tree / folder
+        if (
+            os.path.islink(found)
+            or not found.resolve().is_relative_to(self._tree.resolve())
+            or not found.exists()
+        ):
+            raise BuildError(f"{self._owner}: {shown(self._url)} has no {folder} at {commit}")
+        return found
+
+    def _git(self, *arguments: str, env: Mapping[str, str], at: Path | None = Path()) -> str:
+        done = self._run(*arguments, env=env, at=at)
+        if done.returncode:
+            raise BuildError(f"{self._owner}: git {arguments[0]}: {_last_line(done.stderr)}")
+        return done.stdout.decode("utf-8", "surrogateescape")
+
+    def _run(
+        self, *arguments: str, env: Mapping[str, str] | None = None, at: Path | None = Path()
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run git, and give up when the build is interrupted."""
+        place = [] if at is None else [f"--git-dir={self._repository}"]
+        argv = [self._program, *place, "-c", "protocol.ext.allow=never", *arguments]
+        own = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
+        environment = {**_SSH, **own, **_ASK_NOBODY, **(env or {})}
+        process = subprocess.Popen(
+            argv,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            umask=0o022,
+        )
+        while True:
+            try:
+                output, problem = process.communicate(timeout=0.2)
+                return subprocess.CompletedProcess(argv, process.returncode, output, problem)
+            except subprocess.TimeoutExpired:
+                if self._tools.cancelled.is_set():
+                    process.kill()
+                    process.communicate()
+                    self._tools.check_cancelled()
+
+
+def _items(root: Path, owner: str) -> Iterator[Item]:
+    if not root.is_dir():
+        yield _item(root, root.name)
+        return
+    for at, folders, files in os.walk(root):
+        for name in (*folders, *files):
+            path = Path(at, name)
+            inside = str(path.relative_to(root))
+            if name.startswith(WHITEOUT_PREFIX):
+                raise BuildError(f"{owner}: {inside}: in a layer a name cannot begin with {WHITEOUT_PREFIX}")
+            yield _item(path, inside)
+
+
+def _item(path: Path, name: str) -> Item:
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        return Entry(name, SYMLINK, 0o777, link=os.readlink(path)), None
+    if stat.S_ISDIR(status.st_mode):
+        return Entry(name, DIRECTORY, 0o755), None
+    mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Entry(name, FILE, mode, size=status.st_size, digest=digest), FileContent(str(path), status.st_size)
+
+
+def _last_line(data: bytes) -> str:
+    lines = data.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1].removeprefix("fatal: ") if lines else ""

@@ -1,0 +1,151 @@
+"""ADD of a commit of a git repository, from a real server on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hermes.errors import BuildFailed, DockerfileError
+from tests.integration.yard import Yard, ran
+from tests.registry.servers import free_port
+
+AS_SOMEBODY = {
+    **{f"GIT_{who}_{what}": "a@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+}
+
+
+class Repository:
+    """A repository that `url` leads to."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder = folder
+        self.url = url
+        folder.mkdir(parents=True)
+        self.git("init", "-q", "-b", "main")
+
+    def git(self, *arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(self.folder), *arguments],
+            env={**os.environ, **AS_SOMEBODY},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+
+    def commit(self, **files: str) -> str:
+        for name, content in files.items():
+            path = self.folder / name.replace("__", "/").replace("_", ".")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(content)
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", "a change")
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Iterator[Repository]:
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
+    port = free_port()
+    made = Repository(tmp_path / "served/app.git", f"git://127.0.0.1:{port}/app.git")
+    where = [f"--base-path={tmp_path}/served", f"--port={port}", "--listen=127.0.0.1"]
+    server = subprocess.Popen(["git", "daemon", "--export-all", "--reuseaddr", *where])
+    for _ in range(100):
+        with socket.socket() as trial:
+            if trial.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.05)
+    yield made
+    server.terminate()
+    server.wait(10)
+
+
+def test_the_files_of_a_commit_are_added(yard: Yard, repository: Repository) -> None:
+    (repository.folder / "run.sh").write_text("#!/bin/sh\n")
+    (repository.folder / "run.sh").chmod(0o755)
+    (repository.folder / "link").symlink_to("a.txt")
+    commit = repository.commit(a_txt="one", sub__b_txt="two")
+    repository.commit(a_txt="changed", c_txt="later")
+    yard.bud(
+        f"FROM base\nADD {repository.url}#{commit} /srv/all\n"
+        f"ADD --chown=web --chmod=640 {repository.url}#main:sub --checksum={commit} /srv/sub/\n".replace(
+            f"{repository.url}#main:sub --checksum={commit}", f"--checksum={commit} {repository.url}#main:sub"
+        ),
+        tags=["it"],
+    )
+    assert yard.shown("cd /srv/all; find . | sort; cat a.txt link; stat -c '%n %a %u:%g' run.sh a.txt") == (
+        ".\n./a.txt\n./link\n./run.sh\n./sub\n./sub/b.txt\noneonerun.sh 755 0:0\na.txt 644 0:0\n"
+    )
+    done = yard.run(
+        "run",
+        "--user",
+        "33",
+        "--entrypoint",
+        "/bin/sh",
+        "it",
+        "--",
+        "-c",
+        "stat -c '%a %u:%g' /srv/sub/b.txt",
+    )
+    assert done.stdout == "640 33:34\n"
+
+
+def test_the_same_commit_is_fetched_once_wherever_it_is(yard: Yard, repository: Repository) -> None:
+    commit = repository.commit(a_txt="one")
+    yard.bud(f"FROM base\nADD {repository.url}#{commit} /srv/\n")
+    built = yard.bud(f"FROM base\nADD git://127.0.0.1:9/none.git#{commit} /srv/\nRUN true\n")
+    assert ran(built, "git", "copy") == []
+
+
+def test_settings_of_the_user_change_nothing(
+    yard: Yard, repository: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    commit = repository.commit(a_txt="one\n", _gitattributes="*.txt filter=loud\n")
+    config = tmp_path / "config"
+    config.write_text('[core]\n\tautocrlf = true\n[filter "loud"]\n\tsmudge = tr a-z A-Z\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))
+    yard.bud(f"FROM base\nADD {repository.url}#{commit} /srv/\n", tags=["it"])
+    assert yard.shown("cat /srv/a.txt") == "one\n"
+
+
+def test_a_commit_that_is_not_there(yard: Yard, repository: Repository) -> None:
+    repository.commit(a_txt="one")
+    with pytest.raises(BuildFailed) as caught:
+        yard.bud(f"FROM base\nADD {repository.url}#{'1' * 40} /srv/\n")
+    text = caught.value.render()
+    assert f"Dockerfile:2: commit {'1' * 40} cannot be fetched from {repository.url}" in text
+    assert "> 2 | ADD git://" in text
+
+
+def test_a_server_that_is_not_there(yard: Yard) -> None:
+    with pytest.raises(BuildFailed) as caught:
+        yard.bud(f"FROM base\nADD git://user:word@127.0.0.1:9/x.git#{'1' * 40} /srv/\n")
+    text = caught.value.render()
+    assert "cannot be fetched from git://127.0.0.1:9/x.git" in text
+    assert "check the address, the commit and the network" in text
+
+
+def test_submodules_and_folders_that_are_not_there(yard: Yard, repository: Repository) -> None:
+    commit = repository.commit(a_txt="one")
+    repository.git("update-index", "--add", "--cacheinfo", f"160000,{commit},lib/other")
+    repository.git("commit", "-q", "-m", "with a submodule")
+    second = repository.git("rev-parse", "HEAD")
+    for fragment, problem in ((second, "lib/other"), (f"{commit}:none", "has no none")):
+        with pytest.raises(BuildFailed, match=r"Dockerfile") as caught:
+            yard.bud(f"FROM base\nADD {repository.url}#{fragment} /srv/\n")
+        assert problem in caught.value.render()
+
+
+def test_a_repository_is_added_alone(yard: Yard) -> None:
+    yard.write("a.txt", "a")
+    with pytest.raises(DockerfileError, match="a git repository is added alone"):
+        yard.bud(f"FROM base\nADD a.txt git://127.0.0.1/x.git#{'1' * 40} /srv/\n")
