@@ -15,7 +15,7 @@ _SKOPEO = ("skopeo", "copy", "-q", "--insecure-policy", "--dest-tls-verify=false
 
 
 def cases(folder: Path, large: int, rounds: int) -> Iterator[Row]:
-    """Yield the figures for an image of ``large`` bytes in ten layers."""
+    """Yield the figures for an image of ``large`` bytes in ten layers, and for a base of twice as many."""
     for name in ("docker-registry", "skopeo"):
         if shutil.which(name) is None:
             raise LookupError(f"{name} is not installed")
@@ -27,6 +27,7 @@ def cases(folder: Path, large: int, rounds: int) -> Iterator[Row]:
     with docker_registry(folder / "registry") as registry:
         yield from _pushes(registry, root, env, rounds)
         yield from _pulls(registry, folder, env, rounds)
+        Command([*HERMES, "push", "-q", "//:base", f"docker://{registry.host}/base:v"], root, env).measure()
         yield _lazy(registry, folder)
 
 
@@ -39,7 +40,11 @@ def _write_images(root: Path, large: int) -> None:
     (root / "BUILD").write_text(
         f"[files_layer(name='l%d' % n, files={{'/srv/f%d' % n: 'f%d' % n}}) for n in range({_LAYERS})]\n"
         f"image(name='image', layers=[':l%d' % n for n in range({_LAYERS})])\n"
+        "files_layer(name='more', files={'/srv/more': 'more'})\n"
+        "image(name='base', base=':image', layers=[':more'])\n"
     )
+    with open(root / "more", "wb") as file:
+        file.writelines(os.urandom(1 << 20) for _ in range(large >> 20))
 
 
 def _pushes(registry: Registry, root: Path, env: dict[str, str], rounds: int) -> Iterator[Row]:
@@ -79,7 +84,7 @@ def _lazy(registry: Registry, folder: Path) -> Row:
     (root / "hermes.yaml").touch()
     (root / "x").write_text("x")
     (root / "BUILD").write_text(
-        f"image_pull(name='base', ref='{wire.host}/ours:v')\n"
+        f"image_pull(name='base', ref='{wire.host}/base:v')\n"
         "files_layer(name='l', files={'/x': 'x'})\nimage(name='image', base=':base', layers=[':l'])\n"
     )
     env = {"HERMES_HOME": str(folder / "home2"), "REGISTRY_AUTH_FILE": str(folder / "auth.json")}
