@@ -30,6 +30,7 @@ def test_every_target_of_the_tour_builds(tour: Sandbox) -> None:
 def test_the_images_of_the_tour_run(tour: Sandbox) -> None:
     assert tour.run("run", "//tour:image").stdout == "Hello, world, from 1000\n"
     assert tour.run("run", "//tour:image", "--", "Ada").stdout == "Hello, Ada, from 1000\n"
+    assert tour.run("run", "//tour:extended").stdout == "Hello, everybody, from 1000\n"
     done = tour.run("run", "//tour:hello-image")
     assert done.stdout == "This is hello.\n", done.stderr
 
