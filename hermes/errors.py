@@ -6,7 +6,10 @@ to blame and so decides the exit status. Anything that is not a `HermesError` is
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
+
+LONGEST_SHOWN: Final = 1000
+"""How many characters of a line errors show."""
 
 
 class SourceLocation(NamedTuple):
@@ -116,6 +119,11 @@ class BuildError(HermesError):
     """Something that a build does failed."""
 
 
+def clipped(text: str) -> str:
+    """Return a text that is not too long to be shown."""
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]} ... ({len(text)} characters)"
+
+
 class ActionError(BuildError):
     """An action failed.
 
@@ -140,10 +148,10 @@ class ActionError(BuildError):
     def render(self) -> str:
         lines = [self.message]
         if self.command:
-            lines.append(f"command: {self.command}")
+            lines.append(f"command: {clipped(self.command)}")
         if self.tail:
             lines.append("last output:")
-            lines.extend(f"  {line}" for line in self.tail)
+            lines.extend(f"  {clipped(line)}" for line in self.tail)
         if self.log:
             lines.append(f"full log: {self.log}")
         if self.hint:

@@ -15,6 +15,7 @@ from hermes.actions.tools import Tools, of_role, params_of, stored
 from hermes.digest import Digest, canonical_json
 from hermes.engine.action import FILE, Outputs
 from hermes.engine.executor import Request
+from hermes.image.config import readable
 from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import Manifest
 from hermes.layer import toc
@@ -32,8 +33,8 @@ def execute(request: Request, tools: Tools) -> Outputs:
     media: Mapping[str, str] = params["media_types"]
     layers = _layers(request, params, media["layer"], tools)
     full = [one for one in layers if not one.is_empty]
-    document: dict[str, Any] = dict(params["document"])
-    document["history"] = _history(params["history"], layers)
+    document: dict[str, Any] = readable(params["document"])
+    document["history"] = readable(_history(params["history"], layers))
     document["rootfs"] = {"diff_ids": [one.diff_id for one in full], "type": "layers"}
     tools.check_document(owner, "the image's configuration", document)
     tools.check_document(owner, "an annotation", params["annotations"])
@@ -41,7 +42,7 @@ def execute(request: Request, tools: Tools) -> Outputs:
     manifest = Manifest(
         Descriptor(media["config"], config.digest, config.size),
         tuple(one.blob for one in full),
-        tuple(sorted(params["annotations"].items())),
+        tuple(sorted(readable(params["annotations"]).items())),
         media["manifest"],
     )
     environment = Environment.from_json(document.get("config") or {}).to_json()

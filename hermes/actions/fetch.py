@@ -78,13 +78,15 @@ def _fetch(address: str, digest: Digest, size: int | None, tools: Tools) -> None
 
 
 def _store(pieces: Iterator[bytes], address: str, digest: Digest, size: int | None, tools: Tools) -> None:
-    with storing("the store"), tools.store.blobs.writer() as blob:
+    with tools.store.blobs.writer() as blob:
         for data in pieces:
-            blob.write(data)
+            with storing("the store"):
+                blob.write(data)
             if size is not None and blob.size > size:
                 raise FetchError(f"{shown(address)}: is larger than the {size} bytes that were declared")
         if size is not None and blob.size != size:
             raise FetchError(f"{shown(address)}: has {blob.size} bytes, and {size} were declared")
         if blob.digest != digest:
             raise FetchError(f"{shown(address)}: has the digest {blob.digest}, and {digest} was declared")
-        blob.commit()
+        with storing("the store"):
+            blob.commit()

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -38,6 +39,21 @@ _ELSEWHERE: Final = (
     *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CEILING_DIRECTORIES"),
 )
 """Variables that name another repository, as they are set in a hook of one."""
+_OVERRIDES: Final = (
+    "GIT_CONFIG",
+    "GIT_TEMPLATE_DIR",
+    "GIT_SHALLOW_FILE",
+    "GIT_GRAFT_FILE",
+    "GIT_REPLACE_REF_BASE",
+)
+_NO_SETTINGS: Final = (
+    "-c",
+    "core.attributesFile=/dev/null",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.autocrlf=false",
+)
 
 
 def execute(request: Request, tools: Tools) -> Outputs:
@@ -74,7 +90,14 @@ class _Checkout:
         """Fetch a commit and return the folder with the files of one of its folders."""
         kind = "sha256" if len(commit) > 40 else "sha1"
         self._git(
-            "init", "-q", "--bare", f"--object-format={kind}", str(self._repository), env=_PLAIN, at=None
+            "init",
+            "-q",
+            "--bare",
+            "--template=",
+            f"--object-format={kind}",
+            str(self._repository),
+            env=_PLAIN,
+            at=None,
         )
         wanted = [commit, *([ref] if ref else []), "+refs/heads/*:refs/heads/*"]
         problem = ""
@@ -103,8 +126,7 @@ class _Checkout:
         self._tree.mkdir()
         self._git(
             f"--work-tree={self._tree}",
-            "-c",
-            "core.autocrlf=false",
+            *_NO_SETTINGS,
             "checkout",
             "-q",
             "-f",
@@ -135,6 +157,8 @@ class _Checkout:
         place = [] if at is None else [f"--git-dir={self._repository}"]
         argv = [self._program, *place, "-c", "protocol.ext.allow=never", *arguments]
         own = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
+        if env is not None:
+            own = {name: value for name, value in own.items() if not name.startswith(_OVERRIDES)}
         environment = {**_SSH, **own, **_ASK_NOBODY, **(env or {})}
         process = subprocess.Popen(
             argv,
@@ -143,6 +167,7 @@ class _Checkout:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             umask=0o022,
+            start_new_session=True,
         )
         while True:
             try:
@@ -150,7 +175,7 @@ class _Checkout:
                 return subprocess.CompletedProcess(argv, process.returncode, output, problem)
             except subprocess.TimeoutExpired:
                 if self._tools.cancelled.is_set():
-                    process.kill()
+                    os.killpg(process.pid, signal.SIGKILL)
                     process.communicate()
                     self._tools.check_cancelled()
 

@@ -48,6 +48,8 @@ _ONE_ID: Final = (
     "this user has one id only, so commands that change owners fail: "
     "give the user a subordinate range (`hermes doctor` says how)"
 )
+_LONGEST_ARGUMENT: Final = 128 << 10
+"""In bytes, with the zero at its end: what Linux calls MAX_ARG_STRLEN; see execve(2)."""
 _TAIL_LINES: Final = 20
 _TAIL_BYTES: Final = 1 << 16
 _CONTROL: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\t\x20-\x7e\xa0-\U0010ffff]")
@@ -56,6 +58,12 @@ _CONTROL: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\t\x20-\x7e\xa0-\U0010ff
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `ActionError` when the command fails, ends too late or does not make what it should."""
     params = params_of(request)
+    if max(len(os.fsencode(one)) for one in params["argv"]) >= _LONGEST_ARGUMENT:
+        raise BuildError(
+            f"{request.action.owner}: the command has an argument of more than {_LONGEST_ARGUMENT >> 10} KiB, "
+            "and the kernel takes none",
+            hint="put it into a file, or a heredoc that begins with #!",
+        )
     timeout = timeout_of(request)
     task = _task(request, tools, params, timeout)
     run = partial(tools.containers.run, waiting=tools.check_cancelled)

@@ -55,6 +55,10 @@ class DockerfileBuild:
     ) -> None:
         from hermes.image.reference import Reference
 
+        if options.runtime:
+            from hermes.sandbox.choice import check_name
+
+            check_name(options.runtime)
         self._options = options
         self._say = say
         self._warnings: list[str] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -67,9 +67,20 @@ class DockerfileOptions:
     runtime: str = ""
 
 
+def read_once(options: DockerfileOptions) -> DockerfileOptions:
+    """Return the options with the text of a Dockerfile that is a pipe, such as one that a shell makes of ``<(...)``."""
+    path = os.path.expanduser(options.file)
+    if options.text is not None or not os.path.exists(path) or os.path.isfile(path) or os.path.isdir(path):
+        return options
+    with open(path, "rb") as file:
+        return replace(options, file="", text=file.read().decode("utf-8", "surrogateescape"))
+
+
 def folder_of(options: DockerfileOptions) -> Path:
     """Return the context's folder; raises `UsageError`."""
     text = options.context
+    if not text:
+        raise UsageError("the context has an empty name", hint="name a folder, such as .")
     if "://" in text or text.startswith("git@"):
         raise UsageError(f"the context {text} is not on this machine", hint="fetch it, and name the folder")
     path = Path(text).expanduser().absolute()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from hermes.api.bases import Base, base_of, base_of_image, kept_blob
-from hermes.api.dockerfile_options import PULL_MISSING, PULL_NEVER
+from hermes.api.dockerfile_options import PULL_ALWAYS, PULL_MISSING, PULL_NEVER
 from hermes.api.dockerfile_snapshot import Looked
 from hermes.api.named import in_store, is_label
 from hermes.api.registries import Fetching
@@ -77,8 +77,9 @@ class NamedOrigins:
             base = base_of(text, self._store, self._fetching, str(platform))
         else:
             reference = Reference.parse(text)
+            before = ImageNames(self._store).find(reference)
             base = self._stored(reference, platform) or self._pulled(text, platform)
-            if reference.digest is None and (named := ImageNames(self._store).find(reference)):
+            if reference.digest is None and (named := before or ImageNames(self._store).find(reference)):
                 self._looked.names[text] = str(named.digest)
         if not _fits(base, platform):
             raise UsageError(
@@ -130,9 +131,10 @@ class NamedOrigins:
                 f"{TRANSPORT}{name}", self._store, self._fetching, str(platform), whole=False, lazy=True
             )
         except (ImageError, RegistryError, UsageError) as error:
-            raise UsageError(
-                f"there is no image {name} for {platform} in the store, and {error.message}", hint=error.hint
-            ) from None
+            problem = f"there is no image {name} for {platform} in the store, and {error.message}"
+            if self._pull == PULL_ALWAYS:
+                problem = f"{name} cannot be taken from its registry: {error.message}"
+            raise UsageError(problem, hint=error.hint) from None
         if reference.digest is None:
             ImageNames(self._store).set(reference, origin.root())
         return base_of_image(name, origin.root().digest, self._store)
@@ -184,6 +186,10 @@ def ignored_in(root: Path, dockerfile: str, given: str) -> tuple[Ignored, str]:
     That is the ``given`` one, one that is named after the Dockerfile, or one of the context.
     """
     for path in ignore_files(root, dockerfile, given):
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise UsageError(
+                f"the ignore file {path} is no file", hint="take it away, or name another with --ignorefile"
+            )
         try:
             with open(path, encoding="utf-8", errors="surrogateescape") as file:
                 return Ignored(file, of=os.path.basename(path)), os.path.basename(path)

@@ -31,17 +31,7 @@ _TICK_NS: Final = 20_000_000
 """What changed less than this before a build began may change again without its times showing it."""
 _NEVER: Final = (-1, -1, -1, -1)
 _OPTIONS: Final = (
-    *(
-        "annotations",
-        "arguments",
-        "contexts",
-        "format",
-        "ignore_file",
-        "labels",
-        "layers",
-        "network",
-        "platform",
-    ),
+    *("annotations", "arguments", "format", "labels", "layers", "network", "platform"),
     *("pull", "seconds", "squash", "target", "capabilities", "hosts"),
 )
 """The options that decide what the image is, where no snapshot is kept for the others."""
@@ -64,8 +54,10 @@ class Looked:
         return cls(time.time_ns(), {}, {})
 
     def at(self, paths: Sequence[str]) -> None:
-        """Look at files before they are read, whether they are there or not."""
-        self.paths.update((path, signature(path)) for path in paths)
+        """Look at files before they are read, whether they are there or not, and at what links lead to."""
+        for path in paths:
+            for one in dict.fromkeys((path, os.path.realpath(path))):
+                self.paths[one] = signature(one)
 
     def there(self) -> Signatures:
         """Return what is there, without leading slashes; what changed only just before is never the same."""
@@ -155,9 +147,21 @@ def _is_remembered(options: DockerfileOptions) -> bool:
 
 def _place(options: DockerfileOptions, home: Path, root: Path, file: str, text: str) -> Path:
     facts: dict[str, Any] = {name: _plain(getattr(options, name)) for name in _OPTIONS}
-    facts.update(epoch=epoch_text(), file=file, text=text)
+    facts.update(
+        contexts={name: _where(one) for name, one in options.contexts.items()},
+        epoch=epoch_text(),
+        file=file and os.path.abspath(file),
+        ignore_file=options.ignore_file and os.path.abspath(options.ignore_file),
+        text=text,
+    )
     key = hashlib.sha256(canonical_json(facts)).hexdigest()[:32]
     return Snapshots(home, root).folder / f"dockerfile-{key}"
+
+
+def _where(context: str) -> str:
+    """Return a context that is a folder by its own path, wherever the command is started."""
+    path = os.path.expanduser(context)
+    return os.path.realpath(path) if os.path.isdir(path) else context
 
 
 def _plain(value: Any) -> Any:

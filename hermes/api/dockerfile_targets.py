@@ -24,13 +24,14 @@ from hermes.dockerfile.translate import Translation, scratch, translate
 from hermes.engine.action import LINK, Action, ActionGraph, Artifact, Input, Output
 from hermes.engine.executor import Expansion, Request
 from hermes.engine.key import Resolved
-from hermes.errors import BuildFailed, MissingBlobError, UsageError
+from hermes.errors import BuildFailed, DockerfileError, MissingBlobError, SourceError, UsageError
 from hermes.image.config import history_of, parse_config, platform_of
 from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import Manifest
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.layer.compress import GZIP, ZSTD
+from hermes.layer.content import changed
 from hermes.store import Store
 
 _MAIN: Final = ""
@@ -67,8 +68,7 @@ class DockerfileTargets:
         params = params_of(request)
         declared = self._declared(request, is_docker=params["docker"])
         assert declared.dockerfile is not None
-        with open(self._place(declared.dockerfile), "rb") as file:
-            text = file.read().decode("utf-8", "surrogateescape")
+        text = self._text(declared.dockerfile).decode("utf-8", "surrogateescape")
         dockerfile = parse(declared.dockerfile.path, text)
         owner = request.action.owner
         context = Context(DeclaredFiles(declared.files.get(_MAIN, {}), f"the files of {owner}"))
@@ -99,6 +99,20 @@ class DockerfileTargets:
                     raise dockerfile.text.error(
                         f"{owner} does not declare the secret {one['id']!r}", span, hint
                     )
+
+    def _text(self, one: Resolved) -> bytes:
+        if one.value.kind == LINK:
+            raise DockerfileError(
+                f"{one.path} is a symbolic link to {link_of(one)}", hint="name the file that it leads to"
+            )
+        try:
+            with open(self._place(one), "rb") as file:
+                data = file.read()
+        except OSError as error:
+            raise SourceError(f"{one.path}: {error.strerror}") from error
+        if Digest.of(data) != one.value.digest:
+            raise changed(one.path)
+        return data
 
     def _place(self, one: Resolved) -> str:
         return one.origin or self._store.blobs.path(one.value.digest)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hermes.api.built_dockerfile import BuiltDockerfile
-from hermes.api.dockerfile_options import DockerfileOptions
+from hermes.api.dockerfile_options import DockerfileOptions, read_once
 from hermes.api.dockerfile_snapshot import unchanged
 from hermes.store.location import default_home
 
@@ -41,7 +41,7 @@ class Dockerfiles:
 
         Raises `HermesError`: `DockerfileError` when the Dockerfile is wrong, `BuildFailed` when an action failed.
         """
-        chosen = options or DockerfileOptions()
+        chosen = read_once(options or DockerfileOptions())
         if found := unchanged(chosen, self.home, self._say):
             return found
         from hermes.api.dockerfile_build import DockerfileBuild
@@ -52,7 +52,7 @@ class Dockerfiles:
         """Return what is better done otherwise, each with its place and lines; raises as `build` does."""
         from hermes.api.dockerfile_build import DockerfileBuild
 
-        return DockerfileBuild(options or DockerfileOptions(), self.home, (), self._say).check()
+        return DockerfileBuild(read_once(options or DockerfileOptions()), self.home, (), self._say).check()
 
     def explain(self, options: DockerfileOptions | None = None) -> Iterator[Explanation]:
         """Yield why each action of a Dockerfile was last executed; of the options only file and context count."""

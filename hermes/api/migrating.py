@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +23,8 @@ from hermes.dockerfile.options import Options
 from hermes.dockerfile.origins import BaseImage
 from hermes.dockerfile.parse import parse
 from hermes.dockerfile.translate import translate
-from hermes.errors import UsageError
+from hermes.errors import LabelError, UsageError
+from hermes.graph.label import Label
 from hermes.image.names import LOCALHOST
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
@@ -52,6 +54,10 @@ def migrated(options: MigrateOptions, home: Path | None = None) -> str:
     Raises `DockerfileError` for a Dockerfile that is wrong, or has a line that no rule can say.
     """
     given = options.dockerfile
+    try:
+        Label.parse(f":{options.name}", relative_to="")
+    except LabelError as error:
+        raise UsageError(f"--name {options.name}: {error.message}", hint=error.hint) from None
     root = folder_of(given)
     path, text = dockerfile_of(given, root)
     dockerfile = parse(os.path.basename(path) or "Dockerfile", text)
@@ -62,12 +68,18 @@ def migrated(options: MigrateOptions, home: Path | None = None) -> str:
     fetching = Fetching.here(store)
     try:
         with store.in_use():
-            origins = _Origins(store, fetching, given.contexts, given.pull)
+            origins = _Origins(store, fetching, given.contexts, given.pull, platform)
             translation = translate(
                 dockerfile,
                 Context(files, ignored, ignore_file),
                 origins,
-                Options(target=given.target, arguments=given.arguments, platform=platform),
+                Options(
+                    target=given.target,
+                    arguments=given.arguments,
+                    platform=platform,
+                    secrets=_Every(),
+                    agents=_Every(),
+                ),
             )
             targets = migrate(
                 translation, dockerfile, origins.bases, Copying(files, files.present()), options.name
@@ -80,7 +92,22 @@ def migrated(options: MigrateOptions, home: Path | None = None) -> str:
     ]
     if any("digest" not in one.attributes for one in origins.pulled):
         head.append("`hermes lock` pins what the tags of images mean.")
-    return build_file(head, [*origins.pulled, *targets])
+    text = build_file(head, [*origins.pulled, *targets])
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"{dockerfile.text.name} has, or names, something that is no UTF-8, and a BUILD file is UTF-8",
+            hint="build it with dockerfile_image",
+        ) from None
+    return text
+
+
+class _Every(frozenset[str]):
+    """All ids: whoever builds a target gives it the secrets that it asks for."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
 
 
 class _Sources(FolderFiles):
@@ -110,13 +137,21 @@ class _Sources(FolderFiles):
 class _Origins(NamedOrigins):
     """Images that targets stand for; notes each that is asked for."""
 
-    def __init__(self, store: Store, fetching: Fetching, named: Mapping[str, str], pull: str) -> None:
+    def __init__(
+        self, store: Store, fetching: Fetching, named: Mapping[str, str], pull: str, platform: Platform
+    ) -> None:
         super().__init__(store, fetching, named, pull)
+        self._platform = platform
         self.bases: dict[str, KnownBase] = {}
         self.pulled: list[Target] = []
         self._named = {name.lower(): text for name, text in named.items()}
 
     def image(self, name: str, platform: Platform) -> BaseImage:
+        if platform != self._platform:
+            raise UsageError(
+                f"FROM --platform: {name} is wanted for {platform}, and targets are for one platform",
+                hint="leave the flag out, or build the Dockerfile with dockerfile_image",
+            )
         found = super().image(name, platform)
         if name not in self.bases:
             diff_ids = [one.diff_id for one in found.layers]
@@ -137,13 +172,22 @@ class _Origins(NamedOrigins):
                 hint=f"name the target that it is: --build-context {name}=//PACKAGE:NAME",
             )
         reference = parse_name(TRANSPORT + text)
-        slug = re.sub(r"[^A-Za-z0-9]+", "_", f"{reference.path.rpartition('/')[2]}_{reference.tag}").strip(
-            "_"
-        )
+        slug = self._slug(reference)
         tag = f":{reference.tag}" if reference.tag else ""
         attributes = {"ref": f"{reference.host}/{reference.path}{tag}"}
         if reference.digest:
             attributes["digest"] = str(reference.digest)
         target = Target("image_pull", slug, attributes)
+        known = next((one for one in self.pulled if one.attributes == attributes), None)
+        if known is not None:
+            return known.label
         self.pulled.append(target)
         return target.label
+
+    def _slug(self, reference: Reference) -> str:
+        """Return a name for a target that no other has."""
+        text = "_".join(filter(None, (reference.path.rpartition("/")[2], reference.tag)))
+        slug = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")
+        taken = {one.name for one in self.pulled}
+        names = chain([slug], (f"{slug}_{number}" for number in count(2)))
+        return next(one for one in names if one not in taken)

@@ -28,6 +28,7 @@ class UnchangedPlan:
         self, work: Work, check: Check, state: State, found: Changes, folders: dict[str, FolderRow]
     ) -> None:
         self.work = work
+        self._names = tuple(work.graph.actions)
         self._check = check
         self._state = state
         self.before: State | None = state
@@ -76,7 +77,7 @@ class UnchangedPlan:
             contents[path] = row.kind, str(row.digest)
         linked_rows = {path: output_signature(path) for path in linked.vouched}
         outputs = check.outputs.with_rows(linked_rows) if self.work.before else Signatures.of(linked_rows)
-        new_known = {**state.known, **pack_known({name: known[name] for name in self.work.graph.actions})}
+        new_known = {**state.known, **pack_known({name: known[name] for name in self._names})}
         return (
             Check(
                 check.sources.with_rows(rows),

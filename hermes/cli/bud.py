@@ -97,7 +97,10 @@ class _Command(click.Command):
 )
 @click.option("-j", "--jobs", type=click.IntRange(1, 1024), metavar="N", help="Run N actions at once.")
 @click.option(
-    "--timestamp", type=click.IntRange(0), metavar="SECONDS", help="The time of everything in the image."
+    "--timestamp",
+    type=click.IntRange(0, (1 << 33) - 1),
+    metavar="SECONDS",
+    help="The time of everything in the image.",
 )
 @click.option("--check", is_flag=True, help="Only say what is wrong with the Dockerfile.")
 @click.option(
@@ -159,6 +162,10 @@ def command(
     hermes bud -f deploy/Dockerfile --build-context base=oci:layouts/base -o oci-archive:app.tar .
     """
     started = time.monotonic()
+    if iidfile and (os.path.isdir(iidfile) or not os.path.isdir(os.path.dirname(iidfile) or ".")):
+        raise UsageError(
+            f"--iidfile {iidfile} cannot be written", hint="name a file in a folder that is there"
+        )
     options = DockerfileOptions(
         context=context,
         file="" if file == "-" else file,

@@ -41,8 +41,10 @@ def command(
     hermes explain //app:image
     hermes explain --dockerfile . --all
     """
-    if (context is None) == (not patterns):
-        raise UsageError("name the targets to explain, or a context with --dockerfile")
+    if context is not None and patterns:
+        raise UsageError("targets and --dockerfile are two things to explain", hint="name one of them")
+    if context is None and (file or not patterns):
+        raise UsageError("name the targets to explain, or the context of a Dockerfile with --dockerfile")
     if context is None:
         options = chosen(jobs, keep_going, platform, values)
         found = list(Workspace(say=lambda _: None).explain(patterns, options))

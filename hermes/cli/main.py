@@ -80,6 +80,8 @@ def exit_status() -> int:
     """Run the command line of this process; return its exit status."""
     _use_utf8()
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # else somebody, such as nohup, wants it ignored
+        signal.signal(signal.SIGHUP, _interrupt)
     return status_of(sys.argv[1:])
 
 

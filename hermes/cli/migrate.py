@@ -101,7 +101,12 @@ def command(
 
 
 def _write(path: Path, text: bytes) -> None:
+    """Write a file whole or not at all; a device or a pipe is written to."""
+    path = Path(os.path.realpath(path))
     try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(text)
+            return
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             file.write(text)
         os.chmod(file.name, 0o644)

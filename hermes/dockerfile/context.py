@@ -140,6 +140,9 @@ class Collection:
             for name, item, inside in self._walk(match.path, match.inside, ""):
                 self._take(join(base, name), item, inside)
         else:
+            status = self._context.files.status(match.path)
+            if status is not None and status.type == SOCKET:
+                raise DockerfileError(f"{match.inside} is a socket, which cannot be copied")
             name = posixpath.basename(match.inside)
             if not self._excluded.leaves_out(name):
                 self._take(base or name, match.path, match.inside)

@@ -175,6 +175,11 @@ class _Migration:
             raise DockerfileError(
                 "a mount that the command may write has no rule", hint="copy the files, or leave rw out"
             )
+        if params.get("agents"):
+            raise DockerfileError(
+                "no rule gives a command an SSH agent",
+                hint="dockerfile_image and hermes bud build it as it is",
+            )
         stack = self._stack(action.inputs)
         if not stack.labels:
             raise DockerfileError("there is nothing that the command could run in")
@@ -242,6 +247,7 @@ class _Migration:
         labels: list[str] = []
         view = None
         made: dict[str, bool] = {}
+        certain = True
         for one in inputs:
             if one.role != role:
                 continue
@@ -249,13 +255,15 @@ class _Migration:
             if action.kind == "given":
                 base = self._bases[one.path]
                 view = base.view
+                certain = certain and view is not None
                 if base.label not in labels:
                     labels.append(base.label)
             else:
                 copied = self._layers[action.id]
                 labels += copied.labels
                 made.update(copied.made)
-        return Stack(labels, view, made)
+                certain = certain and not copied.own
+        return Stack(labels, view, made, certain)
 
     def _base_of(self, action: Action, role: str = "root") -> Mapping[str, Any]:
         """Return the configuration of the image that the stack of an action begins with."""

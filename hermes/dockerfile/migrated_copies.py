@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple
 from hermes.dockerfile.buildfile import Call, Target
 from hermes.dockerfile.files import Files
 from hermes.engine.action import Action, Output
-from hermes.errors import DockerfileError
+from hermes.errors import DockerfileError, LabelError
+from hermes.graph.label import Label
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, join, parents
 from hermes.layer.view import View
 from hermes.workspace.glob import matcher
@@ -25,11 +26,15 @@ _SPECIAL: Final = re.compile(r"[*?\[\]]")
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What a copy goes onto: the targets, what the base has if that is known, and what copies surely made there."""
+    """What a copy goes onto: the targets, what the base has if that is known, and what copies surely made there.
+
+    ``certain``: there is nothing else, such as what a command made.
+    """
 
     labels: list[str]
     view: View | None
     made: Mapping[str, bool]
+    certain: bool = True
 
     def is_folder(self, path: str) -> bool | None:
         """Tell whether a folder is there; None where nothing is known to be."""
@@ -42,9 +47,8 @@ class Stack:
         return None
 
     def resolve(self, path: str) -> str:
-        return (
-            self.view.resolve(path) if self.view is not None else posixpath.normpath(path or ".").strip("./")
-        )
+        """Return where a path leads, as far as links of the base say."""
+        return path.strip("/") if self.view is None else self.view.resolve(path)
 
 
 @dataclass(slots=True)
@@ -87,6 +91,7 @@ class Copying:
     def __init__(self, context: Files, present: Sequence[str]) -> None:
         self._context = context
         self._present = present
+        self._known = frozenset(present)
 
     def from_layers(
         self,
@@ -139,6 +144,8 @@ class Copying:
             for one in (folder, *parents(folder))
             if stack.is_folder(one) is None
         ]
+        if missing and not stack.certain and (owner != "0:0" or not rows):
+            return self._owned(name, action, place, stack, files, folders)
         made = {**dict.fromkeys(missing, True), **{one.path: one.type == DIRECTORY for one in rows}}
         layer = self._files_layer(name, rows, missing, owner, stack, folders)
         targets = [layer] if layer else []
@@ -174,6 +181,15 @@ class Copying:
                 f"the context {context} is a folder, whose files are none of this package",
                 hint="build from a folder above both, or copy the files into the context",
             )
+        try:
+            Label.parse(f":{path}", relative_to="")
+        except LabelError as error:
+            raise DockerfileError(f"{path} cannot be named in a BUILD file: {error.message}") from None
+        if path not in self._known:
+            raise DockerfileError(
+                f"{path} is in a folder that has a BUILD file, and so of another package",
+                hint="take that BUILD file away, or make the file a target there",
+            )
         return str(path)
 
     def _archives(
@@ -196,7 +212,7 @@ class Copying:
         files: Mapping[str, str],
         folders: Collection[str],
     ) -> Copied:
-        """Return a copy for a user with a name, who is looked up in the stack when it is built."""
+        """Return a copy for which the stack is looked at when it is built: for who a name is, or which folders are there."""
         plain = {**place, "owner": "", "dest": "files", "folder": True}
         empty = Stack([], None, {})
         inner = self.of_files(f"{name}_files", action, plain, empty, files, folders)

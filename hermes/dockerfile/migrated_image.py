@@ -24,7 +24,9 @@ def image_attributes(
         "env": {name: value.replace("$", "$$") for name, value in _changed(_env(config), _env(below))},
         "labels": dict(_changed(config.get("Labels") or {}, below.get("Labels") or {})),
     }
-    if (config.get("Entrypoint") or []) != (below.get("Entrypoint") or []):
+    if below.get("Entrypoint") and not config.get("Entrypoint") and config.get("Cmd"):
+        found["entrypoint"] = config["Cmd"]  # a target cannot take away an entry point, but set another
+    elif (config.get("Entrypoint") or []) != (below.get("Entrypoint") or []):
         found["entrypoint"] = config.get("Entrypoint")
         found["cmd"] = config.get("Cmd")
     elif (config.get("Cmd") or []) != (below.get("Cmd") or []):

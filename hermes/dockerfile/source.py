@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from hermes.errors import DockerfileError
+from hermes.errors import DockerfileError, clipped
 
 SPACES: Final = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 """What Go's ``unicode.IsSpace`` calls white space; Python's ``isspace`` has four control characters more."""
@@ -41,7 +41,7 @@ class Text:
         rows = []
         for number in range(first, last + 1):
             mark = ">" if span.first <= number <= span.last else " "
-            rows.append(f"{mark} {number:{width}} | {self.lines[number - 1]}".rstrip())
+            rows.append(f"{mark} {number:{width}} | {clipped(self.lines[number - 1])}".rstrip())
         while rows and rows[-1].endswith("|") and not rows[-1].startswith(">"):
             rows.pop()
         return "\n".join(rows)

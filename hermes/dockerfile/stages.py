@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
-from hermes.dockerfile.instructions import Arg, From, Instruction
+from hermes.dockerfile.instructions import Arg, Copy, From, Instruction, Run
 from hermes.dockerfile.parse import Dockerfile
+
+_FROM: Final = re.compile(r"(?:\A|,)from=([^,]+)")
 
 
 @dataclass(slots=True)
@@ -45,6 +49,20 @@ class Stages:
         """Return a hint with the name of a stage that is like ``name``."""
         near = difflib.get_close_matches(name.lower(), [one.name for one in self.stages if one.name], 1)
         return f"did you mean {near[0]}?" if near else None
+
+
+def references(stages: Stages, stage: Stage) -> Iterator[Stage]:
+    """Yield the earlier stages that a stage is built on or takes files from, as far as no variables are involved."""
+    image = stage.start.image
+    if not image.isdigit() and (found := stages.find(image, stage.number)):
+        yield found
+    for one in stage.instructions:
+        origins = [one.origin] if isinstance(one, Copy) else []
+        if isinstance(one, Run):
+            origins = [match[1] for text in one.mounts for match in _FROM.finditer(text)]
+        for origin in origins:
+            if found := stages.find(origin, stage.number):
+                yield found
 
 
 def split_stages(dockerfile: Dockerfile) -> Stages:

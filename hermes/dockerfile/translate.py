@@ -23,7 +23,7 @@ from hermes.dockerfile.origins import Origins
 from hermes.dockerfile.parse import Dockerfile, parse_trigger
 from hermes.dockerfile.scope import PROXIES, Scope, platform_arguments
 from hermes.dockerfile.source import Span
-from hermes.dockerfile.stages import Stage, Stages, split_stages
+from hermes.dockerfile.stages import Stage, Stages, references, split_stages
 from hermes.dockerfile.state import StackLayer, State, starting
 from hermes.engine.action import ActionGraph, Input, Output
 from hermes.errors import DockerfileError, UsageError
@@ -82,7 +82,8 @@ class _Translator:
 
     def translate(self) -> Translation:
         stage = self._target()
-        state = self._state(stage)
+        for one in self._needed(stage):
+            state = self._state(one)
         for name, value in self._options.labels.items():
             state.config["Labels"] = {**(state.config.get("Labels") or {}), name: value}
         manifest = self._image(state, stage.start.span)
@@ -125,6 +126,17 @@ class _Translator:
                 hint=self._stages.near(name) or f"its stages are {known}",
             )
         return found
+
+    def _needed(self, last: Stage) -> list[Stage]:
+        """Return a stage and those that it names, itself or through others, in their order: a long chain is not nested."""
+        found: dict[int, Stage] = {}
+        pending = [last]
+        while pending:
+            stage = pending.pop()
+            if stage.number not in found:
+                found[stage.number] = stage
+                pending += references(self._stages, stage)
+        return [found[number] for number in sorted(found)]
 
     def _state(self, stage: Stage) -> State:
         """Return what a stage comes to."""

@@ -157,7 +157,7 @@ class Actions:
         stack = [Input("root", str(one.owner), one.artifact) for one in _layers(root)]
         selecting = {
             "exclude": list(exclude),
-            "from": str(self._label),
+            "from": ", ".join(dict.fromkeys(str(one.owner) for one in _layers(root))),
             "keep_owners": not owner,
             "parents": bool(parents),
             "sources": list(paths),

@@ -77,4 +77,7 @@ def checked_texts(name: str, value: Any) -> dict[str, str]:
     """Return a dictionary of texts."""
     if not isinstance(value, Mapping) or not all(type(one) is str for row in value.items() for one in row):
         raise EvalError(f"{name} is a dictionary of strings, not {show(value)}", attribute=name)
+    for one in value:
+        if not one or one != one.strip():
+            raise EvalError(f"{name} has the name {show(one)}, which cannot be one", attribute=name)
     return dict(value)

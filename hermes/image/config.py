@@ -56,6 +56,17 @@ def configuration(
     return document
 
 
+def readable(value: Any) -> Any:
+    """Return a value of a document with U+FFFD for bytes that are no UTF-8, as other tools write them: JSON has none."""
+    if isinstance(value, str):
+        return (
+            value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        )
+    if isinstance(value, Mapping):
+        return {readable(name): readable(one) for name, one in value.items()}
+    return [readable(one) for one in value] if isinstance(value, list) else value
+
+
 def history_of(document: Mapping[str, Any], called: str, created: str = "") -> list[dict[str, Any]]:
     """Return the history of a configuration: its own, or where that does not fit its layers, a row for each of them.
 

@@ -62,12 +62,14 @@ class Store:
         Raises `StoreError` when it cannot be written or was made by a newer version of Hermes.
         """
         home = home or default_home()
-        if not is_made(home):
-            with storing(home):
-                for name in _FOLDERS:
+        made = is_made(home)
+        with storing(home):
+            for name in _FOLDERS:
+                if not os.path.isdir(f"{home}/{name}"):
                     (home / name).mkdir(parents=True, exist_ok=True)
-                for name in _PRIVATE:
-                    (home / name).chmod(0o700)
+                    if name in _PRIVATE:
+                        (home / name).chmod(0o700)
+            if not made:
                 (home / "version").write_text(f"{VERSION}\n")
         return cls(home)
 

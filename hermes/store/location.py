@@ -35,7 +35,7 @@ def is_made(home: Path) -> bool:
             f"(its format is {version}, this one knows up to {VERSION})",
             hint="upgrade Hermes, or use another store with HERMES_HOME",
         )
-    if not os.access(home / "tmp", os.W_OK | os.X_OK):
+    if os.path.exists(home / "tmp") and not os.access(home / "tmp", os.W_OK | os.X_OK):
         raise StoreError(
             f"no permission to write the store {home}",
             hint="check who owns the folder, or put the store elsewhere with HERMES_HOME",

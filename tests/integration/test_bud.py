@@ -7,6 +7,7 @@ import http.server
 import json
 import os
 import shutil
+import socket
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -511,3 +512,80 @@ def test_each_rebuild_of_a_line_can_be_explained(yard: Yard) -> None:
     other = yard.run("explain", "--dockerfile", ".", "-f", "Other")
     assert (other.returncode, "Other" in other.stderr) == (2, True)
     assert yard.run("explain").returncode == 2
+
+
+def test_bytes_that_are_no_text_leave_an_image_that_can_be_read(yard: Yard) -> None:
+    (yard.root / "Dockerfile").write_bytes(
+        b'FROM base\nRUN printf "\xff" > /f\nENV X="\xff"\nLABEL l="\xff"\n'
+    )
+    built = yard.bud(tags=["it"])
+    config = yard.config(built)
+    assert config["config"]["Labels"] == {"l": "\ufffd"}
+    assert "\ufffd" in config["history"][-3]["created_by"]
+    assert yard.run("inspect", "it").returncode == 0
+    assert yard.run("copy", "it", "docker-archive:it.tar").returncode == 0
+
+
+def test_a_long_chain_of_stages(yard: Yard) -> None:
+    chain = "".join(f"FROM s{number} AS s{number + 1}\n" for number in range(1500))
+    yard.bud(f"FROM base AS s0\n{chain}")
+    copies = "".join(f"FROM base AS s{n + 1}\nCOPY --from=s{n} /bin/busybox /b\n" for n in range(300))
+    yard.write("Dockerfile", f"FROM base AS s0\n{copies}")
+    assert yard.run("bud", "--check", "--pull=never", ".").returncode == 0
+
+
+def test_a_socket_cannot_be_copied_by_name(yard: Yard) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(yard.root / "sock"))
+        with pytest.raises(DockerfileError, match="sock is a socket"):
+            yard.bud("FROM base\nCOPY sock /x/\n")
+        yard.bud("FROM base\nCOPY . /x/\n", tags=["it"])
+    assert "sock" not in yard.shown("ls /x")
+
+
+def test_errors_are_not_as_long_as_what_is_wrong(yard: Yard) -> None:
+    with pytest.raises(BuildFailed) as caught:
+        yard.bud("FROM base\nRUN seq 1 300000 | tr '\\n' x; exit 3\n")
+    assert len(caught.value.render()) < 5000
+    with pytest.raises(BuildFailed) as caught:
+        yard.bud(f"FROM base\nRUN : {'a' * 200_000}\n")
+    text = caught.value.render()
+    assert "an argument of more than 128 KiB" in text
+    assert len(text) < 5000
+
+
+def test_a_dockerfile_that_is_a_pipe_is_read_once(yard: Yard) -> None:
+    yard.root.joinpath("Dockerfile").unlink(missing_ok=True)
+    done = yard.run("bud", "-q", "--pull=never", "-f", "/dev/stdin", ".", input="FROM base\nLABEL a=b\n")
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_ignore_file_that_is_no_file(yard: Yard) -> None:
+    os.mkfifo(yard.root / ".dockerignore")
+    with pytest.raises(UsageError, match="is no file"):
+        yard.bud("FROM base\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--iidfile", "none/x", "."], "--iidfile none/x cannot be written"),
+        (["--iidfile", ".", "."], "--iidfile . cannot be written"),
+        ([""], "the context has an empty name"),
+        (["--runtime", "foo", "."], "foo"),
+        (["--timestamp", "99999999999999", "."], "--timestamp"),
+    ],
+)
+def test_options_that_are_wrong_build_nothing(yard: Yard, arguments: list[str], problem: str) -> None:
+    yard.write("Dockerfile", "FROM base\nLABEL a=b\n")
+    done = yard.run("bud", "-t", "it", "--pull=never", *arguments)
+    assert (done.returncode, problem in done.stderr) == (2, True), done.stderr
+    assert yard.run("inspect", "it").returncode != 0
+
+
+def test_a_store_whose_folders_are_gone_has_them_again(yard: Yard) -> None:
+    yard.bud("FROM scratch\nCOPY <<E /f\ntext\nE\n")
+    shutil.rmtree(yard.sandbox.home / "tmp")
+    shutil.rmtree(yard.sandbox.home / "blobs")
+    yard.bud("FROM scratch\nCOPY <<E /f\ntext\nE\n", tags=["it"])
+    assert yard.run("copy", "it", "oci:out").returncode == 0

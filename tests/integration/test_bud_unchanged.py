@@ -150,3 +150,43 @@ def test_files_that_changed_just_before_a_build_are_looked_at_again(settled: Yar
     time.sleep(TICK)
     build(settled)
     assert not build(settled)
+
+
+def test_a_context_is_a_folder_and_not_a_word(settled: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for name in ("one", "two"):
+        folder = settled.root.parent / name
+        (folder / "other").mkdir(parents=True)
+        (folder / "other/o.txt").write_text(name)
+        time.sleep(TICK)
+        monkeypatch.chdir(folder)
+        build(settled, contexts={"other": "other"})
+        found.append(settled.digest)
+    assert found[0] != found[1]
+
+
+def test_a_context_that_is_a_link_is_the_folder_that_it_leads_to(settled: Yard) -> None:
+    top = settled.root.parent
+    shutil.copytree(top / "other", top / "another")
+    (top / "another/o.txt").write_text("another")
+    (top / "link").symlink_to("other")
+    time.sleep(TICK)
+    build(settled, contexts={"other": str(top / "link")})
+    first = settled.digest
+    (top / "link").unlink()
+    (top / "link").symlink_to("another")
+    build(settled, contexts={"other": str(top / "link")})
+    assert settled.digest != first
+
+
+def test_an_ignore_file_that_is_a_link_is_what_it_leads_to(settled: Yard) -> None:
+    (settled.root / ".dockerignore").unlink()
+    shared = settled.root.parent / "shared.ignore"
+    shared.write_text("*.md\n")
+    (settled.root / ".dockerignore").symlink_to(shared)
+    time.sleep(TICK)
+    build(settled)
+    first = settled.digest
+    shared.write_text("sub/deep\n")
+    build(settled)
+    assert settled.digest != first

@@ -291,3 +291,26 @@ def test_what_is_better_done_otherwise_is_said(app: App) -> None:
     app.build()
     warnings = [one.message for one in app.events if isinstance(one, Warned)]
     assert any("app/Dockerfile:2: MAINTAINER is deprecated" in one for one in warnings)
+
+
+def test_a_dockerfile_that_is_a_link(app: App) -> None:
+    (app.sandbox.root / "app/Dockerfile").rename(app.sandbox.root / "app/Dockerfile.prod")
+    (app.sandbox.root / "app/Dockerfile").symlink_to("Dockerfile.prod")
+    text = app.failure()
+    assert "app/Dockerfile is a symbolic link to Dockerfile.prod" in text
+    assert "name the file that it leads to" in text
+
+
+def test_what_is_known_does_not_grow_with_edits(app: App) -> None:
+    sizes = []
+    for number in range(4):
+        app.write("Dockerfile", DOCKERFILE.replace("echo", f"echo {number}"))
+        app.build()
+        (state,) = (app.sandbox.home / "index").glob("*/*.state")
+        sizes.append(state.stat().st_size)
+    assert max(sizes[1:]) - min(sizes[1:]) < 100
+
+
+def test_names_that_are_none(app: App) -> None:
+    app.write("BUILD", TARGET.replace('{"WHO": "me"}', '{"": "me"}'))
+    assert 'build_args has the name ""' in app.failure()

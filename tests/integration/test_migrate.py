@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -275,3 +276,83 @@ def test_what_is_wrong(app: Sandbox, dockerfile: str, problem: str) -> None:
     message = error_of(app, dockerfile)
     assert problem in message
     assert "Traceback" not in message
+
+
+def test_an_agent_has_no_rule_and_a_secret_has(app: Sandbox) -> None:
+    assert "no rule gives a command an SSH agent" in error_of(app, "FROM base\nRUN --mount=type=ssh true\n")
+    assert 'secrets = ["npm"]' in text_of(app, "FROM base\nRUN --mount=type=secret,id=npm true\n")
+
+
+def test_an_entry_point_that_is_taken_away_runs_the_command(app: Sandbox) -> None:
+    text = (
+        (app.root / "base/BUILD")
+        .read_text()
+        .replace('    cmd = ["/bin/sh"],', '    entrypoint = ["/bin/echo"],')
+    )
+    app.write("base/BUILD", text)
+    found = text_of(app, 'FROM base\nENTRYPOINT []\nCMD ["/bin/true"]\n')
+    assert 'entrypoint = ["/bin/true"]' in found
+
+
+def test_names_that_begin_with_a_dot_keep_it(app: Sandbox) -> None:
+    app.write("app/.config/x", "x")
+    found = text_of(app, "FROM scratch\nCOPY .config /.config/\nWORKDIR /.wd\n")
+    assert 'dest = "/.config"' in found
+    assert 'dirs = ["/.wd"]' in found
+
+
+def test_a_folder_that_a_command_may_have_made_is_looked_at_when_it_is_built(app: Sandbox) -> None:
+    app.write(
+        "app/Dockerfile",
+        "FROM base\nRUN mkdir /home && mkdir -m 700 /home/app && chown 33:34 /home/app\nWORKDIR /home/app\n"
+        "COPY --chown=33:34 src .\n",
+    )
+    done = app.run("migrate", "app/Dockerfile", "--build-context", "base=//base:image")
+    assert done.returncode == 0, done.stderr
+    app.build("//app:image")
+    shown = app.run(
+        "run",
+        "--user",
+        "33",
+        "--entrypoint",
+        "/bin/sh",
+        "//app:image",
+        "--",
+        "-c",
+        "stat -c '%a %u:%g' . main.py",
+    )
+    assert shown.stdout == "700 33:34\n644 33:34\n", shown.stderr
+
+
+def test_devices_are_written_to_and_not_replaced(app: Sandbox) -> None:
+    os.mkfifo(app.root / "pipe")
+    reader = subprocess.Popen(["cat", str(app.root / "pipe")], stdout=subprocess.PIPE, text=True)
+    app.write("app/Dockerfile", "FROM base\n")
+    done = app.run(
+        "migrate", "app/Dockerfile", "--build-context", "base=//base:image", "-o", "pipe", "--force"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "image(" in reader.communicate(timeout=10)[0]
+    assert (app.root / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"), [("app/src/a:b", "cannot be named"), ("app/src/pkg/BUILD", "of another package")]
+)
+def test_files_that_no_target_of_the_package_can_name(app: Sandbox, path: str, problem: str) -> None:
+    app.write(path, "")
+    assert problem in error_of(app, "FROM base\nCOPY src /srv/\n")
+
+
+def test_a_name_that_no_target_can_have(app: Sandbox) -> None:
+    assert "--name a:b" in error_of(app, "FROM base\n", "--name", "a:b")
+
+
+def test_two_images_of_one_name_are_two_targets(app: Sandbox) -> None:
+    app.write("app/Dockerfile", "FROM base\n")
+    for name in ("debian:12", "example.org/x/debian:12"):
+        done = app.run("bud", "-q", "--build-context", "base=//base:image", "-t", name, "app")
+        assert done.returncode == 0, done.stderr
+    found = text_of(app, "FROM debian:12\nCOPY --from=example.org/x/debian:12 /bin/sh /x\n")
+    assert 'name = "debian_12",' in found
+    assert 'name = "debian_12_2",' in found

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -149,3 +151,41 @@ def test_a_repository_is_added_alone(yard: Yard) -> None:
     yard.write("a.txt", "a")
     with pytest.raises(DockerfileError, match="a git repository is added alone"):
         yard.bud(f"FROM base\nADD a.txt git://127.0.0.1/x.git#{'1' * 40} /srv/\n")
+
+
+def test_no_hook_and_no_attributes_of_the_user_are_in_force(
+    yard: Yard, repository: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    commit = repository.commit(a_txt="one\n")
+    hook = tmp_path / "hooks/post-checkout"
+    hook.parent.mkdir()
+    hook.write_text("#!/bin/sh\necho hooked > a.txt\n")
+    hook.chmod(0o755)
+    settings = tmp_path / "settings/git/attributes"
+    settings.parent.mkdir(parents=True)
+    settings.write_text("*.txt text eol=crlf\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.hooksPath")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(hook.parent))
+    yard.bud(f"FROM base\nADD {repository.url}#{commit} /srv/\n", tags=["it"])
+    assert yard.shown("cat /srv/a.txt") == "one\n"
+
+
+def test_a_server_that_does_not_answer_does_not_hold_an_interruption(yard: Yard) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/x.git"
+        yard.write("Dockerfile", f"FROM base\nADD {url}#{'1' * 40} /srv/\n")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hermes", "bud", "-q", "--pull=never", "."],
+            cwd=yard.root,
+            env={**os.environ, "HERMES_HOME": str(yard.sandbox.home)},
+            stderr=subprocess.DEVNULL,
+        )
+        silent.settimeout(20)
+        connection, _ = silent.accept()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 130
+        connection.close()
