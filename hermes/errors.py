@@ -6,7 +6,7 @@ to blame and so decides the exit status. Anything that is not a `HermesError` is
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, NamedTuple
+from typing import Final, NamedTuple
 
 LONGEST_SHOWN: Final = 1000
 """How many characters of a line errors show."""
@@ -44,7 +44,7 @@ class SourceLocation(NamedTuple):
 class HermesError(Exception):
     """The base of all errors: a message, and optionally where it happened and what to do."""
 
-    exit_status: ClassVar[int] = 1
+    exit_status: int = 1
 
     def __init__(
         self, message: str, *, hint: str | None = None, location: SourceLocation | None = None
@@ -160,13 +160,18 @@ class ActionError(BuildError):
 
 
 class BuildFailed(BuildError):
-    """One or more actions failed; ``failures`` maps the label of each to its error."""
+    """One or more actions failed; ``failures`` maps the label of each to its error.
+
+    If all of these say that something was asked for wrongly, such as a line of a Dockerfile, so does this.
+    """
 
     def __init__(self, failures: dict[str, HermesError], skipped: int = 0) -> None:
         names = ", ".join(failures)
         super().__init__(f"build failed: {names}")
         self.failures = failures
         self.skipped = skipped
+        statuses = {one.exit_status for one in failures.values()}
+        self.exit_status = statuses.pop() if len(statuses) == 1 else 1
 
     def render(self) -> str:
         parts = [

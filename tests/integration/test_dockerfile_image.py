@@ -254,6 +254,7 @@ def test_a_base_that_the_target_does_not_name(app: App) -> None:
 
 def test_a_file_that_is_not_declared(app: App) -> None:
     app.write("Dockerfile", "FROM base\nCOPY docs/c.txt /\n")
+    assert app.sandbox.run("build", "//app:image").returncode == 2
     text = app.failure()
     assert "app/Dockerfile:2: docs/c.txt is not in the context" in text
     assert "did you mean docs/" in text
@@ -267,6 +268,7 @@ def test_a_command_that_fails(app: App) -> None:
     for part in ("//app:image (app/Dockerfile:2)", "so far", "7", "> 2 | RUN echo so far && sh -c 'exit 7'"):
         assert part in text
     assert not (app.sandbox.root / "hermes-out/app/image").exists()
+    assert app.sandbox.run("build", "//app:image").returncode == 1
 
 
 def test_an_empty_dockerfile(app: App) -> None:
