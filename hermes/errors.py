@@ -179,7 +179,8 @@ class BuildFailed(BuildError):
             for label, error in self.failures.items()
         ]
         if self.skipped:
-            parts.append(f"{self.skipped} more actions were not run because of this")
+            more = "1 more action was" if self.skipped == 1 else f"{self.skipped} more actions were"
+            parts.append(f"{more} not run because of this")
         return "\n".join(parts)
 
 

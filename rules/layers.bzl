@@ -27,6 +27,8 @@ def _files_layer_impl(ctx):
     for path in ctx.attr.dirs:
         entries.append(entry.directory(path, owner = ctx.attr.owner))
     for path, mode in ctx.attr.dir_modes.items():
+        if not path.startswith("/"):
+            fail("dir_modes has the path %r, which is not absolute" % path, attr = "dir_modes", hint = 'write "/%s"' % path)
         entries.append(entry.directory(path, mode = mode, owner = ctx.attr.owner))
     for path, target in ctx.attr.symlinks.items():
         entries.append(entry.symlink(path, target, owner = ctx.attr.owner))
@@ -66,7 +68,9 @@ tar_layer = rule(
 
 def _copy_layer_impl(ctx):
     if not ctx.attr.dest.startswith("/"):
-        fail("must be an absolute path, not %r" % ctx.attr.dest, attr = "dest")
+        fail("dest must be an absolute path, not %r" % ctx.attr.dest, attr = "dest")
+    if "" in ctx.attr.paths:
+        fail("paths has an empty path", attr = "paths", hint = 'write "/" for all that is there')
     base = stack_of(ctx.attr.base)
     layer = ctx.actions.copy(
         ctx.label.name,

@@ -73,6 +73,9 @@ def test_only_the_files_copied_count(app: Sandbox) -> None:
         (('owner = "web"', 'owner = "wbe"'), "wbe"),
         (('dest = "/usr/bin/tool"', 'dest = "usr/bin/tool"'), "must be an absolute path"),
         (('paths = ["/out/app"]', "paths = []"), "must not be empty"),
+        (('paths = ["/out/app"]', 'paths = [""]'), "paths has an empty path"),
+        (('symlinks = {"/opt": "/srv"}', 'dir_modes = {"opt": "0700"}'), "dir_modes has the path"),
+        (('root = ["//base:root", ":made"]', 'root = [":etc"]'), "is not there in //app:etc"),
     ],
 )
 def test_what_is_wrong(app: Sandbox, change: tuple[str, str], problem: str) -> None:
