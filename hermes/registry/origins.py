@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from hermes.digest import Digest
+from hermes.digest import CHUNK, Digest
 from hermes.errors import BuildInterrupted, ImageError, UsageError
 from hermes.image.config import diff_ids_of, parse_config
 from hermes.image.descriptor import Descriptor
@@ -167,10 +167,43 @@ def _take_all(origin: Origin, store: Store, one: Descriptor, depth: int) -> Desc
     _check_depth(origin, depth)
     data = verified(origin, one)
     for below in _parsed(origin, lambda: Index.parse(data)).manifests:
-        _take_all(origin, store, below, depth + 1)
+        if _is_image(below):
+            _take_all(origin, store, below, depth + 1)
+        else:
+            _take_attached(origin, store, below)
     with storing("the store"):
         store.blobs.put(data)
     return Descriptor(one.media_type, one.digest, one.size)
+
+
+def _is_image(one: Descriptor) -> bool:
+    """Tell whether a row of an index is an image, or an index of such; what says where an image is from is none."""
+    return one.platform is None or one.platform.os != "unknown"
+
+
+def _take_attached(origin: Origin, store: Store, one: Descriptor) -> None:
+    """Take what an index has beside its images, such as an attestation, as the blobs that it is made of."""
+    data = verified(origin, one)
+    manifest = _parsed(origin, lambda: Manifest.parse(data))
+    for blob in (manifest.config, *manifest.layers):
+        if not store.blobs.has(blob.digest, blob.size):
+            _take_blob(origin, store, blob)
+    with storing("the store"):
+        store.blobs.put(data)
+
+
+def _take_blob(origin: Origin, store: Store, one: Descriptor) -> None:
+    with origin.open(one) as file, store.blobs.writer() as blob:
+        while data := file.read(min(CHUNK, one.size + 1 - blob.size)):
+            with storing("the store"):
+                blob.write(data)
+        if blob.size != one.size or blob.digest != one.digest:
+            raise ImageError(
+                f"{origin.name}: {one.digest} is not what its digest and size say",
+                hint="it is damaged, or lies; get it again",
+            )
+        with storing("the store"):
+            blob.commit()
 
 
 def choose(origin: Origin, platform: Platform) -> Descriptor:
@@ -201,7 +234,7 @@ def images_of(origin: Origin, one: Descriptor, depth: int = 0) -> Iterator[Descr
     _check_depth(origin, depth)
     data = verified(origin, one)
     for below in _parsed(origin, lambda: Index.parse(data)).manifests:
-        if below.platform is None or below.platform.os != "unknown":
+        if _is_image(below):
             yield from images_of(origin, below, depth + 1)
 
 

@@ -14,6 +14,7 @@ from hermes.digest import Digest, canonical_json
 from hermes.image.descriptor import IMAGE_INDEX, IMAGE_MANIFEST, Descriptor
 from hermes.image.platform import Platform
 from hermes.registry.client import Client, parse_name
+from hermes.registry.images import link_images
 from hermes.registry.pull import pull
 from hermes.registry.push import Job, push
 from hermes.registry.settings import Registries, RegistrySettings
@@ -403,3 +404,41 @@ def test_lists_and_deletion(images: Sandbox, registry: Registry, client: Client)
     assert repository.has_blob(empty.digest)
     repository.delete_blob(empty.digest)
     assert not repository.has_blob(empty.digest)
+
+
+def test_an_index_with_attestations_is_taken_and_pushed_whole(
+    images: Sandbox, registry: Registry, store: Store, tmp_path: Path
+) -> None:
+    index = json.loads(store.blobs.read(make_index(store, images).digest))
+    statement = b'{"_type": "https://in-toto.io/Statement/v0.1"}'
+    config = b'{"architecture": "unknown", "os": "unknown", "rootfs": {"type": "layers", "diff_ids": []}}'
+    rows = [
+        {"mediaType": kind, "digest": str(store.blobs.put(data)), "size": len(data)}
+        for kind, data in (
+            ("application/vnd.oci.image.config.v1+json", config),
+            ("application/vnd.in-toto+json", statement),
+        )
+    ]
+    manifest = canonical_json(
+        {"schemaVersion": 2, "mediaType": IMAGE_MANIFEST, "config": rows[0], "layers": rows[1:]}
+    )
+    index["manifests"].append(
+        {
+            "mediaType": IMAGE_MANIFEST,
+            "digest": str(store.blobs.put(manifest)),
+            "size": len(manifest),
+            "platform": {"architecture": "unknown", "os": "unknown"},
+        }
+    )
+    data = canonical_json(index)
+    digest = store.blobs.put(data)
+    link_images(tmp_path / "layout", Descriptor(IMAGE_INDEX, digest, len(data)), store, "v")
+    other = Sandbox(tmp_path / "other", tmp_path / "other-home")
+    place = f"docker://{registry.host}/attested:v"
+    assert ok(other.run("copy", "--all-platforms", f"oci:{tmp_path}/layout:v", place)).endswith(digest)
+    last = Sandbox(tmp_path / "last", tmp_path / "last-home")
+    assert ok(last.run("pull", "--all-platforms", place, "every")).endswith(digest)
+    assert ok(last.run("copy", "--all-platforms", "every", "oci:out:v")).endswith(digest)
+    blobs = last.root / "out/blobs/sha256"
+    assert (blobs / rows[1]["digest"][7:]).read_bytes() == statement
+    assert ok(last.run("pull", place, "one")) != ""
