@@ -40,8 +40,8 @@ def _write_images(root: Path, large: int) -> None:
     (root / "BUILD").write_text(
         f"[files_layer(name='l%d' % n, files={{'/srv/f%d' % n: 'f%d' % n}}) for n in range({_LAYERS})]\n"
         f"image(name='image', layers=[':l%d' % n for n in range({_LAYERS})])\n"
-        "files_layer(name='more', files={'/srv/more': 'more'})\n"
-        "image(name='base', base=':image', layers=[':more'])\n"
+        "files_layer(name='large', files={'/srv/more': 'more'})\n"
+        "image(name='base', base=':image', layers=[':large'])\n"
     )
     with open(root / "more", "wb") as file:
         file.writelines(os.urandom(1 << 20) for _ in range(large >> 20))
