@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +15,14 @@ from hermes.api.dockerfile_options import PULL_ALWAYS, PULL_MISSING, PULLS, Dock
 from hermes.api.dockerfiles import Dockerfiles
 from hermes.api.secrets import SecretSource
 from hermes.api.ssh_agents import AgentSource
-from hermes.cli.options import capability_options, runtime_option, secret_option, volume_option
+from hermes.cli.options import (
+    build_arguments,
+    capability_options,
+    pairs,
+    runtime_option,
+    secret_option,
+    volume_option,
+)
 from hermes.cli.progress import display
 from hermes.errors import CommandFailed, UsageError
 from hermes.sandbox import capabilities
@@ -226,30 +232,6 @@ def _hosts(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     from hermes.api.run_options import host
 
     return tuple(map(host, texts))
-
-
-def build_arguments(texts: Iterable[str]) -> dict[str, str]:
-    """Return build arguments; one without a value has that of the variable of its name, if there is one."""
-    found = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not name:
-            raise UsageError(f"--build-arg {text}: this is no NAME=VALUE")
-        if equals:
-            found[name] = value
-        elif name in os.environ:
-            found[name] = os.environ[name]
-    return found
-
-
-def pairs(option: str, texts: Iterable[str]) -> dict[str, str]:
-    found = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UsageError(f"{option} {text}: this is no NAME=VALUE")
-        found[name] = value
-    return found
 
 
 def _summary(built: BuiltDockerfile, seconds: float) -> str:

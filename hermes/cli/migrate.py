@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 import click
 
 from hermes.api.dockerfile_options import PULL_MISSING, PULLS, DockerfileOptions
 from hermes.api.migrating import IMAGE, MigrateOptions, migrated
-from hermes.cli.bud import build_arguments, pairs
+from hermes.cli.options import build_arguments, pairs
 from hermes.errors import UsageError, WorkspaceError
+from hermes.image.layout import write_whole
+from hermes.store.faults import writing
 from hermes.workspace.listing import BUILD_FILES
 from hermes.workspace.root import MARKER, find_root
 
@@ -70,6 +71,8 @@ def command(
     hermes migrate app/Dockerfile
     hermes migrate app/Dockerfile --build-context python:3.12=//base:python -o -
     """
+    if dockerfile and not os.path.isfile(dockerfile):
+        raise UsageError(f"{dockerfile} is no Dockerfile", hint="name one, such as app/Dockerfile")
     folder = context or (os.path.dirname(dockerfile) if dockerfile else ".") or "."
     options = DockerfileOptions(
         context=folder,
@@ -102,14 +105,9 @@ def command(
 
 def _write(path: Path, text: bytes) -> None:
     """Write a file whole or not at all; a device or a pipe is written to."""
-    path = Path(os.path.realpath(path))
-    try:
-        if path.exists() and not path.is_file():
-            path.write_bytes(text)
-            return
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            file.write(text)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from None
+    target = os.path.realpath(path)
+    with writing(path):
+        if os.path.exists(target) and not os.path.isfile(target):
+            Path(target).write_bytes(text)
+        else:
+            write_whole(target, text)

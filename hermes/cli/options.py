@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -131,3 +132,28 @@ def chosen(
         platform = str(Platform.parse(platform))
     sources = tuple(map(SecretSource.parse, secrets))
     return BuildOptions(platform, pairs, jobs, keep_going, destinations, sources, runtime)
+
+
+def build_arguments(texts: Iterable[str]) -> dict[str, str]:
+    """Return build arguments; one without a value has that of the variable of its name, if there is one."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name:
+            raise UsageError(f"--build-arg {text}: this is no NAME=VALUE")
+        if equals:
+            found[name] = value
+        elif name in os.environ:
+            found[name] = os.environ[name]
+    return found
+
+
+def pairs(option: str, texts: Iterable[str]) -> dict[str, str]:
+    """Return what an option that is given as NAME=VALUE says; raises `UsageError`."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{option} {text}: this is no NAME=VALUE")
+        found[name] = value
+    return found

@@ -219,7 +219,7 @@ def _owner(root: str, text: str) -> tuple[int, int]:
     if not text:
         return 0, 0
     user = find_user(root, text)
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return int(text), int(text)
     return user.uid, user.gid
 

@@ -39,7 +39,7 @@ def user_in(read: Callable[[str], str], text: str) -> User:
     """As `find_user`, in a root whose files ``read`` returns by their paths: empty when they are not there."""
     name, _, group = (text or "0").partition(":")
     row = _find(read, "/etc/passwd", name)
-    if row is None and not name.isdigit():
+    if row is None and not (name.isascii() and name.isdigit()):
         raise SandboxError(
             f"there is no user {name!r} in the root's /etc/passwd", hint="use a numeric user id"
         )
@@ -49,7 +49,7 @@ def user_in(read: Callable[[str], str], text: str) -> User:
     if not group:
         return User(uid, gid, _groups_of(read, row[0], gid) if row else (), home)
     found = _find(read, "/etc/group", group)
-    if found is None and not group.isdigit():
+    if found is None and not (group.isascii() and group.isdigit()):
         raise SandboxError(
             f"there is no group {group!r} in the root's /etc/group", hint="use a numeric group id"
         )
@@ -60,7 +60,7 @@ def _groups_of(read: Callable[[str], str], name: str, gid: int) -> tuple[int, ..
     found = {
         int(row[2])
         for row in _rows(read, "/etc/group")
-        if len(row) > 3 and name in row[3].split(",") and row[2].isdigit()
+        if len(row) > 3 and name in row[3].split(",") and row[2].isascii() and row[2].isdigit()
     }
     return tuple(sorted(found - {gid}))
 
@@ -84,6 +84,6 @@ def _read(root: str, path: str) -> str:
 
 
 def _number(text: str, name: str) -> int:
-    if not text.isdigit() or int(text) > _LARGEST_ID:
+    if not (text.isascii() and text.isdigit()) or int(text) > _LARGEST_ID:
         raise SandboxError(f"{name!r} has no valid numeric id ({text!r})")
     return int(text)

@@ -224,6 +224,8 @@ def _ports(text: str) -> list[str]:
     suffix = f"/{protocol.lower()}" if slash else ""
     if not dash:
         return [exposed_port(f"{first}{suffix}")]
-    if not (first.isdigit() and last.isdigit() and int(first) <= int(last) < 65536):
+    if not (
+        (first + last).isascii() and first.isdigit() and last.isdigit() and int(first) <= int(last) < 65536
+    ):
         raise DockerfileError(f"{text!r} is no range of ports", hint="write 8000-8010")
     return [exposed_port(f"{number}{suffix}") for number in range(int(first), int(last) + 1)]

@@ -323,14 +323,9 @@ def _unless(value: str, inherited: str) -> str | None:
 
 
 def _cache(one: Mapping[str, Any]) -> Call:
-    named: list[tuple[str, Any]] = []
-    if one["sharing"] != "shared":
-        named.append(("sharing", one["sharing"]))
-    if one["mode"] != 0o755:
-        named.append(("mode", f"{one['mode']:04o}"))
-    if one["uid"] or one["gid"]:
-        named.append(("owner", f"{one['uid']}:{one['gid']}"))
-    return Call("cache", (one["id"], one["target"]), tuple(named))
+    shared = one["sharing"] == "shared"
+    sharing = [] if shared else [("sharing", one["sharing"])]
+    return Call("cache", (one["id"], one["target"]), (*sharing, *_rights(one, 0o755)))
 
 
 def _tmpfs(one: Mapping[str, Any]) -> Call:
@@ -338,14 +333,17 @@ def _tmpfs(one: Mapping[str, Any]) -> Call:
 
 
 def _secret(one: Mapping[str, Any]) -> str | Call:
-    named: list[tuple[str, Any]] = []
-    if one["target"] and one["target"] != f"/run/secrets/{one['id']}":
-        named.append(("path", one["target"]))
-    if one["mode"] != 0o400:
-        named.append(("mode", f"{one['mode']:04o}"))
+    is_usual = one["target"] in ("", f"/run/secrets/{one['id']}")
+    named = (*([] if is_usual else [("path", one["target"])]), *_rights(one, 0o400))
+    return Call("secret", (one["id"],), named) if named else str(one["id"])
+
+
+def _rights(one: Mapping[str, Any], usual: int) -> Iterator[tuple[str, str]]:
+    """Yield mode and owner of a mount where they are not the usual ones."""
+    if one["mode"] != usual:
+        yield "mode", f"{one['mode']:04o}"
     if one["uid"] or one["gid"]:
-        named.append(("owner", f"{one['uid']}:{one['gid']}"))
-    return Call("secret", (one["id"],), tuple(named)) if named else str(one["id"])
+        yield "owner", f"{one['uid']}:{one['gid']}"
 
 
 def _needs_network(text: str) -> str:

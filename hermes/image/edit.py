@@ -48,7 +48,11 @@ def edited(document: Mapping[str, Any], changes: Sequence[tuple[str, str]]) -> D
 def exposed_port(text: str) -> str:
     """Return a port as ``ExposedPorts`` has it; raises `UsageError`."""
     number, slash, protocol = text.partition("/")
-    if not number.isdigit() or not 0 < int(number) < 65536 or (slash and protocol not in _PROTOCOLS):
+    if (
+        not (number.isascii() and number.isdigit())
+        or not 0 < int(number) < 65536
+        or (slash and protocol not in _PROTOCOLS)
+    ):
         raise UsageError(f"{text!r} is not a port", hint="write 8080 or 53/udp")
     return f"{int(number)}/{protocol or 'tcp'}"
 
@@ -200,7 +204,7 @@ def _health_command(document: Document, text: str) -> None:
 def _health(field: str) -> Callable[[Document, str], None]:
     def change(document: Document, text: str) -> None:
         if field == "Retries":
-            if not text.isdigit():
+            if not (text.isascii() and text.isdigit()):
                 raise UsageError(f"{text!r} is no number of tries")
             value = int(text)
         else:

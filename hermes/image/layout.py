@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,9 +97,14 @@ def write_whole(path: str, data: bytes) -> None:
     except FileNotFoundError:
         pass
     temporary = f"{path}.{os.getpid()}~"
-    with open(temporary, "wb") as file:
-        file.write(data)
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 def _same(entry: os.DirEntry[str], path: str) -> bool:

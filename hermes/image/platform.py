@@ -127,7 +127,7 @@ class Platform:
         if not variant:
             return 0
         number = variant.removeprefix("v").partition(".")[0]
-        return int(number) if number.isdigit() and len(number) < 3 else None
+        return int(number) if number.isascii() and number.isdigit() and len(number) < 3 else None
 
     def _levels(self) -> Iterator[int]:
         level = self.level

@@ -398,6 +398,7 @@ WRONG: list[tuple[str, str]] = [
     ("FROM base\nADD git@example.org:repo.git#main /\n", "what main is may change"),
     ("FROM base\nADD --checksum=abc https://example.org/repo.git /\n", "no commit"),
     ("FROM base\nADD --keep-git-dir https://example.org/repo.git /\n", "--keep-git-dir"),
+    ("FROM base\nEXPOSE ²-³\n", "is no range of ports"),
     ("FROM base\nRUN <<EOF\necho\n", "the heredoc 'EOF' has no end"),
     ('FROM base\nRUN ["a", 1]\n', "something else than strings"),
     ("FROM base\nENV A\n", "a name and no value"),
@@ -589,3 +590,9 @@ def test_a_store_whose_folders_are_gone_has_them_again(yard: Yard) -> None:
     shutil.rmtree(yard.sandbox.home / "blobs")
     yard.bud("FROM scratch\nCOPY <<E /f\ntext\nE\n", tags=["it"])
     assert yard.run("copy", "it", "oci:out").returncode == 0
+
+
+def test_a_digit_of_another_script_is_no_user(yard: Yard) -> None:
+    for line in ("USER ²\nRUN true", "COPY --chown=² --from=base /bin/sh /x"):
+        with pytest.raises(BuildFailed, match="Dockerfile"):
+            yard.bud(f"FROM base\n{line}\n")

@@ -356,3 +356,28 @@ def test_two_images_of_one_name_are_two_targets(app: Sandbox) -> None:
     found = text_of(app, "FROM debian:12\nCOPY --from=example.org/x/debian:12 /bin/sh /x\n")
     assert 'name = "debian_12",' in found
     assert 'name = "debian_12_2",' in found
+
+
+def test_a_dockerfile_that_is_not_there(app: Sandbox) -> None:
+    done = app.run("migrate", "app/None")
+    assert (done.returncode, "app/None is no Dockerfile" in done.stderr) == (2, True)
+
+
+def test_a_place_that_cannot_be_written_leaves_nothing(app: Sandbox) -> None:
+    app.write("app/Dockerfile", "FROM base\n")
+    given = ("migrate", "app/Dockerfile", "--build-context", "base=//base:image")
+    done = app.run(*given, "-o", "none/BUILD")
+    assert done.returncode == 1
+    assert "none/BUILD" in done.stderr
+    assert not (app.root / "none").exists()
+
+
+def test_mounts_keep_what_is_unusual_of_them(app: Sandbox) -> None:
+    found = text_of(
+        app,
+        "FROM base\nRUN --mount=type=cache,id=c,target=/c,sharing=locked,uid=7,mode=0700 "
+        "--mount=type=secret,id=s,target=/s,mode=0440 --mount=type=secret,id=t true\n",
+    )
+    assert 'cache("c", "/c", sharing = "locked", mode = "0700", owner = "7:0")' in found
+    assert 'secret("s", path = "/s", mode = "0440")' in found
+    assert '"t",' in found

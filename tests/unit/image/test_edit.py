@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hermes.errors import UsageError
@@ -64,6 +64,8 @@ def test_ports(number: int, protocol: str) -> None:
 
 
 @given(st.sampled_from(sorted(SETTINGS)), st.text(max_size=20))
+@example("healthcheck-retries", "²")
+@example("port", "²")
 def test_any_text_is_taken_or_refused(name: str, text: str) -> None:
     try:
         made = edited(EMPTY, [(name, text)])
