@@ -136,8 +136,8 @@ class DockerfileTargets:
                 found.layers.setdefault(name, []).extend(below)
             else:
                 assert role == "manifest", role
-                kept = self._kept(one.value.digest, below, is_docker=is_docker)
-                found.layers[name][-len(below) :] = kept
+                layers = found.layers[name]
+                layers[len(layers) - len(below) :] = self._kept(one.value.digest, below, is_docker=is_docker)
         return found
 
     def _diff_ids(self, one: Resolved) -> list[Digest]:
