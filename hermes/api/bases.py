@@ -83,8 +83,11 @@ def base_of_image(text: str, digest: Digest, store: Store) -> Base:
 
 
 def kept_blob(store: Store, diff_id: Digest, base: Descriptor, *, is_docker: bool) -> Descriptor | None:
-    """Return the blob of a base's layer as an image on it has it, if it is here or promised and the format allows it."""
-    from hermes.image.media_types import form_of, has_form, layer_type
+    """Return the blob of a base's layer as an image on it has it, if it is here or promised and the format allows it.
+
+    Raises `ImageError` for one that may not be distributed where it would have to be.
+    """
+    from hermes.image.media_types import form_of, has_form, is_distributable, layer_type
     from hermes.layer import encodings
 
     kept = encodings.find_blob(store, diff_id, base.digest)
@@ -94,6 +97,10 @@ def kept_blob(store: Store, diff_id: Digest, base: Descriptor, *, is_docker: boo
         form = kept.form
     elif promised is not None and promised.digest == base.digest:
         form = form_of(base.media_type)
+    distributable = is_distributable(base.media_type)
     if form is None or not has_form(form, is_docker=is_docker):
+        if not distributable:
+            raise ImageError(f"the layer {base.digest} may not be distributed, nor be compressed again")
         return None
-    return Descriptor(layer_type(form, is_docker=is_docker), base.digest, base.size)
+    kind = layer_type(form, is_docker=is_docker, distributable=distributable)
+    return Descriptor(kind, base.digest, base.size, urls=base.urls)

@@ -64,11 +64,18 @@ class Images:
             return [_described(store, name, one) for name, one in ImageNames(store)]
 
     def pull(
-        self, origin: str, name: str = "", *, platform: str = "", whole: bool = False
+        self,
+        origin: str,
+        name: str = "",
+        *,
+        platform: str = "",
+        whole: bool = False,
+        keep_nondistributable: bool = False,
     ) -> tuple[Reference, Descriptor]:
         """Take an image from elsewhere into the store and give it a name: by default the one that it has there.
 
-        ``whole`` takes an index with the images for all its platforms.
+        ``whole`` takes an index with the images for all its platforms. Layers that may not be distributed are refused,
+        or with ``keep_nondistributable`` stay where they are.
         """
         if not has_transport(origin):
             raise UsageError(
@@ -76,7 +83,7 @@ class Images:
                 hint=f"write docker://{origin}, or oci:DIR, docker-archive:FILE ...",
             )
         given = _new_name(name) if name else None
-        with self._opened() as store, self._fetching(store) as fetching:
+        with self._opened() as store, self._fetching(store, keep_nondistributable) as fetching:
             found = in_store(origin, store, fetching, platform, whole=whole)
             chosen = given or _own_name(found)
             ImageNames(store).set(chosen, found.root())
@@ -119,19 +126,21 @@ class Images:
         platform: str = "",
         whole: bool | None = None,
         compression: Compression | None = None,
+        keep_nondistributable: bool = False,
     ) -> Descriptor:
         """Write an image to a destination, from anywhere; return its manifest.
 
         Its blobs stay as they are, unless ``compression`` says how layers are to be compressed.
 
         ``whole`` writes an index with all its images. Left open, that is what becomes of an index that is in the
-        store or is built, and of one elsewhere the image for ``platform`` (default: this machine's).
+        store or is built, and of one elsewhere the image for ``platform`` (default: this machine's). For
+        ``keep_nondistributable`` see `pull`.
         """
         if ":" not in destination and has_transport(source):
             hint = f"to give it a name, use `hermes pull {source} {destination}`"
             raise UsageError(f"{destination!r} begins with no transport", hint=hint)
         parsed = parse_destination(destination, lambda: fetching.client)
-        with self._opened() as store, self._fetching(store) as fetching:
+        with self._opened() as store, self._fetching(store, keep_nondistributable) as fetching:
             found = in_store(source, store, fetching, platform, whole=whole)
             root = found.root()
             if compression is not None:
@@ -142,8 +151,8 @@ class Images:
             parsed.write(root, store, _title(found))
             return root
 
-    def _fetching(self, store: Store) -> AbstractContextManager[Fetching]:
-        return closing(Fetching.here(store, self._events.emit))
+    def _fetching(self, store: Store, keep: bool) -> AbstractContextManager[Fetching]:
+        return closing(Fetching.here(store, self._events.emit, keep_nondistributable=keep))
 
     @contextmanager
     def _opened(self) -> Iterator[Store]:

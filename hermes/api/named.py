@@ -74,9 +74,10 @@ def in_store(
         if isinstance(origin, StoreOrigin):
             found = origin.root() if whole else choose(origin, platform_of(platform))
         elif whole:
-            found = take_all(origin, store)
+            found = take_all(origin, store, kept=fetching.keeps_nondistributable(text))
         else:
-            found = take_image(origin, store, choose(origin, platform_of(platform)))
+            kept = fetching.keeps_nondistributable(text)
+            found = take_image(origin, store, choose(origin, platform_of(platform)), kept=kept)
         plain = Descriptor(found.media_type, found.digest, found.size)
         return StoreOrigin(store, plain, origin.name, origin.title)
 

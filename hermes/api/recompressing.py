@@ -13,7 +13,7 @@ from hermes.image import docker
 from hermes.image.config import diff_ids_of, parse_config
 from hermes.image.descriptor import IMAGE_CONFIG, IMAGE_INDEX, IMAGE_MANIFEST, Descriptor
 from hermes.image.manifest import INDEXES, Index, Manifest
-from hermes.image.media_types import form_of, has_form, layer_type
+from hermes.image.media_types import form_of, has_form, is_distributable, layer_type
 from hermes.layer.compress import Codec, codec_at
 from hermes.sandbox.namespace import Namespace
 from hermes.store import Store
@@ -79,6 +79,8 @@ def _recompressed(store: Store, containers: Containers, one: Descriptor, how: Co
 def _layer(
     containers: Containers, layer: Descriptor, diff_id: Digest, how: Compression, *, is_docker: bool
 ) -> Descriptor:
+    if not is_distributable(layer.media_type):
+        return layer if is_docker else docker.as_oci(layer)
     media_type = layer_type(how.codec.name, is_docker=is_docker)
     if form_of(layer.media_type) == how.codec.name and not how.anew:
         return replace(layer, media_type=media_type)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -39,7 +40,7 @@ class Fetching:
     """Fetches layers for `hermes.container.core.Containers`, and blobs for exports, once they are needed.
 
     ``registries`` returns the settings; it is called, and a client made, with the first thing that is missing.
-    ``tell`` is told of blobs on their way.
+    ``tell`` is told of blobs on their way. ``keep_nondistributable`` is asked for whatever the settings say.
     """
 
     def __init__(
@@ -48,8 +49,11 @@ class Fetching:
         registries: Callable[[], Registries],
         cancelled: threading.Event | None = None,
         tell: Subscriber = lambda _: None,
+        *,
+        keep_nondistributable: bool = False,
     ) -> None:
         self._store = store
+        self._keep = keep_nondistributable
         self._registries = registries
         self._cancelled = cancelled or threading.Event()
         self._progress = _Telling(tell)
@@ -57,9 +61,16 @@ class Fetching:
         self._guard = threading.Lock()
 
     @classmethod
-    def here(cls, store: Store, tell: Subscriber = lambda _: None) -> Self:
+    def here(
+        cls, store: Store, tell: Subscriber = lambda _: None, *, keep_nondistributable: bool = False
+    ) -> Self:
         """Return what fetches as the workspace says that this is called in, if any."""
-        return cls(store, lambda: registries_of(None, store.home), tell=tell)
+        return cls(
+            store,
+            lambda: registries_of(None, store.home),
+            tell=tell,
+            keep_nondistributable=keep_nondistributable,
+        )
 
     @property
     def client(self) -> Client:
@@ -68,13 +79,24 @@ class Fetching:
             if self._client is None:
                 from hermes.registry.client import Client
 
-                self._client = Client(self._registries(), cancelled=self._cancelled, progress=self._progress)
+                registries = self._registries()
+                if self._keep:
+                    registries = replace(registries, keep_nondistributable=True)
+                self._client = Client(registries, cancelled=self._cancelled, progress=self._progress)
             return self._client
 
     def close(self) -> None:
         """Close connections, if there are any."""
         if self._client is not None:
             self._client.close()
+
+    def keeps_nondistributable(self, origin: str) -> bool:
+        """Tell whether an image from there may have layers that may not be distributed."""
+        if not is_remote(origin):
+            return self._keep
+        from hermes.registry.client import parse_name
+
+        return self.client.registries.keeps_nondistributable(parse_name(origin).name)
 
     def layer(self, diff_id: Digest) -> None:
         """See `hermes.registry.pull.Fetcher.layer`."""
@@ -91,7 +113,8 @@ class Fetching:
             from hermes.registry.pull import Fetcher
 
             adopted = destination.startswith(("docker-archive:", "docker-daemon:"))
-            Fetcher(self.client, self._store).complete(manifest, adopted=adopted)
+            external = not destination.startswith(("oci:", "oci-archive:"))
+            Fetcher(self.client, self._store).complete(manifest, external=external, adopted=adopted)
 
 
 class _Telling:

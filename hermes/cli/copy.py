@@ -6,7 +6,7 @@ import click
 
 from hermes.api.images import Images
 from hermes.cli import completion
-from hermes.cli.options import compression_options
+from hermes.cli.options import compression_options, nondistributable_option
 from hermes.cli.progress import display
 from hermes.errors import UsageError
 
@@ -17,6 +17,7 @@ from hermes.errors import UsageError
 @click.option("--platform", default="", metavar="OS/ARCH", help="Which image of an index.")
 @click.option("--all-platforms", "whole", is_flag=True, help="An index with all its images.")
 @compression_options
+@nondistributable_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
 def command(
     source: str,
@@ -25,6 +26,7 @@ def command(
     whole: bool,
     compression: str | None,
     level: int | None,
+    keep_nondistributable: bool,
     quiet: bool,
 ) -> None:
     """Write an image from anywhere to anywhere, and print its digest.
@@ -50,6 +52,7 @@ def command(
             platform=platform,
             whole=True if whole else None,
             compression=Compression.at(compression, level),
+            keep_nondistributable=keep_nondistributable,
         )
     if not quiet:
         click.echo(manifest.digest)

@@ -9,6 +9,7 @@ import click
 from hermes.api.images import Images
 from hermes.cli import completion
 from hermes.cli.each import each
+from hermes.cli.options import nondistributable_option
 from hermes.cli.progress import display
 from hermes.cli.tables import columns
 from hermes.errors import UsageError
@@ -45,8 +46,11 @@ def command(as_json: bool, quiet: bool) -> None:
 @click.argument("name", default="", metavar="[NAME]")
 @click.option("--platform", default="", metavar="OS/ARCH", help="Which image of an index.")
 @click.option("--all-platforms", "whole", is_flag=True, help="Take an index with all its images.")
+@nondistributable_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
-def pull(origin: str, name: str, platform: str, whole: bool, quiet: bool) -> None:
+def pull(
+    origin: str, name: str, platform: str, whole: bool, keep_nondistributable: bool, quiet: bool
+) -> None:
     """Take an image into the store, give it a name, and print that and its digest.
 
     ORIGIN is oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], dir:DIR, containers-storage:NAME,
@@ -62,7 +66,9 @@ def pull(origin: str, name: str, platform: str, whole: bool, quiet: bool) -> Non
         )
     with display(quiet=quiet) as screen:
         images = Images(subscribers=[screen.event])
-        chosen, manifest = images.pull(origin, name, platform=platform, whole=whole)
+        chosen, manifest = images.pull(
+            origin, name, platform=platform, whole=whole, keep_nondistributable=keep_nondistributable
+        )
     if not quiet:
         click.echo(f"{chosen}  {manifest.digest}")
 

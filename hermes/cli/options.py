@@ -106,6 +106,14 @@ def compression_options(function: F) -> F:
     return function
 
 
+nondistributable_option = click.option(
+    "--keep-nondistributable",
+    is_flag=True,
+    help="Take an image that has layers which may not be distributed, without their bytes.",
+)
+"""What is to become of such layers; see `hermes.registry.nondistributable`."""
+
+
 def chosen(
     jobs: int | None,
     keep_going: bool,

@@ -19,13 +19,14 @@ REF_NAME: Final = "org.opencontainers.image.ref.name"
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """``size`` is in bytes; ``annotations`` are pairs sorted by name."""
+    """``size`` is in bytes; ``annotations`` are pairs sorted by name; ``urls`` say where else the blob can be had."""
 
     media_type: str
     digest: Digest
     size: int
     annotations: tuple[tuple[str, str], ...] = ()
     platform: Platform | None = None
+    urls: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         document: dict[str, Any] = {"digest": self.digest, "mediaType": self.media_type, "size": self.size}
@@ -36,6 +37,8 @@ class Descriptor:
             document["platform"] = names | (
                 {"variant": self.platform.variant} if self.platform.variant else {}
             )
+        if self.urls:
+            document["urls"] = list(self.urls)
         return document
 
     @classmethod
@@ -59,7 +62,10 @@ class Descriptor:
         if not isinstance(annotations, Mapping):
             raise ImageError("a descriptor's annotations are not an object")
         pairs = tuple(sorted((str(name), str(value)) for name, value in annotations.items()))
-        return cls(media_type, parsed, size, pairs, _platform(document.get("platform")))
+        urls = document.get("urls") or []
+        if not isinstance(urls, list) or not all(isinstance(one, str) for one in urls):
+            raise ImageError("a descriptor's urls are not a list of texts")
+        return cls(media_type, parsed, size, pairs, _platform(document.get("platform")), tuple(urls))
 
 
 def _platform(document: Any) -> Platform | None:

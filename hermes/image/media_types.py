@@ -1,32 +1,35 @@
 """Media types of layers, in the families of OCI and of Docker.
 
-See image-spec, media-types.md, and the distribution project's "Image Manifest Version 2, Schema 2".
+See image-spec, media-types.md, and the distribution project's "Image Manifest Version 2, Schema 2". A layer that may
+not be distributed has a type of its own ("Non-Distributable Layers" in layer.md, "foreign" at Docker); where its
+descriptor has URLs, images are passed on without its blob.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from hermes.errors import ImageError
 from hermes.image import docker
+from hermes.image.descriptor import Descriptor
 
 _OCI: Final = "application/vnd.oci.image.layer.v1.tar"
-_OCI_FORMS: Final = {"": _OCI, "gzip": f"{_OCI}+gzip", "zstd": f"{_OCI}+zstd"}
-_DOCKER_FORMS: Final = {"": "application/vnd.docker.image.rootfs.diff.tar", "gzip": docker.LAYER}
-_FOREIGN: Final = (
-    "application/vnd.oci.image.layer.nondistributable.v1.tar",
-    "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
-    "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
-    "application/vnd.docker.image.rootfs.foreign.diff.tar",
-    "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
-)
+_OCI_FOREIGN: Final = "application/vnd.oci.image.layer.nondistributable.v1.tar"
+_DOCKER: Final = "application/vnd.docker.image.rootfs.diff.tar"
+_DOCKER_FOREIGN: Final = "application/vnd.docker.image.rootfs.foreign.diff.tar"
+
+_FORMS: Final[Mapping[tuple[bool, bool], Mapping[str, str]]] = {
+    (False, True): {"": _OCI, "gzip": f"{_OCI}+gzip", "zstd": f"{_OCI}+zstd"},
+    (False, False): {"": _OCI_FOREIGN, "gzip": f"{_OCI_FOREIGN}+gzip", "zstd": f"{_OCI_FOREIGN}+zstd"},
+    (True, True): {"": _DOCKER, "gzip": docker.LAYER},
+    (True, False): {"": _DOCKER_FOREIGN, "gzip": f"{_DOCKER_FOREIGN}.gzip"},
+}
+"""The types by form, of Docker's format or OCI's, for layers that may be distributed or not."""
+
+_FOREIGN: Final = frozenset({*_FORMS[False, False].values(), *_FORMS[True, False].values()})
 _LAYERS: Final = frozenset(
-    {
-        *_OCI_FORMS.values(),
-        *_DOCKER_FORMS.values(),
-        "application/vnd.docker.image.rootfs.diff.tar.zstd",
-        *_FOREIGN,
-    }
+    {*_FORMS[False, True].values(), *_FORMS[True, True].values(), f"{_DOCKER}.zstd", *_FOREIGN}
 )
 
 
@@ -36,8 +39,13 @@ def is_layer(media_type: str) -> bool:
 
 
 def is_distributable(media_type: str) -> bool:
-    """Tell whether a layer may be given to others; what may not be is often not there to be read."""
+    """Tell whether a layer may be given to others."""
     return media_type not in _FOREIGN
+
+
+def is_external(layer: Descriptor) -> bool:
+    """Tell whether a layer is had from its URLs, and not from where the image is."""
+    return bool(layer.urls) and not is_distributable(layer.media_type)
 
 
 def form_of(media_type: str) -> str | None:
@@ -47,12 +55,12 @@ def form_of(media_type: str) -> str | None:
     return next((form for form in ("gzip", "zstd") if media_type.endswith(form)), "")
 
 
-def layer_type(form: str, *, is_docker: bool = False) -> str:
+def layer_type(form: str, *, is_docker: bool = False, distributable: bool = True) -> str:
     """Return the media type of a layer in a form of `hermes.layer.write.Encoding`.
 
     Raises `ImageError` where Docker's format has no such form.
     """
-    forms = _DOCKER_FORMS if is_docker else _OCI_FORMS
+    forms = _FORMS[is_docker, distributable]
     if form not in forms:
         raise ImageError(f"an image in Docker's format has no layers in the form {form}")
     return forms[form]
@@ -60,4 +68,4 @@ def layer_type(form: str, *, is_docker: bool = False) -> str:
 
 def has_form(form: str, *, is_docker: bool) -> bool:
     """Tell whether a format of images has layers in a form."""
-    return form in (_DOCKER_FORMS if is_docker else _OCI_FORMS)
+    return form in _FORMS[is_docker, True]

@@ -5,7 +5,7 @@ A layer is named by its diff_id. Beside its table of contents stands a small fil
 in ``toc/HEX.blobs``, a list of ``{"digest", "size", "form", "codec"}``: those of unusual levels, and those that
 somebody else made, whose ``codec`` is empty. The uncompressed tar is the blob that has the diff_id for its digest.
 
-``toc/HEX.foreign`` (``{"digest", "size", "media_type"}``) names a blob that an image from elsewhere says holds the
+``toc/HEX.foreign`` (``{"digest", "size", "media_type", "urls"}``) names a blob that an image from elsewhere says holds the
 layer. It may still be where it came from, and nobody has looked into it yet.
 """
 
@@ -16,7 +16,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from hermes.digest import CHUNK, Digest
@@ -67,18 +67,18 @@ def find_plain(store: Store, diff_id: Digest) -> Encoding | None:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A blob of a layer that somebody else compressed, here or not."""
+    """A blob of a layer that somebody else compressed, here or not; ``urls`` say where it may be had besides registries."""
 
     digest: Digest
     size: int
     media_type: str
+    urls: tuple[str, ...] = ()
 
 
-def record_foreign(store: Store, diff_id: Digest, digest: Digest, size: int, media_type: str) -> None:
+def record_foreign(store: Store, diff_id: Digest, blob: Foreign) -> None:
     """Note that a blob which somebody else made is said to hold a layer, though nobody has looked into it yet."""
-    document = {"digest": digest, "size": size, "media_type": media_type}
-    if find_foreign(store, diff_id) != Foreign(digest, size, media_type):
-        store.write(store.foreign_path(diff_id), json.dumps(document).encode())
+    if find_foreign(store, diff_id) != blob:
+        store.write(store.foreign_path(diff_id), json.dumps(asdict(blob)).encode())
 
 
 def find_foreign(store: Store, diff_id: Digest) -> Foreign | None:
@@ -86,7 +86,12 @@ def find_foreign(store: Store, diff_id: Digest) -> Foreign | None:
     try:
         with open(store.foreign_path(diff_id), "rb") as file:
             document = json.loads(file.read())
-        return Foreign(Digest.parse(document["digest"]), int(document["size"]), str(document["media_type"]))
+        return Foreign(
+            Digest.parse(document["digest"]),
+            int(document["size"]),
+            str(document["media_type"]),
+            tuple(map(str, document.get("urls", ()))),
+        )
     except (OSError, ValueError, KeyError, TypeError, HermesError):
         return None
 

@@ -7,6 +7,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol, Self, TypeVar
+from urllib.parse import urlsplit
 
 from hermes.errors import RegistryError, UsageError
 from hermes.image.descriptor import Descriptor
@@ -14,7 +15,7 @@ from hermes.image.reference import Reference
 from hermes.registry.credentials import DOCKER_HUB, Credential, Credentials
 from hermes.registry.endpoint import Endpoint
 from hermes.registry.prefixes import TRANSPORT
-from hermes.registry.repository import Repository
+from hermes.registry.repository import Address, Repository
 from hermes.registry.settings import Registries, RegistrySettings
 
 JOBS: Final = 4
@@ -84,9 +85,7 @@ class Client:
         """Return the repository ``HOST/PATH`` itself; raises `RegistryError` when that is blocked."""
         prefix, settings = self.registries.of(name)
         if settings.blocked:
-            raise RegistryError(
-                f"{name} is blocked", hint=f"hermes.yaml says so of {prefix}, under registries"
-            )
+            raise _blocked(name, prefix)
         host, _, path = name.partition("/")
         with self._guard:
             key = host, settings, self._credentials.find(name)
@@ -98,6 +97,23 @@ class Client:
         """Return where ``HOST/PATH`` can be read, in the order to try: its mirrors, then itself."""
         own = self.repository(name)
         return [*map(self.repository, self.registries.mirrors_of(name)), own]
+
+    def address(self, url: str) -> Address:
+        """Return a blob that is at a URL; raises `RegistryError` when that is none, or is blocked."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc:
+            raise RegistryError(f"{url!r} is no address that a blob can be had from")
+        prefix, settings = self.registries.of(f"{parts.netloc}{parts.path}")
+        if settings.blocked:
+            raise _blocked(url, prefix)
+        base = f"{parts.scheme}://{parts.netloc}"
+        with self._guard:
+            key = base, settings, None
+            if key not in self._endpoints:
+                self._endpoints[key] = Endpoint(
+                    parts.netloc, settings, self.registries, None, self.cancelled, base
+                )
+            return Address(self._endpoints[key], url)
 
     def each(self, function: Callable[[T], object], items: Iterable[T]) -> None:
         """Call ``function`` with every item, a few at a time; raises what the first that failed raised.
@@ -140,6 +156,10 @@ class Client:
             raise
         if failure is not None:
             raise failure
+
+
+def _blocked(name: str, prefix: str) -> RegistryError:
+    return RegistryError(f"{name} is blocked", hint=f"hermes.yaml says so of {prefix}, under registries")
 
 
 def parse_name(text: str) -> Reference:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from hermes.errors import RegistryError
 from hermes.image.descriptor import Descriptor
+from hermes.image.media_types import is_external
 from hermes.registry.client import Client
 from hermes.registry.endpoint import Cut, NotThere, pieces
-from hermes.registry.repository import Repository
+from hermes.registry.repository import Address, Repository
 from hermes.store import BlobWriter, Store
 from hermes.store.faults import storing
 
@@ -29,21 +30,24 @@ class _FromTheStart(Exception):
 def download(client: Client, sources: Sequence[Repository], blob: Descriptor, store: Store) -> None:
     """Take a blob into the store unless it is there, from the first of ``sources`` that gives it.
 
-    Processes that want the same blob wait for each other. Raises `RegistryError` with what each source said.
+    A layer that may not be distributed comes from its URLs where no source has it. Processes that want the same blob wait for each other. Raises `RegistryError` with what each source said.
     """
     if store.blobs.has(blob.digest, blob.size):
         return
-    waiting = sources[0].endpoint.check_cancelled
+    everywhere = [*sources, *(map(client.address, blob.urls) if is_external(blob) else ())]
+    waiting = everywhere[0].endpoint.check_cancelled
     with store.locks.held(f"blob:{blob.digest}", waiting=waiting):
         if store.blobs.has(blob.digest, blob.size):
             return
         try:
-            _download_from(client, sources, blob, store)
+            _download_from(client, everywhere, blob, store)
         finally:
             client.progress.ended(blob)
 
 
-def _download_from(client: Client, sources: Sequence[Repository], blob: Descriptor, store: Store) -> None:
+def _download_from(
+    client: Client, sources: Sequence[Repository | Address], blob: Descriptor, store: Store
+) -> None:
     problems: list[str] = []
     failure: RegistryError | None = None
     for source in sources:
@@ -51,12 +55,14 @@ def _download_from(client: Client, sources: Sequence[Repository], blob: Descript
             _download(client, source, blob, store)
         except NotThere:
             problems.append(f"{source.name} does not have it")
-            store.places.remove(blob.digest, source.name)
+            if isinstance(source, Repository):
+                store.places.remove(blob.digest, source.name)
         except RegistryError as error:
             problems.append(error.message)
             failure = error
         else:
-            store.places.add(blob.digest, source.name)
+            if isinstance(source, Repository):
+                store.places.add(blob.digest, source.name)
             return
     if failure is not None and len(problems) == 1:
         raise failure
@@ -64,7 +70,7 @@ def _download_from(client: Client, sources: Sequence[Repository], blob: Descript
     raise RegistryError(f"the blob {blob.digest} could not be read{shown}", hint="is the image whole there?")
 
 
-def _download(client: Client, source: Repository, blob: Descriptor, store: Store) -> None:
+def _download(client: Client, source: Repository | Address, blob: Descriptor, store: Store) -> None:
     """Download from one place; a connection that brings something each time may end as often as it likes."""
     while True:
         with storing("the store"), store.blobs.writer() as writer:
@@ -80,7 +86,7 @@ def _download(client: Client, source: Repository, blob: Descriptor, store: Store
             return
 
 
-def _read_whole(client: Client, source: Repository, blob: Descriptor, writer: BlobWriter) -> None:
+def _read_whole(client: Client, source: Repository | Address, blob: Descriptor, writer: BlobWriter) -> None:
     fruitless = 0
     while True:
         before = writer.size
@@ -98,7 +104,7 @@ def _read_whole(client: Client, source: Repository, blob: Descriptor, writer: Bl
             return
 
 
-def _read_on(client: Client, source: Repository, blob: Descriptor, writer: BlobWriter) -> None:
+def _read_on(client: Client, source: Repository | Address, blob: Descriptor, writer: BlobWriter) -> None:
     """Read the rest of a blob."""
     with source.blob(blob.digest, writer.size) as answer:
         declared = answer.headers.get("Content-Length", "")

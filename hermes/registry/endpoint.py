@@ -79,7 +79,7 @@ class Endpoint:
     """The registry at ``host``, as one user. Safe to use from several threads.
 
     ``registries`` are the settings of other hosts, to which answers may lead. Once ``cancelled`` is set, what
-    waits gives up.
+    waits gives up. A server that is no registry has a ``base``, its scheme and host, and is not asked whether it is one.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class Endpoint:
         registries: Registries,
         credential: Credential | None,
         cancelled: threading.Event,
+        base: str = "",
     ) -> None:
         self.host = host
         self._settings = settings
@@ -98,7 +99,7 @@ class Endpoint:
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
         self._guard = threading.Lock()
-        self._base = ""
+        self._base = base
         self._lost = ""
         self._challenges: list[Challenge] = []
         self._tokens: dict[tuple[str, ...], Token] = {}

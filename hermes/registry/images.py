@@ -12,6 +12,8 @@ from hermes.errors import UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.layout import link_layout, tagged
 from hermes.image.manifest import INDEXES, Index, Manifest, described
+from hermes.image.media_types import is_external
+from hermes.layer.encodings import Foreign
 from hermes.store import Store
 
 if TYPE_CHECKING:
@@ -23,12 +25,18 @@ def descriptor_of(store: Store, digest: Digest) -> Descriptor:
     return described(store.blobs.read(digest), str(digest))
 
 
-def blobs_of(one: Descriptor, store: Store) -> Iterator[Digest]:
+def foreign(layer: Descriptor) -> Foreign:
+    """Return what the store notes of a layer that is only promised."""
+    return Foreign(layer.digest, layer.size, layer.media_type, layer.urls)
+
+
+def blobs_of(one: Descriptor, store: Store, *, external: bool = False) -> Iterator[Digest]:
     """Yield the blobs of an image or index, each once, a document after what it names.
 
-    Raises `MissingBlobError` when a document is not in the store.
+    Layers that are had from their URLs are left out unless ``external``. Raises `MissingBlobError` when a document is
+    not in the store.
     """
-    yield from dict.fromkeys(_blobs(one, store))
+    yield from dict.fromkeys(_blobs(one, store, external=external))
 
 
 def manifests_of(one: Descriptor, store: Store) -> Iterator[Descriptor]:
@@ -51,20 +59,20 @@ def refuse_index(one: Descriptor, where: str) -> None:
 
 
 def link_images(folder: Path, manifest: Descriptor, store: Store, tag: str) -> None:
-    """Make a layout of links to the store's blobs."""
-    blobs = [(digest, store.blobs.path(digest)) for digest in blobs_of(manifest, store)]
+    """Make a layout of links to the store's blobs, all of which must be there."""
+    blobs = [(digest, store.blobs.path(digest)) for digest in blobs_of(manifest, store, external=True)]
     link_layout(folder, [tagged(manifest, tag)], blobs)
 
 
-def _blobs(one: Descriptor, store: Store) -> Iterator[Digest]:
+def _blobs(one: Descriptor, store: Store, *, external: bool) -> Iterator[Digest]:
     data = store.blobs.read(one.digest)
     if one.media_type in INDEXES:
         for below in Index.parse(data).manifests:
-            yield from _blobs(below, store)
+            yield from _blobs(below, store, external=external)
     else:
         manifest = Manifest.parse(data)
         yield manifest.config.digest
-        yield from (layer.digest for layer in manifest.layers)
+        yield from (layer.digest for layer in manifest.layers if external or not is_external(layer))
     yield one.digest
 
 

@@ -19,8 +19,11 @@ from hermes.errors import BuildInterrupted, ImageError, UsageError
 from hermes.image.config import diff_ids_of, parse_config
 from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import INDEXES, MANIFESTS, Index, Manifest
-from hermes.image.media_types import is_distributable, is_layer
+from hermes.image.media_types import is_external, is_layer
 from hermes.image.platform import Platform
+from hermes.layer import encodings
+from hermes.registry.images import foreign
+from hermes.registry.nondistributable import check
 from hermes.store import Store
 from hermes.store.faults import storing
 
@@ -100,17 +103,21 @@ def opened(text: str, store: Store, client: Callable[[], Client]) -> Iterator[Or
         yield origin
 
 
-def take_image(origin: Origin, store: Store, chosen: Descriptor) -> Descriptor:
+def take_image(origin: Origin, store: Store, chosen: Descriptor, *, kept: bool = False) -> Descriptor:
     """Take one image of an origin into the store, verified; return its manifest's descriptor.
 
-    Raises `ImageError` or `LayerError` when it is not what it says.
+    ``kept`` says what becomes of layers that may not be distributed: see `hermes.registry.nondistributable`. Raises `ImageError` or `LayerError` when it is not what it says.
     """
     from hermes.layer.ingest import Blob, has, ingest
 
     image = examine(origin, chosen)
-    blobs = {
-        layer.digest: (layer, Blob(layer.digest, layer.size, diff_id)) for layer, diff_id in image.layers
-    }
+    check(image.manifest, origin.name, kept=kept)
+    blobs = {}
+    for layer, diff_id in image.layers:
+        if is_external(layer):
+            encodings.record_foreign(store, diff_id, foreign(layer))
+        else:
+            blobs[layer.digest] = layer, Blob(layer.digest, layer.size, diff_id)
     wanted = [(layer, blob) for layer, blob in blobs.values() if not has(store, blob)]
 
     stopped = threading.Event()
@@ -153,22 +160,22 @@ class _Stoppable:
         return self._file.read(count)
 
 
-def take_all(origin: Origin, store: Store) -> Descriptor:
-    """Take an index with all its images into the store; return its descriptor.
+def take_all(origin: Origin, store: Store, *, kept: bool = False) -> Descriptor:
+    """Take an index with all its images into the store, each as `take_image` does; return its descriptor.
 
     What is no index is taken as the one image that it is.
     """
-    return _take_all(origin, store, origin.root(), 0)
+    return _take_all(origin, store, origin.root(), 0, kept=kept)
 
 
-def _take_all(origin: Origin, store: Store, one: Descriptor, depth: int) -> Descriptor:
+def _take_all(origin: Origin, store: Store, one: Descriptor, depth: int, *, kept: bool) -> Descriptor:
     if one.media_type not in INDEXES:
-        return take_image(origin, store, one)
+        return take_image(origin, store, one, kept=kept)
     _check_depth(origin, depth)
     data = verified(origin, one)
     for below in _parsed(origin, lambda: Index.parse(data)).manifests:
         if _is_image(below):
-            _take_all(origin, store, below, depth + 1)
+            _take_all(origin, store, below, depth + 1, kept=kept)
         else:
             _take_attached(origin, store, below)
     with storing("the store"):
@@ -279,11 +286,6 @@ def verified(origin: Origin, one: Descriptor) -> bytes:
 
 def missing(origin: str, one: Descriptor) -> ImageError:
     """Return the error for something that an origin should have."""
-    if not is_distributable(one.media_type):
-        return ImageError(
-            f"{origin}: the layer {one.digest} may not be distributed, and is not there",
-            hint="Hermes takes such images only from where the layer is with them",
-        )
     return ImageError(f"{origin}: {one.digest} is missing", hint="write the image again")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,7 @@ from hermes.image import docker
 from hermes.image.config import diff_ids_of, parse_config, platform_of
 from hermes.image.descriptor import IMAGE_CONFIG, Descriptor
 from hermes.image.manifest import Manifest
+from hermes.image.media_types import is_external
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.layer import encodings
@@ -19,7 +21,8 @@ from hermes.layer.adopt import adopt
 from hermes.registry.client import Client
 from hermes.registry.download import download
 from hermes.registry.endpoint import NotThere
-from hermes.registry.images import descriptor_of, manifests_of
+from hermes.registry.images import descriptor_of, foreign, manifests_of
+from hermes.registry.nondistributable import check
 from hermes.registry.platforms import chosen, no_such_platform, rows_of, suits
 from hermes.registry.repository import INDEXES, Document, Repository
 from hermes.store import Store
@@ -27,7 +30,6 @@ from hermes.store import Store
 LARGEST_CONFIG: Final = 8 << 20
 
 _CONFIGS: Final = frozenset({IMAGE_CONFIG, docker.CONFIG})
-_NOT_DISTRIBUTED: Final = ("foreign", "nondistributable")
 _MOST_LAYERS: Final = 500
 
 
@@ -81,17 +83,19 @@ def pull(client: Client, name: Reference, store: Store, platform: Platform, *, l
             raise ImageError(f"{what}: its index leads to another index")
     manifest = Manifest.parse(found.data)
     _check(manifest, what)
+    check(manifest, what, kept=client.registries.keeps_nondistributable(name.name))
     sources = [source, *(one for one in client.sources(name.name) if one != source)]
     download(client, sources, manifest.config, store)
     diff_ids = _diff_ids(store, manifest, platform if not is_index else None, what)
     store.blobs.put(found.data)
     for layer, diff_id in zip(manifest.layers, diff_ids, strict=True):
         if not encodings.available(store, diff_id):
-            encodings.record_foreign(store, diff_id, layer.digest, layer.size, layer.media_type)
+            encodings.record_foreign(store, diff_id, foreign(layer))
         for place in dict.fromkeys((name.name, source.name)):  # what a mirror has, its original has as well
             store.places.add(layer.digest, place)
     if layers:
-        client.each(lambda one: download(client, sources, one, store), _once(manifest.layers))
+        wanted = [one for one in _once(manifest.layers) if not is_external(one)]
+        client.each(lambda one: download(client, sources, one, store), wanted)
     descriptor = Descriptor(manifest.media_type, found.descriptor.digest, found.descriptor.size)
     return Pulled(descriptor, manifest.config, diff_ids)
 
@@ -108,27 +112,31 @@ class Fetcher:
 
         Raises `RegistryError`, or `LayerError` when it is not what it says.
         """
-        foreign = encodings.find_foreign(self._store, diff_id)
-        if foreign is None or encodings.available(self._store, diff_id):
+        found = encodings.find_foreign(self._store, diff_id)
+        if found is None or encodings.available(self._store, diff_id):
             return
-        self.blob(Descriptor(foreign.media_type, foreign.digest, foreign.size))
+        self.blob(Descriptor(found.media_type, found.digest, found.size, urls=found.urls))
         adopt(self._store, diff_id)
 
     def blob(self, blob: Descriptor) -> None:
-        """Bring a blob from where it was seen; raises `MissingBlobError` when that is nowhere."""
+        """Bring a blob from where it was seen, or its URLs; raises `MissingBlobError` when that is nowhere."""
         if self._store.blobs.has(blob.digest, blob.size):
             return
         names = self._store.places.of(blob.digest)
         sources = [source for name in reversed(names) for source in self._client.sources(name)]
-        if not sources:
+        if not sources and not is_external(blob):
             raise MissingBlobError(f"the store has no blob {blob.digest}", digest=blob.digest)
         download(self._client, list(dict.fromkeys(sources)), blob, self._store)
 
-    def complete(self, manifest: Digest, *, adopted: bool = False) -> None:
-        """Bring all of an image's blobs, or of those of an index; ``adopted``: its layers can then be read uncompressed, too."""
+    def complete(self, manifest: Digest, *, external: bool = False, adopted: bool = False) -> None:
+        """Bring all blobs of an image, or of the images of an index.
+
+        ``external``: those of layers that are had from URLs, too; ``adopted``: layers can then be read uncompressed.
+        """
         for image in manifests_of(descriptor_of(self._store, manifest), self._store):
             found = Manifest.parse(self._store.blobs.read(image.digest))
-            self._client.each(self.blob, _once((found.config, *found.layers)))
+            layers = [one for one in found.layers if external or not is_external(one)]
+            self._client.each(self.blob, _once((found.config, *layers)))
             if adopted:
                 for diff_id in diff_ids_of(json.loads(self._store.blobs.read(found.config.digest))):
                     self.layer(diff_id)
@@ -145,12 +153,6 @@ def _check(manifest: Manifest, what: str) -> None:
         raise ImageError(f"{what}: its configuration has more than {LARGEST_CONFIG >> 20} MiB")
     if len(manifest.layers) > _MOST_LAYERS:
         raise ImageError(f"{what} has more than {_MOST_LAYERS} layers")
-    for layer in manifest.layers:
-        if any(word in layer.media_type for word in _NOT_DISTRIBUTED):
-            raise ImageError(
-                f"{what}: its layer {layer.digest.short} may not be distributed ({layer.media_type})",
-                hint="such images are for Windows; Hermes does not take them",
-            )
 
 
 def _diff_ids(store: Store, manifest: Manifest, platform: Platform | None, what: str) -> tuple[Digest, ...]:
@@ -166,5 +168,5 @@ def _diff_ids(store: Store, manifest: Manifest, platform: Platform | None, what:
     return tuple(diff_ids)
 
 
-def _once(blobs: tuple[Descriptor, ...]) -> list[Descriptor]:
+def _once(blobs: Iterable[Descriptor]) -> list[Descriptor]:
     return list({one.digest: one for one in blobs}.values())

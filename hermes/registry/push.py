@@ -13,6 +13,7 @@ from typing import Final
 from hermes.digest import Digest
 from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import Manifest
+from hermes.image.media_types import is_external
 from hermes.registry.client import Client
 from hermes.registry.platforms import rows_of
 from hermes.registry.pull import Fetcher
@@ -86,7 +87,8 @@ class _Push:
                 if document.descriptor.media_type in INDEXES:
                     continue
                 manifest = Manifest.parse(document.data)
-                rows = [(layers, one) for one in manifest.layers] + [(configs, manifest.config)]
+                sent = [one for one in manifest.layers if not is_external(one)]
+                rows = [(layers, one) for one in sent] + [(configs, manifest.config)]
                 for blobs, one in rows:
                     blobs.setdefault((target.endpoint.host, one.digest), (one, {}))[1][target] = None
         for blobs in (layers, configs):

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from hermes.digest import Digest
 from hermes.errors import UsageError
 from hermes.image.descriptor import Descriptor
-from hermes.image.media_types import is_distributable
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.layer.compress import Source
 from hermes.registry.client import Client, parse_name
-from hermes.registry.origins import missing
 from hermes.registry.prefixes import TRANSPORT
 from hermes.registry.pull import pull, resolve
 from hermes.registry.push import Job, push
@@ -81,8 +79,6 @@ class Origin:
     def _download(self, one: Descriptor) -> None:
         from hermes.registry.download import download
 
-        if not is_distributable(one.media_type):
-            raise missing(self.name, one)
         download(self._client, self._client.sources(self._reference.name), one, self._store)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
@@ -139,19 +139,9 @@ class Repository:
         except NotThere:
             return False
 
-    @contextmanager
-    def blob(self, digest: Digest, start: int = 0) -> Iterator[requests.Response]:
+    def blob(self, digest: Digest, start: int = 0) -> AbstractContextManager[requests.Response]:
         """Give a blob (end-2), from byte ``start`` on where the answer's status is 206."""
-        headers = {"Range": f"bytes={start}-"} if start else {}
-        ask = Ask(
-            "GET",
-            self._at("blobs", digest),
-            self.pull,
-            headers,
-            accepted=(200, 206, 416) if start else (200,),
-        )
-        with self.answered(ask) as answer:
-            yield answer
+        return self.answered(_from(start, self._at("blobs", digest), self.pull))
 
     def delete_blob(self, digest: Digest) -> None:
         """Delete a blob (end-10); raises `NotThere`."""
@@ -243,20 +233,9 @@ class Repository:
 
     # How it is asked.
 
-    @contextmanager
-    def answered(self, ask: Ask) -> Iterator[requests.Response]:
-        """Give the answer to a request; a refusal is a `RegistryError`, except that there is no such thing.
-
-        `Cut` is raised only from within: for a body that is not whole.
-        """
-        with ExitStack() as held:
-            try:
-                answer = held.enter_context(self.endpoint.send(ask))
-            except Cut as error:
-                raise unreachable(self.endpoint, error) from None
-            except Refused as error:
-                raise error.error from None
-            yield answer
+    def answered(self, ask: Ask) -> AbstractContextManager[requests.Response]:
+        """See `answered`."""
+        return answered(self.endpoint, ask)
 
     def _delete(self, where: str) -> None:
         scope = (f"repository:{self.path}:pull,delete",)
@@ -272,6 +251,40 @@ class Repository:
 
     def _at(self, kind: str, reference: str) -> str:
         return f"/v2/{self.path}/{kind}/{reference}"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A blob on a server that is no registry, which is asked as nobody; ``name`` is its URL."""
+
+    endpoint: Endpoint
+    name: str
+
+    def blob(self, _: Digest, start: int = 0) -> AbstractContextManager[requests.Response]:
+        """See `Repository.blob`."""
+        return answered(self.endpoint, _from(start, self.name, ()))
+
+
+@contextmanager
+def answered(endpoint: Endpoint, ask: Ask) -> Iterator[requests.Response]:
+    """Give the answer to a request; a refusal is a `RegistryError`, except that there is no such thing.
+
+    `Cut` is raised only from within: for a body that is not whole.
+    """
+    with ExitStack() as held:
+        try:
+            answer = held.enter_context(endpoint.send(ask))
+        except Cut as error:
+            raise unreachable(endpoint, error) from None
+        except Refused as error:
+            raise error.error from None
+        yield answer
+
+
+def _from(start: int, where: str, scopes: tuple[str, ...]) -> Ask:
+    """Return the request for a blob from byte ``start`` on; see RFC 9110, section 14.2."""
+    headers = {"Range": f"bytes={start}-"} if start else {}
+    return Ask("GET", where, scopes, headers, accepted=(200, 206, 416) if start else (200,))
 
 
 def _described(data: bytes, answer: requests.Response, reference: str, what: str) -> Descriptor:

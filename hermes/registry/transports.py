@@ -211,7 +211,7 @@ class _Directory:
             making.mkdir(parents=True)
             try:
                 instances = {one.digest for one in manifests_of(manifest, store)}
-                for digest in blobs_of(manifest, store):
+                for digest in blobs_of(manifest, store, external=True):
                     place = f"{digest.hex}.manifest.json" if digest in instances else digest.hex
                     _copy(store, digest, making / ("manifest.json" if digest == manifest.digest else place))
                 (making / "version").write_bytes(_DIR_VERSION)

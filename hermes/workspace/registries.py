@@ -11,7 +11,7 @@ from typing import Any, Final
 from hermes.errors import UsageError, WorkspaceError
 from hermes.registry.settings import Registries, RegistrySettings
 
-_FLAGS: Final = ("insecure", "blocked")
+_FLAGS: Final = ("insecure", "blocked", "keep_nondistributable")
 _PATHS: Final = ("ca", "cert", "key")
 _KNOWN: Final = (*_FLAGS, *_PATHS, "mirrors")
 

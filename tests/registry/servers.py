@@ -85,6 +85,7 @@ def docker_registry(
         "log": {"accesslog": {"disabled": False}, "level": "warn"},
         "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
         "http": {"addr": host, "relativeurls": False},
+        "validation": {"manifests": {"urls": {"allow": ["^http://127"]}}},
     }
     if tls:
         settings["http"]["tls"] = {"certificate": str(tls[0]), "key": str(tls[1])}

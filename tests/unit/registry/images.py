@@ -34,12 +34,12 @@ def take_in(text: str, store: Store, platform: Platform) -> Descriptor:
         return take_image(origin, store, choose(origin, platform))
 
 
-def tar_of(files: Mapping[str, bytes], *more: tuple[str, bytes]) -> bytes:
+def tar_of(files: Mapping[str, bytes], *more: tuple[str, bytes], mode: int = 0o644) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
         for path, data in (*files.items(), *more):
             info = tarfile.TarInfo(path)
-            info.size = len(data)
+            info.size, info.mode = len(data), mode
             archive.addfile(info, io.BytesIO(data))
     return out.getvalue()
 

@@ -14,6 +14,7 @@ import pytest
 from hermes.digest import Digest, canonical_json
 from hermes.errors import BuildError, HermesError, MissingBlobError, StoreError
 from hermes.layer import encodings
+from hermes.layer.encodings import Foreign
 from hermes.store import Store, gc
 from hermes.store.faults import storing, writing
 from hermes.store.scratch import abandoned
@@ -190,7 +191,7 @@ def test_gc_removes_what_was_not_used_for_longest(store: Store) -> None:
 def test_gc_removes_notes_of_blobs_elsewhere_as_the_rest(store: Store) -> None:
     digest, layer = (Digest.of(text) for text in (b"blob", b"layer"))
     store.places.add(digest, "registry.example/a")
-    encodings.record_foreign(store, layer, digest, 4, "application/vnd.oci.image.layer.v1.tar")
+    encodings.record_foreign(store, layer, Foreign(digest, 4, "application/vnd.oci.image.layer.v1.tar"))
     (store.home / "toc" / layer.hex).write_text("a table")
     count, size = gc.usage(store).kinds["note"]
     assert (count, size) == (2, 2 * 4096)
