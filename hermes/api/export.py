@@ -14,7 +14,6 @@ from hermes.errors import UsageError
 from hermes.graph.label import Label
 from hermes.registry.images import descriptor_of
 from hermes.registry.settings import Registries
-from hermes.registry.transports import parse_destination
 from hermes.store import Store
 
 
@@ -29,6 +28,8 @@ def export(
 
     ``tell`` is told of blobs on their way.
     """
+    from hermes.registry.transports import parse_destination
+
     parsed = [parse_destination(text, lambda: fetching.client) for text in destinations]
     label, digest = only_image(result)
     store = Store.open(home)

@@ -25,7 +25,7 @@ from hermes.store import Store
 from hermes.store.location import default_home
 
 if TYPE_CHECKING:
-    from hermes.api.recompressing import Compression
+    from hermes.layer.compress import Compression
 
 
 @dataclass(frozen=True, slots=True)

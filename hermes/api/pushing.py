@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hermes.api.export import only_image, reference_of
-from hermes.api.recompressing import Compression, recompressed
 from hermes.api.registries import Fetching
 from hermes.api.result import BuildResult
 from hermes.api.wanted import IMAGE, INDEX, PUSH
@@ -18,6 +17,7 @@ from hermes.digest import Digest
 from hermes.engine.events import Subscriber
 from hermes.errors import UsageError
 from hermes.image.descriptor import Descriptor
+from hermes.layer.compress import Compression
 from hermes.registry.images import descriptor_of
 from hermes.registry.prefixes import TRANSPORT
 from hermes.registry.push import MOUNTED, PRESENT, SENT, Job, push
@@ -135,4 +135,8 @@ class _Opened:
 
     def _manifest(self, digest: Digest, compression: Compression | None) -> Descriptor:
         manifest = descriptor_of(self.store, digest)
-        return recompressed(self.store, self.fetching, manifest, compression) if compression else manifest
+        if compression is None:
+            return manifest
+        from hermes.api.recompressing import recompressed
+
+        return recompressed(self.store, self.fetching, manifest, compression)

@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import replace
 
 from hermes.api.registries import Fetching
 from hermes.container.core import Containers
 from hermes.digest import Digest
-from hermes.errors import UsageError
 from hermes.image import docker
 from hermes.image.config import diff_ids_of, parse_config
 from hermes.image.descriptor import IMAGE_CONFIG, IMAGE_INDEX, IMAGE_MANIFEST, Descriptor
 from hermes.image.manifest import INDEXES, Index, Manifest
 from hermes.image.media_types import form_of, has_form, is_distributable, layer_type
-from hermes.layer.compress import Codec, codec_at
+from hermes.layer.compress import Compression
 from hermes.sandbox.namespace import Namespace
 from hermes.store import Store
 from hermes.store.faults import storing
-
-
-@dataclass(frozen=True, slots=True)
-class Compression:
-    """How layers are to be compressed. Those that have the codec's form already stay as they are, whoever made them.
-
-    ``anew``: they are compressed again all the same, for nothing tells at which level others were.
-    """
-
-    codec: Codec
-    anew: bool = False
-
-    @classmethod
-    def at(cls, name: str | None, level: int | None = None) -> Self | None:
-        """Return what a form and a level ask for, or None where no form is said; raises `UsageError`."""
-        if name:
-            return cls(codec_at(name, level), anew=level is not None)
-        if level is not None:
-            raise UsageError(
-                "--compression-level is for a --compression", hint="say --compression zstd or gzip"
-            )
-        return None
 
 
 def recompressed(store: Store, fetching: Fetching, one: Descriptor, how: Compression) -> Descriptor:

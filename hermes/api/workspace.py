@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from hermes.api.explaining import Explanation
     from hermes.api.pushing import Pushed
-    from hermes.api.recompressing import Compression
     from hermes.api.run_options import RunOptions
     from hermes.engine.events import Subscriber
+    from hermes.layer.compress import Compression
     from hermes.registry.settings import Registries
 
 

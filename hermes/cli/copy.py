@@ -43,7 +43,7 @@ def command(
         raise UsageError(
             "--platform takes one image, and --all-platforms all of them", hint="say one of them"
         )
-    from hermes.api.recompressing import Compression
+    from hermes.layer.compress import Compression
 
     with display(quiet=quiet) as screen:
         manifest = Images(subscribers=[screen.event]).copy(

@@ -87,7 +87,7 @@ def runtime_option(function: F) -> F:
 
 
 def compression_options(function: F) -> F:
-    """Add what says how an image that is written has its layers compressed; see `hermes.api.recompressing.Compression`."""
+    """Add what says how an image that is written has its layers compressed; see `hermes.layer.compress.Compression`."""
     for option in (
         click.option(
             "--compression-level",

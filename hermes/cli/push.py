@@ -16,7 +16,7 @@ from hermes.store.location import default_home
 
 if TYPE_CHECKING:
     from hermes.api.pushing import Pushed
-    from hermes.api.recompressing import Compression
+    from hermes.layer.compress import Compression
 
 _TRANSPORT = "docker://"
 
@@ -52,8 +52,8 @@ def command(
     hermes push //app:image docker://registry.example.org/team/app:v1
     hermes push //...
     """
-    from hermes.api.recompressing import Compression
     from hermes.api.stored import named_image
+    from hermes.layer.compress import Compression
 
     asked = Compression.at(compression, level)
     destinations = [one for one in names if one.startswith(_TRANSPORT)]

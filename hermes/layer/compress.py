@@ -11,7 +11,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from hermes.digest import CHUNK, Digest
 from hermes.errors import LayerError, UsageError
@@ -129,6 +129,28 @@ def codec_at(name: str, level: int | None) -> Codec:
             f"{name} has no compression level {level}", hint=f"there are {levels[0]} to {levels[-1]}"
         )
     return Codec(name, level)
+
+
+@dataclass(frozen=True, slots=True)
+class Compression:
+    """How layers are to be compressed. Those that have the codec's form already stay as they are, whoever made them.
+
+    ``anew``: they are compressed again all the same, for nothing tells at which level others were.
+    """
+
+    codec: Codec
+    anew: bool = False
+
+    @classmethod
+    def at(cls, name: str | None, level: int | None = None) -> Self | None:
+        """Return what a form and a level ask for, or None where no form is said; raises `UsageError`."""
+        if name:
+            return cls(codec_at(name, level), anew=level is not None)
+        if level is not None:
+            raise UsageError(
+                "--compression-level is for a --compression", hint="say --compression zstd or gzip"
+            )
+        return None
 
 
 def codec_of(spec: str) -> Codec | None:

@@ -73,11 +73,13 @@ class _Push:
         documents = [self._documents(one.manifest) for one in jobs]
         targets = [self._client.repository(one.repository, writing=True) for one in jobs]
         done = [False] * len(jobs)
+        right: list[tuple[str, ...]] = [()] * len(jobs)
 
         def look(number: int) -> None:
             target, digest = targets[number], jobs[number].manifest.digest
-            tagged = next((target.manifest_digest(tag) == digest for tag in jobs[number].tags), False)
-            done[number] = tagged or target.manifest_digest(digest) is not None
+            first = jobs[number].tags[:1]
+            right[number] = tuple(tag for tag in first if target.manifest_digest(tag) == digest)
+            done[number] = bool(right[number]) or target.manifest_digest(digest) is not None
 
         self._client.each(look, range(len(jobs)))
         layers: dict[tuple[str, Digest], tuple[Descriptor, dict[Repository, None]]] = {}
@@ -95,7 +97,8 @@ class _Push:
             self._client.each(lambda row: self._bring(row[0], list(row[1])), blobs.values())
 
         def name(number: int) -> None:
-            self._name(targets[number], documents[number], jobs[number].tags, is_there=done[number])
+            tags = [tag for tag in jobs[number].tags if tag not in right[number]]
+            self._name(targets[number], documents[number], tags, is_there=done[number])
 
         self._client.each(name, range(len(jobs)))
         return self._traffic
