@@ -13,7 +13,6 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.layout import link_layout, tagged
 from hermes.image.manifest import INDEXES, Index, Manifest, described
 from hermes.image.media_types import is_external
-from hermes.layer.encodings import Foreign
 from hermes.store import Store
 
 if TYPE_CHECKING:
@@ -23,11 +22,6 @@ if TYPE_CHECKING:
 def descriptor_of(store: Store, digest: Digest) -> Descriptor:
     """Return the descriptor of a manifest or index of the store; raises `MissingBlobError`."""
     return described(store.blobs.read(digest), str(digest))
-
-
-def foreign(layer: Descriptor) -> Foreign:
-    """Return what the store notes of a layer that is only promised."""
-    return Foreign(layer.digest, layer.size, layer.media_type, layer.urls)
 
 
 def blobs_of(one: Descriptor, store: Store, *, external: bool = False) -> Iterator[Digest]:

@@ -7,9 +7,16 @@ image-spec, layer.md, "Non-Distributable Layers".
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from hermes.digest import Digest
 from hermes.errors import ImageError
+from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import Manifest
 from hermes.image.media_types import is_distributable
+
+if TYPE_CHECKING:
+    from hermes.store import Store
 
 
 def check(manifest: Manifest, what: str, *, kept: bool) -> None:
@@ -21,3 +28,11 @@ def check(manifest: Manifest, what: str, *, kept: bool) -> None:
                 hint="to take the image without its bytes, say --keep-nondistributable (of pull and copy), "
                 "or keep_nondistributable: true for its registry in hermes.yaml",
             )
+
+
+def promise(store: Store, diff_id: Digest, layer: Descriptor) -> None:
+    """Note of a layer which is not taken in where it can be had."""
+    from hermes.layer import encodings
+
+    blob = encodings.Foreign(layer.digest, layer.size, layer.media_type, layer.urls)
+    encodings.record_foreign(store, diff_id, blob)

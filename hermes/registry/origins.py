@@ -21,9 +21,7 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import INDEXES, MANIFESTS, Index, Manifest
 from hermes.image.media_types import is_external, is_layer
 from hermes.image.platform import Platform
-from hermes.layer import encodings
-from hermes.registry.images import foreign
-from hermes.registry.nondistributable import check
+from hermes.registry.nondistributable import check, promise
 from hermes.store import Store
 from hermes.store.faults import storing
 
@@ -115,7 +113,7 @@ def take_image(origin: Origin, store: Store, chosen: Descriptor, *, kept: bool =
     blobs = {}
     for layer, diff_id in image.layers:
         if is_external(layer):
-            encodings.record_foreign(store, diff_id, foreign(layer))
+            promise(store, diff_id, layer)
         else:
             blobs[layer.digest] = layer, Blob(layer.digest, layer.size, diff_id)
     wanted = [(layer, blob) for layer, blob in blobs.values() if not has(store, blob)]

@@ -21,8 +21,8 @@ from hermes.layer.adopt import adopt
 from hermes.registry.client import Client
 from hermes.registry.download import download
 from hermes.registry.endpoint import NotThere
-from hermes.registry.images import descriptor_of, foreign, manifests_of
-from hermes.registry.nondistributable import check
+from hermes.registry.images import descriptor_of, manifests_of
+from hermes.registry.nondistributable import check, promise
 from hermes.registry.platforms import chosen, no_such_platform, rows_of, suits
 from hermes.registry.repository import INDEXES, Document, Repository
 from hermes.store import Store
@@ -90,7 +90,7 @@ def pull(client: Client, name: Reference, store: Store, platform: Platform, *, l
     store.blobs.put(found.data)
     for layer, diff_id in zip(manifest.layers, diff_ids, strict=True):
         if not encodings.available(store, diff_id):
-            encodings.record_foreign(store, diff_id, foreign(layer))
+            promise(store, diff_id, layer)
         for place in dict.fromkeys((name.name, source.name)):  # what a mirror has, its original has as well
             store.places.add(layer.digest, place)
     if layers:
