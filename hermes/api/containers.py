@@ -190,6 +190,7 @@ class Containers:
         """
         from hermes.api.epoch import epoch
         from hermes.image.config import timestamp
+        from hermes.image.media_types import is_distributable
         from hermes.image.names import ImageNames
         from hermes.image.reference import Reference
 
@@ -208,7 +209,9 @@ class Containers:
         with self._opened() as (store, core, working):
             state = working.commit(name, mtime=seconds, codec=codec, history=history)
             stack = [one.diff_id for one in state.stack]
-            base = () if chosen.recompress else state.base
+            base: Sequence[Descriptor | None] = state.base
+            if chosen.recompress:
+                base = [None if is_distributable(one.media_type) else one for one in state.base]
             document = dict(state.document)
             if chosen.squash and stack:
                 stack, base = [working.squash(state, codec)], ()
@@ -258,7 +261,7 @@ class Containers:
         core: Core,
         document: Mapping[str, Any],
         stack: Sequence[Digest],
-        base: Sequence[Descriptor],
+        base: Sequence[Descriptor | None],
         options: CommitOptions,
         created: str,
     ) -> Descriptor:

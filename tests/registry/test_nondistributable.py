@@ -16,7 +16,7 @@ from hermes.image.descriptor import IMAGE_CONFIG, IMAGE_INDEX, IMAGE_MANIFEST
 from tests.conftest import Sandbox
 from tests.integration.conftest import BUSYBOX
 from tests.interop.test_tools import output_of, tool
-from tests.registry.faulty import FaultyRegistry
+from tests.registry.faulty import FaultyRegistry, short
 from tests.registry.servers import Registry, Web, reply
 from tests.registry.test_push_and_pull import ok
 from tests.unit.registry.images import tar_of
@@ -204,6 +204,31 @@ def test_what_its_owner_sends_is_not_believed(workspace: Sandbox, vendor: Vendor
     assert ok(workspace.run("copy", "app:v", f"dir:{tmp_path}/dir")) == vendor.digest
 
 
+def test_a_download_from_its_owner_goes_on_where_it_was_cut(
+    workspace: Sandbox, vendor: Vendor, tmp_path: Path
+) -> None:
+    ok(workspace.run("pull", KEEP, vendor.place, "app:v"))
+    half = len(vendor.blob) // 2
+    ranges = []
+
+    def cut(handler: object) -> None:
+        asked = handler.headers.get("Range", "")
+        if handler.path != "/root":
+            reply(handler, 404)
+        elif not asked:
+            short(vendor.blob, half)(handler)
+        else:
+            ranges.append(asked)
+            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+            end = len(vendor.blob)
+            reply(handler, 206, vendor.blob[start:], Content_Range=f"bytes {start}-{end - 1}/{end}")
+
+    vendor.web.answer = cut
+    assert ok(workspace.run("copy", "app:v", f"dir:{tmp_path}/dir")) == vendor.digest
+    assert ranges == [f"bytes={half}-"]
+    assert (tmp_path / "dir" / vendor.hex).read_bytes() == vendor.blob
+
+
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "http://user@127.0.0.1/x", "x"])
 def test_a_url_that_is_no_address_is_an_error(
     workspace: Sandbox, vendor: Vendor, tmp_path: Path, url: str
@@ -238,6 +263,15 @@ def test_an_image_that_is_built_on_it_keeps_it(
     assert vendor.fetched == []
     digest = ok(workspace.run("bud", "-q", "-t", "app:v", "."))
     assert _layers(workspace, digest)[0] == expected
+    container = ok(workspace.run("ctr", "from", vendor.place))
+    committed = ok(
+        workspace.run("ctr", "commit", "--format", "docker" if is_docker else "oci", container, "committed:v")
+    )
+    assert _layers(workspace, committed.split()[-1])[0] == before
+    committed = ok(workspace.run("ctr", "commit", "--recompress", container, "committed:v"))
+    layers = _layers(workspace, committed.split()[-1])
+    assert layers[0] == expected
+    assert layers[1]["mediaType"] == f"{OCI_LAYER}.v1.tar+zstd"
     for option in ("--compression=zstd", "--compression=gzip"):
         ok(workspace.run("push", "-q", option, "app:v", f"docker://{registry.host}/app:v"))
         raw = output_of(
