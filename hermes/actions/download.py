@@ -78,9 +78,15 @@ def _pieces(address: str, session: requests.Session, cancelled: threading.Event)
 
 
 def _remote(address: str, session: requests.Session) -> Iterator[bytes]:
-    with session.get(
-        address, stream=True, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"}
-    ) as answer:
+    import requests
+
+    try:
+        answer = session.get(address, stream=True, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"})
+    except requests.RequestException:
+        raise
+    except ValueError as error:
+        raise FetchError(f"{shown(address)}: it leads to what is no address: {error}") from None
+    with answer:
         said = f"the server answered {answer.status_code}"
         if answer.status_code in _TRANSIENT:
             raise _Later(said)

@@ -87,13 +87,15 @@ def kept_blob(store: Store, diff_id: Digest, base: Descriptor, *, is_docker: boo
 
     Raises `ImageError` for one that may not be distributed where it would have to be.
     """
-    from hermes.image.media_types import form_of, has_form, is_distributable, layer_type
+    from hermes.image.media_types import form_of, has_form, is_distributable, is_external, layer_type
     from hermes.layer import encodings
 
     kept = encodings.find_blob(store, diff_id, base.digest)
     promised = encodings.find_foreign(store, diff_id)
     form = None
-    if kept is not None:
+    if is_external(base):
+        form = form_of(base.media_type)
+    elif kept is not None:
         form = kept.form
     elif promised is not None and promised.digest == base.digest:
         form = form_of(base.media_type)

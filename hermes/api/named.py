@@ -73,11 +73,12 @@ def in_store(
             whole = not platform and not has_transport(text)
         if isinstance(origin, StoreOrigin):
             found = origin.root() if whole else choose(origin, platform_of(platform))
-        elif whole:
-            found = take_all(origin, store, kept=fetching.keeps_nondistributable(text))
         else:
             kept = fetching.keeps_nondistributable(text)
-            found = take_image(origin, store, choose(origin, platform_of(platform)), kept=kept)
+            if whole:
+                found = take_all(origin, store, kept=kept)
+            else:
+                found = take_image(origin, store, choose(origin, platform_of(platform)), kept=kept)
         plain = Descriptor(found.media_type, found.digest, found.size)
         return StoreOrigin(store, plain, origin.name, origin.title)
 

@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 from hermes.errors import RegistryError
+from hermes.registry.addresses import joined
 from hermes.registry.credentials import Credential
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -89,7 +90,7 @@ def token_request(
     credentials cannot be given to.
     """
     realm = challenge.get("realm")
-    parts = urlsplit(realm)
+    parts = urlsplit(joined("", realm, of))
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise RegistryError(f"{of} names no token server: its realm is {realm!r}")
     if parts.scheme == "http" and not plain:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from typing import Final, Protocol, Self, TypeVar
 from urllib.parse import urlsplit
 
-from hermes.errors import RegistryError, UsageError
+from hermes.errors import BuildInterrupted, RegistryError, UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.reference import Reference
+from hermes.registry.addresses import joined
 from hermes.registry.credentials import DOCKER_HUB, Credential, Credentials
 from hermes.registry.endpoint import Endpoint
 from hermes.registry.prefixes import TRANSPORT
@@ -100,9 +101,9 @@ class Client:
 
     def address(self, url: str) -> Address:
         """Return a blob that is at a URL; raises `RegistryError` when that is none, or is blocked."""
-        parts = urlsplit(url)
+        parts = urlsplit(joined("", url, "a layer"))
         if parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc:
-            raise RegistryError(f"{url!r} is no address that a blob can be had from")
+            raise RegistryError(f"a layer leads to {url!r}, which is no address that a blob can be had from")
         prefix, settings = self.registries.of(f"{parts.netloc}{parts.path}")
         if settings.blocked:
             raise _blocked(url, prefix)
@@ -114,6 +115,11 @@ class Client:
                     parts.netloc, settings, self.registries, None, self.cancelled, base
                 )
             return Address(self._endpoints[key], url)
+
+    def check_cancelled(self) -> None:
+        """Raise `BuildInterrupted` once the user has had enough."""
+        if self.cancelled.is_set():
+            raise BuildInterrupted
 
     def each(self, function: Callable[[T], object], items: Iterable[T]) -> None:
         """Call ``function`` with every item, a few at a time; raises what the first that failed raised.

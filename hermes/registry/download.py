@@ -30,39 +30,39 @@ class _FromTheStart(Exception):
 def download(client: Client, sources: Sequence[Repository], blob: Descriptor, store: Store) -> None:
     """Take a blob into the store unless it is there, from the first of ``sources`` that gives it.
 
-    A layer that may not be distributed comes from its URLs where no source has it. Processes that want the same blob wait for each other. Raises `RegistryError` with what each source said.
+    A layer that may not be distributed comes from its URLs where no source has it. Processes that want the same blob
+    wait for each other. Raises `RegistryError` with what each source said.
     """
     if store.blobs.has(blob.digest, blob.size):
         return
-    everywhere = [*sources, *(map(client.address, blob.urls) if is_external(blob) else ())]
-    waiting = everywhere[0].endpoint.check_cancelled
-    with store.locks.held(f"blob:{blob.digest}", waiting=waiting):
+    with store.locks.held(f"blob:{blob.digest}", waiting=client.check_cancelled):
         if store.blobs.has(blob.digest, blob.size):
             return
         try:
-            _download_from(client, everywhere, blob, store)
+            _download_from(client, sources, blob, store)
         finally:
             client.progress.ended(blob)
 
 
-def _download_from(
-    client: Client, sources: Sequence[Repository | Address], blob: Descriptor, store: Store
-) -> None:
+def _download_from(client: Client, sources: Sequence[Repository], blob: Descriptor, store: Store) -> None:
     problems: list[str] = []
     failure: RegistryError | None = None
-    for source in sources:
+    everywhere: list[Repository | str] = [*sources, *(blob.urls if is_external(blob) else ())]
+    for source in everywhere:
+        is_url = isinstance(source, str)
+        name = source if isinstance(source, str) else source.name
         try:
-            _download(client, source, blob, store)
+            _download(client, client.address(source) if isinstance(source, str) else source, blob, store)
         except NotThere:
-            problems.append(f"{source.name} does not have it")
-            if isinstance(source, Repository):
-                store.places.remove(blob.digest, source.name)
+            problems.append(f"{name} does not have it")
+            if not is_url:
+                store.places.remove(blob.digest, name)
         except RegistryError as error:
             problems.append(error.message)
             failure = error
         else:
-            if isinstance(source, Repository):
-                store.places.add(blob.digest, source.name)
+            if not is_url:
+                store.places.add(blob.digest, name)
             return
     if failure is not None and len(problems) == 1:
         raise failure

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from hermes.errors import BuildInterrupted, RegistryError
+from hermes.registry.addresses import joined
 from hermes.registry.auth import Challenge, Token, parse_challenges, parse_token, token_request
 from hermes.registry.credentials import DOCKER_HUB, Credential
 from hermes.registry.settings import Registries, RegistrySettings, is_loopback
@@ -79,7 +80,8 @@ class Endpoint:
     """The registry at ``host``, as one user. Safe to use from several threads.
 
     ``registries`` are the settings of other hosts, to which answers may lead. Once ``cancelled`` is set, what
-    waits gives up. A server that is no registry has a ``base``, its scheme and host, and is not asked whether it is one.
+    waits gives up. A server that is no registry has a ``base``, its scheme and host, and is not asked whether it is
+    one.
     """
 
     def __init__(
@@ -184,7 +186,11 @@ class Endpoint:
             token = self._tokens.get(ask.scopes)
             if token is not None and token.header == used:  # or another thread has got a new one meanwhile
                 del self._tokens[ask.scopes]
-        now = self._authorization(ask.scopes)
+        try:
+            now = self._authorization(ask.scopes)
+        except BaseException:
+            answer.close()
+            raise
         if not now or (now == used and not now.startswith("Bearer")):
             return answer
         answer.close()
@@ -269,7 +275,7 @@ class Endpoint:
     # Where it goes.
 
     def _exchange(self, ask: Ask, authorization: str) -> requests.Response:
-        url = urljoin(self._base, ask.where)
+        url = joined(self._base, ask.where, self.host)
         return self._follow(ask.method, url, ask.headers, ask.body, authorization, self._base)
 
     def _follow(
@@ -291,7 +297,7 @@ class Endpoint:
             if answer.status_code not in _REDIRECTS or not target:
                 return answer
             answer.close()
-            url = urljoin(url, target)
+            url = joined(url, target, self.host)
             if method not in ("GET", "HEAD") and _origin(url) != _origin(base):
                 raise RegistryError(
                     f"{self.host} redirects what is written to another host, {urlsplit(url).netloc}",
@@ -368,6 +374,7 @@ class Endpoint:
             found = requests.Session()
             found.trust_env = not loopback
             found.auth = lambda request: request  # or requests shows what is in ~/.netrc
+            setattr(found, "get_redirect_target", lambda _: None)  # noqa: B010 - redirects are followed here
             for scheme in ("https://", "http://"):
                 found.mount(scheme, Adapter())
             setattr(self._local, name, found)
@@ -506,11 +513,11 @@ def _repository_of(where: str) -> str:
 
 def _origin(url: str) -> tuple[str, str, int]:
     parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
-    return parts.scheme, (parts.hostname or "").lower(), port or (443 if parts.scheme == "https" else 80)
+    return (
+        parts.scheme,
+        (parts.hostname or "").lower(),
+        parts.port or (443 if parts.scheme == "https" else 80),
+    )
 
 
 def _seconds(text: str) -> float | None:

@@ -31,8 +31,9 @@ def check(manifest: Manifest, what: str, *, kept: bool) -> None:
 
 
 def promise(store: Store, diff_id: Digest, layer: Descriptor) -> None:
-    """Note of a layer which is not taken in where it can be had."""
+    """Note of a layer that is not here, and is not taken in, where it can be had."""
     from hermes.layer import encodings
 
-    blob = encodings.Foreign(layer.digest, layer.size, layer.media_type, layer.urls)
-    encodings.record_foreign(store, diff_id, blob)
+    if not encodings.available(store, diff_id):
+        blob = encodings.Foreign(layer.digest, layer.size, layer.media_type, layer.urls)
+        encodings.record_foreign(store, diff_id, blob)

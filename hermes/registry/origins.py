@@ -104,7 +104,8 @@ def opened(text: str, store: Store, client: Callable[[], Client]) -> Iterator[Or
 def take_image(origin: Origin, store: Store, chosen: Descriptor, *, kept: bool = False) -> Descriptor:
     """Take one image of an origin into the store, verified; return its manifest's descriptor.
 
-    ``kept`` says what becomes of layers that may not be distributed: see `hermes.registry.nondistributable`. Raises `ImageError` or `LayerError` when it is not what it says.
+    ``kept`` says what becomes of layers that may not be distributed: see `hermes.registry.nondistributable`. Raises
+    `ImageError` or `LayerError` when it is not what it says.
     """
     from hermes.layer.ingest import Blob, has, ingest
 

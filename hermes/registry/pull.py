@@ -89,8 +89,7 @@ def pull(client: Client, name: Reference, store: Store, platform: Platform, *, l
     diff_ids = _diff_ids(store, manifest, platform if not is_index else None, what)
     store.blobs.put(found.data)
     for layer, diff_id in zip(manifest.layers, diff_ids, strict=True):
-        if not encodings.available(store, diff_id):
-            promise(store, diff_id, layer)
+        promise(store, diff_id, layer)
         for place in dict.fromkeys((name.name, source.name)):  # what a mirror has, its original has as well
             store.places.add(layer.digest, place)
     if layers:

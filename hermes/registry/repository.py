@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 from hermes.digest import Digest, canonical_json
 from hermes.errors import HermesError, ImageError, RegistryError
 from hermes.image import docker
 from hermes.image.descriptor import IMAGE_INDEX, IMAGE_MANIFEST, Descriptor
+from hermes.registry.addresses import joined
 from hermes.registry.endpoint import Ask, Cut, Endpoint, NotThere, Refused, parse_document, read_document
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ class Repository:
                     raise RegistryError(f"{what}: {error}", hint="try again") from None
                 document = parse_document(data, answer, what)
                 link = _NEXT.search(answer.headers.get("Link", ""))
-                following = urljoin(answer.url, link[1]) if link else ""
+                following = joined(answer.url, link[1], self.endpoint.host) if link else ""
             if not isinstance(document, dict):
                 raise RegistryError(f"{what}: the registry's answer is no list")
             yield document

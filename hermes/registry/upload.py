@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
-from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from hermes.errors import RegistryError
 from hermes.image.descriptor import Descriptor
+from hermes.registry.addresses import joined
 from hermes.registry.client import Client
 from hermes.registry.endpoint import Ask, Cut, NotThere, Refused
 from hermes.registry.repository import Repository, unreachable
@@ -199,7 +200,7 @@ def _location(answer: requests.Response, target: Repository, before: str = "") -
     found = answer.headers.get("Location", "") or before
     if not found:
         raise RegistryError(f"{target.name}: the registry does not say where to upload to")
-    return urljoin(answer.url, found)
+    return joined(answer.url, found, target.endpoint.host)
 
 
 def _arrived(text: str) -> int:

@@ -206,3 +206,25 @@ def test_a_host_where_nobody_answers_is_tried_a_few_times(store: Store) -> None:
                     pull(client, parse_name(f"docker://{host}/app:v"), store, AMD64)
         server.shutdown(socket.SHUT_RDWR)
     assert len(calls) == 1 + ATTEMPTS, "once without TLS, then with it; and never again"
+
+
+@pytest.mark.parametrize("place", ["http://[x", "http://127.0.0.1:port/", "//[", "http://127.0.0.1:99999/x"])
+def test_addresses_that_are_none(
+    client: Client, faulty: FaultyRegistry, store: Store, place: str, auth_file: Path
+) -> None:
+    digest = Digest.of(b"x")
+    faulty.faults["/manifests"] += [answers(307, Location=place)]
+    refused(client, faulty, store)
+    for method in ("POST", "PATCH"):
+        faulty.faults[method] += [answers(202, Location=place, Range="0-99")]
+        with pytest.raises(RegistryError):
+            push(client, store, [Job(image_in(store, 2 << 20), f"{faulty.host}/app", ("v",))])
+        assert "v" not in faulty.manifests
+    faulty.faults["/tags/list"] += [answers(200, b'{"tags": ["a"]}', Link=f'<{place}>; rel="next"')]
+    with pytest.raises(RegistryError):
+        list(client.repository(f"{faulty.host}/app").tags())
+    faulty.faults["/referrers"] += [answers(200, b'{"manifests": []}', Link=f'<{place}>; rel="next"')]
+    with pytest.raises(RegistryError):
+        list(client.repository(f"{faulty.host}/app").referrers(digest))
+    faulty.faults["/manifests"] += [answers(401, WWW_Authenticate=f'Bearer realm="{place}",service="x"')]
+    refused(client, faulty, store)

@@ -229,7 +229,7 @@ def test_a_download_from_its_owner_goes_on_where_it_was_cut(
     assert (tmp_path / "dir" / vendor.hex).read_bytes() == vendor.blob
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "http://user@127.0.0.1/x", "x"])
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "http://user@127.0.0.1/x", "http://[x", "x"])
 def test_a_url_that_is_no_address_is_an_error(
     workspace: Sandbox, vendor: Vendor, tmp_path: Path, url: str
 ) -> None:

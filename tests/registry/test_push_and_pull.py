@@ -300,6 +300,7 @@ def test_an_interrupted_push_leaves_no_name(
     wire.cut_up += [200] * 100
     with pytest.raises(RegistryError):
         push(client, store, [Job(descriptor_of(store, digest), f"{wire.host}/app", ("v",))])
+    assert wire.up > 1_000_000
     assert not list(registry.folder.glob("data/docker/registry/v2/repositories/app/_manifests/tags/*"))
 
 

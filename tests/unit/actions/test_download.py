@@ -78,6 +78,16 @@ def test_what_stays_wrong_is_an_error(
     assert "secret" not in caught.value.render()
 
 
+@pytest.mark.parametrize(
+    "place", ["http://[x", "http://127.0.0.1:port/", "//[", "file:///etc/passwd", "/x" * 5]
+)
+def test_where_a_redirect_leads_to_nothing(web: Web, answers: list[Answer], place: str) -> None:
+    answers[:] = [lambda handler: reply(handler, 307, Location=place)]
+    with pytest.raises(FetchError) as caught:
+        fetched(web)
+    assert "secret" not in caught.value.render()
+
+
 def test_nobody_answers(web: Web) -> None:
     with pytest.raises(FetchError, match="refused"):
         fetched(web, f"127.0.0.1:{free_port()}")
