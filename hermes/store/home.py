@@ -66,12 +66,12 @@ class Store:
         with storing(home):
             for name in _FOLDERS:
                 if not os.path.isdir(f"{home}/{name}"):
-                    (home / name).mkdir(parents=True, exist_ok=True)
-                    if name in _PRIVATE:
-                        (home / name).chmod(0o700)
-            if not made:
-                (home / "version").write_text(f"{VERSION}\n")
-        return cls(home)
+                    mode = 0o700 if name in _PRIVATE else 0o777
+                    (home / name).mkdir(mode, parents=True, exist_ok=True)
+        store = cls(home)
+        if not made:
+            store.write(home / "version", f"{VERSION}\n".encode())
+        return store
 
     @cached_property
     def caches(self) -> Caches:

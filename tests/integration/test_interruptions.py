@@ -89,12 +89,9 @@ def test_fifty_kills_leave_a_store_that_works(workspace: Sandbox, tmp_path: Path
 def test_eight_builds_on_one_store_agree(workspace: Sandbox) -> None:
     write_app(workspace)
     processes = [start(workspace) for _ in range(8)]
-    results = []
-    for process in processes:
-        output, errors = process.communicate()
-        assert process.returncode == 0, errors
-        results.append(output[output.index(b'"targets"') :])
-    assert len(set(results)) == 1
+    said = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0] * 8, [errors for _, errors in said]
+    assert len({output[output.index(b'"targets"') :] for output, _ in said}) == 1
     assert list((workspace.home / "tmp").iterdir()) == []
 
 

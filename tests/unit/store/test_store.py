@@ -17,6 +17,7 @@ from hermes.layer import encodings
 from hermes.layer.encodings import Foreign
 from hermes.store import Store, gc
 from hermes.store.faults import storing, writing
+from hermes.store.location import is_made
 from hermes.store.scratch import abandoned
 
 
@@ -220,6 +221,26 @@ def test_a_store_of_another_version_is_refused(home: Path, text: str) -> None:
     (home / "version").write_text(text)
     with pytest.raises(StoreError):
         Store.open(home)
+
+
+def test_who_looks_at_a_store_never_sees_half_of_its_version(home: Path) -> None:
+    homes = [home / str(number) for number in range(300)]
+    wrong: list[StoreError] = []
+
+    def watch() -> None:
+        for one in homes:
+            try:
+                while not is_made(one):
+                    pass
+            except StoreError as error:
+                wrong.append(error)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    for one in homes:
+        Store.open(one).close()
+    watcher.join()
+    assert wrong == []
 
 
 def test_errors_of_the_system_become_advice() -> None:
