@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -150,10 +150,7 @@ class States:
 
     def update(self, state: State, change: Callable[[State], State]) -> State:
         """Change what is remembered of a container; returns what it is now."""
-        with self._store.locks.held(f"container:{state.id}"):
-            before = self._read(state.id)
-            if before is None:
-                raise UsageError(f"the container {state.name} is gone")
+        with self._changing(state) as before:
             after = change(before)
             if after != before:
                 self._store.write(f"{self.folder(state)}/{_STATE}", after.dump())
@@ -165,12 +162,19 @@ class States:
                 raise UsageError(f"there is a container {name} already", hint="take another name")
             return self.update(state, lambda one: replace(one, name=name))
 
-    def take_over(self, state: State, publish: Callable[[str], None], after: State) -> None:
-        """Give the folder of the changes away by ``publish``, and go on as ``after``: both or neither."""
-        folder = self.folder(state)
-        self._store.write(f"{folder}/{_NEXT}", after.dump())
-        publish(f"{folder}/{state.number}")
-        self._settle(Path(folder), state)
+    def take_over(
+        self, state: State, publish: Callable[[str], None], change: Callable[[State], State]
+    ) -> State:
+        """Give the folder of the changes away by ``publish``, and go on after ``change``: both or neither.
+
+        Returns what the container is then.
+        """
+        with self._changing(state) as before:
+            folder, after = self.folder(state), change(before)
+            self._store.write(f"{folder}/{_NEXT}", after.dump())
+            publish(f"{folder}/{before.number}")
+            self._settle(state.id)
+            return after
 
     def remove(self, state: State, remove: Callable[[str], None]) -> None:
         """Forget a container, and have its folder removed."""
@@ -197,10 +201,26 @@ class States:
                 )
             yield
 
+    @contextmanager
+    def _changing(self, state: State) -> Iterator[State]:
+        """Keep other commands from changing what is remembered of a container; gives it as it is by then."""
+        with self._store.locks.held(f"container:{state.id}"):
+            self._settle(state.id)
+            before = self._read(state.id)
+            if before is None:
+                raise UsageError(f"the container {state.name} is gone")
+            yield before
+
     def _read(self, identity: str) -> State | None:
+        """Return what a container is, whatever other commands are doing to it, and change nothing."""
         folder = self._root / identity
         try:
-            state = State.load((folder / _STATE).read_bytes())
+            while True:
+                state = State.load((folder / _STATE).read_bytes())
+                if not (folder / _NEXT).exists() or (folder / str(state.number)).exists():
+                    return state
+                with suppress(FileNotFoundError):
+                    return State.load((folder / _NEXT).read_bytes())
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError) as error:
@@ -208,19 +228,20 @@ class States:
                 f"what the store knows of the container {identity} is damaged: {error}",
                 hint=f"remove the folder {folder}",
             ) from None
-        return self._settle(folder, state) if (folder / _NEXT).exists() else state
 
-    def _settle(self, folder: Path, state: State) -> State:
+    def _settle(self, identity: str) -> None:
         """End what was begun: a layer that has been taken over is part of the container, another is not."""
-        if (folder / str(state.number)).exists():
-            (folder / _NEXT).unlink(missing_ok=True)
-            return state
-        after = State.load((folder / _NEXT).read_bytes())
+        folder = self._root / identity
+        if not (folder / _NEXT).exists():
+            return
+        before = State.load((folder / _STATE).read_bytes())
+        if (folder / str(before.number)).exists():
+            (folder / _NEXT).unlink()
+            return
         import shutil
 
-        shutil.rmtree(f"{folder}/{state.number}.work", ignore_errors=True)
+        shutil.rmtree(f"{folder}/{before.number}.work", ignore_errors=True)
         os.replace(folder / _NEXT, folder / _STATE)
-        return after
 
 
 def _free_name(image: str, taken: set[str]) -> str:

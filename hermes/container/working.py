@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hermes.container import mounts
 from hermes.container.core import Containers
-from hermes.container.stack import Below, Upper
+from hermes.container.stack import Below
 from hermes.container.state import State, States
 from hermes.digest import Digest
 from hermes.errors import BuildError, SandboxError, UsageError
@@ -268,14 +268,13 @@ class WorkingContainers:
 
         if diff_id is None:
             return self._states.update(state, after)
-        upper: Upper = self._states.upper(state)
-        now = replace(
-            after(self._states.get(state.id)),
-            stack=(*state.stack, Below(diff_id, state.name)),
-            number=state.number + 1,
-        )
-        self._states.take_over(state, lambda folder: self._publish(diff_id, folder), now)
-        self._containers.remove([upper.work])
+
+        def on_top(one: State) -> State:
+            return replace(after(one), stack=(*one.stack, Below(diff_id, state.name)), number=one.number + 1)
+
+        work = self._states.upper(state).work
+        now = self._states.take_over(state, lambda folder: self._publish(diff_id, folder), on_top)
+        self._containers.remove([work])
         return now
 
     def _publish(self, diff_id: Digest, folder: str) -> None:
