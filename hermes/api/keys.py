@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,15 @@ def keys_of(store: Store, root: Path, action: str) -> list[str]:
         return [str(key) for key in json.loads(noted)]
     except (ValueError, TypeError):
         return []
+
+
+def noted_keys(store: Store) -> set[str]:
+    """Return all keys that `keys_of` can give, for any workspace."""
+    found: set[str] = set()
+    for noted in store.results.notes():
+        with suppress(ValueError, TypeError):
+            found.update(one for one in json.loads(noted) if isinstance(one, str))
+    return found
 
 
 def part_of(whole: str, action: str) -> str:

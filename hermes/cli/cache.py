@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from hermes.api.collecting import forget_lost
 from hermes.container.core import Containers
 from hermes.container.held import held
 from hermes.errors import CommandFailed, UsageError
@@ -46,7 +47,7 @@ def info(as_json: bool) -> None:
             return
         click.echo(str(store.home))
         for kind, (count, size) in found.kinds.items():
-            click.echo(f"{count:8} {kind + 's':6} {shown(size):>10}")
+            click.echo(f"{count:8} {kind + 's':9} {shown(size):>10}")
         click.echo(f"{shown(found.held)} of that are in output folders")
         for name, (_, size) in caches.items():
             click.echo(f"cache {name}: {shown(size)}")
@@ -71,7 +72,9 @@ def collect(max_size: str) -> None:
         try:
             containers = Containers(store, namespace)
             containers.sweep()
-            found = gc.collect(store, most, containers.remove, lambda: held(store))
+            found = gc.collect(
+                store, most, containers.remove, lambda: held(store), lambda: forget_lost(store)
+            )
         finally:
             namespace.close()
     click.echo(f"removed {found.removed} items, {shown(found.freed)}; {shown(found.left)} are left")

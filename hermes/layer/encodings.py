@@ -133,6 +133,18 @@ def obtainable(store: Store, diff_id: Digest) -> bool:
     return available(store, diff_id) or find_foreign(store, diff_id) is not None
 
 
+def forget_lost(store: Store) -> None:
+    """Remove what is known of layers that are in the store in no form, and that nobody has elsewhere."""
+    known: dict[str, list[str]] = {}
+    for name in os.listdir(store.home / "toc"):
+        known.setdefault(name.partition(".")[0], []).append(name)
+    for hexadecimal, names in known.items():
+        diff_id = Digest.from_hex(hexadecimal)
+        if not (has_tree(store, diff_id) or find_any(store, diff_id) or find_foreign(store, diff_id)):
+            for name in names:
+                os.unlink(store.home / "toc" / name)
+
+
 class LayerTar:
     """The tar of a layer, checked against its diff_id once it has been read to its end."""
 

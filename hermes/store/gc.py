@@ -16,10 +16,14 @@ from typing import Final, NamedTuple
 from hermes.digest import Digest
 from hermes.store.home import FOREIGN, Store
 
-KINDS: Final = ("blob", "tree", "note", "log", "cache")
-"""What can be removed. A note says where a blob is that need not be here: `Store.places`, `Store.foreign_path`."""
+KINDS: Final = ("blob", "tree", "note", "log", "cache", "module", "snapshot")
+"""What can be removed.
 
-_FOLDERS: Final = frozenset({"tree", "cache"})
+A note says where a blob is that need not be here: `Store.places`, `Store.foreign_path`. A module is a compiled BUILD
+or .bzl file, a snapshot what is remembered of one workspace.
+"""
+
+_FOLDERS: Final = frozenset({"tree", "cache", "snapshot"})
 
 
 class Item(NamedTuple):
@@ -64,11 +68,12 @@ def collect(
     most: int,
     remove: Callable[[Iterable[str]], None],
     held: Callable[[], Collection[str]] = tuple,
+    forget: Callable[[], None] = lambda: None,
 ) -> Collected:
     """Remove items until those that may be removed have at most ``most`` bytes together.
 
-    ``remove`` removes folders whose files may have any owner; ``held`` returns the paths of what must stay. Waits
-    for builds that use the store.
+    ``remove`` removes folders whose files may have any owner; ``held`` returns the paths of what must stay, and
+    ``forget`` forgets what is of no use without what was removed. Waits for builds that use the store.
     """
     with store.locks.held("gc"):
         kept = set(held())
@@ -85,6 +90,7 @@ def collect(
             if item.kind not in _FOLDERS:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(item.path)
+        forget()
         return Collected(len(doomed), sum(item.size for item in doomed), left)
 
 
@@ -104,14 +110,16 @@ def _items(store: Store) -> Iterator[tuple[Item, int]]:
         ("note", f"{store.home}/toc", FOREIGN),
         ("note", f"{store.home}/places", ""),
         ("log", f"{store.home}/logs", ""),
+        ("module", f"{store.home}/compiled", ""),
     ):
         for entry in os.scandir(folder) if os.path.isdir(folder) else ():
             if entry.name.endswith(ending):
                 status = entry.stat(follow_symlinks=False)
                 yield Item(kind, entry.path, status.st_blocks * 512, status.st_ctime), status.st_nlink
-    for entry in os.scandir(store.trees):
-        used = entry.stat(follow_symlinks=False).st_ctime
-        yield Item("tree", entry.path, _size_of(entry.path), used), 1
+    for kind, folder in (("tree", f"{store.trees}"), ("snapshot", f"{store.home}/index")):
+        for entry in os.scandir(folder):
+            used = entry.stat(follow_symlinks=False).st_ctime
+            yield Item(kind, entry.path, _size_of(entry.path), used), 1
     for _, path in store.caches.folders():
         yield Item("cache", path, _size_of(path), os.stat(path).st_ctime), 1
 

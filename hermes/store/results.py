@@ -9,7 +9,7 @@ import contextlib
 import shutil
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import diskcache
 
 _BUSY_SECONDS: Final = 60
+_PREIMAGE: Final = "preimage:"
+_NOTE: Final = "note:"
 
 
 class ResultCache(Protocol):
@@ -57,14 +59,26 @@ class Results:
         try:
             with self._open().transact(retry=True):
                 self._open().set(key, result, retry=True)
-                self._open().set(f"preimage:{key}", preimage, retry=True)
+                self._open().set(f"{_PREIMAGE}{key}", preimage, retry=True)
         except sqlite3.DatabaseError as error:
             raise _database_error(error, self._folder) from error
         except OSError as error:
             raise store_error(error, self._folder) from error
 
     def preimage(self, key: str) -> bytes | None:
-        return self._read(f"preimage:{key}")
+        return self._read(f"{_PREIMAGE}{key}")
+
+    def keep(self, wanted: Callable[[bytes], bool], explained: Container[str]) -> None:
+        """Forget results that are not ``wanted``, and what keys were made of but those of results and ``explained``."""
+        with contextlib.suppress(sqlite3.DatabaseError, OSError):
+            cache = self._open()
+            with cache.transact(retry=True):
+                names = [name for name in cache.iterkeys() if isinstance(name, str)]
+                kept = {name for name in names if ":" not in name and wanted(cache.get(name))}
+                for name in names:
+                    key = name.removeprefix(_PREIMAGE)
+                    if ":" not in key and key not in kept and (key == name or key not in explained):
+                        cache.delete(name)
 
     def note(self, values: Mapping[str, bytes]) -> None:
         """Remember values under names that are not action keys."""
@@ -72,10 +86,22 @@ class Results:
             cache = self._open()
             with cache.transact(retry=True):
                 for name, value in values.items():
-                    cache.set(f"note:{name}", value, retry=True)
+                    cache.set(f"{_NOTE}{name}", value, retry=True)
 
     def noted(self, name: str) -> bytes | None:
-        return self._read(f"note:{name}")
+        return self._read(f"{_NOTE}{name}")
+
+    def notes(self) -> Iterator[bytes]:
+        """Yield the values of all notes."""
+        with contextlib.suppress(sqlite3.DatabaseError, OSError):
+            cache = self._open()
+            for name in cache.iterkeys():
+                if (
+                    isinstance(name, str)
+                    and name.startswith(_NOTE)
+                    and (value := self.noted(name[len(_NOTE) :]))
+                ):
+                    yield value
 
     def close(self) -> None:
         with self._guard:

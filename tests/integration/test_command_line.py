@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -16,6 +18,7 @@ import pytest
 import hermes
 from hermes.cli import main
 from hermes.errors import BuildFailed
+from hermes.store import Store, gc
 from tests.conftest import Sandbox
 
 BUILD = """
@@ -214,6 +217,41 @@ def test_cache_commands(app: Sandbox) -> None:
     app.write("app/f.txt", "text")
     assert app.digest("//app:image") == digest
     assert app.run("cache", "gc", "--max-size", "many").returncode == 2
+
+
+def test_gc_leaves_nothing_of_what_nothing_needs(app: Sandbox) -> None:
+    digest = app.digest("//app:image")
+    with closing(Store.open(app.home)) as store:
+        needed = len(os.listdir(app.home / "toc"))
+        assert app.run("cache", "gc", "--max-size", "0").returncode == 0
+        assert len(os.listdir(app.home / "toc")) == needed
+        shutil.rmtree(app.root / "hermes-out")
+        assert app.run("cache", "gc", "--max-size", "0").returncode == 0
+        kinds = json.loads(app.run("cache", "info", "--json").stdout)
+        assert {kind: kinds[kind]["count"] for kind in gc.KINDS} == dict.fromkeys(gc.KINDS, 0)
+        assert os.listdir(app.home / "toc") == []
+        kept: list[bytes] = []
+        store.results.keep(lambda result: not kept.append(result), ())
+        assert kept == []
+    assert app.digest("//app:image") == digest
+
+
+def test_gc_does_not_forget_why_something_was_built(app: Sandbox) -> None:
+    app.build("//app:image")
+    app.write("app/f.txt", "other")
+    app.build("//app:image")
+    before = app.run("explain", "//app:image", "//app:layer").stdout
+    assert "  file f: " in before
+    shutil.rmtree(app.root / "hermes-out")
+    assert app.run("cache", "gc", "--max-size", "0").returncode == 0
+    assert app.run("explain", "//app:image", "//app:layer").stdout == before
+
+
+def test_gc_that_removes_nothing_forgets_nothing(app: Sandbox) -> None:
+    app.build("//app:image")
+    assert app.run("cache", "gc").returncode == 0
+    app.write("app/BUILD", (app.root / "app/BUILD").read_text() + "\n# changed")
+    assert app.build("//app:image").executed == ()
 
 
 def test_doctor_says_what_works(app: Sandbox) -> None:

@@ -1,0 +1,23 @@
+"""What a store knows of things that it no longer has, and that are made anew when something needs them."""
+
+from __future__ import annotations
+
+from hermes.actions.local import available
+from hermes.api.keys import noted_keys
+from hermes.engine.executor import Result
+from hermes.layer import encodings
+from hermes.store import Store
+
+
+def forget_lost(store: Store) -> None:
+    """Forget layers that cannot be had any more, and results of which something is gone.
+
+    What the last keys of actions were made of stays, for `explain`.
+    """
+    encodings.forget_lost(store)
+
+    def wanted(data: bytes) -> bool:
+        result = Result.load(data)
+        return result is not None and all(available(store, one) for one in result.outputs.values())
+
+    store.results.keep(wanted, noted_keys(store))
