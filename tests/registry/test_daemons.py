@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Sandbox
-from tests.registry.servers import Web, free_port, make_ca, reply
+from tests.registry.servers import Web, make_ca, reply
 from tests.registry.test_push_and_pull import ok
 
 NAME = "docker-daemon:shop/app:v1"
@@ -154,7 +154,7 @@ def test_one_side_speaks_tls(images: Sandbox, secure: Web, folder: Path, daemon:
 @pytest.mark.parametrize(
     ("host", "status", "said"),
     [
-        (f"tcp://127.0.0.1:{free_port()}", 1, "there is no daemon at"),
+        ("tcp://127.0.0.1:1", 1, "there is no daemon at"),
         ("tcp://no.such.host.invalid", 1, "there is no daemon at"),
         ("unix:///no/such/socket", 1, "there is no daemon at"),
         ("tcp://127.0.0.1:port", 2, "which Hermes cannot reach"),
