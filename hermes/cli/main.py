@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Final
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from hermes.errors import BuildInterrupted, CommandFailed, HermesError
 from hermes.version import __version__
@@ -65,8 +66,8 @@ class _Commands(click.Group):
             import difflib
 
             near = difflib.get_close_matches(args[0], _COMMANDS, 1)
-            hint = f"did you mean {near[0]!r}?" if near else "see `hermes --help`"
-            raise click.UsageError(f"there is no command {args[0]!r}; {hint}", ctx)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(f"there is no command {args[0]!r}{meant}", ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -95,9 +96,13 @@ def status_of(arguments: list[str]) -> int:
         return _report(error)
     except HermesError as error:
         return _report(error)
+    except NoArgsIsHelpError as error:
+        _say(error.format_message())
+        return 2
     except click.ClickException as error:
-        message = error.format_message()
-        _say(f"error: {message}")
+        _say(f"error: {error.format_message()}")
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            _say(f"hint: see `{error.ctx.command_path} --help`")
         return 2
     except (KeyboardInterrupt, click.Abort, EOFError):
         _say("interrupted")

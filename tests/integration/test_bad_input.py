@@ -158,7 +158,8 @@ def test_a_wrong_build_file(app: Sandbox, name: str) -> None:
     ("arguments", "pattern"),
     [
         (["bild", "//..."], "there is no command 'bild'; did you mean 'build'"),
-        (["build"], "PATTERN"),
+        (["build"], r"PATTERN[^\n]*\nhint: see `hermes build --help`"),
+        (["cache", "nope"], "hint: see `hermes cache --help`"),
         (["build", "//app:l", "--jbs", "3"], "No such option.*--jbs"),
         (["build", "//app:nothing"], "//app has no target or file 'nothing'"),
         (["build", "//app:f.txt"], "is a source file, not a target"),
@@ -180,6 +181,14 @@ def test_a_wrong_command_line(app: Sandbox, arguments: list[str], pattern: str) 
     done = app.run(*arguments)
     assert done.returncode == 2, done.stderr
     check(done, Sandbox(app.root / "none", app.home), pattern, 2)
+
+
+@pytest.mark.parametrize("group", [[], ["ctr"], ["cache"]])
+def test_a_group_without_a_command_shows_its_help(workspace: Sandbox, group: list[str]) -> None:
+    done = workspace.run(*group)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Usage: hermes ")
+    assert "Commands:" in done.stderr
 
 
 def test_no_workspace(tmp_path: Path, home: Path) -> None:
