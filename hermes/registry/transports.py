@@ -135,14 +135,15 @@ class _Layout:
 
     def write(self, manifest: Descriptor, store: Store, name: str) -> None:
         folder, ours = self.folder, tagged(manifest, self.tag)
-        with writing(folder):
+        with writing(folder), store.locks.held(f"layout:{folder.resolve()}"):
             _check_folder(folder, "oci-layout", "an OCI layout")
             kept = [one for one in read_index(folder) if _name_of(one) != self.tag]
             blobs = folder / "blobs" / "sha256"
+            folder.mkdir(parents=True, exist_ok=True)
+            write_whole(f"{folder}/oci-layout", MARKER)  # first: what is killed now can be written again
             blobs.mkdir(parents=True, exist_ok=True)
             for digest in blobs_of(manifest, store):
                 _copy(store, digest, blobs / digest.hex)
-            write_whole(f"{folder}/oci-layout", MARKER)
             index = json.loads(index_of([ours]))
             index["manifests"] = [*kept, *index["manifests"]]
             write_whole(f"{folder}/index.json", canonical_json(index))

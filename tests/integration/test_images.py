@@ -296,3 +296,34 @@ def test_a_killed_pull_leaves_no_image(images: Sandbox, tmp_path: Path) -> None:
         assert not store.blobs.has(Digest.parse(big.digest)) or ok(images, "cache", "verify")
     assert "every blob is what its name says" in ok(images, "cache", "verify")
     assert big.digest in ok(images, "pull", origin, "big")
+
+
+def test_a_layout_that_several_write_to_has_all_their_images(images: Sandbox) -> None:
+    ok(images, "copy", "-q", ":one", "oci:layout:v1")
+    ok(images, "pull", "oci:layout:v1", "app:v1")
+    env = {**os.environ, "HERMES_HOME": str(images.home)}
+    names = [f"v{number}" for number in range(6)]
+    command = [sys.executable, "-m", "hermes", "copy", "-q", "app:v1"]
+    for attempt in range(3):
+        folder = f"shared{attempt}"
+        running = [
+            subprocess.Popen([*command, f"oci:{folder}:{name}"], cwd=images.root, env=env) for name in names
+        ]
+        assert [process.wait() for process in running] == [0] * len(names)
+        index = json.loads((images.root / folder / "index.json").read_bytes())
+        found = [one["annotations"]["org.opencontainers.image.ref.name"] for one in index["manifests"]]
+        assert sorted(found) == names
+
+
+def test_a_layout_whose_writing_was_killed_can_be_written_again(images: Sandbox, tmp_path: Path) -> None:
+    big = Made([tar_of({"f": os.urandom(60 << 20)})])
+    ok(images, "pull", big.layout(tmp_path / "big"), "big")
+    env = {**os.environ, "HERMES_HOME": str(images.home)}
+    command = [sys.executable, "-m", "hermes", "copy", "-q", "big", "oci:layout"]
+    with subprocess.Popen(command, cwd=images.root, env=env) as process:
+        while not (images.root / "layout/blobs/sha256").exists():
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+    assert not (images.root / "layout/index.json").exists()
+    ok(images, "copy", "-q", "big", "oci:layout")
+    assert big.digest in ok(images, "pull", "oci:layout", "again")
