@@ -171,14 +171,22 @@ class Containers:
         return found
 
     def remove(self, folders: Iterable[str]) -> None:
-        """Remove folders that may hold files of any id of the namespace."""
+        """Remove folders that may hold files of any id of the namespace.
+
+        Each is first moved away: whoever is killed now leaves no half of a tree, which would pass for the whole.
+        """
         import shutil
 
         left = []
         for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
-            if os.path.lexists(folder):
-                left.append(folder)
+            doomed = folder
+            with contextlib.suppress(OSError):
+                away = self._store.scratch.path()
+                os.rename(folder, away)
+                doomed = away
+            shutil.rmtree(doomed, ignore_errors=True)
+            if os.path.lexists(doomed):
+                left.append(doomed)
         if left:
             self._namespace.call(_REMOVE, {"paths": left})
 

@@ -110,3 +110,30 @@ def test_an_interrupted_build_ends_what_it_started(based: Sandbox, number: signa
     assert errors.decode().strip() == "interrupted"
     assert leftovers(based.home) == []
     assert list((based.home / "tmp").iterdir()) == []
+
+
+def test_a_killed_gc_leaves_no_half_of_a_layer(based: Sandbox) -> None:
+    """What is extracted is there whole or not at all: nobody would notice that files of a base are missing."""
+    count = 3000
+    for number in range(count):
+        based.write(f"app/src/{number}", "x")
+    build = """
+files_layer(name = "files", srcs = glob(["src/*"]), dest = "/srv")
+run_layer(name = "count", base = ["//base:root", ":files"], cmd = "ls /srv/src | wc -l > /count; : %s")
+"""
+    based.write("app/BUILD", build % "once")
+    expected = based.digest("//app:count")
+    environment = {**os.environ, "HERMES_HOME": str(based.home)}
+    command = [sys.executable, "-m", "hermes", "cache", "gc", "--max-size", "0"]
+    trees = based.home / "trees"
+    (folder,) = trees.glob("*/root/srv/src")
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            try:
+                whole = len(os.listdir(folder)) == count
+            except FileNotFoundError:
+                whole = False
+            if not whole:
+                process.kill()
+    based.write("app/BUILD", build % "again")
+    assert based.digest("//app:count") == expected
