@@ -15,6 +15,7 @@ from hermes.digest import Digest
 from hermes.errors import HermesError, MissingBlobError, SandboxError
 from hermes.layer.trees import has_tree
 from hermes.store import Store
+from hermes.store.removal import remove_tree
 from hermes.store.scratch import abandoned
 
 if TYPE_CHECKING:
@@ -175,8 +176,6 @@ class Containers:
 
         Each is first moved away: whoever is killed now leaves no half of a tree, which would pass for the whole.
         """
-        import shutil
-
         left = []
         for folder in folders:
             doomed = folder
@@ -184,7 +183,7 @@ class Containers:
                 away = self._store.scratch.path()
                 os.rename(folder, away)
                 doomed = away
-            shutil.rmtree(doomed, ignore_errors=True)
+            remove_tree(doomed)
             if os.path.lexists(doomed):
                 left.append(doomed)
         if left:

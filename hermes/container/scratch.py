@@ -6,7 +6,6 @@ its mount namespace ends with it.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from hermes.container.mounts import mounted_below
 from hermes.sandbox.syscalls import CLONE_NEWNS, MNT_DETACH, umount, unshare
 from hermes.store import Store
+from hermes.store.removal import remove_tree
 
 
 @contextmanager
@@ -44,4 +44,4 @@ def scratch_of(store: Store) -> Iterator[str]:
 def remove(paths: list[str]) -> None:
     """Remove folders whatever ids own what is in them."""
     for path in paths:
-        shutil.rmtree(path, ignore_errors=True)
+        remove_tree(path)

@@ -73,9 +73,9 @@ def _remove(folder: str | Path) -> None:
     except FileNotFoundError:
         pass
     except OSError:
-        import shutil
+        from hermes.store.removal import remove_tree
 
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
 
 
 def abandoned(tmp: Path) -> list[Path]:

@@ -327,3 +327,11 @@ def test_a_layout_whose_writing_was_killed_can_be_written_again(images: Sandbox,
     assert not (images.root / "layout/index.json").exists()
     ok(images, "copy", "-q", "big", "oci:layout")
     assert big.digest in ok(images, "pull", "oci:layout", "again")
+
+
+def test_a_layer_that_is_too_deep_does_not_spoil_the_store(images: Sandbox, tmp_path: Path) -> None:
+    deep = Made([tar_of({"/".join(["a"] * 3000): b"x"})])
+    container = ok(images, "ctr", "from", deep.layout(tmp_path / "deep"))
+    assert "File name too long" in images.run("ctr", "run", container, "true").stderr
+    ok(images, "ctr", "rm", container)
+    assert os.listdir(images.home / "tmp") == []

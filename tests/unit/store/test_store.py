@@ -18,6 +18,7 @@ from hermes.layer.encodings import Foreign
 from hermes.store import Store, gc
 from hermes.store.faults import storing, writing
 from hermes.store.location import is_made
+from hermes.store.removal import remove_tree
 from hermes.store.scratch import abandoned
 
 
@@ -138,6 +139,28 @@ def test_what_a_killed_process_left_is_found(store: Store) -> None:
         process.communicate(b"")
     (left,) = abandoned(store.home / "tmp")
     assert os.listdir(left) == ["1"]
+
+
+def test_a_folder_of_any_depth_is_removed_and_nothing_else(store: Store, tmp_path: Path) -> None:
+    """Whoever makes a layer says how deep it is; what cannot be removed would stop every later command."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").touch()
+    folder = store.scratch.path()
+    os.mkdir(folder)
+    (Path(folder) / "link").symlink_to(outside)
+    fd = os.open(folder, os.O_RDONLY)
+    for _ in range(5000):
+        os.mkdir("a", dir_fd=fd)
+        os.close(os.open("file", os.O_CREAT, dir_fd=fd))
+        below = os.open("a", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    os.close(fd)
+    remove_tree(folder)
+    assert not os.path.lexists(folder)
+    remove_tree(folder)
+    assert (outside / "file").exists()
 
 
 def test_a_result_comes_back_with_what_its_key_was_made_of(store: Store) -> None:
