@@ -18,6 +18,8 @@ Read = Callable[[int], bytes]
 
 _MOST_METADATA: Final = 1 << 20
 _MOST_ENTRIES: Final = 5_000_000
+_LARGEST_ID: Final = (1 << 32) - 2
+_LATEST: Final = (1 << 63) - 1
 _KINDS: Final = {
     b"0": FILE,
     b"\0": FILE,
@@ -158,9 +160,9 @@ class _Reader:
                 raise self._error("an extended header is malformed")
             length = int(length_text)
             record = body[len(length_text) + 1 : length]
-            if length > len(body) or not record.endswith(b"\n") or b"=" not in record:
+            key, equals, value = record[:-1].partition(b"=")
+            if length > len(body) or not record.endswith(b"\n") or not equals or b"\0" in key:
                 raise self._error("an extended header is malformed")
-            key, _, value = record[:-1].partition(b"=")
             records[_text(key)] = value
             body = body[length:]
         return records
@@ -184,6 +186,12 @@ class _Reader:
             raise self._error(f"{value!r} is not a {what}")
         return int(value)
 
+    def _identity(self, pax: dict[str, bytes], key: str, otherwise: bytes, what: str) -> int:
+        value = self._decimal(pax, key, otherwise, what)
+        if value > _LARGEST_ID:
+            raise self._error(f"{value} is not a {what}")
+        return value
+
     def _entry(
         self, block: bytes, pax: dict[str, bytes], long_name: bytes | None, long_link: bytes | None
     ) -> Entry:
@@ -206,6 +214,8 @@ class _Reader:
         if not path and kind != DIRECTORY:
             raise self._error("an entry without a name")
         target = _text(link)
+        if "\0" in target:
+            raise self._error(f"{path}: a link to a name with a NUL byte")
         if kind == HARDLINK:
             target = normal_path(target, of=self._name)
         elif kind != SYMLINK:
@@ -216,8 +226,8 @@ class _Reader:
             path,
             kind,
             self._number(block[100:108], "mode") & 0o7777,
-            self._decimal(pax, "uid", block[108:116], "user id"),
-            self._decimal(pax, "gid", block[116:124], "group id"),
+            self._identity(pax, "uid", block[108:116], "user id"),
+            self._identity(pax, "gid", block[116:124], "group id"),
             self._decimal(pax, "size", block[124:136], "size") if kind == FILE else 0,
             link=target,
             xattrs=_xattrs(pax),
@@ -230,6 +240,12 @@ class _Reader:
         )
 
     def _mtime(self, pax: dict[str, bytes], block: bytes) -> int:
+        seconds = self._seconds(pax, block)
+        if not -_LATEST <= seconds <= _LATEST:
+            raise self._error(f"{seconds} is not a time")
+        return seconds
+
+    def _seconds(self, pax: dict[str, bytes], block: bytes) -> int:
         value = pax.get("mtime")
         if value is None:
             field = block[136:148]

@@ -129,6 +129,23 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, name: str, make: Callable[
         extract(make(), tmp_path)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"mtime": 10**20},
+        {"mtime": -(10**20)},
+        {"pax_headers": {"mtime": str(10**20)}},
+        {"uid": (1 << 32) - 1},
+        {"pax_headers": {"gid": str(10**15)}},
+        {"pax_headers": {"SCHILY.xattr.user.a\0b": "x"}},
+        {"type": tarfile.SYMTYPE, "pax_headers": {"linkpath": "a\0b"}},
+    ],
+)
+def test_what_no_file_system_can_say_is_refused(tmp_path: Path, fields: dict[str, object]) -> None:
+    with pytest.raises(LayerError, match=r"^test: "):
+        extract(tar_of(("a", fields)), tmp_path)
+
+
 CHANGES = st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=4)
 
 
