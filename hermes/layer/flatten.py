@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from hermes.errors import LayerError
 from hermes.layer.entry import DIRECTORY, HARDLINK, Entry
 from hermes.layer.toc import TableOfContents
 
@@ -22,7 +23,10 @@ class Origin(NamedTuple):
 
 
 def flatten(tables: Sequence[TableOfContents]) -> list[Origin]:
-    """Return what is left of a stack, the lowest first, in canonical order."""
+    """Return what is left of a stack, the lowest first, in canonical order.
+
+    Raises `LayerError` for a hard link that leads to nothing.
+    """
     merged = _Merged()
     for number, table in enumerate(tables):
         merged.apply(table, number)
@@ -94,7 +98,12 @@ def _linked(found: dict[str, Origin], tables: Sequence[TableOfContents]) -> list
         if own is not None and own.layer == layer:
             names.append(target)
         names.sort(key=lambda one: one.encode("utf-8", "surrogateescape"))
-        file = whole[layer, target]
+        file = whole.get((layer, target))
+        if file is None or file.type == DIRECTORY:
+            raise LayerError(
+                f"layer {tables[layer].diff_id.short}: {names[0]!r} is a hard link to {target!r}, "
+                "which is no file of the layer"
+            )
         for path in names:
             entry = file._replace(path=path)
             if path != names[0]:

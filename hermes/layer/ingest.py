@@ -15,7 +15,7 @@ from hermes.errors import LayerError
 from hermes.layer import encodings, toc
 from hermes.layer.compress import Decompressed, Source
 from hermes.layer.encodings import FORMS
-from hermes.layer.entry import FILE, Entry
+from hermes.layer.entry import FILE, HARDLINK, Entry
 from hermes.layer.tar_reader import members
 from hermes.layer.toc import TableOfContents
 from hermes.store import BlobWriter, Store
@@ -146,10 +146,15 @@ class _Hashed:
 
 
 def _entries(tar: _Hashed, name: str) -> list[Entry]:
-    """Return what is in a tar, which is read to its end; of a path that comes again the last counts."""
+    """Return what is in a tar, which is read to its end; of a path that comes again the last counts.
+
+    A hard link leads to its file, also where the archive has it lead to another hard link.
+    """
     found: dict[str, Entry] = {}
     for member in members(tar.read, name=name):
         entry = _with_digest(member.entry, member.content)
+        if entry.type == HARDLINK and (other := found.get(entry.link)) and other.type == HARDLINK:
+            entry = entry._replace(link=other.link)
         found.pop(entry.path, None)
         found[entry.path] = entry
     while tar.read(CHUNK):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hermes.digest import Digest
+from hermes.errors import LayerError
 from hermes.layer.canonical import canonical
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, Entry, opaque, parents, whiteout
 from hermes.layer.flatten import flatten
@@ -108,3 +110,10 @@ def test_a_file_survives_the_name_that_it_was_linked_to() -> None:
     ]
     [origin] = flatten(tables)
     assert (origin.entry.path, origin.entry.type, origin.entry.digest, origin.path) == ("b", FILE, "x", "a")
+
+
+@pytest.mark.parametrize("target", ["a", "nothing", "folder"])
+def test_a_hard_link_to_nothing_is_refused(target: str) -> None:
+    entries = [Entry("a", HARDLINK, 0o644, link=target), Entry("folder", DIRECTORY, 0o755)]
+    with pytest.raises(LayerError, match=f"'a' is a hard link to '{target}'"):
+        flatten([TableOfContents(Digest.of(b""), 0, entries)])

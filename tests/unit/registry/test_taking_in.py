@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from hermes.image.platform import Platform
 from hermes.layer import encodings, toc
 from hermes.layer.canonical import canonical
 from hermes.layer.compress import CODECS, codec_at, codec_of
+from hermes.layer.flatten import flatten
 from hermes.layer.ingest import Blob, ingest
 from hermes.layer.write import compress, write_layer
 from hermes.store import Store
@@ -175,3 +178,21 @@ def test_an_archive_without_its_last_padding_is_read(store: Store, tmp_path: Pat
     assert take_in(made.layout(tmp_path / "image"), store, AMD64).digest == made.digest
     with pytest.raises(LayerError, match="ends in the middle of a file"):
         take_in(Made([whole[: 512 + 6]]).layout(tmp_path / "cut"), store, AMD64)
+
+
+def test_a_hard_link_to_a_hard_link_leads_to_the_file(store: Store, tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("file"))
+        for name, target in (("one", "file"), ("two", "one"), ("three", "two")):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = tarfile.LNKTYPE, target
+            archive.addfile(info)
+    take_in(Made([out.getvalue()]).layout(tmp_path / "image"), store, AMD64)
+    flat = flatten([toc.load(store, Digest.of(out.getvalue()))])
+    assert [(one.entry.path, one.entry.link) for one in flat] == [
+        ("file", ""),
+        ("one", "file"),
+        ("three", "file"),
+        ("two", "file"),
+    ]
