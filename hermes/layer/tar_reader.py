@@ -180,7 +180,7 @@ class _Reader:
 
     def _decimal(self, pax: dict[str, bytes], key: str, otherwise: bytes, what: str) -> int:
         value = pax.get(key)
-        if value is None:
+        if not value:
             return self._number(otherwise, what)
         if not value.isdigit() or len(value) > 19:
             raise self._error(f"{value!r} is not a {what}")
@@ -199,13 +199,13 @@ class _Reader:
         if kind is None or any(key.startswith("GNU.sparse") for key in pax):
             what = "sparse files" if kind is not None or block[156:157] == b"S" else "entries of this type"
             raise self._error(f"{what} are not supported (type {block[156:157]!r})")
-        name = pax.get("path", long_name)
+        name = pax.get("path") or long_name  # an empty value is none; see pax, "pax Extended Header"
         if name is None:
             name = block[:100].split(b"\0", 1)[0]
             prefix = block[345:500].split(b"\0", 1)[0] if block[257:263] == b"ustar\0" else b""
             if prefix:
                 name = prefix + b"/" + name
-        link = pax.get("linkpath", long_link)
+        link = pax.get("linkpath") or long_link
         if link is None:
             link = block[157:257].split(b"\0", 1)[0]
         if kind == FILE and name.endswith(b"/"):
@@ -247,7 +247,7 @@ class _Reader:
 
     def _seconds(self, pax: dict[str, bytes], block: bytes) -> int:
         value = pax.get("mtime")
-        if value is None:
+        if not value:
             field = block[136:148]
             return _base256(field) if field[0] & 0x80 else self._number(field, "time")
         try:

@@ -146,6 +146,15 @@ def test_what_no_file_system_can_say_is_refused(tmp_path: Path, fields: dict[str
         extract(tar_of(("a", fields)), tmp_path)
 
 
+def test_an_empty_value_of_an_extended_header_is_none(tmp_path: Path) -> None:
+    """POSIX has it delete what a global header says: the fields of the entry count."""
+    headers = dict.fromkeys(["path", "mtime", "uid", "gid", "size", "SCHILY.xattr.user.x"], "")
+    tar = tar_of(("a", {"pax_headers": headers, "mtime": 5}), content=b"x")
+    (entry,) = (member.entry for member in members(io.BytesIO(tar).read, name="test"))
+    assert (entry.path, entry.mtime, entry.uid, entry.size) == ("a", 5, 0, 1)
+    assert entry.xattrs == (("user.x", b""),)
+
+
 CHANGES = st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=4)
 
 
