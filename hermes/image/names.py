@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -15,8 +16,12 @@ from hermes.errors import ImageError, UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.reference import Reference
 from hermes.store import Store
+from hermes.store.faults import storing
+from hermes.store.removal import remove_tree
 
 LOCALHOST: Final = "localhost"
+_LONGEST_FILE: Final = 255
+_NOT_THERE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _DIGITS: Final = re.compile(r"[0-9a-f]{7,64}\Z")
 
 
@@ -28,26 +33,29 @@ class ImageNames:
         self._folder: Path = store.home / "images"
 
     def set(self, name: Reference, manifest: Descriptor) -> None:
-        """Give a manifest a name, which it takes from whatever had it."""
-        self._folder.mkdir(exist_ok=True)
-        self._store.write(self._path(name), canonical_json(manifest.to_json()))
+        """Give a manifest a name, which it takes from whatever had it; raises `UsageError` for one that is too long."""
+        path = self._path(name)
+        if len(path.name) > _LONGEST_FILE:
+            raise UsageError(f"{name} is too long for a name in the store", hint="take a shorter one")
+        with storing(self._folder):
+            self._folder.mkdir(exist_ok=True)
+        self._store.write(path, canonical_json(manifest.to_json()))
 
     def stored_name(self, name: Reference) -> Reference:
         """Return a name as it is in the store, which may have it under ``localhost``."""
-        return next((one for one in _forms(name) if self._path(one).exists()), name)
+        return next((one for one in _forms(name) if os.path.exists(self._path(one))), name)
 
     def find(self, name: Reference) -> Descriptor | None:
         """Return the manifest that has a name."""
         for one in _forms(name):
             try:
-                data = self._path(one).read_bytes()
-            except FileNotFoundError:
-                continue
-            try:
-                return Descriptor.from_json(json.loads(data))
-            except (ValueError, ImageError):
+                return Descriptor.from_json(json.loads(self._path(one).read_bytes()))
+            except (ValueError, ImageError, OSError) as error:
+                if isinstance(error, OSError) and error.errno in _NOT_THERE:
+                    continue
                 raise ImageError(
-                    f"what the store knows of {one} is damaged", hint="give an image the name again"
+                    f"what the store knows of {one} is damaged",
+                    hint=f"remove it (hermes rmi {one}), and give an image the name again",
                 ) from None
         return None
 
@@ -77,16 +85,20 @@ class ImageNames:
 
     def remove(self, name: Reference) -> bool:
         """Take a name away; tell whether it was there."""
-        try:
-            self._path(name).unlink()
-        except FileNotFoundError:
+        path = self._path(name)
+        if not os.path.lexists(path):
             return False
+        with storing(path):
+            remove_tree(path) if os.path.isdir(path) else path.unlink(missing_ok=True)
         return True
 
     def __iter__(self) -> Iterator[tuple[Reference, Descriptor]]:
         """Yield the names in their order, and what has them."""
         for entry in sorted(os.listdir(self._folder) if self._folder.is_dir() else ()):
-            name = Reference.parse(unquote(entry))
+            try:
+                name = Reference.parse(unquote(entry))
+            except UsageError:
+                continue  # what others left there, such as a network file system
             if (found := self.find(name)) is not None:
                 yield name, found
 

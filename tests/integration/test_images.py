@@ -335,3 +335,24 @@ def test_a_layer_that_is_too_deep_does_not_spoil_the_store(images: Sandbox, tmp_
     assert "File name too long" in images.run("ctr", "run", container, "true").stderr
     ok(images, "ctr", "rm", container)
     assert os.listdir(images.home / "tmp") == []
+
+
+def test_a_name_that_is_too_long_is_refused(images: Sandbox, tmp_path: Path) -> None:
+    ok(images, "pull", small().layout(tmp_path / "image"), "app")
+    name = "/".join(["a"] * 110) + ":v1"
+    assert "too long for a name in the store" in images.run("tag", "app", name).stderr
+    for command in (["inspect"], ["rmi"], ["ctr", "from"], ["copy", "--platform", "linux/amd64"]):
+        more = ["oci:out"] if command[0] == "copy" else []
+        assert f"there is no image {name} in the store" in images.run(*command, name, *more).stderr
+    assert ok(images, "images", "-q") == "app:latest"
+
+
+def test_what_is_no_name_among_names_is_no_matter(images: Sandbox, tmp_path: Path) -> None:
+    ok(images, "pull", small().layout(tmp_path / "image"), "app")
+    (images.home / "images/.nfs0000").write_text("")
+    (images.home / "images/other%3Av1").mkdir()
+    done = images.run("images")
+    assert "what the store knows of other:v1 is damaged" in done.stderr
+    assert ok(images, "rmi", "other:v1") == "other:v1"
+    assert ok(images, "images", "-q") == "app:latest"
+    ok(images, "cache", "gc")
