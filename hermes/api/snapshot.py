@@ -130,8 +130,11 @@ class Snapshots:
 
     def save(self, store: Store, key: str, check: Check, state: State, before: State | None) -> None:
         """Write what differs from the state ``before``; the check last, because it vouches for the others."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.forget(key)
+        from hermes.store.faults import storing
+
+        with storing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.forget(key)
         graph = state.graph
         if before is None or before.graph is not graph:
             write_row(

@@ -84,5 +84,8 @@ def _notes_of(store: Store, manifest: Manifest) -> Iterator[str]:
 
 
 def _is_object(path: str) -> bool:
-    with open(path, "rb") as file:
-        return file.read(1) == b"{"
+    try:
+        with open(path, "rb") as file:
+            return file.read(1) == b"{"
+    except (FileNotFoundError, IsADirectoryError):
+        return False

@@ -21,6 +21,7 @@ from hermes.digest import Digest, canonical_json
 from hermes.errors import StoreError, UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.store import Store
+from hermes.store.faults import storing
 
 _VERSION: Final = 1
 _STATE: Final = "container.json"
@@ -122,7 +123,7 @@ class States:
             name = wish or _free_name(image, taken)
             made = State(os.urandom(_ID_DIGITS // 2).hex(), name, image, stack, document, base=base)
             made = replace(made, committed=made.settings)
-            with self._store.scratch.directory() as folder:
+            with storing(self._root), self._store.scratch.directory() as folder:
                 (folder / _STATE).write_bytes(made.dump())
                 folder.rename(self._root / made.id)
         return made
@@ -221,9 +222,9 @@ class States:
                     return state
                 with suppress(FileNotFoundError):
                     return State.load((folder / _NEXT).read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OSError) as error:
             raise StoreError(
                 f"what the store knows of the container {identity} is damaged: {error}",
                 hint=f"remove the folder {folder}",

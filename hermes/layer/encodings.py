@@ -198,7 +198,7 @@ def _usual(store: Store, diff_id: Digest, codec: Codec) -> dict[str, Any] | None
             document = json.loads(file.read())
         row = {name: document[name] for name in ("size", "codec")}
         return {**row, "digest": Digest.parse(document["digest"]), "form": codec.name}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, HermesError):
         return None
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hermes.digest import Digest
-from hermes.errors import StoreError
+from hermes.errors import HermesError, StoreError
 from hermes.layer.entry import Entry
 from hermes.store import Store
 
@@ -56,7 +56,7 @@ def load(store: Store, diff_id: Digest) -> TableOfContents:
             return TableOfContents.load(file.read())
     except FileNotFoundError:
         raise StoreError(f"the store has no table of contents of layer {diff_id}") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IsADirectoryError, HermesError) as error:
         raise StoreError(
             f"the table of contents of layer {diff_id} is damaged",
             hint=f"remove {path}; the layer is then built again",

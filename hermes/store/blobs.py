@@ -6,9 +6,9 @@ in its `stat` and is found without reading it again.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -112,7 +112,7 @@ class LocalBlobs:
             status = os.stat(path)
         except FileNotFoundError:
             return False
-        if size is not None and status.st_size != size:
+        if not stat.S_ISREG(status.st_mode) or (size is not None and status.st_size != size):
             self.remove(digest)
             return False
         if status.st_mtime_ns != STAMP_NS:
@@ -127,6 +127,8 @@ class LocalBlobs:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except FileNotFoundError:
             return False
+        except IsADirectoryError:
+            found = ""
         if found != digest.hex:
             self.remove(digest)
             return False
@@ -140,6 +142,8 @@ class LocalBlobs:
                 data = file.read()
         except FileNotFoundError:
             raise missing(digest) from None
+        except IsADirectoryError:
+            data = b""
         if Digest.of(data) != digest:
             self.remove(digest)
             raise corrupt(digest)
@@ -162,10 +166,20 @@ class LocalBlobs:
             return open(self.path(digest), "rb", buffering=0)
         except FileNotFoundError:
             raise missing(digest) from None
+        except IsADirectoryError:
+            self.remove(digest)
+            raise corrupt(digest) from None
 
     def remove(self, digest: Digest) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path(digest))
+        path = self.path(digest)
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+        except IsADirectoryError:
+            from hermes.store.removal import remove_tree
+
+            remove_tree(path)
 
 
 def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:

@@ -88,8 +88,9 @@ class Caches:
         """Yield every folder there is, by name."""
         with contextlib.suppress(FileNotFoundError):
             for name in sorted(os.listdir(self._folder)):
-                for number in sorted(os.listdir(self._folder / name)):
-                    yield CacheFolder(name, f"{self._folder}/{name}/{number}")
+                with contextlib.suppress(NotADirectoryError):
+                    for number in sorted(os.listdir(self._folder / name)):
+                        yield CacheFolder(name, f"{self._folder}/{name}/{number}")
 
     def clear(self, folder: CacheFolder, remove: Callable[[list[str]], None]) -> bool:
         """Remove a folder unless it is in use; return whether it was removed."""

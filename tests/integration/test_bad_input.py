@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -350,6 +351,32 @@ def test_a_damaged_snapshot_is_not_believed(built: Sandbox) -> None:
     for path in (built.home / "index").rglob("*.check"):
         path.write_bytes(path.read_bytes()[:-20] + b"x" * 20)
     assert built.digest("//app:i") == before
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "blobs/sha256/*",
+        "toc/*",
+        "index/*/*.check",
+        "containers/*/container.json",
+        "results/*",
+        "caches",
+        "logs",
+    ],
+)
+def test_a_folder_in_place_of_a_file_of_the_store(built: Sandbox, pattern: str) -> None:
+    """Everything says what is wrong, or makes it again."""
+    assert built.run("ctr", "from", "//app:i").returncode == 0
+    for path in built.home.glob(pattern):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        (path / "inside").mkdir(parents=True)
+        (path / "file").touch()
+    shutil.rmtree(built.root / "hermes-out")
+    for command in ("build //app:i", "ctr ps", "cache info", "cache verify", "cache gc --max-size 0"):
+        done = built.run(*command.split())
+        assert "Traceback" not in done.stderr
+        assert done.returncode == 0 or done.stderr.startswith("error: ") or "verify" in command
 
 
 def test_a_store_of_a_newer_version(built: Sandbox) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,26 @@ def test_a_damaged_blob_counts_as_missing(store: Store, damage: bytes) -> None:
     path.write_bytes(damage)
     assert not store.blobs.has(digest, 7)
     assert not path.exists()
+
+
+def test_a_folder_in_place_of_a_blob_counts_as_missing(store: Store) -> None:
+    digest = Digest.of(b"content")
+    path = Path(store.blobs.path(digest))
+
+    def look(call: Callable[[], object]) -> None:
+        path.mkdir()
+        (path / "file").touch()
+        with contextlib.suppress(MissingBlobError):
+            assert not call()
+        assert not path.exists()
+
+    look(lambda: store.blobs.has(digest))
+    look(lambda: store.blobs.verify(digest))
+    look(lambda: store.blobs.read(digest))
+    look(lambda: store.blobs.open(digest))
+    path.mkdir()
+    assert store.blobs.put(b"content") == digest
+    assert store.blobs.read(digest) == b"content"
 
 
 def test_a_missing_blob_is_named(store: Store) -> None:
