@@ -104,7 +104,7 @@ def verify(store: Store) -> Iterator[Digest]:
 
 
 def _items(store: Store) -> Iterator[tuple[Item, int]]:
-    """Yield every item with how many names it has."""
+    """Yield every item with how many names it has; others may be removing some of them meanwhile."""
     for kind, folder, ending in (
         ("blob", store.blobs.folder, ""),
         ("note", f"{store.home}/toc", FOREIGN),
@@ -113,15 +113,23 @@ def _items(store: Store) -> Iterator[tuple[Item, int]]:
         ("module", f"{store.home}/compiled", ""),
     ):
         for entry in os.scandir(folder) if os.path.isdir(folder) else ():
-            if entry.name.endswith(ending):
-                status = entry.stat(follow_symlinks=False)
+            if entry.name.endswith(ending) and (status := _status(entry.path)):
                 yield Item(kind, entry.path, status.st_blocks * 512, status.st_ctime), status.st_nlink
-    for kind, folder in (("tree", f"{store.trees}"), ("snapshot", f"{store.home}/index")):
-        for entry in os.scandir(folder):
-            used = entry.stat(follow_symlinks=False).st_ctime
-            yield Item(kind, entry.path, _size_of(entry.path), used), 1
-    for _, path in store.caches.folders():
-        yield Item("cache", path, _size_of(path), os.stat(path).st_ctime), 1
+    for kind, paths in (
+        ("tree", [entry.path for entry in os.scandir(store.trees)]),
+        ("snapshot", [entry.path for entry in os.scandir(f"{store.home}/index")]),
+        ("cache", [path for _, path in store.caches.folders()]),
+    ):
+        for path in paths:
+            if status := _status(path):
+                yield Item(kind, path, _size_of(path), status.st_ctime), 1
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except FileNotFoundError:
+        return None
 
 
 def cache_sizes(store: Store) -> dict[str, tuple[int, int]]:

@@ -33,7 +33,10 @@ def remove_tree(path: str | os.PathLike[str]) -> None:
                     above.append((_identity(fd), _emptied(fd)))
             elif names:
                 above.pop()
-                fd = _moved(fd, "..")
+                try:
+                    fd = _moved(fd, "..")
+                except OSError:  # a folder that may be read and not searched
+                    return
                 if _identity(fd) != above[-1][0]:  # somebody has moved it
                     return
                 with contextlib.suppress(OSError):

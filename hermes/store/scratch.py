@@ -82,9 +82,9 @@ def abandoned(tmp: Path) -> list[Path]:
     """Return the folders of processes that are gone."""
     found = []
     for item in os.scandir(tmp):
-        if item.name.startswith(_MAKING) and time.time() - item.stat().st_mtime < _MAKING_SECONDS:
-            continue
         try:
+            if item.name.startswith(_MAKING) and time.time() - item.stat().st_mtime < _MAKING_SECONDS:
+                continue
             fd = os.open(item.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError:
             continue

@@ -163,6 +163,19 @@ def test_what_a_killed_process_left_is_found(store: Store) -> None:
     assert os.listdir(left) == ["1"]
 
 
+def test_who_looks_for_leftovers_does_not_mind_others_who_begin(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder that a process is making gets its name between the list and the look at it."""
+    tmp = store.home / "tmp"
+    making = tmp / ".1-abcd"
+    making.mkdir()
+    entries = list(os.scandir(tmp))
+    making.rename(tmp / "1-abcd")
+    monkeypatch.setattr(os, "scandir", lambda _: entries)
+    assert abandoned(tmp) == []
+
+
 def test_a_folder_of_any_depth_is_removed_and_nothing_else(store: Store, tmp_path: Path) -> None:
     """Whoever makes a layer says how deep it is; what cannot be removed would stop every later command."""
     outside = tmp_path / "outside"
@@ -249,6 +262,23 @@ def test_gc_removes_notes_of_blobs_elsewhere_as_the_rest(store: Store) -> None:
     assert gc.collect(store, 0, lambda folders: None).removed == 1
     assert store.places.of(digest) == ()
     assert (store.home / "toc" / layer.hex).exists()
+
+
+def test_the_size_of_a_store_can_be_asked_for_while_gc_runs(store: Store) -> None:
+    digests = [store.blobs.put(b"%d" % number) for number in range(2000)]
+    begun = threading.Event()
+
+    def collect() -> None:
+        begun.set()
+        for digest in digests:
+            store.blobs.remove(digest)
+
+    collecting = threading.Thread(target=collect)
+    collecting.start()
+    begun.wait()
+    while collecting.is_alive():
+        gc.usage(store)
+    assert gc.usage(store).kinds["blob"] == (0, 0)
 
 
 def test_verify_finds_a_damaged_blob(store: Store) -> None:
