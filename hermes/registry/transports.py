@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from hermes.digest import Digest, canonical_json
+from hermes.digest import CHUNK, Digest, canonical_json
 from hermes.errors import BuildError, UsageError
 from hermes.image.config import diff_ids_of
 from hermes.image.descriptor import REF_NAME, Descriptor
@@ -38,6 +38,8 @@ _REFERENCE: Final = re.compile(
 )
 _DIR_VERSION: Final = b"Directory Transport Version: 1.1\n"
 _LEGACY_VERSION: Final = b"1.0"
+_MOST_PLAIN: Final = (8 << 30) - 1
+"""The largest size that a header of a tar archive can say without an extended one."""
 
 
 class Destination(Protocol):
@@ -314,6 +316,7 @@ class _Archive:
     def _add(self, path: str, size: int, pieces: Iterator[bytes]) -> None:
         info = tarfile.TarInfo(path)
         info.size, info.mode = size, 0o644
+        self._archive.format = tarfile.PAX_FORMAT if size > _MOST_PLAIN else tarfile.USTAR_FORMAT
         self._archive.addfile(info, _Pieces(pieces))  # type: ignore[arg-type]
         for _ in pieces:
             raise BuildError(f"{path} is longer than the {size} bytes that were noted")
@@ -345,7 +348,7 @@ def _archive(path: Path) -> Iterator[_Archive]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}~")
     try:
-        with tarfile.open(temporary, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        with tarfile.open(temporary, mode="w", format=tarfile.USTAR_FORMAT, copybufsize=CHUNK) as archive:
             yield _Archive(archive)
         temporary.rename(path)
     finally:
