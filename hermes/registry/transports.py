@@ -348,7 +348,7 @@ def _archive(path: Path) -> Iterator[_Archive]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}~")
     try:
-        with tarfile.open(temporary, mode="w", format=tarfile.USTAR_FORMAT, copybufsize=CHUNK) as archive:
+        with tarfile.TarFile(temporary, "w", format=tarfile.USTAR_FORMAT, copybufsize=CHUNK) as archive:
             yield _Archive(archive)
         temporary.rename(path)
     finally:
