@@ -126,7 +126,8 @@ def _chosen(text: str, rows: list[Descriptor], tag: str) -> tuple[Descriptor, st
             )
         return same[0], tag
     if len(rows) != 1:
-        hint = f"name one: {known}" if tags else "write an image to it first"
+        nameless = "none of them has a tag to call it by" if rows else "write an image to it first"
+        hint = f"name one: {known}" if tags else nameless
         raise UsageError(f"{text}: there are {len(rows)} images", hint=hint)
     return rows[0], tags[0][0] if tags else ""
 

@@ -36,6 +36,7 @@ LARGEST_DOCUMENT: Final = 8 << 20
 T = TypeVar("T")
 
 _DEEPEST_INDEX: Final = 4
+_MOST_ROWS: Final = 10_000
 _AT_ONCE: Final = 4
 
 
@@ -164,17 +165,18 @@ def take_all(origin: Origin, store: Store, *, kept: bool = False) -> Descriptor:
 
     What is no index is taken as the one image that it is.
     """
-    return _take_all(origin, store, origin.root(), 0, kept=kept)
+    for _ in images_of(origin, origin.root()):
+        pass  # that there are too many is said before any is taken
+    return _take_all(origin, store, origin.root(), kept=kept)
 
 
-def _take_all(origin: Origin, store: Store, one: Descriptor, depth: int, *, kept: bool) -> Descriptor:
+def _take_all(origin: Origin, store: Store, one: Descriptor, *, kept: bool) -> Descriptor:
     if one.media_type not in INDEXES:
         return take_image(origin, store, one, kept=kept)
-    _check_depth(origin, depth)
     data = verified(origin, one)
     for below in _parsed(origin, lambda: Index.parse(data)).manifests:
         if _is_image(below):
-            _take_all(origin, store, below, depth + 1, kept=kept)
+            _take_all(origin, store, below, kept=kept)
         else:
             _take_attached(origin, store, below)
     with storing("the store"):
@@ -228,20 +230,27 @@ def choose(origin: Origin, platform: Platform) -> Descriptor:
     return next(one for one in offered if one.platform == best)
 
 
-def images_of(origin: Origin, one: Descriptor, depth: int = 0) -> Iterator[Descriptor]:
-    """Yield the images that a manifest or index of an origin stands for, without what is no image of a platform."""
-    if one.media_type in MANIFESTS:
-        yield one
-        return
-    if one.media_type not in INDEXES:
-        if not depth:
-            raise ImageError(f"{origin.name}: it is of the type {one.media_type}, which is no image's")
-        return
-    _check_depth(origin, depth)
-    data = verified(origin, one)
-    for below in _parsed(origin, lambda: Index.parse(data)).manifests:
-        if _is_image(below):
-            yield from images_of(origin, below, depth + 1)
+def images_of(origin: Origin, root: Descriptor) -> Iterator[Descriptor]:
+    """Yield the images that a manifest or index of an origin stands for, without what is no image of a platform.
+
+    Raises `ImageError` where indexes name each other so often that it can only be meant to take forever.
+    """
+    if root.media_type not in (*MANIFESTS, *INDEXES):
+        raise ImageError(f"{origin.name}: it is of the type {root.media_type}, which is no image's")
+    left = [(root, 0)]
+    looked_at = 0
+    while left:
+        one, depth = left.pop()
+        if one.media_type in MANIFESTS:
+            yield one
+        elif one.media_type in INDEXES:
+            _check_depth(origin, depth)
+            data = verified(origin, one)
+            below = [row for row in _parsed(origin, lambda: Index.parse(data)).manifests if _is_image(row)]  # noqa: B023
+            looked_at += len(below)
+            if looked_at > _MOST_ROWS:
+                raise ImageError(f"{origin.name}: more than {_MOST_ROWS} rows of indexes are no image")
+            left += [(row, depth + 1) for row in reversed(below)]
 
 
 def examine(origin: Origin, chosen: Descriptor) -> Image:

@@ -203,6 +203,7 @@ WRONG = {
     "no archive": (["pull", "oci-archive:nothing", "x"], "there is no file"),
     "a folder as an archive": (["pull", "docker-archive:layout", "x"], "cannot be read"),
     "no dir": (["pull", "dir:layout", "x"], "is not an image in the form dir:"),
+    "no tag where there are several": (["pull", "oci:tagless", "x"], "none of them has a tag"),
     "an unknown tag": (["pull", "oci:layout:v9", "x"], "no image with the tag 'v9'"),
     "a wrong platform": (
         ["pull", "--platform", "linux/s390x", "oci:index", "x"],
@@ -226,6 +227,9 @@ def test_a_wrong_command(images: Sandbox, case: str) -> None:
     arguments, pattern = WRONG[case]
     small().layout(images.root / "layout")
     ok(images, "copy", "-q", ":index", "oci:index")
+    small().layout(
+        images.root / "tagless", [{**one, "annotations": {}} for one in (small().row, small("").row)]
+    )
     done = images.run(*arguments)
     assert done.returncode in (1, 2)
     assert re.search(pattern, done.stderr), done.stderr

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hermes.digest import Digest
-from hermes.errors import HermesError
+from hermes.errors import HermesError, ImageError
 from hermes.image.platform import Platform
 from hermes.layer import compress
 from hermes.registry.client import Client
@@ -375,6 +375,18 @@ def test_indexes_that_are_nested_without_end_are_refused(store: Store, tmp_path:
     for _ in range(6):
         row = index_of(made, row)
     refused(store, made.layout(tmp_path / "image", [row]), "nested too deep")
+
+
+def test_indexes_that_name_each_other_again_and_again_are_refused(store: Store, tmp_path: Path) -> None:
+    """Four small documents, and a hundred million images."""
+    made = small()
+    row = made.row
+    for _ in range(4):
+        row = index_of(made, *[row] * 100)
+    origin = made.layout(tmp_path / "image", [row])
+    refused(store, origin, "rows of indexes are no image")
+    with opened_origin(origin, store, Client) as found, pytest.raises(ImageError, match="rows of indexes"):
+        take_all(found, store)
 
 
 def test_half_an_index_is_no_index(store: Store, tmp_path: Path) -> None:
