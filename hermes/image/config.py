@@ -90,9 +90,12 @@ def platform_of(document: Mapping[str, Any]) -> Platform:
 
 
 def diff_ids_of(document: Mapping[str, Any]) -> list[Digest]:
-    """Return the layers that a configuration names, the lowest first; raises `ImageError`."""
+    """Return the layers that a configuration names, the lowest first; raises `ImageError`.
+
+    Where there are none, other tools leave out the list, or write null.
+    """
     rootfs = document.get("rootfs")
-    listed = rootfs.get("diff_ids") if isinstance(rootfs, Mapping) else None
+    listed = (rootfs.get("diff_ids") or []) if isinstance(rootfs, Mapping) else None
     if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
         raise ImageError("the image's configuration does not name its layers")
     try:

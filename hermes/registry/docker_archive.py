@@ -217,7 +217,8 @@ def _chosen(text: str, rows: list[_Row], name: str) -> _Row:
         raise UsageError(
             f"{text}: there is no image {name}", hint=f"it has {known}" if known else "it has no names"
         )
-    return found[0]
+    called = next(one for one in found[0].names if _full(one) == wanted)
+    return found[0]._replace(names=[called])
 
 
 def _full(name: str) -> str:

@@ -24,6 +24,8 @@ from hermes.layer.compress import CODECS, codec_at, codec_of
 from hermes.layer.flatten import flatten
 from hermes.layer.ingest import Blob, ingest
 from hermes.layer.write import compress, write_layer
+from hermes.registry.client import Client
+from hermes.registry.origins import opened
 from hermes.store import Store
 from tests.unit.layer.test_round_trips import items_of
 from tests.unit.layer.trees import Node, trees
@@ -196,3 +198,21 @@ def test_a_hard_link_to_a_hard_link_leads_to_the_file(store: Store, tmp_path: Pa
         ("three", "file"),
         ("two", "file"),
     ]
+
+
+def test_an_image_of_an_archive_keeps_the_name_that_it_was_asked_for_by(store: Store, tmp_path: Path) -> None:
+    names = ["app:v1", "docker.io/library/app:v2", "registry.example:5000/app:v3"]
+    files = small().docker_files()
+    (row,) = json.loads(files["manifest.json"])
+    path = tmp_path / "image.tar"
+    path.write_bytes(tar_of({**files, "manifest.json": text([{**row, "RepoTags": names}])}))
+    for asked, expected in (("", names[0]), ("app:v2", names[1]), (names[2], names[2])):
+        with opened(f"docker-archive:{path}:{asked}".rstrip(":"), store, Client) as origin:
+            assert origin.title == expected
+
+
+@pytest.mark.parametrize("rootfs", [{"type": "layers"}, {"type": "layers", "diff_ids": None}])
+def test_an_image_without_layers_need_not_list_them(store: Store, tmp_path: Path, rootfs: object) -> None:
+    """As docker and podman write what is FROM scratch and has metadata alone."""
+    made = Made([], config={"rootfs": rootfs})
+    assert take_in(made.layout(tmp_path / "image"), store, AMD64).digest == made.digest
