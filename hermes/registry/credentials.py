@@ -67,12 +67,13 @@ class Credentials:
     def _in_document(self, path: Path, document: Mapping[str, Any], name: str) -> Credential | None:
         host = name.partition("/")[0]
         helpers, auths = document.get("credHelpers"), document.get("auths")
-        if isinstance(helpers, Mapping) and (helper := _matching(helpers, name)):
+        helper = _matching(helpers, name) if isinstance(helpers, Mapping) else None
+        if helper and helper[1]:
             return self._ask_helper(path, str(helper[1]), helper[0])
         row = _matching(auths, name) if isinstance(auths, Mapping) else None
         if row and isinstance(row[1], Mapping) and (found := _credential(path, row[1])):
             return found
-        if store := document.get("credsStore"):
+        if not helper and (store := document.get("credsStore")):  # an empty helper says: from this file
             return self._ask_helper(path, str(store), _HUB_SERVER if host == DOCKER_HUB else host)
         return None
 
@@ -137,7 +138,7 @@ def _credential(path: Path, row: Mapping[str, Any]) -> Credential | None:
     username, password = str(row.get("username") or ""), str(row.get("password") or "")
     if isinstance(encoded, str) and encoded:
         try:
-            text = base64.b64decode(encoded, validate=True).decode()
+            text = base64.b64decode("".join(encoded.split()), validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             text = ""
         username, colon, password = text.partition(":")

@@ -138,6 +138,25 @@ def test_a_store_is_asked_for_every_host(tmp_path: Path, env: dict[str, str], he
     assert "get https://index.docker.io/v1/" in Path(f"{helper}.asked").read_text()
 
 
+def test_an_empty_helper_says_that_the_file_has_the_credential(
+    tmp_path: Path, env: dict[str, str], helper: Path
+) -> None:
+    auths = {"a.example": encoded("a", "b"), "c.example": encoded("c", "d")}
+    document = {"credsStore": "vault", "credHelpers": {"a.example": "", "b.example": ""}, "auths": auths}
+    write(tmp_path / "me/.docker/config.json", document)
+    assert Credentials(env).find("a.example/x") == Credential("a", "b")
+    assert Credentials(env).find("b.example/x") is None
+    assert not helper.with_name(f"{helper.name}.asked").exists()
+
+
+def test_a_credential_may_be_in_several_lines(tmp_path: Path, env: dict[str, str]) -> None:
+    """As base64(1) writes one that is long."""
+    text = base64.encodebytes(b"user:" + b"p" * 100).decode()
+    assert text.count("\n") > 1
+    write(tmp_path / "me/.docker/config.json", {"auths": {"a.example": {"auth": text}}})
+    assert Credentials(env).find("a.example/x") == Credential("user", "p" * 100)
+
+
 @pytest.mark.parametrize(
     ("document", "says"),
     [
