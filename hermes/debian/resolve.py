@@ -223,13 +223,20 @@ class _Search:
             for other, refused in state.refused.get(given.name, ()):
                 if answers(given, refused):
                     yield other
-        for refused in _refused(option):
+        for refused in self._refused(option):
             found = state.chosen.get(refused.name)
             if found is not None and refused.matches(found.version):
                 yield found
             for other, given in state.given.get(refused.name, ()):
                 if answers(given, refused):
                     yield other
+
+    def _refused(self, package: Package) -> Iterator[Relation]:
+        """Yield what a package does not suffer beside it, of its own architecture: there are no others."""
+        for text in (package.conflicts, package.breaks):
+            for relation in _relations(package, text):
+                if relation.reaches(self._universe.architecture):
+                    yield relation
 
     def _decide(self, need: _Need, options: list[Package], culprits: Depths) -> None:
         reasons = culprits
@@ -245,7 +252,7 @@ class _Search:
         state.why[package.name] = need
         for relation in provided(package):
             state.given[relation.name] = (*state.given.get(relation.name, ()), (package, relation))
-        for relation in _refused(package):
+        for relation in self._refused(package):
             state.refused[relation.name] = (*state.refused.get(relation.name, ()), (package, relation))
         for field_text in (package.pre_depends, package.depends):
             state.pending.extend(_Need(package, clause) for clause in _clauses(package, field_text))
@@ -285,11 +292,6 @@ class _Search:
             above = self._state.why[above.owner.name]
             lines.append(f"  because {above}")
         return "\n".join(lines)
-
-
-def _refused(package: Package) -> Iterator[Relation]:
-    for text in (package.conflicts, package.breaks):
-        yield from _relations(package, text)
 
 
 def _relations(package: Package, text: str) -> tuple[Relation, ...]:

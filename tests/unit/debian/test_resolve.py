@@ -44,6 +44,9 @@ ARCHIVE = [
     package("y 1", depends="z (= 1)"),
     package("z 1"),
     package("z 2"),
+    package("small-32 1", conflicts="small-x32:i386, small-64:any"),
+    package("small-x32 1", conflicts="small-32:x32"),
+    package("small-64 1"),
     package("self 1", provides="mta", conflicts="mta"),
 ]
 
@@ -67,6 +70,7 @@ def chosen(*requested: str, **options: object) -> list[str]:
         ("loop-a", "loop-a 1, loop-b 1"),
         ("tight", "tight 1, x 1, y 1, z 1"),
         ("self", "self 1"),
+        ("small-32 small-x32", "small-32 1, small-x32 1"),
         ("wants", "wants 1"),
     ],
 )
@@ -88,6 +92,7 @@ def test_options() -> None:
         ("lib=9", r"the lock asks for lib \(= 9\): the archive has lib 3, lib 2, lib 1"),
         ("broken", r"broken 1 needs nowhere \(>= 2\): the archive has no package of that name"),
         ("twins", "cannot be there together with"),
+        ("small-32 small-64", "cannot be there together with"),
         ("awk", "awk is provided by several packages: mawk, gawk"),
         ("lib:arm64", "cannot say an architecture"),
         ("lib=3 old", r"old 1 needs lib \(<< 2\)(.|\n)*because the lock asks for old"),
