@@ -73,6 +73,11 @@ class Outputs:
                     outputs.append(before[number])
                 else:
                     outputs.append(self._link(one, known))
+            if (
+                os.path.isdir(self._out)
+                and os.stat(self._out).st_dev != os.stat(self._store.blobs.folder).st_dev
+            ):
+                self._store.note_outputs(self._out)
         return Linked({label: tuple(outputs) for label, outputs in found.items()}, self._vouched)
 
     def _is_same(

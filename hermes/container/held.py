@@ -48,10 +48,13 @@ def _of_images(store: Store) -> Iterator[str]:
 
 
 def _of_outputs(store: Store) -> Iterator[str]:
-    """Yield the notes of the images that something outside of the store links: what is linked itself stays anyway."""
+    """Yield what something outside of the store links: hard links keep it anyway, but not the notes of its images."""
+    linked = set(store.linked())
+    yield from linked
     for entry in os.scandir(store.blobs.folder):
         status = entry.stat(follow_symlinks=False)
-        if status.st_nlink > 1 and status.st_size <= _LARGEST_DOCUMENT and _is_object(entry.path):
+        is_linked = status.st_nlink > 1 or entry.path in linked
+        if is_linked and status.st_size <= _LARGEST_DOCUMENT and _is_object(entry.path):
             try:
                 found = described(store.blobs.read(Digest.from_hex(entry.name)), entry.name)
             except HermesError:

@@ -12,6 +12,7 @@
     index/WORKSPACE/     file index and graph snapshots
     logs/                what commands printed
     caches/NAME/NUMBER/  what commands keep for each other
+    outputs/HEX          the path of an output folder on another file system, with symbolic links to blobs
     containers/ID/       working containers
     locks                locks between processes
     tmp/                 what running processes are writing
@@ -19,6 +20,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,6 +104,28 @@ class Store:
     def log_path(self, key: str) -> str:
         """The path of the output of an action's command."""
         return f"{self.home}/logs/{key}"
+
+    def note_outputs(self, folder: str) -> None:
+        """Note that a folder may have symbolic links to blobs, which nothing else tells of."""
+        data = folder.encode("utf-8", "surrogateescape")
+        path = f"{self.home}/outputs/{hashlib.sha256(data).hexdigest()}"
+        if not os.path.exists(path):
+            os.makedirs(f"{self.home}/outputs", exist_ok=True)
+            self.write(path, data)
+
+    def linked(self) -> Iterator[str]:
+        """Yield the paths of blobs that symbolic links in noted folders lead to; forget folders that are gone."""
+        blobs = os.path.realpath(self.blobs.folder)
+        for note in (self.home / "outputs").glob("*"):
+            noted = os.fsdecode(note.read_bytes())
+            if not os.path.isdir(noted):
+                note.unlink()
+            for folder, _, names in os.walk(noted):
+                for path in (f"{folder}/{name}" for name in names):
+                    if os.path.islink(path):
+                        where, _, name = os.readlink(path).rpartition("/")
+                        if os.path.realpath(where) == blobs:
+                            yield f"{self.blobs.folder}/{name}"
 
     def write(self, path: str | os.PathLike[str], data: bytes) -> None:
         """Write a small file whole or not at all."""

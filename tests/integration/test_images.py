@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -360,3 +362,21 @@ def test_what_is_no_name_among_names_is_no_matter(images: Sandbox, tmp_path: Pat
     assert ok(images, "rmi", "other:v1") == "other:v1"
     assert ok(images, "images", "-q") == "app:latest"
     ok(images, "cache", "gc")
+
+
+def test_gc_keeps_what_output_folders_on_another_file_system_link(images: Sandbox) -> None:
+    if not os.path.isdir("/dev/shm") or os.stat("/dev/shm").st_dev == os.stat(images.root).st_dev:
+        pytest.skip("there is no other file system")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as home:
+        apart = Sandbox(images.root, Path(home) / "home")
+        digest = apart.digest(":one")
+        blobs = images.root / "hermes-out/one/blobs/sha256"
+        assert all(one.is_symlink() for one in blobs.iterdir())
+        ok(apart, "cache", "gc", "--max-size", "0")
+        assert all(one.exists() for one in blobs.iterdir())
+        assert ok(apart, "pull", "oci:hermes-out/one", "app") == f"app:latest  {digest}"
+        ok(apart, "rmi", "app")
+        shutil.rmtree(images.root / "hermes-out")
+        ok(apart, "cache", "gc", "--max-size", "0")
+        assert os.listdir(apart.home / "blobs/sha256") == []
+        assert os.listdir(apart.home / "outputs") == []
