@@ -31,11 +31,11 @@ class KeyLocks:
     def held(
         self, name: str, *, shared: bool = False, waiting: Callable[[], None] | None = None
     ) -> Iterator[None]:
-        """Hold the lock called ``name``, waiting for whoever has it.
+        """Hold the lock called ``name``, waiting for whoever has it; raises `StoreError` where none can be had.
 
         ``waiting`` is called on each turn of the wait, and may raise to give up.
         """
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = self._open()
         try:
             delay = _FIRST_WAIT
             while not _try_lock(fd, name, shared=shared):
@@ -50,11 +50,19 @@ class KeyLocks:
     @contextmanager
     def tried(self, name: str) -> Iterator[bool]:
         """Take the lock if nobody has it; gives whether it was taken."""
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = self._open()
         try:
             yield _try_lock(fd, name, shared=False)
         finally:
             os.close(fd)
+
+    def _open(self) -> int:
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            from hermes.store.faults import store_error
+
+            raise store_error(error, self._path) from error
 
 
 def _try_lock(fd: int, name: str, *, shared: bool) -> bool:

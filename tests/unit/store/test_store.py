@@ -133,6 +133,16 @@ def test_threads_exclude_each_other_and_readers_share(store: Store) -> None:
         assert not taken
 
 
+def test_a_store_without_its_locks_says_so(store: Store) -> None:
+    """A command of another user may have made the file; root is refused a folder alone."""
+    (store.home / "locks").unlink(missing_ok=True)
+    (store.home / "locks").mkdir()
+    with pytest.raises(StoreError, match="locks"), store.locks.held("name"):
+        pass
+    with pytest.raises(StoreError, match="locks"), store.locks.tried("name"):
+        pass
+
+
 def test_waiting_for_a_lock_can_be_given_up(store: Store) -> None:
     def give_up() -> None:
         raise InterruptedError
