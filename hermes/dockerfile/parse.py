@@ -34,7 +34,7 @@ from hermes.dockerfile.instructions import (
     Workdir,
 )
 from hermes.dockerfile.lines import Line, Lines, read, split
-from hermes.dockerfile.source import SPACES, Text
+from hermes.dockerfile.source import Text
 from hermes.errors import DockerfileError, UsageError
 from hermes.image.edit import nanoseconds
 
@@ -246,8 +246,7 @@ def _maintainer(one: _Written) -> Instruction:
 
 
 def _healthcheck(one: _Written) -> Instruction:
-    kind, _, rest = one.some("command").partition(" ")
-    kind, rest = kind.strip(SPACES), rest.lstrip(SPACES)
+    kind, rest = words.first(one.some("command"))
     if kind.upper() == "NONE":
         if rest or one.flags.pairs:
             raise DockerfileError("HEALTHCHECK NONE stands alone")

@@ -51,6 +51,12 @@ def delimited(text: str) -> list[str]:
     return _SPACE.split(text) if text else []
 
 
+def first(text: str) -> tuple[str, str]:
+    """Return the first word, without regard to quotes, and what follows it."""
+    word, *rest = _SPACE.split(text, maxsplit=1)
+    return word, rest[0] if rest else ""
+
+
 def quoted_words(text: str, escape: str) -> list[str]:
     """Return words with their quotes; white space in quotes, or after the escape character, is part of one."""
     words: list[str] = []

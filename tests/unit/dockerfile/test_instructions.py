@@ -38,6 +38,12 @@ def test_flags_are_fields() -> None:
     assert (run.command, run.network) == (ins.Command(("a", "b"), for_shell=False), "none")
 
 
+def test_a_tab_may_follow_the_kind_of_a_healthcheck() -> None:
+    check = one("HEALTHCHECK CMD\\\n\techo hi\n")
+    assert isinstance(check, ins.Healthcheck)
+    assert check.command == ins.Command(("echo hi",), for_shell=True)
+
+
 def test_healthchecks_have_times_in_nanoseconds() -> None:
     check = one("HEALTHCHECK --interval=1m30s --timeout=500ms --retries=3 CMD a b\n")
     assert isinstance(check, ins.Healthcheck)
