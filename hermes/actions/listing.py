@@ -18,7 +18,7 @@ from hermes.layer.toc import entry_of_row, row_of_entry
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """``single``: it is one file, which may be given another name."""
+    """``single``: it is one file, which may be given another name, or nothing, where patterns match nothing."""
 
     single: bool
     entries: Sequence[Entry]

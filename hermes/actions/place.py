@@ -75,7 +75,8 @@ def execute(request: Request, tools: Tools) -> Outputs:
     placing = _Placing(root.view, request.action.owner)
     target = root.view.resolve(params["dest"])
     is_folder = params["folder"] or not single or root.view.is_folder(target)
-    missing = placing.missing([target] if is_folder else parents(target))
+    nothing = single and not names
+    missing = () if nothing else placing.missing([target] if is_folder else parents(target))
     moved = placing.moved(target, names) if is_folder else ()
     uid, gid = root.ids(params["owner"])
     there = [target, *(path for _, path in moved)] if is_folder else [posixpath.dirname(target)]

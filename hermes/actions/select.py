@@ -24,11 +24,11 @@ PIVOT: Final = "/./"
 
 
 def execute(request: Request, tools: Tools) -> Outputs:
-    """Raises `BuildError` when a source is not there."""
+    """Raises `BuildError` when a source is not there, or a pattern matches nothing that is not ``optional``."""
     params = params_of(request)
     selection = _Selection(request, tools, params)
     found = [one for source in params["sources"] for one in selection.matching(source)]
-    single = len(found) == 1 and not params["parents"] and not selection.is_folder(found[0][0])
+    single = not found or (len(found) == 1 and not params["parents"] and not selection.is_folder(found[0][0]))
     for path, name, kept in found:
         selection.add(path, name, kept)
     entries, places = selection.listed()
@@ -47,6 +47,7 @@ class _Selection:
         self._what: str = params["from"]
         self._keeps_owners: bool = params["keep_owners"]
         self._whole: bool = params["whole"]
+        self._optional: bool = params["optional"]
         self._excluded = Ignored(params["exclude"], of="--exclude")
         self._found: dict[str, tuple[Entry, Digest, str]] = {}
         self._first_names: dict[tuple[Digest, str], str] = {}
@@ -63,15 +64,14 @@ class _Selection:
         if self._view.exists(path) or not inside:
             yield path, inside, inside[start:]
             return
-        matches: list[str] = []
-        if is_pattern(source):
-            try:
-                matches = self._view.matching([re.compile(expression(one)) for one in inside.split("/")])
-            except re.error as error:
-                raise BuildError(f"{self._owner}: {source!r} is no pattern: {error}") from None
-        if not matches:
-            problem = "matches nothing" if is_pattern(source) else "is not there"
-            raise BuildError(f"{self._owner}: {source} {problem} in {self._what}")
+        if not is_pattern(source):
+            raise BuildError(f"{self._owner}: {source} is not there in {self._what}")
+        try:
+            matches = self._view.matching([re.compile(expression(one)) for one in inside.split("/")])
+        except re.error as error:
+            raise BuildError(f"{self._owner}: {source!r} is no pattern: {error}") from None
+        if not matches and not self._optional:
+            raise BuildError(f"{self._owner}: {source} matches nothing in {self._what}")
         for name in matches:
             yield self._view.resolve(name), name, name[start:]
 

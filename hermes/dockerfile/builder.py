@@ -100,9 +100,11 @@ class Builder:
         elif isinstance(found, Layers):
             layer = copies.from_layers(whole, sources, dest, found, self._state)
         else:
-            layer = copies.from_context(
-                whole, copies.taken(whole, sources, found, self._state), dest, self._state
-            )
+            taken = copies.taken(whole, sources, found, self._state)
+            if not taken:
+                shown = " ".join(sources)
+                self._common.warn(f"{shown} matches nothing, so that this {one.keyword} copies nothing")
+            layer = copies.from_context(whole, taken, dest, self._state)
         origin = f" --from={one.origin}" if one.origin else ""
         self._push(layer, one, f"{one.keyword}{origin} {' '.join(sources)} {dest}")
 

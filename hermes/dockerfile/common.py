@@ -23,6 +23,7 @@ class Common:
     """The Dockerfile, how it is built, and the actions so far. ``used`` are the names of arguments that count.
 
     ``findings`` are variables that were used and not set, but for those in ``declared``, which an ARG names.
+    ``warnings`` are in their order.
     """
 
     def __init__(self, dockerfile: Dockerfile, options: Options) -> None:
@@ -33,6 +34,7 @@ class Common:
         self.used: set[str] = set()
         self.declared: set[str] = set()
         self.findings: list[Finding] = []
+        self.warnings: dict[str, None] = {}
         self._span = Span(0, 0)
 
     def word(self, text: str, variables: Mapping[str, str], *, rule: str = _UNDEFINED) -> str:
@@ -54,6 +56,10 @@ class Common:
             near = difflib.get_close_matches(name, variables, 1)
             hint = f" (did you mean ${near[0]}?)" if near else ""
             self.findings.append(Finding(rule, f"nothing sets the variable ${name}{hint}", self._span))
+
+    def warn(self, message: str) -> None:
+        """Say something of the instruction at hand that is no error."""
+        self.warnings[f"{self.place(self._span)}: {message}"] = None
 
     def place(self, span: Span) -> str:
         return self.dockerfile.text.at(span)

@@ -46,7 +46,7 @@ class Context:
     ignore_file: str = ""
 
     def matching(self, source: str) -> list[Match]:
-        """Return what a source means; raises `DockerfileError` when there is nothing."""
+        """Return what a source means, nothing for a pattern that matches nothing; raises `DockerfileError`."""
         inside = posixpath.normpath(source.lstrip("/") or ".")
         if inside == ".." or inside.startswith("../"):
             raise DockerfileError(
@@ -66,12 +66,9 @@ class Context:
             )
         if is_pattern(source):
             found = [Match(self._resolved(one), one, one[start:]) for one in self._expanded(inside)]
-            found = [
+            return [
                 one for one in found if self.files.status(one.path) and self._is_there(one.inside, one.path)
             ]
-            if found:
-                return found
-            raise DockerfileError(f"{source} matches nothing in the context", hint="check the pattern")
         if target := self.files.link(inside):
             raise DockerfileError(
                 f"{source} is a link to {target}, which is not in the context",

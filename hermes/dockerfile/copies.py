@@ -41,10 +41,13 @@ class Taken:
     archives: list[tuple[str, Artifact]] = field(default_factory=list)
     folders: int = 0
 
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.archives or self.folders)
+
     @property
     def single(self) -> bool:
-        """Whether it is one file, which may be given another name."""
-        return len(self.rows) == 1 and not self.folders and not self.archives
+        """Whether it is one file, which may be given another name, or nothing."""
+        return len(self.rows) < 2 and not self.folders and not self.archives
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +209,7 @@ class Copies:
             "exclude": list(exclude),
             "from": origin.what,
             "keep_owners": keep_owners,
+            "optional": not whole,
             "parents": parents,
             "sources": list(sources),
             "whole": whole,

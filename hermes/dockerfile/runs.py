@@ -164,8 +164,9 @@ class Runs:
             parts.inputs.append(Input("bound", mount.target, self._copies.bound(run.span, source, found)))
             return
         matches = found.matching(source)
-        if len(matches) > 1:
-            raise DockerfileError(f"--mount: {source} matches {len(matches)} things", hint="name one")
+        if len(matches) != 1:
+            count = f"{len(matches)} things" if matches else "nothing"
+            raise DockerfileError(f"--mount: {source} matches {count}", hint="name one file or folder")
         collection = Collection(found, Ignored((), of=""), parents=False)
         collection.add(matches[0])
         if not mount.flag("rw"):

@@ -77,7 +77,6 @@ class _Translator:
         self._common = Common(dockerfile, options)
         self._recorder = self._common.recorder
         self._built: dict[int, State] = {}
-        self._warnings: dict[str, None] = {}
         self._outer = self._global_arguments()
 
     def translate(self) -> Translation:
@@ -89,12 +88,12 @@ class _Translator:
         manifest = self._image(state, stage.start.span)
         unused = self._options.arguments.keys() - self._common.used - set(PROXIES)
         for name in sorted(one for one in unused if not one.startswith("BUILDKIT_")):
-            self._warnings[f"{self._file.text.name}: no ARG names the build argument {name}"] = None
+            self._common.warnings[f"{self._file.text.name}: no ARG names the build argument {name}"] = None
         wanted = Directive.of(self._file).wants
         of_values = [one for one in dict.fromkeys(self._common.findings) if wanted(one.rule)]
         found = sorted([*findings(self._file), *of_values], key=lambda one: one.span)
         return Translation(
-            self._recorder.graph, manifest, self._recorder.spans, tuple(self._warnings), tuple(found)
+            self._recorder.graph, manifest, self._recorder.spans, tuple(self._common.warnings), tuple(found)
         )
 
     # Stages.

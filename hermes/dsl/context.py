@@ -159,6 +159,7 @@ class Actions:
             "exclude": list(exclude),
             "from": ", ".join(dict.fromkeys(str(one.owner) for one in _layers(root))),
             "keep_owners": not owner,
+            "optional": False,
             "parents": bool(parents),
             "sources": list(paths),
             "whole": False,

@@ -185,6 +185,22 @@ def test_parents_and_excludes(yard: Yard) -> None:
     ]
 
 
+def test_a_pattern_may_match_nothing(yard: Yard) -> None:
+    yard.write("package.json", "{}")
+    yard.write("yarn.lock", "")
+    yard.write(".dockerignore", "yarn.lock\n")
+    yard.bud(
+        "FROM base AS s\nRUN mkdir /p && echo 1 > /p/q\nFROM base\nCOPY package.json yarn.lock* .npmrc* /one/\n"
+        "COPY *.none /two\nCOPY --from=s /p/q /p/*.none /three/\nCOPY --from=s /p/*.none /four\n",
+        tags=["it"],
+    )
+    assert yard.shown("ls -d /one/* /two* /three/* /four* 2>/dev/null; true").split() == [
+        "/one/package.json",
+        "/three/q",
+    ]
+    assert yard.said == ["warning: Dockerfile:5: *.none matches nothing, so that this COPY copies nothing"]
+
+
 def test_the_network_is_on_unless_it_is_not_wanted(yard: Yard) -> None:
     text = "FROM base\nRUN {} tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' ' > /net\n"
     yard.bud(text.format(""), tags=["open"])
@@ -385,7 +401,7 @@ WRONG: list[tuple[str, str]] = [
     ("FROM base\nCOPY --from=7 /x /x\n", "no stage 7"),
     ("FROM base\nCOPY gone.txt /\n", "gone.txt is not in the context"),
     ("FROM base\nCOPY a.tx /\n", "did you mean a.txt?"),
-    ("FROM base\nCOPY *.none /\n", "matches nothing"),
+    ("FROM base\nRUN --mount=source=*.none,target=/x true\n", "matches nothing"),
     ("FROM base\nCOPY ../a.txt /\n", "leads out of the context"),
     ("FROM base\nCOPY sub/../../a.txt /\n", "leads out of the context"),
     ("FROM base\nCOPY outside /\n", "which is not in the context"),
