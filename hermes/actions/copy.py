@@ -27,6 +27,7 @@ from hermes.layer.canonical import canonical
 from hermes.layer.compress import Decompressed
 from hermes.layer.content import FileContent, spooled
 from hermes.layer.entry import DIRECTORY, HARDLINK, SYMLINK, WHITEOUT_PREFIX, Entry, join
+from hermes.layer.links import resolved
 from hermes.layer.tar_reader import members
 from hermes.layer.write import Item, write_layer
 from hermes.store.faults import storing
@@ -60,6 +61,7 @@ class _Copying:
         self._mtime: int = params["mtime"]
         self._keeps: bool = params["keep_owners"]
         self._place = Place.of(tools.document(next(of_role(request, "place")).value))
+        self._links: dict[str, str | None] = {path: f"/{folder}" for path, folder in self._place.links}
 
     def all(self) -> Iterator[Item]:
         """Yield what is to be in the layer; nothing, not even folders on the way, where there is nothing to copy."""
@@ -120,24 +122,31 @@ class _Copying:
         return self._settled(entry), FileContent(self._tools.path_of(one), one.value.size, one.stamp)
 
     def _archive(self, one: Resolved) -> Iterator[Item]:
-        """Yield what an archive holds, in the folder that is the destination; its owners and modes stay."""
+        """Yield what an archive holds, in the folder that is the destination; its owners and modes stay.
+
+        Links on the way, of the stack and of what was unpacked before, are followed, as by a process that unpacks it.
+        """
         name = f"{self._owner}: {one.path}"
         path = self._tools.store.scratch.path()
         spool = self._closing.enter_context(open(path, "w+b", buffering=0))  # noqa: SIM115
         os.unlink(path)
-        target = self._place.target
         with open(self._tools.path_of(one), "rb") as file:
             for member in members(Decompressed(file, name=name).read, name=name):
                 entry = member.entry
                 if not entry.path:
                     continue
                 entry = entry._replace(
-                    path=join(target, entry.path),
-                    link=join(target, entry.link) if entry.type == HARDLINK else entry.link,
+                    path=self._unpacked(entry.path),
+                    link=self._unpacked(entry.link) if entry.type == HARDLINK else entry.link,
                     xattrs=tuple(pair for pair in entry.xattrs if is_kept(pair[0])),
                     mtime=self._mtime,
                 )
+                self._links[entry.path] = entry.link if entry.type == SYMLINK else None
                 yield entry, spooled(member.content, entry.size, spool)
+
+    def _unpacked(self, path: str) -> str:
+        """Return where something of an archive belongs."""
+        return resolved(join(self._place.target, path), self._links.get, follow_last=False)
 
 
 def _from_layers(copying: _Copying, one: Resolved, request: Request, tools: Tools) -> Outputs:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,7 +29,8 @@ class Place:
     """Where to put things: into the folder ``target``, or, if ``is_folder`` is false, as the file ``target``.
 
     ``missing`` are folders that have to be made, ``moved`` maps folders below the target that are links in the stack
-    to what they lead to. ``uid`` and ``gid`` are of whom ``--chown`` names. ``above`` are the folders on the way that
+    to what they lead to; ``links`` are all links below the target with the folders, there or not, that they lead to, where
+    an archive is unpacked. ``uid`` and ``gid`` are of whom ``--chown`` names. ``above`` are the folders on the way that
     are there, as rows of a table of contents: a layer describes them, because tools that unpack one layer by itself
     make folders that it does not describe, with modes of their own.
     """
@@ -40,6 +42,7 @@ class Place:
     uid: int = 0
     gid: int = 0
     above: tuple[tuple[Any, ...], ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
 
     def dump(self) -> bytes:
         return canonical_json(asdict(self))
@@ -48,8 +51,9 @@ class Place:
     def of(cls, document: dict[str, Any]) -> Place:
         missing = tuple(document["missing"])
         moved = tuple((name, path) for name, path in document["moved"])
+        links = tuple((path, folder) for path, folder in document["links"])
         above = tuple(map(tuple, document["above"]))
-        return cls(**{**document, "above": above, "missing": missing, "moved": moved})
+        return cls(**{**document, "above": above, "links": links, "missing": missing, "moved": moved})
 
     def folders(self) -> list[Entry]:
         """Return the folders on the way that are there."""
@@ -80,7 +84,9 @@ def execute(request: Request, tools: Tools) -> Outputs:
     moved = placing.moved(target, names) if is_folder else ()
     uid, gid = root.ids(params["owner"])
     there = [target, *(path for _, path in moved)] if is_folder else [posixpath.dirname(target)]
-    place = Place(target, is_folder, missing, moved, uid, gid, tuple(_above(root.view, there)))
+    above = tuple(_above(root.view, there))
+    links = tuple(_links(root.view, target)) if params["unpacks"] else ()
+    place = Place(target, is_folder, missing, moved, uid, gid, above, links)
     placing.check_files(place, names)
     return {"place": stored(tools.store, FILE, place.dump())}
 
@@ -91,6 +97,17 @@ def _above(view: View, folders: Iterable[str]) -> Iterator[tuple[Any, ...]]:
     for path in sorted(found):
         if view.origin(path) is not None and view.is_folder(path):
             yield tuple(row_of_entry(view.entry(path)._replace(mtime=0)))
+
+
+def _links(view: View, target: str) -> Iterator[tuple[str, str]]:
+    """Yield the links below a folder that lead to folders, or to nothing, and where they lead."""
+    for name, entry in view.below(target):
+        if entry.type == SYMLINK:
+            path = join(target, name)
+            with suppress(BuildError):
+                folder = view.resolve(path)
+                if view.is_folder(folder) or not view.exists(folder):
+                    yield path, folder
 
 
 class _Placing:

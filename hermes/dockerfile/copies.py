@@ -117,7 +117,14 @@ class Copies:
     def _content(
         self, span: Span, entries: Sequence[Sequence[str]], listing: Iterable[Input], *, single: bool
     ) -> Input:
-        params = {"dest": "content", "entries": entries, "folder": False, "owner": "", "single": single}
+        params = {
+            "dest": "content",
+            "entries": entries,
+            "folder": False,
+            "owner": "",
+            "single": single,
+            "unpacks": False,
+        }
         return Input(
             "place", "", Output(self._recorder.add("place", span, params, listing, ("place",)), "place")
         )
@@ -133,6 +140,7 @@ class Copies:
             owner=copy.owner,
             entries=[[row.name, row.type] for row in rows],
             single=taken.single,
+            unpacks=bool(taken.archives),
         )
         params = self._params(_entries(rows), mode=_mode(copy.mode))
         inputs = [Input("src", row.name, artifact) for row, artifact in taken.rows if artifact is not None]
@@ -230,6 +238,7 @@ class Copies:
         owner: str = "",
         entries: Sequence[Sequence[str]] = (),
         single: bool = False,
+        unpacks: bool = False,
         listing: Iterable[Input] = (),
     ) -> Input:
         params = {
@@ -238,6 +247,7 @@ class Copies:
             "folder": folder,
             "owner": owner,
             "single": single,
+            "unpacks": unpacks,
         }
         action = self._recorder.add("place", span, params, [*state.roots(), *listing], ("place",))
         return Input("place", "", Output(action, "place"))

@@ -173,6 +173,7 @@ class Actions:
             "folder": bool(parents) or dest.endswith("/") or len(paths) > 1,
             "owner": owner,
             "single": False,
+            "unpacks": False,
         }
         placed = self._add(name, "place", placing, [*below, listing], outputs=("place",))
         params = {"entries": [], "keep_owners": not owner, "mode": mode, "mtime": self._configuration.epoch}

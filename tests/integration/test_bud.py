@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import io
 import json
 import os
 import shutil
@@ -345,6 +346,30 @@ def test_downloads_are_known_by_their_digest(yard: Yard, served: tuple[Path, str
     with pytest.raises(BuildFailed) as failed:
         yard.bud(dockerfile.replace(files, "0" * 64))
     assert "was declared" in str(failed.value)
+
+
+def archive(path: Path, *names: str) -> None:
+    """Write an archive of files that hold their names; a name with ``->`` is a link."""
+    with tarfile.open(path, "w") as made:
+        for name in names:
+            member = tarfile.TarInfo(name.partition("->")[0])
+            if "->" in name:
+                member.type, member.linkname = tarfile.SYMTYPE, name.partition("->")[2]
+            member.size = 0 if member.issym() else len(name)
+            made.addfile(member, io.BytesIO(name.encode()))
+
+
+def test_an_archive_is_unpacked_through_links(yard: Yard) -> None:
+    archive(yard.root / "a.tar", "lib/one", "into/two", "gone/three")
+    archive(yard.root / "b.tar", "into->srv", "into/four")
+    yard.bud(
+        "FROM base\nRUN mkdir -p /usr/lib && echo kept > /usr/lib/kept && ln -s usr/lib lib && ln -s /lib /into && "
+        "ln -s /nowhere /gone && ln -s loop /loop\nADD a.tar b.tar /\n",
+        tags=["it"],
+    )
+    assert yard.shown("cd /usr/lib && echo * && cat /lib/one /into/four; ls -d /nowhere/* /srv/f*") == (
+        "kept one two\nlib/oneinto/four/nowhere/three\n/srv/four\n"
+    )
 
 
 def test_a_base_for_another_platform_is_refused(yard: Yard) -> None:
