@@ -104,9 +104,12 @@ class _Copying:
 
     def _at(self, name: str) -> str:
         path = self._place.of_entry(name)
+        self._check_name(path, name)
+        return path
+
+    def _check_name(self, path: str, name: str) -> None:
         if path.rpartition("/")[2].startswith(WHITEOUT_PREFIX):
             raise BuildError(f"{self._owner}: {name}: in a layer a name cannot begin with {WHITEOUT_PREFIX}")
-        return path
 
     def _source(self, name: str, kind: str, mode: int, link: str = "") -> Item:
         entry = Entry(self._at(name), kind, mode)
@@ -135,6 +138,7 @@ class _Copying:
                 entry = member.entry
                 if not entry.path:
                     continue
+                self._check_name(entry.path, f"{one.path}: {entry.path}")
                 entry = entry._replace(
                     path=self._unpacked(entry.path),
                     link=self._unpacked(entry.link) if entry.type == HARDLINK else entry.link,

@@ -484,6 +484,7 @@ FAILING: list[tuple[str, str]] = [
     ("FROM base AS s\nFROM base\nCOPY --from=s /gone /x\n", "/gone is not there in the stage s"),
     ("FROM base\nRUN --mount=type=secret,id=token,required=true true\n", "needs the secret 'token'"),
     ("FROM base\nCOPY .wh.x /\n", "cannot begin with .wh."),
+    ("FROM base\nADD hiding.tar /\n", "bin/.wh.sh: in a layer a name cannot begin with .wh."),
 ]
 
 
@@ -491,6 +492,7 @@ FAILING: list[tuple[str, str]] = [
 def test_a_failing_line_is_shown(yard: Yard, dockerfile: str, message: str) -> None:
     yard.write("a.txt", "a")
     yard.write(".wh.x", "x")
+    archive(yard.root / "hiding.tar", "bin/.wh.sh")
     yard.write("Dockerfile", dockerfile)
     before = sorted(os.listdir(yard.sandbox.home / "trees"))
     done = yard.run("bud", "-t", "it", ".")
