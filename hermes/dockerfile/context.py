@@ -58,16 +58,18 @@ class Context:
         inside = "" if inside == "." else inside
         path = self._resolved(inside)
         if self.files.status(path) is not None:
-            if self._is_there(inside, path):
+            out = self._left_out(inside)
+            if out is None:
                 return [Match(path, inside, inside[start:])]
+            leads = "" if out == inside else f" leads to {out}, which"
             raise DockerfileError(
-                f"{source} is left out of the context by {self.ignore_file}",
-                hint=f"take it in again with !{inside}",
+                f"{source}{leads} is left out of the context by {self.ignore_file}",
+                hint=f"take it in again with !{out}",
             )
         if is_pattern(source):
             found = [Match(self._resolved(one), one, one[start:]) for one in self._expanded(inside)]
             return [
-                one for one in found if self.files.status(one.path) and self._is_there(one.inside, one.path)
+                one for one in found if self.files.status(one.path) and self._left_out(one.inside) is None
             ]
         if target := self.files.link(inside):
             raise DockerfileError(
@@ -91,10 +93,30 @@ class Context:
         except HermesError as error:
             raise DockerfileError(error.message) from None
 
-    def _is_there(self, inside: str, path: str) -> bool:
-        if not inside or not self.ignored.leaves_out(inside):
-            return True
-        return self.is_folder(path) and not self.ignored.leaves_out_all(inside)
+    def _left_out(self, inside: str) -> str | None:
+        """Return what the ignore file leaves out of a path: a link on the way, or what that leads to."""
+        links: list[str] = []
+
+        def link(path: str) -> str | None:
+            target = self.files.link(path)
+            if target is not None:
+                links.append(path)
+            return target
+
+        path = resolved(inside, link)
+        if path and self.ignored.leaves_out(path) and not (self.is_folder(path) and self._holds(path)):
+            return path
+        return next((one for one in links if self.ignored.leaves_out(one)), None)
+
+    def _holds(self, folder: str) -> bool:
+        """Tell whether anything below a folder that is left out is taken in again."""
+        if self.ignored.leaves_out_all(folder):
+            return False
+        found = [(join(folder, name), is_folder) for name, is_folder in self.files.names(folder)]
+        return any(
+            not self.ignored.leaves_out(path) or (is_folder and self._holds(path))
+            for path, is_folder in found
+        )
 
     def _expanded(self, pattern: str) -> list[str]:
         try:
@@ -134,8 +156,8 @@ class Collection:
             self._take_parents(match)
         if self._context.is_folder(match.path):
             self.folders += 1
-            for name, item, inside in self._walk(match.path, match.inside, ""):
-                self._take(join(base, name), item, inside)
+            for name, item in self._walk(match.path, ""):
+                self._take(join(base, name), item, item)
         else:
             status = self._context.files.status(match.path)
             if status is not None and status.type == SOCKET:
@@ -153,21 +175,21 @@ class Collection:
             if self._context.is_folder(path):
                 self._take(name, path, start + name)
 
-    def _walk(self, folder: str, inside: str, name: str) -> Iterator[tuple[str, str, str]]:
-        """Yield what is below a folder and not left out: name below it, path, path as the context's patterns see it."""
+    def _walk(self, folder: str, name: str) -> Iterator[tuple[str, str]]:
+        """Yield what is below a folder and not left out: name below it, and path."""
         ignored, excluded = self._context.ignored, self._excluded
         for item, is_folder in self._context.files.names(folder):
-            path, there, called = join(folder, item), join(inside, item), join(name, item)
-            out = ignored.leaves_out(there) or excluded.leaves_out(called)
+            path, called = join(folder, item), join(name, item)
+            out = ignored.leaves_out(path) or excluded.leaves_out(called)
             if is_folder:
-                if ignored.leaves_out_all(there) or excluded.leaves_out_all(called):
+                if ignored.leaves_out_all(path) or excluded.leaves_out_all(called):
                     continue
-                inner = list(self._walk(path, there, called))
+                inner = list(self._walk(path, called))
                 if inner or not out:
-                    yield called, path, there
+                    yield called, path
                 yield from inner
             elif not out:
-                yield called, path, there
+                yield called, path
 
     def _take(self, name: str, path: str, inside: str) -> None:
         status = self._context.files.status(path)

@@ -186,6 +186,21 @@ def test_parents_and_excludes(yard: Yard) -> None:
     ]
 
 
+def test_what_is_left_out_is_left_out_through_links_too(yard: Yard) -> None:
+    for path in ("real/open", "real/closed", "other/file"):
+        yard.write(path, path)
+    (yard.root / "link").symlink_to("real")
+    (yard.root / "left").symlink_to("other")
+    yard.write(".dockerignore", "real/closed\nleft\nlink/open\n")
+    yard.bud("FROM base\nCOPY link /one\nCOPY l*/* /two/\nCOPY left* /three/\n", tags=["it"])
+    assert yard.shown("find /one /two /three 2>/dev/null; true").split() == [
+        "/one",
+        "/one/open",
+        "/two",
+        "/two/open",
+    ]
+
+
 def test_a_pattern_may_match_nothing(yard: Yard) -> None:
     yard.write("package.json", "{}")
     yard.write("yarn.lock", "")
@@ -431,6 +446,8 @@ WRONG: list[tuple[str, str]] = [
     ("FROM base\nCOPY sub/../../a.txt /\n", "leads out of the context"),
     ("FROM base\nCOPY outside /\n", "which is not in the context"),
     ("FROM base\nCOPY ignored.md /\n", "left out of the context by .dockerignore"),
+    ("FROM base\nCOPY hidden /\n", "hidden is left out of the context by .dockerignore"),
+    ("FROM base\nCOPY through /\n", "through leads to ignored.md, which is left out of the context"),
     ("FROM base\nCOPY a.txt sub/b.txt /not-a-folder\n", "needs a folder"),
     ("FROM base\nCOPY a.txt\n", "has no destination"),
     ("FROM base\nCOPY --chmod=rwx a.txt /\n", "--chmod cannot be"),
@@ -460,7 +477,9 @@ def test_a_wrong_dockerfile_is_one_message(yard: Yard, dockerfile: str, message:
     yard.write("a.txt", "a")
     yard.write("sub/b.txt", "b")
     yard.write("ignored.md", "")
-    yard.write(".dockerignore", "*.md\n")
+    yard.write("hidden/some.txt", "")
+    yard.write(".dockerignore", "*.md\nhidden\n!sub/*\n")
+    (yard.root / "through").symlink_to("ignored.md")
     (yard.root / "outside").symlink_to("/etc/hostname")
     yard.write("Dockerfile", dockerfile)
     with pytest.raises(DockerfileError) as raised:
