@@ -170,8 +170,10 @@ def _of_instruction(one: Instruction) -> Iterator[Finding]:
                 yield Finding("LegacyKeyValueFormat", message, one.span)
     elif isinstance(one, Expose):
         for port in one.ports:
-            if port != port.lower():
-                yield Finding("ExposeProtoCasing", f"{port} is better {port.lower()}", one.span)
+            number, _, protocol = port.partition("/")
+            if protocol != protocol.lower() and "$" not in protocol:
+                better = f"{number}/{protocol.lower()}"
+                yield Finding("ExposeProtoCasing", f"{port} is better {better}", one.span)
             if ":" in port and "$" not in port:
                 yield Finding(
                     "ExposeInvalidFormat", f"{port}: an address or a port of the host has no effect", one.span

@@ -194,6 +194,7 @@ CHECKS = [
     ("FROM --platform=linux/amd64 a\n", {"FromPlatformFlagConstDisallowed"}),
     ("FROM --platform=$TARGETPLATFORM a\n", {"RedundantTargetPlatform"}),
     ("FROM a\nEXPOSE 80/TCP\n", {"ExposeProtoCasing"}),
+    ("FROM a\nARG PORT=80 PROTO=tcp\nEXPOSE $PORT ${PORT}/${PROTO} ${PORT}/udp\n", set()),
     ("FROM a\nEXPOSE 127.0.0.1:80:80\n", {"ExposeInvalidFormat"}),
     ("# check=skip=all\nFROM a\nMAINTAINER b\n", set()),
     ("# check=skip=MaintainerDeprecated;error=true\nFROM a\nMAINTAINER b\nCMD c\n", {"JSONArgsRecommended"}),
