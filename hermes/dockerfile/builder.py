@@ -144,6 +144,8 @@ class Builder:
 
     def volume(self, one: ins.Volume) -> None:
         paths = [self._expand(path) for path in one.paths]
+        if not all(paths):
+            raise DockerfileError("a path of this VOLUME comes to nothing")
         volumes = {**(self._state.config.get("Volumes") or {}), **{path: {} for path in paths}}
         self._state.config["Volumes"] = dict(sorted(volumes.items()))
         self._state.note(f"VOLUME {json.dumps(paths)}")

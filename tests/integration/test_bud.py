@@ -464,6 +464,7 @@ WRONG: list[tuple[str, str]] = [
     ("FROM base\nLABEL a=${b\n", "no substitution"),
     ("FROM base\nEXPOSE none\n", "is not a port"),
     ("FROM base\nSTOPSIGNAL sigterm!\n", "no signal"),
+    ("FROM base\nVOLUME /data $NOWHERE\n", "a path of this VOLUME comes to nothing"),
     ("FROM base\nHEALTHCHECK true\n", "HEALTHCHECK has no"),
     ("FROM base\nONBUILD FROM x\n", "cannot be a trigger"),
     ("FROM base\nSHELL /bin/sh\n", "a list in JSON"),
