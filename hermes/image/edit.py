@@ -28,7 +28,7 @@ _UNITS: Final = {
     "h": 3_600_000_000_000,
 }
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_SIGNAL: Final = re.compile(r"(?:SIG)?[A-Z][A-Z0-9+-]*\Z|[1-9][0-9]?\Z")
+_SIGNAL: Final = re.compile(r"(?:SIG)?[A-Z][A-Z0-9+-]*\Z|[1-9][0-9]?\Z", re.ASCII | re.IGNORECASE)
 _PROTOCOLS: Final = ("tcp", "udp", "sctp")
 
 

@@ -74,6 +74,11 @@ def test_any_text_is_taken_or_refused(name: str, text: str) -> None:
     assert made["os"]
 
 
+@pytest.mark.parametrize("signal", ["SIGTERM", "sigterm", "int", "SIGRTMIN+3", "9"])
+def test_signals(signal: str) -> None:
+    assert edited(EMPTY, [("stop-signal", signal)])["config"]["StopSignal"] == signal
+
+
 WRONG = [
     ("env", "A"),
     ("env", "1A=x"),
