@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +29,7 @@ from hermes.store.location import is_made
 
 _TICK_NS: Final = 20_000_000
 """What changed less than this before a build began may change again without its times showing it."""
+_MOST_LINKS: Final = 40
 _NEVER: Final = (-1, -1, -1, -1)
 _OPTIONS: Final = (
     *("annotations", "arguments", "format", "labels", "layers", "network", "platform"),
@@ -56,7 +57,7 @@ class Looked:
     def at(self, paths: Sequence[str]) -> None:
         """Look at files before they are read, whether they are there or not, and at what links lead to."""
         for path in paths:
-            for one in dict.fromkeys((path, os.path.realpath(path))):
+            for one in _links(path):
                 self.paths[one] = signature(one)
 
     def there(self) -> Signatures:
@@ -73,6 +74,16 @@ class Looked:
     def missing(self) -> list[str]:
         """Return the paths at which there is nothing."""
         return [path for path, row in self.paths.items() if row == NOTHING]
+
+
+def _links(path: str) -> Iterator[str]:
+    """Yield a path and, where it is a link, what that and each link after it leads to."""
+    for _ in range(_MOST_LINKS):
+        yield path
+        try:
+            path = os.path.join(os.path.dirname(path), os.readlink(path))
+        except OSError:
+            return
 
 
 def unchanged(options: DockerfileOptions, home: Path, say: Callable[[str], None]) -> BuiltDockerfile | None:

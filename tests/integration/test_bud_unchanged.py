@@ -193,3 +193,19 @@ def test_an_ignore_file_that_is_a_link_is_what_it_leads_to(settled: Yard) -> Non
     shared.write_text("sub/deep\n")
     build(settled)
     assert settled.digest != first
+
+
+def test_an_ignore_file_may_be_a_link_to_a_link(settled: Yard) -> None:
+    top = settled.root.parent
+    (settled.root / ".dockerignore").unlink()
+    (top / "one.ignore").write_text("*.md\n")
+    (top / "two.ignore").write_text("sub/deep\n")
+    (top / "current.ignore").symlink_to("one.ignore")
+    (settled.root / ".dockerignore").symlink_to(top / "current.ignore")
+    time.sleep(TICK)
+    build(settled)
+    first = settled.digest
+    (top / "current.ignore").unlink()
+    (top / "current.ignore").symlink_to("two.ignore")
+    build(settled)
+    assert settled.digest != first
