@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -11,12 +10,12 @@ from hermes.actions.listing import Listing, dump_places
 from hermes.actions.roots import Root
 from hermes.actions.tools import Tools, params_of, stored
 from hermes.container.copying import is_kept
-from hermes.container.ignore import Ignored, expression, is_pattern
+from hermes.container.ignore import Ignored, expanded, is_pattern
 from hermes.digest import Digest
 from hermes.engine.action import FILE as FILE_KIND
 from hermes.engine.action import Outputs
 from hermes.engine.executor import Request
-from hermes.errors import BuildError
+from hermes.errors import BuildError, UsageError
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, Entry, join
 
 PIVOT: Final = "/./"
@@ -67,13 +66,20 @@ class _Selection:
         if not is_pattern(source):
             raise BuildError(f"{self._owner}: {source} is not there in {self._what}")
         try:
-            matches = self._view.matching([re.compile(expression(one)) for one in inside.split("/")])
-        except re.error as error:
-            raise BuildError(f"{self._owner}: {source!r} is no pattern: {error}") from None
+            matches = expanded(inside, self._names, self._folders if self._parents else None)
+        except UsageError as error:
+            raise BuildError(f"{self._owner}: {error.message}") from None
         if not matches and not self._optional:
             raise BuildError(f"{self._owner}: {source} matches nothing in {self._what}")
         for name in matches:
             yield self._view.resolve(name), name, name[start:]
+
+    def _names(self, folder: str) -> list[str]:
+        return self._view.names(self._view.resolve(folder))
+
+    def _folders(self, folder: str) -> list[str]:
+        path = self._view.resolve(folder)
+        return [name for name in self._view.names(path) if self._view.is_folder(join(path, name))]
 
     def add(self, path: str, name: str, kept: str) -> None:
         """Take in a file, or what is in a folder."""

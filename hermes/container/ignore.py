@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from hermes.errors import UsageError
 
 _SPECIAL: Final = "*?[\\"
+
+Names = Callable[[str], Iterable[str]]
+"""Returns names of what is in a folder."""
 
 
 class Ignored:
@@ -103,13 +106,18 @@ def expression(pattern: str, *, stars: bool = False) -> str:
     return found
 
 
-def expanded(pattern: str, names: Callable[[str], Iterable[str]]) -> list[str]:
+def expanded(pattern: str, names: Names, folders: Names | None = None) -> list[str]:
     """Return the paths that a pattern matches, component by component, in order.
 
-    ``names`` returns what is in a folder. Raises `UsageError` for a malformed pattern.
+    ``names`` returns what is in a folder. With ``folders``, which returns the folders in one, ``**/`` is any
+    number of them. Raises `UsageError` for a malformed pattern.
     """
     found = [""]
-    for part in pattern.split("/"):
+    parts = pattern.split("/")
+    for number, part in enumerate(parts, 1):
+        if part == "**" and folders is not None and number < len(parts):
+            found = list(dict.fromkeys(one for folder in found for one in _with_folders(folder, folders)))
+            continue
         try:
             wanted = re.compile(expression(part), re.DOTALL)
         except re.error as error:
@@ -121,6 +129,13 @@ def expanded(pattern: str, names: Callable[[str], Iterable[str]]) -> list[str]:
             if wanted.fullmatch(name)
         ]
     return found
+
+
+def _with_folders(folder: str, folders: Names) -> Iterator[str]:
+    """Yield a folder and all folders below it."""
+    yield folder
+    for name in sorted(folders(folder)):
+        yield from _with_folders(f"{folder}/{name}" if folder else name, folders)
 
 
 def _members(text: str) -> str:

@@ -45,8 +45,11 @@ class Context:
     ignored: Ignored = field(default_factory=lambda: Ignored((), of=""))
     ignore_file: str = ""
 
-    def matching(self, source: str) -> list[Match]:
-        """Return what a source means, nothing for a pattern that matches nothing; raises `DockerfileError`."""
+    def matching(self, source: str, *, parents: bool = False) -> list[Match]:
+        """Return what a source means, nothing for a pattern that matches nothing; raises `DockerfileError`.
+
+        With ``parents``, the flag, ``**/`` in a pattern is any number of folders.
+        """
         inside = posixpath.normpath(source.lstrip("/") or ".")
         if inside == ".." or inside.startswith("../"):
             raise DockerfileError(
@@ -67,7 +70,7 @@ class Context:
                 hint=f"take it in again with !{out}",
             )
         if is_pattern(source):
-            found = [Match(self._resolved(one), one, one[start:]) for one in self._expanded(inside)]
+            found = [Match(self._resolved(one), one, one[start:]) for one in self._expanded(inside, parents)]
             return [
                 one for one in found if self.files.status(one.path) and self._left_out(one.inside) is None
             ]
@@ -118,14 +121,23 @@ class Context:
             for path, is_folder in found
         )
 
-    def _expanded(self, pattern: str) -> list[str]:
+    def _expanded(self, pattern: str, parents: bool) -> list[str]:
         try:
-            return expanded(pattern, self._names)
+            return expanded(pattern, self._names, self._folders if parents else None)
         except UsageError as error:
             raise DockerfileError(error.message, hint=error.hint) from None
 
     def _names(self, folder: str) -> list[str]:
         return [name for name, _ in self.files.names(self._resolved(folder))]
+
+    def _folders(self, folder: str) -> list[str]:
+        """Return the names of the folders in a folder of which not everything is left out."""
+        path = self._resolved(folder)
+        return [
+            name
+            for name, is_folder in self.files.names(path)
+            if is_folder and not self.ignored.leaves_out_all(join(path, name))
+        ]
 
     def _near(self, inside: str) -> str:
         names = self._names(posixpath.dirname(inside))

@@ -175,7 +175,7 @@ class Copies:
         return found
 
     def _files(self, copy: Copy, source: str, context: Context, collection: Collection, found: Taken) -> None:
-        for match in context.matching(source):
+        for match in context.matching(source, parents=copy.parents):
             if copy.adds and copy.unpack is not False and context.files.is_archive(match.path):
                 single = Collection(context, Ignored((), of=""), parents=False)
                 single.add(match)

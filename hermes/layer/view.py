@@ -5,7 +5,6 @@ Links are followed as a process in that root would follow them, and never out of
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from hermes.layer.entry import DIRECTORY, HARDLINK, SYMLINK, Entry, join
@@ -63,18 +62,6 @@ class View:
     def _link_at(self, path: str) -> str | None:
         found = self._found.get(path)
         return found.entry.link if found is not None and found.entry.type == SYMLINK else None
-
-    def matching(self, parts: Sequence[re.Pattern[str]]) -> list[str]:
-        """Return the paths whose components match ``parts``, through links, in order."""
-        found = [""]
-        for wanted in parts:
-            found = [
-                join(folder, name)
-                for folder in found
-                for name in self.names(self.resolve(folder))
-                if wanted.fullmatch(name)
-            ]
-        return found
 
     def _enter(self, path: str) -> None:
         while path:

@@ -217,6 +217,25 @@ def test_a_pattern_may_match_nothing(yard: Yard) -> None:
     assert yard.said == ["warning: Dockerfile:5: *.none matches nothing, so that this COPY copies nothing"]
 
 
+def test_with_parents_two_stars_are_any_folders(yard: Yard) -> None:
+    for path in ("p.json", "a/p.json", "a/b/c/p.json", "a/b/x.ts", "out/p.json", "out/deep/p.json"):
+        yard.write(path, path)
+    yard.write(".dockerignore", "out\n")
+    (yard.root / "link").symlink_to("a")
+    (yard.root / "a/up").symlink_to("..")
+    yard.bud(
+        "FROM base AS s\nCOPY . /s\nRUN ln -s /s/a /l\nFROM base\nCOPY --parents ./**/p.json /one/\n"
+        "COPY --parents a/./**/*.ts link/**/p.json a/b/** /two/\nCOPY **/p.json /three/\n"
+        "COPY --from=s --parents /s/./**/p.json /l/**/*.ts /four/\n",
+        tags=["it"],
+    )
+    assert yard.shown("find /one /two /three /four -type f | sort").split() == [
+        *("/four/a/b/c/p.json", "/four/a/p.json", "/four/l/b/x.ts", "/four/p.json"),
+        *("/one/a/b/c/p.json", "/one/a/p.json", "/one/p.json", "/three/p.json"),
+        *("/two/a/b/c/p.json", "/two/a/b/x.ts", "/two/b/x.ts", "/two/link/b/c/p.json", "/two/link/p.json"),
+    ]
+
+
 def test_the_network_is_on_unless_it_is_not_wanted(yard: Yard) -> None:
     text = "FROM base\nRUN {} tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' ' > /net\n"
     yard.bud(text.format(""), tags=["open"])

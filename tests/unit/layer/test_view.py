@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
 from hermes.digest import Digest
@@ -69,7 +67,3 @@ def test_a_hard_link_has_the_bytes_of_its_file(view: View) -> None:
         1,
         "usr/bin/a",
     )
-
-
-def test_patterns_go_through_links(view: View) -> None:
-    assert view.matching([re.compile("b.*"), re.compile("[ab]")]) == ["bin/a", "bin/b"]
