@@ -127,8 +127,8 @@ def _cache(text: str, fields: Mapping[str, str]) -> Mounts:
     sharing = fields.get("sharing", "shared")
     if sharing not in tuple(Sharing):
         raise _wrong(text, f"sharing cannot be {sharing!r}", f"it is {', '.join(Sharing)}")
-    ids = (_number(text, fields, one, 10) or 0 for one in ("uid", "gid"))
-    return Mounts(caches=(Cache(name, target, Sharing(sharing), _mode(text, fields, 0o755), *ids),))
+    uid, gid = (_number(text, fields, one, 10) or 0 for one in ("uid", "gid"))
+    return Mounts(caches=(Cache(name, target, Sharing(sharing), _mode(text, fields, 0o755), uid, gid),))
 
 
 def _secret(text: str, fields: Mapping[str, str]) -> Mounts:

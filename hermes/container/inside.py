@@ -189,7 +189,7 @@ class Container:
             target = need(bound.target, directory=os.path.isdir(bound.source))
             yield Mount(target, bound.source, bound.writable)
         for cache, folder in self._caches.made():
-            yield Mount(need(cache.target, directory=True), folder, writable=True)
+            yield Mount(need(cache.target, directory=True), folder, not cache.readonly)
         for secret, source in write_secrets(task.secrets, f"{self._scratch}/secrets", user):
             yield Mount(need(secret.path, directory=False), source)
         for agent in give_sockets(task.agents):

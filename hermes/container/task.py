@@ -66,7 +66,7 @@ class Tmpfs(NamedTuple):
 class Cache(NamedTuple):
     """A folder called ``id`` that is kept between commands, mounted at ``target``.
 
-    ``mode``, ``uid`` and ``gid`` are those of the folder itself.
+    ``mode``, ``uid`` and ``gid`` are those of the folder itself. ``readonly``: the command cannot write to it.
     """
 
     id: str
@@ -75,6 +75,7 @@ class Cache(NamedTuple):
     mode: int = 0o755
     uid: int = 0
     gid: int = 0
+    readonly: bool = False
 
 
 class Agent(NamedTuple):

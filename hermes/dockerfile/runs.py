@@ -141,6 +141,7 @@ class Runs:
                     "gid": mount.number("gid", 0),
                     "id": mount.cache_id,
                     "mode": mount.number("mode", 0o755, 8),
+                    **({"readonly": True} if mount.flag("ro") else {}),
                     "sharing": str(mount.sharing),
                     "target": mount.target,
                     "uid": mount.number("uid", 0),

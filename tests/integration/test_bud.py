@@ -253,12 +253,13 @@ def test_mounts(yard: Yard) -> None:
         "RUN --mount=target=/ctx,source=sub,rw touch /ctx/x && ls /ctx > /names\n"
         "RUN --mount=type=cache,target=/c,id=some/odd:id echo kept > /c/file\n"
         "RUN --mount=type=cache,target=/d,id=some/odd:id cat /d/file > /cached\n"
+        "RUN --mount=type=cache,target=/e,id=some/odd:id,ro ! touch /e/file /e/more 2>/dev/null\n"
         "RUN --mount=type=tmpfs,target=/t,size=1m echo x > /t/x\n"
         "RUN --mount=type=secret,id=absent test ! -e /run/secrets/absent\n",
         tags=["it"],
     )
     assert (
-        yard.shown("cat /mode /names /cached; ls /ctx /c /d /t 2>/dev/null; true") == "600\nsecret\nx\nkept\n"
+        yard.shown("cat /mode /names /cached; ls /ctx /c /d /e /t 2>/dev/null; true") == "600\nsecret\nx\nkept\n"
     )
 
 
