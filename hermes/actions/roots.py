@@ -32,13 +32,12 @@ class Root:
         """Return the ids that ``--chown`` means; a number alone is user and group. Raises `BuildError`."""
         if not text:
             return 0, 0
-        if text.isascii() and text.isdigit():
-            return int(text), int(text)
+        is_number = text.isascii() and text.isdigit()
         try:
-            found = user_in(self._text, text)
+            found = user_in((lambda _: "") if is_number else self._text, text)
         except SandboxError as error:
             raise BuildError(f"{self._owner}: {error.message}", hint=error.hint) from None
-        return found.uid, found.gid
+        return found.uid, found.uid if is_number else found.gid
 
     def _text(self, path: str) -> str:
         origin = self.view.origin(self.view.resolve(path))

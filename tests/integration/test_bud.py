@@ -519,6 +519,7 @@ FAILING: list[tuple[str, str]] = [
     ('FROM base\nRUN ["/no/such/program"]\n', "no program '/no/such/program'"),
     ("FROM base\nUSER nobody-here\nRUN true\n", "no user 'nobody-here'"),
     ("FROM base\nCOPY --chown=nobody-here a.txt /\n", "no user 'nobody-here'"),
+    ("FROM base\nCOPY --chown=4294967296 a.txt /\n", "no valid numeric id"),
     ("FROM base\nCOPY a.txt /bin/busybox/x\n", "a file of the image"),
     ("FROM base\nRUN mkdir /a.txt\nCOPY a.txt /\n", "a folder of the image"),
     ("FROM base AS s\nFROM base\nCOPY --from=s /gone /x\n", "/gone is not there in the stage s"),
