@@ -94,7 +94,10 @@ class Builder:
             checksum=self._expand(one.checksum),
             exclude=tuple(map(self._expand, one.exclude)),
         )
-        found = self._source(self._expand(one.origin))
+        origin = self._expand(one.origin)
+        if one.origin and not origin:
+            raise DockerfileError(f"--from={one.origin} comes to nothing, and is to be a stage or an image")
+        found = self._source(origin)
         if one.adds and any(map(is_repository, sources)):
             layer = copies.from_repository(whole, sources, dest, self._state)
         elif isinstance(found, Layers):
@@ -105,8 +108,8 @@ class Builder:
                 shown = " ".join(sources)
                 self._common.warn(f"{shown} matches nothing, so that this {one.keyword} copies nothing")
             layer = copies.from_context(whole, taken, dest, self._state)
-        origin = f" --from={one.origin}" if one.origin else ""
-        self._push(layer, one, f"{one.keyword}{origin} {' '.join(sources)} {dest}")
+        shown = f" --from={one.origin}" if one.origin else ""
+        self._push(layer, one, f"{one.keyword}{shown} {' '.join(sources)} {dest}")
 
     def _is_heredoc(self, one: ins.Copy, text: str) -> bool:
         return bool(one.heredocs) and parse_heredoc(text) is not None

@@ -35,6 +35,7 @@ _ALIASES: Final = {
 }
 _FLAGS: Final = ("ro", "rw", "required")
 _LARGEST: Final = {8: 0o7777, 10: (1 << 32) - 2}
+_HINTS: Final = {8: "write it as 0640", 10: "an id is a number below 4294967295"}
 _SIZE: Final = re.compile(r"(\d+)([bkmgt]?)b?\Z", re.IGNORECASE)
 _SHIFTS: Final = {"": 0, "b": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 
@@ -50,6 +51,9 @@ class Mount:
     def text(self, name: str) -> str:
         return next((value for key, value in self.fields if key == name), "")
 
+    def has(self, name: str) -> bool:
+        return any(key == name for key, _ in self.fields)
+
     def flag(self, name: str) -> bool:
         return self.text(name) == "true"
 
@@ -59,11 +63,11 @@ class Mount:
         try:
             found = int(text, base) if text else default
         except ValueError:
-            raise DockerfileError(f"--mount: {name} cannot be {text!r}", hint="it is a number") from None
+            raise DockerfileError(f"--mount: {name} cannot be {text!r}", hint=_HINTS[base]) from None
         if not 0 <= found <= _LARGEST[base]:
             raise DockerfileError(
                 f"--mount: {name} cannot be {text!r}",
-                hint="an id is below 4294967295" if base == 10 else "write it as 0640",
+                hint=_HINTS[base],
             )
         return found
 

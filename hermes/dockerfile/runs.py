@@ -155,6 +155,10 @@ class Runs:
             self._agent(mount, parts)
 
     def _bind(self, mount: Mount, parts: _Parts, run: Run) -> None:
+        if mount.has("from") and not mount.text("from"):
+            raise DockerfileError(
+                "--mount: from= names nothing", hint="name a stage or an image, or leave it out"
+            )
         found = self._source(mount.text("from"))
         source = mount.text("source") or "/"
         if isinstance(found, Layers):

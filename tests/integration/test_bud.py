@@ -259,7 +259,8 @@ def test_mounts(yard: Yard) -> None:
         tags=["it"],
     )
     assert (
-        yard.shown("cat /mode /names /cached; ls /ctx /c /d /e /t 2>/dev/null; true") == "600\nsecret\nx\nkept\n"
+        yard.shown("cat /mode /names /cached; ls /ctx /c /d /e /t 2>/dev/null; true")
+        == "600\nsecret\nx\nkept\n"
     )
 
 
@@ -459,6 +460,9 @@ WRONG: list[tuple[str, str]] = [
     ("FROM base AS build\nFROM base\nCOPY --from=biuld /x /x\n", "did you mean build?"),
     ("FROM base AS a\nCOPY --from=a /x /x\n", "cannot copy from itself"),
     ("FROM base\nCOPY --from=7 /x /x\n", "no stage 7"),
+    ("FROM base\nCOPY --from=$STAGE a.txt /\n", "--from=$STAGE comes to nothing"),
+    ("FROM base\nRUN --mount=from=$STAGE,target=/x true\n", "from= names nothing"),
+    ("FROM base\nRUN --mount=type=cache,target=/x,mode=9 true\n", "write it as 0640"),
     ("FROM base\nCOPY gone.txt /\n", "gone.txt is not in the context"),
     ("FROM base\nCOPY a.tx /\n", "did you mean a.txt?"),
     ("FROM base\nRUN --mount=source=*.none,target=/x true\n", "matches nothing"),
