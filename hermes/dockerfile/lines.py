@@ -79,6 +79,9 @@ class _Reader:
         self._continued = _continuation("\\")
 
     def read(self) -> Lines:
+        for number, row in enumerate(self._rows, 1):
+            if "\0" in row:
+                raise self._text.error("there is a NUL byte in it", Span(number, number), "save it as UTF-8")
         lines = tuple(self._all())
         if not lines:
             raise DockerfileError(

@@ -446,6 +446,8 @@ WRONG: list[tuple[str, str]] = [
     ("", "no instructions"),
     ("# only a comment\n", "no instructions"),
     ("FROM base\nRUNN true\n", "did you mean RUN?"),
+    ("F\0R\0O\0M\0 \0b\0a\0s\0e\0\n\0", "there is a NUL byte in it"),
+    ("FROM base\nRUN echo \0\n", "there is a NUL byte in it"),
     ("FROM base\nCOPY --chwon=1 a.txt /\n", "did you mean --chown?"),
     ("FROM base\nRUN --mount=type=bnd,target=/x true\n", "no type 'bnd'"),
     ("FROM base\nRUN --mount=type=bind true\n", "does not say where"),
