@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import Final
@@ -65,6 +65,10 @@ class NamedOrigins:
     def folders(self) -> Mapping[str, str]:
         """The contexts that are folders, and where those are."""
         return self._paths
+
+    @property
+    def given(self) -> Collection[str]:
+        return self._images.keys() | self._folders.keys()
 
     def context(self, name: str) -> Context | None:
         return self._folders.get(name.lower())

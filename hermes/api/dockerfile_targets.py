@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -167,6 +167,10 @@ class _Origins:
             for name, files in declared.files.items()
             if name != _MAIN
         }
+
+    @property
+    def given(self) -> Collection[str]:
+        return {name.lower() for name in (*self._declared.layers, *self._folders)}
 
     def context(self, name: str) -> Context | None:
         return self._folders.get(name.lower())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -32,7 +32,10 @@ class BaseImage:
 
 
 class Origins(Protocol):
-    """Finds them."""
+    """Finds them. ``given`` are the names, in small letters, for which somebody said what they mean."""
+
+    @property
+    def given(self) -> Collection[str]: ...
 
     def image(self, name: str, platform: Platform) -> BaseImage:
         """Return an image; raises `HermesError` that says what can be done when there is none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -30,11 +30,12 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """``arguments`` are those before the first FROM."""
+    """``arguments`` are those before the first FROM, ``given`` the names of contexts, which count before stages."""
 
     dockerfile: Dockerfile
     arguments: Sequence[Arg]
     stages: Sequence[Stage]
+    given: Collection[str] = ()
 
     def find(self, name: str, before: int) -> Stage | None:
         """Return the last stage called ``name``, or of that number, of those before the one numbered ``before``."""
@@ -45,6 +46,10 @@ class Stages:
             return self.stages[int(name)]
         return None
 
+    def earlier(self, name: str, stage: Stage) -> Stage | None:
+        """Return the stage before ``stage`` that a name means there, unless it is that of a context."""
+        return None if name.lower() in self.given else self.find(name, stage.number)
+
     def near(self, name: str) -> str | None:
         """Return a hint with the name of a stage that is like ``name``."""
         near = difflib.get_close_matches(name.lower(), [one.name for one in self.stages if one.name], 1)
@@ -54,18 +59,18 @@ class Stages:
 def references(stages: Stages, stage: Stage) -> Iterator[Stage]:
     """Yield the earlier stages that a stage is built on or takes files from, as far as no variables are involved."""
     image = stage.start.image
-    if not image.isdigit() and (found := stages.find(image, stage.number)):
+    if not image.isdigit() and (found := stages.earlier(image, stage)):
         yield found
     for one in stage.instructions:
         origins = [one.origin] if isinstance(one, Copy) else []
         if isinstance(one, Run):
             origins = [match[1] for text in one.mounts for match in _FROM.finditer(text)]
         for origin in origins:
-            if found := stages.find(origin, stage.number):
+            if found := stages.earlier(origin, stage):
                 yield found
 
 
-def split_stages(dockerfile: Dockerfile) -> Stages:
+def split_stages(dockerfile: Dockerfile, given: Collection[str] = ()) -> Stages:
     """Return a Dockerfile's stages; raises `DockerfileError` where an instruction belongs to none."""
     arguments: list[Arg] = []
     stages: list[Stage] = []
@@ -89,7 +94,7 @@ def split_stages(dockerfile: Dockerfile) -> Stages:
     if not stages:
         last = dockerfile.instructions[-1]
         raise dockerfile.text.error("there is no FROM", last.span, "begin with FROM IMAGE, or FROM scratch")
-    return Stages(dockerfile, tuple(arguments), tuple(stages))
+    return Stages(dockerfile, tuple(arguments), tuple(stages), given)
 
 
 def _is_name(text: str) -> bool:

@@ -73,7 +73,7 @@ class _Translator:
         self._context = context
         self._origins = origins
         self._options = options
-        self._stages: Stages = split_stages(dockerfile)
+        self._stages: Stages = split_stages(dockerfile, origins.given)
         self._common = Common(dockerfile, options)
         self._recorder = self._common.recorder
         self._built: dict[int, State] = {}
@@ -165,7 +165,7 @@ class _Translator:
             if start.platform and (text := self._common.word(start.platform, self._outer)):
                 platform = Platform.parse(text)
             scope = Scope(self._options.arguments, self._outer)
-            earlier = self._stages.find(name, stage.number) if not name.isdigit() else None
+            earlier = self._stages.earlier(name, stage) if not name.isdigit() else None
             if earlier is not None:
                 state = self._state(earlier)
                 return state.following(state.scope.copy())
@@ -198,7 +198,7 @@ class _Translator:
         """Return what ``from`` names in a stage; an empty name is the build's own context."""
         if not name:
             return self._context
-        earlier = self._stages.find(name, stage.number)
+        earlier = self._stages.earlier(name, stage)
         if earlier is not None:
             return Layers(self._state(earlier).roots(), f"the stage {earlier.shown}")
         if (context := self._origins.context(name)) is not None:

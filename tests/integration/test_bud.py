@@ -311,6 +311,19 @@ def test_contexts_by_name(yard: Yard) -> None:
     assert yard.shown("ls /more; cat /one /p") == "o.txt\n1\no"
 
 
+def test_a_context_counts_before_a_stage_of_its_name(yard: Yard) -> None:
+    folder = yard.root.parent / "more"
+    folder.mkdir()
+    (folder / "o.txt").write_text("o")
+    yard.bud("FROM base\nRUN echo given > /from\n", tags=["given"])
+    text = (
+        "FROM base AS lower\nRUN exit 3\nFROM scratch AS More\nFROM lower\nCOPY --from=more o.txt /o\n"
+        "RUN --mount=from=MORE,target=/m cat /m/o.txt /from > /p\n"
+    )
+    yard.bud(text, contexts={"more": str(folder), "Lower": "docker-image://given"}, tags=["it"])
+    assert yard.shown("cat /o /p") == "oogiven\n"
+
+
 def test_a_target_as_a_base(yard: Yard) -> None:
     yard.write("Dockerfile", "FROM debian AS one\nRUN echo 1 > /one\nFROM root\nCOPY --from=one /one /one\n")
     done = run_hermes(
