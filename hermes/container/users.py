@@ -37,7 +37,8 @@ def find_user(root: str, text: str) -> User:
 
 def user_in(read: Callable[[str], str], text: str) -> User:
     """As `find_user`, in a root whose files ``read`` returns by their paths: empty when they are not there."""
-    name, _, group = (text or "0").partition(":")
+    name, _, group = text.partition(":")
+    name = name or "0"
     row = _find(read, "/etc/passwd", name)
     if row is None and not (name.isascii() and name.isdigit()):
         raise SandboxError(

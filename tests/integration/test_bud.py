@@ -695,6 +695,16 @@ def test_a_store_whose_folders_are_gone_has_them_again(yard: Yard) -> None:
     assert yard.run("copy", "it", "oci:out").returncode == 0
 
 
+def test_a_group_alone_is_of_root(yard: Yard) -> None:
+    yard.write("a.txt", "a")
+    yard.bud(
+        "FROM base\nRUN echo staff:x:50: > /etc/group && mkdir -m 777 /w\nCOPY --chown=:staff a.txt /a\n"
+        "USER :50\nRUN echo b > /w/b\n",
+        tags=["it"],
+    )
+    assert yard.shown("stat -c %u:%g /a /w/b").split() == ["0:50", "0:50"]
+
+
 def test_a_digit_of_another_script_is_no_user(yard: Yard) -> None:
     for line in ("USER ²\nRUN true", "COPY --chown=² --from=base /bin/sh /x"):
         with pytest.raises(BuildFailed, match="Dockerfile"):
