@@ -22,7 +22,7 @@ from hermes.engine.action import LINK, Outputs, Value
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
 from hermes.errors import BuildError
-from hermes.layer import encodings, toc
+from hermes.layer import encodings, modes, toc
 from hermes.layer.canonical import canonical
 from hermes.layer.compress import Decompressed
 from hermes.layer.content import FileContent, spooled
@@ -57,7 +57,7 @@ class _Copying:
         self._inputs = of_role(request, "src")
         self._archives = of_role(request, "tar")
         self._rows: list[list[Any]] = params["entries"]
-        self._mode: int | None = params["mode"]
+        self._mode: int | str | None = params["mode"]
         self._mtime: int = params["mtime"]
         self._keeps: bool = params["keep_owners"]
         self._place = Place.of(tools.document(next(of_role(request, "place")).value))
@@ -97,7 +97,10 @@ class _Copying:
 
     def _settled(self, entry: Entry) -> Entry:
         if self._mode is not None and entry.type not in (SYMLINK, HARDLINK):
-            entry = entry._replace(mode=self._mode)
+            mode = self._mode
+            if isinstance(mode, str):
+                mode = modes.changed(entry.mode, mode, folder=entry.type == DIRECTORY)
+            entry = entry._replace(mode=mode)
         if not self._keeps:
             entry = entry._replace(uid=self._place.uid, gid=self._place.gid)
         return entry._replace(mtime=self._mtime)

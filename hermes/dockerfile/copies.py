@@ -24,6 +24,7 @@ from hermes.dockerfile.source import Span
 from hermes.dockerfile.state import State
 from hermes.engine.action import Artifact, Input, Output
 from hermes.errors import DockerfileError, UsageError
+from hermes.layer import modes
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK
 
 _URL: Final = re.compile(r"https?://", re.IGNORECASE)
@@ -131,7 +132,13 @@ class Copies:
 
     def from_context(self, copy: Copy, taken: Taken, dest: str, state: State) -> Artifact:
         """Return the layer of a COPY or ADD of files of a context, heredocs and downloads."""
+        mode = _mode(copy.mode)
         rows = [row for row, _ in taken.rows]
+        if isinstance(mode, str):
+            rows = [
+                row._replace(mode=modes.changed(row.mode, mode, folder=row.type == DIRECTORY)) for row in rows
+            ]
+            mode = None
         place = self._place(
             copy.span,
             state,
@@ -142,7 +149,7 @@ class Copies:
             single=taken.single,
             unpacks=bool(taken.archives),
         )
-        params = self._params(_entries(rows), mode=_mode(copy.mode))
+        params = self._params(_entries(rows), mode=mode)
         inputs = [Input("src", row.name, artifact) for row, artifact in taken.rows if artifact is not None]
         inputs += [Input("tar", name, artifact) for name, artifact in taken.archives]
         return self._recorder.layer("copy", copy.span, params, [place, *inputs])
@@ -256,7 +263,7 @@ class Copies:
         self,
         entries: Sequence[Any] = (),
         *,
-        mode: int | None = None,
+        mode: int | str | None = None,
         keep_owners: bool = False,
     ) -> dict[str, Any]:
         return {
@@ -276,9 +283,12 @@ def _is_folder(dest: str) -> bool:
     return dest.endswith(("/", "/.", "/..")) or dest in ("", ".", "..")
 
 
-def _mode(text: str) -> int | None:
+def _mode(text: str) -> int | str | None:
+    """Return permissions, or a change of them in letters; raises `DockerfileError`."""
     if not text:
         return None
-    if not _MODE.match(text):
-        raise DockerfileError(f"--chmod cannot be {text!r}", hint="write it as 755 or 0644")
-    return int(text, 8)
+    if _MODE.match(text):
+        return int(text, 8)
+    if not modes.is_change(text):
+        raise DockerfileError(f"--chmod cannot be {text!r}", hint="write it as 755, 0644 or u=rwX,go=rX")
+    return text

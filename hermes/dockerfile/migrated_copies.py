@@ -104,6 +104,10 @@ class Copying:
     ) -> Copied:
         """Return the target of a ``COPY --from``."""
         mode = json.loads(action.params)["mode"]
+        if isinstance(mode, str):
+            raise DockerfileError(
+                f"--chmod={mode} with --from has no rule", hint="write the permissions as 755 or 0644"
+            )
         attributes = {
             "base": stack.labels,
             "dest": _dest(place),

@@ -217,6 +217,22 @@ def test_a_pattern_may_match_nothing(yard: Yard) -> None:
     assert yard.said == ["warning: Dockerfile:5: *.none matches nothing, so that this COPY copies nothing"]
 
 
+def test_permissions_in_letters(yard: Yard) -> None:
+    yard.write("sub/plain", "", 0o640)
+    yard.write("sub/run", "", 0o700)
+    (yard.root / "sub").chmod(0o700)
+    yard.bud(
+        "FROM base AS s\nCOPY sub /s/sub\nFROM base\nCOPY --chmod=u=rwX,go=rX --parents sub /a/\n"
+        "COPY --chmod=+x sub/plain /b\nCOPY --from=s --chmod=go=u-w --parents /s/./sub /c/\n",
+        tags=["it"],
+    )
+    shown = yard.shown("stat -c '%a %n' /a/sub /a/sub/* /b /c/sub /c/sub/*")
+    assert shown.splitlines() == [
+        *("755 /a/sub", "644 /a/sub/plain", "755 /a/sub/run", "751 /b"),
+        *("755 /c/sub", "644 /c/sub/plain", "755 /c/sub/run"),
+    ]
+
+
 def test_with_parents_two_stars_are_any_folders(yard: Yard) -> None:
     for path in ("p.json", "a/p.json", "a/b/c/p.json", "a/b/x.ts", "out/p.json", "out/deep/p.json"):
         yard.write(path, path)
@@ -490,6 +506,7 @@ WRONG: list[tuple[str, str]] = [
     ("FROM base\nCOPY a.txt sub/b.txt /not-a-folder\n", "needs a folder"),
     ("FROM base\nCOPY a.txt\n", "has no destination"),
     ("FROM base\nCOPY --chmod=rwx a.txt /\n", "--chmod cannot be"),
+    ("FROM base\nCOPY --chmod=u=rw,,g=r a.txt /\n", "--chmod cannot be"),
     ("FROM base\nADD https://example.org/file /\n", "--checksum"),
     ("FROM base\nADD https://example.org/repo.git /\n", "its default branch"),
     ("FROM base\nADD git@example.org:repo.git#main /\n", "what main is may change"),
