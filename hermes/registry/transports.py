@@ -348,7 +348,8 @@ def _archive(path: Path) -> Iterator[_Archive]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}~")
     try:
-        with tarfile.TarFile(temporary, "w", format=tarfile.USTAR_FORMAT, copybufsize=CHUNK) as archive:
+        with tarfile.open(temporary, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            archive.copybufsize = CHUNK  # type: ignore[attr-defined]
             yield _Archive(archive)
         temporary.rename(path)
     finally:
