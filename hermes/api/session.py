@@ -47,7 +47,7 @@ class Session:
             epoch,
         )
         self.index = index
-        self.index.known(MARKER)
+        self.index.follow(MARKER)
         self.folders = Folders(root, self.settings.ignore)
         self.packages = Packages(self.folders, self.index, store, say)
         self.analysis = Analysis(self.packages, self.folders, self.configuration, self._read_yaml, str(root))
@@ -102,7 +102,7 @@ class Session:
     def _read_yaml(self, path: str) -> Any:
         import yaml
 
-        self.index.known(path)
+        self.index.follow(path)
         absolute = self.index.absolute(path)
         try:
             with open(absolute, "rb") as file:

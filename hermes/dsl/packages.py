@@ -333,7 +333,7 @@ class Packages:
         return found
 
     def _read(self, file: str) -> bytes:
-        self._sources.known(file)
+        self._sources.follow(file)
         try:
             with open(self._sources.absolute(file), "rb") as opened:
                 return opened.read()

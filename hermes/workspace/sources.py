@@ -11,6 +11,7 @@ import json
 import os
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -23,6 +24,9 @@ from hermes.store import Store
 _VERSION: Final = 1
 _TICK_NS: Final = 20_000_000
 """A file that changed less than this before it was read may change again without its times showing it."""
+
+_MOST_LINKS: Final = 40
+"""The most symbolic links that Linux follows in one path."""
 
 
 class Known(NamedTuple):
@@ -106,6 +110,12 @@ class FileIndex:
         self.used[path] = found
         return found
 
+    def follow(self, path: str) -> None:
+        """Take note of a file that is read where it leads: of the symbolic links on the way, and of their end."""
+        if self.known(path).kind == LINK:
+            for one in _trail(self._root, path):
+                self.known(one)
+
     def remember(self, path: str, row: Known) -> None:
         """Take over what is known of a file from elsewhere."""
         self._known[path] = row
@@ -135,6 +145,23 @@ def read(path: str, status: os.stat_result) -> Known:
     else:
         raise SourceError(f"{path} is neither a file nor a symbolic link")
     return Known(*signature(status), kind, digest)
+
+
+def _trail(root: str, path: str) -> Iterator[str]:
+    """Yield the symbolic links that a path goes through, and what is at their end, relative to the root."""
+    start = here = os.path.realpath(root)
+    pending = path.split("/")[::-1]
+    links = 0
+    while pending:
+        here = os.path.normpath(os.path.join(here, pending.pop()))
+        if os.path.islink(here):
+            links += 1
+            if links > _MOST_LINKS:
+                return
+            yield os.path.relpath(here, start)
+            pending += os.readlink(here).split("/")[::-1]
+            here = "/" if pending[-1] == "" else os.path.dirname(here)
+    yield os.path.relpath(here, start)
 
 
 def _hash(path: str, status: os.stat_result) -> Digest:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hermes.errors import LabelError
 from tests.conftest import Sandbox
 
 APP = """
@@ -106,6 +107,46 @@ def test_a_changed_rule_file_is_noticed(app: Sandbox) -> None:
     result = app.build("//used")
     assert result.executed == ("//used:used",)
     assert result.targets["//used:used"][0].digest != first
+
+
+@pytest.mark.parametrize("name", ["BUILD", "dest.bzl", "../hermes.yaml"])
+@pytest.mark.parametrize("end", ["shared/file", "../file", "app/file"])
+def test_what_is_read_through_symbolic_links_is_looked_at(workspace: Sandbox, name: str, end: str) -> None:
+    workspace.write(
+        "app/BUILD", 'load(":dest.bzl", "DEST")\nfiles_layer(name = "l", srcs = ["a"], dest = DEST)\n'
+    )
+    workspace.write("app/dest.bzl", 'DEST = "/one"\n')
+    workspace.write("app/a", "a")
+    path, target = workspace.root / "app" / name, workspace.root / end
+    text = path.read_text()
+    path.unlink()
+    path.symlink_to(workspace.root / "links/now/link")
+    for version in ("v1", "v2"):
+        link = workspace.root / "links" / version / "link"
+        link.parent.mkdir(parents=True)
+        link.symlink_to(os.path.relpath(target, link.parent))
+    (workspace.root / "links/now").symlink_to("v1")
+    workspace.write(end, text)
+    first = workspace.build("//app:l")
+    assert workspace.build("//app:l").executed == ()
+    if name == "BUILD":
+        workspace.write(end, text.replace("DEST)", '"/two")'))
+    elif name == "dest.bzl":
+        workspace.write(end, 'DEST = "/two"\n')
+    else:
+        workspace.write(end, "ignore: [app]\n")
+        with pytest.raises(LabelError):
+            workspace.build("//app:l")
+        return
+    assert workspace.build("//app:l").targets != first.targets
+    target.rename(target.with_name("moved"))
+    workspace.write(f"{end}.first", text)
+    link = workspace.root / "links/v2/link"
+    link.unlink()
+    link.symlink_to(f"{target}.first")
+    (workspace.root / "links/now").unlink()
+    (workspace.root / "links/now").symlink_to("v2")
+    assert workspace.build("//app:l").targets == first.targets
 
 
 def test_a_new_file_that_a_glob_matches_is_noticed(app: Sandbox) -> None:
