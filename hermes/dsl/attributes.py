@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from hermes.dsl.dialect.values import Builtin, EvalError, Namespace, show, type_name
+from hermes.dsl.dialect.values import Builtin, EvalError, Namespace, sequence, show, type_name
 from hermes.dsl.mounts import Bind, Mounted, SecretMount, as_mount, as_secret, binds
 from hermes.dsl.providers import LabelValue, Provider
 from hermes.dsl.selects import Select
@@ -284,7 +284,9 @@ def _maker(kind: str) -> Callable[..., Attribute]:
         values: Any = (),
         allow_empty: bool = True,
     ) -> Attribute:
-        attribute = Attribute(kind, None, mandatory, doc, tuple(values), empty=allow_empty)
+        attribute = Attribute(
+            kind, None, mandatory, doc, tuple(sequence(f"attr.{kind}", values)), empty=allow_empty
+        )
         return _with_default(attribute, default)
 
     def of_labels(
@@ -330,7 +332,7 @@ def _no_label(text: str) -> Label:
 
 def _alternatives(providers: Any) -> tuple[tuple[Provider, ...], ...]:
     """Accept ``[A, B]`` (all of them) and ``[[A], [B]]`` (all of any)."""
-    listed = list(providers)
+    listed = sequence("providers", providers)
     if all(type(one) is Provider for one in listed):
         return (tuple(listed),) if listed else ()
     found = []

@@ -16,7 +16,7 @@ from hermes.dsl.dialect.builtins import language_builtins
 from hermes.dsl.dialect.check import suggest
 from hermes.dsl.dialect.compile import Compiler
 from hermes.dsl.dialect.interpreter import CallSite, Function, Interpreter, Locator
-from hermes.dsl.dialect.values import Builtin, EvalError, type_name
+from hermes.dsl.dialect.values import Builtin, EvalError, check_strings, sequence, type_name
 from hermes.dsl.entries import entry_namespace
 from hermes.dsl.mounts import mount_functions
 from hermes.dsl.providers import (
@@ -452,6 +452,7 @@ class Packages:
         self._conditions(**values)
 
     def _existing_rule(self, name: str) -> dict[str, Any] | None:
+        check_strings("existing_rule", name)
         target = self._here().targets.get(name)
         if target is None:
             return None
@@ -487,8 +488,10 @@ class Packages:
         if package.targets:
             raise EvalError("package() comes before all targets")
         if default_visibility is not None:
-            if type(default_visibility) not in (list, tuple):
-                raise EvalError("default_visibility is a list")
+            if type(default_visibility) not in (list, tuple) or not all(
+                type(one) is str for one in default_visibility
+            ):
+                raise EvalError("default_visibility is a list of strings")
             package.default_visibility = Visibility.parse(default_visibility, package=package.name)
 
 
@@ -511,7 +514,7 @@ def _plain(kind: str, value: Any) -> Any:
 
 
 def _provider(doc: str = "", *, fields: Any = None) -> Provider:  # noqa: ARG001 - for readers of the file
-    if fields is not None and not all(type(one) is str for one in fields):
+    if fields is not None and not all(type(one) is str for one in sequence("provider", fields)):
         raise EvalError("provider() takes a list of names as fields")
     return Provider("", fields)
 

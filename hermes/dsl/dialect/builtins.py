@@ -7,8 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from hermes.dsl.dialect.interpreter import Interpreter, compare
-from hermes.dsl.dialect.methods import limited, text_of
-from hermes.dsl.dialect.values import Builtin, Depset, EvalError, Struct, show, type_name
+from hermes.dsl.dialect.methods import limited, pairs_of, text_of
+from hermes.dsl.dialect.values import (
+    Builtin,
+    Depset,
+    EvalError,
+    Struct,
+    check_hashable,
+    check_ints,
+    check_strings,
+    sequence,
+    show,
+    type_name,
+)
 
 _INT: Final = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|[0-9]+)\Z")
 _SIZED: Final = (str, list, tuple, dict, range)
@@ -50,6 +61,7 @@ def language_builtins(interpreter: Interpreter, say: Callable[[str], None]) -> M
 
 def fail(*args: Any, sep: str = " ", attr: str = "", hint: str | None = None) -> None:
     """Stop with a message; ``attr`` names the attribute that is wrong, ``hint`` says what to do."""
+    check_strings("fail", sep, attr, *(() if hint is None else (hint,)))
     raise EvalError(sep.join(text_of(one) for one in args), hint, attribute=attr)
 
 
@@ -58,7 +70,7 @@ def struct(**fields: Any) -> Struct:
 
 
 def depset(direct: Any = (), order: str = "default", *, transitive: Any = ()) -> Depset:
-    for one in transitive:
+    for one in sequence("depset", transitive):
         if type(one) is not Depset:
             raise EvalError(f"depset(): transitive takes depsets, not {type_name(one)}")
     if type(direct) not in (list, tuple):
@@ -66,10 +78,7 @@ def depset(direct: Any = (), order: str = "default", *, transitive: Any = ()) ->
     if order not in ("default", "postorder"):
         raise EvalError(f"depset(): the order {order!r} is not known")
     for one in direct:
-        try:
-            hash(one)
-        except TypeError:
-            raise EvalError(f"depset(): {type_name(one)} cannot be an element of a set") from None
+        check_hashable(one)
     return Depset(direct, transitive)
 
 
@@ -82,6 +91,7 @@ def int_of(value: Any, base: int = 10) -> int:
         return int(value)
     if type(value) is not str:
         raise EvalError(f"int() takes a string or a number, not {type_name(value)}")
+    check_ints("int", base)
     text = value.strip()
     if len(text) > 1000 or (base == 10 and not re.fullmatch(r"[+-]?[0-9]+", text)):
         raise EvalError(f"int(): {show(value)} is no number")
@@ -106,7 +116,7 @@ def range_of(start: int, stop: int | None = None, step: int = 1) -> range:
     if step == 0:
         raise EvalError("range() with a step of 0")
     found = range(*bounds)
-    limited(len(found))
+    limited(-((bounds[0] - bounds[1]) // step))
     return found
 
 
@@ -152,13 +162,7 @@ class _Functions:
     def dict(self, pairs: Any = (), **fields: Any) -> dict[Any, Any]:
         if type(pairs) is dict:
             return {**pairs, **fields}
-        found: dict[Any, Any] = {}
-        for pair in self._all_of(pairs):
-            items = self._all_of(pair)
-            if len(items) != 2:
-                raise EvalError("dict() takes pairs")
-            found[items[0]] = items[1]
-        return {**found, **fields}
+        return {**pairs_of("dict", self._all_of(pairs)), **fields}
 
     def dir(self, value: Any) -> list[str]:
         if isinstance(value, Struct):
@@ -166,6 +170,7 @@ class _Functions:
         return sorted(getattr(type(value), "dsl_attributes", ()))
 
     def enumerate(self, items: Any, start: int = 0) -> list[tuple[int, Any]]:
+        check_ints("enumerate", start)
         return list(enumerate(self._all_of(items), start))
 
     def getattr(self, value: Any, name: str, *default: Any) -> Any:
@@ -195,6 +200,7 @@ class _Functions:
         return self._extreme("min", items, key, lambda one, best: compare("<", one, best))
 
     def print(self, *items: Any, sep: str = " ") -> None:
+        check_strings("print", sep)
         self._say(sep.join(text_of(one) for one in items))
 
     def reversed(self, items: Any) -> Any:
@@ -202,6 +208,7 @@ class _Functions:
 
     def sorted(self, items: Any, *, key: Any = None, reverse: bool = False) -> Any:
         found = self._all_of(items)
+        _check_key("sorted", key)
         if key is None:
             return sorted(found, key=_Key, reverse=bool(reverse))
         return sorted(found, key=lambda one: _Key(key(one)), reverse=bool(reverse))
@@ -216,6 +223,7 @@ class _Functions:
         found = self._all_of(items[0]) if len(items) == 1 else items
         if not found:
             raise EvalError(f"{name}() of nothing")
+        _check_key(name, key)
         best = found[0]
         weight = key(best) if key else best
         for one in found[1:]:
@@ -223,6 +231,11 @@ class _Functions:
             if better(its_weight, weight):
                 best, weight = one, its_weight
         return best
+
+
+def _check_key(name: str, key: Any) -> None:
+    if key is not None and type_name(key) not in ("function", "builtin_function_or_method"):
+        raise EvalError(f"{name}() takes a function as key, not {type_name(key)}")
 
 
 def _public(name: Any) -> None:

@@ -23,6 +23,7 @@ from hermes.dsl.dialect.values import (
     Namespace,
     Struct,
     arguments_error,
+    check_hashable,
     show,
     type_name,
 )
@@ -265,7 +266,7 @@ class Interpreter:
             except IndexError:
                 raise EvalError(f"there is no item {key} in a list of {len(holder)}") from None
         elif type(holder) is dict:
-            _check_hashable(key)
+            check_hashable(key)
             holder[key] = value
         else:
             raise EvalError(f"items of {type_name(holder)} cannot be assigned")
@@ -345,17 +346,18 @@ def compare(symbol: str, left: Any, right: Any) -> bool:
     if one is type(right) and one in (int, str, bool):
         return _ORDER[symbol](left, right)
     if one is type(right) and one in (list, tuple):
-        return _ORDER[symbol](_sortable(left), _sortable(right))
+        return _in_order(symbol, left, right)
     if one is type(right) and hasattr(one, "dsl_ordered"):
         return _ORDER[symbol](left, right)
     raise EvalError(f"{type_name(left)} {symbol} {type_name(right)} is not possible")
 
 
-def _sortable(value: Any) -> Any:
-    for part in value:
-        if type(part) not in (int, str, bool, list, tuple):
-            raise EvalError(f"{type_name(part)} has no order")
-    return value
+def _in_order(symbol: str, left: Sequence[Any], right: Sequence[Any]) -> bool:
+    """Compare two lists or tuples by the first items that differ, or by their lengths."""
+    for one, other in zip(left, right, strict=False):
+        if not equal(one, other):
+            return compare(symbol, one, other)
+    return _ORDER[symbol](len(left), len(right))
 
 
 def equal(left: Any, right: Any) -> bool:
@@ -396,7 +398,7 @@ def contains(holder: Any, value: Any) -> bool:
     if kind is list or kind is tuple:
         return any(equal(one, value) for one in holder)
     if kind is dict:
-        _check_hashable(value)
+        check_hashable(value)
         return value in holder
     if kind is range:
         return type(value) is int and value in holder
@@ -409,7 +411,7 @@ def item(holder: Any, key: Any) -> Any:
     """Return ``holder[key]``."""
     kind = type(holder)
     if kind is dict:
-        _check_hashable(key)
+        check_hashable(key)
         if key not in holder:
             raise EvalError(
                 f"the key {show(key)} is not in the dict",
@@ -456,13 +458,6 @@ def unpacked(value: Any) -> Sequence[Any]:
 def _check_index(key: Any) -> None:
     if type(key) is not int:
         raise EvalError(f"an index is an int, not {type_name(key)}")
-
-
-def _check_hashable(key: Any) -> None:
-    try:
-        hash(key)
-    except TypeError:
-        raise EvalError(f"{type_name(key)} cannot be a key of a dict") from None
 
 
 def _no_attribute(value: Any, name: str, known: Iterable[str]) -> EvalError:

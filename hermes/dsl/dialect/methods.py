@@ -6,10 +6,20 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from hermes.dsl.dialect.values import LARGEST_TEXT, EvalError, show, type_name
+from hermes.dsl.dialect.values import (
+    LARGEST_TEXT,
+    EvalError,
+    check_hashable,
+    check_ints,
+    check_strings,
+    sequence,
+    show,
+    type_name,
+)
 
 _FIELD: Final = re.compile(r"\{\{|\}\}|\{([A-Za-z0-9_]*)\}|[{}]")
 _PERCENT: Final = re.compile(r"%(.)", re.DOTALL)
+_NOTHING: Final = object()
 
 
 def text_of(value: Any) -> str:
@@ -103,7 +113,7 @@ def limited(size: int) -> None:
 
 
 def _join(text: str, items: Any) -> str:
-    parts = _sequence("join", items)
+    parts = sequence("join", items)
     for part in parts:
         if type(part) is not str:
             raise EvalError(f"join(): an item is {type_name(part)}, not string", "convert it with str()")
@@ -112,48 +122,44 @@ def _join(text: str, items: Any) -> str:
 
 
 def _replace(text: str, old: str, new: str, count: int = -1) -> str:
-    _strings("replace", old, new)
-    if type(count) is not int:
-        raise EvalError("replace(): count is an int")
+    check_strings("replace", old, new)
+    check_ints("replace", count)
     times = text.count(old) if old else len(text) + 1
     times = min(times, count) if count >= 0 else times
     limited(len(text) + times * max(0, len(new) - len(old)))
     return text.replace(old, new, count)
 
 
-def _split(text: str, sep: str | None = None, maxsplit: int = -1) -> list[str]:
-    if sep is not None:
-        _strings("split", sep)
-    return text.split(sep, maxsplit)
+def _split(text: str, sep: str | None = None, maxsplit: int | None = None) -> list[str]:
+    return text.split(sep, _most_splits("split", text, sep, maxsplit))
 
 
-def _rsplit(text: str, sep: str | None = None, maxsplit: int = -1) -> list[str]:
+def _rsplit(text: str, sep: str | None = None, maxsplit: int | None = None) -> list[str]:
+    return text.rsplit(sep, _most_splits("rsplit", text, sep, maxsplit))
+
+
+def _most_splits(name: str, text: str, sep: str | None, maxsplit: int | None) -> int:
+    """Check the arguments of a split; return how often it splits at most."""
     if sep is not None:
-        _strings("rsplit", sep)
-    return text.rsplit(sep, maxsplit)
+        check_strings(name, sep)
+        if not sep:
+            raise EvalError(f"{name}(): the separator is empty")
+    if maxsplit is None:
+        return -1
+    check_ints(name, maxsplit)
+    return min(maxsplit, len(text)) if maxsplit >= 0 else -1
 
 
 def _title(text: str) -> str:
     return re.sub(r"[A-Za-z]+", lambda match: match.group(0).capitalize(), text)
 
 
-def _strings(name: str, *values: Any) -> None:
-    for value in values:
-        if type(value) is not str:
-            raise EvalError(f"{name}() takes a string, not {type_name(value)}")
-
-
-def _sequence(name: str, items: Any) -> list[Any]:
-    if type(items) in (list, tuple, dict, range):
-        return list(items)
-    raise EvalError(f"{name}() takes a list, not {type_name(items)}")
-
-
 def _affix(name: str) -> Callable[..., bool]:
     method = getattr(str, name)
 
-    def check(text: str, affix: str | tuple[str, ...], *bounds: int) -> bool:
-        _strings(name, *(affix if type(affix) is tuple else (affix,)))
+    def check(text: str, affix: str | tuple[str, ...], *bounds: int | None) -> bool:
+        check_strings(name, *(affix if type(affix) is tuple else (affix,)))
+        check_ints(name, *(one for one in bounds if one is not None))
         return bool(method(text, affix, *bounds))
 
     return check
@@ -220,6 +226,7 @@ STRING_METHODS: Final[Mapping[str, Callable[..., Any]]] = {
 
 
 def _index(items: list[Any], value: Any, *bounds: int) -> int:
+    check_ints("index", *bounds)
     try:
         return items.index(value, *bounds)
     except ValueError:
@@ -233,15 +240,21 @@ def _remove(items: list[Any], value: Any) -> None:
         raise EvalError(f"remove(): {show(value)} is not in the list") from None
 
 
+def _insert(items: list[Any], position: int, value: Any) -> None:
+    check_ints("insert", position)
+    items.insert(max(-len(items), min(position, len(items))), value)
+
+
 def _pop(items: list[Any], position: int = -1) -> Any:
+    check_ints("pop", position)
     try:
         return items.pop(position)
-    except IndexError:
+    except (IndexError, OverflowError):
         raise EvalError(f"pop(): there is no item {position} in a list of {len(items)}") from None
 
 
 def _extend(items: list[Any], more: Any) -> None:
-    added = _sequence("extend", more)
+    added = sequence("extend", more)
     limited(len(items) + len(added))
     items.extend(added)
 
@@ -251,7 +264,7 @@ LIST_METHODS: Final[Mapping[str, Callable[..., Any]]] = {
     "clear": list.clear,
     "extend": _extend,
     "index": _index,
-    "insert": list.insert,
+    "insert": _insert,
     "pop": _pop,
     "remove": _remove,
 }
@@ -259,10 +272,21 @@ LIST_METHODS: Final[Mapping[str, Callable[..., Any]]] = {
 LIST_CHANGES: Final = frozenset({"append", "clear", "extend", "insert", "pop", "remove"})
 
 
-def _dict_pop(mapping: dict[Any, Any], key: Any, *default: Any) -> Any:
-    if key not in mapping and not default:
+def _get(mapping: dict[Any, Any], key: Any, default: Any = None) -> Any:
+    check_hashable(key)
+    return mapping.get(key, default)
+
+
+def _setdefault(mapping: dict[Any, Any], key: Any, default: Any = None) -> Any:
+    check_hashable(key)
+    return mapping.setdefault(key, default)
+
+
+def _dict_pop(mapping: dict[Any, Any], key: Any, default: Any = _NOTHING) -> Any:
+    check_hashable(key)
+    if key not in mapping and default is _NOTHING:
         raise EvalError(f"pop(): the key {show(key)} is not in the dict")
-    return mapping.pop(key, *default)
+    return mapping.pop(key, default)
 
 
 def _popitem(mapping: dict[Any, Any]) -> tuple[Any, Any]:
@@ -272,21 +296,32 @@ def _popitem(mapping: dict[Any, Any]) -> tuple[Any, Any]:
     return key, mapping.pop(key)
 
 
+def pairs_of(name: str, items: Any) -> dict[Any, Any]:
+    """Return a dict of the pairs in a list; raises `EvalError` where one is no pair."""
+    found = {}
+    for one in sequence(name, items):
+        pair = sequence(name, one)
+        if len(pair) != 2:
+            raise EvalError(f"{name}() takes pairs")
+        check_hashable(pair[0])
+        found[pair[0]] = pair[1]
+    return found
+
+
 def _update(mapping: dict[Any, Any], *args: Any, **kwargs: Any) -> None:
     for one in args:
-        pairs = one.items() if type(one) is dict else [tuple(pair) for pair in _sequence("update", one)]
-        mapping.update(pairs)
+        mapping.update(one if type(one) is dict else pairs_of("update", one))
     mapping.update(kwargs)
 
 
 DICT_METHODS: Final[Mapping[str, Callable[..., Any]]] = {
     "clear": dict.clear,
-    "get": lambda mapping, key, default=None: mapping.get(key, default),
+    "get": _get,
     "items": lambda mapping: list(mapping.items()),
     "keys": list,
     "pop": _dict_pop,
     "popitem": _popitem,
-    "setdefault": lambda mapping, key, default=None: mapping.setdefault(key, default),
+    "setdefault": _setdefault,
     "update": _update,
     "values": lambda mapping: list(mapping.values()),
 }

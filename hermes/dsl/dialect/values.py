@@ -149,6 +149,35 @@ _NAMES: Final[Mapping[type, str]] = {
 }
 
 
+def check_hashable(value: Any) -> None:
+    """Raise `EvalError` if a value cannot be a key of a dict."""
+    try:
+        hash(value)
+    except TypeError:
+        raise EvalError(f"{type_name(value)} cannot be a key of a dict") from None
+
+
+def check_strings(name: str, *values: Any) -> None:
+    """Raise `EvalError` if an argument of the function called ``name`` is no string."""
+    for value in values:
+        if type(value) is not str:
+            raise EvalError(f"{name}() takes a string, not {type_name(value)}")
+
+
+def check_ints(name: str, *values: Any) -> None:
+    """Raise `EvalError` if an argument of the function called ``name`` is no int."""
+    for value in values:
+        if type(value) is not int:
+            raise EvalError(f"{name}() takes an int, not {type_name(value)}")
+
+
+def sequence(name: str, items: Any) -> list[Any]:
+    """Return the items of what the function called ``name`` takes a list of; raises `EvalError`."""
+    if type(items) in (list, tuple, dict, range):
+        return list(items)
+    raise EvalError(f"{name}() takes a list, not {type_name(items)}")
+
+
 def show(value: Any) -> str:
     """Return ``repr(value)``, with double quotes as Starlark has them; raises `EvalError` if it is too long."""
     parts: list[str] = []

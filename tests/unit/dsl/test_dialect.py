@@ -228,6 +228,9 @@ SAME = [
     "f([1, 2, 3]), g(1, c = 3), h()",
     "'\\x41\\u0041\\n', \"it's\", 'tab\\t', r'raw\\n', '''triple'''",
     "True, False, None, 0x1F, 0o17, 0b101, -3",
+    "[(1, 'b'), (1, 'a')] < [(1, 'c')], [[1], 2] < [[1, 0]], sorted([(1, [2, 'b']), (1, [2, 'a'])])",
+    "'a b c'.split(None, 1), 'a,b,c'.rsplit(',', 1), 'a,b'.split(',', 0), 'a,b'.split(',', 9)",
+    "len(range(10, 0, -3)), len(range(0)), len(range(5, 1)), [1, 2].insert(-9, 0), {}.update([('a', 1), ['b', 2]])",
 ]
 PRELUDE = """
 def f(items):
@@ -305,6 +308,27 @@ def test_what_fails_in_starlark_fails_here(printed: Printed, expression: str) ->
         in_starlark(expression)
     with pytest.raises(BuildFileError):
         printed(f"{PRELUDE}\nprint([str(x) for x in [{expression}]])")
+
+
+WRONG_ARGUMENTS = [
+    "'a'.split('')", "'a'.rsplit('')", "'a'.split(',', 'x')", "'a'.split(None, [])", "'a'.endswith('a', 'a')",
+    "[1].index(1, 'a')", "[1].insert('a', 1)", "[1].pop('a')", "[1].pop(1 << 100)", "{}.get([])", "{}.pop([])",
+    "{}.pop('a', 1, 2)", "{}.setdefault([])", "{}.update([1])", "{}.update(['a'])", "{}.update([([], 1)])",
+    "{}.update([(1, 2, 3)])", "dict([([], 1)])", "enumerate([], 'a')", "int('a', 'b')", "range(1 << 100)",
+    "sorted([2, 1], key = True)", "sorted([1], key = provider())", "max([2, 1], key = 1)", "print(sep = 1)",
+    "fail(sep = 1)", "fail('a', hint = 1)", "depset(transitive = 1)", "depset([[]])", "provider(fields = 1)",
+    "attr.string(values = 1)", "attr.label(providers = 1)", "existing_rule([])",
+    "package(default_visibility = [1])", "[[1]] < [['a']]", "sorted([(1, 'a'), (1, 2)])",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("expression", WRONG_ARGUMENTS)
+def test_a_wrong_argument_is_an_error_with_its_place(evaluate: Evaluator, expression: str) -> None:
+    with pytest.raises(BuildFileError) as caught:
+        evaluate(f"x = {expression}\n")
+    assert caught.value.location is not None
+    assert "'int'" not in caught.value.message
+    assert "NoneType" not in caught.value.message
 
 
 @pytest.mark.parametrize(
