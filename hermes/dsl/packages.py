@@ -387,6 +387,10 @@ class Packages:
         checked = {}
         for name, attribute in rule.attributes.items():
             try:
+                if type(values.get(name)) is Select and (
+                    rule is self._conditions or attribute is COMMON.get(name)
+                ):
+                    raise EvalError("cannot depend on a select()")
                 checked[name] = attribute.checked(values.get(name), to_label)
             except EvalError as error:
                 problem = EvalError(f"{label}: {rule.name}: {name} {error}", error.hint)

@@ -140,6 +140,26 @@ def test_select_does_not_guess(workspace: Sandbox) -> None:
     ] == ["a"]
 
 
+@pytest.mark.parametrize(
+    ("rule", "attribute", "value"),
+    [
+        ("filegroup", "tags", '["manual"]'),
+        ("filegroup", "visibility", '["//visibility:public"]'),
+        ("config_setting", "values", '{"a": "b"}'),
+        ("config_setting", "platform", '"linux/amd64"'),
+    ],
+)
+def test_what_is_known_before_the_configuration_is_no_select(
+    evaluate: Evaluator, rule: str, attribute: str, value: str
+) -> None:
+    with pytest.raises(BuildFileError, match=f"{attribute} cannot depend on a select") as caught:
+        evaluate(
+            f'{rule}(\n    name = "n",\n    {attribute} = select({{"//conditions:default": {value}}}),\n)'
+        )
+    assert caught.value.location is not None
+    assert caught.value.location.line == 3
+
+
 def test_select_without_a_match_says_what_would_match(workspace: Sandbox) -> None:
     with pytest.raises(BuildFileError, match="none of the conditions //pkg:debug holds") as caught:
         chosen(workspace, '":debug": ["a"]', platform="linux/amd64")
