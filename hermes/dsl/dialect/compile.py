@@ -9,6 +9,7 @@ import ast
 import hashlib
 import marshal
 import sys
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,9 @@ class Compiler:
         try:
             checked = check(source.decode("utf-8-sig"), file, self._builtins)
             tree = ast.fix_missing_locations(_Guarding().visit(checked.tree))
-            return Compiled(compile(tree, file, "exec", dont_inherit=True), checked.loads)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what a call of a number comes to is an error of the file
+                return Compiled(compile(tree, file, "exec", dont_inherit=True), checked.loads)
         except UnicodeDecodeError as error:
             line = source.count(b"\n", 0, error.start) + 1
             raise BuildFileError("the file is not UTF-8", location=SourceLocation(file, line)) from None

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hermes.dsl.dialect.check import check
 from hermes.errors import BuildFileError, HermesError
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Sandbox
 from tests.unit.dsl.conftest import Evaluator
 
 Printed = Callable[[str], list[str]]
@@ -308,6 +308,13 @@ def test_what_fails_in_starlark_fails_here(printed: Printed, expression: str) ->
         in_starlark(expression)
     with pytest.raises(BuildFileError):
         printed(f"{PRELUDE}\nprint([str(x) for x in [{expression}]])")
+
+
+def test_what_python_suspects_is_not_said(workspace: Sandbox) -> None:
+    workspace.write("pkg/BUILD", "x = 1()\n")
+    done = workspace.run("build", "//pkg:all")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: pkg/BUILD:1:5: this value cannot be called\n")
 
 
 WRONG_ARGUMENTS = [
