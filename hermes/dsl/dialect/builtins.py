@@ -22,6 +22,7 @@ from hermes.dsl.dialect.values import (
 )
 
 _INT: Final = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|[0-9]+)\Z")
+_DIGITS: Final = re.compile(r"[+-]?[0-9A-Za-z]+\Z")
 _SIZED: Final = (str, list, tuple, dict, range)
 
 
@@ -92,13 +93,10 @@ def int_of(value: Any, base: int = 10) -> int:
     if type(value) is not str:
         raise EvalError(f"int() takes a string or a number, not {type_name(value)}")
     check_ints("int", base)
-    text = value.strip()
-    if len(text) > 1000 or (base == 10 and not re.fullmatch(r"[+-]?[0-9]+", text)):
-        raise EvalError(f"int(): {show(value)} is no number")
-    if base == 0 and not _INT.match(text):
+    if len(value) > 1000 or not (_INT if base == 0 else _DIGITS).match(value):
         raise EvalError(f"int(): {show(value)} is no number")
     try:
-        return int(text, base)
+        return int(value, base)
     except ValueError:
         raise EvalError(f"int(): {show(value)} is no number of base {base}") from None
 

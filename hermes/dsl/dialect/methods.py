@@ -19,6 +19,7 @@ from hermes.dsl.dialect.values import (
 
 _FIELD: Final = re.compile(r"\{\{|\}\}|\{([A-Za-z0-9_]*)\}|[{}]")
 _PERCENT: Final = re.compile(r"%(.)", re.DOTALL)
+_LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _NOTHING: Final = object()
 
 
@@ -150,6 +151,11 @@ def _most_splits(name: str, text: str, sep: str | None, maxsplit: int | None) ->
     return min(maxsplit, len(text)) if maxsplit >= 0 else -1
 
 
+def _splitlines(text: str, keepends: bool = False) -> list[str]:
+    found = _LINE.findall(text)
+    return found if keepends else [line.rstrip("\r\n") for line in found]
+
+
 def _title(text: str) -> str:
     return re.sub(r"[A-Za-z]+", lambda match: match.group(0).capitalize(), text)
 
@@ -192,7 +198,7 @@ STRING_METHODS: Final[Mapping[str, Callable[..., Any]]] = {
     "replace": _replace,
     "rsplit": _rsplit,
     "split": _split,
-    "splitlines": lambda text, keepends=False: text.splitlines(bool(keepends)),
+    "splitlines": _splitlines,
     "startswith": _affix("startswith"),
     "title": _title,
     **{

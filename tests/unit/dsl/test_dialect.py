@@ -230,6 +230,8 @@ SAME = [
     "True, False, None, 0x1F, 0o17, 0b101, -3",
     "[(1, 'b'), (1, 'a')] < [(1, 'c')], [[1], 2] < [[1, 0]], sorted([(1, [2, 'b']), (1, [2, 'a'])])",
     "'a b c'.split(None, 1), 'a,b,c'.rsplit(',', 1), 'a,b'.split(',', 0), 'a,b'.split(',', 9)",
+    "'a\\n\\nb\\rc\\r\\nd'.splitlines(), 'a\\n\\r\\nb'.splitlines(True), ''.splitlines(), len('a\\x0bb'.splitlines())",
+    "int('ff', 16), int('-0x1F', 16), int('0b11', 0), int('+7'), int('z', 36)",
     "len(range(10, 0, -3)), len(range(0)), len(range(5, 1)), [1, 2].insert(-9, 0), {}.update([('a', 1), ['b', 2]])",
 ]
 PRELUDE = """
@@ -296,7 +298,7 @@ def test_what_differs_from_starlark_rust_is_known(printed: Printed, expression: 
 
 
 FAILS_IN_BOTH = [
-    "1 // 0", "1 % 0", "'a' + 1", "[1] + (1,)", "'a' < 1", "[][0]", "{}['a']", "'abc'.index('x')", "int('x')",
+    "1 // 0", "1 % 0", "'a' + 1", "[1] + (1,)", "'a' < 1", "[][0]", "{}['a']", "'abc'.index('x')", "int('x')", "int(' 1')", "int('0x1', 8)",
     "{[]: 1}", "len(1)", "nothing", "'%d' % 'a'", "'%s %s' % 1", "f()", "g(1)", "(1).x", "[1].append", "min([])",
     "{'a': 1}.pop('b')", "[1].remove(2)", "'a'.nothing()", "range(1, 2, 0)", "x = 1\nx", "'abc'['a']", "sorted([1, 'a'])",
 ]  # fmt: skip
