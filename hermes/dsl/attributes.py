@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
 from hermes.dsl.dialect.values import Builtin, EvalError, Namespace, sequence, show, type_name
@@ -291,6 +291,7 @@ def _maker(kind: str) -> Callable[..., Attribute]:
 
     def of_labels(
         *,
+        default: Any = None,
         mandatory: bool = False,
         doc: str = "",
         providers: Any = (),
@@ -300,7 +301,7 @@ def _maker(kind: str) -> Callable[..., Attribute]:
     ) -> Attribute:
         if each_platform and kind != "label":
             raise EvalError("only a label can be wanted for each platform")
-        return Attribute(
+        attribute = Attribute(
             kind,
             None,
             mandatory,
@@ -310,6 +311,7 @@ def _maker(kind: str) -> Callable[..., Attribute]:
             empty=allow_empty,
             each_platform=each_platform,
         )
+        return _with_default(attribute, default)
 
     return of_labels if kind in _LABEL_KINDS else plain
 
@@ -321,13 +323,11 @@ def _with_default(attribute: Attribute, default: Any) -> Attribute:
         value = KINDS[attribute.kind].check(default, _no_label)
     except EvalError as error:
         raise EvalError(f"the default {error}", error.hint) from None
-    return Attribute(
-        attribute.kind, value, attribute.mandatory, attribute.doc, attribute.values, empty=attribute.empty
-    )
+    return replace(attribute, default=value)
 
 
 def _no_label(text: str) -> Label:
-    raise EvalError(f"a default cannot be the label {text!r}")
+    raise EvalError(f"is the string {text!r}", f'say where the label belongs: Label("{text}")')
 
 
 def _alternatives(providers: Any) -> tuple[tuple[Provider, ...], ...]:

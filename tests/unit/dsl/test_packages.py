@@ -88,6 +88,24 @@ def test_a_rule_passes_values_through_providers(workspace: Sandbox) -> None:
         assert file.read() == "two one"
 
 
+def test_an_attribute_with_labels_may_have_a_default(workspace: Sandbox) -> None:
+    default = 'attr.label_list(default = [Label(":first")], providers = [Info])'
+    workspace.write("defs/say.bzl", RULE.replace("attr.label_list(providers = [Info])", default))
+    workspace.write(
+        "defs/BUILD",
+        'load(":say.bzl", "say")\n'
+        'say(name = "first", word = "one", deps = [], visibility = ["//visibility:public"])\n',
+    )
+    workspace.write("pkg/BUILD", 'load("//defs:say.bzl", "say")\nsay(name = "b", word = "two")\n')
+    ((_, _, path),) = workspace.build("//pkg:b").targets["//pkg:b"]
+    with open(path, encoding="utf-8") as file:
+        assert file.read() == "two one"
+    workspace.write("defs/say.bzl", RULE.replace("providers", 'default = [":first"], providers'))
+    with pytest.raises(BuildFileError, match="the default has an item that is the string ':first'") as caught:
+        workspace.build("//pkg:b")
+    assert caught.value.hint == 'say where the label belongs: Label(":first")'
+
+
 def test_a_dependency_must_give_what_a_rule_takes(workspace: Sandbox) -> None:
     workspace.write("pkg/say.bzl", RULE)
     text = 'load(":say.bzl", "say")\nfilegroup(name = "f")\nsay(name = "b", word = "two", deps = [":f"])\n'
