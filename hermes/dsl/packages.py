@@ -422,9 +422,8 @@ class Packages:
             return text
         if type(text) is not str:
             raise EvalError(f"Label() takes a string, not {type_name(text)}")
-        running = self._interpreter.running[-1] if self._interpreter.running else ""
-        package = self._current.name if self._current else os.path.dirname(running)
-        return LabelValue(Label.parse(text, relative_to=package))
+        file = self._call_site().file
+        return LabelValue(Label.parse(text, relative_to=os.path.dirname(file)))
 
     def _select(self, branches: Any, no_match_error: str = "") -> Select:
         package = self._current.name if self._current else ""

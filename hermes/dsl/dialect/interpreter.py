@@ -474,6 +474,10 @@ class CallSite:
         self._code = code
         self._instruction = instruction
 
+    @property
+    def file(self) -> str:
+        return self._code.co_filename
+
     def __call__(self) -> SourceLocation:
         return self._locator.place(self._code, self._instruction)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hermes.errors import BuildFileError, LabelError, VisibilityError
@@ -104,6 +106,27 @@ def test_an_attribute_with_labels_may_have_a_default(workspace: Sandbox) -> None
     with pytest.raises(BuildFileError, match="the default has an item that is the string ':first'") as caught:
         workspace.build("//pkg:b")
     assert caught.value.hint == 'say where the label belongs: Label(":first")'
+
+
+def test_a_label_belongs_to_the_file_that_makes_it(workspace: Sandbox) -> None:
+    workspace.write(
+        "defs/macro.bzl",
+        "def _impl(ctx):\n"
+        '    return DefaultInfo(files = [ctx.actions.write("f", str(Label(":x")))])\n\n'
+        "said = rule(implementation = _impl)\n\n"
+        'def greeting(name):\n    filegroup(name = name, srcs = [Label(":text")])\n',
+    )
+    workspace.write(
+        "defs/BUILD", 'filegroup(name = "text", srcs = ["t"], visibility = ["//visibility:public"])\n'
+    )
+    workspace.write("defs/t", "hello")
+    workspace.write(
+        "pkg/BUILD",
+        'load("//defs:macro.bzl", "greeting", "said")\ngreeting("g")\nsaid(name = "s")\n',
+    )
+    built = workspace.build("//pkg:all").targets
+    assert Path(built["//pkg:g"][0].path).read_text() == "hello"
+    assert Path(built["//pkg:s"][0].path).read_text() == "//defs:x"
 
 
 def test_a_dependency_must_give_what_a_rule_takes(workspace: Sandbox) -> None:
