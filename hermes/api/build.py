@@ -19,6 +19,7 @@ from hermes.api.snapshot import Changes, Check, Snapshots
 from hermes.api.unchanged import UnchangedPlan
 from hermes.container.core import PRELOADED, Containers, sweep_after
 from hermes.container.task import Bound
+from hermes.engine.action import ActionGraph
 from hermes.engine.events import Events, Subscriber, Warned
 from hermes.engine.executor import Caching
 from hermes.engine.scheduler import Options, Report, Scheduler
@@ -107,8 +108,10 @@ class Build:
         report = self._execute(plan)
         outputs = Outputs(self._root, self._store, self._containers, work.index)
         linked = outputs.link(work.wanted, report.known, work.before, work.changed)
-        actions, parts = work.graph.actions, {one for listed in report.parts.values() for one in listed}
-        owners = dict.fromkeys(actions[name].owner for name in report.executed if name not in parts)
+        parts = {one for listed in report.parts.values() for one in listed}
+        owners = dict.fromkeys(
+            work.graph.actions[name].owner for name in report.executed if name not in parts
+        )
         cached = work.total + len(parts) - len(report.executed)
         result = BuildResult(tuple(owners), cached, linked.targets)
         try:
@@ -117,12 +120,6 @@ class Build:
             work.index.save(self._store, self._snapshots.files)
         except StoreError as error:
             self._events.emit(Warned(f"the next build will look at everything again: {error.message}"))
-        remember_keys(self._store, self._root, {name: report.known[name].key for name in report.executed})
-        remember_parts(
-            self._store,
-            self._root,
-            {name: [(one, actions[one].kind) for one in listed] for name, listed in report.parts.items()},
-        )
         if self._store.results.damaged:
             self._events.emit(Warned("the result cache was damaged; a new one has been started"))
         return result
@@ -177,9 +174,28 @@ class Build:
         except BuildFailed as error:
             if dockerfiles is not None:
                 dockerfiles.explain(error)
+            if self._options.keep_going:
+                self._link_done(work, scheduler.report)
             raise
         finally:
             fetching.close()
+            self._remember(scheduler.report, work.graph)
+
+    def _link_done(self, work: Work, report: Report) -> None:
+        """Link what a build gave that failed elsewhere; what is not in its report is as it was, or was not built."""
+        done = [one for one in work.wanted if one.output and one.action in report.known]
+        Outputs(self._root, self._store, self._containers, work.index).link(done, report.known)
+
+    def _remember(self, report: Report, graph: ActionGraph) -> None:
+        remember_keys(self._store, self._root, {name: report.known[name].key for name in report.executed})
+        remember_parts(
+            self._store,
+            self._root,
+            {
+                name: [(one, graph.actions[one].kind) for one in listed]
+                for name, listed in report.parts.items()
+            },
+        )
 
     def _dockerfiles(self, work: Work) -> DockerfileTargets | None:
         """Return what expands the targets that have Dockerfiles, if there may be any to build."""

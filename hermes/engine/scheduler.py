@@ -83,13 +83,18 @@ class Options:
 
 
 class Scheduler:
-    """Runs graphs with one set of workers' rules; see `run`."""
+    """Runs graphs with one set of workers' rules; see `run`.
+
+    ``report`` is what came of the last run, also of one that failed or was interrupted: of what was to be looked at
+    it then knows what was done.
+    """
 
     def __init__(self, runner: Runner, sources: Sources, options: Options, events: Events) -> None:
         self._runner = runner
         self._sources = sources
         self._options = options
         self._events = events
+        self.report = Report()
 
     def run(
         self,
@@ -116,13 +121,14 @@ class Scheduler:
             cancel()
             workers.join()
             raise
+        finally:
+            self.report = run.so_far()
         workers.stop()
         workers.join()
         self._events.emit(BuildFinished(len(run.executed), run.report.cached, len(run.failures)))
         if run.failures:
             raise BuildFailed(run.failures, run.skipped)
-        run.report.executed = [name for name in graph.actions if name in run.executed]
-        return run.report
+        return self.report
 
     def _drive(self, run: _Run, workers: _Workers) -> None:
         while True:
@@ -175,6 +181,7 @@ class _Run:
         self.failures: dict[str, HermesError] = {}
         self.skipped = 0
         self.settled = 0
+        self.done: set[str] = set()
         self.ready: list[tuple[int, int, str]] = []
         self._runner = runner
         self._sources = sources
@@ -258,6 +265,7 @@ class _Run:
         while settled:
             one, its_change = settled.pop()
             self.settled += 1
+            self.done.add(one)
             for consumer in self._consumers[one]:
                 if its_change:
                     self._dirty.add(consumer)
@@ -273,6 +281,14 @@ class _Run:
                 else:
                     self.report.cached += 1
                     settled.append((consumer, False))
+
+    def so_far(self) -> Report:
+        """Return the report, without what actions gave before that should have been looked at and were not."""
+        self.report.executed = [name for name in self.graph.actions if name in self.executed]
+        for name in self.pending:
+            if name not in self.done:
+                self.report.known.pop(name, None)
+        return self.report
 
     def _make_ready(self, name: str) -> None:
         heapq.heappush(self.ready, (-self._priority[name], self._order[name], name))

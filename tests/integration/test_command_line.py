@@ -131,6 +131,30 @@ def test_keep_going_builds_what_does_not_depend_on_a_failure(app: Sandbox) -> No
     assert caught.value.skipped >= 1
 
 
+def test_what_was_built_beside_a_failure_is_linked_and_can_be_explained(app: Sandbox) -> None:
+    text = 'files_layer(name = "c", srcs = ["x"])\nimage(name = "i", layers = [":c"])\n'
+    bad = 'run_layer(name = "bad", base = "//base:root", cmd = "exit 1")\nimage(name = "on_bad", layers = [":bad"])\n'
+    app.write("part/BUILD", text)
+    app.write("part/x", "one")
+    app.build("//part/...")
+    app.write("part/BUILD", text + bad)
+    app.write("part/x", "two")
+    index = app.root / "hermes-out/part/i/index.json"
+    before = index.read_bytes()
+    assert app.run("build", "-k", "//part/...").returncode == 1
+    after = index.read_bytes()
+    assert after != before
+    assert "->" in app.run("explain", "//part:c").stdout
+    app.write("part/x", "three")
+    assert app.run("build", "-k", "//part/...").returncode == 1
+    third = index.read_bytes()
+    assert third not in (before, after)
+    assert not (app.root / "hermes-out/part/on_bad").exists()
+    app.write("part/BUILD", text)
+    assert app.build("//part/...").executed == ()
+    assert index.read_bytes() == third
+
+
 def on_a_terminal(app: Sandbox, *arguments: str, **env: str) -> str:
     """Return what Hermes writes to a terminal."""
     leader, follower = pty.openpty()
