@@ -87,7 +87,7 @@ class Build:
             self._store.close()
 
     def _plan(self, check: Check | None, found: Changes | None) -> Plan:
-        if check is not None and found is not None and (state := self._snapshots.state(self._key)):
+        if check is not None and found is not None and (state := self._snapshots.state(self._key, check)):
             unchanged = UnchangedPlan.make(self._root, self._store.home, check, state, found)
             if unchanged is not None:
                 return unchanged

@@ -23,7 +23,7 @@ from hermes.version import __version__
 if TYPE_CHECKING:
     from hermes.store import Store
 
-_VERSION: Final = f"2 {__version__} {sys.version}"
+_VERSION: Final = f"3 {__version__} {sys.version}"
 
 FolderSignature = tuple[int, int, int]
 FolderRow = tuple[FolderSignature, str]
@@ -35,7 +35,7 @@ class Check:
 
     ``sources`` are files of the workspace, by relative path; ``folders`` maps folders to (mtime, ctime, inode)
     and the digest of their names; ``rules`` and ``outputs`` are Hermes' own rule files, and what was built,
-    by absolute path.
+    by absolute path. ``state`` names the state that belongs to it.
     """
 
     sources: Signatures
@@ -44,6 +44,7 @@ class Check:
     outputs: Signatures
     cached: int
     targets: Mapping[str, tuple[BuiltOutput, ...]]
+    state: str = ""
 
     @property
     def result(self) -> BuildResult:
@@ -115,16 +116,16 @@ class Snapshots:
         row = read_row(self.folder / f"{key}.check")
         if row is None:
             return None
-        sources, folders, rules, outputs, cached, targets = row
+        sources, folders, rules, outputs, cached, targets, state = row
         built = {label: tuple(BuiltOutput(*one) for one in listed) for label, listed in targets}
         load = Signatures.load
-        return Check(load(sources), folders, load(rules), load(outputs), cached, built)
+        return Check(load(sources), folders, load(rules), load(outputs), cached, built, state)
 
-    def state(self, key: str) -> State | None:
-        """Return what the last build of the same things knew."""
+    def state(self, key: str, check: Check | None = None) -> State | None:
+        """Return what the last build of the same things knew; None if that is not the build of the ``check``."""
         row = read_row(self.folder / f"{key}.state")
         graph = read_row(self.folder / f"{key}.graph") if row is not None else None
-        if graph is None or graph[-1] != row[-1]:
+        if graph is None or graph[-1] != row[2] or (check is not None and check.state != row[3]):
             return None
         return State(row[0], row[1], Graph(*graph))
 
@@ -135,12 +136,12 @@ class Snapshots:
         with storing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             self.forget(key)
-        graph = state.graph
+        graph, name = state.graph, os.urandom(8).hex()
         if before is None or before.graph is not graph:
             write_row(
                 store, self.folder / f"{key}.graph", (graph.analysis, graph.actions, graph.wanted, graph.name)
             )
-        write_row(store, self.folder / f"{key}.state", (state.sources, state.known, graph.name))
+        write_row(store, self.folder / f"{key}.state", (state.sources, state.known, graph.name, name))
         targets = [
             (label, [tuple(map(str, one)) for one in outputs]) for label, outputs in check.targets.items()
         ]
@@ -151,6 +152,7 @@ class Snapshots:
             check.outputs.dump(),
             check.cached,
             targets,
+            name,
         )
         write_row(store, self.folder / f"{key}.check", plain)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hermes.api.snapshot import Snapshots, State
 from hermes.errors import LabelError
 from tests.conftest import Sandbox
 
@@ -157,6 +159,27 @@ def test_a_new_file_that_a_glob_matches_is_noticed(app: Sandbox) -> None:
     second = app.digest("//globbed")
     (app.root / "globbed/b.txt").unlink()
     assert first == app.digest("//globbed") != second
+
+
+def test_a_build_that_ends_while_another_begins_is_not_mixed_up_with_it(
+    workspace: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one build looked at does not go with what another one, that ended in between, made of it."""
+    workspace.write("BUILD", 'files_layer(name = "l", srcs = ["a"])\n')
+    workspace.write("a", "one")
+    before = workspace.digest("//:l")
+    workspace.write("a", "two")
+    read = Snapshots.state
+    between: list[str] = []
+
+    def state(*arguments: Any) -> State | None:
+        if not between:
+            between.append("")
+            between.append(workspace.digest("//:l"))
+        return read(*arguments)
+
+    monkeypatch.setattr(Snapshots, "state", state)
+    assert workspace.digest("//:l") == between[1] != before
 
 
 def test_outputs_that_were_removed_are_linked_again(app: Sandbox) -> None:
