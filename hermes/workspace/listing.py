@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from hermes.errors import SourceError
 from hermes.workspace.root import OUTPUT_FOLDER
+from hermes.workspace.sources import TICK_NS
 
 BUILD_FILES: Final = ("BUILD.hermes", "BUILD")
+_NEVER_THE_SAME: Final = (-1, -1, -1)
 _NEVER: Final = frozenset((OUTPUT_FOLDER, ".git", ".hg", ".svn"))
 
 
@@ -41,8 +44,10 @@ def signature_of(status: os.stat_result) -> tuple[int, int, int]:
 
 
 def list_folder(path: str) -> Listing:
-    """List a folder; raises `OSError`."""
+    """List a folder; raises `OSError`. One that may change again without its times showing it has no signature."""
     signature = signature_of(os.stat(path))
+    if max(signature[:2]) > time.time_ns() - TICK_NS:
+        signature = _NEVER_THE_SAME
     files, folders, links = [], [], []
     with os.scandir(path) as items:
         for item in items:

@@ -22,8 +22,8 @@ from hermes.layer.content import Signature, changed, signature
 from hermes.store import Store
 
 _VERSION: Final = 1
-_TICK_NS: Final = 20_000_000
-"""A file that changed less than this before it was read may change again without its times showing it."""
+TICK_NS: Final = 20_000_000
+"""A file or folder that changed less than this before it was read may change again without its times showing it."""
 
 _MOST_LINKS: Final = 40
 """The most symbolic links that Linux follows in one path."""
@@ -103,7 +103,7 @@ class FileIndex:
             if found is None or found.signature != signature(status):
                 found = read(full, status)
                 self.changed = True
-                if max(found.mtime, found.ctime) > time.time_ns() - _TICK_NS:
+                if max(found.mtime, found.ctime) > time.time_ns() - TICK_NS:
                     self._fresh.add(path)
         except OSError as error:
             raise SourceError(f"{path}: {error.strerror}") from error

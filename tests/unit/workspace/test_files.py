@@ -12,7 +12,7 @@ from hermes.engine.action import EXECUTABLE, FILE, LINK
 from hermes.errors import SourceError, WorkspaceError
 from hermes.store import Store
 from hermes.workspace.glob import matcher
-from hermes.workspace.listing import Folders
+from hermes.workspace.listing import Folders, list_folder, signature_of
 from hermes.workspace.root import find_root, read_settings
 from hermes.workspace.sources import FileIndex
 
@@ -97,6 +97,14 @@ def test_a_file_that_becomes_a_link_changes_its_folder(root: Path) -> None:
     (root / "a.txt").unlink()
     (root / "a.txt").symlink_to("d/b.txt")
     assert Folders(root).listing("").digest != before
+
+
+def test_a_folder_that_has_just_changed_is_listed_again(root: Path) -> None:
+    """Its times could be the same after another file came, so what was listed is not relied upon."""
+    (root / "new").touch()
+    assert list_folder(str(root)).signature != signature_of(os.stat(root))
+    time.sleep(0.03)
+    assert list_folder(str(root)).signature == signature_of(os.stat(root))
 
 
 def age(path: Path) -> None:
