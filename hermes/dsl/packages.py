@@ -16,7 +16,7 @@ from hermes.dsl.dialect.builtins import language_builtins
 from hermes.dsl.dialect.check import suggest
 from hermes.dsl.dialect.compile import Compiler
 from hermes.dsl.dialect.interpreter import CallSite, Function, Interpreter, Locator
-from hermes.dsl.dialect.values import Builtin, EvalError, check_strings, sequence, type_name
+from hermes.dsl.dialect.values import Builtin, EvalError, check_strings, sequence, show, type_name
 from hermes.dsl.entries import entry_namespace
 from hermes.dsl.mounts import mount_functions
 from hermes.dsl.providers import (
@@ -484,7 +484,13 @@ class Packages:
                 f"glob([{shown}]) matches no file of //{package.name}",
                 "correct the pattern, or say allow_empty = True; files of packages inside are not matched",
             )
-        return found
+        for name in found:
+            if ":" in name:
+                raise EvalError(
+                    f"glob() matches {show(name)}, and a label cannot have a colon in its name",
+                    f"rename the file, or leave it out: exclude = [{show(name)}]",
+                )
+        return [f":{name}" if name.startswith("@") else name for name in found]
 
     def _package(self, default_visibility: Any = None) -> None:
         package = self._here()

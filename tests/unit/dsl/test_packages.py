@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,22 @@ def test_a_glob_matches_files_of_its_package(evaluate: Evaluator, call: str, fou
     (evaluate.root / "pkg/d/link").symlink_to("e/f.txt")
     evaluate(f"print({call})")
     assert evaluate.said[-1].endswith(str(found).replace("'", '"'))
+
+
+def test_a_glob_gives_labels_of_files_with_odd_names(workspace: Sandbox) -> None:
+    text = 'files_layer(name = "l", srcs = glob(["**"]%s))\n'
+    workspace.write("pkg/BUILD", text % "")
+    for name in ("@scope/x.js", "@y", "a b", "$c", "-d", "é"):
+        workspace.write(f"pkg/{name}", "")
+    with tarfile.open(workspace.build("//pkg:l").targets["//pkg:l"][0].path) as archive:
+        assert sorted(archive.getnames()) == ["$c", "-d", "@scope/x.js", "@y", "a b", "é"]
+    workspace.write("pkg/a:b", "")
+    with pytest.raises(BuildFileError, match='matches "a:b", and a label cannot have a colon') as caught:
+        workspace.build("//pkg:l")
+    assert caught.value.location is not None
+    assert caught.value.hint == 'rename the file, or leave it out: exclude = ["a:b"]'
+    workspace.write("pkg/BUILD", text % ', exclude = ["a:b"]')
+    workspace.build("//pkg:l")
 
 
 @pytest.mark.parametrize("pattern", ["", "/a", "../a", "a/../b", "a**", "a/", "./a"])
