@@ -50,7 +50,7 @@ class Label:
             if not colon:
                 name = package.rpartition("/")[2]
                 if not name:
-                    raise LabelError(f"{text!r} names no target", hint="write //:name")
+                    raise LabelError(f"{text!r} names no target", hint=f"write //{package.rstrip('/')}:name")
         elif rest.startswith("/"):
             raise LabelError(f"{text!r} is not a label", hint="labels begin with // or :")
         else:

@@ -68,6 +68,13 @@ def test_any_text_is_a_label_or_refused(text: str) -> None:
     assert ".." not in f"{label.package}/{label.name}".split("/")
 
 
+@pytest.mark.parametrize(("text", "hint"), [("//", "write //:name"), ("//a/", "write //a:name")])
+def test_a_label_without_a_name_says_how_to_name_a_target(text: str, hint: str) -> None:
+    with pytest.raises(LabelError) as caught:
+        Label.parse(text)
+    assert caught.value.hint == hint
+
+
 TARGETS = [Label.parse(text) for text in ("//:top", "//a:x", "//a:y", "//a/b:z", "//ab:w")]
 
 
