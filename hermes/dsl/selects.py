@@ -43,6 +43,12 @@ class Select:
     def dsl_radd(self, other: Any) -> Select:
         return Select((other, *self.parts))
 
+    def dsl_or(self, other: Any) -> Select:
+        return _of_dicts(self.dsl_add(other))
+
+    def dsl_ror(self, other: Any) -> Select:
+        return _of_dicts(self.dsl_radd(other))
+
     def decided(self, choose: Choose) -> Any:
         """Return the value, where ``choose`` picks a branch of each select."""
         value: Any = None
@@ -69,6 +75,13 @@ class Select:
 
     def __repr__(self) -> str:
         return "select(...)"
+
+
+def _of_dicts(joined: Select) -> Select:
+    for value in joined.possible():
+        if type(value) is not dict:
+            raise EvalError(f"select(): {type_name(value)} | is not possible", "| joins dicts, and + lists")
+    return joined
 
 
 def make_select(branches: Any, resolve: Callable[[str], Label], no_match_error: str = "") -> Select:

@@ -236,8 +236,13 @@ class Interpreter:
             if one is int and other in (str, list, tuple):
                 limited(len(right) * max(0, left))
                 return right * left
-        elif symbol == "|" and one is other is dict:
-            return {**left, **right}
+        elif symbol == "|":
+            if one is other is dict:
+                return {**left, **right}
+            if hasattr(one, "dsl_or"):
+                return left.dsl_or(right)
+            if hasattr(other, "dsl_ror"):
+                return right.dsl_ror(left)
         raise EvalError(f"{type_name(left)} {symbol} {type_name(right)} is not possible")
 
     def augment(self, symbol: str, left: Any, right: Any) -> Any:

@@ -190,6 +190,23 @@ def test_select_takes_the_most_specific_condition(
     assert chosen(workspace, ALL, platform=platform, values=values) == ["common", expected]
 
 
+def test_select_joins_dicts_as_dicts_are_joined(workspace: Sandbox) -> None:
+    text = """
+config_setting(name = "d", values = {"mode": "d"})
+files_layer(name = "l", symlinks = {"/a": "a"} | select({":d": {"/b": "b"}, "//conditions:default": {}}) | {"/c": "c"})
+"""
+    workspace.write("pkg/BUILD", text)
+    for values, found in (({}, ["a", "c"]), ({"mode": "d"}, ["a", "b", "c"])):
+        path = workspace.build("//pkg:l", values=values).targets["//pkg:l"][0].path
+        with tarfile.open(path) as archive:
+            assert archive.getnames() == found
+    workspace.write(
+        "pkg/BUILD", 'files_layer(name = "l", dirs = ["/a"] | select({"//conditions:default": ["/b"]}))'
+    )
+    with pytest.raises(BuildFileError, match=r"list . is not possible"):
+        workspace.build("//pkg:l")
+
+
 def test_select_does_not_guess(workspace: Sandbox) -> None:
     with pytest.raises(BuildFileError, match=r"both //pkg:debug and //pkg:fast hold"):
         chosen(workspace, '":debug": ["a"], ":fast": ["b"]', values={"mode": "debug", "speed": "fast"})
