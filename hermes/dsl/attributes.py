@@ -52,7 +52,7 @@ class Attribute:
             for one in value.possible():
                 if one is not None:
                     self._check_one(one, to_label)
-            return value
+            return value.of_package(to_label)
         return self._check_one(value, to_label)
 
     def initial(self) -> Any:

@@ -426,8 +426,12 @@ class Packages:
         return LabelValue(Label.parse(text, relative_to=os.path.dirname(file)))
 
     def _select(self, branches: Any, no_match_error: str = "") -> Select:
-        package = self._current.name if self._current else ""
-        return make_select(branches, lambda text: Label.parse(text, relative_to=package), no_match_error)
+        package = self._current
+
+        def resolve(text: str) -> Label | str:
+            return Label.parse(text, relative_to=package.name) if package else text
+
+        return make_select(branches, resolve, no_match_error)
 
     def _rule(self, implementation: Any, attrs: Any = None, doc: str = "", lock: Any = None) -> Rule:
         if type(implementation) is not Function:

@@ -14,17 +14,22 @@ Choose = Callable[["Branches"], Any]
 
 
 class Branches:
-    """The branches of one select: condition -> value, and the value when no condition holds."""
+    """The branches of one select: condition -> value, and the value when no condition holds.
+
+    A condition is a text as long as it is not known to which package it belongs.
+    """
 
     __slots__ = ("branches", "default", "has_default", "message")
 
-    def __init__(
-        self, branches: Mapping[Label, Any], *, default: Any, has_default: bool, message: str
-    ) -> None:
+    def __init__(self, branches: Mapping[Any, Any], *, default: Any, has_default: bool, message: str) -> None:
         self.branches = branches
         self.default = default
         self.has_default = has_default
         self.message = message
+
+    def of_package(self, resolve: Callable[[str], Label]) -> Branches:
+        named = {resolve(one) if type(one) is str else one: value for one, value in self.branches.items()}
+        return Branches(named, default=self.default, has_default=self.has_default, message=self.message)
 
 
 class Select:
@@ -48,6 +53,10 @@ class Select:
 
     def dsl_ror(self, other: Any) -> Select:
         return _of_dicts(self.dsl_radd(other))
+
+    def of_package(self, resolve: Callable[[str], Label]) -> Select:
+        """Return the same with labels as conditions; ``resolve`` turns a text into one."""
+        return Select(tuple(one.of_package(resolve) if type(one) is Branches else one for one in self.parts))
 
     def decided(self, choose: Choose) -> Any:
         """Return the value, where ``choose`` picks a branch of each select."""
@@ -84,11 +93,11 @@ def _of_dicts(joined: Select) -> Select:
     return joined
 
 
-def make_select(branches: Any, resolve: Callable[[str], Label], no_match_error: str = "") -> Select:
-    """Return what ``select({...})`` is; ``resolve`` turns a condition's text into its label."""
+def make_select(branches: Any, resolve: Callable[[str], Label | str], no_match_error: str = "") -> Select:
+    """Return what ``select({...})`` is; ``resolve`` turns a condition's text into its label, if that is known."""
     if type(branches) is not dict or not branches:
         raise EvalError("select() takes a dict from conditions to values, with at least one")
-    named: dict[Label, Any] = {}
+    named: dict[Label | str, Any] = {}
     for text, value in branches.items():
         if type(text) is not str:
             raise EvalError(f"a condition of select() is a label, not {type_name(text)}")

@@ -207,6 +207,22 @@ files_layer(name = "l", symlinks = {"/a": "a"} | select({":d": {"/b": "b"}, "//c
         workspace.build("//pkg:l")
 
 
+def test_select_in_a_file_that_is_loaded_means_the_package_that_uses_it(workspace: Sandbox) -> None:
+    workspace.write("defs/BUILD", "")
+    workspace.write("defs/dirs.bzl", 'DIRS = ["/a"] + select({":d": ["/b"], "//conditions:default": []})\n')
+    text = (
+        'load("//defs:dirs.bzl", "DIRS")\n'
+        'config_setting(name = "d", values = {"mode": "%s"})\n'
+        'files_layer(name = "l", dirs = DIRS)\n'
+    )
+    workspace.write("one/BUILD", text % "d")
+    workspace.write("two/BUILD", text % "other")
+    built = workspace.build("//...", values={"mode": "d"}).targets
+    for label, found in (("//one:l", ["a", "b"]), ("//two:l", ["a"])):
+        with tarfile.open(built[label][0].path) as archive:
+            assert archive.getnames() == found
+
+
 def test_select_does_not_guess(workspace: Sandbox) -> None:
     with pytest.raises(BuildFileError, match=r"both //pkg:debug and //pkg:fast hold"):
         chosen(workspace, '":debug": ["a"], ":fast": ["b"]', values={"mode": "debug", "speed": "fast"})
