@@ -50,7 +50,7 @@ class Session:
         self.index.follow(MARKER)
         self.folders = Folders(root, self.settings.ignore)
         self.packages = Packages(self.folders, self.index, store, say)
-        self.analysis = Analysis(self.packages, self.folders, self.configuration, self._read_yaml, str(root))
+        self.analysis = Analysis(self.packages, self.folders, self.configuration, self._read_yaml)
         self._say = say
 
     @classmethod

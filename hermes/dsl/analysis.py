@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,7 +63,6 @@ class Analysis:
         folders: Folders,
         configuration: Configuration,
         read_yaml: Callable[[str], Any],
-        root: str,
     ) -> None:
         self.graph = ActionGraph()
         self.nodes: dict[Configured, Node[Configured]] = {}
@@ -72,7 +70,6 @@ class Analysis:
         self._folders = folders
         self._configuration = configuration
         self._read_yaml = read_yaml
-        self._root = root
         self._decided: dict[Configured, _Decided] = {}
         self._platforms: dict[Configured, Configured] = {}
         self._results: dict[Configured, Dependency] = {}
@@ -210,7 +207,7 @@ class Analysis:
         path = _path_of(label)
         if not self._folders.is_link(path):
             return
-        link = os.readlink(f"{self._root}/{path}")
+        link = self._packages.link(path)
         inside = posixpath.normpath(posixpath.join(posixpath.dirname(label.name), link))
         if link.startswith("/") or inside == ".." or inside.startswith("../"):
             problem = LabelError(

@@ -162,6 +162,11 @@ class Packages:
             hint=near or f"it is declared in {package.file or label.package_label}",
         )
 
+    def link(self, path: str) -> str:
+        """Return what a symbolic link of the workspace leads to."""
+        self._sources.known(path)
+        return os.readlink(self._sources.absolute(path))
+
     def _owned_by(self, package: str) -> frozenset[str]:
         prefix = f"{package}/" if package else ""
         return frozenset(prefix + name for name in self.files_of(package))

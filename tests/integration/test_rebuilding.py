@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hermes.api.snapshot import Snapshots, State
-from hermes.errors import LabelError
+from hermes.errors import BuildFileError, LabelError
 from tests.conftest import Sandbox
 
 APP = """
@@ -149,6 +149,21 @@ def test_what_is_read_through_symbolic_links_is_looked_at(workspace: Sandbox, na
     (workspace.root / "links/now").unlink()
     (workspace.root / "links/now").symlink_to("v2")
     assert workspace.build("//app:l").targets == first.targets
+
+
+def test_a_link_that_leads_out_of_its_package_is_noticed(workspace: Sandbox) -> None:
+    workspace.write("app/BUILD", 'files_layer(name = "l", srcs = ["link"])')
+    workspace.write("app/a", "a")
+    link = workspace.root / "app/link"
+    link.symlink_to("a")
+    before = workspace.digest("//app:l")
+    link.unlink()
+    link.symlink_to("/etc/passwd")
+    with pytest.raises(BuildFileError, match="leads out of its package, to /etc/passwd"):
+        workspace.build("//app:l")
+    link.unlink()
+    link.symlink_to("b")
+    assert workspace.digest("//app:l") != before
 
 
 def test_a_new_file_that_a_glob_matches_is_noticed(app: Sandbox) -> None:
