@@ -109,7 +109,8 @@ class Outputs:
             os.unlink(path)
         descriptor = tagged(found, "latest")
         link_layout(Path(path), [descriptor], [(digest, blobs.path(digest)) for digest in digests])
-        self._vouched += [f"{path}/index.json", f"{path}/blobs/sha256", *(blobs.path(one) for one in digests)]
+        parts = ("oci-layout", "index.json", "blobs/sha256")
+        self._vouched += [*(f"{path}/{part}" for part in parts), *(blobs.path(one) for one in digests)]
         return BuiltOutput(kind, value.digest, path)
 
     def _elsewhere(self, image: Descriptor) -> list[Digest]:

@@ -197,12 +197,13 @@ def test_a_build_that_ends_while_another_begins_is_not_mixed_up_with_it(
     assert workspace.digest("//:l") == between[1] != before
 
 
-def test_outputs_that_were_removed_are_linked_again(app: Sandbox) -> None:
-    index = app.root / "hermes-out/app/image/index.json"
-    before = index.read_bytes()
-    index.unlink()
+@pytest.mark.parametrize("name", ["index.json", "oci-layout"])
+def test_outputs_that_were_removed_are_linked_again(app: Sandbox, name: str) -> None:
+    file = app.root / "hermes-out/app/image" / name
+    before = file.read_bytes()
+    file.unlink()
     assert app.build("//app:image").executed == ()
-    assert index.read_bytes() == before
+    assert file.read_bytes() == before
 
 
 @pytest.mark.parametrize("fresh_home", [False, True])
