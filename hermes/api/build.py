@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hermes.actions.local import DOCKERFILE, IN_NAMESPACE, Local, available
 from hermes.actions.tools import Tools
 from hermes.api.keys import remember_keys, remember_parts
-from hermes.api.outputs import Outputs
+from hermes.api.outputs import Outputs, in_one_place
 from hermes.api.plan import Plan, Work
 from hermes.api.registries import Fetching
 from hermes.api.result import BuildResult
@@ -108,6 +108,11 @@ class Build:
         report = self._execute(plan)
         outputs = Outputs(self._root, self._store, self._containers, work.index)
         linked = outputs.link(work.wanted, report.known, work.before, work.changed)
+        for one, other, path in in_one_place(linked.targets):
+            where = os.path.relpath(path, self._root)
+            self._events.emit(
+                Warned(f"{one} and {other} both give {where}, where only one can be: build one at a time")
+            )
         parts = {one for listed in report.parts.values() for one in listed}
         owners = dict.fromkeys(
             work.graph.actions[name].owner for name in report.executed if name not in parts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -172,6 +172,22 @@ class Outputs:
             os.unlink(at)
             os.makedirs(folder, exist_ok=True)
         self._folders.add(folder)
+
+
+def in_one_place(targets: Mapping[str, Sequence[BuiltOutput]]) -> Iterator[tuple[str, str, str]]:
+    """Yield the labels of each two targets that give other things at one path, or one below the other, and the path."""
+    found: dict[str, tuple[str, str]] = {}
+    for label, outputs in targets.items():
+        for one in outputs:
+            other, digest = found.setdefault(one.path, (label, one.digest))
+            if digest != one.digest:
+                yield other, label, one.path
+    for path, (label, _) in found.items():
+        above = os.path.dirname(path)
+        while len(above) > 1:
+            if above in found:
+                yield found[above][0], label, above
+            above = os.path.dirname(above)
 
 
 def _same(path: str, source: str) -> bool:

@@ -131,6 +131,20 @@ def test_keep_going_builds_what_does_not_depend_on_a_failure(app: Sandbox) -> No
     assert caught.value.skipped >= 1
 
 
+@pytest.mark.parametrize(
+    "other", ['write_file(name = "b", filename = "out", content = "b")', 'files_layer(name = "out/b")']
+)
+def test_outputs_that_have_one_place_are_pointed_out(app: Sandbox, other: str) -> None:
+    app.write(
+        "place/BUILD",
+        f'write_file(name = "a", filename = "out", content = "a")\nfilegroup(name = "c", srcs = [":a"])\n{other}\n',
+    )
+    done = app.run("build", "//place/...")
+    assert done.returncode == 0
+    assert "both give hermes-out/place/out, where only one can be" in done.stderr
+    assert "both give" not in app.run("build", "//place:a", "//place:c").stderr
+
+
 def test_what_was_built_beside_a_failure_is_linked_and_can_be_explained(app: Sandbox) -> None:
     text = 'files_layer(name = "c", srcs = ["x"])\nimage(name = "i", layers = [":c"])\n'
     bad = 'run_layer(name = "bad", base = "//base:root", cmd = "exit 1")\nimage(name = "on_bad", layers = [":bad"])\n'
