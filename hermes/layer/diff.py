@@ -103,6 +103,7 @@ class _Differ:
         self._mtime = mtime
         self.kept: list[Entry] = []
         self._useless: list[str] = []
+        self._hidden: list[str] = []
         self._attributes: list[tuple[str, str]] = []
         self._passed: list[str] = []
         self._inodes: dict[int, list[Entry]] = {}
@@ -158,6 +159,9 @@ class _Differ:
             return
         if stat.S_ISSOCK(mode):
             self._useless.append(target)
+            if below is not None:
+                self._hidden.append(target)
+                self.kept.append(whiteout(path, self._mtime))
             return
         self._check_name(path.rpartition("/")[2], path.rpartition("/")[0])
         self._overlay_xattrs(target)
@@ -193,6 +197,8 @@ class _Differ:
                     raise
         for target in self._useless:
             os.unlink(target)
+        for target in self._hidden:
+            os.mknod(target, stat.S_IFCHR, 0)
         needed = {""}
         for entry in self.kept:
             path = entry.path

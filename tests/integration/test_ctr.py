@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -118,6 +119,21 @@ def test_host_tools_fill_a_mounted_root(ctr: Shell, tmp_path: Path) -> None:
     assert ctr(
         "run", ctr.made(f"oci:{tmp_path}/layout:app"), "--", "/bin/sh", "-c", "cat /made 2>&1 || echo none"
     )
+
+
+@NEEDS_ROOT
+def test_a_socket_is_left_out_and_what_it_has_replaced_is_gone(ctr: Shell) -> None:
+    name = ctr.made()
+    ctr("run", name, "--", "sh", "-c", "cd /srv; : > a; mkdir b; : > b/c; ln -s a d")
+    ctr("commit", name)
+    root = Path(ctr("mount", name))
+    ctr("run", name, "--", "rm", "-r", "/srv/a", "/srv/b", "/srv/d")
+    for path in ("srv/a", "srv/b", "srv/d", "srv/new"):
+        os.mknod(root / path, stat.S_IFSOCK | 0o755)
+    assert ctr("diff", name) == "D /srv/a\nD /srv/b\nD /srv/d"
+    ctr("commit", name, "without")
+    for one in (name, ctr.made("without")):
+        assert ctr("run", one, "--", "ls", "/srv") == ""
 
 
 @NEEDS_ROOT
