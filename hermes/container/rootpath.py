@@ -12,6 +12,7 @@ import stat
 from typing import Final
 
 from hermes.errors import SandboxError
+from hermes.layer.entry import parents
 from hermes.layer.links import resolved
 
 _NO_LINK: Final = (errno.EINVAL, errno.ENOENT, errno.ENOTDIR)
@@ -102,8 +103,14 @@ class MountPoints:
         os.utime(folder, ns=(times, times))
 
     def remove(self) -> None:
-        """Take away what was made and is still empty."""
+        """Take away what was made and is still empty.
+
+        A command may have put links in the place of folders that were made: what they lead to is left alone.
+        """
         for path in reversed(self._made):
+            inside = path[len(self._root) + 1 :]
+            if any(os.path.islink(f"{self._root}/{one}") for one in parents(inside)):
+                continue
             try:
                 status = os.lstat(path)
                 if stat.S_ISDIR(status.st_mode):

@@ -74,6 +74,17 @@ def test_volumes_leave_no_content(ctr: Shell, tmp_path: Path) -> None:
     assert ctr("diff", name) == "A /srv/kept"
 
 
+def test_mount_points_are_taken_away_behind_no_link(ctr: Shell, tmp_path: Path) -> None:
+    machine = tmp_path / "machine"
+    (machine / "folder").mkdir(parents=True)
+    (machine / "file").touch()
+    name = ctr.made()
+    mounts = ["-v", f"{machine}/file:/a/b/file", "--tmpfs", "/c/folder"]
+    script = f"mv /a/b /a/d; ln -s {machine} /a/b; mv /c /e; ln -s {machine} /c"
+    ctr("run", *mounts, name, "--", "sh", "-c", script)
+    assert sorted(one.name for one in machine.iterdir()) == ["file", "folder"]
+
+
 def test_caches_and_memory_are_kept_out(ctr: Shell) -> None:
     name, other = ctr.made(), ctr.made()
     cache = "type=cache,id=things,dst=/cache,sharing=locked"
