@@ -74,17 +74,17 @@ class Container:
     def run(self, sandbox: Sandbox, stdio: tuple[int, int, int]) -> Outcome:
         if not self._root:
             self._root = mount_stack(self._trees, self._scratch, target="merged", upper=self._upper)
-        points = MountPoints(self._root)
-        process = self._process(points)
-        self._caches.watch()
-        try:
-            with self._searched():
-                try:
-                    ended = sandbox.run(process, self._root, stdio)
-                finally:
-                    points.remove()
-        finally:
-            self._caches.check()
+        with MountPoints(self._root, self._task.upper.points if self._task.upper else "") as points:
+            process = self._process(points)
+            self._caches.watch()
+            try:
+                with self._searched():
+                    try:
+                        ended = sandbox.run(process, self._root, stdio)
+                    finally:
+                        points.remove()
+            finally:
+                self._caches.check()
         if self._task.root:
             return Outcome(ended.status, ended.timed_out)
         if ended.status:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import Final
+from contextlib import suppress
+from typing import Final, Self
 
 from hermes.errors import SandboxError
 from hermes.layer.entry import parents
@@ -56,12 +57,20 @@ def find_program(root: str, name: str, search: str, cwd: str) -> str | None:
 class MountPoints:
     """The mount points that a root lacks: made before a command runs, and taken away after it.
 
-    They have no time of their own, and change none: a command could see it.
+    They have no time of their own, and change none: a command could see it. With ``note``, a path of a file, what
+    was made by a process that was killed is known to the next, and `remove` takes it away.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, note: str = "") -> None:
         self._root = root
-        self._made: list[str] = []
+        self._note = note
+        self._made = [f"{root}/{path}" for path in _noted(note)] if note else []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
 
     def need(self, path: str, *, directory: bool) -> str:
         """Make sure that ``path`` is there to be mounted on; return it with its links resolved.
@@ -89,16 +98,15 @@ class MountPoints:
             missing.append(folder)
             folder = os.path.dirname(folder)
         times = os.stat(folder).st_mtime_ns
-        made_before = len(self._made)
+        made = [*reversed(missing), target]
+        self._note_down(made)
         for one in reversed(missing):
             os.mkdir(one, 0o755)
-            self._made.append(one)
         if directory:
             os.mkdir(target, 0o755)
         else:
             os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
-        self._made.append(target)
-        for one in self._made[made_before:]:
+        for one in made:
             os.utime(one, ns=(0, 0))
         os.utime(folder, ns=(times, times))
 
@@ -119,3 +127,21 @@ class MountPoints:
                     os.unlink(path)
             except OSError:
                 continue
+        self._made.clear()
+        if self._note:
+            with suppress(FileNotFoundError):
+                os.unlink(self._note)
+
+    def _note_down(self, paths: list[str]) -> None:
+        self._made += paths
+        if self._note:
+            with open(self._note, "ab") as file:
+                file.write(b"".join(os.fsencode(one[len(self._root) + 1 :]) + b"\0" for one in paths))
+
+
+def _noted(note: str) -> list[str]:
+    try:
+        with open(note, "rb") as file:
+            return [os.fsdecode(path) for path in file.read().split(b"\0") if path]
+    except FileNotFoundError:
+        return []

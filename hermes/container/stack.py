@@ -23,6 +23,11 @@ class Upper(NamedTuple):
         """The path of what marks a working container in which a command with secrets runs, or was killed."""
         return f"{os.path.dirname(self.upper)}.unsearched"
 
+    @property
+    def points(self) -> str:
+        """The path of what names the mount points that a command has in a working container; see `MountPoints`."""
+        return f"{os.path.dirname(self.upper)}.points"
+
 
 class Below(NamedTuple):
     """One layer of a root: its diff_id, and what errors call it."""

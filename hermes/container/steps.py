@@ -1,4 +1,4 @@
-"""What is done to working containers in the user namespace: copy, look at changes, commit, squash.
+"""What is done to working containers in the user namespace: copy, tidy up, look at changes, commit, squash.
 
 Each function is one call of `hermes.sandbox.namespace.Namespace`, and imports what the others have no use for.
 """
@@ -32,6 +32,16 @@ def copy(home: str, stack: Stack, upper: list[str], root: str, copy: dict[str, A
         copy_into(Copy.from_json(copy), mounted, str(store.trees), scratch)
         if not root:
             umount(mounted)
+
+
+def tidy(home: str, stack: Stack, upper: list[str], root: str) -> None:
+    """Take the mount points of a command that was killed out of a container, mounted at ``root`` or nowhere."""
+    from hermes.container.rootpath import MountPoints
+
+    with store_at(home) as store, scratch_of(store) as scratch:
+        where = Upper(*upper)
+        mounted = root or mount_stack(_trees(store, stack), scratch, target="merged", upper=where)
+        MountPoints(mounted, where.points).remove()
 
 
 def diff(home: str, stack: Stack, upper: list[str]) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -193,7 +193,9 @@ class WorkingContainers:
 
     # How it is done.
 
-    def _root_of(self, name: str) -> Any:
+    @contextmanager
+    def _root_of(self, name: str) -> Iterator[State]:
+        """Keep other commands away from a container's root, which is without mount points of one that was killed."""
         state = self._states.get(name)
         told: list[str] = []
 
@@ -202,7 +204,11 @@ class WorkingContainers:
                 told.append(state.name)
                 self._waiting(f"waiting for another command on {state.name}")
 
-        return self._states.root_of(state, waiting=waiting)
+        with self._states.root_of(state, waiting=waiting) as now:
+            if os.path.exists(self._states.upper(now).points):
+                self._ensure_trees(now.stack)
+                self._call("tidy", now, root=self.mounted_at(now))
+            yield now
 
     def _taken_from(self, source: State, copy: Copy, *, within: bool) -> Copy:
         """Return a copy whose sources are in a container, as that is now."""

@@ -74,6 +74,38 @@ def test_volumes_leave_no_content(ctr: Shell, tmp_path: Path) -> None:
     assert ctr("diff", name) == "A /srv/kept"
 
 
+def test_a_refused_command_leaves_no_mount_points(ctr: Shell, tmp_path: Path) -> None:
+    name = ctr.made()
+    twice = ["-v", f"{tmp_path}:/a/b", "--tmpfs", "/a/b"]
+    assert "two mounts" in ctr("run", *twice, name, "--", "true", status=1)
+    assert ctr("diff", name) == ""
+
+
+def test_a_killed_command_leaves_no_mount_points(ctr: Shell, tmp_path: Path) -> None:
+    name = ctr.made()
+    command = [
+        sys.executable,
+        "-m",
+        "hermes",
+        "ctr",
+        "run",
+        "-v",
+        f"{tmp_path}:/a/b",
+        "--workdir",
+        "/c",
+        name,
+    ]
+    env = {**os.environ, "HERMES_HOME": str(ctr.sandbox.home)}
+    script = "echo > /srv/x; echo up; sleep 100"
+    with subprocess.Popen([*command, "--", "sh", "-c", script], env=env, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+    assert ctr("diff", name) == "A /srv/x"
+    ctr("commit", name, "killed")
+    assert ctr("run", ctr.made("killed"), "--", "sh", "-c", "ls -d /a /c || true") == ""
+
+
 def test_mount_points_are_taken_away_behind_no_link(ctr: Shell, tmp_path: Path) -> None:
     machine = tmp_path / "machine"
     (machine / "folder").mkdir(parents=True)
