@@ -5,6 +5,7 @@ See image-spec, config.md, "User": ``user``, ``uid``, ``user:group``, ``uid:gid`
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -77,8 +78,11 @@ def _rows(read: Callable[[str], str], path: str) -> list[list[str]]:
 
 
 def _read(root: str, path: str) -> str:
+    def without_waiting(path: str, flags: int) -> int:  # as it may be a FIFO
+        return os.open(path, flags | os.O_NONBLOCK)
+
     try:
-        with open(resolve(root, path), encoding="utf-8", errors="replace") as file:
+        with open(resolve(root, path), encoding="utf-8", errors="replace", opener=without_waiting) as file:
             return file.read(_LARGEST_FILE)
     except OSError:
         return ""

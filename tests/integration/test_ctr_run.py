@@ -24,6 +24,13 @@ def test_run_takes_the_configuration_and_options(ctr: Shell) -> None:
     assert ctr("run", *options, name, "--", "sh", "-c", show) == "12 0:0 /etc"
 
 
+def test_users_are_not_waited_for(ctr: Shell) -> None:
+    name = ctr.made()
+    ctr("run", name, "--", "mkfifo", "/etc/passwd", "/etc/group")
+    assert ctr("run", "--user", "5", name, "--", "echo", "x") == "x"
+    assert "no user 'app'" in ctr("run", "--user", "app", name, "--", "true", status=1)
+
+
 def test_run_gives_the_status_and_the_signal(ctr: Shell) -> None:
     name = ctr.made()
     ctr("run", name, "--", "sh", "-c", "exit 7", status=7)
