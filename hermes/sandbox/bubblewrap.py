@@ -89,7 +89,8 @@ class Bubblewrap:
 
 def _options(process: Process, stage: Stage, blocked: int, info: int) -> list[str]:
     options = ["--unshare-user", "--uid", str(process.uid), "--gid", str(process.gid)]
-    options += ["--userns-block-fd", str(blocked), "--info-fd", str(info)]
+    # Two processes of bwrap wait for a byte each, and the second one closes what the command would have otherwise.
+    options += ["--userns-block-fd", str(blocked), "--block-fd", str(blocked), "--info-fd", str(info)]
     options += ["--unshare-ipc", "--unshare-uts"]
     options += ["--hostname", process.hostname, "--die-with-parent"]
     if not process.network:
@@ -180,7 +181,7 @@ def _map_ids(process: Process, info: int, unblock: int, proc: str) -> None:
         finally:
             os.close(fd)
     with contextlib.suppress(BrokenPipeError):
-        os.write(unblock, b"1")
+        os.write(unblock, b"11")
 
 
 def _end_all() -> None:

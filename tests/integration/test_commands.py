@@ -116,12 +116,13 @@ def test_the_machine_cannot_be_changed(based: Sandbox, attempt: str) -> None:
 
 
 def test_a_command_is_given_no_descriptors_of_whoever_started_it(based: Sandbox) -> None:
-    based.write("run/BUILD", RUN.format("ls -l /proc/self/fd; exit 1", ""))
+    based.write("run/BUILD", RUN.format("ls -l /proc/self/fd; echo has $(ls /proc/self/fd); exit 1", ""))
     fd = os.open(based.root / "hermes.yaml", os.O_RDONLY)
     done = based.run("build", "//run", pass_fds=[fd])
     os.close(fd)
     assert "hermes.yaml" not in done.stderr
     assert "socket:" not in done.stderr
+    assert "has 0 1 2 3\n" in done.stderr
 
 
 def test_there_is_no_network_unless_it_is_asked_for(based: Sandbox) -> None:
