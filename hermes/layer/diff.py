@@ -110,12 +110,15 @@ class _Differ:
 
     def look(self) -> None:
         """Find the changes, in canonical order."""
-        self._directory("", covered=self._lower is None)
+        pending = [("", self._lower is None)]
+        while pending:
+            path, covered = pending.pop()
+            pending += self._directory(path, covered=covered)
         self._settle_links()
         self.kept.sort(key=lambda entry: entry.sort_key)
 
-    def _directory(self, path: str, *, covered: bool) -> None:
-        """Look at a directory; ``covered``: nothing of the layers below shows through here."""
+    def _directory(self, path: str, *, covered: bool) -> Iterator[tuple[str, bool]]:
+        """Look at a directory, and yield those in it; ``covered``: nothing of the layers below shows through here."""
         target = _at(self._upper, path)
         status = os.lstat(target)
         xattrs = _xattrs(target)
@@ -142,7 +145,7 @@ class _Differ:
         for item in os.scandir(target):
             if item.is_dir(follow_symlinks=False):
                 self._check_name(item.name, path)
-                self._directory(join(path, item.name), covered=covered)
+                yield join(path, item.name), covered
             else:
                 self._other(join(path, item.name), covered=covered)
 

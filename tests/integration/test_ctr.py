@@ -121,6 +121,20 @@ def test_host_tools_fill_a_mounted_root(ctr: Shell, tmp_path: Path) -> None:
     )
 
 
+def test_folders_may_be_as_deep_as_paths_are_long(ctr: Shell) -> None:
+    name = ctr.made()
+    deep = "i=0; while [ $i -lt 1000 ]; do mkdir d && cd d || exit 1; i=$((i + 1)); done; echo x > f"
+    ctr("run", name, "--", "sh", "-c", f"cd /srv; {deep}")
+    assert len(ctr("diff", name).splitlines()) == 1001
+    ctr("commit", name, "deep")
+    other = ctr.made("deep")
+    ctr("run", other, "--", "sh", "-c", f"echo y >> /srv/{'d/' * 1000}f")
+    assert ctr("diff", other).startswith("C /srv/d/d/")
+    ctr("rm", "--all")
+    assert list((ctr.sandbox.home / "tmp").iterdir()) == []
+    subprocess.run(["rm", "-r", str(ctr.sandbox.home)], check=True)
+
+
 @NEEDS_ROOT
 def test_a_socket_is_left_out_and_what_it_has_replaced_is_gone(ctr: Shell) -> None:
     name = ctr.made()
