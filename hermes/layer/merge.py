@@ -30,6 +30,7 @@ class _Hidden:
     def __init__(self, tables: Sequence[TableOfContents]) -> None:
         self._whole: set[str] = set()
         self._inside: set[str] = set()
+        self._passed: set[str] = set()
         for table in tables:
             for entry in table.entries:
                 if entry.is_opaque:
@@ -38,12 +39,17 @@ class _Hidden:
                     self._whole.add(entry.hidden)
                 elif entry.type != DIRECTORY:
                     self._whole.add(entry.path)
+                if not entry.is_whiteout:
+                    self._passed.update(parents(entry.path))
 
     def entries(self, left: Sequence[Origin], below: View, mtime: int) -> Iterator[Entry]:
         """Yield the whiteouts that are still needed, given the entries that are ``left``."""
         others = {one.entry.path for one in left if one.entry.type != DIRECTORY}
         folders = {one.entry.path for one in left} - others
         folders.update(above for one in left for above in parents(one.entry.path))
+        # What was a file below and is gone, for it was a folder in between that no entry describes.
+        gone = {one for one in self._passed if below.exists(one) and not below.is_folder(one)} - folders
+        self._whole |= gone
         for path in self._whole | self._inside:
             if path in others or self._is_in_hidden(path):
                 continue

@@ -57,6 +57,12 @@ def test_a_folder_that_was_made_anew_hides_what_it_held() -> None:
     assert merged(own, [layer(file("a"))]).entries == [folder("a"), file("a/new")]
 
 
+def test_a_file_that_was_a_folder_in_between_is_gone() -> None:
+    own = [layer(file("a/b/c")), layer(whiteout("a/b/c"))]
+    assert merged(own, [layer(file("a/b"))]).entries == [whiteout("a/b", 7)]
+    assert merged(own, [layer(folder("a/b"))]).entries == []
+
+
 def test_whiteouts_stay_where_they_hide_something() -> None:
     own = [layer(whiteout("a/b"), file("c")), layer(whiteout("a"), whiteout("c"))]
     assert merged(own, [layer(folder("a"), file("a/b"), file("c"))]).entries == [
