@@ -67,7 +67,7 @@ def from_(base: str, name: str, platform: str) -> None:
     hermes ctr from docker-archive:saved.tar
     hermes ctr from --name work //examples/hello:image
     """
-    click.echo(opened().create(base, name=_checked(name), platform=platform).name)
+    click.echo(opened().create(base, name=name and _checked(name), platform=platform).name)
 
 
 @command.command()
@@ -254,7 +254,7 @@ def rename(name: str, new: str) -> None:
 
 
 def _checked(name: str) -> str:
-    if name and not _NAME.match(name):
+    if not _NAME.match(name):
         raise UsageError(
             f"{name!r} is no name of a container", hint="letters, digits and _ . - can stand in it"
         )

@@ -290,6 +290,7 @@ WRONG = {
     "an empty secret": (["run", "--secret", "id=a,src=hermes.yaml", "web", "--", "true"], "is empty"),
     "no terminal": (["run", "-t", "web", "--", "true"], "are no terminal"),
     "a wrong container name": (["rename", "web", "a/b"], "is no name of a container"),
+    "no container name": (["rename", "web", ""], "is no name of a container"),
 }
 
 
