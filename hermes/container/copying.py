@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -68,9 +68,12 @@ class Copy:
 
 
 class Copier:
-    """Carries out a `Copy` into ``root``. ``base`` is where its sources are."""
+    """Carries out a `Copy` into ``root``. ``base`` is where its sources are.
 
-    def __init__(self, copy: Copy, root: str, base: str) -> None:
+    ``growing`` are folders in which is what the copy writes: none of them can be copied, or there would be no end.
+    """
+
+    def __init__(self, copy: Copy, root: str, base: str, growing: Iterable[str] = ()) -> None:
         self._copy = copy
         self._root = root
         self._base = base
@@ -78,6 +81,7 @@ class Copier:
         self._ignored = Ignored(copy.ignore, of="the ignore file")
         self._writer = RootWriter(root, owner=self._ids)
         self._inodes: dict[tuple[int, int], str] = {}
+        self._growing = frozenset(map(_inode, growing))
 
     def run(self) -> None:
         """Copy; raises `UsageError` for a source that is not there."""
@@ -90,7 +94,7 @@ class Copier:
         for path, name in found:
             self._source(path, name, dest, is_folder=is_folder)
         for path, name in copy.files:
-            self._file(path, join(dest, name) if is_folder else dest)
+            self._add(path, join(dest, name) if is_folder else dest)
 
     def _matching(self, source: str) -> Iterator[tuple[str, str]]:
         """Yield the files and folders that a source means: path on disk, and path in the base."""
@@ -129,9 +133,14 @@ class Copier:
         elif self._copy.extract and is_archive(path):
             self._extract(path, dest)
         else:
-            self._file(path, join(dest, posixpath.basename(name)) if is_folder else dest)
+            self._add(path, join(dest, posixpath.basename(name)) if is_folder else dest)
 
     def _folder(self, path: str, name: str, dest: str) -> None:
+        if _inode(path) in self._growing:
+            raise BuildError(
+                f"{path} is the store, which holds the container itself",
+                hint="copy what is beside it, or leave it out with --ignorefile",
+            )
         for item in sorted(os.scandir(path), key=lambda one: one.name):
             inside, target = join(name, item.name), join(dest, item.name)
             is_folder = item.is_dir(follow_symlinks=False)
@@ -141,11 +150,6 @@ class Copier:
                 self._add(item.path, target)
             if is_folder:
                 self._folder(item.path, inside, target)
-
-    def _file(self, path: str, target: str) -> None:
-        if self._root.startswith(f"{path}/"):
-            raise BuildError(f"{path} holds the container itself")
-        self._add(path, target)
 
     def _add(self, path: str, target: str) -> None:
         """Copy one thing as it is."""
@@ -209,9 +213,15 @@ def _mounted_base(copy: Copy, root: str, trees: str, scratch: str) -> str:
     return mount_stack(opened, scratch, target="from")
 
 
-def copy_into(copy: Copy, root: str, trees: str, scratch: str) -> None:
-    """Carry out a copy."""
-    Copier(copy, root, _mounted_base(copy, root, trees, scratch)).run()
+def copy_into(copy: Copy, root: str, home: str, scratch: str) -> None:
+    """Carry out a copy in the store at ``home``."""
+    growing = (home, f"{home}/containers", f"{home}/tmp")  # noqa: S108 - within the store
+    Copier(copy, root, _mounted_base(copy, root, f"{home}/trees", scratch), growing).run()
+
+
+def _inode(path: str) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
 
 
 def _owner(root: str, text: str) -> tuple[int, int]:

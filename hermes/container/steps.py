@@ -29,7 +29,7 @@ def copy(home: str, stack: Stack, upper: list[str], root: str, copy: dict[str, A
 
     with store_at(home) as store, scratch_of(store) as scratch:
         mounted = root or mount_stack(_trees(store, stack), scratch, target="merged", upper=Upper(*upper))
-        copy_into(Copy.from_json(copy), mounted, str(store.trees), scratch)
+        copy_into(Copy.from_json(copy), mounted, str(store.home), scratch)
         if not root:
             umount(mounted)
 

@@ -63,6 +63,17 @@ def test_an_ignore_file_leaves_things_out(ctr: Shell) -> None:
     ]
 
 
+def test_the_store_is_not_copied_into_itself(ctr: Shell, tmp_path: Path) -> None:
+    name = ctr.made()
+    home = ctr.sandbox.home
+    for source in (tmp_path, home, home / "containers"):
+        assert "holds the container itself" in ctr("copy", name, str(source), "/x", status=1)
+    (tmp_path / "ignore").write_text("home\n")
+    ctr.sandbox.write("f", "f")
+    ctr("copy", "--contextdir", str(tmp_path), "--ignorefile", str(tmp_path / "ignore"), name, ".", "/y")
+    assert ctr.cat(name, "/y/workspace/f") == "f"
+
+
 def test_no_link_leads_out_of_the_root_or_the_context(ctr: Shell, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
