@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Final
 
 import click
@@ -73,7 +74,12 @@ def collect(max_size: str) -> None:
             containers = Containers(store, namespace)
             containers.sweep()
             found = gc.collect(
-                store, most, containers.remove, lambda: held(store), lambda: forget_lost(store)
+                store,
+                most,
+                containers.remove,
+                lambda: held(store),
+                lambda: forget_lost(store),
+                waiting=cache(lambda: click.echo("waiting for other commands to end", err=True)),
             )
         finally:
             namespace.close()

@@ -17,6 +17,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hermes.container import mounts
@@ -197,13 +198,7 @@ class WorkingContainers:
     def _root_of(self, name: str) -> Iterator[State]:
         """Keep other commands away from a container's root, which is without mount points of one that was killed."""
         state = self._states.get(name)
-        told: list[str] = []
-
-        def waiting() -> None:
-            if not told:
-                told.append(state.name)
-                self._waiting(f"waiting for another command on {state.name}")
-
+        waiting = cache(lambda: self._waiting(f"waiting for another command on {state.name}"))
         with self._states.root_of(state, waiting=waiting) as now:
             if os.path.exists(self._states.upper(now).points):
                 self._ensure_trees(now.stack)

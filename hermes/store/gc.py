@@ -69,13 +69,15 @@ def collect(
     remove: Callable[[Iterable[str]], None],
     held: Callable[[], Collection[str]] = tuple,
     forget: Callable[[], None] = lambda: None,
+    waiting: Callable[[], None] | None = None,
 ) -> Collected:
     """Remove items until those that may be removed have at most ``most`` bytes together.
 
     ``remove`` removes folders whose files may have any owner; ``held`` returns the paths of what must stay, and
-    ``forget`` forgets what is of no use without what was removed. Waits for builds that use the store.
+    ``forget`` forgets what is of no use without what was removed. Waits for commands that use the store,
+    and calls ``waiting`` meanwhile.
     """
-    with store.locks.held("gc"):
+    with store.locks.held("gc", waiting=waiting):
         kept = set(held())
         items = [item for item, links in _items(store) if links == 1 and item.path not in kept]
         left = sum(item.size for item in items)

@@ -274,6 +274,22 @@ def test_gc_leaves_nothing_of_what_nothing_needs(app: Sandbox) -> None:
     assert app.digest("//app:image") == digest
 
 
+def test_gc_says_that_it_waits(app: Sandbox) -> None:
+    with closing(Store.open(app.home)) as store, store.in_use():
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hermes", "cache", "gc"],
+            env={**os.environ, "HERMES_HOME": str(app.home)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr
+        assert process.stderr.readline() == "waiting for other commands to end\n"
+        assert process.poll() is None
+    assert process.communicate()[1] == ""
+    assert process.returncode == 0
+
+
 def test_gc_does_not_forget_why_something_was_built(app: Sandbox) -> None:
     app.build("//app:image")
     app.write("app/f.txt", "other")
