@@ -181,6 +181,7 @@ class Build:
                 dockerfiles.explain(error)
             if self._options.keep_going:
                 self._link_done(work, scheduler.report)
+            work.index.save(self._store, self._snapshots.files)
             raise
         finally:
             fetching.close()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hermes.api.snapshot import Snapshots, State
-from hermes.errors import BuildFileError, LabelError
+from hermes.errors import BuildFailed, BuildFileError, LabelError
 from tests.conftest import Sandbox
 
 APP = """
@@ -94,6 +95,18 @@ def test_going_back_to_an_earlier_state_executes_nothing(app: Sandbox) -> None:
 def test_a_comment_in_a_build_file_executes_nothing(app: Sandbox) -> None:
     app.write("app/BUILD", f"# A comment.\n{APP}")
     assert app.build("//app:image").executed == ()
+
+
+def test_sources_are_not_read_again_after_a_failure(based: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    based.write("app/BUILD", APP.replace("wc -l", "false; exit 3; wc -l"))
+    based.write("app/a.txt", "one\n")
+    os.utime(based.root / "app/a.txt", ns=(0, 0))
+    time.sleep(0.1)  # what changed just now is read again in any case
+    with pytest.raises(BuildFailed):
+        based.build("//app:counted")
+    monkeypatch.setattr("hermes.workspace.sources.read", lambda *_: pytest.fail("a source was read again"))
+    with pytest.raises(BuildFailed):
+        based.build("//app:counted")
 
 
 def test_a_changed_rule_file_is_noticed(app: Sandbox) -> None:
