@@ -17,6 +17,9 @@ from hermes.store import Store
 
 ROOT = Path(__file__).parent.parent
 
+LASTING = f"sleep {1_000_000 + os.getpid()}"
+"""A command that does not end by itself, and that no other tests on this machine have."""
+
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell lets its background jobs ignore
 
 

@@ -25,6 +25,7 @@ from hermes.layer.compress import CODECS, Codec, Decompressed, Encoding
 from hermes.layer.trees import has_tree
 from hermes.store import Store
 from hermes.store.blobs import corrupt
+from hermes.store.removal import remove_tree
 
 FORMS: Final = ("gzip", "zstd")
 """The forms besides the plain tar in which a layer can be in an image; see image-spec, layer.md."""
@@ -142,7 +143,7 @@ def forget_lost(store: Store) -> None:
         diff_id = Digest.from_hex(hexadecimal)
         if not (has_tree(store, diff_id) or find_any(store, diff_id) or find_foreign(store, diff_id)):
             for name in names:
-                os.unlink(store.home / "toc" / name)
+                remove_tree(store.home / "toc" / name)
 
 
 class LayerTar:

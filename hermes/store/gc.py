@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from hermes.digest import Digest
 from hermes.store.home import FOREIGN, Store
+from hermes.store.removal import remove_tree
 
 KINDS: Final = ("blob", "tree", "note", "log", "cache", "module", "snapshot")
 """What can be removed.
@@ -90,8 +91,7 @@ def collect(
         remove([item.path for item in doomed if item.kind in _FOLDERS])
         for item in doomed:
             if item.kind not in _FOLDERS:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(item.path)
+                remove_tree(item.path)
         forget()
         return Collected(len(doomed), sum(item.size for item in doomed), left)
 

@@ -10,7 +10,7 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def remove_tree(path: str | os.PathLike[str]) -> None:
-    """Remove a folder, or as much of it as this user may.
+    """Remove a folder, or as much of it as this user may, or what else is there.
 
     `shutil.rmtree` takes a frame and a descriptor for each level, of which there are not enough for every layer.
     """

@@ -14,7 +14,7 @@ from hermes.errors import ActionError, BuildFailed
 from hermes.layer import toc
 from hermes.layer.entry import Entry
 from hermes.store import Store
-from tests.conftest import Sandbox
+from tests.conftest import LASTING, Sandbox
 from tests.integration.conftest import add_base
 
 if TYPE_CHECKING:
@@ -149,10 +149,10 @@ def test_a_killed_command_names_the_signal(based: Sandbox) -> None:
 
 
 def test_a_command_that_takes_too_long_is_ended_with_all_its_children(based: Sandbox) -> None:
-    error = failure(based, "sleep 3141 & sleep 3142", "timeout = 1")
+    error = failure(based, f"{LASTING} & {LASTING}", "timeout = 1")
     assert "timeout of 1 second" in error.message
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert "sleep 314" not in listed
+    assert LASTING not in listed
 
 
 def test_a_program_that_is_not_in_the_root_is_named(based: Sandbox) -> None:

@@ -19,7 +19,7 @@ from hermes.errors import ActionError, BuildFailed, BuildFileError
 from hermes.layer import toc
 from hermes.layer.entry import Entry
 from hermes.store import Store
-from tests.conftest import Sandbox
+from tests.conftest import LASTING, Sandbox
 from tests.integration.test_interruptions import leftovers
 
 if TYPE_CHECKING:
@@ -316,23 +316,23 @@ def test_a_failure_shows_the_command_its_last_output_and_the_log_and_is_not_cach
 
 
 def test_a_tool_that_takes_too_long_is_ended_with_all_its_children(workspace: Sandbox) -> None:
-    error = failure(workspace, SH.format("setsid sleep 2718 & sleep 2719", "timeout = 1"))
+    error = failure(workspace, SH.format(f"setsid {LASTING} & {LASTING}", "timeout = 1"))
     assert "timeout of 1 second" in error.message
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert "sleep 271" not in listed
+    assert LASTING not in listed
 
 
 def test_what_a_tool_leaves_running_is_ended(workspace: Sandbox) -> None:
     began = time.monotonic()
-    entries_of(workspace, SH.format("setsid sleep 2720 > /dev/null 2>&1 & :", ""))
+    entries_of(workspace, SH.format(f"setsid {LASTING} > /dev/null 2>&1 & :", ""))
     assert time.monotonic() - began < 30
     listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert "sleep 2720" not in listed
+    assert LASTING not in listed
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_build_that_ends_leaves_no_process_and_no_mount(workspace: Sandbox, how: signal.Signals) -> None:
-    workspace.write("host/BUILD", SH.format("mount -t tmpfs t $HERMES_ROOT; sleep 2721", ""))
+    workspace.write("host/BUILD", SH.format(f"mount -t tmpfs t $HERMES_ROOT; {LASTING}", ""))
     process = subprocess.Popen(
         [sys.executable, "-m", "hermes", "build", "//host:made"],
         cwd=workspace.root,
@@ -340,7 +340,7 @@ def test_a_build_that_ends_leaves_no_process_and_no_mount(workspace: Sandbox, ho
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    command = ["pgrep", "-f", "sleep 2721$"]
+    command = ["pgrep", "-f", f"{LASTING}$"]
     for _ in range(100):
         if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 0:
             break

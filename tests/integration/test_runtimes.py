@@ -14,7 +14,7 @@ import pytest
 
 from hermes.errors import ActionError, BuildFailed, HermesError, SandboxError, UsageError, WorkspaceError
 from hermes.sandbox import choice
-from tests.conftest import Sandbox
+from tests.conftest import LASTING, Sandbox
 
 if TYPE_CHECKING:
     from tests.integration.conftest import OrdinaryUser
@@ -98,9 +98,9 @@ def test_a_command_ends_as_it_ends_everywhere(based: Sandbox, runtime: str) -> N
 
 @RUNTIMES
 def test_a_command_that_takes_too_long_is_ended_with_all_its_children(based: Sandbox, runtime: str) -> None:
-    error = failure(based, runtime, "trap : TERM INT; sleep 2718 & sleep 2719", "timeout = 1")
+    error = failure(based, runtime, f"trap : TERM INT; {LASTING} & {LASTING}", "timeout = 1")
     assert "timeout of 1 second" in error.message
-    assert "sleep 271" not in processes()
+    assert LASTING not in processes()
     assert_nothing_is_left(based)
 
 
