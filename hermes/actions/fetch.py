@@ -13,6 +13,7 @@ from hermes.digest import Digest
 from hermes.engine.action import EXECUTABLE, FILE, Outputs, Value
 from hermes.engine.executor import Request
 from hermes.errors import FetchError, LockError
+from hermes.registry.interruption import interruptible
 from hermes.store.faults import storing
 
 APT: Final = "apt:"
@@ -74,7 +75,8 @@ def _fetch(address: str, digest: Digest, size: int | None, tools: Tools) -> None
     def take(pieces: Iterator[bytes]) -> None:
         _store(pieces, address, digest, size, tools)
 
-    download(address, take, tools.session(), tools.cancelled)
+    session = tools.session()
+    interruptible(lambda: download(address, take, session, tools.cancelled), tools.cancelled)
 
 
 def _store(pieces: Iterator[bytes], address: str, digest: Digest, size: int | None, tools: Tools) -> None:

@@ -14,6 +14,7 @@ from hermes.errors import HermesError
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.registry.client import parse_name
+from hermes.registry.interruption import interruptible
 from hermes.registry.prefixes import TRANSPORT
 from hermes.registry.pull import pull
 
@@ -25,7 +26,10 @@ def execute(request: Request, tools: Tools) -> Outputs:
     exact = Reference(name.host, name.path, "", Digest.parse(params_of(request)["digest"]))
     platform = Platform.parse(request.action.platform)
     try:
-        pulled = pull(tools.registry(), exact, tools.store, platform, layers=False)
+        client = tools.registry()
+        pulled = interruptible(
+            lambda: pull(client, exact, tools.store, platform, layers=False), tools.cancelled
+        )
     except HermesError as error:
         error.message = f"{request.action.owner}: {error.message}"
         raise

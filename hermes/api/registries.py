@@ -103,9 +103,11 @@ class Fetching:
         from hermes.layer import encodings
 
         if encodings.find_foreign(self._store, diff_id) is not None:
+            from hermes.registry.interruption import interruptible
             from hermes.registry.pull import Fetcher
 
-            Fetcher(self.client, self._store).layer(diff_id)
+            fetcher = Fetcher(self.client, self._store)
+            interruptible(lambda: fetcher.layer(diff_id), self._cancelled)
 
     def complete(self, manifest: Digest, destination: str) -> None:
         """Bring what of an image is missing and a destination needs; registries need nothing in advance."""

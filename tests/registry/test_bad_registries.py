@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import threading
 import time
 from email.utils import formatdate
 
@@ -15,6 +20,7 @@ from hermes.image.platform import Platform
 from hermes.registry.client import Client, parse_name
 from hermes.registry.pull import pull
 from hermes.store import Store
+from tests.conftest import Sandbox
 from tests.registry.faulty import FaultyRegistry, answers, endless, hang_up, short
 from tests.registry.taking import layer, refused, take
 
@@ -271,3 +277,47 @@ def test_an_image_whose_layers_do_not_fit_its_configuration(
 
 
 # Lists.
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("target", ["file", "base", "ran"])
+def test_an_interrupted_build_ends_at_once_though_the_server_is_stuck(
+    workspace: Sandbox, faulty: FaultyRegistry, target: str, number: int
+) -> None:
+    stuck = threading.Event()
+
+    def silent(_: object) -> None:
+        stuck.wait(50)
+
+    data = layer(100)
+    digest = faulty.add_image([data])
+    workspace.write(
+        "BUILD",
+        f"""
+fetch_file(name = "file", urls = ["http://{faulty.host}/file"], sha256 = "{"0" * 64}")
+image_pull(name = "base", ref = "{faulty.host}/app:v", digest = "{digest}")
+run_layer(name = "ran", base = [":base"], cmd = "true")
+""",
+    )
+    part = {"file": "/file", "base": "/manifests/", "ran": f"/blobs/{Digest.of(data)}"}[target]
+    faulty.faults[part] += [silent] * 9
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hermes", "build", "-q", f"//:{target}"],
+        cwd=workspace.root,
+        env={**os.environ, "HERMES_HOME": str(workspace.home)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while not faulty.asked(part):
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=20)
+        assert process.returncode == 130
+        assert said.strip() == "interrupted"
+        assert not list((workspace.home / "tmp").iterdir())
+    finally:
+        stuck.set()
+        process.kill()
+        process.wait()
