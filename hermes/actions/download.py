@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from hermes.digest import CHUNK
 from hermes.errors import BuildInterrupted, FetchError
+from hermes.registry.endpoint import Cut, pieces
 
 if TYPE_CHECKING:
     import requests
@@ -53,7 +54,7 @@ def download(
             return take(_pieces(address, session, cancelled))
         except (_Later, requests.ConnectionError, requests.Timeout) as error:
             problem = _reason(error)
-        except requests.exceptions.ChunkedEncodingError:
+        except (Cut, requests.exceptions.ChunkedEncodingError):
             problem = "the connection broke"
         except requests.RequestException as error:
             raise FetchError(f"{shown(address)}: {_reason(error)}") from error
@@ -70,8 +71,8 @@ def shown(address: str) -> str:
 
 def _pieces(address: str, session: requests.Session, cancelled: threading.Event) -> Iterator[bytes]:
     parts = urlsplit(address)
-    pieces = _local(unquote(parts.path)) if parts.scheme == "file" else _remote(address, session)
-    for data in pieces:
+    found = _local(unquote(parts.path)) if parts.scheme == "file" else _remote(address, session)
+    for data in found:
         if cancelled.is_set():
             raise BuildInterrupted
         yield data
@@ -94,7 +95,9 @@ def _remote(address: str, session: requests.Session) -> Iterator[bytes]:
             raise Absent(said)
         if answer.status_code != 200:
             raise FetchError(f"{shown(address)}: {said}")
-        yield from answer.iter_content(CHUNK)
+        yield from pieces(
+            answer, CHUNK
+        )  # as they are: an archive whose encoding is named is one all the same
 
 
 def _local(path: str) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
@@ -55,6 +56,15 @@ def web(answers: list[Answer], monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]
 def fetched(web: Web, host: str = "") -> bytes:
     with requests.Session() as session:
         return download(f"http://ada:secret@{host or web.host}/file", b"".join, session)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip"])
+def test_an_archive_that_a_server_calls_encoded_stays_packed(
+    web: Web, answers: list[Answer], encoding: str
+) -> None:
+    data = gzip.compress(b"content")
+    answers[:] = [lambda handler: reply(handler, 200, data, Content_Encoding=encoding)]
+    assert fetched(web) == data
 
 
 @pytest.mark.parametrize("wrong", [status(503), status(429), cut])
