@@ -19,6 +19,7 @@ _HOST: Final = re.compile(
 _PATH: Final = re.compile(rf"{_PART}(?:/{_PART})*\Z")
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _LONGEST_NAME: Final = 255
+_LARGEST_PORT: Final = 65535
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -55,6 +56,9 @@ class Reference:
             if path.lower() != path and _PATH.match(path.lower()):
                 hint = f"names are lower case: {path.lower()}"
             raise _malformed(text, f"{path!r} cannot be a name", hint)
+        port = host.rpartition("]")[2].partition(":")[2]
+        if port and int(port) > _LARGEST_PORT:
+            raise _malformed(text, f"there is no port {port}", f"a port is {_LARGEST_PORT} at most")
         return cls(host, path, tag or ("" if digest else "latest"), digest)
 
     @property

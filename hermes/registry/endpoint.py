@@ -350,6 +350,8 @@ class Endpoint:
             raise Cut(_reason(error) if host == self.host else f"{host}: {_reason(error)}") from None
         except requests.RequestException as error:
             raise RegistryError(f"{urlsplit(url).netloc}: {_reason(error)}") from None
+        except ValueError as error:  # urllib3's, of a name that has no form of names
+            raise RegistryError(f"{urlsplit(url).netloc}: {error}", hint="check its name") from None
         except OSError as error:
             raise RegistryError(
                 f"{urlsplit(url).netloc}: {error}", hint="check its settings in hermes.yaml"

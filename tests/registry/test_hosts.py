@@ -228,3 +228,11 @@ def test_addresses_that_are_none(
         list(client.repository(f"{faulty.host}/app").referrers(digest))
     faulty.faults["/manifests"] += [answers(401, WWW_Authenticate=f'Bearer realm="{place}",service="x"')]
     refused(client, faulty, store)
+
+
+def test_a_host_whose_name_cannot_be_one(client: Client, faulty: FaultyRegistry, store: Store) -> None:
+    name = f"{'a' * 64}.example"
+    with pytest.raises(RegistryError, match="too long"):
+        pull(client, parse_name(f"docker://{name}/app:v"), store, AMD64)
+    faulty.faults["/manifests"] += [answers(307, Location=f"http://{name}/")]
+    assert "too long" in refused(client, faulty, store)
