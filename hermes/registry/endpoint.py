@@ -178,7 +178,7 @@ class Endpoint:
         self.check_cancelled()
         used = self._authorization(ask.scopes)
         answer = self._exchange(ask, used)
-        if answer.status_code != 401 or urlsplit(answer.url).netloc != urlsplit(self._base).netloc:
+        if answer.status_code != 401 or _origin(answer.url) != _origin(self._base):
             return answer
         if challenges := parse_challenges(answer.headers.get("WWW-Authenticate", "")):
             self._challenges = challenges
@@ -405,10 +405,7 @@ class Endpoint:
     def _refusal(self, ask: Ask, answer: requests.Response) -> RegistryError:
         data = _read(answer, LARGEST_ANSWER)
         said = _said(answer, data)
-        if (
-            answer.status_code in (401, 403)
-            and urlsplit(answer.url).netloc == urlsplit(self._base or answer.url).netloc
-        ):
+        if answer.status_code in (401, 403) and _origin(answer.url) == _origin(self._base or answer.url):
             return self._denied(_repository_of(ask.where), f"it answered {answer.status_code}{said}")
         what = f"{ask.method} {urlsplit(urljoin(self._base, ask.where)).path}"
         problem = f"{self.host} answered {answer.status_code} to {what}{said}"

@@ -90,6 +90,19 @@ def test_a_token_that_has_expired_is_renewed(
     assert {row[1]["Authorization"] for row in faulty.asked("/blobs/")} == {"Bearer one", "Bearer two"}
 
 
+def test_a_token_is_renewed_of_a_host_in_upper_case(faulty: FaultyRegistry, store: Store) -> None:
+    digest = faulty.add_image([layer(100)])
+    host = faulty.host.replace("127.0.0.1", "LOCALHOST")
+    given = iter(["one", "two", "three"])
+    with Web(lambda handler: reply(handler, 200, json.dumps({"token": next(given)}).encode())) as server:
+        challenge = answers(401, WWW_Authenticate=f'Bearer realm="http://{server.host}/t"')
+        faulty.faults["/v2/"] += [challenge]
+        faulty.faults["/blobs/"] += [challenge]
+        with Client(Registries(((host, RegistrySettings(insecure=True)),))) as client:
+            found = pull(client, parse_name(f"docker://{host}/team/app:v"), store, AMD64)
+    assert found.manifest.digest == digest
+
+
 @pytest.mark.parametrize(
     ("status", "body", "says"),
     [
