@@ -447,13 +447,16 @@ def parse_document(data: bytes, answer: requests.Response, what: str) -> Any:
         ) from None
 
 
-def pieces(answer: requests.Response, size: int) -> Iterator[bytes]:
-    """Yield the body of an answer as it comes, in pieces of ``size`` bytes; raises `Cut`."""
+def pieces(answer: requests.Response, size: int, *, decoded: bool = False) -> Iterator[bytes]:
+    """Yield the body of an answer as it comes, in pieces of ``size`` bytes; raises `Cut`.
+
+    ``decoded``: without the encoding that some proxies give it, though none was asked for.
+    """
     import urllib3
 
     while True:
         try:
-            data = answer.raw.read(size, decode_content=False)
+            data = answer.raw.read(size, decode_content=decoded)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Cut(str(error)) from None
         if not data:
@@ -467,7 +470,7 @@ def _read(answer: requests.Response, limit: int) -> bytes | None:
     if declared.isdecimal() and int(declared) > limit and answer.request.method != "HEAD":
         return None
     found = bytearray()
-    for data in pieces(answer, 1 << 16):
+    for data in pieces(answer, 1 << 16, decoded=True):
         found += data
         if len(found) > limit:
             return None

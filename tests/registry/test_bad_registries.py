@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from hermes.registry.client import Client, parse_name
 from hermes.registry.pull import pull
 from hermes.store import Store
 from tests.conftest import Sandbox
-from tests.registry.faulty import FaultyRegistry, answers, endless, hang_up, short
+from tests.registry.faulty import Fault, FaultyRegistry, answers, endless, hang_up, short
 from tests.registry.taking import layer, refused, take
 
 
@@ -88,6 +89,20 @@ def test_a_document_that_is_none(
 ) -> None:
     faulty.faults["/manifests"] += [answers(200, body, Content_Type="application/json")]
     assert says in refused(client, faulty, store, HermesError)
+
+
+def test_documents_that_a_proxy_has_compressed(client: Client, faulty: FaultyRegistry, store: Store) -> None:
+    digest = faulty.add_image([layer(100)])
+    data, kind = faulty.manifests["v"]
+
+    def packed(body: bytes) -> Fault:
+        return answers(200, gzip.compress(body), Content_Type=kind, Content_Encoding="gzip")
+
+    faulty.faults["/manifests/"] += [packed(data), packed(bytes(100 << 20))]
+    faulty.faults["/tags/"] += [packed(b'{"tags": ["a"]}')]
+    assert take(client, faulty, store).manifest.digest == digest
+    assert list(client.repository(f"{faulty.host}/app").tags()) == ["a"]
+    assert "more than 4 MiB" in refused(client, faulty, store)
 
 
 def test_a_manifest_with_another_digest(client: Client, faulty: FaultyRegistry, store: Store) -> None:
