@@ -20,6 +20,7 @@ from hermes.registry.push import Job, push
 from hermes.store import Store
 from tests.conftest import Sandbox
 from tests.registry.faulty import FaultyRegistry, answers, hang_up
+from tests.registry.servers import reply
 from tests.registry.taking import cut_after, image_in, layer
 
 
@@ -65,6 +66,24 @@ def test_an_upload_in_chunks_where_a_body_may_not_be_larger(
     sent = [headers["Content-Length"] for _, headers in faulty.asked("PATCH")]
     assert sent[1:3] == ["1048576"] * 2
     assert len(sent) == 4
+
+
+def test_an_upload_of_which_the_registry_does_not_say_what_arrived(
+    client: Client, faulty: FaultyRegistry, store: Store
+) -> None:
+    image = image_in(store, 3_000_000)
+
+    def take_it(handler: object) -> None:
+        name = handler.path.partition("?")[0].rpartition("/")[2]
+        faulty.uploads[name] += handler.rfile.read(int(handler.headers["Content-Length"]))
+        del handler.headers["Content-Length"]
+        reply(handler, 202, Location=handler.path)
+
+    faulty.faults["PATCH"] += [take_it] * 9
+    faulty.faults["GET /v2/app/blobs/uploads/"] += [answers(404)] * 9
+    push(client, store, [Job(image, f"{faulty.host}/app", ("v",))])
+    assert len(faulty.asked("PATCH")) == 1
+    assert "v" in faulty.manifests
 
 
 def test_an_upload_that_fails_for_good_leaves_no_name(
