@@ -10,6 +10,7 @@ from typing import Any, Final
 from hermes.errors import HermesError
 
 _SHA256: Final = re.compile(r"sha256:[0-9a-f]{64}\Z")
+_OTHER: Final = re.compile(r"(?!sha256:)[a-z0-9]+(?:[+._-][a-z0-9]+)*:[A-Za-z0-9=_-]+\Z")
 
 CHUNK: Final = 1 << 20
 """How many bytes are read, hashed and compressed at a time."""
@@ -26,6 +27,8 @@ class Digest(str):
     @classmethod
     def parse(cls, text: str) -> Digest:
         """Return ``text`` as a digest; raises `HermesError` when it is anything else."""
+        if _OTHER.match(text):
+            raise HermesError(f"{text} is a digest of another algorithm than sha256, the one that is known")
         if not _SHA256.match(text):
             raise HermesError(
                 f"{text!r} is not a digest", hint="write sha256: and 64 lower-case hexadecimal digits"

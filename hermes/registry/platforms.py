@@ -20,6 +20,8 @@ def rows_of(data: bytes, what: str) -> list[Descriptor]:
         return [Descriptor.from_json(one) for one in listed]
     except (ValueError, KeyError, TypeError):
         raise ImageError(f"{what} is no index of images") from None
+    except ImageError as error:
+        raise ImageError(f"{what}: {error.message}", hint=error.hint) from None
 
 
 def chosen(rows: list[Descriptor], wanted: Platform, what: str) -> Descriptor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -81,7 +82,8 @@ def pull(client: Client, name: Reference, store: Store, platform: Platform, *, l
         found, source = resolve(client, Reference(name.host, name.path, "", row.digest))
         if found.descriptor.media_type in INDEXES:
             raise ImageError(f"{what}: its index leads to another index")
-    manifest = Manifest.parse(found.data)
+    with _of(what):
+        manifest = Manifest.parse(found.data)
     _check(manifest, what)
     check(manifest, what, kept=client.registries.keeps_nondistributable(name.name))
     sources = [source, *(one for one in client.sources(name.name) if one != source)]
@@ -141,6 +143,15 @@ class Fetcher:
                     self.layer(diff_id)
 
 
+@contextmanager
+def _of(what: str) -> Iterator[None]:
+    """Say of which image it is that an `ImageError` speaks."""
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(f"{what}: {error.message}", hint=error.hint) from None
+
+
 def _check(manifest: Manifest, what: str) -> None:
     """Raise `ImageError` for what is no image, or one that cannot be copied."""
     if manifest.config.media_type not in _CONFIGS:
@@ -155,10 +166,8 @@ def _check(manifest: Manifest, what: str) -> None:
 
 
 def _diff_ids(store: Store, manifest: Manifest, platform: Platform | None, what: str) -> tuple[Digest, ...]:
-    try:
+    with _of(what):
         document = parse_config(store.blobs.read(manifest.config.digest))
-    except ImageError as error:
-        raise ImageError(f"{what}: {error.message}", hint=error.hint) from None
     diff_ids = diff_ids_of(document)
     if len(diff_ids) != len(manifest.layers):
         raise ImageError(f"{what}: the manifest and the configuration differ in their layers")

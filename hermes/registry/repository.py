@@ -90,10 +90,10 @@ class Repository:
         try:
             with self.answered(ask) as answer:
                 found = answer.headers.get("Docker-Content-Digest", "")
+            if not found.startswith("sha256:"):
+                return self.manifest(reference).descriptor.digest
         except NotThere:
             return None
-        if not found:
-            return self.manifest(reference).descriptor.digest
         try:
             return Digest.parse(found)
         except HermesError:

@@ -105,6 +105,33 @@ def test_documents_that_a_proxy_has_compressed(client: Client, faulty: FaultyReg
     assert "more than 4 MiB" in refused(client, faulty, store)
 
 
+@pytest.mark.parametrize("is_index", [False, True])
+def test_a_digest_of_another_algorithm_is_named(
+    client: Client, faulty: FaultyRegistry, store: Store, is_index: bool
+) -> None:
+    faulty.add_image([layer(100)])
+    document = json.loads(faulty.manifests["v"][0])
+    document["layers"][0]["digest"] = f"sha512:{'0' * 128}"
+    if is_index:
+        document = {"schemaVersion": 2, "manifests": document["layers"]}
+    faulty.manifests["v"] = canonical_json(document), IMAGE_INDEX if is_index else IMAGE_MANIFEST
+    said = refused(client, faulty, store, ImageError)
+    assert said.startswith(f"{faulty.host}/team/app:v: ")
+    assert "0000 is a digest of another algorithm than sha256" in said
+
+
+def test_a_manifest_that_its_registry_knows_by_another_algorithm(
+    client: Client, faulty: FaultyRegistry
+) -> None:
+    digest = faulty.add_image([layer(100)])
+    repository = client.repository(f"{faulty.host}/app")
+    for _ in range(2):
+        faulty.faults["HEAD"] += [answers(200, Docker_Content_Digest=f"sha512:{'0' * 128}")]
+    assert repository.manifest_digest("v") == digest
+    del faulty.manifests["v"]
+    assert repository.manifest_digest("v") is None
+
+
 def test_a_manifest_with_another_digest(client: Client, faulty: FaultyRegistry, store: Store) -> None:
     digest = faulty.add_image([layer(100)])
     faulty.add_image([layer(200)], "other")
