@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from hermes.digest import CHUNK
-from hermes.errors import BuildInterrupted, FetchError
+from hermes.errors import BuildInterrupted, FetchError, UsageError
 from hermes.registry.endpoint import Cut, pieces
 
 if TYPE_CHECKING:
@@ -63,14 +64,29 @@ def download(
 
 def shown(address: str) -> str:
     """Return an address as messages show it: without a user's name and password."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        scheme, slashes, rest = address.partition("://")
+        return f"{scheme}{slashes}{rest.rpartition('@')[2]}"
     if "@" not in parts.netloc:
         return address
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
+def name_of(address: str) -> str:
+    """Return what the file at an address is called, or nothing; raises `UsageError` when it is no address."""
+    try:
+        return posixpath.basename(unquote(urlsplit(address).path))
+    except ValueError as error:
+        raise UsageError(f"{shown(address)} is no address: {error}") from None
+
+
 def _pieces(address: str, session: requests.Session, cancelled: threading.Event) -> Iterator[bytes]:
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        raise FetchError(f"{shown(address)}: is no address: {error}") from None
     found = _local(unquote(parts.path)) if parts.scheme == "file" else _remote(address, session)
     for data in found:
         if cancelled.is_set():

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import posixpath
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
-from hermes.actions.download import Absent, download, shown
+from hermes.actions.download import Absent, download, name_of, shown
 from hermes.digest import Digest
 from hermes.errors import FetchError, UsageError
 
@@ -31,7 +29,7 @@ def downloaded(urls: Sequence[str], checksum: str) -> Iterator[tuple[tuple[str, 
     try:
         found = []
         for number, url in enumerate(urls):
-            name = posixpath.basename(unquote(urlsplit(url).path))
+            name = name_of(url)
             if not name:
                 raise UsageError(
                     f"{url} names no file", hint="name the file that it is to be in the destination"

@@ -6,13 +6,12 @@ looks at the layers below), and the layer, which depends on those two alone.
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
+from hermes.actions.download import name_of
 from hermes.container.ignore import Ignored
 from hermes.dockerfile.context import Collection, Context, Row
 from hermes.dockerfile.expansion import Lexer
@@ -200,8 +199,11 @@ class Copies:
                 f"{problem}, so that the build could not be repeated",
                 hint="write ADD --checksum=sha256:..., with the digest of the file",
             )
+        try:
+            name = name_of(url)
+        except UsageError as error:
+            raise DockerfileError(error.message) from None
         artifact = self._recorder.fetched(copy.span, url, checksum[1])
-        name = posixpath.basename(unquote(urlsplit(url).path))
         if copy.unpack:
             found.archives.append((name, artifact))
             return

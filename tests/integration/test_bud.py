@@ -510,6 +510,7 @@ WRONG: list[tuple[str, str]] = [
     ("FROM base\nADD https://example.org/file /\n", "--checksum"),
     ("FROM base\nADD https://example.org/repo.git /\n", "its default branch"),
     ("FROM base\nADD git@example.org:repo.git#main /\n", "what main is may change"),
+    (f"FROM base\nADD --checksum=sha256:{'0' * 64} http://[::1/file /\n", "is no address"),
     ("FROM base\nADD --checksum=abc https://example.org/repo.git /\n", "no commit"),
     ("FROM base\nADD --keep-git-dir https://example.org/repo.git /\n", "--keep-git-dir"),
     ("FROM base\nEXPOSE ²-³\n", "is no range of ports"),

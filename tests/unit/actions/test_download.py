@@ -15,7 +15,7 @@ from hermes.actions import download as module
 from hermes.actions.download import Absent, download
 from hermes.api.downloads import downloaded
 from hermes.debian.download import download as download_document
-from hermes.errors import BuildInterrupted, FetchError
+from hermes.errors import BuildInterrupted, FetchError, UsageError
 from tests.registry.servers import Web, free_port, reply
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -56,6 +56,18 @@ def web(answers: list[Answer], monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]
 def fetched(web: Web, host: str = "") -> bytes:
     with requests.Session() as session:
         return download(f"http://ada:secret@{host or web.host}/file", b"".join, session)
+
+
+def test_what_is_no_address_is_an_error_that_keeps_the_password() -> None:
+    address = "http://ada:secret@[::1/file"
+    with requests.Session() as session, pytest.raises(FetchError, match="is no address") as caught:
+        download(address, b"".join, session)
+    assert "secret" not in caught.value.render()
+    with pytest.raises(FetchError, match="is no address"):
+        download_document(address, 10)
+    with pytest.raises(UsageError, match="is no address") as refused, downloaded([address], ""):
+        pass
+    assert "secret" not in refused.value.render()
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip"])
