@@ -17,7 +17,7 @@ demo: $(VENV)/hermes
 # Debian packages that tests use are installed when this is root; otherwise tests that miss one are skipped.
 test: $(VENV)/test
 	@tests/packages.sh
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # As test, and every Dockerfile of the corpus by both of its peers.
 test-all: export HERMES_TEST_PEERS = all
