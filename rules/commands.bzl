@@ -82,7 +82,8 @@ def _genrule_impl(ctx):
         if name.startswith("/") or ".." in name.split("/"):
             fail("%r is not a path in the folder that the command runs in" % name, attr = "outs")
     root = stack_of(ctx.attr.root)
-    env = {"OUTS": " ".join(ctx.attr.outs), "SRCS": " ".join([file.path for file in ctx.files.srcs])}
+    names = {"OUTS": ctx.attr.outs, "SRCS": [file.path for file in ctx.files.srcs]}
+    env = {name: " ".join(paths).replace("$", "$$") for name, paths in names.items()}
     env.update(ctx.attr.env)
     made = ctx.actions.run(
         ctx.label.name,

@@ -203,6 +203,17 @@ def test_a_genrule_works_beside_its_sources(based: Sandbox) -> None:
     assert (based.root / "gen/sub/in.txt").read_text() == "text\n"
 
 
+def test_a_genrule_takes_files_with_a_dollar_sign_in_their_names(based: Sandbox) -> None:
+    based.write("gen/$id.ts", "text\n")
+    based.write(
+        "gen/BUILD",
+        'genrule(name = "gen", root = "//base:root", srcs = glob(["*.ts"]), outs = ["a$$b"],\n'
+        '    cmd = "cat $SRCS > $OUTS; echo $SRCS $OUTS >> $OUTS")',
+    )
+    (built,) = based.build("//gen").targets["//gen:gen"]
+    assert Path(built.path).read_text() == "text\n$id.ts a$$b\n"
+
+
 IMAGE = 'image(name = "base", base = "//base:root", env = {"A": "1"}, user = "7:8", workdir = "/srv")\n'
 
 
