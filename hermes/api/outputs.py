@@ -24,6 +24,7 @@ from hermes.layer import encodings
 from hermes.layer.compress import Encoding
 from hermes.registry.images import blobs_of, descriptor_of, manifests_of
 from hermes.store import Store
+from hermes.store.blobs import missing
 from hermes.store.faults import storing
 from hermes.workspace.root import OUTPUT_FOLDER
 from hermes.workspace.sources import FileIndex
@@ -108,7 +109,7 @@ class Outputs:
         if os.path.islink(path) or os.path.isfile(path):
             os.unlink(path)
         descriptor = tagged(found, "latest")
-        link_layout(Path(path), [descriptor], [(digest, blobs.path(digest)) for digest in digests])
+        link_layout(Path(path), [descriptor], [(one, self._whole(one)) for one in digests])
         parts = ("oci-layout", "index.json", "blobs/sha256")
         self._vouched += [*(f"{path}/{part}" for part in parts), *(blobs.path(one) for one in digests)]
         return BuiltOutput(kind, value.digest, path)
@@ -143,7 +144,7 @@ class Outputs:
 
     def _blob(self, path: str, digest: Digest, *, executable: bool) -> str:
         """Make ``path`` the blob: a link, or a copy where it has to be executable."""
-        source = self._store.blobs.path(digest)
+        source = self._whole(digest)
         self._make_folder(os.path.dirname(path))
         if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path)
@@ -156,6 +157,12 @@ class Outputs:
             os.replace(temporary, path)
         self._vouched += [path, source]
         return path
+
+    def _whole(self, digest: Digest) -> str:
+        """Return where a blob is; raises `MissingBlobError` when it is not there or was damaged."""
+        if not self._store.blobs.has(digest):
+            raise missing(digest)
+        return self._store.blobs.path(digest)
 
     def _make_folder(self, folder: str) -> None:
         """Make a folder below ``hermes-out``, taking away a file or link that an older build left there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from hermes.api.snapshot import Snapshots, State
+from hermes.digest import Digest
 from hermes.errors import BuildFailed, BuildFileError, LabelError
 from tests.conftest import Sandbox
 
@@ -217,6 +219,34 @@ def test_outputs_that_were_removed_are_linked_again(app: Sandbox, name: str) -> 
     file.unlink()
     assert app.build("//app:image").executed == ()
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+@pytest.mark.parametrize("target", ["//app:program", "//app:text", "//app:image"])
+def test_a_blob_that_is_gone_or_damaged_is_made_again_before_it_is_linked(
+    app: Sandbox, target: str, *, damaged: bool
+) -> None:
+    app.write(
+        "app/BUILD",
+        APP + 'write_file(name = "text", content = "text")\n'
+        'write_file(name = "program", content = "program", executable = True)\n',
+    )
+    (built,) = app.build(target).targets[target]
+    digest = built.digest
+    if target == "//app:image":
+        manifest = json.loads((app.home / "blobs/sha256" / digest.hex).read_bytes())
+        digest = Digest.parse(manifest["config"]["digest"])
+    blob = app.home / "blobs/sha256" / digest.hex
+    before = blob.read_bytes()
+    if damaged:
+        blob.chmod(0o644)
+        blob.write_bytes(before.swapcase())
+    else:
+        blob.unlink()
+    (built,) = app.build(target).targets[target]
+    outside = Path(built.path)
+    linked = outside / "blobs/sha256" / digest.hex if outside.is_dir() else outside
+    assert linked.read_bytes() == blob.read_bytes() == before
 
 
 @pytest.mark.parametrize("fresh_home", [False, True])
