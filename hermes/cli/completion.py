@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -12,6 +12,44 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 SHELLS = ("bash", "zsh", "fish")
+
+_BASH: Final = r"""
+_hermes_completion() {
+    local IFS=$'\n' line=$COMP_LINE completion part prefix response rest type value words=()
+
+    # Readline takes colons and equal signs for words; what no space divides is one word again.
+    for part in "${COMP_WORDS[@]:0:COMP_CWORD+1}"; do
+        rest=${line#"${line%%[![:space:]]*}"}
+        if [[ ${#words[@]} -gt 0 && $rest == "$line" ]]; then
+            words[-1]+=$part
+        else
+            words+=("$part")
+        fi
+        line=${rest#"$part"}
+    done
+    prefix=${words[-1]}
+    [[ -n ${part//[$COMP_WORDBREAKS]/} ]] && prefix=${prefix%"$part"}
+
+    response=$(COMP_WORDS="${words[*]}" COMP_CWORD=$((${#words[@]} - 1)) _HERMES_COMPLETE=bash_complete "$1")
+
+    for completion in $response; do
+        IFS=',' read -r type value <<< "$completion"
+        if [[ $type == dir ]]; then
+            compopt -o dirnames
+        elif [[ $type == file ]]; then
+            compopt -o default
+        elif [[ $type == plain ]]; then
+            if [[ $value == *: || ($value == //* && $value != *:*) ]]; then
+                compopt -o nospace
+            fi
+            COMPREPLY+=("${value#"$prefix"}")
+        fi
+    done
+}
+
+complete -o nosort -F _hermes_completion hermes
+"""
+"""Click's own script does not know that Readline splits labels and names of images at their colons."""
 
 
 @click.command("completion")
@@ -30,7 +68,8 @@ def command(shell: str) -> None:
 
     found = get_completion_class(shell)
     assert found is not None
-    click.echo(found(hermes, {}, "hermes", "_HERMES_COMPLETE").source())
+    source = found(hermes, {}, "hermes", "_HERMES_COMPLETE").source()
+    click.echo(_BASH if shell == "bash" else source)
 
 
 def containers(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -83,9 +122,8 @@ def labels(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
     try:
         workspace = Workspace()
         pattern = f"{package}:all" if colon else "//..."
-        found = sorted(map(str, workspace.query(pattern, BuildOptions())))
+        parts = [str(one).partition(":") for one in workspace.query(pattern, BuildOptions())]
     except HermesError:
         return []
-    if not colon:
-        found = sorted({one.partition(":")[0] for one in found})
+    found = sorted({f"{package}:{name}" if colon else its_package for its_package, _, name in parts})
     return [CompletionItem(one) for one in found if one.startswith(incomplete)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import hermes
 from hermes.cli import main
 from hermes.errors import BuildFailed
 from hermes.store import Store, gc
-from tests.conftest import Sandbox
+from tests.conftest import Sandbox, run_hermes
 
 BUILD = """
 files_layer(name = "layer", files = {"/f": "f.txt"}, visibility = ["//visibility:public"])
@@ -368,3 +369,41 @@ def test_a_target_that_is_manual_is_built_only_by_name(app: Sandbox) -> None:
 def test_patterns_can_be_taken_out(app: Sandbox) -> None:
     done = app.run("build", "--json", "--", "//app/...", "-//app:image")
     assert set(json.loads(done.stdout)["targets"]) == {"//app:file", "//app:layer", "//app:slow"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "replies"),
+    [
+        (["bui"], ["build"]),
+        (["build", "//a"], ["//app"]),
+        (["build", "//app", ":"], ["file", "image", "layer", "slow"]),
+        (["build", "-q", "//app", ":", "im"], ["image"]),
+        (["build", "'//app:im"], ["//app:image"]),
+        (["query", "--output", "=", "la"], ["label"]),
+        (["query", "--output", ""], ["label", "kind", "json", "dot"]),
+        (["copy", "docker-d"], ["docker-daemon:"]),
+    ],
+)
+def test_bash_completes_what_it_splits_at_colons(app: Sandbox, parts: list[str], replies: list[str]) -> None:
+    """``parts`` are the words as Readline gives them to a completion."""
+    line = "hermes " + " ".join(parts).replace(" : ", ":").replace(" :", ":").replace(" = ", "=")
+    script = f"""
+        eval "$({sys.executable} -m hermes completion bash)"
+        compopt() {{ :; }}
+        hermes() {{ {sys.executable} -m hermes "$@"; }}
+        COMP_WORDS=(hermes {shlex.join(parts)}) COMP_CWORD={len(parts)} COMP_LINE={shlex.quote(line)}
+        _hermes_completion hermes
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    env = os.environ | {"HERMES_HOME": str(app.home)}
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script], cwd=app.root, env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == replies
+    assert done.stderr == ""
+
+
+def test_labels_are_completed_in_the_form_that_was_begun(app: Sandbox) -> None:
+    env = {"_HERMES_COMPLETE": "bash_complete", "COMP_WORDS": "hermes build :im", "COMP_CWORD": "2"}
+    done = run_hermes(cwd=app.root / "app", home=app.home, env=env)
+    assert done.stdout.split() == ["plain,:image"]
