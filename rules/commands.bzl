@@ -67,7 +67,7 @@ run_layer = rule(
         "secrets": attr.secret_list(doc = _SECRETS),
         "srcs": attr.path_label_dict(
             allow_files = True,
-            doc = "Files to mount while the command runs: a path, and one file, or several as a folder.",
+            doc = "Files to mount while the command runs: a path, and one file, or several below it by their paths in their packages.",
         ),
         "subscriptions": attr.string_list(doc = _SUBSCRIPTIONS),
         "timeout": attr.int(doc = "Seconds after which the command is ended and fails."),
@@ -158,7 +158,7 @@ host_layer = rule(
         ),
         "srcs": attr.path_label_dict(
             allow_files = True,
-            doc = "Files to mount while the command runs: a path below /run, and one file, or several as a folder.",
+            doc = "Files to mount while the command runs: a path below /run, and one file, or several below that by their paths in their packages.",
         ),
         "timeout": attr.int(doc = "Seconds after which the command is ended and fails."),
         "tools": attr.path_dict(
