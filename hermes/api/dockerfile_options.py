@@ -25,6 +25,8 @@ PULL_NEVER: Final = "never"
 PULLS: Final = (PULL_ALWAYS, PULL_MISSING, PULL_NEVER)
 """When an image is taken from its registry that was named without a transport."""
 
+FORMATS: Final = ("oci", "docker")
+
 
 @dataclass(frozen=True, slots=True)
 class DockerfileOptions:
@@ -36,7 +38,7 @@ class DockerfileOptions:
     ``agents`` which SSH agents RUN may use. ``volumes`` are mounted for it, ``hosts`` are pairs of name and address in
     its ``/etc/hosts``, and ``capabilities`` are all that root has in it. Without ``layers`` those of a stage become one,
     with ``squash`` those of its base too. ``destinations`` are ``TRANSPORT:PATH`` texts. ``seconds`` is the time of
-    everything in the image.
+    everything in the image. Raises `UsageError`.
     """
 
     context: str = "."
@@ -65,6 +67,11 @@ class DockerfileOptions:
     jobs: int | None = None
     seconds: int | None = None
     runtime: str = ""
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("pull", self.pull, PULLS), ("format", self.format, FORMATS)):
+            if value not in known:
+                raise UsageError(f"{name} cannot be {value!r}", hint=f"it is {', '.join(known)}")
 
 
 def read_once(options: DockerfileOptions) -> DockerfileOptions:

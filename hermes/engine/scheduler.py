@@ -26,7 +26,7 @@ from hermes.engine.events import (
 )
 from hermes.engine.executor import Expansion, Result
 from hermes.engine.key import Resolved
-from hermes.errors import BuildFailed, BuildInterrupted, HermesError
+from hermes.errors import BuildFailed, BuildInterrupted, HermesError, UsageError
 
 _GUESSED_MILLISECONDS: Final = {"run": 2000, "host": 5000, "fetch": 1000, "pull": 2000, "layer": 20}
 
@@ -80,6 +80,10 @@ class Options:
 
     jobs: int
     keep_going: bool = False
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise UsageError(f"{self.jobs} actions cannot run at once", hint="give jobs a number from 1 on")
 
 
 class Scheduler:

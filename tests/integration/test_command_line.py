@@ -12,13 +12,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
 import hermes
 from hermes.cli import main
-from hermes.errors import BuildFailed
+from hermes.errors import BuildFailed, DockerfileError, UsageError
 from hermes.store import Store, gc
 from tests.conftest import Sandbox, run_hermes
 
@@ -351,6 +352,16 @@ def test_the_python_interface_does_the_same(app: Sandbox) -> None:
     os.close(there)
     with open(here, encoding="utf-8") as file:
         assert file.read() == "x\n"
+
+
+@pytest.mark.parametrize("options", [{"pull": "new"}, {"format": "OCI"}, {"network": "on"}, {"jobs": -1}])
+def test_the_python_interface_refuses_what_the_command_line_would(
+    app: Sandbox, options: dict[str, Any]
+) -> None:
+    with pytest.raises(UsageError if "network" not in options else DockerfileError, match="cannot"):
+        hermes.Dockerfiles(home=app.home).build(
+            hermes.DockerfileOptions(str(app.root), text="FROM scratch\nRUN x", **options)
+        )
 
 
 def test_patterns_are_relative_to_the_folder(app: Sandbox) -> None:
