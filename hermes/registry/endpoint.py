@@ -548,4 +548,5 @@ def _reason(error: Exception) -> str:
     reason = str(getattr(inner, "reason", None) or inner or error)
     if "certificate verify failed" in reason:
         return f"its certificate is not trusted ({reason.partition('certificate verify failed: ')[2].partition(' (_ssl')[0]})"
-    return reason.rpartition(": ")[2].strip("'\")>") or type(error).__name__
+    last = reason.rpartition(": ")[2].strip("'\")>")
+    return last + ")" * (last.count("(") - last.count(")")) or type(error).__name__

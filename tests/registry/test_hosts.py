@@ -221,6 +221,16 @@ def test_a_host_where_nobody_answers_is_tried_a_few_times(store: Store) -> None:
     assert len(calls) == 1 + ATTEMPTS, "once without TLS, then with it; and never again"
 
 
+def test_a_host_that_nobody_knows(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    with Client() as client, pytest.raises(RegistryError) as raised:
+        pull(client, parse_name("docker://nowhere.invalid/app:v"), store, AMD64)
+    assert "nowhere.invalid cannot be reached" in raised.value.message
+    assert raised.value.message.count("(") == raised.value.message.count(")")
+
+
 @pytest.mark.parametrize("place", ["http://[x", "http://127.0.0.1:port/", "//[", "http://127.0.0.1:99999/x"])
 def test_addresses_that_are_none(
     client: Client, faulty: FaultyRegistry, store: Store, place: str, auth_file: Path
