@@ -22,6 +22,32 @@ rm -f /usr/sbin/policy-rc.d
 rm -rf /var/log/* /var/cache/ldconfig/aux-cache /var/cache/debconf/*-old /var/lib/dpkg/*-old
 """
 
+def _check_asked(ctx, lock):
+    """Fails where the target asks for something else than when its lock was made; a lock need not say what that was."""
+    now = _apt_lock(ctx)
+    asked = lock.get("asked")
+    if type(asked) != "dict" or not (now.packages or now.essential):
+        return
+    for name in ("packages", "exclude"):
+        fields = {one: True for one in getattr(now, name)}
+        known = {one: True for one in asked.get(name, [])}
+        more, less = [one for one in fields if one not in known], [one for one in known if one not in fields]
+        if more or less:
+            fail(
+                "%s is stale: %s" % (ctx.file.lock.path, " and ".join(
+                    (["%s is new in %s" % (", ".join(more), name)] if more else []) +
+                    (["%s is no longer in %s" % (", ".join(less), name)] if less else []),
+                )),
+                attr = name,
+                hint = "run `hermes lock %s`, and commit what it writes" % ctx.label,
+            )
+    if now.essential != asked.get("essential") or now.recommends != asked.get("recommends"):
+        fail(
+            "%s is stale: it was made with other values of essential, configure or recommends" % ctx.file.lock.path,
+            attr = "lock",
+            hint = "run `hermes lock %s`, and commit what it writes" % ctx.label,
+        )
+
 def _entries_of(ctx, lock):
     """Returns the packages of a lock that are for the platform of the build."""
     if type(lock) != "dict" or lock.get("version") != 1 or type(lock.get("packages")) != "list":
@@ -45,8 +71,10 @@ def _entries_of(ctx, lock):
 
 def _apt_layer_impl(ctx):
     lock = ctx.read_yaml(ctx.file.lock)
+    entries = _entries_of(ctx, lock)
+    _check_asked(ctx, lock)
     debs = []
-    for one in _entries_of(ctx, lock):
+    for one in entries:
         for field in ("name", "path", "sha256", "size"):
             if field not in one:
                 fail("%s: a package has no %s" % (ctx.file.lock.path, field), attr = "lock")

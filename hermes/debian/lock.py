@@ -1,19 +1,21 @@
 """Lock files for Debian packages.
 
-A lock is YAML: ``version`` 1, the ``architectures`` (Debian's names) it is for, and ``packages`` sorted by name
-and architecture. A package has ``name``, ``version``, ``architecture``, ``path`` relative to the mirror,
+A lock is YAML: ``version`` 1, the ``architectures`` (Debian's names) it is for, what was ``asked`` for (a mapping of
+the fields of `LockRequest` that matter, lists sorted, so that a build notices a stale lock), and ``packages`` sorted
+by name and architecture. A package has ``name``, ``version``, ``architecture``, ``path`` relative to the mirror,
 ``size`` in bytes and ``sha256``; one of architecture ``all`` that not every architecture of the lock needs
 says ``for`` which it is. No address of a mirror is in it.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from hermes.actions.download import shown
 from hermes.debian.archive import read_packages, read_release, suites_of
@@ -39,6 +41,16 @@ class LockRequest:
     essential: bool
     exclude: tuple[str, ...]
     label: str
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What decides which packages are chosen, as locks have it and as ``rules/debian.bzl`` compares it."""
+        return {
+            "essential": self.essential,
+            "exclude": sorted(set(self.exclude)),
+            "packages": sorted(set(self.packages)),
+            "recommends": self.recommends,
+        }
 
 
 def make_lock(
@@ -103,6 +115,8 @@ def _text(request: LockRequest, chosen: dict[str, tuple[Package, ...]]) -> str:
         f"# Made by `hermes lock {request.label}`; run it again instead of editing this.",
         f"version: {VERSION}",
         f"architectures: [{', '.join(request.architectures)}]",
+        "asked:",
+        *(f"  {name}: {json.dumps(value)}" for name, value in request.asked.items()),
         "packages:",
     ]
     for package in sorted(needed, key=lambda one: (one.name, one.architecture, one.version)):

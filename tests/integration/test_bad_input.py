@@ -277,13 +277,14 @@ packages:
   size: 7
   sha256: "{}"
 """
+ASKED = "asked: {essential: false, exclude: [x], packages: [gone], recommends: false}\npackages:\n"
 APT = 'load("@hermes//rules:debian.bzl", "apt_layer")\napt_layer(name = "l", lock = "l.lock.yaml")\n'
 
 
 def test_a_lock_entry_that_is_gone_from_the_mirror(app: Sandbox) -> None:
     app.write("hermes.yaml", f"apt: {{sources: [{{uri: 'file://{app.root}', suites: [stable]}}]}}\n")
-    app.write("app/BUILD", APT)
-    app.write("app/l.lock.yaml", LOCK.format("0" * 64))
+    app.write("app/BUILD", APT.replace('yaml")', 'yaml", packages = ["gone"], exclude = ["x"])'))
+    app.write("app/l.lock.yaml", LOCK.format("0" * 64).replace("packages:\n", ASKED))
     pattern = r"gone_1_amd64.deb is no longer on the mirror(.|\n)*run `hermes lock //app:l`"
     check(app.run("build", "//app:l", "--platform", "linux/amd64"), app, pattern, 1)
 
@@ -301,6 +302,25 @@ def test_a_lock_entry_that_is_gone_from_the_mirror(app: Sandbox) -> None:
 def test_a_damaged_lock(app: Sandbox, text: str, pattern: str) -> None:
     app.write("app/BUILD", APT)
     app.write("app/l.lock.yaml", text)
+    check(app.run("build", "//app:l", "--platform", "linux/amd64"), app, pattern, 2)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "pattern"),
+    [
+        ('packages = ["gone", "curl"], exclude = ["x"]', "stale: curl is new in packages"),
+        ('packages = ["curl"], exclude = ["x"]', "curl is new in packages and gone is no longer in packages"),
+        ('packages = ["gone"]', "stale: x is no longer in exclude"),
+        (
+            'packages = ["gone"], exclude = ["x"], recommends = True',
+            "stale: it was made with other values of",
+        ),
+    ],
+)
+def test_a_stale_lock(app: Sandbox, attributes: str, pattern: str) -> None:
+    app.write("app/BUILD", APT.replace('yaml")', f'yaml", {attributes})'))
+    app.write("app/l.lock.yaml", LOCK.format("0" * 64).replace("packages:\n", ASKED))
+    pattern = f"{pattern}(.|\n)*run `hermes lock //app:l`"
     check(app.run("build", "//app:l", "--platform", "linux/amd64"), app, pattern, 2)
 
 
