@@ -106,6 +106,7 @@ def test_a_lock_has_all_that_a_build_needs_and_no_address(archive: Archive) -> N
     found = archive.lock("hello")
     assert found["version"] == 1
     assert found["architectures"] == ["amd64"]
+    assert found["asked"] == {"essential": False, "exclude": [], "packages": ["hello"], "recommends": False}
     assert found["packages"] == [
         {
             "name": name,
