@@ -11,7 +11,6 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from hermes.digest import CHUNK
 from hermes.errors import BuildInterrupted, FetchError, UsageError
-from hermes.registry.endpoint import Cut, pieces
 
 if TYPE_CHECKING:
     import requests
@@ -45,6 +44,8 @@ def download(
     once ``cancelled`` is set.
     """
     import requests
+
+    from hermes.registry.endpoint import Cut
 
     cancelled = cancelled or threading.Event()
     problem = ""
@@ -97,6 +98,8 @@ def _pieces(address: str, session: requests.Session, cancelled: threading.Event)
 def _remote(address: str, session: requests.Session) -> Iterator[bytes]:
     import requests
 
+    from hermes.registry.endpoint import pieces
+
     try:
         answer = session.get(address, stream=True, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"})
     except requests.RequestException:
@@ -111,9 +114,8 @@ def _remote(address: str, session: requests.Session) -> Iterator[bytes]:
             raise Absent(said)
         if answer.status_code != 200:
             raise FetchError(f"{shown(address)}: {said}")
-        yield from pieces(
-            answer, CHUNK
-        )  # as they are: an archive whose encoding is named is one all the same
+        # As they are: an archive whose encoding is named is one all the same.
+        yield from pieces(answer, CHUNK)
 
 
 def _local(path: str) -> Iterator[bytes]:
