@@ -8,6 +8,7 @@ namespaces that bwrap made.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ import sys
 from pathlib import Path
 
 from hermes.errors import SandboxError
+from hermes.sandbox import init
 from hermes.sandbox.idmap import IdRange, lines, same_inside
 from hermes.sandbox.process import HIDDEN_FILES, HIDDEN_FOLDERS, READ_ONLY, Ended, Process
 from hermes.sandbox.seccomp import has_filter, program, rules
@@ -58,22 +60,29 @@ class Bubblewrap:
         else:  # in place, because a security policy may go by the path
             mount(path, path, None, MS_BIND)
             protect(path)
+        first = ""
+        if process.own_pids and init.is_there():
+            first = f"{stage.folder}/init"
+            init.write(first)
         adopt()
-        info, info_end = os.pipe()
-        blocked, unblock = os.pipe()
+        info, info_end = map(_moved, os.pipe())
+        blocked, unblock = map(_moved, os.pipe())
         options = _options(process, stage, blocked, info_end)
+        if first:
+            options.append("--as-pid-1")
         kept = [info_end, blocked]
         if process.seccomp == "run" or has_filter():
             kept.append(_readable(program(rules(process.seccomp, process.granted))))
             options += ["--seccomp", str(kept[-1])]
         # Not as arguments: everybody on the machine could read the environment there.
         kept.append(_readable(b"".join(os.fsencode(one) + b"\0" for one in options)))
-        arguments = ["bwrap", "--args", str(kept[-1]), "--", *process.argv]
+        arguments = ["bwrap", "--args", str(kept[-1]), "--"]
+        arguments += init.arguments(process.program, process.argv) if first else process.argv
         pid = os.fork()
         if pid == 0:
             os.close(info)
             os.close(unblock)
-            _become(process, bwrap, arguments, stdio, kept)
+            _become(process, bwrap, arguments, stdio, kept, first)
         for fd in kept:
             os.close(fd)
         try:
@@ -133,18 +142,38 @@ def _proc() -> list[str]:
 
 def _readable(data: bytes) -> int:
     """Return a descriptor from which bwrap reads ``data``."""
-    fd = os.memfd_create("hermes")
+    fd = _moved(os.memfd_create("hermes"))
     write_all(fd, data)
     os.lseek(fd, 0, os.SEEK_SET)
     return fd
 
 
+def _moved(fd: int) -> int:
+    """Give a descriptor a number that nothing in the sandbox is to have."""
+    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, init.FD + 1)
+    os.close(fd)
+    return moved
+
+
 def _become(
-    process: Process, bwrap: str, arguments: list[str], stdio: tuple[int, int, int], kept: list[int]
+    process: Process,
+    bwrap: str,
+    arguments: list[str],
+    stdio: tuple[int, int, int],
+    kept: list[int],
+    first: str,
 ) -> None:
-    """Turn the forked child into bwrap, as the command's user. Does not return."""
+    """Turn the forked child into bwrap, as the command's user. Does not return.
+
+    ``first`` is the file of the first process. It gives the command back the signals of the terminal's keys, which
+    reach bwrap too: with bwrap all would end before the command could clean up.
+    """
     try:
         prepare(stdio, kept, terminal=not process.session)
+        if first:
+            init.become_source(first)
+            for number in (signal.SIGINT, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_IGN)
         if not process.disguised:
             if process.groups or process.uid:
                 os.setgroups(process.groups)

@@ -37,7 +37,6 @@ from hermes.sandbox.syscalls import (
 
 _ID: Final = "hermes"  # it has a state folder of its own
 _CGROUPS: Final = "/sys/fs/cgroup"
-_INIT_FD: Final = 3  # the first that the runtime passes on; the first process closes it
 _FLAGS: Final = {
     "/dev": ("nodev",),
     "/dev/shm": ("nodev",),  # noqa: S108 - a path of the container
@@ -77,9 +76,7 @@ class OciRuntime:
         bundle.mkdir()
         with open(bundle / "config.json", "w", encoding="utf-8") as file:
             json.dump(configuration(process, stage), file)
-        with open(bundle / "init", "wb") as program:
-            program.write(init.executable())
-            os.fchmod(program.fileno(), 0o755)
+        init.write(f"{bundle}/init")
         adopt()
         pid = os.fork()
         if pid == 0:
@@ -162,8 +159,7 @@ def _become(path: str, arguments: list[str], stdio: tuple[int, int, int], progra
     """Turn the forked child into the runtime. Does not return."""
     try:
         prepare(stdio, ())
-        os.dup2(os.open(program, os.O_RDONLY | os.O_CLOEXEC), _INIT_FD)
-        os.set_inheritable(_INIT_FD, True)
+        init.become_source(program)
         os.execve(path, arguments, {"PATH": DEFAULT_PATH})
     except OSError as error:
         _report(f"{path}: {error.strerror}")
@@ -205,7 +201,7 @@ def configuration(process: Process, stage: Stage) -> dict[str, Any]:
                 "umask": 0o022,
                 **({"additionalGids": list(process.groups)} if process.groups else {}),
             },
-            "args": [f"/proc/self/fd/{_INIT_FD}", process.program, *process.argv],
+            "args": init.arguments(process.program, process.argv),
             "env": [f"{name}={value}" for name, value in _environment(process)],
             "cwd": process.cwd,
             "capabilities": {kind: list(process.granted) for kind in _CAPABILITY_SETS},

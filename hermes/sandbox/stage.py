@@ -108,7 +108,8 @@ def prepare(stdio: tuple[int, int, int], kept: Collection[int], *, terminal: boo
     _leave_no_core()
     if terminal and os.isatty(0):
         os.setsid()
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        with contextlib.suppress(PermissionError):  # it controls whoever started Hermes
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _leave_no_core() -> None:

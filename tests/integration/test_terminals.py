@@ -23,13 +23,17 @@ _SECONDS = 20
 class Session:
     """A command on a pseudo-terminal, as a person would sit before it."""
 
-    def __init__(self, sandbox: Sandbox, arguments: Sequence[str]) -> None:
+    def __init__(self, sandbox: Sandbox, arguments: Sequence[str], *, piped: bool = False) -> None:
+        """``piped``: its standard output is shown at the end, between angle brackets."""
+        command = [sys.executable, "-m", "hermes", *arguments]
+        if piped:
+            command = ["/bin/sh", "-c", 'echo "<"$("$@")">"', "sh", *command]
         self.seen = ""
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             os.chdir(sandbox.root)
             os.environ.update(HERMES_HOME=str(sandbox.home), TERM="vt100")
-            os.execv(sys.executable, [sys.executable, "-m", "hermes", *arguments])
+            os.execv(command[0], command)
         self.resize(33, 99)
 
     def resize(self, rows: int, columns: int) -> None:
@@ -97,6 +101,33 @@ def test_a_shell_has_a_terminal(prepared: Sandbox, command: str) -> None:
     session.until("goes on")
     session.type("exit 7\n")
     assert session.ended() == 7
+
+
+CLEANS_UP = 'trap "sleep 0.3; echo cleaned up; exit 9" INT QUIT; echo ready; while :; do sleep 0.1; done'
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x1c"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_program_without_job_control_cleans_up_after_an_interrupt(
+    prepared: Sandbox, command: str, key: str
+) -> None:
+    arguments = COMMANDS[command]
+    session = Session(prepared, [*arguments, *([] if "--" in arguments else ["--"]), "-c", CLEANS_UP])
+    session.until("ready")
+    session.type(key)
+    session.until("cleaned up")
+    assert session.ended() == 9
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_standard_input_may_be_a_terminal_where_the_output_is_none(prepared: Sandbox, command: str) -> None:
+    arguments = [one for one in COMMANDS[command] if one != "-t"]
+    arguments += [*([] if "--" in arguments else ["--"]), "-c", "cat; echo the end"]
+    session = Session(prepared, arguments, piped=True)
+    time.sleep(1)
+    session.type("hello\n\x04")
+    session.until("<hello the end>")
+    assert session.ended() == 0
 
 
 def test_a_window_that_changes_its_size_is_noticed(prepared: Sandbox) -> None:

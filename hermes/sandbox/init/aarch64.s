@@ -6,6 +6,16 @@ _start: ldr     x19, [sp]                       // argc
         mov     x0, 3
         mov     x8, 57                          // close
         svc     0
+        stp     xzr, xzr, [sp, -16]!
+        stp     xzr, xzr, [sp, -16]!
+        mov     x0, 2                           // SIGINT
+        mov     x1, sp                          // to SIG_DFL
+        mov     x2, 0
+        mov     x3, 8
+        mov     x8, 134                         // rt_sigaction
+        svc     0
+        mov     x0, 3                           // SIGQUIT
+        svc     0
         mov     x0, 17                          // SIGCHLD
         mov     x1, 0
         mov     x2, 0
@@ -54,7 +64,7 @@ fail:   mov     x0, 2
         mov     x2, length
         mov     x8, 64                          // write
         svc     0
-        mov     x0, 1
+        mov     x0, 126
         b       exit
 shell:  .asciz  "/bin/sh"
 message:

@@ -1,6 +1,7 @@
 # The first process of a container: it starts a command, waits for whatever ends, and ends as the command did.
 # Its arguments are the path of the program and then the command's own, from argv[0] on. Descriptor 3, which
-# the runtime started it from, is closed. A file that is no program is given to a shell, as execvp(3) does.
+# the runtime started it from, is closed. The keys of a terminal, which bubblewrap ignores, are the command's
+# business again. What cannot be executed gives the status 126. A file that is no program is given to a shell, as execvp(3) does.
         .intel_syntax noprefix
         .globl  _start
 _start: mov     r12, [rsp]                      # argc
@@ -8,6 +9,19 @@ _start: mov     r12, [rsp]                      # argc
         lea     r14, [rsp + r12 * 8 + 16]       # the environment
         mov     edi, 3
         mov     eax, 3                          # close
+        syscall
+        push    0
+        push    0
+        push    0
+        push    0
+        mov     edi, 2                          # SIGINT
+        mov     rsi, rsp                        # to SIG_DFL
+        xor     edx, edx
+        mov     r10d, 8
+        mov     eax, 13                         # rt_sigaction
+        syscall
+        mov     edi, 3                          # SIGQUIT
+        mov     eax, 13
         syscall
         mov     eax, 57                         # fork
         syscall
@@ -54,7 +68,7 @@ fail:   mov     edi, 2
         mov     edx, offset length
         mov     eax, 1                          # write
         syscall
-        mov     edi, 1
+        mov     edi, 126
         jmp     exit
 shell:  .asciz  "/bin/sh"
 message:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import platform
 import shutil
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,11 +57,25 @@ def test_it_ends_as_the_command_does(machine: str, tmp_path: Path) -> None:
 
 
 @MACHINES
+def test_the_keys_of_a_terminal_are_the_commands_business(machine: str, tmp_path: Path) -> None:
+    """Whoever starts it ignores them. A shell could not tell: it may not trap what was ignored before it."""
+    script = (
+        "import signal as s; exit(s.getsignal(s.SIGINT) is s.SIG_IGN or s.getsignal(s.SIGQUIT) is s.SIG_IGN)"
+    )
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGQUIT)}
+    try:
+        assert run(machine, tmp_path, sys.executable, "python", "-c", script).returncode == 0
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
+
+
+@MACHINES
 def test_what_cannot_be_executed_is_said_and_a_script_is_given_to_a_shell(
     machine: str, tmp_path: Path
 ) -> None:
     done = run(machine, tmp_path, "/none", "none")
-    assert (done.returncode, done.stderr.count("cannot be executed")) == (1, 1)
+    assert (done.returncode, done.stderr.count("cannot be executed")) == (126, 1)
     script = tmp_path / "script"
     script.write_text('echo "$1"; exit 5\n')
     script.chmod(0o755)
