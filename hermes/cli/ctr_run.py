@@ -17,6 +17,7 @@ from hermes.cli.completion import containers
 from hermes.cli.ctr import opened
 from hermes.cli.options import capability_options, runtime_option, secret_option, volume_option
 from hermes.cli.progress import write_line
+from hermes.cli.signals import passed_on
 from hermes.cli.terminal import standard
 from hermes.errors import CommandFailed, UsageError
 from hermes.sandbox import capabilities
@@ -73,7 +74,8 @@ def run(
     """Run a command in a container, as its configuration says; what it changes stays there.
 
     A secret is a file in memory, at /run/secrets/ID unless a --mount says otherwise. The exit status is the
-    command's, or 128 and the number of the signal that ended it.
+    command's, or 128 and the number of the signal that ended it. Signals are passed on to the command; the third
+    SIGINT or SIGTERM ends it.
 
     \b
     hermes ctr run $ctr -- apt-get update
@@ -90,7 +92,7 @@ def run(
         raise UsageError(
             f"{chosen} gives a command no terminal", hint="leave out --terminal, or use --runtime bwrap"
         )
-    with standard(terminal=terminal if is_bwrap else False) as (stdio, has_terminal):
+    with passed_on(), standard(terminal=terminal if is_bwrap else False) as (stdio, has_terminal):
         options = CommandOptions(
             env=tuple(variable(one, os.environ) for one in variables),
             workdir=workdir,

@@ -11,6 +11,7 @@ from hermes.api.workspace import Workspace
 from hermes.cli.completion import bases
 from hermes.cli.options import build_options, chosen, runtime_option, secret_option
 from hermes.cli.progress import Display, display
+from hermes.cli.signals import passed_on
 from hermes.cli.terminal import standard
 from hermes.errors import CommandFailed
 from hermes.store.location import default_home
@@ -83,7 +84,8 @@ def command(
     A name that is not a label's (//app:image, :image) is first looked for among the images of the store.
 
     It has a read-only root, no network, no capabilities, and sees nothing of this machine, unless options say
-    otherwise. ARGS take the place of the image's command; the exit status is the program's.
+    otherwise. ARGS take the place of the image's command; the exit status is the program's. Signals are passed on
+    to it; the third SIGINT or SIGTERM ends it.
 
     \b
     hermes run //examples/hello:image -- --name Ada
@@ -119,7 +121,7 @@ def command(
                 return
         for note in notes:
             screen.say(note)
-    with standard(terminal=None if runtime in ("", "bwrap") else False) as (stdio, _):
+    with passed_on(), standard(terminal=None if runtime in ("", "bwrap") else False) as (stdio, _):
         if digest is None:
             status = workspace.run_built(result, arguments, entrypoint=entrypoint, how=how, stdio=stdio)
         else:

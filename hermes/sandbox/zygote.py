@@ -33,7 +33,6 @@ from hermes.sandbox.syscalls import (
 from hermes.store.faults import store_error
 
 _MOST_FDS: Final = 16
-_OF_THE_PARENT: Final = (signal.SIGTERM, signal.SIGWINCH)
 
 
 def main() -> None:
@@ -55,8 +54,9 @@ def begin(control: socket.socket, modules: Iterable[str]) -> None:
     gc.freeze()
     try:
         os.setsid()
-        for number in _OF_THE_PARENT:
-            signal.signal(number, signal.SIG_DFL)
+        for number in signal.valid_signals():
+            if callable(signal.getsignal(number)):
+                signal.signal(number, signal.SIG_DFL)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         serve(control, modules)

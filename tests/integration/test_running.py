@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hermes.api.run_options import RunOptions, port_note, variable, volume
 from hermes.errors import UsageError
 from tests.conftest import Sandbox
+from tests.integration.conftest import add_base
 from tests.integration.test_runtimes import RUNTIMES, processes, wait_until
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import OrdinaryUser
 
 BUILD = """
 image(name = "image", base = "//base:root", cmd = ["sh"], env = {"A": "1"}, workdir = "/srv")
@@ -75,6 +82,91 @@ def test_the_exit_status_is_the_programs(images: Sandbox, runtime: str) -> None:
     for command, status in (("exit 3", 3), ("kill -KILL $$", 137), ("yes | head -n 1 >&2", 0)):
         done = run(images, "--runtime", runtime, "//:image", "--", "sh", "-c", command, check=False)
         assert done.returncode == status
+
+
+CLEANS_UP = 'trap "sleep 0.3; echo cleaned up; exit 9" INT TERM USR1; echo ready; while :; do sleep 0.1; done'
+
+
+def started(workspace: Sandbox, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """Start a command line whose program says when it is ready, and wait for that."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hermes", *arguments],
+        cwd=workspace.root,
+        env={**os.environ, "HERMES_HOME": str(workspace.home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@RUNTIMES
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("user", ["0", "5:6"])
+def test_a_program_that_gets_a_signal_cleans_up(
+    images: Sandbox, runtime: str, number: signal.Signals, user: str
+) -> None:
+    process = started(
+        images, "run", "-q", "--runtime", runtime, "--user", user, "//:image", "--", "sh", "-c", CLEANS_UP
+    )
+    process.send_signal(number)
+    assert process.communicate(timeout=20) == ("cleaned up\n", "")
+    assert process.returncode == 9
+
+
+@RUNTIMES
+def test_a_program_of_an_ordinary_user_that_gets_a_signal_cleans_up(
+    ordinary_user: OrdinaryUser, runtime: str
+) -> None:
+    add_base(ordinary_user.workspace)
+    ordinary_user.workspace.write("BUILD", BUILD)
+    ordinary_user.run("build", "-q", "//:image")
+    arguments = ["run", "-q", "--runtime", runtime, "//:image", "--", "sh", "-c", CLEANS_UP]
+    if runtime != "runc":  # which knows no other users here; see the documentation
+        arguments[1:1] = ["--user", "5:6"]
+    name = ordinary_user.name
+    process = started(ordinary_user.workspace, *arguments, user=name, group=name, extra_groups=[])
+    process.terminate()
+    assert process.communicate(timeout=20) == ("cleaned up\n", "")
+    assert process.returncode == 9
+
+
+@RUNTIMES
+def test_a_command_in_a_container_that_gets_a_signal_cleans_up(images: Sandbox, runtime: str) -> None:
+    assert images.run("ctr", "from", "--name", "c", "//:image").returncode == 0
+    script = CLEANS_UP.replace("echo cleaned up", "echo cleaned up > /srv/x")
+    process = started(images, "ctr", "run", "--runtime", runtime, "c", "--", "sh", "-c", script)
+    process.terminate()
+    process.communicate(timeout=20)
+    assert process.returncode == 9
+    assert images.run("ctr", "run", "c", "--", "cat", "/srv/x").stdout == "cleaned up\n"
+    assert images.run("ctr", "rm", "c").returncode == 0
+
+
+@RUNTIMES
+def test_a_signal_that_a_program_does_not_know_ends_it(images: Sandbox, runtime: str) -> None:
+    process = started(
+        images, "run", "-q", "--runtime", runtime, "//:image", "--", "sh", "-c", "echo ready; sleep 20"
+    )
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=20)
+    assert process.returncode == 129
+
+
+@RUNTIMES
+def test_a_program_that_does_not_end_is_ended_by_the_third_interrupt(images: Sandbox, runtime: str) -> None:
+    script = "trap 'echo no >&2' INT TERM; echo ready; sleep 3141 & while :; do wait; done"
+    process = started(images, "run", "-q", "--runtime", runtime, "//:image", "--", "sh", "-c", script)
+    for _ in range(3):
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors.split()) == (130, ["no", "no", "interrupted"])
+    wait_until(lambda: "sleep 3141" not in processes().splitlines())
 
 
 def test_a_volume_must_be_there(tmp_path: Path) -> None:
