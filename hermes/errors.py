@@ -159,6 +159,18 @@ class ActionError(BuildError):
         return "\n".join(lines)
 
 
+class ProgramMissing(BuildError):
+    """The program to run is not in the root file system."""
+
+    exit_status = 127
+
+
+class ProgramRefused(BuildError):
+    """The program to run is there and cannot be executed."""
+
+    exit_status = 126
+
+
 class BuildFailed(BuildError):
     """One or more actions failed; ``failures`` maps the label of each to its error.
 
@@ -171,7 +183,7 @@ class BuildFailed(BuildError):
         self.failures = failures
         self.skipped = skipped
         statuses = {one.exit_status for one in failures.values()}
-        self.exit_status = statuses.pop() if len(statuses) == 1 else 1
+        self.exit_status = UsageError.exit_status if statuses == {UsageError.exit_status} else 1
 
     def render(self) -> str:
         parts = [

@@ -74,8 +74,8 @@ def run(
     """Run a command in a container, as its configuration says; what it changes stays there.
 
     A secret is a file in memory, at /run/secrets/ID unless a --mount says otherwise. The exit status is the
-    command's, or 128 and the number of the signal that ended it. Signals are passed on to the command; the third
-    SIGINT or SIGTERM ends it.
+    command's, 128 and the number of the signal that ended it, 127 when there is no such program or 126 when it
+    cannot be executed. Signals are passed on to the command; the third SIGINT or SIGTERM ends it.
 
     \b
     hermes ctr run $ctr -- apt-get update

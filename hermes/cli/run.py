@@ -84,8 +84,9 @@ def command(
     A name that is not a label's (//app:image, :image) is first looked for among the images of the store.
 
     It has a read-only root, no network, no capabilities, and sees nothing of this machine, unless options say
-    otherwise. ARGS take the place of the image's command; the exit status is the program's. Signals are passed on
-    to it; the third SIGINT or SIGTERM ends it.
+    otherwise. ARGS take the place of the image's command; the exit status is the program's, 127 when there
+    is no such program and 126 when it cannot be executed. Signals are passed on to it; the third SIGINT or SIGTERM
+    ends it.
 
     \b
     hermes run //examples/hello:image -- --name Ada

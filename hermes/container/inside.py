@@ -22,7 +22,7 @@ from hermes.container.stack import Upper
 from hermes.container.task import KeptFile, Outcome, Staged, StagedFile, Task, Tmpfs
 from hermes.container.users import User, find_user
 from hermes.digest import CHUNK
-from hermes.errors import BuildError, SandboxError
+from hermes.errors import BuildError, ProgramMissing, ProgramRefused, SandboxError
 from hermes.sandbox.choice import sandbox
 from hermes.sandbox.idmap import has_one_id
 from hermes.sandbox.process import DEFAULT_PATH, Ended, Mount, Process, Sandbox
@@ -132,12 +132,7 @@ class Container:
                 hint="give the user a subordinate range (`hermes doctor` says how)",
             )
         env = _environment(task, user)
-        program = _bound_program(task) or find_program(self._root, task.argv[0], env["PATH"], task.cwd)
-        if program is None:
-            raise BuildError(
-                f"there is no program {task.argv[0]!r} in the root file system",
-                hint=f"PATH is {env['PATH']}; add a layer that has it to the base",
-            )
+        program = _bound_program(task) or self._program(env["PATH"])
         points.need("/proc", directory=True)
         points.need("/dev", directory=True)
         mounts = tuple(self._mounts(points))
@@ -160,6 +155,24 @@ class Container:
             timeout=task.timeout,
             hostname=task.hostname,
             seccomp=task.seccomp,
+        )
+
+    def _program(self, search: str) -> str:
+        """Return the path in the root of what the command names; raises `ProgramMissing` or `ProgramRefused`."""
+        name, cwd = self._task.argv[0], self._task.cwd
+        if program := find_program(self._root, name, search, cwd):
+            return program
+        there = find_program(self._root, name, search, cwd, is_program=lambda _: True)
+        if there is None:
+            raise ProgramMissing(
+                f"there is no program {name!r} in the root file system",
+                hint=f"PATH is {search}; add a layer that has it to the base",
+            )
+        if os.path.isdir(resolve(self._root, there)):
+            raise ProgramRefused(f"{there} is a directory, and no program")
+        raise ProgramRefused(
+            f"{there} cannot be executed: its mode says that it is no program",
+            hint="make it executable where the layer is made, or name what is to read it: sh FILE",
         )
 
     def _mounts(self, points: MountPoints) -> Iterator[Mount]:

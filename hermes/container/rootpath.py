@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Self
 
@@ -37,7 +38,17 @@ def _link_at(path: str) -> str | None:
         raise
 
 
-def find_program(root: str, name: str, search: str, cwd: str) -> str | None:
+def _is_program(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and bool(status.st_mode & 0o111)
+
+
+def find_program(
+    root: str,
+    name: str,
+    search: str,
+    cwd: str,
+    is_program: Callable[[os.stat_result], bool] = _is_program,
+) -> str | None:
     """Return where in ``root`` a command's program is, by the rules of execvp(3), or None."""
     if "/" in name:
         candidates = [name if name.startswith("/") else f"{cwd}/{name}"]
@@ -49,7 +60,7 @@ def find_program(root: str, name: str, search: str, cwd: str) -> str | None:
             status = os.stat(found, follow_symlinks=False)
         except OSError:
             continue
-        if stat.S_ISREG(status.st_mode) and status.st_mode & 0o111:
+        if is_program(status):
             return candidate
     return None
 

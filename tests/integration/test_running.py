@@ -84,6 +84,31 @@ def test_the_exit_status_is_the_programs(images: Sandbox, runtime: str) -> None:
         assert done.returncode == status
 
 
+@RUNTIMES
+def test_a_program_that_cannot_be_started_is_told_from_one_that_fails(images: Sandbox, runtime: str) -> None:
+    images.write("script", "#!/none\n", mode=0o755)
+    images.write("text", "x\n")
+    images.write(
+        "BUILD",
+        'files_layer(name = "files", files = {"/x/script": "script", "/x/text": "text"})\n'
+        'image(name = "image", base = "//base:root", layers = [":files"], env = {"PATH": "/x:/bin"})\n',
+    )
+    assert images.run("ctr", "from", "--name", "c", "//:image").returncode == 0
+    for program, status, said in (
+        ("none", 127, "there is no program 'none'"),
+        ("/x/none", 127, "there is no program '/x/none'"),
+        ("script", 126, "hermes: the program cannot be executed (is its interpreter there?)"),
+        ("text", 126, "/x/text cannot be executed"),
+        ("/x", 126, "/x is a directory"),
+    ):
+        for command in (["run", "-q", "//:image"], ["ctr", "run", "c"]):
+            command[-1:-1] = ["--runtime", runtime]
+            done = images.run(*command, "--", program)
+            assert (done.returncode, done.stdout) == (status, ""), (command, program, done.stderr)
+            assert said in done.stderr
+    assert images.run("ctr", "rm", "c").returncode == 0
+
+
 CLEANS_UP = 'trap "sleep 0.3; echo cleaned up; exit 9" INT TERM USR1; echo ready; while :; do sleep 0.1; done'
 
 
