@@ -184,13 +184,16 @@ def _items(root: Path, owner: str) -> Iterator[Item]:
     if not root.is_dir():
         yield _item(root, root.name)
         return
-    for at, folders, files in os.walk(root):
-        for name in (*folders, *files):
-            path = Path(at, name)
+    pending = [root]
+    while pending:
+        for path in pending.pop().iterdir():
+            name = path.name
             inside = str(path.relative_to(root))
             if name.startswith(WHITEOUT_PREFIX):
                 raise BuildError(f"{owner}: {inside}: in a layer a name cannot begin with {WHITEOUT_PREFIX}")
             yield _item(path, inside)
+            if path.is_dir() and not path.is_symlink():
+                pending.append(path)
 
 
 def _item(path: Path, name: str) -> Item:

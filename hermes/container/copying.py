@@ -136,20 +136,31 @@ class Copier:
             self._add(path, join(dest, posixpath.basename(name)) if is_folder else dest)
 
     def _folder(self, path: str, name: str, dest: str) -> None:
-        if _inode(path) in self._growing:
-            raise BuildError(
-                f"{path} is the store, which holds the container itself",
-                hint="copy what is beside it, or leave it out with --ignorefile",
-            )
-        for item in sorted(os.scandir(path), key=lambda one: one.name):
-            inside, target = join(name, item.name), join(dest, item.name)
+        """Copy what is in a folder, however deep."""
+        pending = [self._items(path, name, dest)]
+        while pending:
+            found = next(pending[-1], None)
+            if found is None:
+                pending.pop()
+                continue
+            item, inside, target = found
             is_folder = item.is_dir(follow_symlinks=False)
             if is_folder and self._ignored.leaves_out_all(inside):
                 continue
             if not self._ignored.leaves_out(inside):
                 self._add(item.path, target)
             if is_folder:
-                self._folder(item.path, inside, target)
+                pending.append(self._items(item.path, inside, target))
+
+    def _items(self, path: str, name: str, dest: str) -> Iterator[tuple[os.DirEntry[str], str, str]]:
+        """Yield what is in a folder, each with its path in the base and in the root."""
+        if _inode(path) in self._growing:
+            raise BuildError(
+                f"{path} is the store, which holds the container itself",
+                hint="copy what is beside it, or leave it out with --ignorefile",
+            )
+        for item in sorted(os.scandir(path), key=lambda one: one.name):
+            yield item, join(name, item.name), join(dest, item.name)
 
     def _add(self, path: str, target: str) -> None:
         """Copy one thing as it is."""

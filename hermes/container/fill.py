@@ -65,7 +65,10 @@ class RootWriter:
         known = self._folders.get(path)
         if known is not None:
             return known
-        target = resolve(self._root, path)
+        above = self._folders.get(posixpath.dirname(path))
+        target = f"{above}/{posixpath.basename(path)}"
+        if above is None or os.path.islink(target):
+            target = resolve(self._root, path)
         missing = []
         at = target
         while not os.path.lexists(at):

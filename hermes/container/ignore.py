@@ -133,9 +133,11 @@ def expanded(pattern: str, names: Names, folders: Names | None = None) -> list[s
 
 def _with_folders(folder: str, folders: Names) -> Iterator[str]:
     """Yield a folder and all folders below it."""
-    yield folder
-    for name in sorted(folders(folder)):
-        yield from _with_folders(f"{folder}/{name}" if folder else name, folders)
+    pending = [folder]
+    while pending:
+        folder = pending.pop()
+        yield folder
+        pending += [f"{folder}/{name}" if folder else name for name in sorted(folders(folder), reverse=True)]
 
 
 def _members(text: str) -> str:

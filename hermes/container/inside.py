@@ -276,13 +276,32 @@ def stage(staged: Staged, folder: str) -> None:
         return
     os.mkdir(folder, 0o755)
     for path in staged.folders:
-        os.makedirs(f"{folder}/{path}", 0o755, exist_ok=True)
+        _make_folders(f"{folder}/{path}")
     for file in staged.files:
         target = f"{folder}/{file.path}"
-        os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
+        _make_folders(os.path.dirname(target))
         _copy(file, target)
-    for at, _, _ in os.walk(folder, topdown=False):
+    for at in reversed(_folders(folder)):
         os.utime(at, ns=(0, 0))
+
+
+def _make_folders(path: str) -> None:
+    """As `os.makedirs`, which calls itself for each of them, and so makes no more than some 900."""
+    missing = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for one in reversed(missing):
+        os.mkdir(one, 0o755)
+
+
+def _folders(folder: str) -> list[str]:
+    """Return a folder and all below it, each after the one that it is in."""
+    found = [folder]
+    for at in found:
+        with os.scandir(at) as items:
+            found += [one.path for one in items if one.is_dir(follow_symlinks=False)]
+    return found
 
 
 def _copy(file: StagedFile, target: str) -> None:
@@ -304,6 +323,6 @@ def _copy(file: StagedFile, target: str) -> None:
 def _give_away(folder: str, user: User) -> None:
     """Let a command's user write where it is to write."""
     if user.uid or user.gid:
-        for at, folders, files in os.walk(folder):
-            for name in (".", *folders, *files):
+        for at in _folders(folder):
+            for name in (".", *os.listdir(at)):
                 os.chown(f"{at}/{name}", user.uid, user.gid, follow_symlinks=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
+import resource
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -14,6 +14,7 @@ from hermes.container.masking import Masker
 from hermes.digest import CHUNK
 from hermes.errors import SecretLeaked
 from hermes.layer.entry import FILE, Entry
+from hermes.store.removal import remove_tree
 
 _SHOWN: Final = 10
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -120,12 +121,28 @@ class Search:
 
     def _walked(self, folder: str, since: int, *, take: bool) -> list[Leak]:
         walk = _Walk(self, since, take=take)
-        fd = os.open(folder, _READ | os.O_DIRECTORY)
-        try:
-            walk.folder(fd, b"")
-        finally:
-            os.close(fd)
+        with _many_files():
+            walk.folder(os.open(folder, _READ | os.O_DIRECTORY))
         return walk.found
+
+
+@contextlib.contextmanager
+def _many_files() -> Iterator[None]:
+    """Let this process have as many files open as it may: a search has one for each level."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+class _Level(NamedTuple):
+    """An open folder that is being searched: its path, and the names in it that are left."""
+
+    fd: int
+    path: bytes
+    names: list[str]
 
 
 class _Walk:
@@ -136,45 +153,64 @@ class _Walk:
         self._search = search
         self._since = since
         self._take = take
+        self._levels: list[_Level] = []
 
-    def folder(self, fd: int, below: bytes) -> int:
-        """Search a folder; return where in the path of it, if anywhere, a secret begins that is in the path."""
-        for name in os.listdir(fd):
-            path = below + b"/" + os.fsencode(name)
-            if form := self._search.in_data(path):
-                self._found(path, "the name", form, name, fd)
-                if (start := path.find(form.data)) < len(below):
-                    return start
-                continue
-            with contextlib.suppress(FileNotFoundError):
-                status = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                if stat.S_ISLNK(status.st_mode):
-                    if form := self._search.in_data(os.fsencode(os.readlink(name, dir_fd=fd))):
-                        self._found(path, "the target of the link", form, name, fd)
-                elif stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode):
-                    start = self._one(fd, name, path)
-                    if 0 <= start < len(below):
-                        return start
-        return -1
+    def folder(self, fd: int) -> None:
+        """Search an open folder, and all in it; it is closed."""
+        self._enter(fd, b"")
+        try:
+            while self._levels:
+                level = self._levels[-1]
+                if level.names:
+                    self._name(level, level.names.pop())
+                else:
+                    os.close(self._levels.pop().fd)
+        finally:
+            for level in self._levels:
+                os.close(level.fd)
 
-    def _one(self, folder: int, name: str, path: bytes) -> int:
-        """Search a folder or file, as `folder` does."""
-        fd = os.open(name, _READ, dir_fd=folder)
+    def _enter(self, fd: int, path: bytes) -> None:
+        self._levels.append(_Level(fd, path, sorted(os.listdir(fd), reverse=True)))
+
+    def _name(self, level: _Level, name: str) -> None:
+        path = level.path + b"/" + os.fsencode(name)
+        if form := self._search.in_data(path):
+            self._found(path, "the name", form, name, level.fd)
+            self._leave(path.find(form.data))
+            return
+        with contextlib.suppress(FileNotFoundError):
+            status = os.stat(name, dir_fd=level.fd, follow_symlinks=False)
+            if stat.S_ISLNK(status.st_mode):
+                if form := self._search.in_data(os.fsencode(os.readlink(name, dir_fd=level.fd))):
+                    self._found(path, "the target of the link", form, name, level.fd)
+            elif stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode):
+                self._one(level, name, path)
+
+    def _leave(self, start: int) -> None:
+        """Leave, and take, the folders in whose path a secret begins at ``start``: it is in all that they hold."""
+        left = b""
+        while start < len(self._levels[-1].path):
+            level = self._levels.pop()
+            os.close(level.fd)
+            left = level.path
+        if left and self._take:
+            _remove(os.fsdecode(left.rpartition(b"/")[2]), self._levels[-1].fd)
+
+    def _one(self, level: _Level, name: str, path: bytes) -> None:
+        """Search a file, and what a folder itself has; what is in that comes next."""
+        fd = os.open(name, _READ, dir_fd=level.fd)
         try:
             status = os.fstat(fd)
-            start, leak = -1, self._search.in_xattrs(fd)
-            if stat.S_ISDIR(status.st_mode) and leak is None:
-                start = self.folder(fd, path)
-            elif stat.S_ISREG(status.st_mode) and leak is None and status.st_ctime_ns >= self._since:
+            leak = self._search.in_xattrs(fd)
+            if leak is None and stat.S_ISREG(status.st_mode) and status.st_ctime_ns >= self._since:
                 form = self._search.in_open(fd)
                 leak = ("the content", form) if form else None
+            if leak is None and stat.S_ISDIR(status.st_mode):
+                self._enter(os.dup(fd), path)
         finally:
             os.close(fd)
         if leak is not None:
-            self._found(path, *leak, name, folder)
-        elif start >= 0 and self._take:
-            _remove(name, folder)
-        return start
+            self._found(path, *leak, name, level.fd)
 
     def _found(self, path: bytes, what: str, form: Form, name: str, folder: int) -> None:
         self.found.append(Leak(os.fsdecode(path), what, form))
@@ -210,7 +246,8 @@ def _texts(value: Any) -> Iterator[bytes]:
 def _remove(name: str, folder: int) -> None:
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-            shutil.rmtree(name, dir_fd=folder)
+            remove_tree(name, dir_fd=folder)
+            os.rmdir(name, dir_fd=folder)  # which says why, if that could not be done
         else:
             os.unlink(name, dir_fd=folder)
 

@@ -113,13 +113,18 @@ class Context:
 
     def _holds(self, folder: str) -> bool:
         """Tell whether anything below a folder that is left out is taken in again."""
-        if self.ignored.leaves_out_all(folder):
-            return False
-        found = [(join(folder, name), is_folder) for name, is_folder in self.files.names(folder)]
-        return any(
-            not self.ignored.leaves_out(path) or (is_folder and self._holds(path))
-            for path, is_folder in found
-        )
+        pending = [folder]
+        while pending:
+            folder = pending.pop()
+            if self.ignored.leaves_out_all(folder):
+                continue
+            for name, is_folder in self.files.names(folder):
+                path = join(folder, name)
+                if not self.ignored.leaves_out(path):
+                    return True
+                if is_folder:
+                    pending.append(path)
+        return False
 
     def _expanded(self, pattern: str, parents: bool) -> list[str]:
         try:
@@ -168,7 +173,7 @@ class Collection:
             self._take_parents(match)
         if self._context.is_folder(match.path):
             self.folders += 1
-            for name, item in self._walk(match.path, ""):
+            for name, item in self._walk(match.path):
                 self._take(join(base, name), item, item)
         else:
             status = self._context.files.status(match.path)
@@ -187,21 +192,33 @@ class Collection:
             if self._context.is_folder(path):
                 self._take(name, path, start + name)
 
-    def _walk(self, folder: str, name: str) -> Iterator[tuple[str, str]]:
-        """Yield what is below a folder and not left out: name below it, and path."""
+    def _walk(self, folder: str) -> Iterator[tuple[str, str]]:
+        """Yield what is below a folder and not left out: name below it, and path.
+
+        A folder that is left out itself waits for something in it that is not.
+        """
         ignored, excluded = self._context.ignored, self._excluded
-        for item, is_folder in self._context.files.names(folder):
-            path, called = join(folder, item), join(name, item)
-            out = ignored.leaves_out(path) or excluded.leaves_out(called)
+        waiting: list[tuple[str, str]] = []
+        levels = [("", folder, iter(self._context.files.names(folder)))]
+        while levels:
+            above, at, items = levels[-1]
+            item, is_folder = next(items, ("", False))
+            if not item:
+                levels.pop()
+                if waiting and waiting[-1] == (above, at):
+                    waiting.pop()
+                continue
+            called, path = join(above, item), join(at, item)
             if is_folder:
                 if ignored.leaves_out_all(path) or excluded.leaves_out_all(called):
                     continue
-                inner = list(self._walk(path, called))
-                if inner or not out:
-                    yield called, path
-                yield from inner
-            elif not out:
-                yield called, path
+                levels.append((called, path, iter(self._context.files.names(path))))
+            out = ignored.leaves_out(path) or excluded.leaves_out(called)
+            if is_folder or not out:
+                waiting.append((called, path))
+            if not out:
+                yield from waiting
+                waiting.clear()
 
     def _take(self, name: str, path: str, inside: str) -> None:
         status = self._context.files.status(path)

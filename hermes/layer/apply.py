@@ -29,6 +29,7 @@ from hermes.layer.entry import (
     Entry,
     parents,
 )
+from hermes.store.removal import remove_tree
 
 OPAQUE_XATTR: Final = "user.overlay.opaque"
 OVERLAY_XATTRS: Final = ("user.overlay.", "trusted.overlay.")
@@ -217,9 +218,7 @@ class TreeWriter:
     def _remove(self, path: str) -> None:
         target = self._target(path)
         if self._kinds[path] == DIRECTORY:
-            import shutil
-
-            shutil.rmtree(target)
+            remove_tree(target)
             below = path + "/"
             for known in [known for known in self._kinds if known.startswith(below)]:
                 del self._kinds[known]

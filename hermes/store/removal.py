@@ -9,16 +9,18 @@ from typing import Final
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def remove_tree(path: str | os.PathLike[str]) -> None:
+def remove_tree(path: str | os.PathLike[str], dir_fd: int | None = None) -> None:
     """Remove a folder, or as much of it as this user may, or what else is there.
+
+    ``dir_fd`` is an open folder that ``path`` is in.
 
     `shutil.rmtree` takes a frame and a descriptor for each level, of which there are not enough for every layer.
     """
     try:
-        fd = os.open(path, _FOLDER)
+        fd = os.open(path, _FOLDER, dir_fd=dir_fd)
     except OSError:
         with contextlib.suppress(OSError):
-            os.unlink(path)
+            os.unlink(path, dir_fd=dir_fd)
         return
     names: list[str] = []
     above = [(_identity(fd), _emptied(fd))]
@@ -46,7 +48,7 @@ def remove_tree(path: str | os.PathLike[str]) -> None:
     finally:
         os.close(fd)
     with contextlib.suppress(OSError):
-        os.rmdir(path)
+        os.rmdir(path, dir_fd=dir_fd)
 
 
 def _moved(fd: int, name: str) -> int:

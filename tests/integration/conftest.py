@@ -84,6 +84,25 @@ def add_base(workspace: Sandbox) -> None:
     )
 
 
+def make_deep(folder: Path) -> None:
+    """Make a folder with a file below 1000 folders in it."""
+    folder.mkdir(parents=True)
+    fd = os.open(folder, os.O_RDONLY)
+    for _ in range(1000):
+        os.mkdir("d", dir_fd=fd)
+        above, fd = fd, os.open("d", os.O_RDONLY, dir_fd=fd)
+        os.close(above)
+    os.close(os.open("f", os.O_CREAT | os.O_WRONLY, 0o644, dir_fd=fd))
+    os.close(fd)
+
+
+@pytest.fixture
+def takes_deep_away(tmp_path: Path) -> Iterator[None]:
+    """Remove what pytest, and whoever else uses Python's functions for it, cannot."""
+    yield
+    subprocess.run(["find", str(tmp_path), "-mindepth", "1", "-delete"], check=True)
+
+
 @pytest.fixture
 def based(workspace: Sandbox) -> Sandbox:
     """A workspace with ``//base:root``."""

@@ -21,7 +21,7 @@ from hermes import SecretSource
 from hermes.engine.events import ActionFinished
 from hermes.errors import BuildFailed, DockerfileError, SecretLeaked, UsageError
 from tests.conftest import run_hermes
-from tests.integration.conftest import OrdinaryUser
+from tests.integration.conftest import OrdinaryUser, make_deep
 from tests.integration.yard import Yard, ran
 
 # The graph.
@@ -61,6 +61,19 @@ def test_a_copy_does_not_depend_on_the_layers_below(yard: Yard) -> None:
     assert ran(first) == ["copy 3", "copy 4", "copy 5", "run 2"]
     assert ran(yard.bud(text.format(2, "one"))) == ["run 2"]
     assert ran(yard.bud(text.format(2, "two"))) == ["run 2"]
+
+
+@pytest.mark.usefixtures("takes_deep_away")
+def test_folders_of_a_context_may_be_of_any_depth(yard: Yard) -> None:
+    folder = yard.root / "deep"
+    make_deep(folder)
+    yard.write(".dockerignore", "deep\n!deep/**/f\n")
+    yard.bud(
+        "FROM base\nCOPY deep /srv\n"
+        "RUN --mount=type=bind,source=deep,target=/m find /m /srv -type f > /found\n",
+        tags=["it"],
+    )
+    assert yard.shown("cut -d / -f 2,1001- /found").split() == ["m/d/d/f", "srv/d/d/f"]
 
 
 def test_a_copy_depends_on_where_its_destination_is(yard: Yard) -> None:

@@ -15,7 +15,7 @@ from hermes.layer import toc
 from hermes.layer.entry import Entry
 from hermes.store import Store
 from tests.conftest import LASTING, Sandbox
-from tests.integration.conftest import add_base
+from tests.integration.conftest import add_base, make_deep
 
 if TYPE_CHECKING:
     from tests.integration.conftest import OrdinaryUser
@@ -298,3 +298,16 @@ def test_a_hundred_layers_can_be_stacked(based: Sandbox) -> None:
     )
     based.write("many/one", "1")
     assert based.digest("//many")
+
+
+@pytest.mark.usefixtures("takes_deep_away")
+def test_inputs_may_be_in_folders_of_any_depth(based: Sandbox) -> None:
+    make_deep(based.root / "app/src")
+    based.write("app/src/g", "")
+    based.write(
+        "app/BUILD",
+        'filegroup(name = "files", srcs = glob(["src/**"]))\n'
+        'run_layer(name = "run", base = "//base:root", srcs = {"/in": ":files"}, user = "5:6", '
+        'cmd = "test $(find /in -type f | wc -l) = 2")\n',
+    )
+    based.build("//app:run")

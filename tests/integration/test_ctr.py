@@ -17,7 +17,7 @@ import pytest
 from hermes.api.containers import Containers
 from hermes.errors import UsageError
 from tests.conftest import Sandbox
-from tests.integration.conftest import BUSYBOX, OrdinaryUser
+from tests.integration.conftest import BUSYBOX, OrdinaryUser, make_deep
 from tests.integration.shell import NEEDS_ROOT, Shell
 
 
@@ -133,6 +133,36 @@ def test_folders_may_be_as_deep_as_paths_are_long(ctr: Shell) -> None:
     ctr("rm", "--all")
     assert list((ctr.sandbox.home / "tmp").iterdir()) == []
     subprocess.run(["rm", "-r", str(ctr.sandbox.home)], check=True)
+
+
+@pytest.mark.usefixtures("takes_deep_away")
+def test_folders_of_any_depth_are_copied(ctr: Shell, tmp_path: Path) -> None:
+    name = ctr.made()
+    deep = tmp_path / "deep"
+    make_deep(deep)
+    for _ in range(2):
+        ctr("copy", name, str(deep), "/srv")
+    assert ctr("diff", name).endswith(f"/srv/{'d/' * 1000}f")
+    ctr("copy", "--from", name, name, "/srv", "/other")
+    assert ctr("diff", name).count("/d/f") == 2
+
+
+@pytest.mark.usefixtures("takes_deep_away")
+@pytest.mark.parametrize("mount", [[], ["--mount", "type=cache,dst=/srv"]])
+def test_folders_of_any_depth_are_searched_for_secrets(ctr: Shell, mount: list[str]) -> None:
+    secret = ctr.root / "secret"
+    secret.write_text("a secret that is long enough")
+    name = ctr.made()
+    deep = "i=0; while [ $i -lt 1000 ]; do mkdir d && cd d || exit 1; i=$((i + 1)); done"
+    run = ["run", "--secret", f"id=it,src={secret}", *mount, name, "--", "sh", "-c"]
+    ctr(*run, f"cd /srv; {deep}; echo > f")
+    said = ctr(
+        *run, f'cd /srv; cat /run/secrets/it > {"d/" * 1000}g; mkdir "$(cat /run/secrets/it)"', status=1
+    )
+    assert f"/srv/{'d/' * 1000}g: the content" in said
+    assert "the name has" in said
+    left = ctr(*run, f"cd /srv; ls; ls {'d/' * 1000}")
+    assert left.split() == ["d", "f"]
 
 
 @NEEDS_ROOT

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hermes.container.ignore import Ignored
+from hermes.container.ignore import Ignored, expanded
 from hermes.errors import UsageError
 
 CASES = [
@@ -142,3 +142,10 @@ def test_nothing_is_taken_in_below_a_folder_that_is_left_out_whole(
     ignored = Ignored(lines, of="test")
     if ignored.leaves_out_all(folder):
         assert ignored.leaves_out(f"{folder}/{below}")
+
+
+def test_two_stars_are_folders_of_any_depth() -> None:
+    def names(folder: str) -> list[str]:
+        return ["d"] if folder.count("d") < 2000 else []
+
+    assert len(expanded("**/d", names, names)) == 2000
