@@ -100,6 +100,11 @@ class Copier:
         """Yield the files and folders that a source means: path on disk, and path in the base."""
         inside = posixpath.normpath(posixpath.join("/", source)).lstrip("/")
         path = resolve(self._base, inside)
+        if not path:
+            raise UsageError(
+                "/ is the whole of this machine, with /proc and the store",
+                hint="name the folders that are meant",
+            )
         if os.path.lexists(path):
             if not self._ignored.leaves_out(inside) or os.path.isdir(path):
                 yield path, inside
@@ -110,6 +115,11 @@ class Copier:
                 yield from matches
                 return
             raise UsageError(f"{source} matches nothing that is to be copied", hint="check the pattern")
+        elif os.path.islink(link := resolve(self._base, inside, follow_last=False)):
+            raise UsageError(
+                f"{source} is a link to {os.readlink(link)}, which is not there",
+                hint="copy the folder that the link is in, or what it was to lead to",
+            )
         else:
             raise UsageError(f"{source}: there is no such file", hint=self._near(inside))
         raise UsageError(f"{source} is left out by the ignore file", hint="take it in again with !PATTERN")

@@ -137,6 +137,11 @@ class Container:
         points.need("/dev", directory=True)
         mounts = tuple(self._mounts(points))
         check_targets(mounts)
+        if os.path.isfile(resolve(self._root, task.cwd)):
+            raise BuildError(
+                f"the command is to work in {task.cwd}, which is a file",
+                hint="give it the path of a directory",
+            )
         cwd = points.need(task.cwd, directory=True)
         return Process(
             argv=(program, *task.argv[1:]) if "/" in task.argv[0] else task.argv,

@@ -292,6 +292,15 @@ WRONG = {
     "a missing program": (["run", "web", "--", "nothing"], "there is no program 'nothing'"),
     "a missing user": (["run", "--user", "nobody", "web", "--", "true"], "there is no user 'nobody'"),
     "a missing source": (["copy", "web", "hermes.yml", "/x"], "no such file(.|\n)*did you mean hermes.yaml"),
+    "a link to nothing": (
+        ["copy", "web", "dangling", "/x"],
+        "dangling is a link to gone, which is not there",
+    ),
+    "the whole machine": (["copy", "web", "/", "/x"], "/ is the whole of this machine"),
+    "a file to work in": (
+        ["run", "--workdir", "/bin/busybox", "web", "--", "true"],
+        "is to work in /bin/busybox, which is a file",
+    ),
     "a pattern without a match": (["copy", "web", "*.py", "/x"], "matches nothing"),
     "a folder in the way": (["copy", "web", "hermes.yaml", "base", "/bin/busybox"], "cannot be a directory"),
     "a file in place of a folder": (
@@ -330,6 +339,7 @@ def test_a_wrong_command(ctr: Shell, case: str) -> None:
     ctr.made("//base:root", "--name", "web")
     ctr("commit", "web", "app:1")
     before = ctr("inspect", "web")
+    (ctr.root / "dangling").symlink_to("gone")
     done = ctr.sandbox.run("ctr", *arguments)
     assert done.returncode in ((127,) if "program" in case else (1, 2))
     assert re.search(pattern, done.stderr), done.stderr
