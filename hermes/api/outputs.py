@@ -24,6 +24,7 @@ from hermes.layer import encodings
 from hermes.layer.compress import Encoding
 from hermes.registry.images import blobs_of, descriptor_of, manifests_of
 from hermes.store import Store
+from hermes.store.beside import beside
 from hermes.store.blobs import missing
 from hermes.store.faults import storing
 from hermes.workspace.root import OUTPUT_FOLDER
@@ -151,7 +152,7 @@ class Outputs:
         if not (executable or _same(path, source)):
             link_blob(source, path)
         elif executable:
-            temporary = f"{path}.{os.getpid()}~"
+            temporary = beside(Path(path), hidden=False)
             shutil.copyfile(source, temporary)
             os.chmod(temporary, 0o755)  # noqa: S103 - it is a program
             os.replace(temporary, path)

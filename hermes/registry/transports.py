@@ -27,6 +27,7 @@ from hermes.layer import encodings, toc
 from hermes.registry.images import blobs_of, manifests_of, refuse_index
 from hermes.registry.prefixes import is_remote
 from hermes.store import Store
+from hermes.store.beside import beside, replace_folder
 from hermes.store.faults import writing
 
 if TYPE_CHECKING:
@@ -209,8 +210,7 @@ class _Directory:
         folder = self.folder
         with writing(folder):
             _check_folder(folder, "version", "a dir: image")
-            making = folder.with_name(f".{folder.name}.{os.getpid()}~")
-            shutil.rmtree(making, ignore_errors=True)
+            making = beside(folder)
             making.mkdir(parents=True)
             try:
                 instances = {one.digest for one in manifests_of(manifest, store)}
@@ -218,8 +218,7 @@ class _Directory:
                     place = f"{digest.hex}.manifest.json" if digest in instances else digest.hex
                     _copy(store, digest, making / ("manifest.json" if digest == manifest.digest else place))
                 (making / "version").write_bytes(_DIR_VERSION)
-                shutil.rmtree(folder, ignore_errors=True)
-                making.rename(folder)
+                replace_folder(making, folder)
             finally:
                 shutil.rmtree(making, ignore_errors=True)
 
@@ -266,7 +265,7 @@ def _copy(store: Store, digest: Digest, path: Path) -> None:
     """Copy a blob, verified on the way."""
     if path.exists() and path.stat().st_size == os.stat(store.blobs.path(digest)).st_size:
         return
-    temporary = path.with_name(f"{path.name}.{os.getpid()}~")
+    temporary = beside(path, hidden=False)
     try:
         with open(temporary, "wb") as file:
             file.writelines(store.blobs.chunks(digest))
@@ -346,7 +345,7 @@ def _archive(path: Path) -> Iterator[_Archive]:
     if path.is_dir():
         raise BuildError(f"{path} is a folder", hint="name a file")
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}~")
+    temporary = beside(path)
     try:
         with tarfile.open(temporary, mode="w", format=tarfile.USTAR_FORMAT) as archive:
             archive.copybufsize = CHUNK  # type: ignore[attr-defined]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,4 +51,15 @@ def test_a_layer_of_more_than_8_gib_can_be_written(tmp_path: Path, monkeypatch: 
     first = next(members(io.BytesIO(out.head).read, name="test"))
     assert (first.entry.path, first.entry.size) == ("layer.tar", size)
     assert out.size >= size
+    assert os.listdir(tmp_path) == ["image.tar"]
+
+
+def test_what_a_writer_that_was_killed_left_is_removed(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    left = tmp_path / f".image.tar.{process.pid}~"
+    left.write_text("half")
+    os.utime(left, (0, 0))
+    with transports._archive(tmp_path / "image.tar") as archive:
+        archive.file("small", b"x")
     assert os.listdir(tmp_path) == ["image.tar"]
