@@ -20,7 +20,11 @@ ROOT = Path(__file__).parent.parent
 LASTING = f"sleep {1_000_000 + os.getpid()}"
 """A command that does not end by itself, and that no other tests on this machine have."""
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell lets its background jobs ignore
+for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if (
+        signal.getsignal(_number) is signal.SIG_IGN
+    ):  # as in the background of a shell: commands would inherit it
+        signal.signal(_number, lambda *_: None)
 
 
 @pytest.fixture(autouse=True)

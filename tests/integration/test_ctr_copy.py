@@ -127,7 +127,7 @@ def test_copy_from_a_container_that_is_mounted(ctr: Shell) -> None:
     (root / "srv/out").symlink_to("/etc/passwd")
     ctr("copy", "--from", other, name, "/srv/x", "/x")
     assert ctr.cat(name, "/x") == "x"
-    assert "no such file" in ctr("copy", "--from", other, name, "/srv/out", "/y", status=2)
+    assert "which is not there" in ctr("copy", "--from", other, name, "/srv/out", "/y", status=2)
 
 
 def test_add_unpacks_archives_and_leaves_others_alone(ctr: Shell) -> None:
