@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from pathlib import Path
 
 from hermes import BuiltDockerfile, DockerfileOptions, Dockerfiles
@@ -53,3 +55,14 @@ def ran(built: BuiltDockerfile, *kinds: str) -> list[str]:
     """The lines whose actions of some kinds were executed: all that touch files, unless kinds are named."""
     wanted = kinds or ("run", "copy")
     return sorted(f"{kind} {place.partition(':')[2]}" for kind, place in built.executed if kind in wanted)
+
+
+def archive(path: Path, *names: str) -> None:
+    """Write an archive of files that hold their names; a name with ``->`` is a link."""
+    with tarfile.open(path, "w") as made:
+        for name in names:
+            member = tarfile.TarInfo(name.partition("->")[0])
+            if "->" in name:
+                member.type, member.linkname = tarfile.SYMTYPE, name.partition("->")[2]
+            member.size = 0 if member.issym() else len(name)
+            made.addfile(member, io.BytesIO(name.encode()))
