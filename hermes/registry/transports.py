@@ -347,8 +347,7 @@ def _archive(path: Path) -> Iterator[_Archive]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = beside(path)
     try:
-        with tarfile.open(temporary, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-            archive.copybufsize = CHUNK  # type: ignore[attr-defined]
+        with tarfile.TarFile(temporary, "w", format=tarfile.USTAR_FORMAT, copybufsize=CHUNK) as archive:
             yield _Archive(archive)
         temporary.rename(path)
     finally:
