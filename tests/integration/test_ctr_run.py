@@ -14,6 +14,8 @@ import pytest
 
 from tests.integration.shell import Shell
 
+RUN = [sys.executable, "-m", "hermes", "ctr", "run"]
+
 
 def test_run_takes_the_configuration_and_options(ctr: Shell) -> None:
     name = ctr.made()
@@ -91,11 +93,7 @@ def test_a_refused_command_leaves_no_mount_points(ctr: Shell, tmp_path: Path) ->
 def test_a_killed_command_leaves_no_mount_points(ctr: Shell, tmp_path: Path) -> None:
     name = ctr.made()
     command = [
-        sys.executable,
-        "-m",
-        "hermes",
-        "ctr",
-        "run",
+        *RUN,
         "-v",
         f"{tmp_path}:/a/b",
         "--workdir",
@@ -216,11 +214,7 @@ def test_what_a_killed_command_with_secrets_left_is_not_committed(ctr: Shell, tm
     name = ctr.made()
     script = "cp /run/secrets/token /srv/leak; echo up; sleep 100"
     command = [
-        sys.executable,
-        "-m",
-        "hermes",
-        "ctr",
-        "run",
+        *RUN,
         "--secret",
         f"id=token,src={tmp_path}/token",
         name,
