@@ -71,7 +71,7 @@ class HermesError(Exception):
 
 
 class UsageError(HermesError):
-    """The command line asks for something that cannot be."""
+    """The command line is invalid."""
 
     exit_status = 2
 
@@ -93,7 +93,7 @@ class LabelError(BuildFileError):
 
 
 class CycleError(BuildFileError):
-    """Targets or files depend on themselves."""
+    """A dependency cycle of targets or files."""
 
 
 class VisibilityError(BuildFileError):
@@ -205,11 +205,11 @@ class ConflictError(BuildError):
 
 
 class FetchError(BuildError):
-    """A download failed, or what came is not what was declared."""
+    """A download failed, or its content does not match what was declared."""
 
 
 class RegistryError(BuildError):
-    """A registry refused, failed, cannot be reached, or gave something else than it should."""
+    """A registry refused a request, failed, could not be reached, or answered wrongly."""
 
 
 class LockError(BuildError):
@@ -241,7 +241,7 @@ class StoreError(BuildError):
 
 
 class MissingBlobError(StoreError):
-    """A blob is not in the store, or what is there is not it; ``digest`` names it."""
+    """A blob is missing from the store or does not match its digest, ``digest``."""
 
     def __init__(self, message: str, *, digest: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -249,7 +249,7 @@ class MissingBlobError(StoreError):
 
 
 class CommandFailed(HermesError):
-    """A program that Hermes was asked to run ended with ``status``; nothing more is said of it."""
+    """A program that Hermes was asked to run exited with ``status``; no further message is shown."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"the program ended with status {status}")

@@ -52,7 +52,7 @@ def _entries_of(ctx, lock):
     """Returns the packages of a lock that are for the platform of the build."""
     if type(lock) != "dict" or lock.get("version") != 1 or type(lock.get("packages")) != "list":
         fail(
-            "%s is no lock of Debian packages" % ctx.file.lock.path,
+            "%s is not a lock file of Debian packages" % ctx.file.lock.path,
             attr = "lock",
             hint = "make it again with `hermes lock %s`" % ctx.label,
         )

@@ -127,10 +127,10 @@ def verify() -> None:
     with _opened() as store:
         bad = list(gc.verify(store))
     for digest in bad:
-        click.echo(f"removed {digest}: it did not hold what its name says")
+        click.echo(f"removed {digest}: its content did not match its digest")
     if bad:
         raise CommandFailed(1)
-    click.echo("every blob is what its name says")
+    click.echo("every blob matches its digest")
 
 
 @contextmanager

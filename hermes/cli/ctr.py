@@ -255,9 +255,7 @@ def rename(name: str, new: str) -> None:
 
 def _checked(name: str) -> str:
     if not _NAME.match(name):
-        raise UsageError(
-            f"{name!r} is no name of a container", hint="letters, digits and _ . - can stand in it"
-        )
+        raise UsageError(f"invalid container name {name!r}", hint="letters, digits and _ . - can stand in it")
     return name
 
 

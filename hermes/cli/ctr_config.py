@@ -74,6 +74,6 @@ def config(ctx: click.Context, created_by: str, name: str) -> None:
     changes: list[tuple[str, str]] = ctx.meta.get(_GIVEN, [])
     assert all(setting in SETTINGS for setting, _ in changes)
     if not changes and not created_by:
-        raise UsageError("nothing is to be changed", hint="see `hermes ctr config --help`")
+        raise UsageError("no setting to change was given", hint="see `hermes ctr config --help`")
     changes.sort(key=lambda one: one[0] != "entrypoint")  # which ends an inherited command, not a given one
     opened().configure(name, changes, created_by=created_by)

@@ -111,11 +111,9 @@ def _carry_out(
     files: tuple[tuple[str, str], ...] = (),
 ) -> None:
     if len(paths) < 2:
-        raise UsageError(
-            "say what is to be copied, and to where", hint=f"hermes ctr {what} CONTAINER SOURCE DEST"
-        )
+        raise UsageError("missing sources or destination", hint=f"hermes ctr {what} CONTAINER SOURCE DEST")
     if chmod and not _OCTAL.match(chmod):
-        raise UsageError(f"{chmod!r} is no mode", hint="write it in octal, as 644")
+        raise UsageError(f"invalid mode {chmod!r}", hint="write it in octal, as 644")
     *given, dest = paths
     sources = [one for one in given if not is_url(one)] if what == "add" else given
     if not (origin or contextdir):

@@ -72,7 +72,7 @@ def command(
     hermes migrate app/Dockerfile --build-context python:3.12=//base:python -o -
     """
     if dockerfile and not os.path.isfile(dockerfile):
-        raise UsageError(f"{dockerfile} is no Dockerfile", hint="name one, such as app/Dockerfile")
+        raise UsageError(f"{dockerfile} is not a Dockerfile", hint="name one, such as app/Dockerfile")
     folder = context or (os.path.dirname(dockerfile) if dockerfile else ".") or "."
     options = DockerfileOptions(
         context=folder,

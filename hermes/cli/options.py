@@ -131,7 +131,7 @@ def chosen(
     for text in values:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise UsageError(f"--set {text}: this is no NAME=VALUE")
+            raise UsageError(f"--set: expected NAME=VALUE, got {text!r}")
         if pairs.setdefault(name, value) != value:
             raise UsageError(f"--set {name} is given twice")
     if platform:
@@ -148,7 +148,7 @@ def build_arguments(texts: Iterable[str]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not name:
-            raise UsageError(f"--build-arg {text}: this is no NAME=VALUE")
+            raise UsageError(f"--build-arg: expected NAME=VALUE, got {text!r}")
         if equals:
             found[name] = value
         elif name in os.environ:
@@ -162,6 +162,6 @@ def pairs(option: str, texts: Iterable[str]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise UsageError(f"{option} {text}: this is no NAME=VALUE")
+            raise UsageError(f"{option}: expected NAME=VALUE, got {text!r}")
         found[name] = value
     return found

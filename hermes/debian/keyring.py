@@ -48,7 +48,7 @@ def named_keyring(signed_by: str) -> Keyring:
     try:
         certs = tuple(Cert.split_bytes(data))
     except RuntimeError as error:
-        raise LockError(f"{name}: {_first_line(error)}", hint="this is no OpenPGP keyring") from None
+        raise LockError(f"{name}: {_first_line(error)}", hint="the file is not an OpenPGP keyring") from None
     if not certs:
         raise LockError(f"{name}: holds no key", hint="name another keyring as signed_by")
     return Keyring(name, certs)
@@ -107,7 +107,7 @@ def unsigned_text(data: bytes) -> str:
 def _refused(where: str, keyring: Keyring, reason: str) -> LockError:
     return LockError(
         f"{where}: the signature does not verify with {keyring.name}: {reason}",
-        hint="use the keyring of whoever signs this archive (signed_by), and update it if it is old; "
+        hint="use the keyring of the archive's signer (signed_by), and update it if it is old; "
         "if it is the right one, the mirror gives out something else than the archive",
     )
 

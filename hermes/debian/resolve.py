@@ -87,7 +87,7 @@ def resolve(
 ) -> tuple[Package, ...]:
     """Return the packages to install, sorted by name.
 
-    ``requested`` are names, or ``name=version``. ``recommends`` adds what is recommended where it can be had,
+    ``requested`` are names, or ``name=version``. ``recommends`` adds what is recommended where it is available,
     ``essential`` what every Debian system has; what is in ``exclude`` counts as there and is not returned.
     Raises `LockError`, showing by whom the package was needed that cannot be had.
     """

@@ -83,7 +83,7 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
-            raise UsageError(f"{self.jobs} actions cannot run at once", hint="give jobs a number from 1 on")
+            raise UsageError(f"invalid number of jobs: {self.jobs}", hint="jobs must be at least 1")
 
 
 class Scheduler:
@@ -203,7 +203,7 @@ class _Run:
         self._enter(self.pending)
 
     def _enter(self, names: list[str]) -> None:
-        """Count what each of some pending actions waits for, and let those begin that wait for nothing."""
+        """Count the unfinished dependencies of pending actions, and start those without any."""
         inside = set(names)
         for name in names:
             dependencies = set(self.graph.actions[name].depends_on())
@@ -221,11 +221,11 @@ class _Run:
         return self._runner.run(action, inputs, self._hints.get(name, frozenset()))
 
     def finish(self, name: str, key: str, result: Result) -> None:
-        """Take an action's result and see what may go on."""
+        """Record an action's result and start the actions that it unblocks."""
         self._settle(name, changed=self._note(name, key, result, executed=result.executed))
 
     def _note(self, name: str, key: str, result: Result, *, executed: bool) -> bool:
-        """Write down what an action gave; tell whether that is other than before."""
+        """Record an action's outputs; return whether they changed."""
         before = self._known.get(name)
         self.report.known[name] = Known(key, result.outputs, result.milliseconds)
         if executed:
@@ -235,7 +235,7 @@ class _Run:
         return before is None or before.outputs != result.outputs
 
     def expand(self, name: str, key: str, expansion: Expansion) -> int:
-        """Put actions in the place of one, which is done when they are; return how many."""
+        """Replace an expanded action by its actions; return how many there are."""
         ends = dict.fromkeys(one.action for one in expansion.outputs.values())
         added = expansion.graph.closure(ends)
         for one in added:
@@ -253,7 +253,7 @@ class _Run:
         return len(added)
 
     def _contract(self, name: str) -> bool:
-        """Finish an action that was expanded; tell whether its outputs are other than before."""
+        """Finish an action that was expanded; return whether its outputs changed."""
         key, expansion = self._expanded[name]
         known, parts = self.report.known, self.report.parts[name]
         outputs = {output: known[one.action].outputs[one.name] for output, one in expansion.outputs.items()}
@@ -287,7 +287,7 @@ class _Run:
                     settled.append((consumer, False))
 
     def so_far(self) -> Report:
-        """Return the report, without what actions gave before that should have been looked at and were not."""
+        """Return the report, without earlier results of actions that were due but never reached."""
         self.report.executed = [name for name in self.graph.actions if name in self.executed]
         for name in self.pending:
             if name not in self.done:

@@ -19,7 +19,7 @@ RULES_REPO: Final = "hermes"
 class Label:
     """A target's name: ``@repo//package:name``.
 
-    ``repo`` is empty for the workspace itself. Raises `LabelError` when a part holds a character that a
+    ``repo`` is empty for the workspace itself. Raises `LabelError` when a part contains a character that a
     label may not have.
     """
 
@@ -84,7 +84,7 @@ def _check_path(what: str, text: str, *, empty: bool) -> None:
     for part in text.split("/"):
         if part in (".", ".."):
             raise LabelError(
-                f"the {what} {text!r} leads out with {part!r}",
+                f"the {what} {text!r} contains {part!r}",
                 hint="a label stays inside its package: use the label of the package that has the file",
             )
         if not _PART.match(part):

@@ -114,7 +114,7 @@ def check_visibility(nodes: Mapping[Key, Node[Key]]) -> None:
 def _cycle(nodes: Mapping[Key, Node[Key]], path: list[Key], again: Key) -> CycleError:
     cycle = [*path[path.index(again) :], again]
     return CycleError(
-        "targets depend on themselves: " + " -> ".join(str(nodes[key].label) for key in cycle),
+        "dependency cycle: " + " -> ".join(str(nodes[key].label) for key in cycle),
         location=nodes[again].location(),
         hint="take one of these dependencies away",
     )

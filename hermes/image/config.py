@@ -19,7 +19,7 @@ _LATEST: Final = 253402300799
 def timestamp(seconds: int) -> str:
     """Return a time as RFC 3339 has it; raises `ImageError` when it has no four-digit year."""
     if not 0 <= seconds <= _LATEST:
-        raise ImageError(f"{seconds} is no time that an image can have been created at")
+        raise ImageError(f"{seconds} is out of range for an image's creation time")
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -57,7 +57,7 @@ def configuration(
 
 
 def readable(value: Any) -> Any:
-    """Return a value of a document with U+FFFD for bytes that are no UTF-8, as other tools write them: JSON has none."""
+    """Return a value with U+FFFD in place of bytes that are not UTF-8, as other tools write them."""
     if isinstance(value, str):
         return (
             value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

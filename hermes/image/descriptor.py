@@ -19,7 +19,7 @@ REF_NAME: Final = "org.opencontainers.image.ref.name"
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """``size`` is in bytes; ``annotations`` are pairs sorted by name; ``urls`` say where else the blob can be had."""
+    """``size`` is in bytes; ``annotations`` are pairs sorted by name; ``urls`` are where else the blob can be downloaded."""
 
     media_type: str
     digest: Digest

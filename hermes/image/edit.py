@@ -60,7 +60,7 @@ def exposed_port(text: str) -> str:
 def nanoseconds(text: str) -> int:
     """Return a time as Go writes it (``1m30s``); raises `UsageError`."""
     if not _DURATION.match(text):
-        raise UsageError(f"{text!r} is no duration", hint="write it as 30s, 1m30s or 500ms")
+        raise UsageError(f"invalid duration {text!r}", hint="write it as 30s, 1m30s or 500ms")
     return int(sum(float(number) * _UNITS[unit] for number, unit in _PIECE.findall(text)))
 
 
@@ -72,7 +72,9 @@ def command_line(text: str) -> list[str]:
         except ValueError:
             found = None
         if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-            raise UsageError(f"{text!r} is no JSON list of strings", hint='write ["program", "argument"]')
+            raise UsageError(
+                f"expected a JSON list of strings, got {text!r}", hint='write ["program", "argument"]'
+            )
         return found
     try:
         return shlex.split(text)
@@ -112,7 +114,7 @@ def _env(document: Document, text: str) -> None:
         document["config"].pop("Env", None)
         return
     if not (equals or unset) or not _NAME.match(given):
-        raise UsageError(f"{text!r} sets no variable", hint="write NAME=VALUE, or NAME- to unset it")
+        raise UsageError(f"expected NAME=VALUE, got {text!r}", hint="write NAME- to unset it")
     env: list[str] = list(document["config"].get("Env") or ())
     place = next((place for place, one in enumerate(env) if one.partition("=")[0] == given), None)
     if unset:
@@ -139,7 +141,7 @@ def _mapping(field: str, what: str) -> Callable[[Document, str], None]:
         elif text.endswith("-"):
             found.pop(text[:-1], None)
         else:
-            raise UsageError(f"{text!r} is no {what}", hint="write NAME=VALUE, or NAME- to unset it")
+            raise UsageError(f"{what}: expected NAME=VALUE, got {text!r}", hint="write NAME- to unset it")
         holder[field] = found
 
     return change
@@ -177,7 +179,7 @@ def _workdir(document: Document, text: str) -> None:
 
 def _signal(document: Document, text: str) -> None:
     if text and not _SIGNAL.match(text):
-        raise UsageError(f"{text!r} is no signal", hint="write SIGTERM, or its number")
+        raise UsageError(f"unknown signal {text!r}", hint="write SIGTERM, or its number")
     document["config"]["StopSignal"] = text
 
 
@@ -205,7 +207,7 @@ def _health(field: str) -> Callable[[Document, str], None]:
     def change(document: Document, text: str) -> None:
         if field == "Retries":
             if not (text.isascii() and text.isdigit()):
-                raise UsageError(f"{text!r} is no number of tries")
+                raise UsageError(f"invalid number of retries {text!r}")
             value = int(text)
         else:
             value = nanoseconds(text)
@@ -223,7 +225,7 @@ def _platform_part(part: str) -> Callable[[Document, str], None]:
         names = (document.get("os") or "linux", document.get("architecture") or "", document.get("variant"))
         if part == "variant":
             if not re.fullmatch(r"[a-z0-9.]*", text):
-                raise UsageError(f"{text!r} is no variant", hint="such as v8")
+                raise UsageError(f"invalid variant {text!r}", hint="such as v8")
             if not text:
                 document.pop("variant")
             return

@@ -101,7 +101,7 @@ def json_object(data: bytes, what: str) -> dict[str, Any]:
     try:
         document = json.loads(data)
     except RecursionError:
-        raise ImageError(f"{what} is not JSON that anybody means: it is nested too deep") from None
+        raise ImageError(f"{what} is nested too deeply") from None
     except ValueError as error:
         raise ImageError(f"{what} is not JSON: {error}") from None
     if not isinstance(document, dict):
@@ -121,8 +121,8 @@ def media_type_of(document: dict[str, Any]) -> str:
 
 
 def described(data: bytes, what: str) -> Descriptor:
-    """Return the descriptor of a manifest or index; raises `ImageError` when it is none."""
+    """Return the descriptor of a manifest or index; raises `ImageError` for other documents."""
     media_type = media_type_of(parsed(data, what))
     if media_type not in (*INDEXES, *MANIFESTS):
-        raise ImageError(f"{what} is of the type {media_type}, which is no image's")
+        raise ImageError(f"{what} has media type {media_type}, which is not an image or an index")
     return Descriptor(media_type, Digest.of(data), len(data))

@@ -44,12 +44,12 @@ def is_distributable(media_type: str) -> bool:
 
 
 def is_external(layer: Descriptor) -> bool:
-    """Tell whether a layer is had from its URLs, and not from where the image is."""
+    """Whether the layer must be downloaded from its ``urls`` (a foreign layer), not from the image's registry."""
     return bool(layer.urls) and not is_distributable(layer.media_type)
 
 
 def form_of(media_type: str) -> str | None:
-    """Return the form of a layer by its media type, or None when that is no layer's."""
+    """Return the compression of a layer by its media type, or None when the type is not a layer's."""
     if not is_layer(media_type):
         return None
     return next((form for form in ("gzip", "zstd") if media_type.endswith(form)), "")
@@ -62,7 +62,7 @@ def layer_type(form: str, *, is_docker: bool = False, distributable: bool = True
     """
     forms = _FORMS[is_docker, distributable]
     if form not in forms:
-        raise ImageError(f"an image in Docker's format has no layers in the form {form}")
+        raise ImageError(f"an image in Docker's format cannot have layers compressed with {form}")
     return forms[form]
 
 

@@ -100,13 +100,13 @@ class Platform:
         return cls("linux", architecture)
 
     def matches(self, wanted: Platform) -> bool:
-        """Tell whether this is ``wanted``, whose variant may be left open."""
+        """Tell whether this satisfies ``wanted``, whose variant may be empty."""
         return (self.os, self.architecture) == (wanted.os, wanted.architecture) and (
             not wanted.variant or self.variant == wanted.variant
         )
 
     def best_of(self, offered: Sequence[Platform]) -> Platform | None:
-        """Return that one of ``offered`` which runs best on this platform, or None.
+        """Return the best match for this platform among ``offered``, or None.
 
         A variant runs what its predecessors run: arm/v7 also what is for v6 and v5, amd64/v3 what is for v2. See
         image-spec, image-index.md, "Platform Variants".

@@ -40,14 +40,12 @@ class Reference:
             try:
                 digest = Digest.parse(digest_text)
             except HermesError as error:
-                raise UsageError(
-                    f"{text!r} is no name of an image: {error.message}", hint=error.hint
-                ) from None
+                raise UsageError(f"invalid image name {text!r}: {error.message}", hint=error.hint) from None
         name, colon, tag = rest.rpartition(":")
         if not colon or "/" in tag:
             name, tag = rest, ""
         elif not _TAG.match(tag):
-            raise _malformed(text, f"{tag!r} is no tag", "a tag has letters, digits and _ . -, 128 at most")
+            raise _malformed(text, f"invalid tag {tag!r}", "a tag has letters, digits and _ . -, 128 at most")
         host, slash, path = name.partition("/")
         if not slash or not _HOST.match(host):
             host, path = "", name
@@ -58,7 +56,7 @@ class Reference:
             raise _malformed(text, f"{path!r} cannot be a name", hint)
         port = host.rpartition("]")[2].partition(":")[2]
         if port and int(port) > _LARGEST_PORT:
-            raise _malformed(text, f"there is no port {port}", f"a port is {_LARGEST_PORT} at most")
+            raise _malformed(text, f"invalid port {port}", f"a port is {_LARGEST_PORT} at most")
         return cls(host, path, tag or ("" if digest else "latest"), digest)
 
     @property
@@ -77,4 +75,4 @@ class Reference:
 
 
 def _malformed(text: str, problem: str, hint: str) -> UsageError:
-    return UsageError(f"{text!r} is no name of an image: {problem}", hint=hint)
+    return UsageError(f"invalid image name {text!r}: {problem}", hint=hint)

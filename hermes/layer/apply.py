@@ -199,7 +199,7 @@ class TreeWriter:
         kind = self._kinds.get(entry.link)
         if kind in (None, DIRECTORY, _DEVICE) or entry.link == entry.path:
             raise LayerError(
-                f"{self._name}: {entry.path!r} is a hard link to {entry.link!r}, which is no file of the layer"
+                f"{self._name}: {entry.path!r} is a hard link to {entry.link!r}, which is not a file of the layer"
             )
         os.link(self._target(entry.link), target, follow_symlinks=False)
 
@@ -209,7 +209,7 @@ class TreeWriter:
             os.setxattr(self._target(hidden), OPAQUE_XATTR, b"y")
             return
         if not hidden or hidden.endswith("/") or entry.name in (".wh.", ".wh..", ".wh..."):
-            raise LayerError(f"{self._name}: {entry.path!r} is no valid whiteout")
+            raise LayerError(f"{self._name}: {entry.path!r} is not a valid whiteout")
         if hidden in self._kinds:
             return
         os.mknod(self._target(hidden), stat.S_IFCHR, 0)

@@ -68,5 +68,5 @@ def _check_parents(found: dict[str, Item], name: str) -> None:
             item = found.get(above)
             if item is not None:
                 if item[0].type != DIRECTORY:
-                    raise LayerError(f"{name}: {path} is below {above}, which is no directory")
+                    raise LayerError(f"{name}: {path} is below {above}, which is not a directory")
                 break

@@ -133,7 +133,7 @@ def codec_at(name: str, level: int | None) -> Codec:
 
 @dataclass(frozen=True, slots=True)
 class Compression:
-    """How layers are to be compressed. Those that have the codec's form already stay as they are, whoever made them.
+    """How layers are to be compressed. Layers that already have the codec's form stay as they are.
 
     ``anew``: they are compressed again all the same, for nothing tells at which level others were.
     """

@@ -12,7 +12,7 @@ from hermes.errors import SourceError
 from hermes.store.blobs import write_all
 
 Signature = tuple[int, int, int, int]
-"""What tells that a file is still the one that was hashed: mtime and ctime in ns, size, inode."""
+"""Identifies the state of a file that was hashed: mtime and ctime in ns, size, inode."""
 
 
 class Content(Protocol):

@@ -21,7 +21,7 @@ from hermes.layer.tar_reader import members
 from hermes.layer.write import Item
 
 STATUS_D: Final = "status.d"
-"""A file for each package, which scanners of images read; there is no dpkg that could."""
+"""One file per package, which image scanners read where there is no dpkg."""
 DPKG: Final = "dpkg"
 """The database of dpkg, with all packages unpacked and none configured."""
 
@@ -108,7 +108,7 @@ def _read(file: DebFile, spool: BinaryIO) -> _Package:
                 found[kind] = offset, size
         for kind in ("control", "data"):
             if kind not in found:
-                raise LayerError(f"{file.name}: is no Debian package: it has no {kind}.tar")
+                raise LayerError(f"{file.name}: not a Debian package: it has no {kind}.tar")
             tar = Decompressed(_Region(stream, *found[kind]), name=f"{file.name}: {kind}.tar")
             if kind == "control":
                 _read_control(package, tar)
@@ -120,7 +120,7 @@ def _read(file: DebFile, spool: BinaryIO) -> _Package:
 def _ar_members(stream: BinaryIO, name: str) -> Iterator[tuple[str, int, int]]:
     """Yield name, offset and size of the members of an ar archive; see deb(5), "Format"."""
     if stream.read(len(_AR_MAGIC)) != _AR_MAGIC:
-        raise LayerError(f"{name}: is no Debian package")
+        raise LayerError(f"{name}: not a Debian package")
     end = os.fstat(stream.fileno()).st_size
     while header := stream.read(60):
         match = _AR_HEADER.match(header)

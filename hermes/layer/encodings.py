@@ -98,13 +98,13 @@ def find_foreign(store: Store, diff_id: Digest) -> Foreign | None:
 
 
 def forget_foreign(store: Store, diff_id: Digest) -> None:
-    """Take back what `record_foreign` noted: the blob is no such layer."""
+    """Undo `record_foreign`: the blob does not hold the layer."""
     with suppress(FileNotFoundError):
         os.unlink(store.foreign_path(diff_id))
 
 
 def find_blob(store: Store, diff_id: Digest, digest: Digest) -> Encoding | None:
-    """Return a blob, whoever made it, if it is known to hold a layer, and is there and whole."""
+    """Return an intact blob that is known to hold the layer, ours or another builder's."""
     if digest == diff_id:
         return find_plain(store, diff_id)
     usual = (_usual(store, diff_id, codec) for codec in CODECS.values())
@@ -130,7 +130,7 @@ def available(store: Store, diff_id: Digest) -> bool:
 
 
 def obtainable(store: Store, diff_id: Digest) -> bool:
-    """Tell whether the layer can be used, or somebody has said where it can be had."""
+    """Tell whether the layer can be used, or is known to be available elsewhere."""
     return available(store, diff_id) or find_foreign(store, diff_id) is not None
 
 

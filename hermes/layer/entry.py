@@ -108,7 +108,7 @@ def normal_path(text: str, *, of: str) -> str:
     else:
         parts = [part for part in text.split("/") if part not in ("", ".")]
         if ".." in parts:
-            raise LayerError(f"{of}: the path {text!r} leads out of the root")
+            raise LayerError(f"{of}: the path {text!r} points outside the root")
         path = "/".join(parts)
     if "\0" in path:
         raise LayerError(f"{of}: the path {text!r} holds a NUL byte")

@@ -102,7 +102,7 @@ def _linked(found: dict[str, Origin], tables: Sequence[TableOfContents]) -> list
         if file is None or file.type == DIRECTORY:
             raise LayerError(
                 f"layer {tables[layer].diff_id.short}: {names[0]!r} is a hard link to {target!r}, "
-                "which is no file of the layer"
+                "which is not a file of the layer"
             )
         for path in names:
             entry = file._replace(path=path)

@@ -142,7 +142,7 @@ class _Reader:
         if stated != plain:
             signed = plain - 256 * sum(byte > 127 for byte in data[:148] + data[156:])
             if stated != signed:
-                raise self._error("this is no tar archive, or a header of it is damaged")
+                raise self._error("not a tar archive, or one of its headers is damaged")
         return data
 
     def _metadata(self, block: bytes) -> bytes:

@@ -23,7 +23,7 @@ class View:
             self._enter(path)
 
     def origin(self, path: str) -> Origin | None:
-        """Return the entry at a path and the layer it is from; None where there is none, or a folder none describes."""
+        """Return the entry at a path and its layer; None where nothing is, or only an implied folder."""
         found = self._found.get(path)
         if found is not None and found.entry.type == HARDLINK:
             whole = self._found[found.entry.link]

@@ -241,7 +241,7 @@ def no_namespace(number: int) -> SandboxError:
 
 
 def _rebuilt(error: dict[str, Any]) -> Exception:
-    """Return the exception that the function raised, as far as it is one of ours."""
+    """Return the exception that the function raised, if it is a `HermesError`."""
     kind = getattr(errors, error["type"], None)
     if not (isinstance(kind, type) and issubclass(kind, HermesError)):
         return RuntimeError(f"in the namespace process: {error['message']}")

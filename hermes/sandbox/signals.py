@@ -1,6 +1,6 @@
 """Signals for the command that runs in a sandbox, from the process that asked for it.
 
-It owns the user namespace of the command, and so may signal it whoever it runs as; see kill(2), user_namespaces(7).
+It owns the user namespace of the command, and so may signal it whatever its user is; see kill(2), user_namespaces(7).
 """
 
 from __future__ import annotations

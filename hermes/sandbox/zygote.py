@@ -98,7 +98,7 @@ def serve(control: socket.socket, modules: Iterable[str]) -> None:
 
 
 def _close_inherited(kept: int) -> None:
-    """Close what whoever started Hermes had open: commands are not to find it."""
+    """Close inherited file descriptors so that commands cannot see them."""
     os.closerange(3, kept)
     os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
 
@@ -111,7 +111,7 @@ def _become_root() -> None:
 
 
 def _keep_devices() -> None:
-    """Let nobody in this namespace change the machine's device nodes, whose owner root's commands are."""
+    """Bind device nodes read-only: root's commands own them on the host."""
     with contextlib.suppress(OSError):  # a kernel before 5.12
         mount("/dev", "/dev", None, MS_BIND | MS_REC)
         set_mount_attributes("/dev", add=MOUNT_ATTR_RDONLY, recursive=True)

@@ -196,4 +196,4 @@ def missing(digest: Digest) -> MissingBlobError:
 
 
 def corrupt(digest: Digest) -> MissingBlobError:
-    return MissingBlobError(f"the store's blob {digest} did not hold what its name says", digest=digest)
+    return MissingBlobError(f"the store's blob {digest} did not match its digest", digest=digest)

@@ -51,7 +51,7 @@ def _read_version(home: Path) -> int | None:
     except ValueError:
         raise StoreError(
             f"{home}/version does not hold a version",
-            hint="this is no store of Hermes, or a damaged one: remove it or use another HERMES_HOME",
+            hint="the folder is not a Hermes store, or is damaged: remove it or use another HERMES_HOME",
         ) from None
     except OSError as error:
         raise StoreError(f"cannot read the store {home}: {error.strerror}") from error

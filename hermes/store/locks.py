@@ -31,7 +31,7 @@ class KeyLocks:
     def held(
         self, name: str, *, shared: bool = False, waiting: Callable[[], None] | None = None
     ) -> Iterator[None]:
-        """Hold the lock called ``name``, waiting for whoever has it; raises `StoreError` where none can be had.
+        """Hold the lock called ``name``, waiting for its holder; raises `StoreError` where the file system has no locks.
 
         ``waiting`` is called on each turn of the wait, and may raise to give up.
         """

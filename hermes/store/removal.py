@@ -64,7 +64,7 @@ def _identity(fd: int) -> tuple[int, int]:
 
 
 def _emptied(fd: int) -> list[str]:
-    """Remove what is no folder from a folder; return the names of the folders in it."""
+    """Remove everything but directories from a directory; return the names of its directories."""
     folders = []
     with contextlib.suppress(OSError), os.scandir(fd) as entries:
         for entry in entries:

@@ -46,7 +46,7 @@ def _settings(path: Path, name: str, row: Any) -> RegistrySettings:
                 raise WorkspaceError(f"{where}.mirrors must be a list of HOST[/PREFIX]")
             found[key] = tuple(_prefix(path, one) for one in value)
     if found.get("key") and not found.get("cert"):
-        raise WorkspaceError(f"{where} has a key, and no cert that it belongs to")
+        raise WorkspaceError(f"{where} has a key without a cert")
     return RegistrySettings(**found)
 
 
@@ -70,6 +70,7 @@ def _prefix(path: Path, text: str) -> str:
         found = None
     if found is None or found.host != host or found.tag != "latest" or ":" in rest or text.endswith("/"):
         raise WorkspaceError(
-            f"{path}: registries: {text!r} is no HOST[/PREFIX]", hint="as registry.example.org:5000/team"
+            f"{path}: registries: expected HOST[/PREFIX], got {text!r}",
+            hint="as registry.example.org:5000/team",
         )
     return text

@@ -67,7 +67,7 @@ def find_root(start: Path) -> Path:
 def read_settings(root: Path, store: Path) -> Settings:
     """Read ``hermes.yaml``; raises `WorkspaceError`, saying where it is wrong.
 
-    A ``store`` inside of the workspace is no part of it.
+    A ``store`` inside the workspace does not belong to it.
     """
     found = _read(root)
     if store.is_relative_to(root) and store != root:
@@ -140,11 +140,11 @@ def _subscription(path: Path, name: str, value: Any) -> Subscription:
         for one in (source, target or source):
             if not one.startswith("/") or ".." in one.split("/") or not one.strip("/"):
                 raise WorkspaceError(
-                    f"{path}: subscriptions.{name}: {text!r} is no folder of this machine",
+                    f"{path}: subscriptions.{name}: {text!r} is not a folder of this machine",
                     hint="write an absolute path, and after a colon the path that it has for commands",
                 )
         if colon and not target:
-            raise WorkspaceError(f"{path}: subscriptions.{name}: {text!r} has nothing after its colon")
+            raise WorkspaceError(f"{path}: subscriptions.{name}: {text!r} has an empty path after the colon")
         folders.append((source.rstrip("/"), (target or source).rstrip("/")))
     if not folders:
         raise WorkspaceError(f"{path}: subscriptions.{name} names no folder")

@@ -60,7 +60,7 @@ WRONG_BUILD_FILES = {
     "a cycle": (
         'image(name = "l", layers = [":a"])\nrun_layer(name = "a", base = ":b", cmd = "x")\n'
         'run_layer(name = "b", base = ":a", cmd = "x")\n',
-        "targets depend on themselves: //app:a -> //app:b -> //app:a",
+        "dependency cycle: //app:a -> //app:b -> //app:a",
     ),
     "a target that depends on itself": ('filegroup(name = "l", srcs = [":l"])\n', "//app:l -> //app:l"),
     "a private target": (
@@ -170,7 +170,7 @@ def test_a_wrong_build_file(app: Sandbox, name: str) -> None:
         (["build", "//app:l", "-o", "oci:"], "names no place"),
         (["build", "//app:l", "-o", "oci:out"], "gives no image"),
         (["build", "//app:l", "--platform", "a/b/c/d"], "is not a platform"),
-        (["build", "//app:l", "--set", "x"], "is no NAME=VALUE"),
+        (["build", "//app:l", "--set", "x"], "expected NAME=VALUE, got 'x'"),
         (["build", "//app:l", "-j", "0"], "-j"),
         (["run", "//app:l"], "gives no image"),
         (["lock", "//app:l"], "has nothing to lock"),
@@ -292,7 +292,7 @@ def test_a_lock_entry_that_is_gone_from_the_mirror(app: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("text", "pattern"),
     [
-        ("version: 2\n", "is no lock of Debian packages"),
+        ("version: 2\n", "is not a lock file of Debian packages"),
         ("{", r"l.lock.yaml:\d+:\d+: this is not YAML"),
         (LOCK.replace("amd64]", "armhf]"), "has no packages for amd64(.|\n)*run `hermes lock //app:l`"),
         (LOCK.format("zz"), "is not a sha256"),

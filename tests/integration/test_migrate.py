@@ -360,7 +360,7 @@ def test_two_images_of_one_name_are_two_targets(app: Sandbox) -> None:
 
 def test_a_dockerfile_that_is_not_there(app: Sandbox) -> None:
     done = app.run("migrate", "app/None")
-    assert (done.returncode, "app/None is no Dockerfile" in done.stderr) == (2, True)
+    assert (done.returncode, "app/None is not a Dockerfile" in done.stderr) == (2, True)
 
 
 def test_a_place_that_cannot_be_written_leaves_nothing(app: Sandbox) -> None:

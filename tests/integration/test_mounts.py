@@ -303,10 +303,10 @@ def test_a_subscription_mounts_folders_of_this_machine(based: Sandbox, tmp_path:
     [
         ("", "hermes.yaml has no subscription 'rhel'"),
         ("subscriptions: {rhel: [/no/such/folder]}", "mounts /no/such/folder, which is not there"),
-        ("subscriptions: {rhel: [relative]}", "'relative' is no folder of this machine"),
+        ("subscriptions: {rhel: [relative]}", "'relative' is not a folder of this machine"),
         ("subscriptions: {rhel: []}", "names no folder"),
         ("subscriptions: [rhel]", "must map names to lists"),
-        ("subscriptions: {rhel: ['/a:']}", "nothing after its colon"),
+        ("subscriptions: {rhel: ['/a:']}", "an empty path after the colon"),
     ],
 )
 def test_a_wrong_subscription_is_named(based: Sandbox, yaml: str, said: str) -> None:

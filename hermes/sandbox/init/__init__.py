@@ -85,7 +85,7 @@ def write(path: str) -> None:
 
 
 def become_source(path: str) -> None:
-    """Open the program at ``path`` as the descriptor that whoever starts it passes on."""
+    """Open the program at ``path``; the caller passes the descriptor on."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     if fd != FD:
         os.dup2(fd, FD)

@@ -55,7 +55,7 @@ def test_parts(text: str) -> None:
 
 @pytest.mark.parametrize("text", BAD)
 def test_what_is_no_name(text: str) -> None:
-    with pytest.raises(UsageError, match="is no name of an image"):
+    with pytest.raises(UsageError, match="invalid image name"):
         Reference.parse(text)
 
 

@@ -174,8 +174,8 @@ GOOD_CONTROL = tar({"control": b"Package: pa\nVersion: 1\nArchitecture: all\n"},
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "is no Debian package"),
-        (b"PK\x03\x04", "is no Debian package"),
+        (b"", "not a Debian package"),
+        (b"PK\x03\x04", "not a Debian package"),
         (ar({"debian-binary": b"2.0\n"}), "it has no control.tar"),
         (ar({"control.tar.gz": GOOD_CONTROL}), "it has no data.tar"),
         (ar({"control.tar.gz": GOOD_CONTROL})[:-30], "is damaged"),
@@ -186,7 +186,7 @@ GOOD_CONTROL = tar({"control": b"Package: pa\nVersion: 1\nArchitecture: all\n"},
         (ar({"control.tar.gz": b"\x1f\x8bnope", "data.tar": b""}), "damaged"),
         (
             ar({"control.tar.gz": GOOD_CONTROL.replace(b"", b""), "data.tar": tar({"../x": b"evil"}, "")}),
-            "leads out of the root",
+            "points outside the root",
         ),
         (
             ar(

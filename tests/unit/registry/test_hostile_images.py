@@ -141,7 +141,7 @@ CASES: dict[str, tuple[Callable[[], Made], str]] = {
     "a truncated layer": (lambda: with_layer(gzip.compress(PLAIN)[:-20], Digest.of(PLAIN)), "damaged"),
     "a layer that is no tar": (
         lambda: with_layer(gzip.compress(b"no tar" * 200), Digest.of(b"")),
-        "no tar archive",
+        "not a tar archive",
     ),
     "a layer cut in a file": (
         lambda: with_layer(gzip.compress(PLAIN[:513]), Digest.of(PLAIN[:513])),
@@ -150,7 +150,7 @@ CASES: dict[str, tuple[Callable[[], Made], str]] = {
     "an empty layer": (lambda: with_layer(b"", Digest.of(b"")), "the archive is empty"),
     "a layer that leads out": (
         lambda: with_layer(gzip.compress(tar_of({"../x": b""})), Digest.of(tar_of({"../x": b""}))),
-        "leads out of the root",
+        "points outside the root",
     ),
     "a layer in a form that images do not have": (
         lambda: with_layer(__import__("lzma").compress(PLAIN), Digest.of(PLAIN)),
@@ -161,7 +161,7 @@ CASES: dict[str, tuple[Callable[[], Made], str]] = {
         "damaged",
     ),
     "a manifest that is no JSON": (lambda: of_manifest(b"<html>"), "the manifest is not JSON"),
-    "a manifest that is nested too deep": (lambda: of_manifest(DEEP), "nested too deep|not JSON"),
+    "a manifest that is nested too deep": (lambda: of_manifest(DEEP), "nested too deeply|not JSON"),
     "a manifest that is a list": (lambda: of_manifest(b"[]"), "is not a JSON object"),
     "a manifest of schema 1": (lambda: of_manifest(b'{"schemaVersion":1}'), "schema version 2"),
     "a manifest without layers": (lambda: of_manifest(b'{"schemaVersion":2}'), "no config and layers"),
@@ -242,11 +242,11 @@ def without_layer() -> dict[str, bytes]:
 
 ARCHIVES: dict[str, tuple[Callable[[], bytes], str]] = {
     "nothing": (lambda: b"", "the archive is empty"),
-    "text": (lambda: b"hello\n" * 500, "no tar archive"),
+    "text": (lambda: b"hello\n" * 500, "not a tar archive"),
     "an archive cut off": (lambda: saved()[: len(saved()) // 2], "ends in the middle"),
     "an archive of something else": (lambda: tar_of({"a": b"b"}), "no archive of `docker save`"),
     "a file twice": (lambda: tar_of(FILES, ("manifest.json", b"[]")), "twice"),
-    "a path that leads out": (lambda: tar_of({**FILES, "../x": b""}), "leads out of the root"),
+    "a path that leads out": (lambda: tar_of({**FILES, "../x": b""}), "points outside the root"),
     "a link that leads out": (
         lambda: special((FIRST, link("../../../etc/passwd"))) + tar_of(without_layer()),
         "leads out of the archive",
@@ -266,8 +266,8 @@ ARCHIVES: dict[str, tuple[Callable[[], bytes], str]] = {
     "a device": (lambda: special(("x", {"type": tarfile.CHRTYPE})) + saved(), "neither a file nor"),
     "a missing layer": (lambda: tar_of(without_layer()), "layer.tar is missing"),
     "a missing configuration": (lambda: saved(Config="other.json"), "other.json is missing"),
-    "a configuration outside": (lambda: saved(Config="../config.json"), "leads out of the root"),
-    "a layer outside": (lambda: saved(Layers=["../../x", "y"]), "leads out of the root"),
+    "a configuration outside": (lambda: saved(Config="../config.json"), "points outside the root"),
+    "a layer outside": (lambda: saved(Layers=["../../x", "y"]), "points outside the root"),
     "fewer layers than diff_ids": (
         lambda: saved(Layers=[FIRST]),
         "has 1 layers, and the image's configuration 2",
@@ -298,7 +298,7 @@ ARCHIVES: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "an old archive that leads out": (
         lambda: tar_of({"repositories": b'{"a":{"b":"../x"}}', "x/json": b"{}"}),
-        "leads out of the root",
+        "points outside the root",
     ),
     "a layer in a form that Docker does not have": (
         lambda: tar_of({**FILES, FIRST: COMPRESS["+zstd"](FILES[FIRST])}),

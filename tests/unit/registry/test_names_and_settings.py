@@ -84,9 +84,9 @@ def test_settings_are_read(tmp_path: Path) -> None:
         ("registries: {a.example: {insecure: 'yes'}}", "must be true or false"),
         ("registries: {a.example: {ca: none.pem}}", "there is no file"),
         ("registries: {a.example: {mirrors: m.example}}", "must be a list of HOST"),
-        ("registries: {a.example: {mirrors: ['https://m.example']}}", "is no HOST[/PREFIX]"),
-        ("registries: {'a.example/x:tag': {}}", "is no HOST[/PREFIX]"),
-        ("registries: {a.example: {key: hermes.yaml}}", "has a key, and no cert"),
+        ("registries: {a.example: {mirrors: ['https://m.example']}}", "expected HOST[/PREFIX]"),
+        ("registries: {'a.example/x:tag': {}}", "expected HOST[/PREFIX]"),
+        ("registries: {a.example: {key: hermes.yaml}}", "has a key without a cert"),
     ],
 )
 def test_wrong_settings(tmp_path: Path, text: str, says: str) -> None:
