@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hermes.api.workspace import BuildOptions, Workspace
 
-_TOKEN: Final = re.compile(r'\s*(?:([()+&,])|(-(?=\s))|"([^"]*)"|([^\s()+&,"]+))')
+_TOKEN: Final = re.compile(r"""\s*(?:([()+&,])|(-(?=\s))|"([^"]*)"|'([^']*)'|([^\s()+&,"']+))""")
 _FUNCTIONS: Final = {"deps": 1, "kind": 2, "rdeps": 2, "somepath": 2}
 
 
@@ -128,7 +128,7 @@ class _Query:
         try:
             return re.compile(self._tokens.pop(0))
         except re.error as error:
-            raise self._malformed(f"this is no regular expression: {error}") from None
+            raise self._malformed(f"invalid regular expression: {error}") from None
 
     def _targets(self, pattern: str) -> set[str]:
         labels = self._session.labels([pattern], self._package)

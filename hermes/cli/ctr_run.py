@@ -15,7 +15,14 @@ from hermes.api.run_options import check_hostname, variable, volume
 from hermes.api.secrets import SecretSource, read_secrets
 from hermes.cli.completion import containers
 from hermes.cli.ctr import opened
-from hermes.cli.options import capability_options, runtime_option, secret_option, volume_option
+from hermes.cli.options import (
+    PROGRAM,
+    arguments_of,
+    capability_options,
+    runtime_option,
+    secret_option,
+    volume_option,
+)
 from hermes.cli.progress import write_line
 from hermes.cli.signals import passed_on
 from hermes.cli.terminal import standard
@@ -26,9 +33,9 @@ from hermes.sandbox.choice import BWRAP, check_name, of_isolation
 _SIGNALLED: Final = 128
 
 
-@click.command("run")
+@click.command("run", context_settings=PROGRAM)
 @click.argument("name", metavar="CONTAINER", shell_complete=containers)
-@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
+@click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND...")
 @click.option(
     "-e", "--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="A variable for this command."
 )
@@ -75,11 +82,12 @@ def run(
 
     A secret is a file in memory, at /run/secrets/ID unless a --mount says otherwise. The exit status is the
     command's, 128 and the number of the signal that ended it, 127 when there is no such program or 126 when it
-    cannot be executed. Signals are passed on to the command; the third SIGINT or SIGTERM ends it.
+    cannot be executed. Signals are passed on to the command; the third SIGINT or SIGTERM ends it. Options stand
+    before the container, as with buildah: what follows it is the command.
 
     \b
-    hermes ctr run $ctr -- apt-get update
-    hermes ctr run -t $ctr -- bash
+    hermes ctr run $ctr apt-get update
+    hermes ctr run -t $ctr bash
     hermes ctr run --mount type=cache,dst=/root/.cache/pip --network host $ctr -- pip install flask
     hermes ctr run --secret id=npmrc,src=$HOME/.npmrc $ctr -- npm ci
     """
@@ -104,7 +112,7 @@ def run(
             terminal=has_terminal,
             runtime=chosen,
         )
-        status = opened().run(name, argv, options, stdio)
+        status = opened().run(name, arguments_of(argv), options, stdio)
     if status > _SIGNALLED:
         with contextlib.suppress(ValueError):
             write_line(f"the command was ended by {signal.Signals(status - _SIGNALLED).name}")

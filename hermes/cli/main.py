@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -38,6 +39,8 @@ _COMMANDS: Final = {
     "unshare": ("unshare", "Run a command where an ordinary user's containers can be mounted."),
 }
 _ALIASES: Final = {"build-using-dockerfile": "bud"}
+_SIGNALLED: Final = 128
+"""Added to a signal's number, the exit status of what it ended; see exit(1p)."""
 
 
 class _Commands(click.Group):
@@ -80,10 +83,17 @@ def hermes() -> None:
 def exit_status() -> int:
     """Run the command line of this process; return its exit status."""
     _use_utf8()
-    signal.signal(signal.SIGTERM, _interrupt)
+    received: list[int] = []
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # else somebody, such as nohup, wants it ignored
-        signal.signal(signal.SIGHUP, _interrupt)
-    return status_of(sys.argv[1:])
+        signal.signal(signal.SIGHUP, interrupt)
+    status = status_of(sys.argv[1:])
+    return _SIGNALLED + received[0] if received and status == BuildInterrupted.exit_status else status
 
 
 def status_of(arguments: list[str]) -> int:
@@ -110,6 +120,10 @@ def status_of(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except (OSError, MemoryError) as error:  # what no command expects: the machine lacks something
+        from hermes.store.faults import refusal
+
+        return _report(refusal(error))
     return status if isinstance(status, int) else 0
 
 
@@ -120,16 +134,14 @@ def _report(error: HermesError) -> int:
 
 
 def _say(text: str) -> None:
-    sys.stdout.flush()
-    sys.stderr.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # such as a full disk, which is reported at the end
+        sys.stdout.flush()
+    from hermes.cli.progress import write_line
+
+    write_line(text)
 
 
 def _use_utf8() -> None:
     """Start again in UTF-8 mode where the locale says otherwise: paths must not depend on it."""
     if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode:
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from hermes.api.workspace import BuildOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+PROGRAM: Final = {"allow_interspersed_args": False}
+"""Settings of commands that run a program: options end at the first operand, and what follows is the program's."""
+
+
+def arguments_of(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a program's arguments; one ``--`` in front of them may say where they begin."""
+    return words[1:] if words[:1] == ("--",) else words
 
 
 def build_options(function: F) -> F:

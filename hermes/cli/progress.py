@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -152,5 +153,6 @@ def elapsed(started: float) -> str:
 
 def write_line(text: str) -> None:
     """Write a line to standard error, whatever is in it."""
-    sys.stderr.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # a full disk or a reader that is gone must not end a build
+        sys.stderr.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
+        sys.stderr.flush()

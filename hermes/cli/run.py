@@ -9,7 +9,7 @@ import click
 from hermes.api.result import BuildResult
 from hermes.api.workspace import Workspace
 from hermes.cli.completion import bases
-from hermes.cli.options import build_options, chosen, runtime_option, secret_option
+from hermes.cli.options import PROGRAM, arguments_of, build_options, chosen, runtime_option, secret_option
 from hermes.cli.progress import Display, display
 from hermes.cli.signals import passed_on
 from hermes.cli.terminal import standard
@@ -17,9 +17,9 @@ from hermes.errors import CommandFailed
 from hermes.store.location import default_home
 
 
-@click.command("run", context_settings={"ignore_unknown_options": False})
+@click.command("run", context_settings=PROGRAM)
 @click.argument("image", metavar="LABEL|IMAGE", shell_complete=bases)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGS...]")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS...]")
 @click.option(
     "--entrypoint", metavar="PROGRAM", help="Start this program instead of the image's entry point."
 )
@@ -52,8 +52,12 @@ from hermes.store.location import default_home
     metavar="NAME[=VALUE]",
     help="Set a variable; without a value, to that of this environment.",
 )
-@click.option("--user", default="", metavar="USER[:GROUP]", help="Run as another user than the image says.")
-@click.option("--workdir", default="", metavar="PATH", help="Start in another folder than the image says.")
+@click.option(
+    "-u", "--user", default="", metavar="USER[:GROUP]", help="Run as another user than the image says."
+)
+@click.option(
+    "-w", "--workdir", default="", metavar="PATH", help="Start in another folder than the image says."
+)
 @click.option("--hostname", default="", metavar="NAME", help="The host name it sees (default: hermes).")
 @build_options
 @secret_option
@@ -86,12 +90,12 @@ def command(
     It has a read-only root, no network, no capabilities, and sees nothing of this machine, unless options say
     otherwise. ARGS take the place of the image's command; the exit status is the program's, 127 when there
     is no such program and 126 when it cannot be executed. Signals are passed on to it; the third SIGINT or SIGTERM
-    ends it.
+    ends it. Options stand before the image, as with docker and podman: what follows it is for the program.
 
     \b
-    hermes run //examples/hello:image -- --name Ada
+    hermes run //examples/hello:image --name Ada
     hermes run --network host -v ./data:/data:ro //app:image
-    hermes run app:debug --entrypoint sh
+    hermes run --entrypoint sh app:debug
     """
     from hermes.api.pushing import has_pushes
     from hermes.api.run_options import RunOptions, port_note, variable, volume
@@ -99,6 +103,7 @@ def command(
     from hermes.api.stored import named_image
     from hermes.sandbox.capabilities import parse
 
+    arguments = arguments_of(arguments)
     how = RunOptions(
         writable=writable,
         capabilities=tuple(dict.fromkeys(map(parse, capabilities))),

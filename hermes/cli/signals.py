@@ -26,10 +26,13 @@ def passed_on() -> Iterator[None]:
     """
     asked = 0
 
-    def handle(number: int, _frame: FrameType | None) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
         nonlocal asked
         asked += number in _ENDING
         if asked == _MOST or not signals.send(number):
+            action = before[signal.Signals(number)]
+            if callable(action):
+                action(number, frame)
             raise KeyboardInterrupt
 
     before = {number: signal.getsignal(number) for number in _PASSED_ON}

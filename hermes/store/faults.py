@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from os import PathLike
 from typing import Final
 
-from hermes.errors import BuildError, StoreError
+from hermes.errors import BuildError, HermesError, StoreError
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
@@ -49,3 +49,18 @@ def writing(path: str | PathLike[str]) -> Iterator[None]:
             f"{where} cannot be written: {error.strerror or error}",
             hint="free some space there" if error.errno in _FULL else "write somewhere else",
         ) from error
+
+
+def refusal(error: OSError | MemoryError) -> HermesError:
+    """Return an error of the machine that no command expects as a message: a limit, a folder that is gone."""
+    if isinstance(error, MemoryError):
+        return BuildError("out of memory", hint="run fewer actions at once (--jobs), or allow more memory")
+    problem = error.strerror or str(error) or type(error).__name__
+    where = f"{error.filename}: " if isinstance(error.filename, str) else ""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return BuildError(f"{where}too many open files", hint="raise the limit of open files (ulimit -n)")
+    if error.errno == errno.ENOENT and not where:
+        return BuildError("the current folder does not exist any more", hint="change to one that exists")
+    if error.errno == errno.ENOMEM:
+        return BuildError(f"{where}out of memory", hint="run fewer actions at once (--jobs)")
+    return BuildError(f"{where}{problem}")

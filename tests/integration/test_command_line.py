@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shlex
 import shutil
 import subprocess
@@ -76,7 +77,7 @@ def test_run_passes_on_input_output_and_status(app: Sandbox) -> None:
 
 
 def test_run_can_replace_the_entry_point(app: Sandbox) -> None:
-    done = app.run("run", "-q", "//app:image", "--entrypoint", "/bin/id", "--", "-u")
+    done = app.run("run", "-q", "--entrypoint", "/bin/id", "//app:image", "--", "-u")
     assert (done.stdout, done.returncode) == ("12\n", 0)
 
 
@@ -91,7 +92,7 @@ def test_run_can_replace_the_entry_point(app: Sandbox) -> None:
     ],
 )
 def test_run_gives_a_program_no_more_than_it_needs(app: Sandbox, command: str, status: int) -> None:
-    done = app.run("run", "-q", "//app:image", "--entrypoint", "/bin/sh", "--", "-c", command)
+    done = app.run("run", "-q", "--entrypoint", "/bin/sh", "//app:image", "--", "-c", command)
     assert done.returncode == status, done.stderr
 
 
@@ -235,6 +236,8 @@ def test_explain_says_which_input_changed(app: Sandbox) -> None:
         ("rdeps(//app/..., //app:layer)", "image layer"),
         ("rdeps(//app/..., //base:root) & //app:all", "image slow"),
         ('kind("files_", //app/...)', "layer"),
+        ("kind('files_', //app/...)", "layer"),
+        ("kind(files_, //app/...)", "layer"),
         ("somepath(//app:image, //app:slow)", "image slow"),
         ("(//app:image + //app:file)", "file image"),
     ],
@@ -358,7 +361,7 @@ def test_the_python_interface_does_the_same(app: Sandbox) -> None:
 def test_the_python_interface_refuses_what_the_command_line_would(
     app: Sandbox, options: dict[str, Any]
 ) -> None:
-    with pytest.raises(UsageError if "network" not in options else DockerfileError, match="cannot"):
+    with pytest.raises(UsageError if "network" not in options else DockerfileError, match=r"cannot|invalid"):
         hermes.Dockerfiles(home=app.home).build(
             hermes.DockerfileOptions(str(app.root), text="FROM scratch\nRUN x", **options)
         )
@@ -418,3 +421,49 @@ def test_labels_are_completed_in_the_form_that_was_begun(app: Sandbox) -> None:
     env = {"_HERMES_COMPLETE": "bash_complete", "COMP_WORDS": "hermes build :im", "COMP_CWORD": "2"}
     done = run_hermes(cwd=app.root / "app", home=app.home, env=env)
     assert done.stdout.split() == ["plain,:image"]
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_keep_no_build_from_its_work(app: Sandbox, closed: str) -> None:
+    """The numbers of closed streams must not go to files of the store."""
+    done = _shell(app, f"build //app:image {closed}")
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    assert (app.root / "hermes-out/app/image/index.json").exists()
+    assert app.run("cache", "verify").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("build //app:layer >/dev/full", "no space left on device"),
+        ("doctor --help >/dev/full", "no space left on device"),
+        ("build //app:image 2>/dev/full >/dev/null", ""),
+    ],
+)
+def test_a_full_device_is_reported_in_one_line(app: Sandbox, script: str, message: str) -> None:
+    done = _shell(app, script)
+    assert done.returncode == (1 if message else 0)
+    assert message in done.stderr.lower()
+    assert "Traceback" not in done.stderr
+
+
+def test_limits_and_folders_that_are_gone_are_messages(app: Sandbox, tmp_path: Path) -> None:
+    few = _shell(app, "build //app:image", "ulimit -n 14;")
+    assert few.returncode == 1
+    assert re.search("too many open files", few.stderr, re.IGNORECASE), few.stderr
+    gone = _shell(
+        app, "build //app:image", f"mkdir {tmp_path}/gone; cd {tmp_path}/gone; rmdir {tmp_path}/gone;"
+    )
+    assert gone.returncode == 1
+    assert "the current folder does not exist" in gone.stderr
+
+
+def _shell(sandbox: Sandbox, arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-c", f"{before} exec {shlex.quote(sys.executable)} -m hermes {arguments}"],
+        cwd=sandbox.root,
+        env={**os.environ, "HERMES_HOME": str(sandbox.home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -53,6 +53,17 @@ def test_what_options_say_is_what_the_program_sees(images: Sandbox, runtime: str
     assert (folder / "out").read_text() == "out\n"
 
 
+def test_options_end_at_the_image_as_with_docker(images: Sandbox, tmp_path: Path) -> None:
+    said = run(images, "//:image", "sh", "-c", 'echo "$@"', "sh", "-v", f"{tmp_path}:/x", "--rw", "-q").stdout
+    assert said == f"-v {tmp_path}:/x --rw -q\n"
+    assert run(images, "//:image", "echo", "-v").stdout == "-v\n"
+    assert run(images, "--", "//:image", "echo", "--", "-v").stdout == "-- -v\n"
+
+
+def test_one_pair_of_dashes_may_stand_before_the_arguments(images: Sandbox) -> None:
+    assert run(images, "//:image", "--", "echo", "--", "x").stdout == "-- x\n"
+
+
 @RUNTIMES
 def test_a_writable_root_is_thrown_away(images: Sandbox, runtime: str) -> None:
     options = ["--runtime", runtime, "//:image", "--", "sh", "-c"]

@@ -131,7 +131,7 @@ def test_standard_input_may_be_a_terminal_where_the_output_is_none(prepared: San
 
 
 def test_a_window_that_changes_its_size_is_noticed(prepared: Sandbox) -> None:
-    session = Session(prepared, ["run", "-q", "//app:image", "--entrypoint", "/bin/busybox", "--", "sh"])
+    session = Session(prepared, ["run", "-q", "--entrypoint", "/bin/busybox", "//app:image", "sh"])
     session.until("# ")
     session.type("busybox stty size; echo do''ne\n")
     session.until("33 99")

@@ -37,9 +37,9 @@ def test_the_images_of_the_tour_run(tour: Sandbox) -> None:
 
 @pytest.mark.network
 def test_a_value_on_the_command_line_chooses_another_file(tour: Sandbox) -> None:
-    show = ("run", "//tour:debuggable", "--entrypoint", "busybox", "--", "cat", "/etc/app.conf")
+    show = ("run", "--entrypoint", "busybox", "//tour:debuggable", "cat", "/etc/app.conf")
     assert tour.run(*show).stdout == "mode = plain\n"
-    assert tour.run(*show[:2], "--set", "flavor=debug", *show[2:]).stdout == "mode = debug\nlevel = 9\n"
+    assert tour.run(*show[:1], "--set", "flavor=debug", *show[1:]).stdout == "mode = debug\nlevel = 9\n"
 
 
 @pytest.mark.network
