@@ -6,7 +6,8 @@ to blame and so decides the exit status. Anything that is not a `HermesError` is
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, NamedTuple
 
 LONGEST_SHOWN: Final = 1000
 """How many characters of a line errors show."""
@@ -42,9 +43,13 @@ class SourceLocation(NamedTuple):
 
 
 class HermesError(Exception):
-    """The base of all errors: a message, and optionally where it happened and what to do."""
+    """The base of all errors: a message, and optionally where it happened and what to do.
+
+    ``details`` names the attributes that a class has besides; their values are JSON values, or tuples of such.
+    """
 
     exit_status: int = 1
+    details: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self, message: str, *, hint: str | None = None, location: SourceLocation | None = None
@@ -65,6 +70,40 @@ class HermesError(Exception):
 
     def __str__(self) -> str:
         return self.render()
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the error as JSON values, from which `error_of` makes an equal one in any process."""
+        data: dict[str, Any] = {"type": type(self).__name__, "message": self.message}
+        if self.hint is not None:
+            data["hint"] = self.hint
+        if self.location is not None:
+            data["location"] = list(self.location)
+        data.update((name, getattr(self, name)) for name in self.details)
+        return data
+
+    def _take(self, data: Mapping[str, Any]) -> None:
+        """Take the attributes over from data of `to_data`."""
+        self.message = data["message"]
+        self.hint = data.get("hint")
+        self.location = SourceLocation(*data["location"]) if "location" in data else None
+        for name in self.details:
+            value = data[name]
+            setattr(self, name, tuple(value) if isinstance(value, list) else value)
+
+
+def error_of(data: Mapping[str, Any]) -> HermesError:
+    """Return the error that `HermesError.to_data` described.
+
+    A type that this version does not know, such as one of a newer worker, becomes a `BuildError` with that message.
+    Raises `KeyError` when a part is missing.
+    """
+    kind = globals().get(data["type"])
+    if not (isinstance(kind, type) and issubclass(kind, HermesError)):
+        kind = BuildError
+    error = kind.__new__(kind)
+    Exception.__init__(error, data["message"])
+    error._take(data)  # noqa: SLF001 - the other half of to_data
+    return error
 
 
 # The command line, the configuration or a BUILD file is wrong: exit status 2.
@@ -103,6 +142,8 @@ class VisibilityError(BuildFileError):
 class DockerfileError(BuildFileError):
     """A Dockerfile is wrong. ``excerpt`` shows the lines around the place."""
 
+    details = ("excerpt",)
+
     def __init__(self, message: str, *, excerpt: str = "", hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.excerpt = excerpt
@@ -130,6 +171,8 @@ class ActionError(BuildError):
     ``command`` is what it ran (empty when it ran nothing), ``log`` the path of its full output and
     ``tail`` the last lines of it.
     """
+
+    details = ("command", "tail", "log")
 
     def __init__(
         self,
@@ -184,6 +227,14 @@ class BuildFailed(BuildError):
         self.skipped = skipped
         statuses = {one.exit_status for one in failures.values()}
         self.exit_status = UsageError.exit_status if statuses == {UsageError.exit_status} else 1
+
+    def to_data(self) -> dict[str, Any]:
+        failures = [[label, error.to_data()] for label, error in self.failures.items()]
+        return {**super().to_data(), "failures": failures, "skipped": self.skipped}
+
+    def _take(self, data: Mapping[str, Any]) -> None:
+        failures = {label: error_of(error) for label, error in data["failures"]}
+        BuildFailed.__init__(self, failures, data["skipped"])
 
     def render(self) -> str:
         parts = [
@@ -243,6 +294,8 @@ class StoreError(BuildError):
 class MissingBlobError(StoreError):
     """A blob is missing from the store or does not match its digest, ``digest``."""
 
+    details = ("digest",)
+
     def __init__(self, message: str, *, digest: str, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.digest = digest
@@ -250,6 +303,8 @@ class MissingBlobError(StoreError):
 
 class CommandFailed(HermesError):
     """A program that Hermes was asked to run exited with ``status``; no further message is shown."""
+
+    details = ("status",)
 
     def __init__(self, status: int) -> None:
         super().__init__(f"the program ended with status {status}")

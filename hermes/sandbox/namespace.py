@@ -17,8 +17,7 @@ import threading
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from hermes import errors
-from hermes.errors import BuildInterrupted, HermesError, SandboxError
+from hermes.errors import BuildInterrupted, SandboxError, error_of
 from hermes.sandbox.idmap import IdMap, IdRange, current_map, lines
 
 if TYPE_CHECKING:
@@ -89,7 +88,9 @@ class Namespace:
                 raise BuildInterrupted
             raise SandboxError(f"the process for {function} ended without an answer (was it killed?)")
         if "error" in answer:
-            raise _rebuilt(answer["error"])
+            raise error_of(answer["error"])
+        if "bug" in answer:
+            raise RuntimeError(f"in the namespace process: {answer['bug']}")
         return answer["value"]
 
     def close(self) -> None:
@@ -238,13 +239,3 @@ def no_namespace(number: int) -> SandboxError:
     else:
         hint = "run `hermes doctor`"
     return SandboxError(f"no user namespace can be made here: {reason}", hint=hint)
-
-
-def _rebuilt(error: dict[str, Any]) -> Exception:
-    """Return the exception that the function raised, if it is a `HermesError`."""
-    kind = getattr(errors, error["type"], None)
-    if not (isinstance(kind, type) and issubclass(kind, HermesError)):
-        return RuntimeError(f"in the namespace process: {error['message']}")
-    keywords = {name: error[name] for name in ("hint", "digest", "command") if error.get(name)}
-    rebuilt: HermesError = kind(error["message"], **keywords)
-    return rebuilt

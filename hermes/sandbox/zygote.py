@@ -167,22 +167,10 @@ def _result(call: dict[str, Any], fds: list[int]) -> dict[str, Any]:
     try:
         return {"value": getattr(importlib.import_module(module), name)(**arguments)}
     except HermesError as error:
-        return {"error": _described(error)}
+        return {"error": error.to_data()}
     except OSError as error:
-        return {"error": _described(store_error(error, error.filename or module))}
+        return {"error": store_error(error, error.filename or module).to_data()}
     except Exception:  # noqa: BLE001 - a bug is reported where somebody sees it
         import traceback
 
-        return {"error": {"type": "", "message": traceback.format_exc()}}
-
-
-def _described(error: HermesError) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "type": type(error).__name__,
-        "message": error.message,
-        "hint": error.hint,
-    }
-    for name in ("digest", "command"):
-        if hasattr(error, name):
-            described[name] = getattr(error, name)
-    return described
+        return {"bug": traceback.format_exc()}
