@@ -38,6 +38,9 @@ from hermes.workspace.glob import matcher
 from hermes.workspace.listing import Folders
 from hermes.workspace.sources import FileIndex
 
+_MOST_NAMED: Final = 8
+"""How many targets a message names."""
+
 PRELUDE: Final = Label(RULES_REPO, "rules", "prelude.bzl")
 CONFIG_SETTING: Final = "config_setting"
 MANUAL: Final = "manual"
@@ -159,7 +162,7 @@ class Packages:
         near = suggest(label.name, [*package.targets, *self.files_of(label.package)])
         return LabelError(
             f"{label.package_label} has no target or file {label.name!r}",
-            hint=near or f"it is declared in {package.file or label.package_label}",
+            hint=near or _declared(package.targets, package.file or label.package_label),
         )
 
     def link(self, path: str) -> str:
@@ -545,3 +548,12 @@ def _as_file_value(value: Any) -> Any:
     if type(value) is dict:
         return {key: _as_file_value(one) for key, one in value.items()}
     return value
+
+
+def _declared(targets: Iterable[str], file: str) -> str:
+    """Return a hint that names the targets of a file, or as many as fit into a line."""
+    names = list(targets)
+    if not names:
+        return f"{file} declares no target"
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"{file} declares {', '.join(names[:_MOST_NAMED])}{more}"

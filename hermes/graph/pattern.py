@@ -1,4 +1,7 @@
-"""Target patterns of the command line: ``//...``, ``//pkg/...``, ``//pkg:all``, labels, and ``-`` before any."""
+"""Target patterns of the command line: ``//...``, ``//pkg/...``, ``//pkg:all``, labels, folders, and ``-`` before any.
+
+A folder (``.``, ``./pkg``, ``../pkg``, ``pkg/``) means all targets of the package in it.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +84,25 @@ def select(patterns: Iterable[Pattern], candidates: Iterable[Label]) -> list[Lab
 def _absolute(body: str, relative_to: str) -> str:
     """Turn a pattern that is relative to the current folder into one from the root."""
     path, colon, name = body.partition(":")
+    if path in (".", "..") or path.startswith(("./", "../")) or path.endswith("/"):
+        package = _folder(path.removesuffix("..."), relative_to, body)
+        if path.endswith("/..."):
+            return f"//{package}/..." if package else "//..."
+        return f"//{package}:{name if colon else 'all'}"
     joined = "/".join(part for part in (relative_to, path) if part)
     if not colon and path != "..." and not path.endswith("/..."):
         return f"//{joined}"
     return f"//{joined}{colon}{name}"
+
+
+def _folder(path: str, relative_to: str, text: str) -> str:
+    """Return the package in the folder at ``path``; raises `LabelError` for one outside of the workspace."""
+    parts = relative_to.split("/") if relative_to else []
+    for part in path.split("/"):
+        if part == "..":
+            if not parts:
+                raise LabelError(f"{text!r} is outside of the workspace")
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts)

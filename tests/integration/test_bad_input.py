@@ -163,6 +163,7 @@ def test_a_wrong_build_file(app: Sandbox, name: str) -> None:
         (["cache", "nope"], "hint: see `hermes cache --help`"),
         (["build", "//app:l", "--jbs", "3"], "No such option.*--jbs"),
         (["build", "//app:nothing"], "//app has no target or file 'nothing'"),
+        (["build", "app"], "//app has no target or file 'app'\nhint: app/BUILD declares l"),
         (["build", "//app:f.txt"], "is a source file, not a target"),
         (["build", "//none/..."], "there is no package //none"),
         (["build", "app//x"], "app//x"),

@@ -92,11 +92,25 @@ TARGETS = [Label.parse(text) for text in ("//:top", "//a:x", "//a:y", "//a/b:z",
         ("...", "//a:x //a:y //a/b:z"),
         (":x", "//a:x"),
         ("b:z", "//a/b:z"),
+        (".", "//a:x //a:y"),
+        ("./b", "//a/b:z"),
+        ("b/", "//a/b:z"),
+        ("./b:z", "//a/b:z"),
+        ("./...", "//a:x //a:y //a/b:z"),
+        ("..", "//:top"),
+        ("../...", "//:top //a:x //a:y //a/b:z //ab:w"),
+        ("../ab/", "//ab:w"),
+        ("../... -./b", "//:top //a:x //a:y //ab:w"),
     ],
 )
 def test_patterns_choose_targets(patterns: str, expected: str) -> None:
     parsed = parse_all(patterns.split(), relative_to="a")
     assert " ".join(map(str, select(parsed, TARGETS))) == expected
+
+
+def test_a_folder_outside_of_the_workspace_is_refused() -> None:
+    with pytest.raises(LabelError, match=r"'\.\./\.\./x' is outside of the workspace"):
+        parse_all(["../../x"], relative_to="a")
 
 
 def graph(text: str) -> dict[str, Node[str]]:
