@@ -42,9 +42,7 @@ class Stage:
         sources = [root, *(one.source for one in process.mounts if one.source)]
         fds = [os.open(source, os.O_PATH | os.O_CLOEXEC) for source in sources]
         needed_fd = os.open(needed, os.O_PATH | os.O_CLOEXEC) if needed else -1
-        self.folder = next((one for one in _STAGES if os.path.isdir(one)), "")
-        if not self.folder:
-            raise SandboxError(f"none of {', '.join(_STAGES)} exists to work in")
+        self.folder = _place_beside(root)
         self._count = 0
         mount("hermes", self.folder, "tmpfs", 0, "mode=0755")
         self.tool = self._bind(needed_fd, "tool") if needed else ""
@@ -76,6 +74,18 @@ class Stage:
         mount(source, target, None, MS_BIND | MS_REC)
         os.close(fd)
         return target
+
+
+def _place_beside(root: str) -> str:
+    """Return a folder that may be covered: one that does not hold ``root``, beside which the caller goes on working."""
+    inside = f"{os.path.realpath(root)}/"
+    for folder in _STAGES:
+        if os.path.isdir(folder) and not inside.startswith(f"{os.path.realpath(folder)}/"):
+            return folder
+    raise SandboxError(
+        f"none of {', '.join(_STAGES)} can be used to work in",
+        hint="one must exist that does not hold the store",
+    )
 
 
 def protect(path: str) -> None:

@@ -21,6 +21,7 @@ from hermes.sandbox.syscalls import (
     CLONE_NEWCGROUP,
     CLONE_NEWNS,
     CLONE_NEWUSER,
+    MOUNT_ATTR_NODEV,
     MOUNT_ATTR_RDONLY,
     MS_BIND,
     MS_PRIVATE,
@@ -115,6 +116,9 @@ def _keep_devices() -> None:
     with contextlib.suppress(OSError):  # a kernel before 5.12
         mount("/dev", "/dev", None, MS_BIND | MS_REC)
         set_mount_attributes("/dev", add=MOUNT_ATTR_RDONLY, recursive=True)
+    with contextlib.suppress(OSError):  # shared memory holds no device nodes, and may hold the store
+        if os.path.ismount("/dev/shm"):  # noqa: S108 - not a temporary file
+            set_mount_attributes("/dev/shm", add=MOUNT_ATTR_NODEV, clear=MOUNT_ATTR_RDONLY)  # noqa: S108
 
 
 def _keep_cgroups() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from hermes.errors import ActionError, BuildFailed
 from hermes.layer import toc
 from hermes.layer.entry import Entry
 from hermes.store import Store
+from hermes.store.removal import remove_tree
 from tests.conftest import LASTING, Sandbox
 from tests.integration.conftest import add_base, make_deep
 
@@ -311,3 +313,16 @@ def test_inputs_may_be_in_folders_of_any_depth(based: Sandbox) -> None:
         'cmd = "test $(find /in -type f | wc -l) = 2")\n',
     )
     based.build("//app:run")
+
+
+@pytest.mark.parametrize("folder", ["/mnt", "/media", "/opt", "/srv", "/dev/shm"])
+def test_the_store_may_be_below_any_folder(based: Sandbox, folder: str) -> None:
+    """Sandboxes cover one of these for a moment, and devices are read-only to them."""
+    if not os.access(folder, os.W_OK):
+        pytest.skip(f"no permission to write {folder}")
+    home = Path(tempfile.mkdtemp(dir=folder))
+    elsewhere = Sandbox(based.root, home / "store")
+    try:
+        assert set(entries_of(elsewhere, "echo x > /x")) == {"x"}
+    finally:
+        remove_tree(home)
