@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING, Any
 from hermes.version import __version__
 
 if TYPE_CHECKING:
-    from hermes.api.built_dockerfile import BuiltDockerfile
     from hermes.api.containers import Containers
-    from hermes.api.dockerfile_options import DockerfileOptions
     from hermes.api.dockerfiles import Dockerfiles
     from hermes.api.images import Images
-    from hermes.api.result import BuildResult, BuiltOutput
-    from hermes.api.secrets import SecretSource
-    from hermes.api.ssh_agents import AgentSource
     from hermes.api.workspace import Workspace
+    from hermes.build.dockerfile.built import BuiltDockerfile
+    from hermes.build.dockerfile.options import DockerfileOptions
+    from hermes.build.result import BuildResult, BuiltOutput
+    from hermes.build.secrets import SecretSource
+    from hermes.build.ssh_agents import AgentSource
     from hermes.errors import HermesError
 
 _MODULES = {
-    "AgentSource": "hermes.api.ssh_agents",
-    "BuildResult": "hermes.api.result",
-    "BuiltOutput": "hermes.api.result",
-    "BuiltDockerfile": "hermes.api.built_dockerfile",
+    "AgentSource": "hermes.build.ssh_agents",
+    "BuildResult": "hermes.build.result",
+    "BuiltOutput": "hermes.build.result",
+    "BuiltDockerfile": "hermes.build.dockerfile.built",
     "Containers": "hermes.api.containers",
-    "DockerfileOptions": "hermes.api.dockerfile_options",
+    "DockerfileOptions": "hermes.build.dockerfile.options",
     "Dockerfiles": "hermes.api.dockerfiles",
     "HermesError": "hermes.errors",
     "Images": "hermes.api.images",
-    "SecretSource": "hermes.api.secrets",
+    "SecretSource": "hermes.build.secrets",
     "Workspace": "hermes.api.workspace",
 }
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hermes.api.result import BuildResult
 from hermes.api.workspace import Workspace
+from hermes.build.result import BuildResult
 from hermes.store import Store
 
 ROOT = Path(__file__).parent.parent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hermes.actions.local import available
-from hermes.api.keys import noted_keys
+from hermes.build.memory.keys import noted_keys
 from hermes.engine.executor import Result
 from hermes.layer import encodings
 from hermes.store import Store

@@ -17,13 +17,13 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hermes.api.registries import Fetching
 from hermes.container.core import Containers as Core
 from hermes.container.state import State
 from hermes.container.working import Change, WorkingContainers
 from hermes.digest import Digest, canonical_json
 from hermes.errors import SecretLeaked, UsageError
 from hermes.image.descriptor import Descriptor
+from hermes.naming.registries import Fetching
 from hermes.registry.prefixes import has_transport
 from hermes.sandbox.namespace import Namespace
 from hermes.store import Store
@@ -76,7 +76,7 @@ class Containers:
 
     def create(self, base: str, *, name: str = "", platform: str = "") -> State:
         """Make a container of ``scratch``, a local image, ``TRANSPORT:WHERE`` or a target's label."""
-        from hermes.api.bases import base_of
+        from hermes.naming.bases import base_of
 
         with self._opened() as (store, _, working), closing(Fetching.here(store)) as fetching:
             found = base_of(base, store, fetching, platform)
@@ -153,7 +153,7 @@ class Containers:
     def copy(self, name: str, copy: Copy, *, origin: str = "", step: str = "copy") -> None:
         """Copy files into a container, from this machine or the root of ``origin``: a container or a base."""
         from hermes.actions.environment import Environment
-        from hermes.api.bases import base_of
+        from hermes.naming.bases import base_of
 
         with self._opened() as (store, _, working):
             state = working.get(name)
@@ -188,7 +188,7 @@ class Containers:
         ``target`` is a name for the image or a transport to write it to. Committing again without a change
         gives the same image.
         """
-        from hermes.api.epoch import epoch
+        from hermes.build.epoch import epoch
         from hermes.image.config import timestamp
         from hermes.image.media_types import is_distributable
         from hermes.image.names import ImageNames
@@ -308,8 +308,8 @@ def _layer_of(
     store: Store, core: Core, diff_id: Digest, base: Descriptor | None, codec: Codec, *, is_docker: bool
 ) -> Descriptor:
     """Return the blob of a layer in an image: that which it has in the base, or else one of ours."""
-    from hermes.api.bases import kept_blob
     from hermes.image.media_types import layer_type
+    from hermes.naming.bases import kept_blob
 
     kept = kept_blob(store, diff_id, base, is_docker=is_docker) if base is not None else None
     if kept is not None:

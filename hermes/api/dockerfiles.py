@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hermes.api.built_dockerfile import BuiltDockerfile
-from hermes.api.dockerfile_options import DockerfileOptions, read_once
-from hermes.api.dockerfile_snapshot import unchanged
+from hermes.build.dockerfile.built import BuiltDockerfile
+from hermes.build.dockerfile.options import DockerfileOptions, read_once
+from hermes.build.memory.dockerfile_snapshot import unchanged
 from hermes.store.location import default_home
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ class Dockerfiles:
         chosen = read_once(options or DockerfileOptions())
         if found := unchanged(chosen, self.home, self._say):
             return found
-        from hermes.api.dockerfile_build import DockerfileBuild
+        from hermes.build.dockerfile.build import DockerfileBuild
 
         return DockerfileBuild(chosen, self.home, self._subscribers, self._say).run()
 
     def check(self, options: DockerfileOptions | None = None) -> list[str]:
         """Return what is better done otherwise, each with its place and lines; raises as `build` does."""
-        from hermes.api.dockerfile_build import DockerfileBuild
+        from hermes.build.dockerfile.build import DockerfileBuild
 
         return DockerfileBuild(read_once(options or DockerfileOptions()), self.home, (), self._say).check()
 

@@ -10,14 +10,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hermes.api.dockerfile_options import DockerfileOptions, dockerfile_of, folder_of
-from hermes.api.keys import keys_of, parts_of
-from hermes.api.session import Session
+from hermes.build.dockerfile.options import DockerfileOptions, dockerfile_of, folder_of
+from hermes.build.memory.keys import keys_of, parts_of
+from hermes.build.session import Session
 from hermes.engine.key import differences, facts
 from hermes.store import Store
 
 if TYPE_CHECKING:
-    from hermes.api.workspace import BuildOptions, Workspace
+    from hermes.api.workspace import Workspace
+    from hermes.build.options import BuildOptions
 
 
 class Change(NamedTuple):

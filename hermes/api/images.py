@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hermes.api.named import in_store, named
-from hermes.api.registries import Fetching
 from hermes.digest import Digest
 from hermes.engine.events import Events, Subscriber
 from hermes.errors import HermesError, UsageError
@@ -17,6 +15,8 @@ from hermes.image.config import platform_of
 from hermes.image.descriptor import Descriptor
 from hermes.image.names import ImageNames
 from hermes.image.reference import Reference
+from hermes.naming.named import in_store, named
+from hermes.naming.registries import Fetching
 from hermes.registry.images import StoreOrigin
 from hermes.registry.origins import Image, examine, images_of
 from hermes.registry.prefixes import has_transport
@@ -144,7 +144,7 @@ class Images:
             found = in_store(source, store, fetching, platform, whole=whole)
             root = found.root()
             if compression is not None:
-                from hermes.api.recompressing import recompressed
+                from hermes.images.recompressing import recompressed
 
                 root = recompressed(store, fetching, root, compression)
             fetching.complete(root.digest, destination)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hermes.api.mirrors import apt_sources
-from hermes.api.session import Session
+from hermes.build.mirrors import apt_sources
+from hermes.build.session import Session
 from hermes.debian.lock import LockRequest, make_lock
 from hermes.dsl.dialect.values import Struct
 from hermes.dsl.providers import LabelValue
@@ -21,7 +21,8 @@ from hermes.image.platform import Platform
 from hermes.store import Store
 
 if TYPE_CHECKING:
-    from hermes.api.workspace import BuildOptions, Workspace
+    from hermes.api.workspace import Workspace
+    from hermes.build.options import BuildOptions
 
 
 _ALL: Final = ("//...",)

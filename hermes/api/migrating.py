@@ -10,15 +10,13 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Final
 
-from hermes.api.dockerfile_options import DockerfileOptions, dockerfile_of, folder_of
-from hermes.api.dockerfile_origins import NamedOrigins, ignored_in
-from hermes.api.named import is_label
-from hermes.api.registries import Fetching
-from hermes.dockerfile.buildfile import Target, build_file
+from hermes.build.dockerfile.options import DockerfileOptions, dockerfile_of, folder_of
+from hermes.build.dockerfile.origins import NamedOrigins, ignored_in
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.files import FolderFiles
-from hermes.dockerfile.migrate import KnownBase, migrate
-from hermes.dockerfile.migrated_copies import Copying
+from hermes.dockerfile.migration.buildfile import Target, build_file
+from hermes.dockerfile.migration.copies import Copying
+from hermes.dockerfile.migration.migrate import KnownBase, migrate
 from hermes.dockerfile.options import Options
 from hermes.dockerfile.origins import BaseImage
 from hermes.dockerfile.parse import parse
@@ -30,6 +28,8 @@ from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.layer import encodings, toc
 from hermes.layer.view import View
+from hermes.naming.named import is_label
+from hermes.naming.registries import Fetching
 from hermes.registry.client import parse_name
 from hermes.registry.prefixes import TRANSPORT, has_transport
 from hermes.store import Store

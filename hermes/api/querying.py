@@ -10,14 +10,15 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from hermes.api.session import Session
+from hermes.build.session import Session
 from hermes.errors import UsageError
 from hermes.store import Store
 
 if TYPE_CHECKING:
     import networkx as nx
 
-    from hermes.api.workspace import BuildOptions, Workspace
+    from hermes.api.workspace import Workspace
+    from hermes.build.options import BuildOptions
 
 _TOKEN: Final = re.compile(r"""\s*(?:([()+&,])|(-(?=\s))|"([^"]*)"|'([^']*)'|([^\s()+&,"']+))""")
 _FUNCTIONS: Final = {"deps": 1, "kind": 2, "rdeps": 2, "somepath": 2}

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from hermes.actions.environment import Environment
-from hermes.api.registries import Fetching
 from hermes.api.run_options import RunOptions
 from hermes.container.core import Containers
 from hermes.container.stack import Below
@@ -17,6 +16,7 @@ from hermes.digest import Digest
 from hermes.errors import UsageError
 from hermes.image.config import diff_ids_of
 from hermes.image.platform import Platform
+from hermes.naming.registries import Fetching
 from hermes.registry.images import StoreOrigin, descriptor_of
 from hermes.registry.origins import choose, examine
 from hermes.sandbox.namespace import Namespace

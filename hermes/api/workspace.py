@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hermes.api.epoch import epoch_text
-from hermes.api.result import BuildResult
-from hermes.api.secrets import SecretSource, read_secrets
-from hermes.api.snapshot import Snapshots, changes
+from hermes.build.memory.snapshot import Snapshots, changes
+from hermes.build.options import BuildOptions
+from hermes.build.result import BuildResult
+from hermes.build.secrets import read_secrets
 from hermes.store.location import default_home, is_made
 from hermes.workspace.root import find_root
 
@@ -20,40 +19,11 @@ if TYPE_CHECKING:
     import networkx as nx
 
     from hermes.api.explaining import Explanation
-    from hermes.api.pushing import Pushed
     from hermes.api.run_options import RunOptions
     from hermes.engine.events import Subscriber
+    from hermes.images.pushing import Pushed
     from hermes.layer.compress import Compression
     from hermes.registry.settings import Registries
-
-
-@dataclass(frozen=True, slots=True)
-class BuildOptions:
-    """How to build.
-
-    ``platform`` is ``os/architecture`` (default: this machine's); ``values`` are those of ``--set``;
-    ``jobs`` actions run at once (default: one a processor); with ``keep_going`` a failure stops only what
-    depends on it; ``destinations`` are ``TRANSPORT:PATH`` texts that the one image built is written to;
-    ``secrets`` say where commands' secrets come from, and are in no key. ``runtime`` starts commands
-    (`hermes.sandbox.choice`; default: what ``hermes.yaml`` says).
-    """
-
-    platform: str = ""
-    values: Mapping[str, str] = field(default_factory=dict)
-    jobs: int | None = None
-    keep_going: bool = False
-    destinations: Sequence[str] = ()
-    secrets: Sequence[SecretSource] = ()
-    runtime: str = ""
-
-    def key(self, patterns: Sequence[str], package: str) -> str:
-        """Return a name for a build of the same things in the same configuration.
-
-        The runtime is no part of it, nor of any action's key: it must not change a byte.
-        """
-        values = sorted(f"{name}={value}" for name, value in self.values.items())
-        parts = (*patterns, "", package, self.platform, epoch_text(), *values)
-        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 class Workspace:
@@ -102,12 +72,12 @@ class Workspace:
             is_made(self.home)
             result = check.result
         else:
-            from hermes.api.build import Build
+            from hermes.build.driver import Build
 
             build = Build(self, patterns, chosen, key, secrets, self._subscribers, self._say)
             result = build.run(check, found)
         if chosen.destinations:
-            from hermes.api.export import export
+            from hermes.build.export import export
 
             export(self.home, result, chosen.destinations, self.registries, self._tell())
         return result
@@ -119,7 +89,7 @@ class Workspace:
 
     def registries(self) -> Registries:
         """Return what ``hermes.yaml`` says of registries."""
-        from hermes.api.registries import registries_of
+        from hermes.naming.registries import registries_of
 
         return registries_of(self.root, self.home)
 
@@ -152,9 +122,9 @@ class Workspace:
         stdio: tuple[int, int, int] = (0, 1, 2),
     ) -> int:
         """Run the one image of a build; see `run`."""
-        from hermes.api.export import only_image
         from hermes.api.run_options import RunOptions
         from hermes.api.running import run_image
+        from hermes.build.export import only_image
         from hermes.workspace.root import read_settings
 
         how = how or RunOptions()
@@ -194,7 +164,7 @@ class Workspace:
         ``compression`` is what is asked of layers, whatever targets say; blobs stay as they are without. Raises
         `RegistryError`; then nothing that is not whole has got a name.
         """
-        from hermes.api.pushing import Pushing
+        from hermes.images.pushing import Pushing
 
         result = self.build(patterns, options)
         pushing = Pushing(self.home, self.registries, self._say, self._tell(), compression)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from hermes.api.built_dockerfile import BuiltDockerfile
-from hermes.api.dockerfile_options import PULL_ALWAYS, PULL_MISSING, PULLS, DockerfileOptions
 from hermes.api.dockerfiles import Dockerfiles
-from hermes.api.secrets import SecretSource
-from hermes.api.ssh_agents import AgentSource
+from hermes.build.dockerfile.built import BuiltDockerfile
+from hermes.build.dockerfile.options import PULL_ALWAYS, PULL_MISSING, PULLS, DockerfileOptions
+from hermes.build.secrets import SecretSource
+from hermes.build.ssh_agents import AgentSource
 from hermes.cli.options import (
     build_arguments,
     capability_options,

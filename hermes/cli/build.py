@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hermes.api.result import BuildResult
 from hermes.api.workspace import Workspace
+from hermes.build.result import BuildResult
 from hermes.cli.completion import labels
 from hermes.cli.options import build_options, chosen, runtime_option, secret_option
 from hermes.cli.progress import display

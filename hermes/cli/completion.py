@@ -116,7 +116,8 @@ def labels(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> lis
     """Complete a package, or a target of a package once there is a colon."""
     from click.shell_completion import CompletionItem
 
-    from hermes.api.workspace import BuildOptions, Workspace
+    from hermes.api.workspace import Workspace
+    from hermes.build.options import BuildOptions
 
     package, colon, _ = incomplete.partition(":")
     try:

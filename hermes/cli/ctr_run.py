@@ -12,7 +12,7 @@ import click
 from hermes.api.command_options import CommandOptions
 from hermes.api.mount_options import Mounts, parse_mount, parse_tmpfs, together
 from hermes.api.run_options import check_hostname, variable, volume
-from hermes.api.secrets import SecretSource, read_secrets
+from hermes.build.secrets import SecretSource, read_secrets
 from hermes.cli.completion import containers
 from hermes.cli.ctr import opened
 from hermes.cli.options import (

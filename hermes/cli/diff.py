@@ -6,10 +6,10 @@ import json
 
 import click
 
-from hermes.api.comparing import CHANGED, Difference, compare
 from hermes.cli import completion
 from hermes.cli.tables import plain
 from hermes.errors import CommandFailed
+from hermes.images.comparing import CHANGED, Difference, compare
 
 
 @click.command("diff")

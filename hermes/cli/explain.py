@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from hermes.api.dockerfile_options import DockerfileOptions
 from hermes.api.dockerfiles import Dockerfiles
 from hermes.api.workspace import Workspace
+from hermes.build.dockerfile.options import DockerfileOptions
 from hermes.cli.options import build_options, chosen
 from hermes.errors import UsageError
 

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import click
 
-from hermes.api.inspecting import Inspected, inspect, tables
 from hermes.cli import completion
 from hermes.cli.tables import columns
 from hermes.errors import UsageError
+from hermes.images.inspecting import Inspected, inspect, tables
 from hermes.layer.entry import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from hermes.registry.origins import Image
 from hermes.sizes import size

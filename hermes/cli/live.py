@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hermes.api.result import BuildResult
+from hermes.build.result import BuildResult
 from hermes.cli.progress import elapsed, summary_line
 from hermes.digest import Digest
 from hermes.engine.events import (

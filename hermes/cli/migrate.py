@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from hermes.api.dockerfile_options import PULL_MISSING, PULLS, DockerfileOptions
 from hermes.api.migrating import IMAGE, MigrateOptions, migrated
+from hermes.build.dockerfile.options import PULL_MISSING, PULLS, DockerfileOptions
 from hermes.cli.options import build_arguments, pairs
 from hermes.errors import UsageError, WorkspaceError
 from hermes.image.layout import write_whole

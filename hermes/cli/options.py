@@ -11,7 +11,7 @@ import click
 from hermes.errors import UsageError
 
 if TYPE_CHECKING:
-    from hermes.api.workspace import BuildOptions
+    from hermes.build.options import BuildOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -132,8 +132,8 @@ def chosen(
     runtime: str = "",
 ) -> BuildOptions:
     """Return the options of a build; raises `UsageError`."""
-    from hermes.api.secrets import SecretSource
-    from hermes.api.workspace import BuildOptions
+    from hermes.build.options import BuildOptions
+    from hermes.build.secrets import SecretSource
 
     pairs: dict[str, str] = {}
     for text in values:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from hermes.api.result import BuildResult
+    from hermes.build.result import BuildResult
     from hermes.cli.live import Live
     from hermes.engine.events import Event
 

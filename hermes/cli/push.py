@@ -15,7 +15,7 @@ from hermes.errors import BuildError, UsageError
 from hermes.store.location import default_home
 
 if TYPE_CHECKING:
-    from hermes.api.pushing import Pushed
+    from hermes.images.pushing import Pushed
     from hermes.layer.compress import Compression
 
 _TRANSPORT = "docker://"
@@ -52,8 +52,8 @@ def command(
     hermes push //app:image docker://registry.example.org/team/app:v1
     hermes push //...
     """
-    from hermes.api.stored import named_image
     from hermes.layer.compress import Compression
+    from hermes.naming.stored import named_image
 
     asked = Compression.at(compression, level)
     destinations = [one for one in names if one.startswith(_TRANSPORT)]
@@ -93,9 +93,9 @@ def show(pushed: list[Pushed], *, as_json: bool = False) -> None:
 def _from_store(
     name: str, digest: str, destinations: list[str], screen: Display, compression: Compression | None
 ) -> list[Pushed]:
-    from hermes.api.pushing import Pushing
-    from hermes.api.registries import registries_of
     from hermes.digest import Digest
+    from hermes.images.pushing import Pushing
+    from hermes.naming.registries import registries_of
 
     home = default_home()
     pushing = Pushing(home, lambda: registries_of(None, home), screen.say, screen.event, compression)

@@ -6,8 +6,8 @@ import os
 
 import click
 
-from hermes.api.result import BuildResult
 from hermes.api.workspace import Workspace
+from hermes.build.result import BuildResult
 from hermes.cli.completion import bases
 from hermes.cli.options import PROGRAM, arguments_of, build_options, chosen, runtime_option, secret_option
 from hermes.cli.progress import Display, display
@@ -97,10 +97,10 @@ def command(
     hermes run --network host -v ./data:/data:ro //app:image
     hermes run --entrypoint sh app:debug
     """
-    from hermes.api.pushing import has_pushes
     from hermes.api.run_options import RunOptions, port_note, variable, volume
     from hermes.api.running import run_image
-    from hermes.api.stored import named_image
+    from hermes.images.pushing import has_pushes
+    from hermes.naming.stored import named_image
     from hermes.sandbox.capabilities import parse
 
     arguments = arguments_of(arguments)
@@ -138,7 +138,7 @@ def command(
 
 def _push(workspace: Workspace, result: BuildResult, screen: Display) -> None:
     """Carry out a target of the rule image_push."""
-    from hermes.api.pushing import Pushing
     from hermes.cli.push import show
+    from hermes.images.pushing import Pushing
 
     show(Pushing(workspace.home, workspace.registries, screen.say, screen.event).built(result))

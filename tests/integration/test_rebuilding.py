@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hermes.api.snapshot import Snapshots, State
+from hermes.build.memory.snapshot import Snapshots, State
 from hermes.digest import Digest
 from hermes.errors import BuildFailed, BuildFileError, LabelError
 from tests.conftest import Sandbox

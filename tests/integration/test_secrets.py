@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hermes
-from hermes.api.secrets import SecretSource
+from hermes.build.secrets import SecretSource
 from hermes.container.stack import Below
 from hermes.container.task import Secret, Task
 from hermes.digest import Digest

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hermes.api.run_options import host
-from hermes.api.ssh_agents import AgentSource, read_agents
+from hermes.build.ssh_agents import AgentSource, read_agents
 from hermes.errors import UsageError
 
 

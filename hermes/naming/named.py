@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from hermes.api.registries import Fetching
 from hermes.errors import UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.names import ImageNames
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
+from hermes.naming.registries import Fetching
 from hermes.registry.images import StoreOrigin, descriptor_of
 from hermes.registry.origins import Origin, choose, opened, take_all, take_image
 from hermes.registry.prefixes import has_transport, is_remote
 from hermes.store import Store
 
 if TYPE_CHECKING:
-    from hermes.api.result import BuildResult
+    from hermes.build.result import BuildResult
 
 _LABELS: Final = ("//", ":", "@")
 
@@ -92,7 +92,7 @@ def build(label: str, store: Store, platform: str = "") -> BuildResult:
 
 def built(result: BuildResult, store: Store) -> StoreOrigin:
     """Return the one image or index that a build gave; raises `UsageError`."""
-    from hermes.api.export import only_image, reference_of
+    from hermes.build.export import only_image, reference_of
 
     label, digest = only_image(result)
     return StoreOrigin(store, descriptor_of(store, digest), str(label), reference_of(label))

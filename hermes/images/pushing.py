@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from hermes.api.export import only_image, reference_of
-from hermes.api.registries import Fetching
-from hermes.api.result import BuildResult
-from hermes.api.wanted import IMAGE, INDEX, PUSH
+from hermes.build.export import only_image, reference_of
+from hermes.build.result import BuildResult
+from hermes.build.wanted import IMAGE, INDEX, PUSH
 from hermes.digest import Digest
 from hermes.engine.events import Subscriber
 from hermes.errors import UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.layer.compress import Compression
+from hermes.naming.registries import Fetching
 from hermes.registry.images import descriptor_of
 from hermes.registry.prefixes import TRANSPORT
 from hermes.registry.push import MOUNTED, PRESENT, SENT, Job, push
@@ -137,6 +137,6 @@ class _Opened:
         manifest = descriptor_of(self.store, digest)
         if compression is None:
             return manifest
-        from hermes.api.recompressing import recompressed
+        from hermes.images.recompressing import recompressed
 
         return recompressed(self.store, self.fetching, manifest, compression)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hermes.api.registries import Fetching
 from hermes.container.core import Containers
 from hermes.digest import Digest
 from hermes.image import docker
@@ -13,6 +12,7 @@ from hermes.image.descriptor import IMAGE_CONFIG, IMAGE_INDEX, IMAGE_MANIFEST, D
 from hermes.image.manifest import INDEXES, Index, Manifest
 from hermes.image.media_types import form_of, has_form, is_distributable, layer_type
 from hermes.layer.compress import Compression
+from hermes.naming.registries import Fetching
 from hermes.sandbox.namespace import Namespace
 from hermes.store import Store
 from hermes.store.faults import storing

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from hermes.actions.local import DOCKERFILE, IN_NAMESPACE, Local, available
 from hermes.actions.tools import Tools
-from hermes.api.keys import remember_keys, remember_parts
-from hermes.api.outputs import Outputs, in_one_place
-from hermes.api.plan import Plan, Work
-from hermes.api.registries import Fetching
-from hermes.api.result import BuildResult
-from hermes.api.secrets import check_actions
-from hermes.api.snapshot import Changes, Check, Snapshots
-from hermes.api.unchanged import UnchangedPlan
+from hermes.build.memory.keys import remember_keys, remember_parts
+from hermes.build.memory.snapshot import Changes, Check, Snapshots
+from hermes.build.memory.unchanged import UnchangedPlan
+from hermes.build.outputs import Outputs, in_one_place
+from hermes.build.plan import Plan, Work
+from hermes.build.result import BuildResult
+from hermes.build.secrets import check_actions
 from hermes.container.core import PRELOADED, Containers, sweep_after
 from hermes.container.task import Bound
 from hermes.engine.action import ActionGraph
@@ -24,12 +23,14 @@ from hermes.engine.events import Events, Subscriber, Warned
 from hermes.engine.executor import Caching
 from hermes.engine.scheduler import Options, Report, Scheduler
 from hermes.errors import BuildFailed, BuildInterrupted, MissingBlobError, StoreError
+from hermes.naming.registries import Fetching
 from hermes.sandbox.namespace import Namespace
 from hermes.store import Store
 
 if TYPE_CHECKING:
-    from hermes.api.dockerfile_targets import DockerfileTargets
-    from hermes.api.workspace import BuildOptions, Workspace
+    from hermes.api.workspace import Workspace
+    from hermes.build.dockerfile.targets import DockerfileTargets
+    from hermes.build.options import BuildOptions
 
 
 class Build:
@@ -94,8 +95,8 @@ class Build:
         return self._analyzed(fresh=False)
 
     def _analyzed(self, *, fresh: bool) -> Plan:
-        from hermes.api.analyzed import AnalyzedPlan
-        from hermes.api.session import Session
+        from hermes.build.analyzed import AnalyzedPlan
+        from hermes.build.session import Session
 
         session = Session.open(self._workspace, self._store, self._options, self._say)
         state = None if fresh else self._snapshots.state(self._key)
@@ -133,7 +134,7 @@ class Build:
         work = plan.work
 
         def mirrors() -> Sequence[str]:
-            from hermes.api.mirrors import mirrors
+            from hermes.build.mirrors import mirrors
 
             return mirrors(work.settings)
 
@@ -207,7 +208,7 @@ class Build:
         """Return what expands the targets that have Dockerfiles, if there may be any to build."""
         if not any(action.kind == DOCKERFILE for action in work.graph.actions.values()):
             return None
-        from hermes.api.dockerfile_targets import DockerfileTargets
+        from hermes.build.dockerfile.targets import DockerfileTargets
 
         return DockerfileTargets(self._store, self._secrets, lambda text: self._events.emit(Warned(text)))
 

@@ -8,11 +8,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
-from hermes.api.bases import Base, base_of, base_of_image, kept_blob
-from hermes.api.dockerfile_options import PULL_ALWAYS, PULL_MISSING, PULL_NEVER
-from hermes.api.dockerfile_snapshot import Looked
-from hermes.api.named import in_store, is_label
-from hermes.api.registries import Fetching
+from hermes.build.dockerfile.options import PULL_ALWAYS, PULL_MISSING, PULL_NEVER
+from hermes.build.memory.dockerfile_snapshot import Looked
 from hermes.container.ignore import Ignored
 from hermes.digest import Digest
 from hermes.dockerfile.context import Context
@@ -24,6 +21,9 @@ from hermes.image.names import LOCALHOST, ImageNames
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.layer import encodings
+from hermes.naming.bases import Base, base_of, base_of_image, kept_blob
+from hermes.naming.named import in_store, is_label
+from hermes.naming.registries import Fetching
 from hermes.registry.images import StoreOrigin, descriptor_of
 from hermes.registry.origins import choose
 from hermes.registry.prefixes import TRANSPORT, has_transport
@@ -36,7 +36,7 @@ _PREFIXES: Final = {"docker-image://": "", "container-image://": "", "oci-layout
 class NamedOrigins:
     """See `hermes.dockerfile.origins.Origins`. ``named`` are the contexts that were given by name.
 
-    ``pull`` is one of `hermes.api.dockerfile_options.PULLS`. ``looked`` notes what is looked at. ``is_docker``: what is built on them is to have
+    ``pull`` is one of `hermes.build.dockerfile.options.PULLS`. ``looked`` notes what is looked at. ``is_docker``: what is built on them is to have
     Docker's format.
     """
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hermes.api.registries import Fetching
-from hermes.api.result import BuildResult
-from hermes.api.wanted import IMAGE, INDEX
+from hermes.build.result import BuildResult
+from hermes.build.wanted import IMAGE, INDEX
 from hermes.digest import Digest
 from hermes.engine.events import Subscriber
 from hermes.errors import UsageError
 from hermes.graph.label import Label
+from hermes.naming.registries import Fetching
 from hermes.registry.images import descriptor_of
 from hermes.registry.settings import Registries
 from hermes.store import Store

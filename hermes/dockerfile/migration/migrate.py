@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hermes.dockerfile.buildfile import Call, Target
 from hermes.dockerfile.instructions import Copy, Run
-from hermes.dockerfile.migrated_copies import Copied, Copying, Stack
-from hermes.dockerfile.migrated_image import image_attributes
+from hermes.dockerfile.migration.buildfile import Call, Target
+from hermes.dockerfile.migration.copies import Copied, Copying, Stack
+from hermes.dockerfile.migration.image import image_attributes
 from hermes.dockerfile.parse import Dockerfile
 from hermes.dockerfile.stages import Stage, split_stages
 from hermes.dockerfile.translate import Translation

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from hermes.api.outputs import Linked
-from hermes.api.packed import affected, pack_known, unpack_actions, unpack_known
-from hermes.api.plan import Work
-from hermes.api.result import BuiltOutput
-from hermes.api.signatures import Signatures, output_signature
-from hermes.api.snapshot import Changes, Check, FolderRow, State
-from hermes.api.wanted import Wanted
+from hermes.build.memory.packed import affected, pack_known, unpack_actions, unpack_known
+from hermes.build.memory.signatures import Signatures, output_signature
+from hermes.build.memory.snapshot import Changes, Check, FolderRow, State
+from hermes.build.outputs import Linked
+from hermes.build.plan import Work
+from hermes.build.result import BuiltOutput
+from hermes.build.wanted import Wanted
 from hermes.engine.action import ActionGraph, Source
 from hermes.engine.scheduler import Known
 from hermes.errors import SourceError
@@ -22,7 +22,7 @@ from hermes.workspace.sources import Known as KnownFile
 
 
 class UnchangedPlan:
-    """See `hermes.api.plan.Plan`. Everything but what changed is taken over from the last snapshot."""
+    """See `hermes.build.plan.Plan`. Everything but what changed is taken over from the last snapshot."""
 
     def __init__(
         self, work: Work, check: Check, state: State, found: Changes, folders: dict[str, FolderRow]
@@ -67,7 +67,7 @@ class UnchangedPlan:
         return cls(work, check, state, found, folders)
 
     def snapshot(self, known: dict[str, Known], linked: Linked) -> tuple[Check, State]:
-        """See `hermes.api.plan.Plan`."""
+        """See `hermes.build.plan.Plan`."""
         check, state, index = self._check, self._state, self.work.index
         rows = {}
         contents = dict(state.sources)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from hermes.api.registries import Fetching
-from hermes.api.wanted import IMAGE, INDEX, LAYER
+from hermes.build.wanted import IMAGE, INDEX, LAYER
 from hermes.container.stack import Below
 from hermes.digest import Digest
 from hermes.errors import ImageError
 from hermes.image.config import timestamp
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
+from hermes.naming.registries import Fetching
 from hermes.store import Store
 
 SCRATCH: Final = "scratch"
@@ -32,7 +32,7 @@ class Base(NamedTuple):
 
 def base_of(text: str, store: Store, fetching: Fetching, platform: str) -> Base:
     """Return what a name of a base means; raises `UsageError` when it means nothing."""
-    from hermes.api.named import in_store, is_label, platform_of
+    from hermes.naming.named import in_store, is_label, platform_of
 
     wanted = platform_of(platform)
     if text == SCRATCH:
@@ -52,7 +52,7 @@ def _base_of_layers(name: str, layers: Sequence[Digest], platform: Platform) -> 
 
 
 def _base_of_target(text: str, store: Store, platform: Platform) -> Base:
-    from hermes.api.named import build, built
+    from hermes.naming.named import build, built
     from hermes.registry.origins import choose
 
     result = build(text, store, str(platform))

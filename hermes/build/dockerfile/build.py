@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 
 from hermes.actions.local import Local, available
 from hermes.actions.tools import Tools
-from hermes.api.built_dockerfile import BuiltDockerfile
-from hermes.api.dockerfile_options import DockerfileOptions, dockerfile_of, folder_of
-from hermes.api.dockerfile_origins import NamedOrigins, context_at, ignore_files, ignored_in
-from hermes.api.dockerfile_snapshot import Looked, remember
-from hermes.api.keys import STANDARD_INPUT, part_of, remember_keys, remember_parts
-from hermes.api.registries import Fetching, registries_of
-from hermes.api.secrets import check_actions, read_secrets
-from hermes.api.snapshot import Snapshots
-from hermes.api.ssh_agents import read_agents, running
+from hermes.build.dockerfile.built import BuiltDockerfile
+from hermes.build.dockerfile.options import DockerfileOptions, dockerfile_of, folder_of
+from hermes.build.dockerfile.origins import NamedOrigins, context_at, ignore_files, ignored_in
+from hermes.build.memory.dockerfile_snapshot import Looked, remember
+from hermes.build.memory.keys import STANDARD_INPUT, part_of, remember_keys, remember_parts
+from hermes.build.memory.snapshot import Snapshots
+from hermes.build.secrets import check_actions, read_secrets
+from hermes.build.ssh_agents import read_agents, running
 from hermes.container.core import PRELOADED, Containers, sweep_after
 from hermes.dockerfile.checks import shown, tell
 from hermes.dockerfile.context import Context
@@ -34,6 +33,7 @@ from hermes.errors import BuildFailed, BuildInterrupted, MissingBlobError
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
 from hermes.layer.compress import GZIP, ZSTD
+from hermes.naming.registries import Fetching, registries_of
 from hermes.sandbox import capabilities
 from hermes.sandbox.namespace import Namespace
 from hermes.store import ResultCache, Store
@@ -157,7 +157,7 @@ class DockerfileBuild:
         self._say(f"warning: {text}")
 
     def _chosen(self, platform: Platform) -> Options:
-        from hermes.api.epoch import epoch
+        from hermes.build.epoch import epoch
 
         options = self._options
         is_docker = options.format == "docker"
@@ -217,7 +217,7 @@ class DockerfileBuild:
         try:
             return scheduler.run(translation.graph, [translation.manifest.action], cancel=cancel)
         except BuildFailed as error:
-            from hermes.api.dockerfile_targets import with_excerpts
+            from hermes.build.dockerfile.targets import with_excerpts
 
             spans = translation.spans
             raise with_excerpts(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from hermes.api.inspecting import contents
+from hermes.images.inspecting import contents
 from hermes.layer.entry import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from hermes.layer.flatten import flatten
 from hermes.layer.toc import TableOfContents

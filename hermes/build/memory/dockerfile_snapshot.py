@@ -1,7 +1,7 @@
 """What a build of a Dockerfile looked at, remembered so that the next one can tell that nothing changed.
 
 It is found by the options and the Dockerfile's text, and holds what tells that each file and folder is the same, what
-the names of images in the store meant, and the image. See `hermes.api.snapshot` for how it is kept.
+the names of images in the store meant, and the image. See `hermes.build.memory.snapshot` for how it is kept.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from hermes.api.built_dockerfile import BuiltDockerfile
-from hermes.api.dockerfile_options import PULL_ALWAYS, DockerfileOptions, dockerfile_of, folder_of
-from hermes.api.epoch import epoch_text
-from hermes.api.signatures import NOTHING, Signature, Signatures, signature
-from hermes.api.snapshot import Snapshots, read_row, write_row
+from hermes.build.dockerfile.built import BuiltDockerfile
+from hermes.build.dockerfile.options import PULL_ALWAYS, DockerfileOptions, dockerfile_of, folder_of
+from hermes.build.epoch import epoch_text
+from hermes.build.memory.signatures import NOTHING, Signature, Signatures, signature
+from hermes.build.memory.snapshot import Snapshots, read_row, write_row
 from hermes.digest import Digest, canonical_json
 from hermes.errors import StoreError
 from hermes.image.descriptor import Descriptor

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hermes.api.result import BuildResult, BuiltOutput
-from hermes.api.signatures import Signatures, output_signature, signature
+from hermes.build.memory.signatures import Signatures, output_signature, signature
+from hermes.build.result import BuildResult, BuiltOutput
 from hermes.version import __version__
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Graph:
     """What the targets came to, as plain data.
 
     ``analysis`` names the files that the targets themselves depend on; ``actions`` and ``wanted`` are as
-    `hermes.api.packed` has them. ``name`` is another one for every graph.
+    `hermes.build.memory.packed` has them. ``name`` is another one for every graph.
     """
 
     analysis: tuple[str, ...]

@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hermes.api.outputs import Linked
-from hermes.api.result import BuiltOutput
-from hermes.api.snapshot import Check, State
-from hermes.api.wanted import Wanted
+from hermes.build.memory.snapshot import Check, State
+from hermes.build.outputs import Linked
+from hermes.build.result import BuiltOutput
+from hermes.build.wanted import Wanted
 from hermes.engine.action import ActionGraph
 from hermes.engine.scheduler import Known
 from hermes.workspace.root import Settings

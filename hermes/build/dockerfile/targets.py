@@ -10,9 +10,8 @@ from typing import Any, Final
 from hermes.actions.kinds import LAYERS
 from hermes.actions.layer import link_of
 from hermes.actions.tools import params_of
-from hermes.api.bases import kept_blob
-from hermes.api.keys import part_of
-from hermes.api.secrets import check_actions
+from hermes.build.memory.keys import part_of
+from hermes.build.secrets import check_actions
 from hermes.digest import Digest
 from hermes.dockerfile.checks import tell
 from hermes.dockerfile.context import Context
@@ -32,6 +31,7 @@ from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.layer.compress import GZIP, ZSTD
 from hermes.layer.content import changed
+from hermes.naming.bases import kept_blob
 from hermes.store import Store
 
 _MAIN: Final = ""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hermes.api.epoch import epoch
-from hermes.api.snapshot import Snapshots
-from hermes.api.wanted import FILE, IMAGE, INDEX, LAYER, PUSH, Wanted
+from hermes.build.epoch import epoch
+from hermes.build.memory.snapshot import Snapshots
+from hermes.build.wanted import FILE, IMAGE, INDEX, LAYER, PUSH, Wanted
 from hermes.dsl.analysis import Analysis
 from hermes.dsl.configuration import Configuration
 from hermes.dsl.packages import CONFIG_SETTING, MANUAL, Packages
@@ -24,7 +24,8 @@ from hermes.workspace.root import MARKER, read_settings
 from hermes.workspace.sources import FileIndex
 
 if TYPE_CHECKING:
-    from hermes.api.workspace import BuildOptions, Workspace
+    from hermes.api.workspace import Workspace
+    from hermes.build.options import BuildOptions
 
 
 class Session:

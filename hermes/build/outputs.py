@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hermes.api.result import BuiltOutput
-from hermes.api.wanted import FILE, IMAGE, INDEX, LAYER, PUSH, Wanted
+from hermes.build.result import BuiltOutput
+from hermes.build.wanted import FILE, IMAGE, INDEX, LAYER, PUSH, Wanted
 from hermes.container.core import Containers
 from hermes.digest import Digest
 from hermes.engine.action import EXECUTABLE, Value

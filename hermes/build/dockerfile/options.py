@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hermes.api.secrets import SecretSource
-from hermes.api.ssh_agents import AgentSource
+from hermes.build.secrets import SecretSource
+from hermes.build.ssh_agents import AgentSource
 from hermes.errors import UsageError
 from hermes.sandbox.process import BUILD_CAPABILITIES
 

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hermes.api.named import build, built, in_store, is_label, origin_of, platform_of
-from hermes.api.registries import Fetching
-from hermes.api.wanted import IMAGE, INDEX, LAYER
+from hermes.build.wanted import IMAGE, INDEX, LAYER
 from hermes.digest import Digest
 from hermes.image.config import platform_of as platform_in
 from hermes.image.descriptor import Descriptor
@@ -18,6 +16,8 @@ from hermes.image.manifest import INDEXES
 from hermes.image.names import ImageNames
 from hermes.layer import encodings, toc
 from hermes.layer.toc import TableOfContents
+from hermes.naming.named import build, built, in_store, is_label, origin_of, platform_of
+from hermes.naming.registries import Fetching
 from hermes.registry.origins import Image, Origin, choose, examine, images_of, verified
 from hermes.store import Store
 from hermes.store.location import default_home

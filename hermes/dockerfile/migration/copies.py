@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from hermes.dockerfile.buildfile import Call, Target
 from hermes.dockerfile.files import Files
+from hermes.dockerfile.migration.buildfile import Call, Target
 from hermes.engine.action import Action, Output
 from hermes.errors import DockerfileError, LabelError
 from hermes.graph.label import Label

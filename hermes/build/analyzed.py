@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hermes.api.outputs import Linked
-from hermes.api.packed import pack_actions, pack_known, unpack_actions, unpack_known
-from hermes.api.plan import Work
-from hermes.api.session import Session, wanted_of
-from hermes.api.signatures import Signatures, output_signature, signature
-from hermes.api.snapshot import Check, FolderRow, Graph, State
-from hermes.api.unchanged import changed_sources
+from hermes.build.memory.packed import pack_actions, pack_known, unpack_actions, unpack_known
+from hermes.build.memory.signatures import Signatures, output_signature, signature
+from hermes.build.memory.snapshot import Check, FolderRow, Graph, State
+from hermes.build.memory.unchanged import changed_sources
+from hermes.build.outputs import Linked
+from hermes.build.plan import Work
+from hermes.build.session import Session, wanted_of
 from hermes.engine.action import Action, Source
 from hermes.engine.scheduler import Known
 from hermes.workspace.listing import Folders
 
 
 class AnalyzedPlan:
-    """See `hermes.api.plan.Plan`."""
+    """See `hermes.build.plan.Plan`."""
 
     def __init__(self, session: Session, work: Work) -> None:
         self.work = work
@@ -42,7 +42,7 @@ class AnalyzedPlan:
         return plan
 
     def snapshot(self, known: dict[str, Known], linked: Linked) -> tuple[Check, State]:
-        """See `hermes.api.plan.Plan`."""
+        """See `hermes.build.plan.Plan`."""
         work, index = self.work, self.work.index
         needed = work.graph.closure(work.wanted_actions)
         sources, contents = {}, {}

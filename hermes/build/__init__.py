@@ -1,0 +1,1 @@
+"""One build: what there is to do, doing it, and what of it is remembered."""

@@ -1,0 +1,1 @@
+"""Builds of Dockerfiles: what they name, and what comes of them."""

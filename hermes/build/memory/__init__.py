@@ -1,0 +1,1 @@
+"""What the last build knew, so that the next one does less."""

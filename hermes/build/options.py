@@ -1,0 +1,39 @@
+"""How to build the targets of a workspace."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hermes.build.epoch import epoch_text
+from hermes.build.secrets import SecretSource
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """How to build.
+
+    ``platform`` is ``os/architecture`` (default: this machine's); ``values`` are those of ``--set``;
+    ``jobs`` actions run at once (default: one a processor); with ``keep_going`` a failure stops only what
+    depends on it; ``destinations`` are ``TRANSPORT:PATH`` texts that the one image built is written to;
+    ``secrets`` say where commands' secrets come from, and are in no key. ``runtime`` starts commands
+    (`hermes.sandbox.choice`; default: what ``hermes.yaml`` says).
+    """
+
+    platform: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    jobs: int | None = None
+    keep_going: bool = False
+    destinations: Sequence[str] = ()
+    secrets: Sequence[SecretSource] = ()
+    runtime: str = ""
+
+    def key(self, patterns: Sequence[str], package: str) -> str:
+        """Return a name for a build of the same things in the same configuration.
+
+        The runtime is no part of it, nor of any action's key: it must not change a byte.
+        """
+        values = sorted(f"{name}={value}" for name, value in self.values.items())
+        parts = (*patterns, "", package, self.platform, epoch_text(), *values)
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]

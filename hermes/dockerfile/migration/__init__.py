@@ -1,0 +1,1 @@
+"""A Dockerfile as a BUILD file of native rules."""
