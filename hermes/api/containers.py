@@ -235,8 +235,13 @@ class Containers:
         with self._opened() as (_, _, working):
             return working.rename(name, new)
 
-    def remove(self, name: str) -> State:
-        """Remove a container with all that was not committed."""
+    def damaged(self) -> list[str]:
+        """Return the ids of containers whose state cannot be read; they can only be removed."""
+        with self._opened() as (_, _, working):
+            return working.damaged()
+
+    def remove(self, name: str) -> str:
+        """Remove a container with all that was not committed; return its name."""
         with self._opened() as (_, _, working):
             return working.remove(name)
 

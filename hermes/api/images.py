@@ -63,6 +63,11 @@ class Images:
         with self._opened() as store:
             return [_described(store, name, one) for name, one in ImageNames(store)]
 
+    def damaged(self) -> list[str]:
+        """Return the names whose entries in the store are damaged; they can only be removed or given anew."""
+        with self._opened() as store:
+            return [str(one) for one in ImageNames(store).damaged()]
+
     def pull(
         self,
         origin: str,

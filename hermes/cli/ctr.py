@@ -214,6 +214,8 @@ def ps(as_json: bool, quiet: bool) -> None:
     """
     containers = opened()
     found = containers.all()
+    for identity in containers.damaged():
+        write_line(f"warning: the container {identity} is damaged; remove it: hermes ctr rm {identity}")
     if as_json:
         click.echo(json.dumps([_described(containers, one) for one in found], indent=2, sort_keys=True))
         return
@@ -238,7 +240,7 @@ def rm(names: tuple[str, ...], all_: bool) -> None:
     hermes ctr rm $ctr
     """
     containers = opened()
-    each(_named(containers, names, all_=all_), lambda name: click.echo(containers.remove(name).name))
+    each(_named(containers, names, all_=all_), lambda name: click.echo(containers.remove(name)))
 
 
 @command.command()

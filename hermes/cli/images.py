@@ -10,7 +10,7 @@ from hermes.api.images import Images
 from hermes.cli import completion
 from hermes.cli.each import each
 from hermes.cli.options import nondistributable_option
-from hermes.cli.progress import display
+from hermes.cli.progress import display, write_line
 from hermes.cli.tables import columns
 from hermes.errors import UsageError
 from hermes.sizes import size
@@ -25,7 +25,10 @@ def command(as_json: bool, quiet: bool) -> None:
     \b
     hermes images --json
     """
-    found = Images().all()
+    images = Images()
+    found = images.all()
+    for name in images.damaged():
+        write_line(f"warning: the entry of the image name {name} is damaged; remove it: hermes rmi {name}")
     if as_json:
         click.echo(json.dumps([one.to_json() for one in found], indent=2, sort_keys=True))
         return

@@ -129,10 +129,26 @@ class States:
         return made
 
     def __iter__(self) -> Iterator[State]:
-        """Yield all containers, in the order of their names."""
-        entries = os.listdir(self._root) if self._root.is_dir() else ()
-        found = (state for entry in entries if (state := self._read(entry)) is not None)
+        """Yield all containers, in the order of their names, without those whose state is damaged."""
+        found = []
+        for identity in self._identities():
+            with suppress(StoreError):
+                if (state := self._read(identity)) is not None:
+                    found.append(state)
         return iter(sorted(found, key=lambda one: one.name))
+
+    def damaged(self) -> list[str]:
+        """Return the ids of containers whose state cannot be read."""
+        found = []
+        for identity in self._identities():
+            try:
+                self._read(identity)
+            except StoreError:
+                found.append(identity)
+        return found
+
+    def _identities(self) -> list[str]:
+        return sorted(os.listdir(self._root)) if self._root.is_dir() else []
 
     def get(self, name: str) -> State:
         """Return the container with a name or an id, or one that begins so; raises `UsageError`."""
@@ -140,6 +156,8 @@ class States:
         for one in known:
             if name in (one.name, one.id):
                 return one
+        if name in self._identities():
+            self._read(name)  # raises, for it is damaged
         begin = [one for one in known if len(name) >= 3 and one.id.startswith(name)]
         if len(begin) == 1:
             return begin[0]
@@ -177,10 +195,10 @@ class States:
             self._settle(state.id)
             return after
 
-    def remove(self, state: State, remove: Callable[[str], None]) -> None:
-        """Forget a container, and have its folder removed."""
+    def remove(self, identity: str, remove: Callable[[str], None]) -> None:
+        """Forget the container with an id, and have its folder removed."""
         doomed = self._store.scratch.path()
-        os.rename(self.folder(state), doomed)
+        os.rename(f"{self._root}/{identity}", doomed)
         remove(doomed)
 
     @contextmanager
@@ -226,8 +244,8 @@ class States:
             return None
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise StoreError(
-                f"what the store knows of the container {identity} is damaged: {error}",
-                hint=f"remove the folder {folder}",
+                f"the state of the container {identity} is damaged: {error}",
+                hint=f"remove the container: hermes ctr rm {identity}",
             ) from None
 
     def _settle(self, identity: str) -> None:

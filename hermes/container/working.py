@@ -182,15 +182,22 @@ class WorkingContainers:
     def rename(self, name: str, new: str) -> State:
         return self._states.rename(self._states.get(name), new)
 
-    def remove(self, name: str) -> State:
-        """Remove a container and all its changes; raises `UsageError` when it is in use."""
+    def damaged(self) -> list[str]:
+        """Return the ids of containers whose state cannot be read; nothing can be done with them but `remove`."""
+        return self._states.damaged()
+
+    def remove(self, name: str) -> str:
+        """Remove a container and all its changes, and return its name; raises `UsageError` when it is in use."""
+        if name in self._states.damaged():
+            self._states.remove(name, lambda folder: self._containers.remove([folder]))
+            return name
         state = self._states.get(name)
         with self._states.unused(state):
             path = self.mounted_at(state)
             if path:
                 self._umount(state, path)
-            self._states.remove(state, lambda folder: self._containers.remove([folder]))
-        return state
+            self._states.remove(state.id, lambda folder: self._containers.remove([folder]))
+        return state.name
 
     # How it is done.
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from hermes.digest import Digest
 from hermes.errors import HermesError, ImageError
-from hermes.image.manifest import json_object
+from hermes.image.manifest import json_object, without_surrogates
 from hermes.image.platform import Platform
 
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\Z", re.ASCII)
@@ -59,9 +59,12 @@ def configuration(
 def readable(value: Any) -> Any:
     """Return a value with U+FFFD in place of bytes that are not UTF-8, as other tools write them."""
     if isinstance(value, str):
-        return (
-            value if value.isascii() else value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        )
+        if value.isascii():
+            return value
+        try:
+            return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        except UnicodeEncodeError:
+            return without_surrogates(value)
     if isinstance(value, Mapping):
         return {readable(name): readable(one) for name, one in value.items()}
     return [readable(one) for one in value] if isinstance(value, list) else value
@@ -118,8 +121,11 @@ def parse_config(data: bytes) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise ImageError("the image's configuration: its config is not an object")
     for name, is_right in _CONFIG_FIELDS.items():
-        if config.get(name) is not None and not is_right(config[name]):
+        value = config.get(name)
+        if value is not None and not is_right(value):
             raise ImageError(f"the image's configuration: {name} is of a wrong type")
+        if value and any("\0" in one for one in ([value] if isinstance(value, str) else value)):
+            raise ImageError(f"the image's configuration: {name} contains a NUL character")
     history = document.get("history")
     if history is not None and not (
         isinstance(history, list) and all(isinstance(one, dict) for one in history)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from hermes.image.descriptor import IMAGE_INDEX, IMAGE_MANIFEST, Descriptor
 
 INDEXES: Final = (IMAGE_INDEX, docker.INDEX)
 MANIFESTS: Final = (IMAGE_MANIFEST, docker.MANIFEST)
+_SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,17 @@ def json_object(data: bytes, what: str) -> dict[str, Any]:
         raise ImageError(f"{what} is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise ImageError(f"{what} is not a JSON object")
-    return document
+    # Escapes alone can give half of a surrogate pair, which no file, process or other document can hold.
+    return without_surrogates(document) if _SURROGATE_ESCAPE.search(data) else document
+
+
+def without_surrogates(value: Any) -> Any:
+    """Return a JSON value with U+FFFD in place of each lone surrogate, as Go's encoding/json reads them."""
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {without_surrogates(name): without_surrogates(one) for name, one in value.items()}
+    return [without_surrogates(one) for one in value] if isinstance(value, list) else value
 
 
 def media_type_of(document: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
@@ -54,8 +55,8 @@ class ImageNames:
                 if isinstance(error, OSError) and error.errno in _NOT_THERE:
                     continue
                 raise ImageError(
-                    f"what the store knows of {one} is damaged",
-                    hint=f"remove it (hermes rmi {one}), and give an image the name again",
+                    f"the entry of the image name {one} in the store is damaged",
+                    hint=f"remove it (hermes rmi {one}), and pull, build or tag the image again",
                 ) from None
         return None
 
@@ -93,14 +94,26 @@ class ImageNames:
         return True
 
     def __iter__(self) -> Iterator[tuple[Reference, Descriptor]]:
-        """Yield the names in their order, and what has them."""
-        for entry in sorted(os.listdir(self._folder) if self._folder.is_dir() else ()):
+        """Yield the names in their order, and what has them, without those whose files are damaged."""
+        for name in self._names():
+            with suppress(ImageError):
+                if (found := self.find(name)) is not None:
+                    yield name, found
+
+    def damaged(self) -> list[Reference]:
+        """Return the names whose files are damaged: what they named is not known any more."""
+        found = []
+        for name in self._names():
             try:
-                name = Reference.parse(unquote(entry))
-            except UsageError:
-                continue  # what others left there, such as a network file system
-            if (found := self.find(name)) is not None:
-                yield name, found
+                self.find(name)
+            except ImageError:
+                found.append(name)
+        return found
+
+    def _names(self) -> Iterator[Reference]:
+        for entry in sorted(os.listdir(self._folder) if self._folder.is_dir() else ()):
+            with suppress(UsageError):  # what others left there, such as a network file system
+                yield Reference.parse(unquote(entry))
 
     def _path(self, name: Reference) -> Path:
         return self._folder / quote(str(Reference(name.host, name.path, name.tag)), safe="")

@@ -417,6 +417,22 @@ def test_an_ordinary_user_mounts_inside_of_unshare(ordinary_user: OrdinaryUser, 
     ordinary_user.run("ctr", "rm", "--all")
 
 
+def test_a_damaged_container_stops_no_other(ctr: Shell) -> None:
+    good, bad = ctr.made(), ctr.made("//base:root", "--name", "bad")
+    identity = json.loads(ctr("inspect", bad))["id"]
+    (ctr.sandbox.home / "containers" / identity / "container.json").write_text('{"version": 1}')
+    listed = ctr.sandbox.run("ctr", "ps", "-q")
+    assert (listed.returncode, listed.stdout.split()) == (0, [good])
+    assert (
+        f"warning: the container {identity} is damaged; remove it: hermes ctr rm {identity}" in listed.stderr
+    )
+    assert ctr("run", good, "echo", "on") == "on"
+    assert "is damaged" in ctr("run", identity, "true", status=1)
+    assert ctr.sandbox.run("cache", "gc").returncode == 0
+    assert ctr("rm", identity) == identity
+    assert ctr.sandbox.run("ctr", "ps", "-q").stderr == ""
+
+
 def test_unshare_passes_on_the_status(ctr: Shell) -> None:
     assert ctr.sandbox.run("unshare", "--", "sh", "-c", "id -u; exit 3").returncode == 3
     assert "cannot be started" in ctr.sandbox.run("unshare", "--", "no-such-program").stderr

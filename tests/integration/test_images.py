@@ -357,8 +357,14 @@ def test_what_is_no_name_among_names_is_no_matter(images: Sandbox, tmp_path: Pat
     ok(images, "pull", small().layout(tmp_path / "image"), "app")
     (images.home / "images/.nfs0000").write_text("")
     (images.home / "images/other%3Av1").mkdir()
+    (images.home / "images/broken%3Alatest").write_text("{")
     done = images.run("images")
-    assert "what the store knows of other:v1 is damaged" in done.stderr
+    assert done.returncode == 0
+    assert "warning: the entry of the image name other:v1 is damaged" in done.stderr
+    assert "app:latest" in done.stdout
+    assert "of the image name broken:latest in the store is damaged" in images.run("inspect", "broken").stderr
+    ok(images, "cache", "gc")
+    assert ok(images, "rmi", "broken") == "broken:latest"
     assert ok(images, "rmi", "other:v1") == "other:v1"
     assert ok(images, "images", "-q") == "app:latest"
     ok(images, "cache", "gc")

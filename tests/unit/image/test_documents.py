@@ -11,11 +11,14 @@ import pytest
 
 from hermes.digest import Digest
 from hermes.errors import ImageError, UsageError
-from hermes.image.config import configuration, diff_ids_of, is_timestamp, platform_of, timestamp
+from hermes.image.config import configuration, diff_ids_of, is_timestamp, parse_config, platform_of, timestamp
 from hermes.image.descriptor import IMAGE_CONFIG, Descriptor
 from hermes.image.manifest import Manifest
 from hermes.image.platform import Platform
 from tests.conftest import Sandbox
+
+SMALL = {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}}
+"""The smallest configuration that an image can have."""
 
 DIGEST = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
 STRINGS = {"type": "array", "items": {"type": "string"}}
@@ -256,3 +259,22 @@ def test_a_configuration_says_its_platform_and_layers() -> None:
             platform_of(broken)
         with pytest.raises(ImageError):
             diff_ids_of(broken)
+
+
+def test_half_of_a_surrogate_pair_is_read_as_go_reads_it() -> None:
+    """Go's encoding/json gives U+FFFD for it; no process, file or UTF-8 document can hold it."""
+    document = {
+        **SMALL,
+        "config": {"Cmd": ["a\udcff", "\U0001f600"], "Env": ["A=\ud800"], "Labels": {"\udfff": "x"}},
+    }
+    config = parse_config(json.dumps(document).encode())["config"]
+    assert config == {"Cmd": ["a\ufffd", "\U0001f600"], "Env": ["A=\ufffd"], "Labels": {"\ufffd": "x"}}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"WorkingDir": "/a\0b"}, {"Cmd": ["x\0"]}, {"Env": ["A=\0"]}, {"User": "\0"}, {"Labels": {"a\0": "b"}}],
+)
+def test_a_nul_character_is_refused_where_a_configuration_comes_in(config: dict[str, object]) -> None:
+    with pytest.raises(ImageError, match="contains a NUL character"):
+        parse_config(json.dumps({**SMALL, "config": config}).encode())
