@@ -6,9 +6,8 @@ It is what COPY and ADD of a Dockerfile are. Of the layers below it only knows w
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from itertools import chain
 from typing import Any
 
 from hermes.actions.kinds import LAYER
@@ -26,7 +25,7 @@ from hermes.layer import encodings, modes, toc
 from hermes.layer.canonical import canonical
 from hermes.layer.compress import Decompressed
 from hermes.layer.content import FileContent, spooled
-from hermes.layer.entry import DIRECTORY, HARDLINK, SYMLINK, WHITEOUT_PREFIX, Entry, join
+from hermes.layer.entry import DIRECTORY, HARDLINK, SYMLINK, WHITEOUT_PREFIX, Entry, implied, join
 from hermes.layer.links import resolved
 from hermes.layer.tar_reader import members
 from hermes.layer.write import Item, write_layer
@@ -65,10 +64,11 @@ class _Copying:
 
     def all(self) -> Iterator[Item]:
         """Yield what is to be in the layer; nothing, not even folders on the way, where there is nothing to copy."""
-        for number, item in enumerate(chain(self._missing(), self._copied())):
-            if not number:
-                yield from self._above()
-            yield item
+        items = [*self._missing(), *self._copied()]
+        if items:
+            entries = [entry for entry, _ in items]
+            yield from ((entry, None) for entry in self._above(entries))
+        yield from items
 
     def _copied(self) -> Iterator[Item]:
         for row in self._rows:
@@ -76,19 +76,24 @@ class _Copying:
         for one in self._archives:
             yield from self._archive(one)
 
-    def _above(self) -> Iterator[Item]:
-        for entry in self._place.folders():
-            yield entry._replace(mtime=self._mtime), None
+    def _above(self, entries: Sequence[Entry]) -> Iterator[Entry]:
+        """Yield the folders that are passed through: those on the way, and those that an archive does not describe."""
+        known = {entry.path: entry for entry in self._place.folders()}
+        paths = {*(row[0] for row in self._place.above), *implied(entry.path for entry in entries)}
+        for path in sorted(paths):
+            entry = known.get(path) or Entry(path, DIRECTORY, 0o755)
+            yield entry._replace(mtime=self._mtime, passed=True)
 
     def listed(self, listing: Listing) -> Iterator[Entry]:
         """Yield the entries of a list where they belong."""
         if not (listing.entries or self._place.missing):
             return
-        for entry, _ in chain(self._above(), self._missing()):
-            yield entry
+        entries = [entry for entry, _ in self._missing()]
         for entry in listing.entries:
             link = self._place.of_entry(entry.link) if entry.type == HARDLINK else entry.link
-            yield self._settled(entry._replace(path=self._at(entry.path), link=link))
+            entries.append(self._settled(entry._replace(path=self._at(entry.path), link=link)))
+        yield from self._above(entries)
+        yield from entries
 
     def _missing(self) -> Iterator[Item]:
         place = self._place
@@ -147,6 +152,7 @@ class _Copying:
                     link=self._unpacked(entry.link) if entry.type == HARDLINK else entry.link,
                     xattrs=tuple(pair for pair in entry.xattrs if is_kept(pair[0])),
                     mtime=self._mtime,
+                    passed=False,
                 )
                 self._links[entry.path] = entry.link if entry.type == SYMLINK else None
                 yield entry, spooled(member.content, entry.size, spool)

@@ -93,7 +93,7 @@ class _Assembly:
             archive = Decompressed(file, name=name)
             for member in members(archive.read, name=name):
                 entry = member.entry._replace(path=join(dest, member.entry.path), mtime=self._mtime)
-                entry = entry._replace(path=entry.path.rstrip("/"))
+                entry = entry._replace(path=entry.path.rstrip("/"), passed=False)
                 if not entry.path:
                     continue
                 if entry.type == HARDLINK:

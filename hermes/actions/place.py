@@ -31,8 +31,9 @@ class Place:
     ``missing`` are folders that have to be made, ``moved`` maps folders below the target that are links in the stack
     to what they lead to; ``links`` are all links below the target with the folders, there or not, that they lead to, where
     an archive is unpacked. ``uid`` and ``gid`` are of whom ``--chown`` names. ``above`` are the folders on the way that
-    are there, as rows of a table of contents: a layer describes them, because tools that unpack one layer by itself
-    make folders that it does not describe, with modes of their own.
+    are there, as rows of a table of contents: a layer only passes through them, and says what they are, because tools
+    that unpack one layer by itself make folders that it does not describe, with modes of their own. ``inside`` are rows of
+    the folders below the target that are not root's with mode 0755, where an archive is unpacked.
     """
 
     target: str
@@ -42,6 +43,7 @@ class Place:
     uid: int = 0
     gid: int = 0
     above: tuple[tuple[Any, ...], ...] = ()
+    inside: tuple[tuple[Any, ...], ...] = ()
     links: tuple[tuple[str, str], ...] = ()
 
     def dump(self) -> bytes:
@@ -53,11 +55,13 @@ class Place:
         moved = tuple((name, path) for name, path in document["moved"])
         links = tuple((path, folder) for path, folder in document["links"])
         above = tuple(map(tuple, document["above"]))
-        return cls(**{**document, "above": above, "links": links, "missing": missing, "moved": moved})
+        inside = tuple(map(tuple, document["inside"]))
+        changed = {"above": above, "inside": inside, "links": links, "missing": missing, "moved": moved}
+        return cls(**{**document, **changed})
 
     def folders(self) -> list[Entry]:
-        """Return the folders on the way that are there."""
-        return [entry_of_row(list(row)) for row in self.above]
+        """Return what is known of folders that are there."""
+        return [entry_of_row(list(row)) for row in (*self.above, *self.inside)]
 
     def of_entry(self, name: str) -> str:
         """Return where something called ``name`` in what is copied belongs."""
@@ -86,17 +90,25 @@ def execute(request: Request, tools: Tools) -> Outputs:
     there = [target, *(path for _, path in moved)] if is_folder else [posixpath.dirname(target)]
     above = tuple(_above(root.view, there))
     links = tuple(_links(root.view, target)) if params["unpacks"] else ()
-    place = Place(target, is_folder, missing, moved, uid, gid, above, links)
+    inside = tuple(_inside(root.view, target)) if params["unpacks"] else ()
+    place = Place(target, is_folder, missing, moved, uid, gid, above, inside, links)
     placing.check_files(place, names)
     return {"place": stored(tools.store, FILE, place.dump())}
 
 
 def _above(view: View, folders: Iterable[str]) -> Iterator[tuple[Any, ...]]:
-    """Yield the folders that are there and that the stack describes, of some and those above them."""
+    """Yield those folders that are there, of some and those above them."""
     found = {one for folder in folders if folder for one in (folder, *parents(folder))}
     for path in sorted(found):
-        if view.origin(path) is not None and view.is_folder(path):
-            yield tuple(row_of_entry(view.entry(path)._replace(mtime=0)))
+        if view.is_folder(path):
+            yield tuple(row_of_entry(view.entry(path)._replace(mtime=0, passed=False)))
+
+
+def _inside(view: View, target: str) -> Iterator[tuple[Any, ...]]:
+    for name, entry in view.below(target):
+        plain = Entry(entry.path, DIRECTORY, 0o755)
+        if entry.type == DIRECTORY and not entry.same_thing(plain):
+            yield tuple(row_of_entry(entry._replace(path=join(target, name), mtime=0, passed=False)))
 
 
 def _links(view: View, target: str) -> Iterator[tuple[str, str]]:

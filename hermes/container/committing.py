@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hermes.container.overlay import Tree, mount_stack, owner_in
 from hermes.digest import Digest
 from hermes.layer.diff import Changes, changes
-from hermes.layer.trees import OWNERS, has_tree
+from hermes.layer.trees import OWNERS, Passing, has_tree, write_passing
 from hermes.sandbox.syscalls import umount
 from hermes.store import Store
 
@@ -46,16 +46,17 @@ def write_changes(store: Store, found: Changes, upper: str, codec: Codec | None)
 
     written = write_layer(found.items(upper), blobs=store.blobs if codec else None, codec=codec)
     diff_id = written.toc.diff_id
-    describe_tree(os.path.dirname(upper), found.parents, found.owners)
+    has_root = any(not entry.path for entry in found.entries[:1])
+    passing = Passing([] if has_root else [""], [entry.path for entry in found.entries if entry.passed])
+    describe_tree(os.path.dirname(upper), passing, found.owners)
     toc.save(store, written.toc)
     if written.encoding is not None:
         encodings.record(store, diff_id, written.encoding)
     return Made(diff_id, written.toc.size, written.encoding)
 
 
-def describe_tree(folder: str, parents: Sequence[str], owners: Mapping[str, tuple[int, int]]) -> None:
-    with open(f"{folder}/parents", "w", encoding="utf-8") as file:
-        json.dump(list(parents), file)
+def describe_tree(folder: str, passing: Passing, owners: Mapping[str, tuple[int, int]]) -> None:
+    write_passing(folder, passing)
     if owners:
         with open(f"{folder}/{OWNERS}", "w", encoding="utf-8") as file:
             json.dump(owners, file)

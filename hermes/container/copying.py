@@ -137,6 +137,7 @@ class Copier:
         return f"did you mean {near[0]}?" if near else "sources are relative to the folder you are in"
 
     def _source(self, path: str, name: str, dest: str, *, is_folder: bool) -> None:
+        self._inodes.clear()  # names are hard links only where one source folder has them so
         if os.path.isdir(path):
             self._writer.folder(dest)
             self._folder(path, name, dest)
@@ -230,7 +231,7 @@ def _mounted_base(copy: Copy, root: str, trees: str, scratch: str) -> str:
         return "" if copy.base == "/" else copy.base
     opened = [Tree.open(f"{trees}/{one.diff_id.hex}", one.name) for one in copy.stack]
     if copy.changes:
-        opened.append(Tree("the container", copy.changes, ()))
+        opened.append(Tree("the container", copy.changes))
     return mount_stack(opened, scratch, target="from")
 
 

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from hermes.container.stack import Upper
 from hermes.errors import ConflictError, SandboxError
 from hermes.layer.apply import OPAQUE_XATTR
-from hermes.layer.entry import parents
-from hermes.layer.trees import OWNERS
+from hermes.layer.diff import xattrs_of
+from hermes.layer.entry import Xattrs, parents
+from hermes.layer.trees import OWNERS, Passing, read_passing
 from hermes.sandbox.syscalls import MS_NODEV, MS_RDONLY, mount
 
 if TYPE_CHECKING:
@@ -30,27 +31,26 @@ _OPTIONS: Final = "userxattr,redirect_dir=nofollow,metacopy=off,index=off,xino=o
 
 
 class Tree(NamedTuple):
-    """An extracted layer: ``root`` is the lower directory, ``parents`` the directories no entry describes.
+    """An extracted layer: ``root`` is the lower directory, ``passing`` the directories that are not what it changes.
 
     ``owners`` maps the paths of what should belong to others than root, where that was not possible.
     """
 
     name: str
     root: str
-    parents: Sequence[str]
+    passing: Passing = Passing()
     owners: Mapping[str, Sequence[int]] = MappingProxyType({})
 
     @classmethod
     def open(cls, folder: str, name: str) -> Tree:
         """Open the tree in ``folder``, which errors call ``name``."""
-        with open(f"{folder}/parents", encoding="utf-8", errors="surrogateescape") as file:
-            passed = json.load(file)
+        passing = read_passing(folder)
         try:
             with open(f"{folder}/{OWNERS}", encoding="utf-8", errors="surrogateescape") as file:
                 owners = json.load(file)
         except FileNotFoundError:
             owners = {}
-        return cls(name, f"{folder}/root", passed, owners)
+        return cls(name, f"{folder}/root", passing, owners)
 
 
 def owner_in(trees: Sequence[Tree]) -> OwnerOf | None:
@@ -58,14 +58,18 @@ def owner_in(trees: Sequence[Tree]) -> OwnerOf | None:
     if not any(tree.owners for tree in trees):
         return None
 
+    passing = [frozenset((*tree.passing.implied, *tree.passing.passed)) for tree in trees]
+
     def owner(path: str) -> tuple[int, int] | None:
-        for tree in reversed(trees):
-            if path in tree.owners:
-                uid, gid = tree.owners[path]
-                return uid, gid
-            if path not in tree.parents and os.path.lexists(_at(tree.root, path)):
-                return None
-        return None
+        before: Sequence[int] | None = None
+        for tree, passed in zip(reversed(trees), reversed(passing), strict=True):
+            ids = tree.owners.get(path)
+            if path in passed:
+                before = before or ids
+            elif ids or os.path.lexists(_at(tree.root, path)):
+                before = ids
+                break
+        return (before[0], before[1]) if before else None
 
     return owner
 
@@ -76,6 +80,7 @@ class Metadata(NamedTuple):
     mode: int
     uid: int
     gid: int
+    xattrs: Xattrs = ()
 
 
 _PLAIN: Final = Metadata(0o755, 0, 0)
@@ -138,9 +143,13 @@ def _missing_metadata(trees: Sequence[Tree]) -> dict[str, Metadata]:
     """Return what a tree on top of all should say of directories, where the trees say it wrongly.
 
     A tree holds directories that its layer only passes through. In the merged root those of the topmost
-    tree count, where the layer meant those of the nearest layer that describes them.
+    tree count, where the layer meant those of the nearest layer that changes them, or else of the nearest that says
+    what they were.
     """
-    passed = [frozenset(tree.parents) for tree in trees]
+    passed = [
+        dict.fromkeys(tree.passing.passed, True) | dict.fromkeys(tree.passing.implied, False)
+        for tree in trees
+    ]
     found: dict[str, Metadata] = {}
     for path in sorted(frozenset().union(*passed)):
         shown, meant = _directory(path, trees, passed)
@@ -152,10 +161,14 @@ def _missing_metadata(trees: Sequence[Tree]) -> dict[str, Metadata]:
 
 
 def _directory(
-    path: str, trees: Sequence[Tree], passed: Sequence[frozenset[str]]
+    path: str, trees: Sequence[Tree], passed: Sequence[Mapping[str, bool]]
 ) -> tuple[Metadata, Metadata]:
-    """Return what the merged root shows of a directory, and what the layers meant."""
+    """Return what the merged root shows of a directory, and what the layers meant.
+
+    ``passed`` tells of the directories that a tree passes through whether it says what they were.
+    """
     shown: Metadata | None = None
+    before: Metadata | None = None
     for tree, passing in zip(reversed(trees), reversed(passed), strict=True):
         kind, covers = _look(tree.root, path)
         if kind == "directory":
@@ -163,11 +176,13 @@ def _directory(
             shown = shown or here
             if path not in passing:
                 return shown, here
+            if passing[path]:
+                before = before or here
         elif kind and shown:
             raise _in_the_way(path, kind, tree, trees, passed)
         if covers:
             break
-    return shown or _PLAIN, _PLAIN
+    return shown or _PLAIN, before or _PLAIN
 
 
 def _look(root: str, path: str) -> tuple[str, bool]:
@@ -195,7 +210,7 @@ def _at(root: str, path: str) -> str:
 
 
 def _in_the_way(
-    path: str, kind: str, tree: Tree, trees: Sequence[Tree], passed: Sequence[frozenset[str]]
+    path: str, kind: str, tree: Tree, trees: Sequence[Tree], passed: Sequence[Mapping[str, bool]]
 ) -> ConflictError:
     writer = next(
         one for one, passing in zip(reversed(trees), reversed(passed), strict=True) if path in passing
@@ -215,12 +230,14 @@ def _is_opaque(path: str) -> bool:
 
 def _metadata(path: str) -> Metadata:
     status = os.lstat(path)
-    return Metadata(stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+    return Metadata(stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, xattrs_of(path))
 
 
 def _describe(path: str, metadata: Metadata) -> None:
     os.chown(path, metadata.uid, metadata.gid)
     os.chmod(path, metadata.mode)
+    for name, value in metadata.xattrs:
+        os.setxattr(path, name, value)
     os.utime(path, ns=(0, 0))
 
 

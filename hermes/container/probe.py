@@ -26,7 +26,7 @@ def overlay(home: str) -> str:
             with open(f"{lower}/{name}", "w", encoding="utf-8"):
                 pass
         upper = Upper(f"{scratch}/upper", f"{scratch}/work")
-        merged = mount_stack([Tree("lower", lower, ())], scratch, target="merged", upper=upper)
+        merged = mount_stack([Tree("lower", lower)], scratch, target="merged", upper=upper)
         os.unlink(f"{merged}/removed")
         os.setxattr(f"{merged}/kept", "user.hermes", b"1")
         if os.listdir(merged) != ["kept"] or not os.path.lexists(f"{upper.upper}/removed"):

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from hermes.digest import canonical_json
 from hermes.engine.action import EXECUTABLE, LINK, Action, Value
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Raised when an action of the same key would give another output than before."""
 
 UNKEYED: Final = "~"

@@ -29,6 +29,7 @@ from hermes.layer.entry import (
     Entry,
     parents,
 )
+from hermes.layer.trees import Passing
 from hermes.store.removal import remove_tree
 
 OPAQUE_XATTR: Final = "user.overlay.opaque"
@@ -62,8 +63,8 @@ class TreeWriter:
                 f"{self._name}: {entry.path!r} cannot be extracted ({error.strerror})"
             ) from error
 
-    def finish(self) -> list[str]:
-        """Give the directories what their entries say; return those that no entry describes, sorted.
+    def finish(self) -> Passing:
+        """Give the directories what their entries say; return those that are none of the layer's changes, sorted.
 
         That is done last and from within: a directory's mode or attributes may apply to what is made in it.
         """
@@ -74,7 +75,10 @@ class TreeWriter:
                 self._own(entry, target)
             seconds = entry.mtime * 1_000_000_000 if entry else 0
             os.utime(target, ns=(seconds, seconds))
-        return sorted(path for path, entry in self._directories.items() if entry is None)
+        return Passing(
+            sorted(path for path, entry in self._directories.items() if entry is None),
+            sorted(path for path, entry in self._directories.items() if entry is not None and entry.passed),
+        )
 
     def _target(self, path: str) -> str:
         return f"{self._root}/{path}" if path else self._root

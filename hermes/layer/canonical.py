@@ -12,12 +12,16 @@ from hermes.layer.write import Item
 def canonical(items: Iterable[Item], *, name: str) -> list[Item]:
     """Return ``items`` sorted, each path once (the last counts), hard links pointing at their first name.
 
+    A directory that is only passed through replaces nothing.
+
     Raises `LayerError`, naming the layer ``name``, for a hard link to what is not there, and for something
     below what is no directory.
     """
     found: dict[str, Item] = {}
     links: dict[str, str] = {}
     for entry, content in items:
+        if entry.passed and entry.path in found:
+            continue
         links.pop(entry.path, None)
         if entry.type == HARDLINK:
             target = links.get(entry.link, entry.link)

@@ -27,17 +27,18 @@ def conflicts(
     """Yield the conflicts of a stack of layers, the lowest first, in the order of layers and paths.
 
     ``built_on`` maps a layer's number to those of the layers that it was made in view of; what it writes
-    over those is meant.
+    over those is meant. A directory that a layer only passes through is not written by it.
     """
     written: dict[str, list[tuple[int, Entry]]] = {}
     inside: dict[str, list[int]] = {}
     for number, table in enumerate(tables):
         meant = built_on.get(number, frozenset())
-        for entry in table.entries:
+        entries = [entry for entry in table.entries if not entry.passed]
+        for entry in entries:
             found = _conflict(entry, number, meant, written, inside)
             if found is not None:
                 yield found
-        for entry in table.entries:
+        for entry in entries:
             path = entry.hidden if entry.is_whiteout else entry.path
             if not entry.is_opaque:
                 written.setdefault(path, []).append((number, entry))

@@ -46,13 +46,12 @@ OwnerOf = Callable[[str], tuple[int, int] | None]
 
 @dataclass(slots=True)
 class Changes:
-    """What an upper directory changes: entries in canonical order, and directories only passed through.
+    """What an upper directory changes: entries in canonical order, those of directories only passed through among them.
 
     ``owners`` maps paths to the ids that their entries have and that could not be given on disk.
     """
 
     entries: list[Entry] = field(default_factory=list)
-    parents: list[str] = field(default_factory=list)
     owners: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def items(self, upper: str) -> Iterator[Item]:
@@ -75,7 +74,8 @@ def changes(upper: str, lower: str | None, *, mtime: int, owner: OwnerOf | None 
     """
     differ = _Differ(upper, lower, mtime)
     differ.look()
-    found = Changes(differ.kept, differ.prune())
+    passed = differ.prune()
+    found = Changes(sorted([*differ.kept, *passed], key=lambda entry: entry.sort_key))
     if owner is not None:
         _restore_owners(found, owner)
     return found
@@ -105,7 +105,7 @@ class _Differ:
         self._useless: list[str] = []
         self._hidden: list[str] = []
         self._attributes: list[tuple[str, str]] = []
-        self._passed: list[str] = []
+        self._passed: list[Entry] = []
         self._inodes: dict[int, list[Entry]] = {}
 
     def look(self) -> None:
@@ -121,7 +121,7 @@ class _Differ:
         """Look at a directory, and yield those in it; ``covered``: nothing of the layers below shows through here."""
         target = _at(self._upper, path)
         status = os.lstat(target)
-        xattrs = _xattrs(target)
+        xattrs = xattrs_of(target)
         is_opaque = self._overlay_xattrs(target)
         entry = self._entry(path, DIRECTORY, status, xattrs)
         below = None if covered else self._below(path)
@@ -131,7 +131,7 @@ class _Differ:
                 self.kept.append(opaque(path, self._mtime))
                 self.kept.append(entry)
             elif self._unchanged(entry, below, DIRECTORY):
-                self._passed.append(path)
+                self._passed.append(entry._replace(passed=True))
             else:
                 self.kept.append(entry)
         else:
@@ -141,7 +141,7 @@ class _Differ:
             if path or entry.mode != 0o755 or entry.uid or entry.gid or xattrs:
                 self.kept.append(entry)
             else:
-                self._passed.append(path)
+                self._passed.append(entry._replace(passed=True))
         for item in os.scandir(target):
             if item.is_dir(follow_symlinks=False):
                 self._check_name(item.name, path)
@@ -169,7 +169,7 @@ class _Differ:
         self._check_name(path.rpartition("/")[2], path.rpartition("/")[0])
         self._overlay_xattrs(target)
         kind = _kind(mode, path)
-        entry = self._entry(path, kind, status, _xattrs(target))
+        entry = self._entry(path, kind, status, xattrs_of(target))
         if kind == SYMLINK:
             entry = entry._replace(link=os.readlink(target), mode=0o777)
         elif kind == FILE and status.st_nlink > 1:
@@ -190,8 +190,8 @@ class _Differ:
                 entry._replace(type=HARDLINK, size=0, link=first.path, xattrs=()) for entry in entries[1:]
             )
 
-    def prune(self) -> list[str]:
-        """Remove what did not change, stamp the rest; return the unchanged directories that hold changes."""
+    def prune(self) -> list[Entry]:
+        """Remove what did not change, stamp the rest; return the unchanged directories that hold changes, without the root."""
         for target, name in self._attributes:
             try:
                 os.removexattr(target, name, follow_symlinks=False)
@@ -207,25 +207,24 @@ class _Differ:
             path = entry.path
             while (cut := path.rfind("/")) > 0 and (path := path[:cut]) not in needed:
                 needed.add(path)
-        parents = []
-        for path in sorted(self._passed, key=len, reverse=True):
-            if path in needed:
-                parents.append(path)
+        passed = []
+        for entry in sorted(self._passed, key=lambda entry: len(entry.path), reverse=True):
+            if entry.path in needed:
+                passed.append(entry)
             else:
-                os.rmdir(_at(self._upper, path))
-        parents.sort()
-        self._stamp(parents)
-        return parents
+                os.rmdir(_at(self._upper, entry.path))
+        self._stamp(passed)
+        return [entry for entry in passed if entry.path]
 
-    def _stamp(self, parents: list[str]) -> None:
+    def _stamp(self, passed: list[Entry]) -> None:
         """Give everything the layer's time, directories after what they hold."""
         nanoseconds = self._mtime * 1_000_000_000
         times = (nanoseconds, nanoseconds)
         for entry in reversed(self.kept):
             if not entry.is_whiteout:
                 os.utime(_at(self._upper, entry.path), ns=times, follow_symlinks=False)
-        for path in sorted(parents, reverse=True):
-            os.utime(_at(self._upper, path), ns=times)
+        for entry in sorted(passed, reverse=True):
+            os.utime(_at(self._upper, entry.path), ns=times)
 
     def _overlay_xattrs(self, target: str) -> bool:
         """Note the attributes that differ from mount to mount; return whether the directory is opaque."""
@@ -267,7 +266,7 @@ class _Differ:
                 return False
         elif stat.S_IMODE(status.st_mode) != entry.mode:
             return False
-        if (status.st_uid, status.st_gid) != (entry.uid, entry.gid) or _xattrs(target) != entry.xattrs:
+        if (status.st_uid, status.st_gid) != (entry.uid, entry.gid) or xattrs_of(target) != entry.xattrs:
             return False
         if kind != FILE:
             return True
@@ -300,7 +299,7 @@ def _at(root: str, path: str) -> str:
     return f"{root}/{path}" if path else root
 
 
-def _xattrs(target: str) -> Xattrs:
+def xattrs_of(target: str) -> Xattrs:
     names = os.listxattr(target, follow_symlinks=False)
     if not names:
         return ()

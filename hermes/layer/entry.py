@@ -5,7 +5,7 @@ See image-spec, layer.md: "File Types", "File Attributes", "Whiteouts".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from hermes.errors import LayerError
@@ -31,7 +31,9 @@ class Entry(NamedTuple):
     escapes; the root itself is the empty path. ``type`` is the tar type flag. ``mode`` holds the twelve
     permission bits. ``digest`` is the sha256 of a file's content in hexadecimal, or empty while it is not
     known. ``link`` is a symbolic link's target as it is, or a hard link's path like ``path``. ``xattrs``
-    are sorted by name. ``device`` is major and minor number. ``mtime`` is in whole seconds.
+    are sorted by name. ``device`` is major and minor number. ``mtime`` is in whole seconds. ``passed`` marks a
+    directory that the layer only passes through: the entry repeats what the directory is in the root that the layer
+    was made on, for tools that unpack a layer by itself, and changes nothing.
     """
 
     path: str
@@ -45,6 +47,7 @@ class Entry(NamedTuple):
     xattrs: Xattrs = ()
     device: tuple[int, int] = (0, 0)
     mtime: int = 0
+    passed: bool = False
 
     @property
     def name(self) -> str:
@@ -73,7 +76,7 @@ class Entry(NamedTuple):
 
     def same_thing(self, other: Entry) -> bool:
         """Tell whether two entries leave the same thing at their path."""
-        return self._replace(mtime=0) == other._replace(mtime=0)
+        return self._replace(mtime=0, passed=False) == other._replace(mtime=0, passed=False)
 
 
 def whiteout(path: str, mtime: int = 0) -> Entry:
@@ -96,6 +99,18 @@ def parents(path: str) -> Iterator[str]:
     while (cut := path.rfind("/")) > 0:
         path = path[:cut]
         yield path
+
+
+def implied(paths: Iterable[str]) -> list[str]:
+    """Return the directories above ``paths`` that are not among them, sorted, without the root."""
+    known = set(paths)
+    found: set[str] = set()
+    for path in known:
+        for above in parents(path):
+            if above in known or above in found:
+                break
+            found.add(above)
+    return sorted(found)
 
 
 def normal_path(text: str, *, of: str) -> str:

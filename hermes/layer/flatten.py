@@ -25,6 +25,8 @@ class Origin(NamedTuple):
 def flatten(tables: Sequence[TableOfContents]) -> list[Origin]:
     """Return what is left of a stack, the lowest first, in canonical order.
 
+    An entry of a directory that a layer only passes through counts where no layer changes the directory.
+
     Raises `LayerError` for a hard link that leads to nothing.
     """
     merged = _Merged()
@@ -47,10 +49,17 @@ class _Merged:
             elif entry.is_whiteout:
                 self._remove(entry.hidden)
         for entry in table.entries:
+            if entry.passed and self._has_changed(entry.path):
+                continue
             if not entry.is_whiteout:
                 if entry.type != DIRECTORY:
                     self._remove(entry.path)
                 self._add(Origin(entry, number, entry.path))
+
+    def _has_changed(self, folder: str) -> bool:
+        """Tell whether a layer said what a directory is to be, and not only what it was when it passed through."""
+        found = self.found.get(folder)
+        return found is not None and found.entry.type == DIRECTORY and not found.entry.passed
 
     def _add(self, origin: Origin) -> None:
         path = origin.entry.path

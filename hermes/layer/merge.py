@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hermes.layer.entry import DIRECTORY, Entry, opaque, parents, whiteout
+from hermes.layer.entry import DIRECTORY, Entry, implied, opaque, parents, whiteout
 from hermes.layer.flatten import Origin, flatten
 from hermes.layer.toc import TableOfContents
 from hermes.layer.view import View
@@ -16,12 +16,27 @@ from hermes.layer.view import View
 def merge(tables: Sequence[TableOfContents], below: View, mtime: int) -> list[Origin]:
     """Return what the layers, the lowest first, do together, in canonical order.
 
-    ``below`` is what they are put on, ``mtime`` the time of whiteouts, in seconds.
+    ``below`` is what they are put on, ``mtime`` the time of whiteouts and of folders that no layer describes, in
+    seconds. Folders of ``below`` that are not changed are passed through; see `hermes.layer.entry.Entry`.
     """
     left = flatten(tables)
     hidden = _Hidden(tables)
     found = [Origin(entry, 0, entry.path) for entry in hidden.entries(left, below, mtime)]
-    return sorted([*left, *found], key=lambda one: one.entry.sort_key)
+    whole = [*left, *found]
+
+    def is_below(folder: str) -> bool:
+        return below.is_folder(folder) and not hidden.hides(folder)
+
+    for path in implied(one.entry.path for one in whole):
+        entry = below.entry(path) if is_below(path) else Entry(path, DIRECTORY, 0o755)
+        whole.append(Origin(entry._replace(mtime=mtime, passed=True), 0, path))
+    settled = (
+        one
+        if not one.entry.passed or is_below(path := one.entry.path)
+        else Origin(one.entry._replace(passed=False), one.layer, path)
+        for one in whole
+    )
+    return sorted(settled, key=lambda one: one.entry.sort_key)
 
 
 class _Hidden:
@@ -58,6 +73,10 @@ class _Hidden:
                     yield opaque(path, mtime)
             elif below.exists(path):
                 yield whiteout(path, mtime)
+
+    def hides(self, path: str) -> bool:
+        """Tell whether nothing of the layers below shows at a path."""
+        return path in self._whole or self._is_in_hidden(path)
 
     def _is_in_hidden(self, path: str) -> bool:
         above = (*parents(path), "") if path else ()

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from hermes.digest import CHUNK
 from hermes.errors import LayerError
 from hermes.layer.entry import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry, normal_path
-from hermes.layer.tar_writer import BLOCK_SIZE
+from hermes.layer.tar_writer import BLOCK_SIZE, PASSED
 
 Read = Callable[[int], bytes]
 
@@ -44,6 +44,8 @@ class Member(NamedTuple):
 
 def members(read: Read, *, name: str, skip: Callable[[int], None] | None = None) -> Iterator[Member]:
     """Yield the members of the tar archive that ``read(n)`` gives up to n bytes of.
+
+    The mode of a symbolic link, which means nothing on Linux, is always 0777.
 
     ``skip(n)``, if given, goes past n bytes without reading them, and past the end without saying so. ``name`` is what errors call the archive. Raises `LayerError` when it is truncated, damaged or holds
     what a layer cannot.
@@ -225,7 +227,7 @@ class _Reader:
         return Entry(
             path,
             kind,
-            self._number(block[100:108], "mode") & 0o7777,
+            0o777 if kind == SYMLINK else self._number(block[100:108], "mode") & 0o7777,
             self._identity(pax, "uid", block[108:116], "user id"),
             self._identity(pax, "gid", block[116:124], "group id"),
             self._decimal(pax, "size", block[124:136], "size") if kind == FILE else 0,
@@ -237,6 +239,7 @@ class _Reader:
                 else (0, 0)
             ),
             mtime=self._mtime(pax, block),
+            passed=kind == DIRECTORY and pax.get("comment") == PASSED,
         )
 
     def _mtime(self, pax: dict[str, bytes], block: bytes) -> int:

@@ -14,6 +14,9 @@ from hermes.layer.entry import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, HARDLINK
 
 BLOCK_SIZE: Final = 512
 END: Final = bytes(2 * BLOCK_SIZE)
+PASSED: Final = b"hermes: passed through"
+"""The ``comment`` record of a directory that a layer only passes through. Every tool takes it for a directory like others:
+POSIX says that a comment is to be ignored, and unlike a record of our own it makes none print a warning."""
 
 _NAME: Final = 100
 _PREFIX: Final = 155
@@ -65,6 +68,8 @@ def header(entry: Entry) -> bytes:
         (b"SCHILY.xattr." + key.encode("utf-8", "surrogateescape"), value) for key, value in entry.xattrs
     )
 
+    if entry.passed:
+        records.append((b"comment", PASSED))
     device = _NO_DEVICE
     if entry.type in (CHARACTER, BLOCK):
         device = b"%07o\0%07o\0" % entry.device

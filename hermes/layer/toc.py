@@ -2,7 +2,8 @@
 
 On disk a table is JSON: ``{"version", "diff_id", "size", "entries"}``, where an entry is the list ``[path,
 type, mode, uid, gid, size, sha256, link]``, followed by ``{"xattrs": {name: base64}, "device": [major,
-minor], "mtime": seconds}`` with those that are not empty.
+minor], "mtime": seconds, "passed": true}`` with those that are not empty. ``passed`` marks a directory that the layer
+only passes through; see `Entry`.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ def row_of_entry(entry: Entry) -> list[Any]:
         more["device"] = entry.device
     if entry.mtime:
         more["mtime"] = entry.mtime
+    if entry.passed:
+        more["passed"] = True
     if more:
         row.append(more)
     return row
@@ -86,4 +89,17 @@ def entry_of_row(row: list[Any]) -> Entry:
     path, kind, mode, uid, gid, size, digest, link = row
     xattrs = tuple((name, base64.b64decode(value)) for name, value in more.get("xattrs", {}).items())
     major, minor = more.get("device", (0, 0))
-    return Entry(path, kind, mode, uid, gid, size, digest, link, xattrs, (major, minor), more.get("mtime", 0))
+    return Entry(
+        path,
+        kind,
+        mode,
+        uid,
+        gid,
+        size,
+        digest,
+        link,
+        xattrs,
+        (major, minor),
+        more.get("mtime", 0),
+        more.get("passed", False),
+    )

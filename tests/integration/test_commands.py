@@ -28,6 +28,10 @@ RUN = 'run_layer(name = "run", base = "//base:root", cmd = """{}""", {})\n'
 def entries_of(workspace: Sandbox, command: str, more: str = "") -> dict[str, Entry]:
     """Build a layer by a command; return its entries by path."""
     workspace.write("run/BUILD", RUN.format(command, more))
+    return built_entries(workspace)
+
+
+def built_entries(workspace: Sandbox) -> dict[str, Entry]:
     diff_id = workspace.digest("//run")
     store = Store.open(workspace.home)
     try:
@@ -57,9 +61,25 @@ def test_what_a_command_changes_is_the_layer(based: Sandbox) -> None:
     found = entries_of(
         based, "mkdir /srv/d && echo x > /srv/d/f && rm /bin/yes && chmod 700 /root && ln -s f /srv/d/l"
     )
-    assert set(found) == {"bin/.wh.yes", "root", "srv/d", "srv/d/f", "srv/d/l"}
+    assert set(found) == {"bin", "bin/.wh.yes", "root", "srv", "srv/d", "srv/d/f", "srv/d/l"}
     assert found["root"].mode == 0o700
     assert found["srv/d/f"].mtime == 0
+    assert {path for path, entry in found.items() if entry.passed} == {"bin", "srv"}
+
+
+def test_folders_on_the_way_are_in_the_layer_as_they_are_in_the_root(based: Sandbox) -> None:
+    based.write(
+        "run/BUILD",
+        'files_layer(name = "low", dir_modes = {"/srv": "0700", "/srv/in": "1777"}, owner = "5:6")\n'
+        'run_layer(name = "run", base = ["//base:root", ":low"], cmd = "> /srv/in/f")\n',
+    )
+    found = built_entries(based)
+    rows = [(path, oct(entry.mode), entry.uid, entry.gid, entry.passed) for path, entry in found.items()]
+    assert rows == [
+        ("srv", "0o700", 5, 6, True),
+        ("srv/in", "0o1777", 5, 6, True),
+        ("srv/in/f", "0o644", 0, 0, False),
+    ]
 
 
 def test_what_ends_as_it_was_is_not_in_the_layer(based: Sandbox) -> None:
@@ -166,7 +186,7 @@ def test_a_program_that_is_not_in_the_root_is_named(based: Sandbox) -> None:
 def test_inputs_leave_no_trace(based: Sandbox) -> None:
     based.write("run/in.txt", "input")
     found = entries_of(based, "cat /run/secret/in.txt > /srv/out", 'srcs = {"/run/secret/in.txt": "in.txt"}')
-    assert set(found) == {"srv/out"}
+    assert set(found) == {"srv", "srv/out"}
 
 
 def test_inputs_are_read_only_and_have_fixed_times(based: Sandbox) -> None:
@@ -175,7 +195,7 @@ def test_inputs_are_read_only_and_have_fixed_times(based: Sandbox) -> None:
     found = entries_of(
         based, "! echo x > /in/in.txt; stat -c %a-%Y /in/in.txt > /srv/out; cat /srv/out", more
     )
-    assert set(found) == {"srv/out"}
+    assert set(found) == {"srv", "srv/out"}
     assert found["srv/out"].size == len("644-0\n")
 
 

@@ -95,7 +95,9 @@ def test_what_a_tool_puts_into_the_root_is_the_layer(workspace: Sandbox) -> None
 def test_a_root_that_is_given_is_there_and_only_changes_count(based: Sandbox) -> None:
     command = "set -e; test -x $HERMES_ROOT/bin/busybox; rm $HERMES_ROOT/bin/yes; echo x > $HERMES_ROOT/etc/x"
     found = entries_of(based, SH.format(command, 'root = "//base:root"'))
-    assert set(found) == {"bin/.wh.yes", "etc/x"}
+    assert set(found) == {"bin", "bin/.wh.yes", "etc", "etc/x"}
+    assert found["bin"].passed
+    assert found["etc"].passed
 
 
 def test_the_layer_is_one_of_an_image(based: Sandbox) -> None:

@@ -77,3 +77,17 @@ def test_a_replaced_file_leaves_its_content_to_its_other_names() -> None:
 def test_what_cannot_be_is_refused(items: list[Entry]) -> None:
     with pytest.raises(LayerError, match=r"^test: "):
         canonical([(entry, None) for entry in items], name="test")
+
+
+def test_a_directory_that_is_passed_through_is_not_written() -> None:
+    changed = table(folder("d", 0o700), file("d/a"))
+    through = table(folder("d", 0o1777)._replace(passed=True), file("d/b"))
+    assert not list(conflicts([changed, through], {}))
+    assert not list(conflicts([through, changed], {}))
+    assert list(conflicts([table(file("d")), through], {})) == [Conflict("d", 0, 1)]
+
+
+def test_links_conflict_where_they_lead_elsewhere() -> None:
+    one, other = (Entry("l", SYMLINK, 0o777, link=target) for target in ("a", "b"))
+    assert not list(conflicts([table(one), table(one)], {}))
+    assert list(conflicts([table(one), table(other)], {})) == [Conflict("l", 0, 1)]

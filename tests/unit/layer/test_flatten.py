@@ -117,3 +117,16 @@ def test_a_hard_link_to_nothing_is_refused(target: str) -> None:
     entries = [Entry("a", HARDLINK, 0o644, link=target), Entry("folder", DIRECTORY, 0o755)]
     with pytest.raises(LayerError, match=f"'a' is a hard link to '{target}'"):
         flatten([TableOfContents(Digest.of(b""), 0, entries)])
+
+
+def test_a_directory_that_is_passed_through_does_not_undo_a_change() -> None:
+    changed = Entry("d", DIRECTORY, 0o700, uid=1)
+    passed = Entry("d", DIRECTORY, 0o1777, passed=True)
+    assert left([changed], [passed]) == [changed]
+    assert left([passed], [changed]) == [changed]
+    assert left([Entry("e", DIRECTORY, 0o755)], [passed]) == [passed, Entry("e", DIRECTORY, 0o755)]
+    assert left([changed], [whiteout("d")], [passed]) == [passed]
+
+
+def left(*layers: list[Entry]) -> list[Entry]:
+    return [one.entry for one in flatten([TableOfContents(Digest.of(b""), 0, layer) for layer in layers])]

@@ -59,7 +59,8 @@ def test_a_folder_that_was_made_anew_hides_what_it_held() -> None:
 
 def test_a_file_that_was_a_folder_in_between_is_gone() -> None:
     own = [layer(file("a/b/c")), layer(whiteout("a/b/c"))]
-    assert merged(own, [layer(file("a/b"))]).entries == [whiteout("a/b", 7)]
+    passed = folder("a")._replace(mtime=7, passed=True)
+    assert merged(own, [layer(file("a/b"))]).entries == [passed, whiteout("a/b", 7)]
     assert merged(own, [layer(folder("a/b"))]).entries == []
 
 

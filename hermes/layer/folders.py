@@ -1,0 +1,118 @@
+"""The folders of a stack of layers, as each way of unpacking layers leaves them.
+
+docker's overlay2, podman's and buildah's overlay unpack every layer into a folder of its own; a directory that a layer holds
+without describing it is made there by the tool, as root's with mode 0755, and covers those of the layers below.
+containerd, umoci and vfs storage unpack all layers into one folder, where what the nearest layer says stays; what none
+says is up to the tool and its umask. What the stack means is neither: a directory is what the nearest layer that changes
+it says, or else the nearest that passed through it and says what it was, or else root's with mode 0755.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hermes.layer.entry import DIRECTORY, Entry, implied
+from hermes.layer.entry import parents as parents_of
+from hermes.layer.toc import TableOfContents
+
+
+class Folders(NamedTuple):
+    """What one layer does to directories: those it ``implied`` without an entry, and those it ``described``.
+
+    ``covered`` are paths at which it hides all that is below, ``emptied`` directories of which it hides the content.
+    """
+
+    implied: frozenset[str]
+    described: dict[str, Entry]
+    covered: frozenset[str]
+    emptied: frozenset[str]
+
+    @classmethod
+    def of(cls, table: TableOfContents) -> Folders:
+        described: dict[str, Entry] = {}
+        covered: set[str] = set()
+        emptied: set[str] = set()
+        for entry in table.entries:
+            if entry.type == DIRECTORY:
+                described[entry.path] = entry
+            elif not entry.is_whiteout:
+                covered.add(entry.path)
+            elif entry.is_opaque:
+                emptied.add(entry.hidden)
+            else:
+                covered.add(entry.hidden)
+        passed = implied(entry.path for entry in table.entries)
+        return cls(frozenset(passed), described, frozenset(covered), frozenset(emptied))
+
+    @property
+    def passed(self) -> frozenset[str]:
+        """The directories that the layer holds and does not change."""
+        return self.implied.union(path for path, entry in self.described.items() if entry.passed)
+
+    def covers(self, path: str) -> bool:
+        """Tell whether nothing that the layers below have at ``path`` shows."""
+        if path in self.covered:
+            return True
+        above = (*parents_of(path), "")
+        return any(one in self.covered or one in self.emptied for one in above)
+
+
+class _Shown(NamedTuple):
+    """What becomes of one directory. None: no layer says."""
+
+    meant: Entry | None
+    alone: Entry | None
+    in_place: Entry | None
+
+
+def missing_entries(stack: Sequence[Folders], *, complete: bool = True) -> list[Entry]:
+    """Return the entries that a layer on top of ``stack``, the lowest first, needs, sorted; none if all is well.
+
+    With them every way of unpacking leaves the directories as the stack means them. Unless the stack is ``complete``,
+    something that nobody knows is below it, and directories of which its layers say nothing are left as they are.
+    """
+    found: dict[str, Entry] = {}
+    for path in sorted(frozenset().union(*(one.passed for one in stack))):
+        shown = _shown(path, stack)
+        if shown is None or (shown.meant is None and not complete):
+            continue
+        meant = shown.meant or _plain(path)
+        if not (_same(shown.alone, meant) and _same(shown.in_place, meant)):
+            found[path] = meant._replace(passed=False)
+    for path in implied(found):
+        shown = _shown(path, stack)
+        if shown is not None and shown.meant is not None:
+            found[path] = shown.meant._replace(passed=False)
+        elif complete:
+            found[path] = _plain(path)
+    return [found[path] for path in sorted(found, key=lambda one: one.encode("utf-8", "surrogateescape"))]
+
+
+def _shown(path: str, stack: Sequence[Folders]) -> _Shown | None:
+    """Return what becomes of a directory, or None where the stack has something else."""
+    said: list[Entry] = []
+    alone: Entry | None = None
+    for one in reversed(stack):
+        entry = one.described.get(path)
+        if entry is not None:
+            said.append(entry)
+        here = entry or (_plain(path) if path in one.implied else None)
+        if alone is None:
+            alone = here
+        if entry is not None and not entry.passed:
+            return _Shown(entry, alone, said[0])
+        if one.covers(path):
+            if alone is None:
+                return None
+            break
+    nearest = said[0] if said else None
+    return _Shown(nearest, alone, nearest)
+
+
+def _plain(path: str) -> Entry:
+    return Entry(path, DIRECTORY, 0o755)
+
+
+def _same(shown: Entry | None, meant: Entry) -> bool:
+    return shown is not None and shown.same_thing(meant)
