@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hermes.actions.listing import Listing, dump_places
 from hermes.actions.roots import Root
@@ -37,6 +37,14 @@ def execute(request: Request, tools: Tools) -> Outputs:
     }
 
 
+class _Found(NamedTuple):
+    """An entry of the list, the layer and the path there of its bytes, and the number of the source that it belongs to."""
+
+    entry: Entry
+    place: tuple[Digest, str]
+    source: int
+
+
 class _Selection:
     def __init__(self, request: Request, tools: Tools, params: dict[str, Any]) -> None:
         self._owner = request.action.owner
@@ -48,8 +56,8 @@ class _Selection:
         self._whole: bool = params["whole"]
         self._optional: bool = params["optional"]
         self._excluded = Ignored(params["exclude"], of="--exclude")
-        self._found: dict[str, tuple[Entry, Digest, str]] = {}
-        self._first_names: dict[tuple[Digest, str], str] = {}
+        self._found: dict[str, _Found] = {}
+        self._sources = 0
 
     def is_folder(self, path: str) -> bool:
         return self._view.is_folder(path)
@@ -83,6 +91,7 @@ class _Selection:
 
     def add(self, path: str, name: str, kept: str) -> None:
         """Take in a file, or what is in a folder."""
+        self._sources += 1
         if self._parents:
             base = self._with_parents(path, kept)
         else:
@@ -116,21 +125,28 @@ class _Selection:
         if not self._keeps_owners:
             entry = entry._replace(uid=0, gid=0)
         entry = entry._replace(
-            path=name, xattrs=tuple(one for one in entry.xattrs if is_kept(one[0])), mtime=0
+            path=name,
+            xattrs=tuple(one for one in entry.xattrs if is_kept(one[0])),
+            mtime=0,
+            passed=False,
         )
-        if origin is None:
-            self._found[name] = entry, Digest(""), ""
-            return
-        place = self._root.layers[origin.layer], origin.path
-        first = self._first_names.setdefault(place, name) if entry.type == FILE else name
-        if first != name and first in self._found:
-            entry = entry._replace(type=HARDLINK, size=0, digest="", link=first, xattrs=())
-        self._found[name] = entry, *place
+        place = (Digest(""), "") if origin is None else (self._root.layers[origin.layer], origin.path)
+        self._found[name] = _Found(entry, place, self._sources)
 
     def listed(self) -> tuple[list[Entry], list[tuple[Digest, str]]]:
+        """Return what was taken in and where it is. Names are hard links where one source folder has them so."""
+        first_names: dict[tuple[int, tuple[Digest, str]], str] = {}
+        rows: list[_Found] = []
+        for one in sorted(self._found.values(), key=lambda one: one.entry.sort_key):
+            entry = one.entry
+            if entry.type == FILE:
+                first = first_names.setdefault((one.source, one.place), entry.path)
+                if first != entry.path:
+                    entry = entry._replace(type=HARDLINK, size=0, digest="", link=first, xattrs=())
+            rows.append(one._replace(entry=entry))
         order = {DIRECTORY: 0, HARDLINK: 2}
-        rows = sorted(self._found.values(), key=lambda one: (order.get(one[0].type, 1), one[0].sort_key))
-        return [one[0] for one in rows], [(one[1], one[2]) for one in rows]
+        rows.sort(key=lambda one: (order.get(one.entry.type, 1), one.entry.sort_key))
+        return [one.entry for one in rows], [one.place for one in rows]
 
 
 def _normal(path: str) -> str:

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hermes.container.stack import Upper
 from hermes.errors import ConflictError, SandboxError
-from hermes.layer.apply import OPAQUE_XATTR
-from hermes.layer.diff import xattrs_of
+from hermes.layer.apply import OPAQUE_XATTR, xattrs_of
 from hermes.layer.entry import Xattrs, parents
 from hermes.layer.trees import OWNERS, Passing, read_passing
 from hermes.sandbox.syscalls import MS_NODEV, MS_RDONLY, mount

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hermes.container.ignore import Ignored, expanded, is_pattern
-from hermes.dockerfile.files import SOCKET, Files
+from hermes.dockerfile.files import SOCKET, Files, Status
 from hermes.engine.action import Artifact
 from hermes.errors import DockerfileError, HermesError, UsageError
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, join
@@ -154,6 +154,14 @@ class Context:
         )
 
 
+class _Taken(NamedTuple):
+    """Something of a context that is copied, and the number of the source that it belongs to."""
+
+    path: str
+    status: Status
+    source: int
+
+
 class Collection:
     """The rows of one COPY. ``excluded`` are the patterns of ``--exclude``, ``parents`` is the flag."""
 
@@ -161,13 +169,30 @@ class Collection:
         self._context = context
         self._excluded = excluded
         self._parents = parents
-        self._inodes: dict[tuple[int, int], str] = {}
-        self.rows: dict[str, Row] = {}
+        self._taken: dict[str, _Taken] = {}
+        self._sources = 0
         self.folders = 0
+
+    @property
+    def rows(self) -> dict[str, Row]:
+        """What was collected, by its names. Names are hard links of each other where one source folder has them so."""
+        found: dict[str, Row] = {}
+        first_names: dict[tuple[int, tuple[int, int]], str] = {}
+        for name, (path, status, source) in self._taken.items():
+            if status.type == DIRECTORY:
+                found[name] = Row(name, DIRECTORY, status.mode)
+                continue
+            first = first_names.setdefault((source, status.inode), name) if status.inode else name
+            if first == name:
+                found[name] = Row(name, status.type, status.mode, source=self._context.files.artifact(path))
+            else:
+                found[name] = Row(name, HARDLINK, status.mode, link=first)
+        return found
 
     def add(self, match: Match) -> None:
         """Take in a file, or what is in a folder."""
         base = ""
+        self._sources += 1
         if self._parents:
             base = match.kept
             self._take_parents(match)
@@ -224,17 +249,8 @@ class Collection:
         status = self._context.files.status(path)
         if status is None:
             raise DockerfileError(f"{inside} is gone from the context")
-        if status.type == DIRECTORY:
-            self.rows[name] = Row(name, DIRECTORY, status.mode)
-        elif status.type == SYMLINK:
-            self.rows[name] = Row(name, SYMLINK, status.mode, source=self._context.files.artifact(path))
-        elif status.type == FILE:
-            first = self._inodes.setdefault(status.inode, name) if status.inode else name
-            if first == name:
-                source = self._context.files.artifact(path)
-                self.rows[name] = Row(name, FILE, status.mode, source=source)
-            else:
-                self.rows[name] = Row(name, HARDLINK, status.mode, link=first)
+        if status.type in (DIRECTORY, SYMLINK, FILE):
+            self._taken[name] = _Taken(path, status, self._sources)
         elif status.type != SOCKET:
             raise DockerfileError(
                 f"{inside} is neither a file, a folder nor a link", hint="leave it out with an ignore file"

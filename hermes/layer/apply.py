@@ -27,6 +27,7 @@ from hermes.layer.entry import (
     SYMLINK,
     WHITEOUT_PREFIX,
     Entry,
+    Xattrs,
     parents,
 )
 from hermes.layer.trees import Passing
@@ -35,6 +36,18 @@ from hermes.store.removal import remove_tree
 OPAQUE_XATTR: Final = "user.overlay.opaque"
 OVERLAY_XATTRS: Final = ("user.overlay.", "trusted.overlay.")
 _DEVICE: Final = "device"
+
+
+def xattrs_of(target: str) -> Xattrs:
+    """Return the extended attributes of a file that a layer has: not those of overlayfs or of this machine's policy."""
+    names = os.listxattr(target, follow_symlinks=False)
+    if not names:
+        return ()
+    return tuple(
+        (name, os.getxattr(target, name, follow_symlinks=False))
+        for name in sorted(names)
+        if not name.startswith(OVERLAY_XATTRS) and name != "security.selinux"
+    )
 
 
 class TreeWriter:

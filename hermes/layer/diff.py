@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from hermes.digest import CHUNK
 from hermes.errors import LayerError
-from hermes.layer.apply import OPAQUE_XATTR, OVERLAY_XATTRS
+from hermes.layer.apply import OPAQUE_XATTR, xattrs_of
 from hermes.layer.entry import (
     DIRECTORY,
     FIFO,
@@ -297,17 +297,6 @@ def _kind(mode: int, path: str) -> str:
 
 def _at(root: str, path: str) -> str:
     return f"{root}/{path}" if path else root
-
-
-def xattrs_of(target: str) -> Xattrs:
-    names = os.listxattr(target, follow_symlinks=False)
-    if not names:
-        return ()
-    return tuple(
-        (name, os.getxattr(target, name, follow_symlinks=False))
-        for name in sorted(names)
-        if not name.startswith(OVERLAY_XATTRS) and name != "security.selinux"
-    )
 
 
 def _same_content(one: str, other: str) -> bool:

@@ -20,6 +20,7 @@ from hermes.engine.events import ActionFinished
 from hermes.engine.key import facts
 from hermes.errors import BuildFailed, DockerfileError, UsageError
 from hermes.layer import toc
+from hermes.layer.entry import Entry
 from hermes.sandbox import capabilities
 from hermes.store import Store
 from tests.integration.conftest import OrdinaryUser
@@ -84,10 +85,15 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Agent]:
 
 def entries(yard: Yard, built: BuiltDockerfile, number: int) -> list[str]:
     """The paths in one layer of an image."""
+    return [one.path for one in table(yard, built, number)]
+
+
+def table(yard: Yard, built: BuiltDockerfile, number: int) -> list[Entry]:
+    """What is in one layer of an image."""
     diff_ids = yard.config(built)["rootfs"]["diff_ids"]
     store = Store.open(yard.sandbox.home)
     try:
-        return [one.path for one in toc.load(store, Digest(diff_ids[number])).entries]
+        return list(toc.load(store, Digest(diff_ids[number])).entries)
     finally:
         store.close()
 
@@ -376,6 +382,7 @@ def test_without_layers_each_stage_is_one_on_its_base(yard: Yard) -> None:
     assert entries(yard, built, -1) == [
         ".wh.a",
         ".wh.gone",
+        "etc",
         "etc/.wh.passwd",
         "kept",
         "kept/.wh..wh..opq",
@@ -406,3 +413,13 @@ def test_layers_on_the_command_line(yard: Yard) -> None:
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     squashed = yard.bud(squash=True, layers=False)
     assert len(yard.config(squashed)["rootfs"]["diff_ids"]) == 1
+
+
+def test_names_are_hard_links_only_where_one_source_folder_has_them_so(yard: Yard) -> None:
+    os.link(yard.write("in/a", "x"), yard.root / "in/b")
+    os.link(yard.root / "in/a", yard.root / "c")
+    built = yard.bud("FROM base\nCOPY in c in/b /one/\nCOPY in/a c /two/\n")
+    assert [one.link for one in table(yard, built, -2) if one.path.startswith("one/")] == ["", "", ""]
+    assert [one.link for one in table(yard, built, -1) if one.path.startswith("two/")] == ["", ""]
+    built = yard.bud("FROM base\nCOPY in /one/\n")
+    assert [one.link for one in table(yard, built, -1)] == ["", "", "one/a"]
