@@ -18,7 +18,6 @@ from hermes.image.platform import Platform
 from hermes.layer import toc
 from hermes.layer.conflicts import Conflict, conflicts
 from hermes.layer.toc import TableOfContents
-from hermes.registry.platforms import suits
 
 _SHOWN: Final = 10
 _UNSEEN: Final = TableOfContents(Digest.of(b""), 0, ())
@@ -85,7 +84,7 @@ def _document(
     owner = request.action.owner
     platform = Platform.parse(request.action.platform)
     below = diff_ids_of(base)[:base_layers] if base else []
-    if base and not suits(platform_of(base), platform):
+    if base and platform.best_of([platform_of(base)]) is None:
         raise ImageError(
             f"{owner}: its base is for {platform_of(base)}, and the image for {platform}",
             hint="give both one platform",

@@ -13,31 +13,35 @@ from hermes.engine.executor import Request
 from hermes.errors import HermesError
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
-from hermes.registry.client import parse_name
 from hermes.registry.interruption import interruptible
-from hermes.registry.prefixes import TRANSPORT
-from hermes.registry.pull import pull
+from hermes.transports.examining import Image
+from hermes.transports.table import REGISTRY, opened
+from hermes.transports.taking import import_image
 
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `RegistryError`, `UsageError` when the image is not there or not for the platform."""
     assert tools.registry is not None
-    name = parse_name(TRANSPORT + json.loads(request.action.unkeyed)["ref"])
+    name = Reference.parse(json.loads(request.action.unkeyed)["ref"])
     exact = Reference(name.host, name.path, "", Digest.parse(params_of(request)["digest"]))
     platform = Platform.parse(request.action.platform)
+    registry = tools.registry
+
+    def pull() -> Image:
+        with opened(f"{REGISTRY}{exact}", tools.store, registry) as origin:
+            return import_image(origin, tools.store, platform, lazy=True)
+
     try:
-        client = tools.registry()
-        pulled = interruptible(
-            lambda: pull(client, exact, tools.store, platform, layers=False), tools.cancelled
-        )
+        pulled = interruptible(pull, tools.cancelled)
     except HermesError as error:
         error.message = f"{request.action.owner}: {error.message}"
         raise
-    config = Value(FILE, pulled.config.digest, pulled.config.size)
+    manifest, document = pulled.descriptor, pulled.manifest.config
+    config = Value(FILE, document.digest, document.size)
     environment = Environment.from_json(tools.document(config).get("config") or {})
     return {
         "config": config,
         "environment": stored(tools.store, FILE, canonical_json(environment.to_json())),
-        "layers": stored(tools.store, LAYERS, canonical_json(list(pulled.diff_ids))),
-        "manifest": Value(MANIFEST, pulled.manifest.digest, pulled.manifest.size),
+        "layers": stored(tools.store, LAYERS, canonical_json([diff_id for _, diff_id in pulled.layers])),
+        "manifest": Value(MANIFEST, manifest.digest, manifest.size),
     }

@@ -24,10 +24,10 @@ from hermes.digest import Digest, canonical_json
 from hermes.errors import SecretLeaked, UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.naming.registries import Fetching
-from hermes.registry.prefixes import has_transport
 from hermes.sandbox.namespace import Namespace
 from hermes.store import Store
 from hermes.store.location import default_home
+from hermes.transports.table import has_transport
 
 if TYPE_CHECKING:
     from hermes.api.command_options import CommandOptions
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hermes.container.copying import Copy
     from hermes.layer.compress import Codec
     from hermes.registry.client import Client
-    from hermes.registry.transports import Destination
+    from hermes.transports.transport import Destination
 
 FORMATS: Final = ("oci", "docker")
 COMPRESSIONS: Final = ("gzip", "zstd")
@@ -226,7 +226,7 @@ class Containers:
                 ImageNames(store).set(reference, manifest)
             if destination is not None:
                 with closing(Fetching.here(store)) as fetching:
-                    fetching.complete(manifest.digest, target)
+                    fetching.complete(manifest.digest, destination.needs)
                     destination.write(manifest, store, f"{state.name}:latest")
             return manifest
 
@@ -324,7 +324,7 @@ def _layer_of(
 
 
 def _destination(target: str, client: Callable[[], Client]) -> Destination:
-    from hermes.registry.transports import parse_destination
+    from hermes.transports.table import parse_destination
 
     return parse_destination(target, client)
 

@@ -17,12 +17,11 @@ from hermes.image.names import ImageNames
 from hermes.image.reference import Reference
 from hermes.naming.named import in_store, named
 from hermes.naming.registries import Fetching
-from hermes.registry.images import StoreOrigin
-from hermes.registry.origins import Image, examine, images_of
-from hermes.registry.prefixes import has_transport
-from hermes.registry.transports import parse_destination
 from hermes.store import Store
 from hermes.store.location import default_home
+from hermes.transports.examining import Image, examine, images_of
+from hermes.transports.stored import StoreOrigin
+from hermes.transports.table import has_transport, parse_destination
 
 if TYPE_CHECKING:
     from hermes.layer.compress import Compression
@@ -152,7 +151,7 @@ class Images:
                 from hermes.images.recompressing import recompressed
 
                 root = recompressed(store, fetching, root, compression)
-            fetching.complete(root.digest, destination)
+            fetching.complete(root.digest, parsed.needs)
             parsed.write(root, store, _title(found))
             return root
 

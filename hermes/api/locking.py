@@ -112,7 +112,7 @@ def _image_lock(
 ) -> bytes:
     """Return the lock of images: what is pinned stays so unless it is to be updated, what is missing is asked for."""
     from hermes.registry.client import Client
-    from hermes.registry.pinning import pins
+    from hermes.transports.pinning import pins
 
     before = _read_image_lock(path)
     now: dict[str, dict[str, str]] = {} if forget else {ref: dict(row) for ref, row in before.items()}

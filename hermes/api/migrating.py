@@ -30,10 +30,10 @@ from hermes.layer import encodings, toc
 from hermes.layer.view import View
 from hermes.naming.named import is_label
 from hermes.naming.registries import Fetching
-from hermes.registry.client import parse_name
-from hermes.registry.prefixes import TRANSPORT, has_transport
+from hermes.registry.client import with_host
 from hermes.store import Store
 from hermes.store.location import default_home
+from hermes.transports.table import REGISTRY, has_transport
 from hermes.workspace.listing import BUILD_FILES
 
 IMAGE: Final = "image"
@@ -165,13 +165,13 @@ class _Origins(NamedOrigins):
         text = self._named.get(name.lower(), name)
         if is_label(text):
             return text
-        text = text.removeprefix("docker-image://").removeprefix(TRANSPORT)
+        text = text.removeprefix("docker-image://").removeprefix(REGISTRY)
         if has_transport(text) or Reference.parse(text).host == LOCALHOST:
             raise UsageError(
                 f"{name} is on this machine only, and no target",
                 hint=f"name the target that it is: --build-context {name}=//PACKAGE:NAME",
             )
-        reference = parse_name(TRANSPORT + text)
+        reference = with_host(Reference.parse(text))
         slug = self._slug(reference)
         tag = f":{reference.tag}" if reference.tag else ""
         attributes = {"ref": f"{reference.host}/{reference.path}{tag}"}

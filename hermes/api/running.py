@@ -15,13 +15,13 @@ from hermes.container.task import Task
 from hermes.digest import Digest
 from hermes.errors import UsageError
 from hermes.image.config import diff_ids_of
-from hermes.image.platform import Platform
+from hermes.image.stored import descriptor_of
 from hermes.naming.registries import Fetching
-from hermes.registry.images import StoreOrigin, descriptor_of
-from hermes.registry.origins import choose, examine
 from hermes.sandbox.namespace import Namespace
 from hermes.sandbox.process import HOSTNAME
 from hermes.store import Store
+from hermes.transports.examining import choose
+from hermes.transports.stored import StoreOrigin
 
 _TMPFS: Final = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - paths of the sandbox
 
@@ -42,7 +42,7 @@ def run_image(
     try:
         with store.in_use():
             origin = StoreOrigin(store, descriptor_of(store, digest), name)
-            document = examine(origin, choose(origin, Platform.host())).config
+            document = choose(origin, None).config
             config = document.get("config") or {}
             environment = Environment.from_json(config)
             user = options.user or environment.user

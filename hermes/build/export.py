@@ -11,8 +11,8 @@ from hermes.digest import Digest
 from hermes.engine.events import Subscriber
 from hermes.errors import UsageError
 from hermes.graph.label import Label
+from hermes.image.stored import descriptor_of
 from hermes.naming.registries import Fetching
-from hermes.registry.images import descriptor_of
 from hermes.registry.settings import Registries
 from hermes.store import Store
 
@@ -28,7 +28,7 @@ def export(
 
     ``tell`` is told of blobs on their way.
     """
-    from hermes.registry.transports import parse_destination
+    from hermes.transports.table import parse_destination
 
     parsed = [parse_destination(text, lambda: fetching.client) for text in destinations]
     label, digest = only_image(result)
@@ -37,8 +37,8 @@ def export(
     try:
         with store.in_use():
             manifest = descriptor_of(store, digest)
-            for text, destination in zip(destinations, parsed, strict=True):
-                fetching.complete(digest, text)
+            for destination in parsed:
+                fetching.complete(digest, destination.needs)
                 destination.write(manifest, store, reference_of(label))
     finally:
         fetching.close()

@@ -20,9 +20,9 @@ from hermes.image.config import diff_ids_of
 from hermes.image.descriptor import Descriptor
 from hermes.image.layout import link_blob, link_layout, tagged
 from hermes.image.manifest import Manifest
+from hermes.image.stored import blobs_of, descriptor_of, manifests_of
 from hermes.layer import encodings
 from hermes.layer.compress import Encoding
-from hermes.registry.images import blobs_of, descriptor_of, manifests_of
 from hermes.store import Store
 from hermes.store.beside import beside
 from hermes.store.blobs import missing

@@ -106,9 +106,13 @@ def bases(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
 
     if incomplete.startswith(("/", ":")):
         return labels(ctx, param, incomplete)
-    from hermes.registry.prefixes import TRANSPORTS
+    from hermes.transports.table import TABLE
 
-    begun = [CompletionItem(f"{one}:") for one in TRANSPORTS if incomplete and one.startswith(incomplete)]
+    begun = [
+        CompletionItem(f"{row.name}:", help=row.help)
+        for row in TABLE
+        if row.reader and incomplete and row.name.startswith(incomplete)
+    ]
     return [*images(ctx, param, incomplete), *begun]
 
 

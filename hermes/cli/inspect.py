@@ -14,8 +14,8 @@ from hermes.cli.tables import columns
 from hermes.errors import UsageError
 from hermes.images.inspecting import Inspected, inspect, tables
 from hermes.layer.entry import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
-from hermes.registry.origins import Image
 from hermes.sizes import size
+from hermes.transports.examining import Image
 
 _BITS: Final = {
     FILE: stat.S_IFREG,

@@ -119,7 +119,7 @@ nondistributable_option = click.option(
     is_flag=True,
     help="Take an image that has layers which may not be distributed, without their bytes.",
 )
-"""What is to become of such layers; see `hermes.registry.nondistributable`."""
+"""What is to become of such layers; see `hermes.transports.taking.import_image`."""
 
 
 def chosen(

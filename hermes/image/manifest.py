@@ -16,6 +16,8 @@ INDEXES: Final = (IMAGE_INDEX, docker.INDEX)
 MANIFESTS: Final = (IMAGE_MANIFEST, docker.MANIFEST)
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+LARGEST_MANIFEST: Final = 4 << 20
+"""The size of a manifest or index, in bytes, that every registry takes; see distribution-spec, "Pushing Manifests"."""
 
 
 @dataclass(frozen=True, slots=True)

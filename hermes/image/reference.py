@@ -74,5 +74,15 @@ class Reference:
         return f"{self.name}{tag}{f'@{self.digest}' if self.digest else ''}"
 
 
+def is_tag_or_name(text: str) -> bool:
+    """Tell whether ``text`` is a tag, or a name without a digest, which layouts and archives have for tags."""
+    if _TAG.match(text):
+        return True
+    try:
+        return Reference.parse(text).digest is None
+    except UsageError:
+        return False
+
+
 def _malformed(text: str, problem: str, hint: str) -> UsageError:
     return UsageError(f"invalid image name {text!r}: {problem}", hint=hint)

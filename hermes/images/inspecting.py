@@ -16,11 +16,12 @@ from hermes.image.manifest import INDEXES
 from hermes.image.names import ImageNames
 from hermes.layer import encodings, toc
 from hermes.layer.toc import TableOfContents
-from hermes.naming.named import build, built, in_store, is_label, origin_of, platform_of
+from hermes.naming.named import asked, build, built, in_store, is_label, origin_of
 from hermes.naming.registries import Fetching
-from hermes.registry.origins import Image, Origin, choose, examine, images_of, verified
 from hermes.store import Store
 from hermes.store.location import default_home
+from hermes.transports.examining import Image, choose, examine, images_of, verified
+from hermes.transports.transport import Origin
 
 
 class Layer(NamedTuple):
@@ -112,7 +113,7 @@ def contents(text: str, store: Store, platform: str) -> tuple[Image | None, list
             if layers and not any(one.kind in (IMAGE, INDEX) for one in outputs):
                 return None, [toc.load(store, one) for one in layers]
             origin: Origin = built(result, store)
-            image = examine(origin, choose(origin, platform_of(platform)))
+            image = choose(origin, asked(platform))
         else:
             found = in_store(text, store, fetching, platform, whole=False)
             image = examine(found, found.root())
@@ -128,7 +129,7 @@ def _inspected(origin: Origin, store: Store, platform: str, *, single: bool) -> 
     if root.media_type in INDEXES and not platform and not single:
         images = tuple(examine(origin, one) for one in images_of(origin, root))
         return Inspected(origin.name, root, verified(origin, root), None, images, (), names)
-    image = examine(origin, choose(origin, platform_of(platform)))
+    image = choose(origin, asked(platform))
     layers = tuple(
         Layer(diff_id, blob, made)
         for (blob, diff_id), made in zip(image.layers, _made_by(image.config), strict=False)

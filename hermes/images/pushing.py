@@ -16,15 +16,15 @@ from hermes.digest import Digest
 from hermes.engine.events import Subscriber
 from hermes.errors import UsageError
 from hermes.image.descriptor import Descriptor
+from hermes.image.stored import descriptor_of
 from hermes.layer.compress import Compression
 from hermes.naming.registries import Fetching
-from hermes.registry.images import descriptor_of
-from hermes.registry.prefixes import TRANSPORT
 from hermes.registry.push import MOUNTED, PRESENT, SENT, Job, push
-from hermes.registry.remote import destination
 from hermes.registry.settings import Registries
 from hermes.sizes import size
 from hermes.store import Store
+from hermes.transports.docker import registry_destination
+from hermes.transports.table import REGISTRY, is_remote
 
 Say = Callable[[str], None]
 
@@ -68,7 +68,7 @@ class Pushing:
                 if not jobs:
                     raise UsageError(
                         "no target says where it is pushed to",
-                        hint=f"name a target of the rule image_push, or say where: hermes push LABEL {TRANSPORT}HOST/NAME:TAG",
+                        hint=f"name a target of the rule image_push, or say where: hermes push LABEL {REGISTRY}HOST/NAME:TAG",
                     )
             return opened.pushed(jobs)
 
@@ -102,12 +102,12 @@ class _Opened:
         self, label: str, digest: Digest, name: str, destinations: Sequence[str]
     ) -> list[tuple[str, Job]]:
         for text in destinations:
-            if not text.startswith(TRANSPORT):
+            if not is_remote(text):
                 raise UsageError(
                     f"{text!r} is no registry",
-                    hint=f"write {TRANSPORT}HOST/NAME:TAG, or use `hermes build -o`",
+                    hint=f"write {REGISTRY}HOST/NAME:TAG, or use `hermes build -o`",
                 )
-        parsed = [destination(text, lambda: self.fetching.client) for text in destinations]
+        parsed = [registry_destination(text, lambda: self.fetching.client) for text in destinations]
         manifest = self._manifest(digest, self.how.compression)
         return [(label, one.job(manifest, name)) for one in parsed]
 

@@ -34,11 +34,10 @@ def base_of(text: str, store: Store, fetching: Fetching, platform: str) -> Base:
     """Return what a name of a base means; raises `UsageError` when it means nothing."""
     from hermes.naming.named import in_store, is_label, platform_of
 
-    wanted = platform_of(platform)
     if text == SCRATCH:
-        return _base_of_layers(text, (), wanted)
+        return _base_of_layers(text, (), platform_of(platform))
     if is_label(text):
-        return _base_of_target(text, store, wanted)
+        return _base_of_target(text, store, platform)
     found = in_store(text, store, fetching, platform, whole=False, lazy=True)
     return base_of_image(text, found.root().digest, store)
 
@@ -51,16 +50,16 @@ def _base_of_layers(name: str, layers: Sequence[Digest], platform: Platform) -> 
     return Base(name, tuple(Below(one, name) for one in layers), document)
 
 
-def _base_of_target(text: str, store: Store, platform: Platform) -> Base:
-    from hermes.naming.named import build, built
-    from hermes.registry.origins import choose
+def _base_of_target(text: str, store: Store, platform: str) -> Base:
+    from hermes.naming.named import asked, build, built, platform_of
+    from hermes.transports.examining import choose
 
-    result = build(text, store, str(platform))
+    result = build(text, store, str(platform_of(platform)))
     outputs = [one for listed in result.targets.values() for one in listed]
     layers = [Digest(one.digest) for one in outputs if one.kind == LAYER]
     if layers and not any(one.kind in (IMAGE, INDEX) for one in outputs):
-        return _base_of_layers(text, layers, platform)
-    return base_of_image(text, choose(built(result, store), platform).digest, store)
+        return _base_of_layers(text, layers, platform_of(platform))
+    return base_of_image(text, choose(built(result, store), asked(platform)).descriptor.digest, store)
 
 
 def base_of_image(text: str, digest: Digest, store: Store) -> Base:

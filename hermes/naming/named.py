@@ -11,11 +11,14 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.names import ImageNames
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
+from hermes.image.stored import descriptor_of
 from hermes.naming.registries import Fetching
-from hermes.registry.images import StoreOrigin, descriptor_of
-from hermes.registry.origins import Origin, choose, opened, take_all, take_image
-from hermes.registry.prefixes import has_transport, is_remote
 from hermes.store import Store
+from hermes.transports.examining import choose
+from hermes.transports.stored import StoreOrigin
+from hermes.transports.table import has_transport, opened
+from hermes.transports.taking import import_image, import_index
+from hermes.transports.transport import Origin
 
 if TYPE_CHECKING:
     from hermes.build.result import BuildResult
@@ -31,6 +34,11 @@ def is_label(text: str) -> bool:
 def platform_of(text: str) -> Platform:
     """Return the platform that an option asks for: this machine's where it is empty."""
     return Platform.parse(text) if text else Platform.host()
+
+
+def asked(text: str) -> Platform | None:
+    """Return the platform that an option asks for, None where it is empty: a single image of the store is then taken as it is."""
+    return Platform.parse(text) if text else None
 
 
 @contextmanager
@@ -63,22 +71,16 @@ def in_store(
     the store or is built as it is, and of what is elsewhere one image. ``lazy`` leaves layers in a registry until
     they are needed. Raises as `origin_of` does.
     """
-    if is_remote(text) and not whole:
-        from hermes.registry.remote import take_in
-
-        manifest, title = take_in(text, store, platform_of(platform), fetching.client, lazy=lazy)
-        return StoreOrigin(store, manifest, text, title)
     with origin_of(text, store, fetching, platform) as origin:
         if whole is None:
             whole = not platform and not has_transport(text)
         if isinstance(origin, StoreOrigin):
-            found = origin.root() if whole else choose(origin, platform_of(platform))
+            found = origin.root() if whole else choose(origin, asked(platform)).descriptor
+        elif whole:
+            found = import_index(origin, store, keep_nondistributable=fetching.keep_nondistributable)
         else:
-            kept = fetching.keeps_nondistributable(text)
-            if whole:
-                found = take_all(origin, store, kept=kept)
-            else:
-                found = take_image(origin, store, choose(origin, platform_of(platform)), kept=kept)
+            wanted, kept = platform_of(platform), fetching.keep_nondistributable
+            found = import_image(origin, store, wanted, lazy=lazy, keep_nondistributable=kept).descriptor
         plain = Descriptor(found.media_type, found.digest, found.size)
         return StoreOrigin(store, plain, origin.name, origin.title)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from hermes.digest import Digest
-from hermes.registry.prefixes import is_remote
 from hermes.store import Store
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from hermes.image.descriptor import Descriptor
     from hermes.registry.client import Client
     from hermes.registry.settings import Registries
+    from hermes.transports.transport import Needs
 
 _BETWEEN_SECONDS: Final = 0.1
 
@@ -53,7 +53,7 @@ class Fetching:
         keep_nondistributable: bool = False,
     ) -> None:
         self._store = store
-        self._keep = keep_nondistributable
+        self.keep_nondistributable = keep_nondistributable
         self._registries = registries
         self._cancelled = cancelled or threading.Event()
         self._progress = _Telling(tell)
@@ -80,7 +80,7 @@ class Fetching:
                 from hermes.registry.client import Client
 
                 registries = self._registries()
-                if self._keep:
+                if self.keep_nondistributable:
                     registries = replace(registries, keep_nondistributable=True)
                 self._client = Client(registries, cancelled=self._cancelled, progress=self._progress)
             return self._client
@@ -90,33 +90,23 @@ class Fetching:
         if self._client is not None:
             self._client.close()
 
-    def keeps_nondistributable(self, origin: str) -> bool:
-        """Tell whether an image from there may have layers that may not be distributed."""
-        if not is_remote(origin):
-            return self._keep
-        from hermes.registry.client import parse_name
-
-        return self.client.registries.keeps_nondistributable(parse_name(origin).name)
-
     def layer(self, diff_id: Digest) -> None:
-        """See `hermes.registry.pull.Fetcher.layer`."""
+        """See `hermes.transports.fetching.LayerFetcher.layer`."""
         from hermes.layer import encodings
 
         if encodings.find_foreign(self._store, diff_id) is not None:
             from hermes.registry.interruption import interruptible
-            from hermes.registry.pull import Fetcher
+            from hermes.transports.fetching import LayerFetcher
 
-            fetcher = Fetcher(self.client, self._store)
+            fetcher = LayerFetcher(self.client, self._store)
             interruptible(lambda: fetcher.layer(diff_id), self._cancelled)
 
-    def complete(self, manifest: Digest, destination: str) -> None:
-        """Bring what of an image is missing and a destination needs; registries need nothing in advance."""
-        if not is_remote(destination):
-            from hermes.registry.pull import Fetcher
+    def complete(self, manifest: Digest, needs: Needs) -> None:
+        """Fetch the blobs of an image that a destination ``needs`` and the store lacks."""
+        if needs.blobs:
+            from hermes.transports.fetching import LayerFetcher
 
-            adopted = destination.startswith(("docker-archive:", "docker-daemon:"))
-            external = not destination.startswith(("oci:", "oci-archive:"))
-            Fetcher(self.client, self._store).complete(manifest, external=external, adopted=adopted)
+            LayerFetcher(self.client, self._store).complete(manifest, needs)
 
 
 class _Telling:

@@ -12,12 +12,11 @@ from typing import Final
 
 from hermes.digest import Digest
 from hermes.image.descriptor import Descriptor
-from hermes.image.manifest import Manifest
+from hermes.image.manifest import INDEXES, Index, Manifest
 from hermes.image.media_types import is_external
+from hermes.registry.blobs import fetch
 from hermes.registry.client import Client
-from hermes.registry.platforms import rows_of
-from hermes.registry.pull import Fetcher
-from hermes.registry.repository import INDEXES, Repository
+from hermes.registry.repository import Repository
 from hermes.registry.upload import upload
 from hermes.sizes import size
 from hermes.store import Store
@@ -65,7 +64,6 @@ class _Push:
         self._client = client
         self._store = store
         self._say = say
-        self._fetcher = Fetcher(client, store)
         self._traffic = Traffic()
         self._guard = threading.Lock()
 
@@ -108,7 +106,7 @@ class _Push:
         data = self._store.blobs.read(root.digest)
         below = []
         if root.media_type in INDEXES:
-            below = [self._documents(one) for one in rows_of(data, str(root.digest))]
+            below = [self._documents(one) for one in Index.parse(data).manifests]
         return [*(one for listed in below for one in listed), _Document(data, root)]
 
     def _bring(self, blob: Descriptor, targets: Sequence[Repository]) -> None:
@@ -123,7 +121,12 @@ class _Push:
                 mount_from = others[-1].removeprefix(f"{host}/") if others else ""
                 try:
                     mounted = upload(
-                        self._client, target, blob, self._store, lambda: self._fetcher.blob(blob), mount_from
+                        self._client,
+                        target,
+                        blob,
+                        self._store,
+                        lambda: fetch(self._client, self._store, blob),
+                        mount_from,
                     )
                 finally:
                     self._client.progress.ended(blob)

@@ -18,16 +18,12 @@ from hermes.digest import Digest, canonical_json
 from hermes.errors import HermesError, ImageError, RegistryError
 from hermes.image import docker
 from hermes.image.descriptor import IMAGE_INDEX, IMAGE_MANIFEST, Descriptor
+from hermes.image.manifest import INDEXES, LARGEST_MANIFEST, MANIFESTS
 from hermes.registry.addresses import joined
 from hermes.registry.endpoint import Ask, Cut, Endpoint, NotThere, Refused, parse_document, read_document
 
 if TYPE_CHECKING:
     import requests
-
-INDEXES: Final = frozenset({IMAGE_INDEX, docker.INDEX})
-MANIFESTS: Final = frozenset({IMAGE_MANIFEST, docker.MANIFEST})
-LARGEST_MANIFEST: Final = 4 << 20
-"""The size of a manifest, in bytes, that every registry takes; see distribution-spec, "Pushing Manifests"."""
 
 _ACCEPT: Final = f"{IMAGE_INDEX}, {IMAGE_MANIFEST}, {docker.INDEX}, {docker.MANIFEST}"
 _MOST_PAGES: Final = 10_000
@@ -309,7 +305,7 @@ def _described(data: bytes, answer: requests.Response, reference: str, what: str
     inner = document.get("mediaType")
     if isinstance(inner, str) and inner:
         kind = inner
-    if kind not in INDEXES | MANIFESTS:
+    if kind not in (*INDEXES, *MANIFESTS):
         if document.get("schemaVersion") == 1:
             raise RegistryError(
                 f"{what} is a manifest of schema version 1", hint="that is too old; push the image again"

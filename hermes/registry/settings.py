@@ -16,7 +16,7 @@ class RegistrySettings:
     ``mirrors`` (``HOST[/PREFIX]``) are asked first, by what reads. ``insecure`` allows plain HTTP and
     certificates that nobody vouches for; ``ca`` is the path of the authorities to trust instead of this
     machine's, ``cert`` and ``key`` those of a client certificate. ``blocked``: nothing is sent or read.
-    ``keep_nondistributable``: images may have such layers; see `hermes.registry.nondistributable`.
+    ``keep_nondistributable``: images may have such layers; see `hermes.transports.taking.import_image`.
     """
 
     mirrors: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ from hermes.digest import Digest
 from hermes.image.manifest import Index
 from hermes.store import Store
 from tests.conftest import Sandbox
-from tests.unit.registry.images import Made, small, tar_of
+from tests.unit.transports.images import Made, small, tar_of
 
 BUILD = """
 config_setting(name = "arm", platform = "linux/arm64")

@@ -16,7 +16,7 @@ HEAVY = {
     *("asyncio", "concurrent.futures", "email", "http", "http.client", "importlib.metadata", "logging"),
     *("multiprocessing", "ssl", "subprocess", "tarfile", "xml", "zipfile"),
     *("networkx", "pysequoia", "requests", "rich", "yaml"),
-    *("hermes.api.workspace", "hermes.layer.ingest", "hermes.registry.client", "hermes.registry.transports"),
+    *("hermes.api.workspace", "hermes.layer.importing", "hermes.registry.client", "hermes.transports.oci"),
 }
 """What no small command has a use for."""
 

@@ -12,9 +12,11 @@ from hermes.digest import Digest
 from hermes.errors import HermesError, RegistryError
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
-from hermes.registry.client import Client, parse_name
-from hermes.registry.pull import Pulled, pull
+from hermes.registry.client import Client
 from hermes.store import Store
+from hermes.transports.examining import Image
+from hermes.transports.table import opened
+from hermes.transports.taking import import_image
 from tests.registry.faulty import FaultyRegistry
 
 AMD64 = Platform("linux", "amd64")
@@ -30,8 +32,14 @@ def layer(size: int) -> bytes:
     return buffer.getvalue()
 
 
-def take(client: Client, faulty: FaultyRegistry, store: Store, reference: str = ":v") -> Pulled:
-    return pull(client, parse_name(f"docker://{faulty.host}/team/app{reference}"), store, AMD64)
+def pull(client: Client, text: str, store: Store, platform: Platform = AMD64) -> Image:
+    """Import the image that ``docker://NAME`` names."""
+    with opened(text, store, lambda: client) as origin:
+        return import_image(origin, store, platform)
+
+
+def take(client: Client, faulty: FaultyRegistry, store: Store, reference: str = ":v") -> Image:
+    return pull(client, f"docker://{faulty.host}/team/app{reference}", store)
 
 
 def refused(

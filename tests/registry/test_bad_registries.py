@@ -18,12 +18,11 @@ from hermes.digest import Digest, canonical_json
 from hermes.errors import BuildInterrupted, HermesError, ImageError, RegistryError, UsageError
 from hermes.image.descriptor import IMAGE_INDEX, IMAGE_MANIFEST
 from hermes.image.platform import Platform
-from hermes.registry.client import Client, parse_name
-from hermes.registry.pull import pull
+from hermes.registry.client import Client
 from hermes.store import Store
 from tests.conftest import Sandbox
 from tests.registry.faulty import Fault, FaultyRegistry, answers, endless, hang_up, short
-from tests.registry.taking import layer, refused, take
+from tests.registry.taking import layer, pull, refused, take
 
 
 def test_a_limit_of_requests_is_waited_for(client: Client, faulty: FaultyRegistry, store: Store) -> None:
@@ -38,7 +37,7 @@ def test_a_limit_of_requests_is_waited_for(client: Client, faulty: FaultyRegistr
         answers(500),
         answers(502, b"<html>", Content_Type="text/html"),
     ]
-    assert take(client, faulty, store).manifest.digest == digest
+    assert take(client, faulty, store).descriptor.digest == digest
 
 
 def test_a_limit_of_requests_that_lasts_is_an_error(
@@ -76,7 +75,10 @@ def test_html_instead_of_json(client: Client, faulty: FaultyRegistry, store: Sto
         (b"{}", "is no manifest of an image"),
         (b'{"schemaVersion": 1}', "schema version 1"),
         (b"[" * 100_000, "not JSON"),
-        (b'{"manifests": 3, "mediaType": "%s"}' % IMAGE_INDEX.encode(), "no index of images"),
+        (
+            b'{"manifests": 3, "mediaType": "%s"}' % IMAGE_INDEX.encode(),
+            "the index is not one of schema version 2",
+        ),
         (b'{"config": 1, "layers": [], "schemaVersion": 2}', "descriptor"),
         (
             b'{"config": {"digest": "sha256:no", "mediaType": "x", "size": 1}, "layers": [], "schemaVersion": 2}',
@@ -100,7 +102,7 @@ def test_documents_that_a_proxy_has_compressed(client: Client, faulty: FaultyReg
 
     faulty.faults["/manifests/"] += [packed(data), packed(bytes(100 << 20))]
     faulty.faults["/tags/"] += [packed(b'{"tags": ["a"]}')]
-    assert take(client, faulty, store).manifest.digest == digest
+    assert take(client, faulty, store).descriptor.digest == digest
     assert list(client.repository(f"{faulty.host}/app").tags()) == ["a"]
     assert "more than 4 MiB" in refused(client, faulty, store)
 
@@ -116,7 +118,7 @@ def test_a_digest_of_another_algorithm_is_named(
         document = {"schemaVersion": 2, "manifests": document["layers"]}
     faulty.manifests["v"] = canonical_json(document), IMAGE_INDEX if is_index else IMAGE_MANIFEST
     said = refused(client, faulty, store, ImageError)
-    assert said.startswith(f"{faulty.host}/team/app:v: ")
+    assert said.startswith(f"docker://{faulty.host}/team/app:v: ")
     assert "0000 is a digest of another algorithm than sha256" in said
 
 
@@ -182,7 +184,7 @@ def test_a_config_that_claims_to_be_huge(client: Client, faulty: FaultyRegistry,
     document = json.loads(data)
     document["config"]["size"] = 1 << 40
     faulty.manifests["v"] = canonical_json(document), kind
-    assert "its configuration has more than 8 MiB" in refused(client, faulty, store, ImageError)
+    assert "has 1099511627776 bytes, more than 8 MiB" in refused(client, faulty, store, ImageError)
 
 
 def test_a_blob_that_is_missing(client: Client, faulty: FaultyRegistry, store: Store) -> None:
@@ -250,7 +252,7 @@ def test_a_slow_registry(
     assert "cannot be reached: nothing came for 0.1 seconds" in refused(client, faulty, store)
     faulty.faults["/manifests"] += [slow]
     faulty.faults[f"/blobs/{Digest.of(data)}"] += [stalls]
-    assert take(client, faulty, store).manifest.digest == digest
+    assert take(client, faulty, store).descriptor.digest == digest
     assert faulty.asked(f"/blobs/{Digest.of(data)}")[-1][1]["Range"] == "bytes=262144-"
 
 
@@ -269,7 +271,10 @@ def test_what_is_no_image_is_refused(client: Client, faulty: FaultyRegistry, sto
     faulty.manifests["v"] = foreign, kind
     assert "may not be distributed" in refused(client, faulty, store, ImageError)
     faulty.manifests["v"] = data.replace(b"image.config.v1+json", b"empty.v1+json"), kind
-    assert "no image but an artifact" in refused(client, faulty, store, ImageError)
+    assert (
+        "is an OCI artifact, not an image (config media type application/vnd.oci.empty.v1+json)"
+        in refused(client, faulty, store, ImageError)
+    )
 
 
 @pytest.mark.parametrize(
@@ -305,7 +310,7 @@ def test_a_hostile_configuration(
 
 def test_an_image_for_another_platform(client: Client, faulty: FaultyRegistry, store: Store) -> None:
     faulty.add_image([layer(100)])
-    name = parse_name(f"docker://{faulty.host}/team/app:v")
+    name = f"docker://{faulty.host}/team/app:v"
     with pytest.raises(UsageError, match=r"there is linux/amd64"):
         pull(client, name, store, Platform("linux", "arm64"))
 
@@ -315,7 +320,9 @@ def test_an_image_whose_layers_do_not_fit_its_configuration(
 ) -> None:
     faulty.add_image([layer(100)], diff_ids=[])
     faulty.add_image([layer(100)], "v", [Digest.of(b"1"), Digest.of(b"2")])
-    assert "differ in their layers" in refused(client, faulty, store, ImageError)
+    assert "the manifest has 1 layers, and the image's configuration 2" in refused(
+        client, faulty, store, ImageError
+    )
 
 
 # Lists.

@@ -11,15 +11,14 @@ import pytest
 
 from hermes.digest import Digest
 from hermes.errors import RegistryError
-from hermes.registry.client import Client, parse_name
+from hermes.registry.client import Client
 from hermes.registry.endpoint import ATTEMPTS
-from hermes.registry.pull import pull
 from hermes.registry.push import Job, push
 from hermes.registry.settings import Registries, RegistrySettings
 from hermes.store import Store
 from tests.registry.faulty import FaultyRegistry, answers
 from tests.registry.servers import Web, reply, write_auth
-from tests.registry.taking import AMD64, image_in, layer, refused, take
+from tests.registry.taking import AMD64, image_in, layer, pull, refused, take
 
 
 def test_a_redirect_in_a_circle(client: Client, faulty: FaultyRegistry, store: Store) -> None:
@@ -99,8 +98,8 @@ def test_a_token_is_renewed_of_a_host_in_upper_case(faulty: FaultyRegistry, stor
         faulty.faults["/v2/"] += [challenge]
         faulty.faults["/blobs/"] += [challenge]
         with Client(Registries(((host, RegistrySettings(insecure=True)),))) as client:
-            found = pull(client, parse_name(f"docker://{host}/team/app:v"), store, AMD64)
-    assert found.manifest.digest == digest
+            found = pull(client, f"docker://{host}/team/app:v", store, AMD64)
+    assert found.descriptor.digest == digest
 
 
 @pytest.mark.parametrize(
@@ -158,8 +157,8 @@ def test_proxies_of_the_environment(
         for name in ("http_proxy", "https_proxy"):
             monkeypatch.setenv(name, f"http://{web.host}")
         monkeypatch.delenv("no_proxy", raising=False)
-        name = parse_name("docker://registry.test:5000/team/app:v")
-        assert pull(client, name, store, AMD64).manifest.digest == digest
+        name = "docker://registry.test:5000/team/app:v"
+        assert pull(client, name, store, AMD64).descriptor.digest == digest
         assert "GET http://registry.test:5000/v2/team/app/manifests/v" in asked
         assert not [one for one in web.seen if "Authorization" in one[2]]
 
@@ -175,7 +174,7 @@ def test_a_mirror_is_asked_first_and_the_registry_where_it_fails(
         settings = Registries(((f"{faulty.host}/team", RegistrySettings(mirrors=(f"{mirror.host}/copy",))),))
         del mirror.blobs[Digest.of(other)]
         with Client(settings) as client:
-            assert take(client, faulty, store).manifest.digest == digest
+            assert take(client, faulty, store).descriptor.digest == digest
         assert mirror.asked("GET /v2/copy/app/manifests/v")
         assert not faulty.asked("/manifests")
         assert [line for line, _ in faulty.asked("/blobs/")] == [f"GET /v2/team/app/blobs/{Digest.of(other)}"]
@@ -185,7 +184,7 @@ def test_a_mirror_that_is_down_does_not_matter(faulty: FaultyRegistry, store: St
     digest = faulty.add_image([layer(100)])
     settings = Registries(((faulty.host, RegistrySettings(mirrors=("127.0.0.1:1",))),))
     with Client(settings) as client:
-        assert take(client, faulty, store).manifest.digest == digest
+        assert take(client, faulty, store).descriptor.digest == digest
 
 
 def test_a_blocked_registry_is_not_asked(faulty: FaultyRegistry, store: Store) -> None:
@@ -216,7 +215,7 @@ def test_a_host_where_nobody_answers_is_tried_a_few_times(store: Store) -> None:
         with Client() as client:
             for _ in range(2):
                 with pytest.raises(RegistryError, match=f"{host} cannot be reached"):
-                    pull(client, parse_name(f"docker://{host}/app:v"), store, AMD64)
+                    pull(client, f"docker://{host}/app:v", store, AMD64)
         server.shutdown(socket.SHUT_RDWR)
     assert len(calls) == 1 + ATTEMPTS, "once without TLS, then with it; and never again"
 
@@ -226,7 +225,7 @@ def test_a_host_that_nobody_knows(store: Store, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     with Client() as client, pytest.raises(RegistryError) as raised:
-        pull(client, parse_name("docker://nowhere.invalid/app:v"), store, AMD64)
+        pull(client, "docker://nowhere.invalid/app:v", store, AMD64)
     assert "nowhere.invalid cannot be reached" in raised.value.message
     assert raised.value.message.count("(") == raised.value.message.count(")")
 
@@ -256,6 +255,6 @@ def test_addresses_that_are_none(
 def test_a_host_whose_name_cannot_be_one(client: Client, faulty: FaultyRegistry, store: Store) -> None:
     name = f"{'a' * 64}.example"
     with pytest.raises(RegistryError, match="too long"):
-        pull(client, parse_name(f"docker://{name}/app:v"), store, AMD64)
+        pull(client, f"docker://{name}/app:v", store, AMD64)
     faulty.faults["/manifests"] += [answers(307, Location=f"http://{name}/")]
     assert "too long" in refused(client, faulty, store)

@@ -19,7 +19,7 @@ from tests.interop.test_tools import output_of, tool
 from tests.registry.faulty import FaultyRegistry, short
 from tests.registry.servers import Registry, Web, reply
 from tests.registry.test_push_and_pull import ok
-from tests.unit.registry.images import tar_of
+from tests.unit.transports.images import tar_of
 
 OCI_LAYER = "application/vnd.oci.image.layer"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs"

@@ -14,14 +14,14 @@ from hermes.errors import RegistryError
 from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import Manifest
 from hermes.image.platform import Platform
-from hermes.registry.client import Client, parse_name
-from hermes.registry.pull import pull
+from hermes.registry.client import Client
 from hermes.registry.push import Job, push
 from hermes.store import Store
 from tests.conftest import Sandbox
 from tests.integration.test_terminals import Session
 from tests.registry.faulty import FaultyRegistry
 from tests.registry.servers import Registry, Wire
+from tests.registry.taking import pull
 from tests.registry.test_lazy_bases import app, base
 from tests.registry.test_push_and_pull import ok
 
@@ -118,8 +118,8 @@ def test_every_byte_is_told_of_and_every_end(faulty: FaultyRegistry, store: Stor
     faulty.add_image([os.urandom(size)])
     watching = Watching()
     with Client(progress=watching) as client:
-        pulled = pull(client, parse_name(f"docker://{faulty.host}/team/app:v"), store, Platform.host())
-    layer = Manifest.parse(store.blobs.read(pulled.manifest.digest)).layers[0].digest
+        pulled = pull(client, f"docker://{faulty.host}/team/app:v", store, Platform.host())
+    layer = Manifest.parse(store.blobs.read(pulled.descriptor.digest)).layers[0].digest
     steps = [done for done, _ in watching.rows[layer]]
     assert steps == sorted(steps)
     assert steps[-1] == size
@@ -128,7 +128,7 @@ def test_every_byte_is_told_of_and_every_end(faulty: FaultyRegistry, store: Stor
     faulty.manifests.clear()
     again = Watching()
     with Client(progress=again) as client:
-        push(client, store, [Job(pulled.manifest, f"{faulty.host}/team/new", ("v",))])
+        push(client, store, [Job(pulled.descriptor, f"{faulty.host}/team/new", ("v",))])
     assert again.rows[layer][-1] == (size, True)
     assert set(again.rows) == set(again.ends)
 
@@ -142,6 +142,6 @@ def test_what_is_given_up_has_an_end(faulty: FaultyRegistry, store: Store) -> No
         Client(progress=watching) as client,
         pytest.raises(RegistryError, match="has the digest"),
     ):
-        pull(client, parse_name(f"docker://{faulty.host}/team/app:v"), store, Platform.host())
+        pull(client, f"docker://{faulty.host}/team/app:v", store, Platform.host())
     assert watching.rows[Digest(blob)] == [(500, False)]
     assert Digest(blob) in watching.ends

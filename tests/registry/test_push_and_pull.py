@@ -14,9 +14,8 @@ from hermes.digest import Digest, canonical_json
 from hermes.errors import RegistryError
 from hermes.image.descriptor import IMAGE_INDEX, IMAGE_MANIFEST, Descriptor
 from hermes.image.platform import Platform
-from hermes.registry.client import Client, parse_name
-from hermes.registry.images import descriptor_of, link_images
-from hermes.registry.pull import pull
+from hermes.image.stored import descriptor_of, link_images
+from hermes.registry.client import Client
 from hermes.registry.push import Job, push
 from hermes.registry.settings import Registries, RegistrySettings
 from hermes.registry.upload import upload
@@ -33,6 +32,7 @@ from tests.registry.servers import (
     program,
     write_auth,
 )
+from tests.registry.taking import pull
 
 __all__ = ["short"]
 
@@ -48,7 +48,7 @@ def digest_of(text: str, *options: str) -> str:
 
 def pulled_with(settings: Registries, name: str, store: Store) -> str:
     with Client(settings) as client:
-        return pull(client, parse_name(name), store, Platform.host()).manifest.digest
+        return pull(client, name, store, Platform.host()).descriptor.digest
 
 
 def ok(done: subprocess.CompletedProcess[str]) -> str:
@@ -91,11 +91,11 @@ def test_what_docker_pushed_is_taken_in_as_it_is(
     name = f"{registry.host}/team/app:v2s2"
     skopeo("copy", "--insecure-policy", "-q", "--dest-tls-verify=false", "--format", "v2s2",
            f"oci:{images.root}/hermes-out/app/image", f"docker://{name}")  # fmt: skip
-    pulled = pull(client, parse_name(f"docker://{name}"), elsewhere, Platform.host())
-    assert pulled.manifest.digest == digest_of(f"docker://{name}")
-    assert "docker" in pulled.manifest.media_type
-    push(client, elsewhere, [Job(pulled.manifest, f"{registry.host}/team/again", ("t",))])
-    assert digest_of(f"docker://{registry.host}/team/again:t") == pulled.manifest.digest
+    pulled = pull(client, f"docker://{name}", elsewhere, Platform.host())
+    assert pulled.descriptor.digest == digest_of(f"docker://{name}")
+    assert "docker" in pulled.descriptor.media_type
+    push(client, elsewhere, [Job(pulled.descriptor, f"{registry.host}/team/again", ("t",))])
+    assert digest_of(f"docker://{registry.host}/team/again:t") == pulled.descriptor.digest
 
 
 def test_push_says_the_digest_and_takes_several_places(images: Sandbox, registry: Registry) -> None:
@@ -246,7 +246,7 @@ def test_tokens(
     digest = ok(images.run("push", "-q", "//app:image", target))
     assert len(tokens.given) == 1
     assert digest_of(target, f"--creds={USER}:{PASSWORD}") == digest
-    assert pull(client, parse_name(target), elsewhere, Platform.host()).manifest.digest == digest
+    assert pull(client, target, elsewhere, Platform.host()).descriptor.digest == digest
     assert tokens.given[-1] == ["repository:team/app:pull"]
 
 
@@ -284,12 +284,12 @@ def test_a_pull_goes_on_where_it_was_cut(
 ) -> None:
     digest = ok(images.run("push", "-q", "//app:image", f"docker://{registry.host}/app:v"))
     wire.cut_down += [2_000_000, 1_500_000, 900_000]
-    pulled = pull(one_at_a_time, parse_name(f"docker://{wire.host}/app:v"), elsewhere, Platform.host())
-    assert pulled.manifest.digest == digest
+    pulled = pull(one_at_a_time, f"docker://{wire.host}/app:v", elsewhere, Platform.host())
+    assert pulled.descriptor.digest == digest
     assert not wire.cut_down
     assert registry.requests("GET", "/blobs/", 206) == 3
     assert wire.down < 9_000_000 + 1_000_000
-    assert elsewhere.blobs.verify(pulled.config.digest)
+    assert elsewhere.blobs.verify(pulled.manifest.config.digest)
 
 
 def test_an_interrupted_push_leaves_no_name(
@@ -333,10 +333,10 @@ def test_an_index_is_pushed_whole_and_the_right_image_pulled(
 ) -> None:
     index = make_index(store, images)
     push(client, store, [Job(index, f"{registry.host}/multi", ("v",))])
-    name = parse_name(f"docker://{registry.host}/multi:v")
+    name = f"docker://{registry.host}/multi:v"
     for platform in ("amd64", "arm64"):
         pulled = pull(client, name, elsewhere, Platform("linux", platform))
-        assert pulled.manifest.digest == images.digest("//app:image", platform=f"linux/{platform}")
+        assert pulled.descriptor.digest == images.digest("//app:image", platform=f"linux/{platform}")
     policy = short / "policy.json"
     policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
     base = [program("podman"), f"--root={short}/p", f"--runroot={short}/r", "--storage-driver=vfs"]

@@ -42,7 +42,7 @@ from hermes.workspace.sources import FileIndex
 if TYPE_CHECKING:
     from hermes.layer.content import Signature
     from hermes.registry.client import Client
-    from hermes.registry.transports import Destination
+    from hermes.transports.transport import Destination
 
 
 class DockerfileBuild:
@@ -237,17 +237,17 @@ class DockerfileBuild:
         for tag in self._tags:
             names.set(tag, manifest)
         called = str(self._tags[0]) if self._tags else f"{self._root.name.lower() or 'image'}:latest"
-        for text, destination in self._destinations:
-            self._fetching.complete(manifest.digest, text)
+        for destination in self._destinations:
+            self._fetching.complete(manifest.digest, destination.needs)
             destination.write(manifest, self._store, called)
 
 
-def _destinations(texts: Sequence[str], client: Callable[[], Client]) -> Iterator[tuple[str, Destination]]:
+def _destinations(texts: Sequence[str], client: Callable[[], Client]) -> Iterator[Destination]:
     if texts:
-        from hermes.registry.transports import parse_destination
+        from hermes.transports.table import parse_destination
 
         for one in texts:
-            yield one, parse_destination(one, client)
+            yield parse_destination(one, client)
 
 
 class _Files:

@@ -16,18 +16,18 @@ from hermes.dockerfile.context import Context
 from hermes.dockerfile.files import FolderFiles
 from hermes.dockerfile.origins import BaseImage, BaseLayer
 from hermes.errors import ImageError, MissingBlobError, RegistryError, UsageError
-from hermes.image.config import platform_of
 from hermes.image.names import LOCALHOST, ImageNames
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
+from hermes.image.stored import descriptor_of
 from hermes.layer import encodings
 from hermes.naming.bases import Base, base_of, base_of_image, kept_blob
 from hermes.naming.named import in_store, is_label
 from hermes.naming.registries import Fetching
-from hermes.registry.images import StoreOrigin, descriptor_of
-from hermes.registry.origins import choose
-from hermes.registry.prefixes import TRANSPORT, has_transport
 from hermes.store import Store
+from hermes.transports.examining import NoSuchPlatform, choose
+from hermes.transports.stored import StoreOrigin
+from hermes.transports.table import REGISTRY, has_transport
 
 _IGNORE_FILES: Final = (".containerignore", ".dockerignore")
 _PREFIXES: Final = {"docker-image://": "", "container-image://": "", "oci-layout://": "oci:"}
@@ -85,11 +85,6 @@ class NamedOrigins:
             base = self._stored(reference, platform) or self._pulled(text, platform)
             if reference.digest is None and (named := before or ImageNames(self._store).find(reference)):
                 self._looked.names[text] = str(named.digest)
-        if not _fits(base, platform):
-            raise UsageError(
-                f"{name} is for {platform_of(base.document)}, and the image for {platform}",
-                hint="name a base for that platform, or choose the platform with --platform",
-            )
         layers = [
             BaseLayer(
                 one.diff_id, blob and kept_blob(self._store, one.diff_id, blob, is_docker=self._is_docker)
@@ -104,16 +99,20 @@ class NamedOrigins:
             return self._exactly(name, name.digest, platform)
         if ImageNames(self._store).find(name) is None:
             return None
-        base = base_of(str(name), self._store, self._fetching, str(platform))
-        if self._is_here_only(name):
-            return base
-        return base if self._pull == PULL_MISSING and _fits(base, platform) else None
+        if not self._is_here_only(name) and self._pull != PULL_MISSING:
+            return None
+        try:
+            return base_of(str(name), self._store, self._fetching, str(platform))
+        except NoSuchPlatform:
+            if self._is_here_only(name):
+                raise
+            return None
 
     def _exactly(self, name: Reference, digest: Digest, platform: Platform) -> Base | None:
         """Return the image with a digest, if all of it is in the store or promised."""
         try:
             origin = StoreOrigin(self._store, descriptor_of(self._store, digest), str(name))
-            base = base_of_image(str(name), choose(origin, platform).digest, self._store)
+            base = base_of_image(str(name), choose(origin, platform).descriptor.digest, self._store)
         except MissingBlobError:
             return None
         return base if all(encodings.obtainable(self._store, one.diff_id) for one in base.stack) else None
@@ -132,7 +131,7 @@ class NamedOrigins:
             )
         try:
             origin = in_store(
-                f"{TRANSPORT}{name}", self._store, self._fetching, str(platform), whole=False, lazy=True
+                f"{REGISTRY}{name}", self._store, self._fetching, str(platform), whole=False, lazy=True
             )
         except (ImageError, RegistryError, UsageError) as error:
             problem = f"there is no image {name} for {platform} in the store, and {error.message}"
@@ -166,10 +165,6 @@ class NamedOrigins:
         ignored, found = ignored_in(Path(path), "", "")
         self._folders[name.lower()] = context_at(path, name.lower(), ignored, found, self._looked)
         self._paths[name.lower()] = path
-
-
-def _fits(base: Base, platform: Platform) -> bool:
-    return platform_of(base.document).matches(platform)
 
 
 def context_at(root: str, name: str, ignored: Ignored, ignore_file: str, looked: Looked) -> Context:

@@ -10,12 +10,9 @@ from hypothesis import strategies as st
 
 from hermes.digest import Digest
 from hermes.errors import UsageError, WorkspaceError
-from hermes.image.descriptor import IMAGE_MANIFEST, Descriptor
-from hermes.image.platform import Platform
 from hermes.registry.auth import Challenge, parse_challenges
-from hermes.registry.client import parse_name
-from hermes.registry.platforms import chosen
 from hermes.registry.settings import Registries, RegistrySettings, is_loopback
+from hermes.transports.docker import parse_name
 from hermes.workspace.root import read_settings
 
 DIGEST = Digest.of(b"")
@@ -110,35 +107,3 @@ def test_challenges() -> None:
 @given(st.text(max_size=200))
 def test_any_challenge_ends(text: str) -> None:
     assert len(parse_challenges(text)) <= len(text)
-
-
-def rows(*platforms: str) -> list[Descriptor]:
-    found = []
-    for number, text in enumerate(platforms):
-        os_name, architecture, *variant = text.split("/")
-        platform = Platform(os_name, architecture, *variant)
-        found.append(Descriptor(IMAGE_MANIFEST, Digest.of(text.encode()), number, (), platform))
-    return found
-
-
-@pytest.mark.parametrize(
-    ("there", "wanted", "gets"),
-    [
-        (["linux/amd64", "linux/arm64/v8"], "linux/arm64", "linux/arm64/v8"),
-        (["linux/arm/v5", "linux/arm/v6", "linux/arm/v7"], "linux/arm/v6", "linux/arm/v6"),
-        (["linux/arm/v5", "linux/arm/v6", "linux/arm/v8"], "linux/arm/v7", "linux/arm/v6"),
-        (["linux/arm/v5", "linux/arm"], "linux/arm/v7", "linux/arm"),
-        (["linux/amd64/v3", "linux/amd64/v2", "linux/amd64"], "linux/amd64/v2", "linux/amd64/v2"),
-        (["linux/amd64/v3", "linux/amd64"], "linux/amd64", "linux/amd64"),
-        (["linux/amd64/v3", "linux/amd64"], "linux/amd64/v4", "linux/amd64/v3"),
-        (["unknown/unknown", "linux/amd64", "linux/amd64"], "linux/amd64", "linux/amd64"),
-    ],
-)
-def test_the_best_variant_is_chosen(there: list[str], wanted: str, gets: str) -> None:
-    assert str(chosen(rows(*there), Platform.parse(wanted), "x").platform) == gets
-
-
-@pytest.mark.parametrize("wanted", ["linux/amd64", "linux/arm/v5", "linux/s390x"])
-def test_a_platform_that_is_not_there_lists_those_that_are(wanted: str) -> None:
-    with pytest.raises(UsageError, match=r"there are linux/amd64/v2, linux/arm/v6; say --platform"):
-        chosen(rows("linux/arm/v6", "linux/amd64/v2", "unknown/unknown"), Platform.parse(wanted), "x")

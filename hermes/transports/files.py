@@ -1,4 +1,4 @@
-"""Where the files of an image lie side by side: a folder, or a tar archive.
+"""Images whose files lie side by side in a folder or a tar archive, for the transports that read and write such.
 
 Both may be anybody's. A folder's files are read where the system finds them, since the folder is the user's; an
 archive's links lead to other entries of it or nowhere, and every name is there once.
@@ -9,18 +9,21 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
-from hermes.digest import CHUNK
-from hermes.errors import ImageError, LayerError, UsageError
+from hermes.digest import CHUNK, Digest
+from hermes.errors import BuildError, ImageError, LayerError, UsageError
+from hermes.image.descriptor import Descriptor
 from hermes.layer.compress import Decompressed, Source
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK
 from hermes.layer.tar_reader import members
 from hermes.store import Store
+from hermes.store.beside import beside
 from hermes.store.faults import storing
+from hermes.transports.transport import LARGEST_DOCUMENT, Lasting, missing
 
 _MOST_LINKS: Final = 8
 _MOST_MEMBERS: Final = 100_000
@@ -217,3 +220,68 @@ def _opened_file(path: Path, name: str) -> Iterator[BinaryIO]:
 
 def _opener(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def read(files: Files, path: str, name: str) -> bytes:
+    """Return a document, or the beginning of one that is too large; raises `ImageError` when it is not there."""
+    if files.size(path) is None:
+        raise ImageError(f"{name}: {path} is missing", hint="write the image again")
+    with files.open(path) as file:
+        parts = []
+        left = LARGEST_DOCUMENT + 1
+        while left and (data := file.read(left)):
+            parts.append(data)
+            left -= len(data)
+    if not left:
+        raise ImageError(f"{name}: {path} is larger than {LARGEST_DOCUMENT >> 20} MiB")
+    return b"".join(parts)
+
+
+class FilesOrigin:
+    """An `Origin` whose documents and blobs are files; ``place`` returns where one is."""
+
+    def __init__(
+        self, name: str, title: str, files: Files, root: Descriptor, place: Callable[[Descriptor], str]
+    ) -> None:
+        self.name = name
+        self.title = title
+        self.lasting: Lasting | None = None
+        self._files = files
+        self._root = root
+        self._place = place
+
+    def root(self) -> Descriptor:
+        return self._root
+
+    def document(self, one: Descriptor) -> bytes:
+        return read(self._files, self._found(one), self.name)
+
+    def open(self, one: Descriptor) -> AbstractContextManager[Source]:
+        return self._files.open(self._found(one))
+
+    def _found(self, one: Descriptor) -> str:
+        path = self._place(one)
+        if self._files.size(path) is None:
+            raise missing(self.name, one)
+        return path
+
+
+def check_folder(folder: Path, marker: str, what: str) -> None:
+    """Raise `BuildError` rather than write among somebody's files."""
+    if folder.exists() and not (folder / marker).exists() and any(folder.iterdir()):
+        raise BuildError(
+            f"{folder} is there already and is not {what}", hint="name a new folder, or remove this one"
+        )
+
+
+def copy_blob(store: Store, digest: Digest, path: Path) -> None:
+    """Copy a blob, verified on the way."""
+    if path.exists() and path.stat().st_size == os.stat(store.blobs.path(digest)).st_size:
+        return
+    temporary = beside(path, hidden=False)
+    try:
+        with open(temporary, "wb") as file:
+            file.writelines(store.blobs.chunks(digest))
+        temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -16,8 +16,9 @@ from hermes.digest import Digest
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
 from hermes.registry.client import Client
-from hermes.registry.origins import choose, opened, take_image
 from hermes.store import Store
+from hermes.transports.table import opened
+from hermes.transports.taking import import_image
 
 OCI = "application/vnd.oci.image"
 LAYER = f"{OCI}.layer.v1.tar"
@@ -31,7 +32,7 @@ COMPRESS = {
 def take_in(text: str, store: Store, platform: Platform) -> Descriptor:
     """Take the image that ``text`` names into a store."""
     with opened(text, store, Client) as origin:
-        return take_image(origin, store, choose(origin, platform))
+        return import_image(origin, store, platform).descriptor
 
 
 def tar_of(files: Mapping[str, bytes], *more: tuple[str, bytes], mode: int = 0o644) -> bytes:

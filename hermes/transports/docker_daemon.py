@@ -1,4 +1,4 @@
-"""``docker-daemon:``: the images of a Docker daemon, or podman's service.
+"""``docker-daemon:NAME``: the images of a Docker daemon, or podman's service.
 
 See the Docker Engine API, "Export an image" and "Import images".
 """
@@ -8,30 +8,33 @@ from __future__ import annotations
 import http.client
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, ClassVar, Final
 from urllib.parse import quote
 
 from hermes.errors import BuildError, HermesError, UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.reference import Reference
-from hermes.registry.docker_archive import origin_of
-from hermes.registry.docker_host import asked
-from hermes.registry.files import Archive, spooled
-from hermes.registry.images import refuse_index
-from hermes.registry.origins import LARGEST_DOCUMENT, Origin
 from hermes.store import Store
+from hermes.transports.docker_archive import NEEDS, origin_of, write_docker_archive
+from hermes.transports.docker_host import asked
+from hermes.transports.files import Archive, spooled
+from hermes.transports.transport import LARGEST_DOCUMENT, Needs, Origin, Place, refuse_index
+
+if TYPE_CHECKING:
+    from hermes.registry.client import Client
 
 _SHOWN: Final = 500
 _IDENTITY: Final = re.compile(r"(?:sha256:)?[0-9a-f]{12,64}\Z")
 
 
 @contextmanager
-def opened_daemon(text: str, where: str, store: Store) -> Iterator[Origin]:
-    """Open ``docker-daemon:NAME`` (or an id); raises `BuildError` when there is no daemon, or no such image."""
+def opened(place: Place, store: Store, _client: Callable[[], Client]) -> Iterator[Origin]:
+    """Open an image by its name or id; raises `BuildError` when there is no daemon, `UsageError` for no such image."""
+    text, where = place
     name = where if _IDENTITY.match(where) else str(_reference(text, where))
     with asked("GET", f"/images/{quote(name, safe='/:@')}/get", text) as answer:
         if answer.status == http.client.NOT_FOUND:
@@ -41,16 +44,20 @@ def opened_daemon(text: str, where: str, store: Store) -> Iterator[Origin]:
             yield origin_of(Archive(file, text), text, "")
 
 
+def destination(place: Place, _client: Callable[[], Client]) -> DaemonDestination:
+    return DaemonDestination(*place)
+
+
 @dataclass(frozen=True, slots=True)
 class DaemonDestination:
-    """``docker-daemon:NAME``; see `hermes.registry.transports.Destination`."""
+    """An image of the daemon, which takes the name from whatever had it."""
+
+    needs: ClassVar[Needs] = NEEDS
 
     text: str
     name: str
 
     def write(self, manifest: Descriptor, store: Store, name: str) -> None:
-        from hermes.registry.transports import write_docker_archive
-
         refuse_index(manifest, self.text)
         reference = _reference(self.text, self.name)
         with store.scratch.directory() as folder:

@@ -1,60 +1,112 @@
 """A layer that somebody else made -> one of the store: its blob as it is, and its table of contents.
 
 The blob is read once: its digest, the diff_id of the tar in it and the table of contents come of the same pass, and
-nothing is kept unless all of them are right.
+nothing is kept unless all of them are right. A layer that is imported lazily is only recorded, and is read when
+something has to see what is in it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from hermes.digest import CHUNK, Digest
-from hermes.errors import LayerError
+from hermes.errors import LayerError, MissingBlobError
 from hermes.layer import encodings, toc
 from hermes.layer.compress import Decompressed, Source
-from hermes.layer.encodings import FORMS
+from hermes.layer.encodings import FORMS, Foreign
 from hermes.layer.entry import FILE, HARDLINK, Entry
 from hermes.layer.tar_reader import members
 from hermes.layer.toc import TableOfContents
 from hermes.store import BlobWriter, Store
 from hermes.store.faults import storing
 
+_AGAIN = "pull the image again, or have it made again"
 
-class Blob(NamedTuple):
-    """What is said of a layer's blob: its digest and size, and the diff_id of the tar that is in it."""
+
+class LayerBlob(NamedTuple):
+    """What an image says of a layer: its blob, and the diff_id of the tar that is in it.
+
+    ``size`` is that of the blob in bytes; ``urls`` are where it can be downloaded besides registries.
+    """
 
     digest: Digest
     size: int
     diff_id: Digest
+    media_type: str
+    urls: tuple[str, ...] = ()
 
 
-def has(store: Store, blob: Blob) -> bool:
-    """Tell whether a layer was taken in from this very blob, which is still there."""
+def is_imported(store: Store, blob: LayerBlob) -> bool:
+    """Tell whether a layer was imported from this very blob, which is still there."""
     known = encodings.find_blob(store, blob.diff_id, blob.digest)
     return known is not None and known.size == blob.size and encodings.available(store, blob.diff_id)
 
 
-def ingest(store: Store, file: Source, blob: Blob, *, name: str) -> None:
-    """Take a layer into the store, unless it is there.
+def import_layer(
+    store: Store,
+    blob: LayerBlob,
+    open_blob: Callable[[], AbstractContextManager[Source]],
+    *,
+    name: str,
+    lazily: bool = False,
+) -> None:
+    """Import a layer into the store, unless it is there.
 
-    Raises `LayerError`, naming the layer ``name``, when it is not what ``blob`` says or no layer at all.
+    ``open_blob`` gives the blob where the store does not have it. ``lazily`` only records which blob holds the layer,
+    for `import_recorded`. Raises `LayerError`, naming the layer ``name``, when it is not what ``blob`` says or not a
+    layer at all.
     """
-    if has(store, blob):
+    if lazily:
+        if not encodings.available(store, blob.diff_id):
+            record = Foreign(blob.digest, blob.size, blob.media_type, blob.urls)
+            encodings.record_foreign(store, blob.diff_id, record)
+        return
+    if is_imported(store, blob):
         return
     if store.blobs.has(blob.digest, blob.size):
         with store.blobs.open(blob.digest) as here:
-            found = look_through(here, name)
-        check_contents(found, blob, name)
+            found = _contents(here, name)
+        _check(found, blob, name)
     else:
-        with storing("the store"), store.blobs.writer() as writer:
+        with open_blob() as file, storing("the store"), store.blobs.writer() as writer:
             source = _Copied(file, writer, blob, name)
-            found = look_through(source, name)
+            found = _contents(source, name)
             source.finish()
-            check_contents(found, blob, name)
+            _check(found, blob, name)
             writer.commit()
-    keep(store, found, blob)
+    toc.save(store, TableOfContents(blob.diff_id, found.size, found.entries))
+    if found.form:
+        encodings.record_blob(store, blob.diff_id, blob.digest, blob.size, found.form)
+
+
+def import_recorded(store: Store, diff_id: Digest) -> None:
+    """Import a layer that was imported lazily, and whose blob is in the store by now.
+
+    Raises `LayerError` when it is not what ``diff_id`` says, whose record is then removed, and `MissingBlobError` when
+    there is no such record or blob.
+    """
+    if encodings.available(store, diff_id):
+        return
+    known = encodings.find_foreign(store, diff_id)
+    if known is None or not store.blobs.has(known.digest, known.size):
+        raise _lacking(diff_id)
+    blob = LayerBlob(known.digest, known.size, diff_id, known.media_type, known.urls)
+
+    def lost() -> AbstractContextManager[Source]:
+        raise _lacking(diff_id)
+
+    try:
+        import_layer(store, blob, lost, name=f"layer {known.digest.short}")
+    except LayerError:
+        encodings.forget_foreign(store, diff_id)
+        raise
+
+
+def _lacking(diff_id: Digest) -> MissingBlobError:
+    return MissingBlobError(f"the store has no blob of layer {diff_id}", digest=diff_id)
 
 
 class Contents(NamedTuple):
@@ -66,8 +118,8 @@ class Contents(NamedTuple):
     entries: list[Entry]
 
 
-def look_through(file: Source, name: str) -> Contents:
-    """Read a blob; raises `LayerError`, naming the layer ``name``, when it is no layer of an image."""
+def _contents(file: Source, name: str) -> Contents:
+    """Read a blob; raises `LayerError`, naming the layer ``name``, when it is not a layer of an image."""
     tar = _Hashed(Decompressed(file, name=name))
     if tar.form and tar.form not in FORMS:
         raise LayerError(
@@ -78,26 +130,19 @@ def look_through(file: Source, name: str) -> Contents:
     return Contents(tar.form, tar.digest, tar.size, entries)
 
 
-def check_contents(found: Contents, blob: Blob, name: str) -> None:
+def _check(found: Contents, blob: LayerBlob, name: str) -> None:
     """Raise `LayerError` when a blob holds another tar than is said of it."""
     if found.diff_id != blob.diff_id:
         raise LayerError(
-            f"{name}: its layer has the diff_id {found.diff_id}, and the image's configuration says {blob.diff_id}",
-            hint="the image is damaged, or lies; get it again",
+            f"{name}: its content has diff_id {found.diff_id}, and the image's configuration says {blob.diff_id}",
+            hint=_AGAIN,
         )
-
-
-def keep(store: Store, found: Contents, blob: Blob) -> None:
-    """Note what is in a layer, whose blob is in the store, and that it is."""
-    toc.save(store, TableOfContents(blob.diff_id, found.size, found.entries))
-    if found.form:
-        encodings.record_blob(store, blob.diff_id, blob.digest, blob.size, found.form)
 
 
 class _Copied:
     """A blob that is read, copied into the store and checked on the way."""
 
-    def __init__(self, file: Source, writer: BlobWriter, blob: Blob, name: str) -> None:
+    def __init__(self, file: Source, writer: BlobWriter, blob: LayerBlob, name: str) -> None:
         self._file = file
         self._writer = writer
         self._blob = blob
@@ -118,11 +163,11 @@ class _Copied:
             raise self._error(f"has {self._writer.size} bytes, and the manifest says {self._blob.size}")
         if self._writer.digest != self._blob.digest:
             raise self._error(
-                f"has the digest {self._writer.digest}, and the manifest says {self._blob.digest}"
+                f"content does not match its digest {self._blob.digest}, it has {self._writer.digest}"
             )
 
     def _error(self, problem: str) -> LayerError:
-        return LayerError(f"{self._name}: {problem}", hint="the image is damaged, or lies; get it again")
+        return LayerError(f"{self._name}: {problem}", hint=_AGAIN)
 
 
 class _Hashed:

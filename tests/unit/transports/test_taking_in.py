@@ -7,6 +7,7 @@ import json
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,14 +23,14 @@ from hermes.layer import encodings, toc
 from hermes.layer.canonical import canonical
 from hermes.layer.compress import CODECS, codec_at, codec_of
 from hermes.layer.flatten import flatten
-from hermes.layer.ingest import Blob, ingest
+from hermes.layer.importing import LayerBlob, import_layer
 from hermes.layer.write import compress, write_layer
 from hermes.registry.client import Client
-from hermes.registry.origins import opened
 from hermes.store import Store
+from hermes.transports.table import opened
 from tests.unit.layer.test_round_trips import items_of
 from tests.unit.layer.trees import Node, trees
-from tests.unit.registry.images import COMPRESS, Made, small, take_in, tar_of, text
+from tests.unit.transports.images import COMPRESS, Made, small, take_in, tar_of, text
 
 AMD64 = Platform("linux", "amd64")
 
@@ -56,8 +57,8 @@ def test_a_layer_taken_in_by_any_encoding_is_the_same(shared: Store, tree: dict[
             blob = squeeze(tar)
             file = Path(folder, "blob")
             file.write_bytes(blob)
-            with file.open("rb") as opened:
-                ingest(store, opened, Blob(Digest.of(blob), len(blob), diff_id), name="test")
+            layer = LayerBlob(Digest.of(blob), len(blob), diff_id, "any")
+            import_layer(store, layer, partial(file.open, "rb"), name="test")
             found.add(toc.load(store, diff_id).dump())
             assert encodings.available(store, diff_id)
             assert store.blobs.read(Digest.of(blob)) == blob

@@ -1,4 +1,4 @@
-"""``docker-archive:``, for reading: what ``docker save`` writes, also that of times before ``manifest.json``.
+"""``docker-archive:FILE[:NAME]``: what ``docker save`` writes, also that of times before ``manifest.json``.
 
 See the Docker image specification, v1.2, "Combined Image JSON + Filesystem Changeset Format". Such an archive has no
 manifest of the image, and the layers as plain tars. Hermes gives it the manifest, in Docker's format, that has the
@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from hermes.digest import CHUNK, Digest, canonical_json
 from hermes.errors import HermesError, ImageError, UsageError
@@ -22,14 +23,22 @@ from hermes.image.config import diff_ids_of
 from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import Manifest, json_object
 from hermes.image.media_types import has_form, layer_type
-from hermes.image.reference import Reference
+from hermes.image.reference import Reference, is_tag_or_name
 from hermes.layer.compress import Decompressed, Source
 from hermes.layer.entry import normal_path
-from hermes.registry.files import Archive, opened_archive
-from hermes.registry.layouts import read
-from hermes.registry.origins import Origin, missing
 from hermes.store import Store
+from hermes.store.faults import writing
+from hermes.transports.archive import written_archive
+from hermes.transports.files import Archive, opened_archive, read
+from hermes.transports.transport import Lasting, Needs, Origin, Place, missing, refuse_index
 
+if TYPE_CHECKING:
+    from hermes.registry.client import Client
+
+NEEDS: Final = Needs(uncompressed=True)
+"""What the format needs, whether it goes to a file or a daemon."""
+
+_LEGACY_VERSION: Final = b"1.0"
 _MOST_LAYERS: Final = 10_000
 _DEFAULT_HOST: Final = "docker.io"
 _LIBRARY: Final = "library/"
@@ -44,10 +53,86 @@ class _Row(NamedTuple):
 
 
 @contextmanager
-def opened_docker_archive(text: str, path: Path, name: str, store: Store) -> Iterator[Origin]:
-    """Open ``docker-archive:FILE[:NAME]``; raises `UsageError` when there is no such image."""
-    with opened_archive(path, text, store) as archive:
-        yield origin_of(archive, text, name)
+def opened(place: Place, store: Store, _client: Callable[[], Client]) -> Iterator[Origin]:
+    """Raises `UsageError` when there is no such image, `LayerError` when the file is not a tar archive."""
+    with opened_archive(place.path, place.text, store) as archive:
+        yield origin_of(archive, place.text, place.name)
+
+
+def destination(place: Place, _client: Callable[[], Client]) -> DockerArchiveDestination:
+    """Raises `UsageError` for what can be neither a name nor a tag."""
+    if place.name and not is_tag_or_name(place.name):
+        raise UsageError(
+            f"{place.text!r}: {place.name!r} is not a name or a tag",
+            hint="write NAME:TAG in lower case, or TAG",
+        )
+    return DockerArchiveDestination(place.text, place.path, place.name)
+
+
+@dataclass(frozen=True, slots=True)
+class DockerArchiveDestination:
+    """What ``docker load`` takes, also of times before manifests; the same image gives the same bytes."""
+
+    needs: ClassVar[Needs] = NEEDS
+
+    text: str
+    path: Path
+    name: str
+
+    def write(self, manifest: Descriptor, store: Store, name: str) -> None:
+        refuse_index(manifest, self.text)
+        write_docker_archive(self.path, manifest, store, *self._reference(name))
+
+    def _reference(self, name: str) -> tuple[str, str]:
+        """Return repository and tag: what the user gave, completed by the image's own name."""
+        repository, _, tag = name.rpartition(":")
+        given = self.name
+        if not given:
+            return repository, tag
+        last = given.rpartition("/")[2]
+        if ":" in last:
+            repository, _, tag = given.rpartition(":")
+            return repository, tag
+        return (given, tag) if "/" in given else (repository, given)
+
+
+def write_docker_archive(path: Path, manifest: Descriptor, store: Store, repository: str, tag: str) -> None:
+    """Write an image under a name for ``docker load``; raises as `Destination.write` does."""
+    found = Manifest.parse(store.blobs.read(manifest.digest))
+    config = store.blobs.read(found.config.digest)
+    diff_ids = diff_ids_of(json.loads(config))
+    identities = list(_legacy_ids(diff_ids, found.config.digest))
+    with writing(path), written_archive(path) as archive:
+        parent = ""
+        for identity, diff_id in zip(identities, diff_ids, strict=True):
+            archive.folder(identity)
+            archive.file(f"{identity}/VERSION", _LEGACY_VERSION)
+            archive.file(f"{identity}/json", _legacy_json(identity, parent))
+            archive.layer(f"{identity}/layer.tar", store, diff_id)
+            parent = identity
+        archive.file(f"{found.config.digest.hex}.json", config)
+        entry = {
+            "Config": f"{found.config.digest.hex}.json",
+            "Layers": [f"{identity}/layer.tar" for identity in identities],
+            "RepoTags": [f"{repository}:{tag}"],
+        }
+        archive.file("manifest.json", canonical_json([entry]))
+        if parent:
+            archive.file("repositories", canonical_json({repository: {tag: parent}}))
+
+
+def _legacy_ids(diff_ids: list[Digest], config: Digest) -> Iterator[str]:
+    """Yield an identity for each layer that depends on all below it, and for the last on the configuration."""
+    parent = ""
+    for number, diff_id in enumerate(diff_ids, 1):
+        parts = (parent, diff_id, config if number == len(diff_ids) else "")
+        parent = Digest.of(" ".join(parts).encode()).hex
+        yield parent
+
+
+def _legacy_json(identity: str, parent: str) -> bytes:
+    document = {"created": "1970-01-01T00:00:00Z", "id": identity}
+    return canonical_json(document | ({"parent": parent} if parent else {}))
 
 
 def origin_of(archive: Archive, text: str, name: str) -> Origin:
@@ -62,6 +147,7 @@ class _DockerArchive:
     def __init__(self, archive: Archive, name: str, row: _Row) -> None:
         self.name = name
         self.title = row.names[0] if row.names else ""
+        self.lasting: Lasting | None = None
         self._archive = archive
         self._row = row
         self._places: dict[Digest, str] = {}

@@ -7,7 +7,7 @@ import tarfile
 
 from hermes.digest import CHUNK
 from hermes.layer.tar_reader import members
-from hermes.registry import transports
+from hermes.transports.archive import ArchiveWriter
 
 
 class _Beginning(io.RawIOBase):
@@ -32,7 +32,7 @@ def test_a_layer_of_more_than_8_gib_can_be_written() -> None:
     out = _Beginning()
     zeros = bytes(CHUNK)
     with tarfile.TarFile(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT, copybufsize=CHUNK) as tar:
-        archive = transports._Archive(tar)
+        archive = ArchiveWriter(tar)
         archive._add("layer.tar", size, iter([zeros] * (size // CHUNK)))
         archive.file("small", b"x")
     first = next(members(io.BytesIO(out.head).read, name="test"))

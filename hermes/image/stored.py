@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hermes.digest import Digest
-from hermes.errors import UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.layout import link_layout, tagged
 from hermes.image.manifest import INDEXES, Index, Manifest, described
 from hermes.image.media_types import is_external
 from hermes.store import Store
-
-if TYPE_CHECKING:
-    from hermes.layer.compress import Source
 
 
 def descriptor_of(store: Store, digest: Digest) -> Descriptor:
@@ -42,16 +36,6 @@ def manifests_of(one: Descriptor, store: Store) -> Iterator[Descriptor]:
         yield one
 
 
-def refuse_index(one: Descriptor, where: str) -> None:
-    """Raise `UsageError` where only one image can be written, and this is an index."""
-    if one.media_type in INDEXES:
-        transport = where.partition(":")[0]
-        raise UsageError(
-            f"{where}: {transport}: holds an image for one platform, and this is an index",
-            hint="name one of its images (`hermes copy --platform`), or write to oci:, oci-archive: or dir:",
-        )
-
-
 def link_images(folder: Path, manifest: Descriptor, store: Store, tag: str) -> None:
     """Make a layout of links to the store's blobs, all of which must be there."""
     blobs = [(digest, store.blobs.path(digest)) for digest in blobs_of(manifest, store, external=True)]
@@ -68,22 +52,3 @@ def _blobs(one: Descriptor, store: Store, *, external: bool) -> Iterator[Digest]
         yield manifest.config.digest
         yield from (layer.digest for layer in manifest.layers if external or not is_external(layer))
     yield one.digest
-
-
-class StoreOrigin:
-    """An image or index of the store, as a `hermes.registry.origins.Origin`."""
-
-    def __init__(self, store: Store, root: Descriptor, name: str, title: str = "") -> None:
-        self.name = name
-        self.title = title
-        self._store = store
-        self._root = root
-
-    def root(self) -> Descriptor:
-        return self._root
-
-    def document(self, one: Descriptor) -> bytes:
-        return self._store.blobs.read(one.digest)
-
-    def open(self, one: Descriptor) -> AbstractContextManager[Source]:
-        return self._store.blobs.open(one.digest)
