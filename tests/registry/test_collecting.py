@@ -67,7 +67,7 @@ def test_a_name_keeps_what_was_not_needed_yet(app: Sandbox, wire: Wire, base: st
     if command == "copy":
         ok(app.run("copy", "named", "oci:whole:v"))
     else:
-        assert ok(app.run("run", "named", "--entrypoint", "ls", "--", "/srv")) == "big"
+        assert ok(app.run("run", "--entrypoint", "ls", "named", "--", "/srv")) == "big"
     ok(app.run("rmi", "--all"))
     collected(app)
     assert notes(app) == 0
