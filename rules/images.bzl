@@ -14,6 +14,7 @@ def _image_impl(ctx):
     base = stack_of(ctx.attr.base)
     own = []
     built_on = {}
+    made_on = {}
     for target in ctx.attr.layers:
         info = target[LayerInfo]
         below = list(info.base)
@@ -22,12 +23,14 @@ def _image_impl(ctx):
                 continue
             own.append(layer)
             built_on[layer] = below + base.layers
+            made_on[layer] = below
             below = below + [layer]
     for target in ctx.attr.base:
         if LayerInfo in target:
             below = list(target[LayerInfo].base)
             for layer in target[LayerInfo].layers:
                 built_on[layer] = below
+                made_on[layer] = below
                 below = below + [layer]
     config = {
         "cmd": ctx.attr.cmd,
@@ -46,6 +49,7 @@ def _image_impl(ctx):
         base = base.image,
         layers = own if base.image else base.layers + own,
         built_on = built_on,
+        made_on = made_on,
         config = config,
         annotations = ctx.attr.annotations,
         compression = ctx.attr.compression,

@@ -29,7 +29,7 @@ def execute(request: Request, tools: Tools) -> Outputs:
     rows = list(layers_of(request, "layer", tools))
     layers = [one for listed in rows for one in listed]
     base_layers = sum(map(len, rows[: params["base_layers"]]))
-    if not params["allow_conflicts"]:
+    if layers:
         _check_conflicts(request.action.owner, list(of_role(request, "layer")), params, tools)
     base: dict[str, Any] = {}
     for one in of_role(request, "base"):
@@ -48,29 +48,39 @@ def _check_conflicts(owner: str, layers: Sequence[Resolved], params: Mapping[str
     """Compare the layers; one that is all of an image from elsewhere may not be here, and what is on it is meant."""
     below = frozenset(range(params["base_layers"]))
     built_on = dict.fromkeys(range(len(layers)), below)
+    made_on = dict.fromkeys(below, below)
     for upper, lowers in params["built_on"].items():
         built_on[int(upper)] = below | frozenset(lowers)
+    for upper, lowers in params["made_on"].items():
+        made_on[int(upper)] = frozenset(lowers)
     tables = [
         toc.load(tools.store, one.value.digest) if one.value.kind == LAYER else _UNSEEN for one in layers
     ]
     found: dict[str, None] = {}
-    for conflict in conflicts(tables, built_on):
+    allowed = params["allow_conflicts"]
+    for conflict in conflicts(tables, built_on, made_on):
+        if allowed and not conflict.below:
+            continue
         found[_shown(conflict, layers)] = None
         if len(found) > _SHOWN:
             found.popitem()
             found["  ..."] = None
             break
     if found:
+        hint = "build one on the other (base = [...])"
+        hint += ", or take one out" if allowed else ", take one out, or set allow_conflicts = True"
+        if any(" leads to " in one for one in found):
+            hint = f"give paths where the link leads, {hint}"
         raise ConflictError(
-            f"{owner}: its layers write one path differently:\n" + "\n".join(found),
-            hint="build one on the other (base = [...]), take one out, or set allow_conflicts = True",
+            f"{owner}: its layers write one path differently:\n" + "\n".join(found), hint=hint
         )
 
 
 def _shown(conflict: Conflict, layers: Sequence[Resolved]) -> str:
     lower, upper = layers[conflict.lower].path, layers[conflict.upper].path
     if conflict.link:
-        return f"  /{conflict.path} leads to {conflict.link} in {lower}, and {upper} has something below it"
+        other = "something below it" if conflict.below else "a folder there"
+        return f"  /{conflict.path} leads to {conflict.link} in {lower}, and {upper} has {other}"
     return f"  /{conflict.path}: {lower} and {upper}"
 
 

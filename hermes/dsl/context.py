@@ -302,6 +302,7 @@ class Actions:
         layers: Any,
         base: Any = None,
         built_on: Any = None,
+        made_on: Any = None,
         config: Any = None,
         annotations: Any = None,
         compression: str = "zstd",
@@ -310,8 +311,9 @@ class Actions:
     ) -> Info:
         """An image: the layers of ``base`` (an ImageInfo) and ``layers`` on top, with a configuration.
 
-        ``built_on`` maps each layer to those it was built on. Nothing is compressed until somebody needs
-        the manifest.
+        ``built_on`` maps each layer to those it stands on, whose files it may replace, and ``made_on`` to those that
+        were seen when it was made, whose links it cannot hide (the same if left out). Nothing is compressed until
+        somebody needs the manifest.
         """
         codec = checked_codec(compression, compression_level)
         if base is not None and not _is_image(base):
@@ -324,19 +326,23 @@ class Actions:
         below = list(base.fields["layers"]) if base else []
         stack = [*below, *_layers(layers)]
         numbers = {one: number for number, one in enumerate(stack)}
-        relations = {
-            str(numbers[one]): sorted(numbers[other] for other in others if other in numbers)
-            for one, others in (built_on or {}).items()
-            if one in numbers
-        }
+
+        def relations(given: Any) -> dict[str, list[int]]:
+            return {
+                str(numbers[one]): sorted(numbers[other] for other in others if other in numbers)
+                for one, others in (given or {}).items()
+                if one in numbers
+            }
+
         rows = [Input("base", "", base.fields["config"].artifact)] if base else []
         rows += [Input("layer", str(one.owner), one.artifact) for one in stack]
         params = {
             "allow_conflicts": bool(allow_conflicts),
             "base_layers": len(below),
-            "built_on": relations,
+            "built_on": relations(built_on),
             "config": dict(config or {}),
             "epoch": self._configuration.epoch,
+            "made_on": relations(built_on if made_on is None else made_on),
         }
         platform = str(self._configuration.platform)
         made = self._add(name, "image", params, rows, outputs=("config", "environment"), platform=platform)

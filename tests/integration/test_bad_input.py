@@ -230,6 +230,30 @@ def test_layers_that_conflict(app: Sandbox) -> None:
     assert app.run("build", "//app:i").returncode == 0
 
 
+@pytest.mark.parametrize("base", [":merged", ":usr"], ids=["an image", "a layer"])
+@pytest.mark.parametrize(
+    ("layer", "end"),
+    [
+        ('files = {"/lib/x": "f.txt"}', "has something below it"),
+        ('files = {"/lib/x": "f.txt"}, dirs = ["/lib"]', "has a folder there"),
+    ],
+)
+def test_a_layer_below_a_link_of_the_base(app: Sandbox, base: str, layer: str, end: str) -> None:
+    image = f'image(name = "i", base = "{base}", layers = [":so"])\n'
+    app.write(
+        "app/BUILD",
+        'files_layer(name = "usr", symlinks = {"/lib": "usr/lib"}, dirs = ["/usr/lib"])\n'
+        'image(name = "merged", layers = [":usr"])\n'
+        f'files_layer(name = "so", {layer})\n{image}',
+    )
+    check(app.run("build", "//app:i"), app, f"/lib leads to usr/lib in //app:usr, and //app:so {end}", 1)
+    app.write(
+        "app/BUILD",
+        (app.root / "app/BUILD").read_text().replace('[":so"]', '[":so"], allow_conflicts = True'),
+    )
+    assert app.run("build", "//app:i").returncode == (1 if "below" in end else 0)
+
+
 @pytest.mark.parametrize(
     ("attributes", "pattern"),
     [

@@ -54,7 +54,9 @@ def test_what_is_a_conflict(lower: Entry, upper: Entry, path: str | None) -> Non
 
 def test_a_conflict_names_both_layers_and_where_a_link_leads() -> None:
     lower = table(Entry("bin", SYMLINK, 0o777, link="usr/bin"))
-    assert list(conflicts([lower, table(), table(file("bin/x"))], {})) == [Conflict("bin", 0, 2, "usr/bin")]
+    assert list(conflicts([lower, table(), table(file("bin/x"))], {})) == [
+        Conflict("bin", 0, 2, "usr/bin", below=True)
+    ]
 
 
 def test_hard_links_point_at_the_first_name() -> None:
@@ -84,10 +86,36 @@ def test_a_directory_that_is_passed_through_is_not_written() -> None:
     through = table(folder("d", 0o1777)._replace(passed=True), file("d/b"))
     assert not list(conflicts([changed, through], {}))
     assert not list(conflicts([through, changed], {}))
-    assert list(conflicts([table(file("d")), through], {})) == [Conflict("d", 0, 1)]
+    assert list(conflicts([table(file("d")), through], {})) == [Conflict("d", 0, 1, below=True)]
 
 
 def test_links_conflict_where_they_lead_elsewhere() -> None:
     one, other = (Entry("l", SYMLINK, 0o777, link=target) for target in ("a", "b"))
     assert not list(conflicts([table(one), table(one)], {}))
     assert list(conflicts([table(one), table(other)], {})) == [Conflict("l", 0, 1)]
+
+
+LIB = Entry("lib", SYMLINK, 0o777, link="usr/lib")
+ON = {1: frozenset({0})}
+
+
+@pytest.mark.parametrize(
+    ("upper", "found"),
+    [
+        ([file("lib/x")], Conflict("lib", 0, 1, "usr/lib", below=True)),
+        ([folder("lib"), file("lib/x")], Conflict("lib", 0, 1, "usr/lib")),
+        ([file("lib")], None),
+        ([Entry("lib", SYMLINK, 0o777, link="other")], None),
+        ([file("usr/lib/x")], None),
+    ],
+)
+def test_what_stands_on_a_link_without_having_seen_it(upper: list[Entry], found: Conflict | None) -> None:
+    layers = [table(LIB, folder("usr")), table(*upper)]
+    assert next(conflicts(layers, ON, {}), None) == found
+    assert not list(conflicts(layers, ON))
+
+
+def test_a_link_that_was_replaced_is_not_in_the_way() -> None:
+    layers = [table(LIB), table(folder("lib"), file("lib/a")), table(file("lib/x"))]
+    meant = {1: frozenset({0}), 2: frozenset({0, 1})}
+    assert not list(conflicts(layers, meant, {1: frozenset({0})}))
