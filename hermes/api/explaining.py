@@ -17,8 +17,8 @@ from hermes.engine.key import differences, facts
 from hermes.store import Store
 
 if TYPE_CHECKING:
-    from hermes.api.workspace import Workspace
     from hermes.build.options import BuildOptions
+    from hermes.workspace.root import Location
 
 
 class Change(NamedTuple):
@@ -44,21 +44,21 @@ class Explanation(NamedTuple):
     facts: tuple[tuple[str, str], ...]
 
 
-def explain(workspace: Workspace, patterns: Sequence[str], options: BuildOptions) -> Iterator[Explanation]:
+def explain(where: Location, patterns: Sequence[str], options: BuildOptions) -> Iterator[Explanation]:
     """Yield why each action of the targets was last executed, in build order; one never executed is left out."""
-    store = Store.open(workspace.home)
+    store = Store.open(where.home)
     try:
-        session = Session.open(workspace, store, options, lambda _: None)
-        labels = session.labels(patterns, workspace.package)
+        session = Session.open(where.root, store, options, lambda _: None)
+        labels = session.labels(patterns, where.package)
         session.analysis.analyze(labels)
         owners = {str(label) for label in labels}
         for action in session.analysis.graph.actions.values():
             if action.owner in owners:
                 for name, kind in (
-                    *parts_of(store, workspace.root, action.id),
+                    *parts_of(store, where.root, action.id),
                     (action.id, action.kind),
                 ):
-                    yield from _explained(store, workspace.root, name, kind)
+                    yield from _explained(store, where.root, name, kind)
     finally:
         store.close()
 

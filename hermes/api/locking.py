@@ -21,8 +21,8 @@ from hermes.image.platform import Platform
 from hermes.store import Store
 
 if TYPE_CHECKING:
-    from hermes.api.workspace import Workspace
     from hermes.build.options import BuildOptions
+    from hermes.workspace.root import Location
 
 
 _ALL: Final = ("//...",)
@@ -40,7 +40,7 @@ class LockOptions:
 
 
 def lock_targets(
-    workspace: Workspace,
+    where: Location,
     patterns: Sequence[str],
     options: BuildOptions,
     say: Callable[[str], None],
@@ -51,13 +51,13 @@ def lock_targets(
     Images of registries are pinned in the workspace's own lock file. Raises `LockError`.
     """
     how = how or LockOptions()
-    store = Store.open(workspace.home)
+    store = Store.open(where.home)
     try:
-        session = Session.open(workspace, store, options, say)
-        named = {one.label for one in parse_all(patterns or _ALL, relative_to=workspace.package)}
+        session = Session.open(where.root, store, options, say)
+        named = {one.label for one in parse_all(patterns or _ALL, relative_to=where.package)}
         found: dict[Path, bytes] = {}
         images: dict[str, dict[str, None]] = {}
-        for label in session.labels(patterns or _ALL, workspace.package):
+        for label in session.labels(patterns or _ALL, where.package):
             request = session.analysis.lock_request(label)
             if request is None:
                 if label in named:
@@ -69,10 +69,10 @@ def lock_targets(
                     dict.fromkeys(str(Platform.parse(one)) for one in request.fields["platforms"])
                 )
             else:
-                path, data = _debian_lock(workspace, session, store, label, request, say)
+                path, data = _debian_lock(where, session, store, label, request, say)
                 found[path] = data
         if images:
-            path = workspace.root / LOCK_FILE
+            path = where.root / LOCK_FILE
             kept = how.update and not patterns
             found[path] = _image_lock(path, images, session, store, how, forget=kept)
         if not found:
@@ -157,7 +157,7 @@ def _read_image_lock(path: Path) -> dict[str, dict[str, str]]:
 
 
 def _debian_lock(
-    workspace: Workspace,
+    where: Location,
     session: Session,
     store: Store,
     label: Label,
@@ -170,7 +170,7 @@ def _debian_lock(
     target: LabelValue = fields["file"]
     if target.label.package != label.package:
         raise LockError(f"{label}: its lock is in another package", hint=f"name a file of //{label.package}")
-    path = workspace.root / target.label.package / target.label.name
+    path = where.root / target.label.package / target.label.name
     data = make_lock(
         LockRequest(
             packages=tuple(fields["packages"]),

@@ -17,23 +17,23 @@ from hermes.store import Store
 if TYPE_CHECKING:
     import networkx as nx
 
-    from hermes.api.workspace import Workspace
     from hermes.build.options import BuildOptions
+    from hermes.workspace.root import Location
 
 _TOKEN: Final = re.compile(r"""\s*(?:([()+&,])|(-(?=\s))|"([^"]*)"|'([^']*)'|([^\s()+&,"']+))""")
 _FUNCTIONS: Final = {"deps": 1, "kind": 2, "rdeps": 2, "somepath": 2}
 
 
-def query(workspace: Workspace, expression: str, options: BuildOptions) -> nx.DiGraph[str]:
+def query(where: Location, expression: str, options: BuildOptions) -> nx.DiGraph[str]:
     """Return the targets that an expression means, with the edges between them.
 
     Nodes are labels with the attribute ``rule``; an edge leads from a target to what it depends on. Raises
     `UsageError` when the expression is malformed.
     """
-    store = Store.open(workspace.home)
+    store = Store.open(where.home)
     try:
-        session = Session.open(workspace, store, options, lambda _: None)
-        found = _Query(session, workspace.package, _tokens(expression), expression).answer()
+        session = Session.open(where.root, store, options, lambda _: None)
+        found = _Query(session, where.package, _tokens(expression), expression).answer()
     finally:
         store.close()
     return found

@@ -13,7 +13,7 @@ from hermes.build.options import BuildOptions
 from hermes.build.result import BuildResult
 from hermes.build.secrets import read_secrets
 from hermes.store.location import default_home, is_made
-from hermes.workspace.root import find_root
+from hermes.workspace.root import Location, find_root
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -72,15 +72,19 @@ class Workspace:
             is_made(self.home)
             result = check.result
         else:
-            from hermes.build.driver import Build
+            from hermes.build.targets import TargetsBuild
 
-            build = Build(self, patterns, chosen, key, secrets, self._subscribers, self._say)
+            build = TargetsBuild(self._here, patterns, chosen, key, secrets, self._subscribers, self._say)
             result = build.run(check, found)
         if chosen.destinations:
             from hermes.build.export import export
 
             export(self.home, result, chosen.destinations, self.registries, self._tell())
         return result
+
+    @property
+    def _here(self) -> Location:
+        return Location(self.root, self.home, self.package)
 
     def _tell(self) -> Subscriber:
         from hermes.engine.events import Events
@@ -149,7 +153,7 @@ class Workspace:
         from hermes.api.locking import LockOptions, lock_targets
 
         how = LockOptions(check, update)
-        return lock_targets(self, patterns, options or BuildOptions(), self._say, how)
+        return lock_targets(self._here, patterns, options or BuildOptions(), self._say, how)
 
     def push(
         self,
@@ -174,10 +178,10 @@ class Workspace:
         """Yield why each action of the targets was last executed."""
         from hermes.api.explaining import explain
 
-        return explain(self, patterns, options or BuildOptions())
+        return explain(self._here, patterns, options or BuildOptions())
 
     def query(self, expression: str, options: BuildOptions | None = None) -> nx.DiGraph[str]:
         """Return the targets that an expression means, and the edges between them; see `hermes.api.querying`."""
         from hermes.api.querying import query
 
-        return query(self, expression, options or BuildOptions())
+        return query(self._here, expression, options or BuildOptions())

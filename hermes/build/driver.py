@@ -1,169 +1,130 @@
-"""One build: find out what there is to do, do it, link the outputs, remember."""
+"""Runs the actions of one build, whoever declared them: the store, the namespace, connections, and what is remembered.
+
+It does not know where actions come from: `hermes.build.targets` plans those of a workspace, and
+`hermes.build.dockerfile.build` those of a Dockerfile.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
-from hermes.actions.local import DOCKERFILE, IN_NAMESPACE, Local, available
+from hermes.actions.local import IN_NAMESPACE, Expand, Local, available
 from hermes.actions.tools import Tools
 from hermes.build.memory.keys import remember_keys, remember_parts
-from hermes.build.memory.snapshot import Changes, Check, Snapshots
-from hermes.build.memory.unchanged import UnchangedPlan
-from hermes.build.outputs import Outputs, in_one_place
-from hermes.build.plan import Plan, Work
-from hermes.build.result import BuildResult
-from hermes.build.secrets import check_actions
 from hermes.container.core import PRELOADED, Containers, sweep_after
-from hermes.container.task import Bound
 from hermes.engine.action import ActionGraph
 from hermes.engine.events import Events, Subscriber, Warned
 from hermes.engine.executor import Caching
-from hermes.engine.scheduler import Options, Report, Scheduler
+from hermes.engine.scheduler import Known, Options, Report, Scheduler, Sources
 from hermes.errors import BuildFailed, BuildInterrupted, MissingBlobError, StoreError
 from hermes.naming.registries import Fetching
+from hermes.registry.settings import Registries
 from hermes.sandbox.namespace import Namespace
-from hermes.store import Store
+from hermes.store import ResultCache, Store
+from hermes.workspace.root import Settings
 
 if TYPE_CHECKING:
-    from hermes.api.workspace import Workspace
-    from hermes.build.dockerfile.targets import DockerfileTargets
-    from hermes.build.options import BuildOptions
+    from hermes.container.task import Bound
+
+T = TypeVar("T")
 
 
-class Build:
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A graph to run, and the outputs of which actions are ``wanted``.
+
+    Of the actions in ``known`` only those in ``dirty`` are looked at (None: all are). ``root`` is the folder under
+    which the keys of actions are remembered, by what ``called`` makes of their ids; ``expand`` maps kinds of action to
+    what expands them.
+    """
+
+    graph: ActionGraph
+    wanted: Sequence[str]
+    sources: Sources
+    root: Path
+    called: Callable[[str], str] = lambda name: name
+    known: Mapping[str, Known] = field(default_factory=dict)
+    dirty: Collection[str] | None = None
+    expand: Mapping[str, Expand] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a build is run: what its options say, and for what they leave open the ``settings`` of ``hermes.yaml``.
+
+    ``runtime`` and ``jobs`` are empty where the options say nothing. ``secrets`` maps ids to values, ``agents`` those
+    of SSH agents to sockets. Without ``use_cache`` every action is executed once.
+    """
+
+    settings: Settings
+    runtime: str = ""
+    jobs: int | None = None
+    keep_going: bool = False
+    use_cache: bool = True
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    agents: Mapping[str, str] = field(default_factory=dict)
+
+
+class Driver:
     """See the module.
 
-    ``key`` names the snapshot of this build, ``secrets`` maps ids to values, ``say`` is told what BUILD files
-    print.
+    ``hidden`` are variables of the environment that commands must not see, ``registries`` returns what is configured of
+    registries. `run` opens and closes what this holds; it can be called once.
     """
 
     def __init__(
         self,
-        workspace: Workspace,
-        patterns: Sequence[str],
-        options: BuildOptions,
-        key: str,
-        secrets: Mapping[str, bytes],
+        home: Path,
         subscribers: Sequence[Subscriber],
-        say: Callable[[str], None],
+        registries: Callable[[], Registries],
+        hidden: Iterable[str] = (),
     ) -> None:
-        self._workspace = workspace
-        self._root = workspace.root
-        self._patterns = patterns
-        self._options = options
-        self._key = key
-        self._secrets = secrets
-        self._events = Events(*subscribers)
-        self._say = say
-        self._store = Store.open(workspace.home)
-        self._snapshots = Snapshots(workspace.home, workspace.root)
-        self._hidden = [one.variable for one in options.secrets]
-        self._namespace = Namespace(self._hidden, PRELOADED)
-        self._containers = Containers(self._store, self._namespace)
+        self.store = Store.open(home)
+        self.events = Events(*subscribers)
+        self.cancelled = threading.Event()
+        self.fetching = Fetching(self.store, registries, self.cancelled, self.events.emit)
+        self._namespace = Namespace(list(hidden), PRELOADED)
+        self.containers = Containers(self.store, self._namespace, "", self.fetching.layer)
+        self.report = Report()
 
-    def run(self, check: Check | None, found: Changes | None) -> BuildResult:
-        """Build. ``found`` is how the disk differs from the ``check`` of the last build, if there is one.
+    def run(self, build: Callable[[bool], T]) -> T:
+        """Return what ``build`` returns.
 
-        Where a blob that was taken for granted turns out to be gone, everything is looked at again.
+        Where a blob that was taken for granted turns out to be gone, it is called again, with True: everything is to be
+        looked at.
         """
         try:
-            with self._store.in_use():
-                self._containers.sweep()
+            with self.store.in_use():
+                self.containers.sweep()
                 try:
-                    return self._build(self._plan(check, found))
+                    built = build(False)
                 except (BuildFailed, StoreError) as error:
                     missing = _missing_blob(error)
                     if missing is None:
                         raise
-                    self._events.emit(Warned(f"{missing.message}; building what gives it again"))
-                    return self._build(self._analyzed(fresh=True))
+                    self.events.emit(Warned(f"{missing.message}; building what gives it again"))
+                    built = build(True)
+                if self.store.results.damaged:
+                    self.events.emit(Warned("the result cache was damaged; a new one has been started"))
+                return built
         except (BuildInterrupted, KeyboardInterrupt):
-            sweep_after(self._namespace, self._store)
+            sweep_after(self._namespace, self.store)
             raise
         finally:
+            self.fetching.close()
             self._namespace.close()
-            self._store.close()
+            self.store.close()
 
-    def _plan(self, check: Check | None, found: Changes | None) -> Plan:
-        if check is not None and found is not None and (state := self._snapshots.state(self._key, check)):
-            unchanged = UnchangedPlan.make(self._root, self._store.home, check, state, found)
-            if unchanged is not None:
-                return unchanged
-        return self._analyzed(fresh=False)
-
-    def _analyzed(self, *, fresh: bool) -> Plan:
-        from hermes.build.analyzed import AnalyzedPlan
-        from hermes.build.session import Session
-
-        session = Session.open(self._workspace, self._store, self._options, self._say)
-        state = None if fresh else self._snapshots.state(self._key)
-        return AnalyzedPlan.make(session, self._patterns, self._workspace.package, state)
-
-    def _build(self, plan: Plan) -> BuildResult:
-        work = plan.work
-        if self._secrets:
-            check_actions(work.graph, self._secrets)
-        report = self._execute(plan)
-        outputs = Outputs(self._root, self._store, self._containers, work.index)
-        linked = outputs.link(work.wanted, report.known, work.before, work.changed)
-        for one, other, path in in_one_place(linked.targets):
-            where = os.path.relpath(path, self._root)
-            self._events.emit(
-                Warned(f"{one} and {other} both give {where}, where only one can be: build one at a time")
-            )
-        parts = {one for listed in report.parts.values() for one in listed}
-        owners = dict.fromkeys(
-            work.graph.actions[name].owner for name in report.executed if name not in parts
-        )
-        cached = work.total + len(parts) - len(report.executed)
-        result = BuildResult(tuple(owners), cached, linked.targets)
-        try:
-            check, state = plan.snapshot(report.known, linked)
-            self._snapshots.save(self._store, self._key, check, state, plan.before)
-            work.index.save(self._store, self._snapshots.files)
-        except StoreError as error:
-            self._events.emit(Warned(f"the next build will look at everything again: {error.message}"))
-        if self._store.results.damaged:
-            self._events.emit(Warned("the result cache was damaged; a new one has been started"))
-        return result
-
-    def _execute(self, plan: Plan) -> Report:
-        work = plan.work
-
-        def mirrors() -> Sequence[str]:
-            from hermes.build.mirrors import mirrors
-
-            return mirrors(work.settings)
-
-        runtime = self._options.runtime or work.settings.runtime
-        cancelled = threading.Event()
-        fetching = Fetching(self._store, lambda: work.settings.registries, cancelled, self._events.emit)
-        tools = Tools(
-            self._store,
-            Containers(self._store, self._namespace, runtime, fetching.layer),
-            mirrors,
-            cancelled,
-            registry=lambda: fetching.client,
-            secrets=self._secrets,
-            subscriptions={
-                one.name: [Bound(target, source) for source, target in one.folders]
-                for one in work.settings.subscriptions
-            },
-        )
-        dockerfiles = self._dockerfiles(work)
-        caching = Caching(
-            Local(tools, {DOCKERFILE: dockerfiles.expand} if dockerfiles else {}),
-            self._store.results,
-            self._store.locks,
-            lambda value: available(self._store, value),
-            self._events,
-        )
-
-        looked_at = work.graph.actions if work.dirty is None else work.dirty
-        if any(work.graph.actions[name].kind in IN_NAMESPACE for name in looked_at):
+    def execute(self, job: Job, how: How) -> Report:
+        """Run what of a graph has no result yet. ``report`` is what came of it, also where this raises."""
+        caching, tools = self._executor(job, how)
+        looked_at = job.graph.actions if job.dirty is None else job.dirty
+        if any(job.graph.actions[name].kind in IN_NAMESPACE for name in looked_at):
             self._namespace.start()
 
         def cancel() -> None:
@@ -171,46 +132,81 @@ class Build:
             tools.cancelled.set()
             self._namespace.close()
 
-        jobs = self._options.jobs or work.settings.jobs or len(os.sched_getaffinity(0))
-        scheduler = Scheduler(caching, work.index, Options(jobs, self._options.keep_going), self._events)
+        jobs = how.jobs or how.settings.jobs or len(os.sched_getaffinity(0))
+        scheduler = Scheduler(caching, job.sources, Options(jobs, how.keep_going), self.events)
         try:
-            return scheduler.run(
-                work.graph, work.wanted_actions, known=work.known, dirty=work.dirty, cancel=cancel
-            )
-        except BuildFailed as error:
-            if dockerfiles is not None:
-                dockerfiles.explain(error)
-            if self._options.keep_going:
-                self._link_done(work, scheduler.report)
-            work.index.save(self._store, self._snapshots.files)
-            raise
+            return scheduler.run(job.graph, job.wanted, known=job.known, dirty=job.dirty, cancel=cancel)
         finally:
-            fetching.close()
-            self._remember(scheduler.report, work.graph)
+            self.report = scheduler.report
+            self._remember(job)
 
-    def _link_done(self, work: Work, report: Report) -> None:
-        """Link what a build gave that failed elsewhere; what is not in its report is as it was, or was not built."""
-        done = [one for one in work.wanted if one.output and one.action in report.known]
-        Outputs(self._root, self._store, self._containers, work.index).link(done, report.known)
+    def _executor(self, job: Job, how: How) -> tuple[Caching, Tools]:
+        def mirrors() -> Sequence[str]:
+            from hermes.build.mirrors import mirrors
 
-    def _remember(self, report: Report, graph: ActionGraph) -> None:
-        remember_keys(self._store, self._root, {name: report.known[name].key for name in report.executed})
-        remember_parts(
-            self._store,
-            self._root,
-            {
-                name: [(one, graph.actions[one].kind) for one in listed]
-                for name, listed in report.parts.items()
-            },
+            return mirrors(how.settings)
+
+        runtime = how.runtime or how.settings.runtime
+        tools = Tools(
+            self.store,
+            Containers(self.store, self._namespace, runtime, self.fetching.layer),
+            mirrors,
+            self.cancelled,
+            registry=lambda: self.fetching.client,
+            secrets=how.secrets,
+            agents=how.agents,
+            subscriptions=_subscriptions(how.settings),
         )
+        results: ResultCache = self.store.results if how.use_cache else _Fresh(self.store.results)
+        caching = Caching(
+            Local(tools, job.expand),
+            results,
+            self.store.locks,
+            lambda value: available(self.store, value),
+            self.events,
+        )
+        return caching, tools
 
-    def _dockerfiles(self, work: Work) -> DockerfileTargets | None:
-        """Return what expands the targets that have Dockerfiles, if there may be any to build."""
-        if not any(action.kind == DOCKERFILE for action in work.graph.actions.values()):
-            return None
-        from hermes.build.dockerfile.targets import DockerfileTargets
+    def _remember(self, job: Job) -> None:
+        """Note for `hermes explain` which keys actions had, and what others stood for."""
+        report, actions = self.report, job.graph.actions
+        keys = {job.called(name): report.known[name].key for name in report.executed}
+        remember_keys(self.store, job.root, keys)
+        parts = {
+            job.called(name): [(job.called(one), actions[one].kind) for one in listed]
+            for name, listed in report.parts.items()
+        }
+        if parts:
+            remember_parts(self.store, job.root, parts)
 
-        return DockerfileTargets(self._store, self._secrets, lambda text: self._events.emit(Warned(text)))
+
+def _subscriptions(settings: Settings) -> dict[str, list[Bound]]:
+    """Map the names of subscriptions to what is mounted for them."""
+    if not settings.subscriptions:
+        return {}
+    from hermes.container.task import Bound
+
+    return {
+        one.name: [Bound(target, source) for source, target in one.folders] for one in settings.subscriptions
+    }
+
+
+class _Fresh:
+    """A cache that knows only what was put into it: every action of a build runs once."""
+
+    def __init__(self, inner: ResultCache) -> None:
+        self._inner = inner
+        self._put: set[str] = set()
+
+    def get(self, key: str) -> bytes | None:
+        return self._inner.get(key) if key in self._put else None
+
+    def put(self, key: str, result: bytes, preimage: bytes) -> None:
+        self._inner.put(key, result, preimage)
+        self._put.add(key)
+
+    def preimage(self, key: str) -> bytes | None:
+        return self._inner.preimage(key)
 
 
 def _missing_blob(error: BuildFailed | StoreError) -> MissingBlobError | None:

@@ -24,7 +24,6 @@ from hermes.workspace.root import MARKER, read_settings
 from hermes.workspace.sources import FileIndex
 
 if TYPE_CHECKING:
-    from hermes.api.workspace import Workspace
     from hermes.build.options import BuildOptions
 
 
@@ -55,12 +54,10 @@ class Session:
         self._say = say
 
     @classmethod
-    def open(
-        cls, workspace: Workspace, store: Store, options: BuildOptions, say: Callable[[str], None]
-    ) -> Session:
-        """Look at a workspace with the file index of its last build."""
-        index = FileIndex.load(workspace.root, Snapshots(workspace.home, workspace.root).files)
-        return cls(workspace.root, store, index, options, epoch(), say)
+    def open(cls, root: Path, store: Store, options: BuildOptions, say: Callable[[str], None]) -> Session:
+        """Look at the workspace at ``root`` with the file index of its last build."""
+        index = FileIndex.load(root, Snapshots(store.home, root).files)
+        return cls(root, store, index, options, epoch(), say)
 
     def labels(self, patterns: Sequence[str], package: str) -> list[Label]:
         """Return the targets that patterns of the command line mean; raises `LabelError` when there are none."""

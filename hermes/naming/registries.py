@@ -18,22 +18,27 @@ if TYPE_CHECKING:
     from hermes.registry.client import Client
     from hermes.registry.settings import Registries
     from hermes.transports.transport import Needs
+    from hermes.workspace.root import Settings
 
 _BETWEEN_SECONDS: Final = 0.1
 
 
-def registries_of(root: Path | None, home: Path) -> Registries:
-    """Return what the ``hermes.yaml`` of a workspace says of registries; without one, that of the one here, if any."""
+def settings_of(root: Path | None, home: Path) -> Settings:
+    """Return what the ``hermes.yaml`` of a workspace says; without one, that of the workspace here, if there is one."""
     from hermes.errors import WorkspaceError
-    from hermes.registry.settings import Registries
-    from hermes.workspace.root import find_root, read_settings
+    from hermes.workspace.root import Settings, find_root, read_settings
 
     if root is None:
         try:
             root = find_root(Path.cwd())
         except WorkspaceError:
-            return Registries()
-    return read_settings(root, home).registries
+            return Settings()
+    return read_settings(root, home)
+
+
+def registries_of(root: Path | None, home: Path) -> Registries:
+    """Return what `settings_of` gives of registries."""
+    return settings_of(root, home).registries
 
 
 class Fetching:

@@ -52,6 +52,15 @@ class Settings:
     registries: Registries = field(default=Registries())
 
 
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a command works: the workspace's ``root``, the store's ``home``, and the ``package`` of the current folder."""
+
+    root: Path
+    home: Path
+    package: str = ""
+
+
 def find_root(start: Path) -> Path:
     """Return the nearest folder at or above ``start`` with a ``hermes.yaml``; raises `WorkspaceError`."""
     start = start.absolute()

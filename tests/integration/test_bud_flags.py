@@ -16,7 +16,7 @@ import pytest
 from hermes import AgentSource, BuiltDockerfile
 from hermes.container.task import Bound
 from hermes.digest import Digest
-from hermes.engine.events import ActionFinished
+from hermes.engine.events import ActionFinished, BuildStarted
 from hermes.engine.key import facts
 from hermes.errors import BuildFailed, DockerfileError, UsageError
 from hermes.layer import toc
@@ -423,3 +423,31 @@ def test_names_are_hard_links_only_where_one_source_folder_has_them_so(yard: Yar
     assert [one.link for one in table(yard, built, -1) if one.path.startswith("two/")] == ["", ""]
     built = yard.bud("FROM base\nCOPY in /one/\n")
     assert [one.link for one in table(yard, built, -1)] == ["", "", "one/a"]
+
+
+def test_what_hermes_yaml_says_of_builds_holds_for_dockerfiles(
+    yard: Yard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The settings of the workspace that `hermes bud` is started in, as `hermes build` has them."""
+    runtime = tmp_path / "bin/crun"
+    runtime.parent.mkdir()
+    runtime.write_text("#!/bin/sh\necho this runtime refuses >&2\nexit 9\n")
+    runtime.chmod(0o755)
+    yard.write("hermes.yaml", "jobs: 3\nruntime: crun\n")
+    monkeypatch.chdir(yard.root)
+    monkeypatch.setenv("PATH", f"{runtime.parent}:{os.environ['PATH']}")
+    with pytest.raises(BuildFailed, match="crun could not start the command"):
+        yard.bud("FROM base\nRUN true > /a\n")
+    assert yard.bud(runtime="bwrap").executed
+    assert {one.jobs for one in yard.events if isinstance(one, BuildStarted)} == {3}
+
+
+def test_a_damaged_cache_of_results_is_told_of(yard: Yard) -> None:
+    yard.write("Dockerfile", "FROM base\nRUN true > /a\n")
+    assert yard.run("bud", "--pull=never", ".").returncode == 0
+    for one in (yard.sandbox.home / "results").glob("cache.db*"):  # its log of writes, too, has good rows
+        one.write_bytes(b"this is no database" * 1000)
+    yard.write("Dockerfile", "FROM base\nRUN true > /b\n")
+    done = yard.run("bud", "--pull=never", ".")
+    assert done.returncode == 0, done.stderr
+    assert "result cache was damaged" in done.stderr

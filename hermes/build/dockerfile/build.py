@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hermes.actions.local import Local, available
-from hermes.actions.tools import Tools
 from hermes.build.dockerfile.built import BuiltDockerfile
 from hermes.build.dockerfile.options import DockerfileOptions, dockerfile_of, folder_of
 from hermes.build.dockerfile.origins import NamedOrigins, context_at, ignore_files, ignored_in
+from hermes.build.driver import Driver, How, Job
 from hermes.build.memory.dockerfile_snapshot import Looked, remember
-from hermes.build.memory.keys import STANDARD_INPUT, part_of, remember_keys, remember_parts
+from hermes.build.memory.keys import STANDARD_INPUT, part_of, remember_parts
 from hermes.build.memory.snapshot import Snapshots
 from hermes.build.secrets import check_actions, read_secrets
 from hermes.build.ssh_agents import read_agents, running
-from hermes.container.core import PRELOADED, Containers, sweep_after
 from hermes.dockerfile.checks import shown, tell
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.options import Options
 from hermes.dockerfile.parse import Dockerfile, parse
 from hermes.dockerfile.translate import Translation, translate
 from hermes.engine.action import Value
-from hermes.engine.events import Events, Subscriber
-from hermes.engine.executor import Caching
-from hermes.engine.scheduler import Options as SchedulerOptions
-from hermes.engine.scheduler import Report, Scheduler
-from hermes.errors import BuildFailed, BuildInterrupted, MissingBlobError
+from hermes.engine.events import Subscriber
+from hermes.engine.scheduler import Report
+from hermes.errors import BuildFailed
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
 from hermes.layer.compress import GZIP, ZSTD
-from hermes.naming.registries import Fetching, registries_of
+from hermes.naming.registries import settings_of
 from hermes.sandbox import capabilities
-from hermes.sandbox.namespace import Namespace
-from hermes.store import ResultCache, Store
+from hermes.store import Store
 from hermes.workspace.sources import FileIndex
 
 if TYPE_CHECKING:
@@ -46,6 +40,11 @@ if TYPE_CHECKING:
 
 
 class DockerfileBuild:
+    """Builds what ``options`` say with the store at ``home``; ``say`` is told of warnings.
+
+    What they leave open, the ``hermes.yaml`` of the workspace says that this is started in, if there is one.
+    """
+
     def __init__(
         self,
         options: DockerfileOptions,
@@ -63,53 +62,38 @@ class DockerfileBuild:
         self._say = say
         self._warnings: list[str] = []
         self._tags = [Reference.parse(one) for one in options.tags]
-        self._destinations = [*_destinations(options.destinations, lambda: self._fetching.client)]
+        self._destinations = [*_destinations(options.destinations, lambda: self._driver.fetching.client)]
         self._secrets = read_secrets(options.secrets) if options.secrets else {}
         self._agents = read_agents(options.agents)
         self._sockets: dict[str, str] = {}
-        self._events = Events(*subscribers)
         self._root = folder_of(options)
         self._source = self._file, text = dockerfile_of(options, self._root)
         self._dockerfile: Dockerfile = parse(os.path.basename(self._file) or "Dockerfile", text)
-        self._store = Store.open(home)
-        self._hidden = [one.variable for one in options.secrets]
-        self._namespace = Namespace(self._hidden, PRELOADED)
-        self._cancelled = threading.Event()
-        self._fetching = Fetching(
-            self._store, lambda: registries_of(None, home), self._cancelled, self._events.emit
-        )
+        self._settings = settings_of(None, home)
+        hidden = [one.variable for one in options.secrets]
+        self._driver = Driver(home, subscribers, lambda: self._settings.registries, hidden)
+        self._store = self._driver.store
 
     def run(self) -> BuiltDockerfile:
-        try:
-            with self._store.in_use(), running(self._agents) as self._sockets:
-                Containers(self._store, self._namespace).sweep()
-                try:
-                    return self._build()
-                except BuildFailed as error:
-                    if not any(isinstance(one, MissingBlobError) for one in error.failures.values()):
-                        raise
-                    return self._build()
-        except (BuildInterrupted, KeyboardInterrupt):
-            sweep_after(self._namespace, self._store)
-            raise
-        finally:
-            self._fetching.close()
-            self._namespace.close()
-            self._store.close()
+        """Build, name the image and write it; raises `DockerfileError`, `BuildFailed` and others."""
+
+        def build(_: bool) -> BuiltDockerfile:
+            with running(self._agents) as self._sockets:
+                return self._build()
+
+        return self._driver.run(build)
 
     def check(self) -> list[str]:
-        try:
-            with self._store.in_use():
-                translation, _ = self._translated()
-                text = self._dockerfile.text
-                return [
-                    f"{shown(self._dockerfile, one)}\n{text.excerpt(one.span)}"
-                    for one in translation.findings
-                ]
-        finally:
-            self._fetching.close()
-            self._namespace.close()
-            self._store.close()
+        """Return what is better done otherwise, each with its place and lines."""
+
+        def checked(_: bool) -> list[str]:
+            translation, _origins = self._translated()
+            text = self._dockerfile.text
+            return [
+                f"{shown(self._dockerfile, one)}\n{text.excerpt(one.span)}" for one in translation.findings
+            ]
+
+        return self._driver.run(checked)
 
     def _translated(self) -> tuple[Translation, NamedOrigins]:
         """Return the actions, and what was found of the names in the Dockerfile."""
@@ -119,7 +103,7 @@ class DockerfileBuild:
         platform = Platform.parse(options.platform) if options.platform else Platform.host()
         origins = NamedOrigins(
             self._store,
-            self._fetching,
+            self._driver.fetching,
             options.contexts,
             options.pull,
             self._looked,
@@ -142,11 +126,6 @@ class DockerfileBuild:
         manifest = self._descriptor(value)
         self._publish(manifest)
         actions = translation.graph.actions
-        called = os.path.relpath(self._file, self._root) if self._file else STANDARD_INPUT
-        keys = {part_of(called, name): report.known[name].key for name in report.executed}
-        remember_keys(self._store, self._root, keys)
-        parts = [(part_of(called, one.id), one.kind) for one in actions.values() if one.id in report.known]
-        remember_parts(self._store, self._root, {called: parts})
         executed = tuple((actions[name].kind, actions[name].owner) for name in report.executed)
         built = BuiltDockerfile(manifest, executed, report.cached)
         remember(self._options, self._store, self._root, self._source, self._looked, built, self._warnings)
@@ -190,39 +169,37 @@ class DockerfileBuild:
         return context_at(str(self._root), "", ignored, name, self._looked)
 
     def _execute(self, translation: Translation, sources: _Files) -> Report:
-        tools = Tools(
-            self._store,
-            Containers(self._store, self._namespace, self._options.runtime, self._fetching.layer),
-            lambda: (),
-            self._cancelled,
+        called = os.path.relpath(self._file, self._root) if self._file else STANDARD_INPUT
+        actions = translation.graph.actions
+        job = Job(
+            translation.graph,
+            [translation.manifest.action],
+            sources,
+            self._root,
+            called=lambda name: part_of(called, name),
+        )
+        options = self._options
+        how = How(
+            self._settings,
+            options.runtime,
+            options.jobs,
+            use_cache=options.use_cache,
             secrets=self._secrets,
             agents=self._sockets,
         )
-        results: ResultCache = self._store.results if self._options.use_cache else _Fresh(self._store.results)
-        caching = Caching(
-            Local(tools),
-            results,
-            self._store.locks,
-            lambda value: available(self._store, value),
-            self._events,
-        )
-
-        def cancel() -> None:
-            caching.cancelled = True
-            tools.cancelled.set()
-            self._namespace.close()
-
-        jobs = self._options.jobs or len(os.sched_getaffinity(0))
-        scheduler = Scheduler(caching, sources, SchedulerOptions(jobs), self._events)
         try:
-            return scheduler.run(translation.graph, [translation.manifest.action], cancel=cancel)
+            return self._driver.execute(job, how)
         except BuildFailed as error:
             from hermes.build.dockerfile.targets import with_excerpts
 
-            spans = translation.spans
-            raise with_excerpts(
-                error, {owner: self._dockerfile.text.excerpt(span) for owner, span in spans.items()}
-            ) from None
+            excerpts = {
+                owner: self._dockerfile.text.excerpt(span) for owner, span in translation.spans.items()
+            }
+            raise with_excerpts(error, excerpts) from None
+        finally:
+            known = self._driver.report.known
+            parts = [(part_of(called, one.id), one.kind) for one in actions.values() if one.id in known]
+            remember_parts(self._store, self._root, {called: parts})
 
     def _descriptor(self, value: Value) -> Descriptor:
         from hermes.image.manifest import Manifest
@@ -238,7 +215,7 @@ class DockerfileBuild:
             names.set(tag, manifest)
         called = str(self._tags[0]) if self._tags else f"{self._root.name.lower() or 'image'}:latest"
         for destination in self._destinations:
-            self._fetching.complete(manifest.digest, destination.needs)
+            self._driver.fetching.complete(manifest.digest, destination.needs)
             destination.write(manifest, self._store, called)
 
 
@@ -267,21 +244,3 @@ class _Files:
     def save(self, store: Store) -> None:
         for index, path in self._indexes.values():
             index.save(store, path)
-
-
-class _Fresh:
-    """A cache that knows only what was put into it: every action of a build runs once."""
-
-    def __init__(self, inner: ResultCache) -> None:
-        self._inner = inner
-        self._put: set[str] = set()
-
-    def get(self, key: str) -> bytes | None:
-        return self._inner.get(key) if key in self._put else None
-
-    def put(self, key: str, result: bytes, preimage: bytes) -> None:
-        self._inner.put(key, result, preimage)
-        self._put.add(key)
-
-    def preimage(self, key: str) -> bytes | None:
-        return self._inner.preimage(key)

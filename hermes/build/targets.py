@@ -1,0 +1,145 @@
+"""One build of targets: find out what there is to do, do it, link the outputs, remember."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from hermes.actions.local import DOCKERFILE
+from hermes.build.driver import Driver, How, Job
+from hermes.build.memory.snapshot import Changes, Check, Snapshots
+from hermes.build.memory.unchanged import UnchangedPlan
+from hermes.build.outputs import Outputs, in_one_place
+from hermes.build.plan import Plan, Work
+from hermes.build.result import BuildResult
+from hermes.build.secrets import check_actions
+from hermes.engine.events import Subscriber, Warned
+from hermes.engine.scheduler import Report
+from hermes.errors import BuildFailed, StoreError
+from hermes.naming.registries import registries_of
+from hermes.workspace.root import Location
+
+if TYPE_CHECKING:
+    from hermes.build.dockerfile.targets import DockerfileTargets
+    from hermes.build.options import BuildOptions
+
+
+class TargetsBuild:
+    """Builds what ``patterns`` mean at a place of a workspace.
+
+    ``key`` names the snapshot of this build, ``secrets`` maps ids to values, ``say`` is told what BUILD files
+    print.
+    """
+
+    def __init__(
+        self,
+        where: Location,
+        patterns: Sequence[str],
+        options: BuildOptions,
+        key: str,
+        secrets: Mapping[str, bytes],
+        subscribers: Sequence[Subscriber],
+        say: Callable[[str], None],
+    ) -> None:
+        self._root = where.root
+        self._package = where.package
+        self._patterns = patterns
+        self._options = options
+        self._key = key
+        self._secrets = secrets
+        self._say = say
+        self._snapshots = Snapshots(where.home, where.root)
+        hidden = [one.variable for one in options.secrets]
+        registries = partial(registries_of, where.root, where.home)
+        self._driver = Driver(where.home, subscribers, registries, hidden)
+        self._store = self._driver.store
+
+    def run(self, check: Check | None, found: Changes | None) -> BuildResult:
+        """Build. ``found`` is how the disk differs from the ``check`` of the last build, if there is one."""
+
+        def build(fresh: bool) -> BuildResult:
+            return self._build(self._analyzed(fresh=True) if fresh else self._plan(check, found))
+
+        return self._driver.run(build)
+
+    def _plan(self, check: Check | None, found: Changes | None) -> Plan:
+        if check is not None and found is not None and (state := self._snapshots.state(self._key, check)):
+            unchanged = UnchangedPlan.make(self._root, self._store.home, check, state, found)
+            if unchanged is not None:
+                return unchanged
+        return self._analyzed(fresh=False)
+
+    def _analyzed(self, *, fresh: bool) -> Plan:
+        from hermes.build.analyzed import AnalyzedPlan
+        from hermes.build.session import Session
+
+        session = Session.open(self._root, self._store, self._options, self._say)
+        state = None if fresh else self._snapshots.state(self._key)
+        return AnalyzedPlan.make(session, self._patterns, self._package, state)
+
+    def _build(self, plan: Plan) -> BuildResult:
+        work = plan.work
+        if self._secrets:
+            check_actions(work.graph, self._secrets)
+        report = self._execute(work)
+        linked = self._outputs(work).link(work.wanted, report.known, work.before, work.changed)
+        for one, other, path in in_one_place(linked.targets):
+            where = os.path.relpath(path, self._root)
+            self._warn(f"{one} and {other} both give {where}, where only one can be: build one at a time")
+        parts = {one for listed in report.parts.values() for one in listed}
+        owners = dict.fromkeys(
+            work.graph.actions[name].owner for name in report.executed if name not in parts
+        )
+        cached = work.total + len(parts) - len(report.executed)
+        result = BuildResult(tuple(owners), cached, linked.targets)
+        try:
+            check, state = plan.snapshot(report.known, linked)
+            self._snapshots.save(self._store, self._key, check, state, plan.before)
+            work.index.save(self._store, self._snapshots.files)
+        except StoreError as error:
+            self._warn(f"the next build will look at everything again: {error.message}")
+        return result
+
+    def _execute(self, work: Work) -> Report:
+        dockerfiles = self._dockerfiles(work)
+        job = Job(
+            work.graph,
+            work.wanted_actions,
+            work.index,
+            self._root,
+            known=work.known,
+            dirty=work.dirty,
+            expand={DOCKERFILE: dockerfiles.expand} if dockerfiles else {},
+        )
+        options = self._options
+        how = How(work.settings, options.runtime, options.jobs, options.keep_going, secrets=self._secrets)
+        try:
+            return self._driver.execute(job, how)
+        except BuildFailed as error:
+            if dockerfiles is not None:
+                dockerfiles.explain(error)
+            if options.keep_going:
+                self._link_done(work, self._driver.report)
+            work.index.save(self._store, self._snapshots.files)
+            raise
+
+    def _outputs(self, work: Work) -> Outputs:
+        return Outputs(self._root, self._store, self._driver.containers, work.index)
+
+    def _link_done(self, work: Work, report: Report) -> None:
+        """Link the outputs of a build that failed elsewhere; others are as they were, or were not built."""
+        done = [one for one in work.wanted if one.output and one.action in report.known]
+        self._outputs(work).link(done, report.known)
+
+    def _dockerfiles(self, work: Work) -> DockerfileTargets | None:
+        """Return what expands the targets that have Dockerfiles, if there may be any to build."""
+        if not any(action.kind == DOCKERFILE for action in work.graph.actions.values()):
+            return None
+        from hermes.build.dockerfile.targets import DockerfileTargets
+
+        return DockerfileTargets(self._store, self._secrets, self._warn)
+
+    def _warn(self, text: str) -> None:
+        self._driver.events.emit(Warned(text))
