@@ -25,12 +25,14 @@ from hermes.layer import encodings
 from hermes.layer.compress import Encoding
 from hermes.store import Store
 from hermes.store.beside import beside
-from hermes.store.blobs import missing
+from hermes.store.blobs import missing, write_all
 from hermes.store.faults import storing
 from hermes.workspace.root import OUTPUT_FOLDER
 from hermes.workspace.sources import FileIndex
 
-_SUFFIXES: Final = ("", ".tar", ".tar.zst", ".tar.gz")
+_TAR: Final = ".tar"
+_FORMER: Final = (".tar.zst", ".tar.gz")
+"""What earlier versions called layers, by the form that the store happened to have."""
 
 
 class Linked(NamedTuple):
@@ -127,16 +129,25 @@ class Outputs:
         return [one for one in missing if one in promised]
 
     def _layer(self, path: str, value: Value) -> BuiltOutput:
-        encoding = self._encoding(value.digest)
-        suffix = encoding.suffix
-        for other in _SUFFIXES[1:]:
-            if other != suffix and os.path.lexists(path + other):
-                os.unlink(path + other)
-        return BuiltOutput(LAYER, value.digest, self._blob(path + suffix, encoding.digest, executable=False))
+        """Give a layer as a plain tar, in whatever form the store has it."""
+        for former in _FORMER:
+            if os.path.lexists(path + former):
+                os.unlink(path + former)
+        encoding = encodings.find_any(self._store, value.digest) or self._containers.pack(value.digest, None)
+        if encoding.codec is None and encoding.digest == value.digest:
+            return BuiltOutput(LAYER, value.digest, self._blob(path + _TAR, value.digest, executable=False))
+        return BuiltOutput(LAYER, value.digest, self._unpacked(path + _TAR, value.digest, encoding))
 
-    def _encoding(self, diff_id: Digest) -> Encoding:
-        found = encodings.find_any(self._store, diff_id)
-        return found or self._containers.pack(diff_id, None)
+    def _unpacked(self, path: str, diff_id: Digest, encoding: Encoding) -> str:
+        """Make ``path`` the tar of a layer that the store has compressed."""
+        self._make_place(path)
+        temporary = beside(Path(path), hidden=False)
+        with encodings.open_tar(self._store, diff_id) as tar, temporary.open("xb", buffering=0) as file:
+            for data in tar.chunks():
+                write_all(file.fileno(), data)
+        os.replace(temporary, path)
+        self._vouched += [path, self._store.blobs.path(encoding.digest)]
+        return path
 
     def _file(self, kind: str, path: str, value: Value) -> BuiltOutput:
         return BuiltOutput(
@@ -146,9 +157,7 @@ class Outputs:
     def _blob(self, path: str, digest: Digest, *, executable: bool) -> str:
         """Make ``path`` the blob: a link, or a copy where it has to be executable."""
         source = self._whole(digest)
-        self._make_folder(os.path.dirname(path))
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
+        self._make_place(path)
         if not (executable or _same(path, source)):
             link_blob(source, path)
         elif executable:
@@ -164,6 +173,12 @@ class Outputs:
         if not self._store.blobs.has(digest):
             raise missing(digest)
         return self._store.blobs.path(digest)
+
+    def _make_place(self, path: str) -> None:
+        """Make what ``path`` is in, and take away a folder that is there."""
+        self._make_folder(os.path.dirname(path))
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
 
     def _make_folder(self, folder: str) -> None:
         """Make a folder below ``hermes-out``, taking away a file or link that an older build left there."""

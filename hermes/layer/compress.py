@@ -31,7 +31,6 @@ _MAGICS: Final = {
     "xz": b"\xfd7zXZ\0",
     "bzip2": b"BZh",
 }
-_SUFFIXES: Final = {"": ".tar", "gzip": ".tar.gz", "zstd": ".tar.zst"}
 _LONGEST_MAGIC: Final = max(map(len, _MAGICS.values()))
 
 Write = Callable[[bytes | bytearray], None]
@@ -112,11 +111,6 @@ class Encoding:
     def form(self) -> str:
         """How the tar is compressed: ``gzip``, ``zstd`` or empty."""
         return self.codec.name if self.codec else self.foreign
-
-    @property
-    def suffix(self) -> str:
-        """The end of the name of a file that holds the blob."""
-        return _SUFFIXES[self.form]
 
 
 def codec_at(name: str, level: int | None) -> Codec:

@@ -375,6 +375,21 @@ def test_patterns_are_relative_to_the_folder(app: Sandbox) -> None:
     assert done.stdout.rstrip().endswith("../hermes-out/app/layer.tar")
 
 
+def test_a_layer_has_one_name_whatever_the_store_holds(app: Sandbox) -> None:
+    out = app.root / "hermes-out/app/layer.tar"
+    said = app.run("build", "-q", "//app:layer").stdout
+    plain = out.read_bytes()
+    app.run("build", "-q", "//app:image")
+    out.unlink()
+    digest = app.digest("//app:layer")
+    (app.home / "blobs/sha256" / digest[7:]).unlink()
+    for _ in range(2):
+        assert app.run("build", "-q", "//app:layer").stdout == said
+        assert out.read_bytes() == plain
+        assert sorted(path.name for path in out.parent.glob("layer*")) == ["layer.tar"]
+        out.unlink()
+
+
 def test_a_target_that_is_manual_is_built_only_by_name(app: Sandbox) -> None:
     assert app.run("build", "//app/...").returncode == 0
     assert app.run("build", "//app/...", "//app:broken").returncode == 1
