@@ -94,10 +94,13 @@ def _annotations(document: dict[str, Any], what: str) -> tuple[tuple[str, str], 
 
 
 def parsed(data: bytes, what: str) -> dict[str, Any]:
-    """Return a manifest or an index as it is; raises `ImageError`, calling it ``what``."""
+    """Return a manifest or an index as it is; raises `ImageError`, calling it ``what``.
+
+    One that does not say its schema version has the only one that there is, as for other tools.
+    """
     document = json_object(data, what)
-    if document.get("schemaVersion") != 2:
-        raise ImageError(f"{what} is not one of schema version 2")
+    if (version := document.get("schemaVersion", 2)) != 2:
+        raise ImageError(f"{what} has schema version {version!r}, and 2 is supported")
     return document
 
 

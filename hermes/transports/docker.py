@@ -19,7 +19,7 @@ from hermes.registry.push import Job, push
 from hermes.registry.repository import Document, Repository
 from hermes.store import Store
 from hermes.transports.table import REGISTRY
-from hermes.transports.transport import Needs, Place
+from hermes.transports.transport import Needs, Place, missing
 
 if TYPE_CHECKING:
     from hermes.layer.compress import Source
@@ -73,7 +73,10 @@ class RegistryOrigin:
     def document(self, one: Descriptor) -> bytes:
         if one.media_type in (*INDEXES, *MANIFESTS):
             if one.digest not in self._known:
-                self._resolved(Reference(self._reference.host, self._reference.path, "", one.digest))
+                try:
+                    self._resolved(Reference(self._reference.host, self._reference.path, "", one.digest))
+                except UsageError:
+                    raise missing(self.name, one) from None
             return self._known[one.digest]
         self._download(one)
         return self._store.blobs.read(one.digest)

@@ -6,7 +6,7 @@ The same rules hold for every transport and for the store; docs/images.md has th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from hermes.digest import Digest
@@ -115,7 +115,7 @@ def images_of(origin: Origin, root: Descriptor) -> Iterator[Descriptor]:
 
 
 def examine(origin: Origin, chosen: Descriptor) -> Image:
-    """Return what is known of an image without its layers.
+    """Return what is known of an image without its layers. A manifest is in the format that it says itself.
 
     Raises `ImageError` when its documents are damaged or contradict each other, or for what is not a container image.
     """
@@ -131,7 +131,7 @@ def examine(origin: Origin, chosen: Descriptor) -> Image:
             f"and the image's configuration {len(diff_ids)}",
             hint=_AGAIN,
         )
-    return Image(chosen, manifest, config, (data, text))
+    return Image(replace(chosen, media_type=manifest.media_type), manifest, config, (data, text))
 
 
 def index_of(origin: Origin, one: Descriptor) -> Index:
@@ -174,7 +174,7 @@ def parsed(origin: Origin, parse: Callable[[], T]) -> T:
 
 def _check(origin: Origin, chosen: Descriptor, manifest: Manifest) -> None:
     """Raise `ImageError` for what is not an image that can be run."""
-    if manifest.media_type != chosen.media_type:
+    if manifest.media_type not in MANIFESTS:
         raise ImageError(
             f"{origin.name}: {chosen.digest} has media type {manifest.media_type}, "
             f"and its descriptor says {chosen.media_type}",

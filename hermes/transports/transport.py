@@ -153,7 +153,7 @@ class Transport(Reader, Writer, Protocol):
 
 def missing(origin: str, one: Descriptor) -> ImageError:
     """Return the error for something that an origin should have."""
-    return ImageError(f"{origin}: {one.digest} is missing", hint="write the image again")
+    return ImageError(f"{origin}: {one.digest} is missing", hint="have the image written again")
 
 
 def refuse_index(one: Descriptor, where: str) -> None:

@@ -268,7 +268,17 @@ def test_the_storage_of_podman_is_read_and_written(tools: Tools, short: Path, pr
     assert tools.hermes("pull", place, **env).startswith("localhost/shop/app:v1  sha256:")
     assert tools.hermes("diff", "//app:zstd", "localhost/shop/app:v1") == ""
     assert tools.hermes("inspect", place.replace("v1", "v2"), status=1, **env).count("error: ") == 1
+    other = place.replace("v1", "arm")
+    tools.hermes("copy", "//app:index", other, "--platform", "linux/arm64", **env)
+    check_platform(tools, other, **env)
     assert "no program that knows" in tools.hermes("inspect", place, status=1, PATH=str(short))
+
+
+def check_platform(tools: Tools, place: str, **env: str) -> None:
+    """What is there is for arm64: it is refused for another platform, as from anywhere else."""
+    said = tools.hermes("pull", place, "x", "--platform", "linux/amd64", status=2, **env)
+    assert f"{place}: there is no image for linux/amd64\nhint: there is linux/arm64; say --platform" in said
+    assert tools.hermes("pull", place, "x", "--platform", "linux/arm64", **env)
 
 
 def test_a_daemon_is_read_and_written(tools: Tools, docker: list[str]) -> None:
@@ -282,6 +292,8 @@ def test_a_daemon_is_read_and_written(tools: Tools, docker: list[str]) -> None:
     assert tools.hermes("diff", "//app:zstd", "shop/app:v1") == ""
     assert tools.hermes("pull", f"docker-daemon:{found['Id']}", "by-id", **env)
     assert "no such image" in tools.hermes("pull", "docker-daemon:shop/none:v1", status=2, **env)
+    tools.hermes("copy", "//app:index", "docker-daemon:shop/app:arm", "--platform", "linux/arm64", **env)
+    check_platform(tools, "docker-daemon:shop/app:arm", **env)
     dockerfile = tools.root / "context"
     dockerfile.mkdir()
     text = "FROM shop/app:v1\nCOPY f /f\nCOPY f /f\nENV MORE=1\n"

@@ -77,7 +77,7 @@ def test_html_instead_of_json(client: Client, faulty: FaultyRegistry, store: Sto
         (b"[" * 100_000, "not JSON"),
         (
             b'{"manifests": 3, "mediaType": "%s"}' % IMAGE_INDEX.encode(),
-            "the index is not one of schema version 2",
+            "the index has no list of manifests",
         ),
         (b'{"config": 1, "layers": [], "schemaVersion": 2}', "descriptor"),
         (

@@ -166,7 +166,10 @@ CASES: dict[str, tuple[Callable[[], Made], str]] = {
     "a manifest that is no JSON": (lambda: of_manifest(b"<html>"), "the manifest is not JSON"),
     "a manifest that is nested too deep": (lambda: of_manifest(DEEP), "nested too deeply|not JSON"),
     "a manifest that is a list": (lambda: of_manifest(b"[]"), "is not a JSON object"),
-    "a manifest of schema 1": (lambda: of_manifest(b'{"schemaVersion":1}'), "schema version 2"),
+    "a manifest of schema 1": (
+        lambda: of_manifest(b'{"schemaVersion":1}'),
+        "has schema version 1, and 2 is supported",
+    ),
     "a manifest without layers": (lambda: of_manifest(b'{"schemaVersion":2}'), "no config and layers"),
     "a manifest whose layers are numbers": (
         lambda: of_manifest(b'{"schemaVersion":2,"config":{},"layers":[1]}'),
