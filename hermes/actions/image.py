@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from hermes.actions.environment import Environment
-from hermes.actions.kinds import LAYER
+from hermes.actions.kinds import LAYER, LAYERS
 from hermes.actions.tools import Tools, layers_of, of_role, params_of, stored
 from hermes.digest import Digest, canonical_json
 from hermes.engine.action import FILE, Outputs
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
 from hermes.errors import ConflictError, ImageError
-from hermes.image.config import configuration, diff_ids_of, history_of, platform_of, timestamp
+from hermes.image.assemble import Layer, configuration
+from hermes.image.config import history_of, platform_of, timestamp
 from hermes.image.platform import Platform
 from hermes.layer import toc
 from hermes.layer.conflicts import Conflict, conflicts
@@ -26,27 +27,38 @@ _UNSEEN: Final = TableOfContents(Digest.of(b""), 0, ())
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `ConflictError` when two layers do not agree, `ImageError` when the base does not fit."""
     params = params_of(request)
-    rows = list(layers_of(request, "layer", tools))
-    layers = [one for listed in rows for one in listed]
-    base_layers = sum(map(len, rows[: params["base_layers"]]))
-    if layers:
-        _check_conflicts(request.action.owner, list(of_role(request, "layer")), params, tools)
+    owner = request.action.owner
+    _check_conflicts(request, params, tools)
     base: dict[str, Any] = {}
     for one in of_role(request, "base"):
         base = tools.document(one.value)
-    document = _document(request, params, layers, base, base_layers)
-    config = canonical_json(document)
-    tools.check_document(request.action.owner, "the image's configuration", document)
-    environment = Environment.from_json(document["config"]).to_json()
+    below = [one for _, one in _layers(request, "below", tools) if not one.is_left_out]
+    own = list(_layers(request, "layer", tools))
+    document = _document(request, params["config"], timestamp(params["epoch"]), base)
+    created = document["created"]
+    history = history_of(base, "base", created) if base else []
+    history += [{"created": created, "created_by": f"hermes {name}"} for name, _ in own]
+    made = configuration(document, [*below, *(one for _, one in own)], history)
+    tools.check_document(owner, "the image's configuration", made)
+    environment = Environment.from_json(made["config"]).to_json()
     return {
-        "config": stored(tools.store, FILE, config),
+        "config": stored(tools.store, FILE, canonical_json(made)),
         "environment": stored(tools.store, FILE, canonical_json(environment)),
     }
 
 
-def _check_conflicts(owner: str, layers: Sequence[Resolved], params: Mapping[str, Any], tools: Tools) -> None:
+def _layers(request: Request, role: str, tools: Tools) -> Iterator[tuple[str, Layer]]:
+    """Yield the layers of a role, and what the history calls them; all that an image from elsewhere has stay in the image."""
+    for given, listed in zip(of_role(request, role), layers_of(request, role, tools), strict=True):
+        for one in listed:
+            yield one.path, Layer(one.value.digest, of_base=given.value.kind == LAYERS)
+
+
+def _check_conflicts(request: Request, params: Mapping[str, Any], tools: Tools) -> None:
     """Compare the layers; one that is all of an image from elsewhere may not be here, and what is on it is meant."""
-    below = frozenset(range(params["base_layers"]))
+    base = list(of_role(request, "below"))
+    layers = [*base, *of_role(request, "layer")]
+    below = frozenset(range(len(base)))
     built_on = dict.fromkeys(range(len(layers)), below)
     made_on = dict.fromkeys(below, below)
     for upper, lowers in params["built_on"].items():
@@ -72,7 +84,7 @@ def _check_conflicts(owner: str, layers: Sequence[Resolved], params: Mapping[str
         if any(" leads to " in one for one in found):
             hint = f"give paths where the link leads, {hint}"
         raise ConflictError(
-            f"{owner}: its layers write one path differently:\n" + "\n".join(found), hint=hint
+            f"{request.action.owner}: its layers write one path differently:\n" + "\n".join(found), hint=hint
         )
 
 
@@ -85,31 +97,24 @@ def _shown(conflict: Conflict, layers: Sequence[Resolved]) -> str:
 
 
 def _document(
-    request: Request,
-    params: Mapping[str, Any],
-    layers: Sequence[Resolved],
-    base: Mapping[str, Any],
-    base_layers: int,
+    request: Request, given: Mapping[str, Any], now: str, base: Mapping[str, Any]
 ) -> dict[str, Any]:
+    """Return what the image says besides its layers and history: the base's fields with what the target gives."""
     owner = request.action.owner
     platform = Platform.parse(request.action.platform)
-    below = diff_ids_of(base)[:base_layers] if base else []
     if base and platform.best_of([platform_of(base)]) is None:
         raise ImageError(
             f"{owner}: its base is for {platform_of(base)}, and the image for {platform}",
             hint="give both one platform",
         )
-    given: Mapping[str, Any] = params["config"]
-    created = given.get("created") or timestamp(params["epoch"])
-    history = history_of(base, "base", created) if base else []
-    history += [{"created": created, "created_by": f"hermes {one.path}"} for one in layers[len(below) :]]
-    return configuration(
-        platform=platform,
-        created=created,
-        config=_config(owner, given, base.get("config") or {}),
-        diff_ids=[one.value.digest for one in layers],
-        history=history,
-    )
+    return {
+        **base,
+        "architecture": platform.architecture,
+        "config": _config(owner, given, base.get("config") or {}),
+        "created": given.get("created") or now,
+        "os": platform.os,
+        "variant": platform.variant,
+    }
 
 
 def _config(owner: str, given: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hermes.container.core import Containers as Core
 from hermes.container.state import State
 from hermes.container.working import Change, WorkingContainers
-from hermes.digest import Digest, canonical_json
+from hermes.digest import Digest
 from hermes.errors import SecretLeaked, UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.naming.registries import Fetching
@@ -271,45 +271,38 @@ class Containers:
         created: str,
     ) -> Descriptor:
         from hermes.image import docker
-        from hermes.image.config import configuration, platform_of
-        from hermes.image.descriptor import IMAGE_CONFIG, IMAGE_MANIFEST
-        from hermes.image.manifest import Manifest
+        from hermes.image.assemble import DOCKER, OCI, Layer, assemble
 
         is_docker = options.format == "docker"
         codec = options.codec
         layers = [
-            _layer_of(store, core, diff_id, blob, codec, is_docker=is_docker)
-            for diff_id, blob in zip_longest(stack, base)
+            Layer(
+                diff_id,
+                _blob_of(store, core, diff_id, blob, codec, is_docker=is_docker),
+                of_base=number < len(base),
+            )
+            for number, (diff_id, blob) in enumerate(zip_longest(stack, base))
         ]
         config = dict(document.get("config") or {})
-        annotations = dict(document.get("annotations") or {})
+        annotations = document.get("annotations") or {}
         if is_docker and annotations:
             self._say("warning: an image in Docker's format has no annotations; they are left out")
-            annotations = {}
         for name in docker.SETTINGS if not is_docker else ():
             if config.pop(name, None):
                 self._say(f"warning: an OCI image has no {name}; it is left out (see --format docker)")
-        made = configuration(
-            platform=platform_of(document),
-            created=created,
-            config=config,
-            diff_ids=stack,
-            history=document.get("history") or [],
+        made = assemble(
+            {**document, "config": config, "created": created},
+            layers,
+            document.get("history") or [],
+            annotations,
+            DOCKER if is_docker else OCI,
         )
-        if author := document.get("author"):
-            made["author"] = author
-        data = canonical_json(made)
-        manifest = Manifest(
-            Descriptor(docker.CONFIG if is_docker else IMAGE_CONFIG, store.blobs.put(data), len(data)),
-            tuple(layers),
-            tuple(sorted(annotations.items())),
-            docker.MANIFEST if is_docker else IMAGE_MANIFEST,
-        )
-        text = manifest.to_bytes()
-        return Descriptor(manifest.media_type, store.blobs.put(text), len(text))
+        store.blobs.put(made.config)
+        text = made.manifest.to_bytes()
+        return Descriptor(made.manifest.media_type, store.blobs.put(text), len(text))
 
 
-def _layer_of(
+def _blob_of(
     store: Store, core: Core, diff_id: Digest, base: Descriptor | None, codec: Codec, *, is_docker: bool
 ) -> Descriptor:
     """Return the blob of a layer in an image: that which it has in the base, or else one of ours."""

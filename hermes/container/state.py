@@ -78,7 +78,7 @@ class State:
 
     @classmethod
     def load(cls, data: bytes) -> State:
-        document = json.loads(data)
+        document = json.loads(data.decode("utf-8", "surrogateescape"))
         if document.pop("version") != _VERSION:
             raise ValueError("of another version")
         document["stack"] = tuple(Below(Digest.parse(diff_id), name) for diff_id, name in document["stack"])

@@ -28,8 +28,8 @@ from hermes.dockerfile.state import StackLayer, State, starting
 from hermes.engine.action import ActionGraph, Input, Output
 from hermes.errors import DockerfileError, UsageError
 from hermes.image import docker
+from hermes.image.assemble import DOCKER, OCI
 from hermes.image.config import timestamp
-from hermes.image.descriptor import IMAGE_CONFIG, IMAGE_MANIFEST
 from hermes.image.platform import Platform
 from hermes.sandbox.process import DEFAULT_PATH
 
@@ -253,7 +253,7 @@ class _Translator:
             "config": {name: value for name, value in state.config.items() if value},
             "created": timestamp(options.epoch),
         }
-        is_docker = options.docker
+        form = DOCKER if options.docker else OCI
         params = {
             "annotations": dict(options.annotations),
             "base_layers": base_layers,
@@ -261,9 +261,9 @@ class _Translator:
             "history": history,
             "kept": kept,
             "media_types": {
-                "config": docker.CONFIG if is_docker else IMAGE_CONFIG,
-                "layer": docker.LAYER if is_docker else options.codec.media_type,
-                "manifest": docker.MANIFEST if is_docker else IMAGE_MANIFEST,
+                "config": form.config,
+                "layer": docker.LAYER if options.docker else options.codec.media_type,
+                "manifest": form.manifest,
             },
         }
         outputs = ("config", "environment", "layers", "manifest")

@@ -335,10 +335,11 @@ class Actions:
             }
 
         rows = [Input("base", "", base.fields["config"].artifact)] if base else []
-        rows += [Input("layer", str(one.owner), one.artifact) for one in stack]
+        for number, one in enumerate(stack):
+            role = "below" if number < len(below) else "layer"
+            rows.append(Input(role, str(one.owner), one.artifact))
         params = {
             "allow_conflicts": bool(allow_conflicts),
-            "base_layers": len(below),
             "built_on": relations(built_on),
             "config": dict(config or {}),
             "epoch": self._configuration.epoch,
@@ -484,7 +485,7 @@ class Actions:
                 codec=codec.identity,
                 unkeyed={"codec": codec.spec},
             )
-            rows.append(Input("blob", "", Output(compressed, "blob")))
+            rows += [Input("layer", "", one.artifact), Input("blob", "", Output(compressed, "blob"))]
         params = {"annotations": dict(annotations), "media_type": codec.media_type}
         action = self._add(f"{name}.manifest", "manifest", params, rows, outputs=("manifest",))
         return File(Output(action, "manifest"), self._label, f"{name}.manifest.json")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -32,28 +32,6 @@ def is_timestamp(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def configuration(
-    *,
-    platform: Platform,
-    created: str,
-    config: Mapping[str, Any],
-    diff_ids: Sequence[Digest],
-    history: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
-    """Return a configuration document. ``config`` has the fields of its ``config``; empty ones are left out."""
-    document: dict[str, Any] = {
-        "architecture": platform.architecture,
-        "config": {name: value for name, value in config.items() if value},
-        "created": created,
-        "history": list(history),
-        "os": platform.os,
-        "rootfs": {"diff_ids": list(diff_ids), "type": "layers"},
-    }
-    if platform.variant:
-        document["variant"] = platform.variant
-    return document
 
 
 def readable(value: Any) -> Any:

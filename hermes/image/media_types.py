@@ -8,6 +8,7 @@ descriptor has URLs, images are passed on without its blob.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from hermes.errors import ImageError
@@ -69,3 +70,17 @@ def layer_type(form: str, *, is_docker: bool = False, distributable: bool = True
 def has_form(form: str, *, is_docker: bool) -> bool:
     """Tell whether a format of images has layers in a form."""
     return form in _FORMS[is_docker, True]
+
+
+def as_oci(layer: Descriptor) -> Descriptor:
+    """Return a layer with OCI's name for its form, as an OCI manifest has it: the same blob.
+
+    See image-spec, media-types.md, "Compatibility Matrix". What is of the layer's own manifest is left out.
+    """
+    form = form_of(layer.media_type)
+    media_type = (
+        layer_type(form, distributable=is_distributable(layer.media_type))
+        if form is not None
+        else layer.media_type
+    )
+    return replace(layer, media_type=media_type, annotations=(), platform=None)

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from hermes.container.core import Containers
 from hermes.digest import Digest
-from hermes.image import docker
+from hermes.image.assemble import DOCKER, OCI
 from hermes.image.config import diff_ids_of, parse_config
-from hermes.image.descriptor import IMAGE_CONFIG, IMAGE_INDEX, IMAGE_MANIFEST, Descriptor
+from hermes.image.descriptor import IMAGE_INDEX, Descriptor
 from hermes.image.manifest import INDEXES, Index, Manifest
-from hermes.image.media_types import form_of, has_form, is_distributable, layer_type
+from hermes.image.media_types import as_oci, form_of, has_form, is_distributable, layer_type
 from hermes.layer.compress import Compression
 from hermes.naming.registries import Fetching
 from hermes.sandbox.namespace import Namespace
@@ -40,23 +40,23 @@ def _recompressed(store: Store, containers: Containers, one: Descriptor, how: Co
         return one if manifests == index.manifests else _stored(store, one, changed)
     manifest = Manifest.parse(data)
     diff_ids = diff_ids_of(parse_config(store.blobs.read(manifest.config.digest)))
-    is_docker = manifest.media_type == docker.MANIFEST and has_form(how.codec.name, is_docker=True)
+    is_docker = manifest.media_type == DOCKER.manifest and has_form(how.codec.name, is_docker=True)
     layers = tuple(
         _layer(containers, layer, diff_id, how, is_docker=is_docker)
         for layer, diff_id in zip(manifest.layers, diff_ids, strict=True)
     )
     if layers == manifest.layers:
         return one
-    config = replace(manifest.config, media_type=docker.CONFIG if is_docker else IMAGE_CONFIG)
-    media_type = docker.MANIFEST if is_docker else IMAGE_MANIFEST
-    return _stored(store, one, replace(manifest, config=config, layers=layers, media_type=media_type))
+    form = DOCKER if is_docker else OCI
+    config = replace(manifest.config, media_type=form.config)
+    return _stored(store, one, replace(manifest, config=config, layers=layers, media_type=form.manifest))
 
 
 def _layer(
     containers: Containers, layer: Descriptor, diff_id: Digest, how: Compression, *, is_docker: bool
 ) -> Descriptor:
     if not is_distributable(layer.media_type):
-        return layer if is_docker else docker.as_oci(layer)
+        return layer if is_docker else as_oci(layer)
     media_type = layer_type(how.codec.name, is_docker=is_docker)
     if form_of(layer.media_type) == how.codec.name and not how.anew:
         return replace(layer, media_type=media_type)

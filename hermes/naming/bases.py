@@ -42,7 +42,10 @@ def base_of(text: str, store: Store, fetching: Fetching, platform: str) -> Base:
     return base_of_image(text, found.root().digest, store)
 
 
-def _base_of_layers(name: str, layers: Sequence[Digest], platform: Platform) -> Base:
+def _base_of_layers(name: str, given: Sequence[Digest], platform: Platform) -> Base:
+    from hermes.image.assemble import Layer
+
+    layers = [one for one in given if not Layer(one).is_left_out]
     document: dict[str, Any] = {"architecture": platform.architecture, "os": platform.os, "config": {}}
     if platform.variant:
         document["variant"] = platform.variant

@@ -160,6 +160,8 @@ def test_contexts_are_layers_and_files_too(app: App) -> None:
     app.build()
     shown = app.shown("cd /srv; cat made.txt a.txt bound; find . -type f | sort")
     assert shown == "made\none\ntwo\n./a.txt\n./bound\n./files/docs/b.txt\n./files/made.txt\n./made.txt\n"
+    config = config_of(app.sandbox.home, app.sandbox.digest("//app:image"))
+    assert [bool(row.get("empty_layer")) for row in config["history"]] == [False, True, False, False, False]
 
 
 def test_files_have_the_modes_that_layers_give_them(app: App) -> None:

@@ -24,7 +24,8 @@ from hermes.engine.action import LINK, Action, ActionGraph, Artifact, Input, Out
 from hermes.engine.executor import Expansion, Request
 from hermes.engine.key import Resolved
 from hermes.errors import BuildFailed, DockerfileError, MissingBlobError, SourceError, UsageError
-from hermes.image.config import history_of, parse_config, platform_of
+from hermes.image.assemble import Layer
+from hermes.image.config import history_of, parse_config, platform_of, timestamp
 from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import Manifest
 from hermes.image.platform import Platform
@@ -141,8 +142,9 @@ class DockerfileTargets:
         return found
 
     def _diff_ids(self, one: Resolved) -> list[Digest]:
+        """Return the layers of an input that are in an image."""
         if one.value.kind != LAYERS:
-            return [one.value.digest]
+            return [] if Layer(one.value.digest).is_left_out else [one.value.digest]
         return list(map(Digest.parse, json.loads(self._store.blobs.read(one.value.digest))))
 
     def _kept(self, manifest: Digest, layers: list[BaseLayer], *, is_docker: bool) -> list[BaseLayer]:
@@ -198,7 +200,8 @@ class _Origins:
     def _document(self, name: str, platform: Platform) -> dict[str, Any]:
         config = self._declared.configs.get(name)
         if config is None:
-            return scratch(platform)
+            row = {"created": timestamp(0), "created_by": f"hermes {name}"}
+            return {**scratch(platform), "history": [row] * len(self._declared.layers[name])}
         document = parse_config(self._store.blobs.read(config))
         document["history"] = history_of(document, name)
         return document

@@ -40,6 +40,15 @@ def test_who_lists_containers_does_not_disturb_a_commit(store: Store) -> None:
     assert os.listdir(f"{store.home}/containers/{state.id}") == ["container.json"]
 
 
+def test_a_step_may_name_a_file_that_is_not_utf_8(store: Store) -> None:
+    states = States(store)
+    state = states.create("app", "", (), {"config": {}})
+    step = b"run -- touch /\xff".decode("utf-8", "surrogateescape")
+    states.update(state, lambda one: replace(one, steps=(step,)))
+    assert states.damaged() == []
+    assert states.get(state.id).steps == (step,)
+
+
 def test_what_is_configured_during_a_commit_is_kept(store: Store) -> None:
     state = changed(store)
     other = threading.Thread(
