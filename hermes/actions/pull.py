@@ -14,8 +14,9 @@ from hermes.errors import HermesError
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.registry.interruption import interruptible
+from hermes.transports import REGISTRY
 from hermes.transports.examining import Image
-from hermes.transports.table import REGISTRY, opened
+from hermes.transports.table import opened
 from hermes.transports.taking import import_image
 
 

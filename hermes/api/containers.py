@@ -76,10 +76,11 @@ class Containers:
 
     def create(self, base: str, *, name: str = "", platform: str = "") -> State:
         """Make a container of ``scratch``, a local image, ``TRANSPORT:WHERE`` or a target's label."""
+        from hermes.build.named import build_target
         from hermes.naming.bases import base_of
 
         with self._opened() as (store, _, working), closing(Fetching.here(store)) as fetching:
-            found = base_of(base, store, fetching, platform)
+            found = base_of(base, store, fetching, build_target, platform)
             return working.create(found.name, name, found.stack, found.document, found.blobs)
 
     def all(self) -> list[State]:
@@ -153,6 +154,7 @@ class Containers:
     def copy(self, name: str, copy: Copy, *, origin: str = "", step: str = "copy") -> None:
         """Copy files into a container, from this machine or the root of ``origin``: a container or a base."""
         from hermes.actions.environment import Environment
+        from hermes.build.named import build_target
         from hermes.naming.bases import base_of
 
         with self._opened() as (store, _, working):
@@ -163,7 +165,7 @@ class Containers:
             source = origin if origin in known else ""
             if origin and not source:
                 with closing(Fetching.here(store)) as fetching:
-                    whole = replace(whole, stack=base_of(origin, store, fetching, "").stack)
+                    whole = replace(whole, stack=base_of(origin, store, fetching, build_target, "").stack)
             working.copy(name, whole, step, source)
 
     def configure(self, name: str, changes: Sequence[tuple[str, str]], *, created_by: str = "") -> State:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from hermes.build.dockerfile.built import BuiltDockerfile
 from hermes.build.dockerfile.options import DockerfileOptions, read_once
-from hermes.build.memory.dockerfile_snapshot import unchanged
+from hermes.build.dockerfile.snapshot import unchanged
 from hermes.store.location import default_home
 
 if TYPE_CHECKING:
@@ -45,14 +45,18 @@ class Dockerfiles:
         if found := unchanged(chosen, self.home, self._say):
             return found
         from hermes.build.dockerfile.build import DockerfileBuild
+        from hermes.build.named import build_target
 
-        return DockerfileBuild(chosen, self.home, self._subscribers, self._say).run()
+        return DockerfileBuild(chosen, self.home, build_target, self._subscribers, self._say).run()
 
     def check(self, options: DockerfileOptions | None = None) -> list[str]:
         """Return what is better done otherwise, each with its place and lines; raises as `build` does."""
         from hermes.build.dockerfile.build import DockerfileBuild
+        from hermes.build.named import build_target
 
-        return DockerfileBuild(read_once(options or DockerfileOptions()), self.home, (), self._say).check()
+        return DockerfileBuild(
+            read_once(options or DockerfileOptions()), self.home, build_target, (), self._say
+        ).check()
 
     def explain(self, options: DockerfileOptions | None = None) -> Iterator[Explanation]:
         """Yield why each action of a Dockerfile was last executed; of the options only file and context count."""

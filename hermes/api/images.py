@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hermes.build.named import build_target
 from hermes.digest import Digest
 from hermes.engine.events import Events, Subscriber
 from hermes.errors import HermesError, UsageError
@@ -88,7 +89,7 @@ class Images:
             )
         given = _new_name(name) if name else None
         with self._opened() as store, self._fetching(store, keep_nondistributable) as fetching:
-            found = in_store(origin, store, fetching, platform, whole=whole)
+            found = in_store(origin, store, fetching, build_target, platform, whole=whole)
             chosen = given or _own_name(found)
             ImageNames(store).set(chosen, found.root())
             return chosen, found.root()
@@ -145,7 +146,7 @@ class Images:
             raise UsageError(f"{destination!r} begins with no transport", hint=hint)
         parsed = parse_destination(destination, lambda: fetching.client)
         with self._opened() as store, self._fetching(store, keep_nondistributable) as fetching:
-            found = in_store(source, store, fetching, platform, whole=whole)
+            found = in_store(source, store, fetching, build_target, platform, whole=whole)
             root = found.root()
             if compression is not None:
                 from hermes.images.recompressing import recompressed

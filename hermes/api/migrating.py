@@ -12,6 +12,7 @@ from typing import Final
 
 from hermes.build.dockerfile.options import DockerfileOptions, dockerfile_of, folder_of
 from hermes.build.dockerfile.origins import NamedOrigins, ignored_in
+from hermes.build.named import build_target
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.files import FolderFiles
 from hermes.dockerfile.migration.buildfile import Target, build_file
@@ -33,7 +34,8 @@ from hermes.naming.registries import Fetching
 from hermes.registry.client import with_host
 from hermes.store import Store
 from hermes.store.location import default_home
-from hermes.transports.table import REGISTRY, has_transport
+from hermes.transports import REGISTRY
+from hermes.transports.table import has_transport
 from hermes.workspace.listing import BUILD_FILES
 
 IMAGE: Final = "image"
@@ -140,7 +142,7 @@ class _Origins(NamedOrigins):
     def __init__(
         self, store: Store, fetching: Fetching, named: Mapping[str, str], pull: str, platform: Platform
     ) -> None:
-        super().__init__(store, fetching, named, pull)
+        super().__init__(store, fetching, build_target, named, pull)
         self._platform = platform
         self.bases: dict[str, KnownBase] = {}
         self.pulled: list[Target] = []

@@ -8,12 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hermes.build.memory.snapshot import Snapshots, changes
+from hermes.build.incremental import build
 from hermes.build.options import BuildOptions
 from hermes.build.result import BuildResult
-from hermes.build.secrets import read_secrets
-from hermes.store.location import default_home, is_made
-from hermes.workspace.root import Location, find_root
+from hermes.store.location import default_home
+from hermes.workspace.root import Location
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -41,10 +40,8 @@ class Workspace:
         subscribers: Sequence[Subscriber] = (),
         say: Callable[[str], None] | None = None,
     ) -> None:
-        start = Path(path).expanduser().absolute()
-        self.root = find_root(start)
-        self.package = "" if start == self.root or not start.is_dir() else str(start.relative_to(self.root))
-        self.home = home or default_home()
+        self._here = Location.at(Path(path).expanduser(), home or default_home())
+        self.root, self.home, self.package = self._here.root, self._here.home, self._here.package
         self._subscribers = tuple(subscribers)
         self._say = say or (lambda _: None)
 
@@ -59,32 +56,12 @@ class Workspace:
         if isinstance(patterns, str):
             patterns = [patterns]
         chosen = options or BuildOptions(**named)  # type: ignore[arg-type]
-        if chosen.runtime:
-            from hermes.sandbox.choice import check_name
-
-            check_name(chosen.runtime)
-        key = chosen.key(patterns, self.package)
-        secrets = read_secrets(chosen.secrets) if chosen.secrets else {}
-        snapshots = Snapshots(self.home, self.root)
-        check = snapshots.check(key)
-        found = changes(check, str(self.root)) if check else None
-        if check and not found:
-            is_made(self.home)
-            result = check.result
-        else:
-            from hermes.build.targets import TargetsBuild
-
-            build = TargetsBuild(self._here, patterns, chosen, key, secrets, self._subscribers, self._say)
-            result = build.run(check, found)
+        result = build(self._here, patterns, chosen, self._subscribers, self._say)
         if chosen.destinations:
             from hermes.build.export import export
 
             export(self.home, result, chosen.destinations, self.registries, self._tell())
         return result
-
-    @property
-    def _here(self) -> Location:
-        return Location(self.root, self.home, self.package)
 
     def _tell(self) -> Subscriber:
         from hermes.engine.events import Events

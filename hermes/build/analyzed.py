@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from hermes.build.memory.packed import pack_actions, pack_known, unpack_actions, unpack_known
 from hermes.build.memory.signatures import Signatures, output_signature, signature
 from hermes.build.memory.snapshot import Check, FolderRow, Graph, State
-from hermes.build.memory.unchanged import changed_sources
 from hermes.build.outputs import Linked
 from hermes.build.plan import Work
 from hermes.build.session import Session, wanted_of
+from hermes.build.unchanged import changed_sources
 from hermes.engine.action import Action, Source
 from hermes.engine.scheduler import Known
 from hermes.workspace.listing import Folders

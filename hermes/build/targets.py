@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from hermes.actions.local import DOCKERFILE
 from hermes.build.driver import Driver, How, Job
 from hermes.build.memory.snapshot import Changes, Check, Snapshots
-from hermes.build.memory.unchanged import UnchangedPlan
 from hermes.build.outputs import Outputs, in_one_place
 from hermes.build.plan import Plan, Work
 from hermes.build.result import BuildResult
 from hermes.build.secrets import check_actions
+from hermes.build.unchanged import UnchangedPlan
 from hermes.engine.events import Subscriber, Warned
 from hermes.engine.scheduler import Report
 from hermes.errors import BuildFailed, StoreError

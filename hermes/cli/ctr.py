@@ -12,7 +12,7 @@ import click
 from hermes.api.containers import COMPRESSIONS, FORMATS, CommitOptions, Containers
 from hermes.cli import completion
 from hermes.cli.each import each
-from hermes.cli.progress import write_line
+from hermes.cli.lines import write_line
 from hermes.cli.tables import columns
 from hermes.container.state import State
 from hermes.errors import UsageError

@@ -15,6 +15,7 @@ from hermes.api.run_options import check_hostname, variable, volume
 from hermes.build.secrets import SecretSource, read_secrets
 from hermes.cli.completion import containers
 from hermes.cli.ctr import opened
+from hermes.cli.lines import write_line
 from hermes.cli.options import (
     PROGRAM,
     arguments_of,
@@ -23,7 +24,6 @@ from hermes.cli.options import (
     secret_option,
     volume_option,
 )
-from hermes.cli.progress import write_line
 from hermes.cli.signals import passed_on
 from hermes.cli.terminal import standard
 from hermes.errors import CommandFailed, UsageError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from hermes.cli.progress import write_line
+from hermes.cli.lines import write_line
 from hermes.errors import HermesError
 
 

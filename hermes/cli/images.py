@@ -9,8 +9,9 @@ import click
 from hermes.api.images import Images
 from hermes.cli import completion
 from hermes.cli.each import each
+from hermes.cli.lines import write_line
 from hermes.cli.options import nondistributable_option
-from hermes.cli.progress import display, write_line
+from hermes.cli.progress import display
 from hermes.cli.tables import columns
 from hermes.errors import UsageError
 from hermes.sizes import size

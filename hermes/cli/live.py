@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hermes.build.result import BuildResult
-from hermes.cli.progress import elapsed, summary_line
+from hermes.cli.lines import elapsed, summary_line
 from hermes.digest import Digest
 from hermes.engine.events import (
     ActionCached,

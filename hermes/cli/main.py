@@ -136,7 +136,7 @@ def _report(error: HermesError) -> int:
 def _say(text: str) -> None:
     with contextlib.suppress(OSError):  # such as a full disk, which is reported at the end
         sys.stdout.flush()
-    from hermes.cli.progress import write_line
+    from hermes.cli.lines import write_line
 
     write_line(text)
 

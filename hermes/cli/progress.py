@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
+
+from hermes.cli.lines import summary_line, write_line
 
 if TYPE_CHECKING:
     from hermes.build.result import BuildResult
@@ -136,23 +136,3 @@ class Terminal:
         """Take the display off the terminal."""
         if self._live is not None:
             self._live.close()
-
-
-def summary_line(result: BuildResult, seconds: float) -> str:
-    """Say in one line what a build did."""
-    count = len(result.executed)
-    did = "nothing to do" if not count else f"built {count} target{'s' if count != 1 else ''}"
-    return f"{did}, {result.cached} action{'s' if result.cached != 1 else ''} cached, {seconds:.2f}s"
-
-
-def elapsed(started: float) -> str:
-    """Return the time since ``started`` (of `time.monotonic`) for a person."""
-    seconds = time.monotonic() - started
-    return f"{seconds:.1f}s" if seconds < 60 else f"{int(seconds) // 60}m{int(seconds) % 60:02}s"
-
-
-def write_line(text: str) -> None:
-    """Write a line to standard error, whatever is in it."""
-    with contextlib.suppress(OSError):  # a full disk or a reader that is gone must not end a build
-        sys.stderr.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
-        sys.stderr.flush()

@@ -9,8 +9,9 @@ import click
 
 from hermes.api.workspace import Workspace
 from hermes.cli.completion import labels
+from hermes.cli.lines import write_line
 from hermes.cli.options import build_options, chosen, compression_options, runtime_option, secret_option
-from hermes.cli.progress import Display, display, write_line
+from hermes.cli.progress import Display, display
 from hermes.errors import BuildError, UsageError
 from hermes.store.location import default_home
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hermes.build.wanted import IMAGE, INDEX, LAYER
+from hermes.build.named import build_target
 from hermes.digest import Digest
 from hermes.image.config import platform_of as platform_in
 from hermes.image.descriptor import Descriptor
@@ -16,7 +16,7 @@ from hermes.image.manifest import INDEXES
 from hermes.image.names import ImageNames
 from hermes.layer import encodings, toc
 from hermes.layer.toc import TableOfContents
-from hermes.naming.named import asked, build, built, in_store, is_label, origin_of
+from hermes.naming.named import asked, in_store, is_label, origin_of
 from hermes.naming.registries import Fetching
 from hermes.store import Store
 from hermes.store.location import default_home
@@ -72,18 +72,13 @@ def inspect(text: str, *, home: Path | None = None, platform: str = "", single: 
     try:
         with store.in_use():
             if is_label(text):
-                result = build(text, store, platform)
-                outputs = [one for listed in result.targets.values() for one in listed]
-                if not any(one.kind in (IMAGE, INDEX) for one in outputs):
-                    layers = tuple(
-                        Layer(Digest(one.digest), None, text) for one in outputs if one.kind == LAYER
-                    )
-                    if layers:
-                        return Inspected(text, None, b"", None, (), layers, ())
-                return _inspected(built(result, store), store, platform, single=single)
+                built = build_target(text, store.home, platform)
+                if layers := tuple(Layer(one, None, text) for one in built.only_layers):
+                    return Inspected(text, None, b"", None, (), layers, ())
+                return _inspected(built.origin(store), store, platform, single=single)
             with (
                 closing(Fetching.here(store)) as fetching,
-                origin_of(text, store, fetching, platform) as origin,
+                origin_of(text, store, fetching, build_target, platform) as origin,
             ):
                 return _inspected(origin, store, platform, single=single)
     finally:
@@ -107,15 +102,12 @@ def contents(text: str, store: Store, platform: str) -> tuple[Image | None, list
     """Return an image (None for a target that gives layers) and its tables of contents."""
     with closing(Fetching.here(store)) as fetching:
         if is_label(text):
-            result = build(text, store, platform)
-            outputs = [one for listed in result.targets.values() for one in listed]
-            layers = [Digest(one.digest) for one in outputs if one.kind == LAYER]
-            if layers and not any(one.kind in (IMAGE, INDEX) for one in outputs):
-                return None, [toc.load(store, one) for one in layers]
-            origin: Origin = built(result, store)
-            image = choose(origin, asked(platform))
+            built = build_target(text, store.home, platform)
+            if built.only_layers:
+                return None, [toc.load(store, one) for one in built.only_layers]
+            image = choose(built.origin(store), asked(platform))
         else:
-            found = in_store(text, store, fetching, platform, whole=False)
+            found = in_store(text, store, fetching, build_target, platform, whole=False)
             image = examine(found, found.root())
         for _, diff_id in image.layers:
             if not encodings.available(store, diff_id):

@@ -23,8 +23,9 @@ from hermes.registry.push import MOUNTED, PRESENT, SENT, Job, push
 from hermes.registry.settings import Registries
 from hermes.sizes import size
 from hermes.store import Store
+from hermes.transports import REGISTRY
 from hermes.transports.docker import registry_destination
-from hermes.transports.table import REGISTRY, is_remote
+from hermes.transports.table import is_remote
 
 Say = Callable[[str], None]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from hermes.build.wanted import IMAGE, INDEX, LAYER
 from hermes.container.stack import Below
 from hermes.digest import Digest
 from hermes.errors import ImageError
@@ -13,6 +12,7 @@ from hermes.image.config import timestamp
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
 from hermes.naming.registries import Fetching
+from hermes.naming.targets import BuildTarget
 from hermes.store import Store
 
 SCRATCH: Final = "scratch"
@@ -30,15 +30,15 @@ class Base(NamedTuple):
     blobs: tuple[Descriptor, ...] = ()
 
 
-def base_of(text: str, store: Store, fetching: Fetching, platform: str) -> Base:
-    """Return what a name of a base means; raises `UsageError` when it means nothing."""
+def base_of(text: str, store: Store, fetching: Fetching, build: BuildTarget, platform: str) -> Base:
+    """Return what a name of a base means, for which ``build`` builds targets; raises `UsageError` when it means nothing."""
     from hermes.naming.named import in_store, is_label, platform_of
 
     if text == SCRATCH:
         return _base_of_layers(text, (), platform_of(platform))
     if is_label(text):
-        return _base_of_target(text, store, platform)
-    found = in_store(text, store, fetching, platform, whole=False, lazy=True)
+        return _base_of_target(text, store, build, platform)
+    found = in_store(text, store, fetching, build, platform, whole=False, lazy=True)
     return base_of_image(text, found.root().digest, store)
 
 
@@ -53,16 +53,15 @@ def _base_of_layers(name: str, given: Sequence[Digest], platform: Platform) -> B
     return Base(name, tuple(Below(one, name) for one in layers), document)
 
 
-def _base_of_target(text: str, store: Store, platform: str) -> Base:
-    from hermes.naming.named import asked, build, built, platform_of
+def _base_of_target(text: str, store: Store, build: BuildTarget, platform: str) -> Base:
+    from hermes.naming.named import asked, platform_of
     from hermes.transports.examining import choose
 
-    result = build(text, store, str(platform_of(platform)))
-    outputs = [one for listed in result.targets.values() for one in listed]
-    layers = [Digest(one.digest) for one in outputs if one.kind == LAYER]
-    if layers and not any(one.kind in (IMAGE, INDEX) for one in outputs):
-        return _base_of_layers(text, layers, platform_of(platform))
-    return base_of_image(text, choose(built(result, store), asked(platform)).descriptor.digest, store)
+    wanted = platform_of(platform)
+    built = build(text, store.home, str(wanted))
+    if built.only_layers:
+        return _base_of_layers(text, built.only_layers, wanted)
+    return base_of_image(text, choose(built.origin(store), asked(platform)).descriptor.digest, store)
 
 
 def base_of_image(text: str, digest: Digest, store: Store) -> Base:

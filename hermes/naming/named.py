@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from hermes.errors import UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.names import ImageNames
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
-from hermes.image.stored import descriptor_of
 from hermes.naming.registries import Fetching
+from hermes.naming.targets import BuildTarget
 from hermes.store import Store
 from hermes.transports.examining import choose
 from hermes.transports.stored import StoreOrigin
 from hermes.transports.table import has_transport, opened
 from hermes.transports.taking import import_image, import_index
 from hermes.transports.transport import Origin
-
-if TYPE_CHECKING:
-    from hermes.build.result import BuildResult
 
 _LABELS: Final = ("//", ":", "@")
 
@@ -42,16 +39,18 @@ def asked(text: str) -> Platform | None:
 
 
 @contextmanager
-def origin_of(text: str, store: Store, fetching: Fetching, platform: str = "") -> Iterator[Origin]:
+def origin_of(
+    text: str, store: Store, fetching: Fetching, build: BuildTarget, platform: str = ""
+) -> Iterator[Origin]:
     """Give what ``text`` means, to be read; raises `UsageError` when it means nothing.
 
-    A target is built first, for ``platform``.
+    A target is built first, by ``build`` and for ``platform``.
     """
     if has_transport(text):
         with opened(text, store, lambda: fetching.client) as origin:
             yield origin
     elif is_label(text):
-        yield built(build(text, store, platform), store)
+        yield build(text, store.home, platform).origin(store)
     else:
         yield named(text, store)
 
@@ -60,6 +59,7 @@ def in_store(
     text: str,
     store: Store,
     fetching: Fetching,
+    build: BuildTarget,
     platform: str = "",
     *,
     whole: bool | None = None,
@@ -71,7 +71,7 @@ def in_store(
     the store or is built as it is, and of what is elsewhere one image. ``lazy`` leaves layers in a registry until
     they are needed. Raises as `origin_of` does.
     """
-    with origin_of(text, store, fetching, platform) as origin:
+    with origin_of(text, store, fetching, build, platform) as origin:
         if whole is None:
             whole = not platform and not has_transport(text)
         if isinstance(origin, StoreOrigin):
@@ -83,21 +83,6 @@ def in_store(
             found = import_image(origin, store, wanted, lazy=lazy, keep_nondistributable=kept).descriptor
         plain = Descriptor(found.media_type, found.digest, found.size)
         return StoreOrigin(store, plain, origin.name, origin.title)
-
-
-def build(label: str, store: Store, platform: str = "") -> BuildResult:
-    """Build one target of the workspace."""
-    from hermes.api.workspace import Workspace
-
-    return Workspace(home=store.home).build([label], platform=platform)
-
-
-def built(result: BuildResult, store: Store) -> StoreOrigin:
-    """Return the one image or index that a build gave; raises `UsageError`."""
-    from hermes.build.export import only_image, reference_of
-
-    label, digest = only_image(result)
-    return StoreOrigin(store, descriptor_of(store, digest), str(label), reference_of(label))
 
 
 def named(text: str, store: Store) -> StoreOrigin:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import signal
-import struct
 import sys
 import threading
 from collections.abc import Collection, Iterable, Sequence
@@ -19,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hermes.errors import BuildInterrupted, SandboxError, error_of
 from hermes.sandbox.idmap import IdMap, IdRange, current_map, lines
+from hermes.sandbox.messages import receive_message, send_message
 
 if TYPE_CHECKING:
     import socket
 
-_LENGTH: Final = struct.Struct("!I")
 _BOOT: Final = "import sys; sys.path[:] = sys.argv[3:]; from hermes.sandbox import zygote; zygote.main()"
 
 
@@ -161,35 +159,6 @@ def _spawn(control: socket.socket, modules: Sequence[str], hidden: Collection[st
         file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)],
         setsid=True,
     )
-
-
-def send_message(to: socket.socket, message: dict[str, Any]) -> None:
-    data = json.dumps(message).encode()
-    to.sendall(_LENGTH.pack(len(data)) + data)
-
-
-def receive_message(source: socket.socket) -> dict[str, Any] | None:
-    """Return the next message, or None when the other side is gone."""
-    head = _receive(source, _LENGTH.size)
-    body = head and _receive(source, _LENGTH.unpack(head)[0])
-    if body is None:
-        return None
-    message: dict[str, Any] = json.loads(body)
-    return message
-
-
-def _receive(source: socket.socket, count: int) -> bytes | None:
-    parts = []
-    while count:
-        try:
-            data = source.recv(min(count, 1 << 20))
-        except ConnectionError:
-            return None
-        if not data:
-            return None
-        parts.append(data)
-        count -= len(data)
-    return b"".join(parts)
 
 
 def write_map(pid: int, ids: IdMap) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from hermes.errors import HermesError
-from hermes.sandbox.namespace import receive_message, send_message
+from hermes.sandbox.messages import receive_message, send_message
 from hermes.sandbox.syscalls import (
     CLONE_NEWCGROUP,
     CLONE_NEWNS,

@@ -18,7 +18,7 @@ from hermes.registry.endpoint import NotThere
 from hermes.registry.push import Job, push
 from hermes.registry.repository import Document, Repository
 from hermes.store import Store
-from hermes.transports.table import REGISTRY
+from hermes.transports import REGISTRY
 from hermes.transports.transport import Needs, Place, missing
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from hermes.image.platform import Platform
 from hermes.registry.client import Client
 from hermes.store import Store
+from hermes.transports import REGISTRY
 from hermes.transports.examining import choose
-from hermes.transports.table import REGISTRY, opened
+from hermes.transports.table import opened
 
 
 def pins(client: Client, ref: str, platforms: Sequence[str], store: Store) -> dict[str, str]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hermes.errors import UsageError
+from hermes.transports import REGISTRY
 
 if TYPE_CHECKING:
     from hermes.registry.client import Client
@@ -73,9 +74,6 @@ def _oci_archive() -> Transport:
 
     return oci_archive
 
-
-REGISTRY: Final = "docker://"
-"""What the name of an image in a registry begins with."""
 
 TABLE: Final = (
     Row("oci", "DIR[:TAG]", "an OCI layout", _oci, _oci),

@@ -60,6 +60,14 @@ class Location:
     home: Path
     package: str = ""
 
+    @classmethod
+    def at(cls, start: Path, home: Path) -> Location:
+        """Return the workspace that a folder is in; raises `WorkspaceError` when it is in none."""
+        start = start.absolute()
+        root = find_root(start)
+        package = "" if start == root or not start.is_dir() else str(start.relative_to(root))
+        return cls(root, home, package)
+
 
 def find_root(start: Path) -> Path:
     """Return the nearest folder at or above ``start`` with a ``hermes.yaml``; raises `WorkspaceError`."""

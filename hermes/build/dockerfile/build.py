@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from hermes.build.dockerfile.built import BuiltDockerfile
 from hermes.build.dockerfile.options import DockerfileOptions, dockerfile_of, folder_of
 from hermes.build.dockerfile.origins import NamedOrigins, context_at, ignore_files, ignored_in
+from hermes.build.dockerfile.snapshot import Looked, remember
 from hermes.build.driver import Driver, How, Job
-from hermes.build.memory.dockerfile_snapshot import Looked, remember
 from hermes.build.memory.keys import STANDARD_INPUT, part_of, remember_parts
 from hermes.build.memory.snapshot import Snapshots
 from hermes.build.secrets import check_actions, read_secrets
@@ -29,6 +29,7 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
 from hermes.layer.compress import GZIP, ZSTD
 from hermes.naming.registries import settings_of
+from hermes.naming.targets import BuildTarget
 from hermes.sandbox import capabilities
 from hermes.store import Store
 from hermes.workspace.sources import FileIndex
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 
 class DockerfileBuild:
-    """Builds what ``options`` say with the store at ``home``; ``say`` is told of warnings.
+    """Builds what ``options`` say with the store at ``home``; ``build_target`` builds targets that it names.
 
     What they leave open, the ``hermes.yaml`` of the workspace says that this is started in, if there is one.
     """
@@ -49,6 +50,7 @@ class DockerfileBuild:
         self,
         options: DockerfileOptions,
         home: Path,
+        build_target: BuildTarget,
         subscribers: Sequence[Subscriber],
         say: Callable[[str], None],
     ) -> None:
@@ -59,6 +61,7 @@ class DockerfileBuild:
 
             check_name(options.runtime)
         self._options = options
+        self._build_target = build_target
         self._say = say
         self._warnings: list[str] = []
         self._tags = [Reference.parse(one) for one in options.tags]
@@ -104,6 +107,7 @@ class DockerfileBuild:
         origins = NamedOrigins(
             self._store,
             self._driver.fetching,
+            self._build_target,
             options.contexts,
             options.pull,
             self._looked,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from hermes.build.dockerfile.options import PULL_ALWAYS, PULL_MISSING, PULL_NEVER
-from hermes.build.memory.dockerfile_snapshot import Looked
+from hermes.build.dockerfile.snapshot import Looked
 from hermes.container.ignore import Ignored
 from hermes.digest import Digest
 from hermes.dockerfile.context import Context
@@ -24,17 +24,19 @@ from hermes.layer import encodings
 from hermes.naming.bases import Base, base_of, base_of_image, kept_blob
 from hermes.naming.named import in_store, is_label
 from hermes.naming.registries import Fetching
+from hermes.naming.targets import BuildTarget
 from hermes.store import Store
+from hermes.transports import REGISTRY
 from hermes.transports.examining import NoSuchPlatform, choose
 from hermes.transports.stored import StoreOrigin
-from hermes.transports.table import REGISTRY, has_transport
+from hermes.transports.table import has_transport
 
 _IGNORE_FILES: Final = (".containerignore", ".dockerignore")
 _PREFIXES: Final = {"docker-image://": "", "container-image://": "", "oci-layout://": "oci:"}
 
 
 class NamedOrigins:
-    """See `hermes.dockerfile.origins.Origins`. ``named`` are the contexts that were given by name.
+    """See `hermes.dockerfile.origins.Origins`. ``build`` builds targets, ``named`` are the contexts that were given by name.
 
     ``pull`` is one of `hermes.build.dockerfile.options.PULLS`. ``looked`` notes what is looked at. ``is_docker``: what is built on them is to have
     Docker's format.
@@ -44,6 +46,7 @@ class NamedOrigins:
         self,
         store: Store,
         fetching: Fetching,
+        build: BuildTarget,
         named: Mapping[str, str],
         pull: str,
         looked: Looked | None = None,
@@ -53,6 +56,7 @@ class NamedOrigins:
         self._store = store
         self._looked = looked or Looked.now()
         self._fetching = fetching
+        self._build = build
         self._pull = pull
         self._is_docker = is_docker
         self._images: dict[str, str] = {}
@@ -78,7 +82,7 @@ class NamedOrigins:
         text = self._images.get(name.lower(), name)
         if has_transport(text) or is_label(text):
             self._looked.lasts = False
-            base = base_of(text, self._store, self._fetching, str(platform))
+            base = base_of(text, self._store, self._fetching, self._build, str(platform))
         else:
             reference = Reference.parse(text)
             before = ImageNames(self._store).find(reference)
@@ -102,7 +106,7 @@ class NamedOrigins:
         if not self._is_here_only(name) and self._pull != PULL_MISSING:
             return None
         try:
-            return base_of(str(name), self._store, self._fetching, str(platform))
+            return base_of(str(name), self._store, self._fetching, self._build, str(platform))
         except NoSuchPlatform:
             if self._is_here_only(name):
                 raise
@@ -131,7 +135,13 @@ class NamedOrigins:
             )
         try:
             origin = in_store(
-                f"{REGISTRY}{name}", self._store, self._fetching, str(platform), whole=False, lazy=True
+                f"{REGISTRY}{name}",
+                self._store,
+                self._fetching,
+                self._build,
+                str(platform),
+                whole=False,
+                lazy=True,
             )
         except (ImageError, RegistryError, UsageError) as error:
             problem = f"there is no image {name} for {platform} in the store, and {error.message}"

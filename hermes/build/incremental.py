@@ -1,0 +1,37 @@
+"""A build of targets, unless nothing has changed since the last one of the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from hermes.build.memory.snapshot import Snapshots, changes
+from hermes.build.options import BuildOptions
+from hermes.build.result import BuildResult
+from hermes.build.secrets import read_secrets
+from hermes.engine.events import Subscriber
+from hermes.store.location import is_made
+from hermes.workspace.root import Location
+
+
+def build(
+    where: Location,
+    patterns: Sequence[str],
+    options: BuildOptions,
+    subscribers: Sequence[Subscriber] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> BuildResult:
+    """Build what ``patterns`` mean and link it into ``hermes-out``; see `hermes.Workspace.build`."""
+    if options.runtime:
+        from hermes.sandbox.choice import check_name
+
+        check_name(options.runtime)
+    key = options.key(patterns, where.package)
+    secrets = read_secrets(options.secrets) if options.secrets else {}
+    check = Snapshots(where.home, where.root).check(key)
+    found = changes(check, str(where.root)) if check else None
+    if check and not found:
+        is_made(where.home)
+        return check.result
+    from hermes.build.targets import TargetsBuild
+
+    return TargetsBuild(where, patterns, options, key, secrets, subscribers, say).run(check, found)
