@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
-
 from hermes.actions.kinds import BLOB
+from hermes.actions.specs.layers import Compress
+from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools
 from hermes.engine.action import Outputs, Value
 from hermes.engine.executor import Request
+from hermes.engine.key import Resolved
 from hermes.layer.compress import codec_of
 
 
 def execute(request: Request, tools: Tools) -> Outputs:
-    codec = codec_of(json.loads(request.action.unkeyed)["codec"])
+    spec = of_request(Compress[Resolved], request)
+    codec = codec_of(spec.codec)
     assert codec is not None
-    encoding = tools.containers.encoded(request.inputs[0].value.digest, codec)
+    encoding = tools.containers.encoded(spec.layer.value.digest, codec)
     return {"blob": Value(BLOB, encoding.digest, encoding.size)}

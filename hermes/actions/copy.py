@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any
 
 from hermes.actions.kinds import LAYER
 from hermes.actions.layer import link_of
 from hermes.actions.listing import Listing, places_of
 from hermes.actions.place import Place
-from hermes.actions.tools import Tools, hinted_codec, of_role, params_of
+from hermes.actions.specs.copies import Copy, CopyEntry
+from hermes.actions.specs.spec import of_request
+from hermes.actions.tools import Tools, hinted_codec
 from hermes.container.copying import is_kept
 from hermes.digest import Digest
 from hermes.engine.action import LINK, Outputs, Value
@@ -34,13 +35,12 @@ from hermes.store.faults import storing
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `BuildError` for a name that a layer cannot hold, `SourceError` for a file that changed."""
-    params = params_of(request)
-    listing = next(of_role(request, "listing"), None)
+    spec = of_request(Copy[Resolved], request)
     with ExitStack() as closing, storing("the store"):
-        copying = _Copying(request, tools, params, closing)
-        if listing is not None:
-            return _from_layers(copying, listing, request, tools)
-        ordered = canonical(copying.all(), name=request.action.owner)
+        copying = _Copying(spec, tools, closing)
+        if spec.listing is not None and spec.content is not None:
+            return _from_layers(copying, spec.listing, spec.content, request, tools)
+        ordered = canonical(copying.all(), name="the layer")
         written = write_layer(ordered, blobs=tools.store.blobs, codec=hinted_codec(request))
     toc.save(tools.store, written.toc)
     if written.encoding is not None:
@@ -49,17 +49,12 @@ def execute(request: Request, tools: Tools) -> Outputs:
 
 
 class _Copying:
-    def __init__(self, request: Request, tools: Tools, params: dict[str, Any], closing: ExitStack) -> None:
-        self._owner = request.action.owner
+    def __init__(self, spec: Copy[Resolved], tools: Tools, closing: ExitStack) -> None:
+        self._spec = spec
         self._tools = tools
         self._closing = closing
-        self._inputs = of_role(request, "src")
-        self._archives = of_role(request, "tar")
-        self._rows: list[list[Any]] = params["entries"]
-        self._mode: int | str | None = params["mode"]
-        self._mtime: int = params["mtime"]
-        self._keeps: bool = params["keep_owners"]
-        self._place = Place.of(tools.document(next(of_role(request, "place")).value))
+        self._inputs = iter(spec.sources)
+        self._place = Place.of(tools.document(spec.place.value))
         self._links: dict[str, str | None] = {path: f"/{folder}" for path, folder in self._place.links}
 
     def all(self) -> Iterator[Item]:
@@ -71,9 +66,9 @@ class _Copying:
         yield from items
 
     def _copied(self) -> Iterator[Item]:
-        for row in self._rows:
-            yield self._source(*row)
-        for one in self._archives:
+        for row in self._spec.entries:
+            yield self._source(row)
+        for one in self._spec.archives:
             yield from self._archive(one)
 
     def _above(self, entries: Sequence[Entry]) -> Iterator[Entry]:
@@ -82,7 +77,7 @@ class _Copying:
         paths = {*(row[0] for row in self._place.above), *implied(entry.path for entry in entries)}
         for path in sorted(paths):
             entry = known.get(path) or Entry(path, DIRECTORY, 0o755)
-            yield entry._replace(mtime=self._mtime, passed=True)
+            yield entry._replace(mtime=self._spec.mtime, passed=True)
 
     def listed(self, listing: Listing) -> Iterator[Entry]:
         """Yield the entries of a list where they belong."""
@@ -98,17 +93,17 @@ class _Copying:
     def _missing(self) -> Iterator[Item]:
         place = self._place
         for path in place.missing:
-            yield Entry(path, DIRECTORY, 0o755, place.uid, place.gid, mtime=self._mtime), None
+            yield Entry(path, DIRECTORY, 0o755, place.uid, place.gid, mtime=self._spec.mtime), None
 
     def _settled(self, entry: Entry) -> Entry:
-        if self._mode is not None and entry.type not in (SYMLINK, HARDLINK):
-            mode = self._mode
+        mode = self._spec.mode
+        if mode is not None and entry.type not in (SYMLINK, HARDLINK):
             if isinstance(mode, str):
                 mode = modes.changed(entry.mode, mode, folder=entry.type == DIRECTORY)
             entry = entry._replace(mode=mode)
-        if not self._keeps:
+        if not self._spec.keep_owners:
             entry = entry._replace(uid=self._place.uid, gid=self._place.gid)
-        return entry._replace(mtime=self._mtime)
+        return entry._replace(mtime=self._spec.mtime)
 
     def _at(self, name: str) -> str:
         path = self._place.of_entry(name)
@@ -117,18 +112,18 @@ class _Copying:
 
     def _check_name(self, path: str, name: str) -> None:
         if path.rpartition("/")[2].startswith(WHITEOUT_PREFIX):
-            raise BuildError(f"{self._owner}: {name}: in a layer a name cannot begin with {WHITEOUT_PREFIX}")
+            raise BuildError(f"{name}: in a layer a name cannot begin with {WHITEOUT_PREFIX}")
 
-    def _source(self, name: str, kind: str, mode: int, link: str = "") -> Item:
-        entry = Entry(self._at(name), kind, mode)
-        if kind == HARDLINK:
-            return self._settled(entry._replace(link=self._place.of_entry(link))), None
-        if kind == DIRECTORY:
+    def _source(self, row: CopyEntry) -> Item:
+        entry = Entry(self._at(row.name), row.type, row.mode)
+        if row.type == HARDLINK:
+            return self._settled(entry._replace(link=self._place.of_entry(row.link))), None
+        if row.type == DIRECTORY:
             return self._settled(entry), None
         one = next(self._inputs)
         if one.value.kind == LINK:
             return self._settled(entry._replace(link=link_of(one), mode=0o777)), None
-        self._tools.check_file(self._owner, one)
+        self._tools.check_file(one)
         entry = entry._replace(size=one.value.size, digest=one.value.digest.hex)
         return self._settled(entry), FileContent(self._tools.path_of(one), one.value.size, one.stamp)
 
@@ -137,7 +132,7 @@ class _Copying:
 
         Links on the way, of the stack and of what was unpacked before, are followed, as by a process that unpacks it.
         """
-        name = f"{self._owner}: {one.path}"
+        name = one.path
         path = self._tools.store.scratch.path()
         spool = self._closing.enter_context(open(path, "w+b", buffering=0))  # noqa: SIM115
         os.unlink(path)
@@ -151,7 +146,7 @@ class _Copying:
                     path=self._unpacked(entry.path),
                     link=self._unpacked(entry.link) if entry.type == HARDLINK else entry.link,
                     xattrs=tuple(pair for pair in entry.xattrs if is_kept(pair[0])),
-                    mtime=self._mtime,
+                    mtime=self._spec.mtime,
                     passed=False,
                 )
                 self._links[entry.path] = entry.link if entry.type == SYMLINK else None
@@ -162,10 +157,12 @@ class _Copying:
         return resolved(join(self._place.target, path), self._links.get, follow_last=False)
 
 
-def _from_layers(copying: _Copying, one: Resolved, request: Request, tools: Tools) -> Outputs:
+def _from_layers(
+    copying: _Copying, listed: Resolved, content: Resolved, request: Request, tools: Tools
+) -> Outputs:
     """Copy what is in trees of the store, whose files may be of any id, so in the user namespace."""
-    listing = Listing.of(tools.document(one.value))
-    places = places_of(tools.document(next(of_role(request, "~places")).value))
+    listing = Listing.of(tools.document(listed.value))
+    places = places_of(tools.document(content.value))
     for digest in dict.fromkeys(digest for digest, _ in places if digest):
         tools.containers.ensure_tree(digest)
     entries = list(copying.listed(listing))
@@ -177,7 +174,7 @@ def _from_layers(copying: _Copying, one: Resolved, request: Request, tools: Tool
             "home": str(tools.store.home),
             "rows": [toc.row_of_entry(entry) for entry in entries],
             "sources": sources,
-            "name": request.action.owner,
+            "name": "the layer",
             "codec": codec.spec if codec else "",
         },
     )

@@ -35,10 +35,10 @@ class Environment:
             "WorkingDir": self.workdir,
         }
 
-    def expanded(self, given: Mapping[str, str], *, of: str) -> dict[str, str]:
+    def expanded(self, given: Mapping[str, str]) -> dict[str, str]:
         """Return ``given`` with ``$NAME`` and ``${NAME}`` replaced by inherited values, ``$$`` by a dollar.
 
-        Raises `BuildError`, naming the target ``of``, for a name that is not inherited.
+        Raises `BuildError` for a name that is not inherited.
         """
         inherited = {"PATH": DEFAULT_PATH, **dict(self.env)}
 
@@ -51,7 +51,7 @@ class Environment:
 
                 near = difflib.get_close_matches(name, inherited, 1)
                 hint = f"did you mean ${near[0]}?" if near else "write $$ for a dollar sign"
-                raise BuildError(f"{of}: env refers to ${name}, which no image below sets", hint=hint)
+                raise BuildError(f"env refers to ${name}, which no image below sets", hint=hint)
             return inherited[name]
 
         return {name: _REFERENCE.sub(value_of, value) for name, value in given.items()}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from hermes.actions.download import Absent, download, shown
-from hermes.actions.tools import Tools, params_of
+from hermes.actions.specs.files import Fetch
+from hermes.actions.specs.spec import of_request
+from hermes.actions.tools import Tools
 from hermes.digest import Digest
 from hermes.engine.action import EXECUTABLE, FILE, Outputs, Value
 from hermes.engine.executor import Request
+from hermes.engine.key import Resolved
 from hermes.errors import FetchError, LockError
 from hermes.registry.interruption import interruptible
 from hermes.store.faults import storing
@@ -21,16 +23,15 @@ APT: Final = "apt:"
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `FetchError`, or `LockError` for a package that is no longer on any mirror."""
-    params = params_of(request)
-    digest = Digest.from_hex(params["sha256"])
-    kind = EXECUTABLE if params["executable"] else FILE
-    if not tools.store.blobs.has(digest, params.get("size")):
-        listed: list[str] = json.loads(request.action.unkeyed)["urls"]
-        _download(request.action.owner, listed, digest, params.get("size"), tools)
+    spec = of_request(Fetch[Resolved], request)
+    digest = Digest.from_hex(spec.sha256)
+    kind = EXECUTABLE if spec.executable else FILE
+    if not tools.store.blobs.has(digest, spec.size):
+        _download(request.action.owner, spec.urls, digest, spec.size, tools)
     return {"file": Value(kind, digest, os.stat(tools.store.blobs.path(digest)).st_size)}
 
 
-def _download(owner: str, listed: list[str], digest: Digest, size: int | None, tools: Tools) -> None:
+def _download(owner: str, listed: Sequence[str], digest: Digest, size: int | None, tools: Tools) -> None:
     problems = []
     gone = True
     for address in _addresses(listed, tools):
@@ -45,22 +46,22 @@ def _download(owner: str, listed: list[str], digest: Digest, size: int | None, t
             return
     if not problems:
         raise FetchError(
-            f"{owner}: no mirror is known for Debian packages",
+            "no mirror is known for Debian packages",
             hint="name one under apt.sources in hermes.yaml, or configure apt on this machine",
         )
     said = "".join(f"\n  {problem}" for problem in problems)
     if gone and all(address.startswith(APT) for address in listed):
         path = listed[0].removeprefix(APT)
         raise LockError(
-            f"{owner}: {path} is no longer on the mirror{said}",
+            f"{path} is no longer on the mirror{said}",
             hint=f"run `hermes lock {owner}` to resolve it again",
         )
     raise FetchError(
-        f"{owner}: nothing could be fetched{said}", hint="check the addresses, the digest and the network"
+        f"nothing could be fetched{said}", hint="check the addresses, the digest and the network"
     )
 
 
-def _addresses(listed: list[str], tools: Tools) -> Iterator[str]:
+def _addresses(listed: Sequence[str], tools: Tools) -> Iterator[str]:
     for address in listed:
         if address.startswith(APT):
             for mirror in tools.mirrors():

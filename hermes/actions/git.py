@@ -7,7 +7,6 @@ proxies, other addresses. What is checked out depends on the commit alone: no se
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import signal
@@ -19,9 +18,12 @@ from typing import Final
 
 from hermes.actions.download import shown
 from hermes.actions.kinds import LAYER
-from hermes.actions.tools import Tools, params_of
+from hermes.actions.specs.files import Git
+from hermes.actions.specs.spec import of_request
+from hermes.actions.tools import Tools
 from hermes.engine.action import Outputs, Value
 from hermes.engine.executor import Request
+from hermes.engine.key import Resolved
 from hermes.errors import BuildError, FetchError
 from hermes.layer import encodings, toc
 from hermes.layer.canonical import canonical
@@ -58,18 +60,17 @@ _NO_SETTINGS: Final = (
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `FetchError` when the commit cannot be had, `BuildError` when it holds what a layer cannot."""
-    params = params_of(request)
-    unkeyed = json.loads(request.action.unkeyed)
+    spec = of_request(Git[Resolved], request)
     program = shutil.which("git")
     if program is None:
         raise BuildError(
-            f"{request.action.owner}: this machine has no git, which fetches repositories",
+            "this machine has no git, which fetches repositories",
             hint="install git, or add an archive of the commit by its URL",
         )
     with tools.store.scratch.directory() as folder, storing("the store"):
-        checkout = _Checkout(request.action.owner, program, folder, unkeyed["url"], tools)
-        root = checkout.files(params["commit"], unkeyed["ref"], params["folder"])
-        items = canonical(_items(root, request.action.owner), name=request.action.owner)
+        checkout = _Checkout(program, folder, spec.url, tools)
+        root = checkout.files(spec.commit, spec.ref, spec.folder)
+        items = canonical(_items(root), name="the layer")
         written = write_layer(items, blobs=tools.store.blobs, codec=None)
         toc.save(tools.store, written.toc)
         if written.encoding is not None:
@@ -78,8 +79,7 @@ def execute(request: Request, tools: Tools) -> Outputs:
 
 
 class _Checkout:
-    def __init__(self, owner: str, program: str, folder: Path, url: str, tools: Tools) -> None:
-        self._owner = owner
+    def __init__(self, program: str, folder: Path, url: str, tools: Tools) -> None:
         self._program = program
         self._repository = folder / "repository"
         self._tree = folder / "tree"
@@ -110,7 +110,7 @@ class _Checkout:
             if self._run("cat-file", "-e", f"{commit}^{{commit}}").returncode == 0:
                 return self._checked_out(commit, folder)
         raise FetchError(
-            f"{self._owner}: commit {commit} cannot be fetched from {shown(self._url)}: {problem or 'it has none'}",
+            f"commit {commit} cannot be fetched from {shown(self._url)}: {problem or 'it has none'}",
             hint="check the address, the commit and the network",
         )
 
@@ -120,7 +120,7 @@ class _Checkout:
             facts, _, path = row.partition("\t")
             if facts.startswith(_SUBMODULE) and f"{path}/".startswith(f"{folder}/" if folder else ""):
                 raise BuildError(
-                    f"{self._owner}: {path} of {shown(self._url)} is a submodule, which is not fetched",
+                    f"{path} of {shown(self._url)} is a submodule, which is not fetched",
                     hint="add it by an ADD of its own",
                 )
         self._tree.mkdir()
@@ -141,13 +141,13 @@ class _Checkout:
             or not found.resolve().is_relative_to(self._tree.resolve())
             or not found.exists()
         ):
-            raise BuildError(f"{self._owner}: {shown(self._url)} has no {folder} at {commit}")
+            raise BuildError(f"{shown(self._url)} has no {folder} at {commit}")
         return found
 
     def _git(self, *arguments: str, env: Mapping[str, str], at: Path | None = Path()) -> str:
         done = self._run(*arguments, env=env, at=at)
         if done.returncode:
-            raise BuildError(f"{self._owner}: git {arguments[0]}: {_last_line(done.stderr)}")
+            raise BuildError(f"git {arguments[0]}: {_last_line(done.stderr)}")
         return done.stdout.decode("utf-8", "surrogateescape")
 
     def _run(
@@ -180,7 +180,7 @@ class _Checkout:
                     self._tools.check_cancelled()
 
 
-def _items(root: Path, owner: str) -> Iterator[Item]:
+def _items(root: Path) -> Iterator[Item]:
     if not root.is_dir():
         yield _item(root, root.name)
         return
@@ -190,7 +190,7 @@ def _items(root: Path, owner: str) -> Iterator[Item]:
             name = path.name
             inside = str(path.relative_to(root))
             if name.startswith(WHITEOUT_PREFIX):
-                raise BuildError(f"{owner}: {inside}: in a layer a name cannot begin with {WHITEOUT_PREFIX}")
+                raise BuildError(f"{inside}: in a layer a name cannot begin with {WHITEOUT_PREFIX}")
             yield _item(path, inside)
             if path.is_dir() and not path.is_symlink():
                 pending.append(path)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from hermes.actions.kinds import LAYER
-from hermes.actions.tools import Tools, params_of
-from hermes.digest import Digest
+from hermes.actions.specs.layers import Given
+from hermes.actions.specs.spec import of_request
+from hermes.actions.tools import Tools
 from hermes.engine.action import Outputs, Value
 from hermes.engine.executor import Request
+from hermes.engine.key import Resolved
 from hermes.errors import MissingBlobError
 from hermes.layer import encodings, toc
 
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `MissingBlobError` when the layer is not in the store and nobody has promised it."""
-    digest = Digest.parse(params_of(request)["diff_id"])
+    digest = of_request(Given[Resolved], request).diff_id
     tools.containers.bring(digest)
     if not encodings.available(tools.store, digest):
         raise MissingBlobError(
-            f"{request.action.owner}: the store does not hold layer {digest} any more",
+            f"the store does not hold layer {digest} any more",
             digest=digest,
             hint="take the base image into the store again",
         )

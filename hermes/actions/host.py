@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Final
 
-from hermes.actions.run import outputs_of, performed, staged, timeout_of
-from hermes.actions.tools import Tools, hinted_codec, params_of, stack_of
+from hermes.actions.run import outputs_of, performed, staged
+from hermes.actions.specs.commands import Host
+from hermes.actions.specs.spec import of_request
+from hermes.actions.tools import Tools, hinted_codec, stack_of
+from hermes.container.mount_values import Bound
 from hermes.container.stack import Commit
-from hermes.container.task import Bound, Task
+from hermes.container.task import Task
 from hermes.engine.action import Outputs
 from hermes.engine.executor import Request
+from hermes.engine.key import Resolved
 from hermes.errors import ActionError
 from hermes.sandbox.host import shows
 from hermes.sandbox.process import BUILD_CAPABILITIES
@@ -23,28 +27,26 @@ _CAPABILITIES: Final = (*BUILD_CAPABILITIES, "CAP_SYS_ADMIN")
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `ActionError` when a tool is not as declared, or as `hermes.actions.run.execute` does."""
-    params = params_of(request)
-    for path, identity in params["tools"].items():
-        _check_tool(path, identity, request.action.owner)
-    task = _task(request, tools, params)
-    outcome = performed(request, tools, task, tools.containers.run_host)
-    return outputs_of(params, outcome)
+    spec = of_request(Host[Resolved], request)
+    for path, identity in spec.tools.items():
+        _check_tool(path, identity)
+    task = _task(spec, request, tools)
+    return outputs_of(spec, performed(request, tools, task, tools.containers.run_host))
 
 
-def _task(request: Request, tools: Tools, params: dict[str, Any]) -> Task:
+def _task(spec: Host[Resolved], request: Request, tools: Tools) -> Task:
     codec = hinted_codec(request)
-    epoch = params["mtime"]
     return Task(
-        stack=stack_of(request, tools),
-        argv=tuple(params["argv"]),
-        env=(("SOURCE_DATE_EPOCH", str(epoch)), *params["env"].items()),
+        stack=stack_of(spec.roots, tools),
+        argv=spec.argv,
+        env=(("SOURCE_DATE_EPOCH", str(spec.mtime)), *spec.env.items()),
         capabilities=_CAPABILITIES,
-        network=params["network"],
-        timeout=timeout_of(request),
-        staged=tuple(staged(request, tools, params, "/")),
-        bound=tuple(Bound(path, path) for path in _elsewhere(params["tools"])),
-        outs=tuple(f"/{path.lstrip('/')}" for path in params["outs"]),
-        commit=Commit(epoch, codec.spec if codec else ""),
+        network=spec.network,
+        timeout=request.action.timeout,
+        staged=tuple(staged(spec, tools, "/")),
+        bound=tuple(Bound(path, path) for path in _elsewhere(spec.tools)),
+        outs=tuple(f"/{path.lstrip('/')}" for path in spec.outs),
+        commit=Commit(spec.mtime, codec.spec if codec else ""),
     )
 
 
@@ -56,10 +58,10 @@ def _elsewhere(tools: Iterable[str]) -> Iterator[str]:
                 yield one
 
 
-def _check_tool(path: str, identity: str, owner: str) -> None:
+def _check_tool(path: str, identity: str) -> None:
     if not (os.path.isfile(path) and os.access(path, os.X_OK)):
         raise ActionError(
-            f"{owner}: there is no program {path} on this machine",
+            f"there is no program {path} on this machine",
             hint=f"install it ({os.path.basename(path)}, {identity}), or correct its path in tools",
         )
     if identity.startswith("sha256:"):
@@ -67,6 +69,6 @@ def _check_tool(path: str, identity: str, owner: str) -> None:
             found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
         if found != identity:
             raise ActionError(
-                f"{owner}: {path} is {found}, and the target declares {identity}",
+                f"{path} is {found}, and the target declares {identity}",
                 hint="install the declared version of it, or declare this one in tools",
             )

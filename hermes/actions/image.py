@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from hermes.actions.environment import Environment
 from hermes.actions.kinds import LAYER, LAYERS
-from hermes.actions.tools import Tools, layers_of, of_role, params_of, stored
+from hermes.actions.specs.images import Image
+from hermes.actions.specs.spec import of_request
+from hermes.actions.tools import Tools, layers_of, stored
 from hermes.digest import Digest, canonical_json
 from hermes.engine.action import FILE, Outputs
 from hermes.engine.executor import Request
@@ -26,20 +28,17 @@ _UNSEEN: Final = TableOfContents(Digest.of(b""), 0, ())
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `ConflictError` when two layers do not agree, `ImageError` when the base does not fit."""
-    params = params_of(request)
-    owner = request.action.owner
-    _check_conflicts(request, params, tools)
-    base: dict[str, Any] = {}
-    for one in of_role(request, "base"):
-        base = tools.document(one.value)
-    below = [one for _, one in _layers(request, "below", tools) if not one.is_left_out]
-    own = list(_layers(request, "layer", tools))
-    document = _document(request, params["config"], timestamp(params["epoch"]), base)
+    spec = of_request(Image[Resolved], request)
+    _check_conflicts(spec, tools)
+    base: dict[str, Any] = tools.document(spec.base.value) if spec.base is not None else {}
+    below = [one for _, one in _layers(spec.below, tools) if not one.is_left_out]
+    own = list(_layers(spec.layers, tools))
+    document = _document(spec, Platform.parse(request.action.platform), base)
     created = document["created"]
     history = history_of(base, "base", created) if base else []
     history += [{"created": created, "created_by": f"hermes {name}"} for name, _ in own]
     made = configuration(document, [*below, *(one for _, one in own)], history)
-    tools.check_document(owner, "the image's configuration", made)
+    tools.check_document("the image's configuration", made)
     environment = Environment.from_json(made["config"]).to_json()
     return {
         "config": stored(tools.store, FILE, canonical_json(made)),
@@ -47,29 +46,28 @@ def execute(request: Request, tools: Tools) -> Outputs:
     }
 
 
-def _layers(request: Request, role: str, tools: Tools) -> Iterator[tuple[str, Layer]]:
-    """Yield the layers of a role, and what the history calls them; all that an image from elsewhere has stay in the image."""
-    for given, listed in zip(of_role(request, role), layers_of(request, role, tools), strict=True):
+def _layers(rows: Sequence[Resolved], tools: Tools) -> Iterator[tuple[str, Layer]]:
+    """Yield the layers that inputs stand for, and what the history calls them; all that an image from elsewhere has stay in the image."""
+    for given, listed in zip(rows, layers_of(rows, tools), strict=True):
         for one in listed:
             yield one.path, Layer(one.value.digest, of_base=given.value.kind == LAYERS)
 
 
-def _check_conflicts(request: Request, params: Mapping[str, Any], tools: Tools) -> None:
+def _check_conflicts(spec: Image[Resolved], tools: Tools) -> None:
     """Compare the layers; one that is all of an image from elsewhere may not be here, and what is on it is meant."""
-    base = list(of_role(request, "below"))
-    layers = [*base, *of_role(request, "layer")]
-    below = frozenset(range(len(base)))
+    layers = [*spec.below, *spec.layers]
+    below = frozenset(range(len(spec.below)))
     built_on = dict.fromkeys(range(len(layers)), below)
     made_on = dict.fromkeys(below, below)
-    for upper, lowers in params["built_on"].items():
+    for upper, lowers in spec.built_on.items():
         built_on[int(upper)] = below | frozenset(lowers)
-    for upper, lowers in params["made_on"].items():
+    for upper, lowers in spec.made_on.items():
         made_on[int(upper)] = frozenset(lowers)
     tables = [
         toc.load(tools.store, one.value.digest) if one.value.kind == LAYER else _UNSEEN for one in layers
     ]
     found: dict[str, None] = {}
-    allowed = params["allow_conflicts"]
+    allowed = spec.allow_conflicts
     for conflict in conflicts(tables, built_on, made_on):
         if allowed and not conflict.below:
             continue
@@ -83,9 +81,7 @@ def _check_conflicts(request: Request, params: Mapping[str, Any], tools: Tools) 
         hint += ", or take one out" if allowed else ", take one out, or set allow_conflicts = True"
         if any(" leads to " in one for one in found):
             hint = f"give paths where the link leads, {hint}"
-        raise ConflictError(
-            f"{request.action.owner}: its layers write one path differently:\n" + "\n".join(found), hint=hint
-        )
+        raise ConflictError("its layers write one path differently:\n" + "\n".join(found), hint=hint)
 
 
 def _shown(conflict: Conflict, layers: Sequence[Resolved]) -> str:
@@ -96,31 +92,27 @@ def _shown(conflict: Conflict, layers: Sequence[Resolved]) -> str:
     return f"  /{conflict.path}: {lower} and {upper}"
 
 
-def _document(
-    request: Request, given: Mapping[str, Any], now: str, base: Mapping[str, Any]
-) -> dict[str, Any]:
+def _document(spec: Image[Resolved], platform: Platform, base: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the image says besides its layers and history: the base's fields with what the target gives."""
-    owner = request.action.owner
-    platform = Platform.parse(request.action.platform)
     if base and platform.best_of([platform_of(base)]) is None:
         raise ImageError(
-            f"{owner}: its base is for {platform_of(base)}, and the image for {platform}",
+            f"its base is for {platform_of(base)}, and the image for {platform}",
             hint="give both one platform",
         )
     return {
         **base,
         "architecture": platform.architecture,
-        "config": _config(owner, given, base.get("config") or {}),
-        "created": given.get("created") or now,
+        "config": _config(spec.config, base.get("config") or {}),
+        "created": spec.config.get("created") or timestamp(spec.epoch),
         "os": platform.os,
         "variant": platform.variant,
     }
 
 
-def _config(owner: str, given: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+def _config(given: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
     """Return the base's settings with what the target says; a new entry point ends an inherited command."""
     inherited = Environment.from_json(base)
-    env = inherited.with_env(inherited.expanded(given.get("env") or {}, of=owner))
+    env = inherited.with_env(inherited.expanded(given.get("env") or {}))
     config = dict(base)
     config["Env"] = [f"{name}={value}" for name, value in env]
     if given.get("entrypoint"):

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from hermes.actions.kinds import INDEX
-from hermes.actions.tools import Tools, of_role, params_of, stored
+from hermes.actions.specs.images import Index
+from hermes.actions.specs.spec import of_request
+from hermes.actions.tools import Tools, stored
 from hermes.engine.action import Outputs
 from hermes.engine.executor import Request
+from hermes.engine.key import Resolved
 from hermes.image.descriptor import Descriptor
-from hermes.image.manifest import Index, described
+from hermes.image.manifest import Index as ImageIndex
+from hermes.image.manifest import described
 from hermes.image.platform import Platform
 
 
 def execute(request: Request, tools: Tools) -> Outputs:
-    params = params_of(request)
-    for name, value in params["annotations"].items():
-        tools.check_document(request.action.owner, "an annotation", {name: value})
+    spec = of_request(Index[Resolved], request)
+    for name, value in spec.annotations.items():
+        tools.check_document("an annotation", {name: value})
     manifests = []
-    for one in of_role(request, "manifest"):
-        found = described(tools.store.blobs.read(one.value.digest), f"{request.action.owner}: a manifest")
+    for one in spec.manifests:
+        found = described(tools.store.blobs.read(one.value.digest), "a manifest")
         platform = Platform.parse(one.path)
         manifests.append(Descriptor(found.media_type, found.digest, found.size, platform=platform))
-    index = Index(tuple(manifests), tuple(sorted(params["annotations"].items())))
+    index = ImageIndex(tuple(manifests), tuple(sorted(spec.annotations.items())))
     return {"index": stored(tools.store, INDEX, index.to_bytes())}

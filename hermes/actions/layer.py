@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from hermes.actions.kinds import LAYER
-from hermes.actions.tools import Tools, hinted_codec, params_of
+from hermes.actions.specs.layers import Directory, Files, Group, Layer, Packages, Tar
+from hermes.actions.specs.spec import of_request
+from hermes.actions.tools import Tools, hinted_codec
 from hermes.digest import Digest
 from hermes.engine.action import EXECUTABLE, LINK, Outputs, Value
 from hermes.engine.executor import Request
@@ -26,11 +28,11 @@ from hermes.store.faults import storing
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `LayerError` for an archive that cannot be a layer, `SourceError` for a file that changed."""
-    params = params_of(request)
+    spec = of_request(Layer[Resolved], request)
     with ExitStack() as closing, storing("the store"):
-        assembly = _Assembly(request, tools, closing, params["mtime"])
-        items = [item for group in params["entries"] for item in assembly.group(group)]
-        ordered = canonical(items, name=request.action.owner)
+        assembly = _Assembly(tools, closing, spec.mtime)
+        items = [item for group in spec.entries for item in assembly.group(group)]
+        ordered = canonical(items, name="the layer")
         written = write_layer(ordered, blobs=tools.store.blobs, codec=hinted_codec(request))
     diff_id = written.toc.diff_id
     toc.save(tools.store, written.toc)
@@ -40,54 +42,44 @@ def execute(request: Request, tools: Tools) -> Outputs:
 
 
 class _Assembly:
-    """The entries of one layer; the groups take the action's inputs in turn."""
+    """The entries of one layer."""
 
-    def __init__(self, request: Request, tools: Tools, closing: ExitStack, mtime: int) -> None:
-        self._owner = request.action.owner
+    def __init__(self, tools: Tools, closing: ExitStack, mtime: int) -> None:
         self._tools = tools
         self._closing = closing
         self._mtime = mtime
-        self._inputs = iter(request.inputs)
 
-    def group(self, group: dict[str, Any]) -> Iterator[Item]:
-        if "files" in group:
+    def group(self, group: Group[Resolved]) -> Iterable[Item]:
+        if isinstance(group, Files):
             return self._files(group)
-        if "tar" in group:
-            return self._tar(
-                next(self._inputs), group["tar"][1:] if group["tar"][:1] == "/" else group["tar"]
-            )
-        if "packages" in group:
-            return iter(self._packages(group))
-        return self._made(group)
-
-    def _made(self, group: dict[str, Any]) -> Iterator[Item]:
-        uid, gid = _ids(group["owner"])
-        if "directory" in group:
-            yield Entry(group["directory"], DIRECTORY, group["mode"], uid, gid, mtime=self._mtime), None
+        if isinstance(group, Tar):
+            return self._tar(group.archive, group.dest.removeprefix("/"))
+        if isinstance(group, Packages):
+            return self._packages(group)
+        uid, gid = _ids(group.owner)
+        if isinstance(group, Directory):
+            entry = Entry(group.path, DIRECTORY, group.mode, uid, gid, mtime=self._mtime)
         else:
-            entry = Entry(group["symlink"], SYMLINK, 0o777, uid, gid, link=group["target"], mtime=self._mtime)
-            yield entry, None
+            entry = Entry(group.path, SYMLINK, 0o777, uid, gid, link=group.target, mtime=self._mtime)
+        return [(entry, None)]
 
-    def _files(self, group: dict[str, Any]) -> Iterator[Item]:
-        uid, gid = _ids(group["owner"])
-        mode, modes, mtime = group["mode"], group["modes"], self._mtime
-        for _ in range(group["files"]):
-            one = next(self._inputs)
+    def _files(self, group: Files[Resolved]) -> Iterator[Item]:
+        uid, gid = _ids(group.owner)
+        mtime = self._mtime
+        for one in group.files:
             value, path = one.value, one.path
             if value.kind == LINK:
                 yield Entry(path, SYMLINK, 0o777, uid, gid, link=link_of(one), mtime=mtime), None
                 continue
-            self._tools.check_file(self._owner, one)
-            chosen = modes.get(path)
-            if chosen is None:
-                chosen = mode
+            chosen = group.modes.get(path, group.mode)
             if chosen is None:
                 chosen = 0o755 if value.kind == EXECUTABLE else 0o644
+            self._tools.check_file(one)
             entry = Entry(path, FILE, chosen, uid, gid, value.size, value.digest.hex, mtime=mtime)
             yield entry, FileContent(self._tools.path_of(one), value.size, one.stamp)
 
     def _tar(self, one: Resolved, dest: str) -> Iterator[Item]:
-        name = f"{self._owner}: {os.path.basename(one.origin) or 'its archive'}"
+        name = os.path.basename(one.origin) or "its archive"
         spool = self._spool()
         with open(_file(self._tools.path_of(one), one), "rb") as file:
             archive = Decompressed(file, name=name)
@@ -100,15 +92,14 @@ class _Assembly:
                     entry = entry._replace(link=join(dest, entry.link))
                 yield entry, spooled(member.content, entry.size, spool)
 
-    def _packages(self, group: dict[str, Any]) -> list[Item]:
+    def _packages(self, group: Packages[Resolved]) -> list[Item]:
         from hermes.layer.deb import DebFile, unpacked
 
-        inputs = [next(self._inputs) for _ in range(group["packages"])]
-        files = [DebFile(one.path, self._tools.path_of(one)) for one in inputs]
+        files = [DebFile(one.path, self._tools.path_of(one)) for one in group.packages]
         return unpacked(
             files,
-            database=group["database"],
-            merged_usr=group["merged_usr"],
+            database=group.database,
+            merged_usr=group.merged_usr,
             mtime=self._mtime,
             spool=self._spool,
         )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from hermes.actions.kinds import LAYER, LAYERS
@@ -17,29 +16,6 @@ from hermes.store import Store
 if TYPE_CHECKING:
     from hermes.actions.tools import Tools
 
-_KINDS: Final = frozenset(
-    {
-        "compose",
-        "compress",
-        "copy",
-        "fetch",
-        "git",
-        "given",
-        "host",
-        "image",
-        "index",
-        "layer",
-        "manifest",
-        "place",
-        "pull",
-        "run",
-        "select",
-        "squash",
-        "write",
-    }
-)
-"""The kinds of action; each is executed by the function ``execute`` of the module of that name."""
-
 DOCKERFILE: Final = "dockerfile"
 """An action that stands for those that a Dockerfile comes to."""
 
@@ -47,6 +23,8 @@ IN_NAMESPACE: Final = frozenset({DOCKERFILE, "host", "run"})
 """The kinds of action that run commands."""
 
 Expand = Callable[[Request], Expansion]
+Execute = Callable[[Request, "Tools"], Outputs]
+"""Gives the outputs of an action by their names; raises `HermesError`."""
 
 
 class Local:
@@ -60,9 +38,49 @@ class Local:
         kind = request.action.kind
         if expand := self._expanders.get(kind):
             return expand(request)
-        assert kind in _KINDS, kind
-        outputs: Outputs = import_module(f"hermes.actions.{kind}").execute(request, self._tools)
-        return Result(outputs)
+        return Result(executor_of(kind)(request, self._tools))
+
+
+def executor_of(kind: str) -> Execute:
+    """Return what executes a kind of action; it is loaded now, as a build needs few of them."""
+    match kind:
+        case "compose":
+            from hermes.actions.compose import execute
+        case "compress":
+            from hermes.actions.compress import execute
+        case "copy":
+            from hermes.actions.copy import execute
+        case "fetch":
+            from hermes.actions.fetch import execute
+        case "git":
+            from hermes.actions.git import execute
+        case "given":
+            from hermes.actions.given import execute
+        case "host":
+            from hermes.actions.host import execute
+        case "image":
+            from hermes.actions.image import execute
+        case "index":
+            from hermes.actions.index import execute
+        case "layer":
+            from hermes.actions.layer import execute
+        case "manifest":
+            from hermes.actions.manifest import execute
+        case "place":
+            from hermes.actions.place import execute
+        case "pull":
+            from hermes.actions.pull import execute
+        case "run":
+            from hermes.actions.run import execute
+        case "select":
+            from hermes.actions.select import execute
+        case "squash":
+            from hermes.actions.squash import execute
+        case "write":
+            from hermes.actions.write import execute
+        case _:
+            raise AssertionError(kind)
+    return execute
 
 
 def available(store: Store, value: Value) -> bool:
@@ -73,8 +91,3 @@ def available(store: Store, value: Value) -> bool:
         diff_ids = map(Digest.parse, json.loads(store.blobs.read(value.digest)))
         return all(encodings.obtainable(store, one) for one in diff_ids)
     return store.blobs.has(value.digest, value.size)
-
-
-def kinds() -> Sequence[str]:
-    """Return the kinds of action that can be executed."""
-    return sorted(_KINDS)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hermes.actions.kinds import MANIFEST
-from hermes.actions.tools import Tools, of_role, params_of, stored
+from hermes.actions.specs import images as specs
+from hermes.actions.specs.spec import of_request
+from hermes.actions.tools import Tools, stored
 from hermes.engine.action import Outputs
 from hermes.engine.executor import Request
+from hermes.engine.key import Resolved
 from hermes.image.assemble import Layer, manifest_of
 from hermes.image.descriptor import IMAGE_CONFIG, Descriptor
 from hermes.image.manifest import Manifest
@@ -15,22 +18,21 @@ from hermes.image.media_types import as_oci
 
 
 def execute(request: Request, tools: Tools) -> Outputs:
-    params = params_of(request)
-    for name, value in params["annotations"].items():
-        tools.check_document(request.action.owner, "an annotation", {name: value})
-    config = next(of_role(request, "config")).value
+    """Raises `SecretLeaked` when a secret is in an annotation."""
+    spec = of_request(specs.Manifest[Resolved], request)
+    for name, value in spec.annotations.items():
+        tools.check_document("an annotation", {name: value})
+    config = spec.config.value
     descriptor = Descriptor(IMAGE_CONFIG, config.digest, config.size)
-    blobs = _blobs(request, tools, params["media_type"])
-    manifest = manifest_of(descriptor, blobs, params["annotations"])
+    manifest = manifest_of(descriptor, _blobs(spec, tools), spec.annotations)
     return {"manifest": stored(tools.store, MANIFEST, manifest.to_bytes())}
 
 
-def _blobs(request: Request, tools: Tools, media_type: str) -> Iterator[Descriptor]:
-    """Yield the blobs of the layers that are in the image; each input ``blob`` holds the next ``layer``."""
-    layers = of_role(request, "layer")
-    for one in request.inputs:
-        if one.role == "blob":
-            if not Layer(next(layers).value.digest).is_left_out:
-                yield Descriptor(media_type, one.value.digest, one.value.size)
-        elif one.role == "base":
-            yield from map(as_oci, Manifest.parse(tools.store.blobs.read(one.value.digest)).layers)
+def _blobs(spec: specs.Manifest[Resolved], tools: Tools) -> Iterator[Descriptor]:
+    """Yield the blobs of the layers that are in the image."""
+    for one in spec.layers:
+        if isinstance(one, specs.Whole):
+            document = tools.store.blobs.read(one.manifest.value.digest)
+            yield from map(as_oci, Manifest.parse(document).layers)
+        elif not Layer(one.layer.value.digest).is_left_out:
+            yield Descriptor(spec.media_type, one.blob.value.digest, one.blob.value.size)

@@ -14,10 +14,13 @@ from typing import Any
 
 from hermes.actions.listing import Listing
 from hermes.actions.roots import Root
-from hermes.actions.tools import Tools, of_role, params_of, stored
+from hermes.actions.specs import copies as specs
+from hermes.actions.specs.spec import of_request
+from hermes.actions.tools import Tools, stored
 from hermes.digest import canonical_json
 from hermes.engine.action import FILE, Outputs
 from hermes.engine.executor import Request
+from hermes.engine.key import Resolved
 from hermes.errors import BuildError
 from hermes.layer.entry import DIRECTORY, SYMLINK, Entry, join, parents
 from hermes.layer.toc import entry_of_row, row_of_entry
@@ -72,25 +75,25 @@ class Place:
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `BuildError` when something is in the way."""
-    params = params_of(request)
-    root = Root(request, tools)
-    names: list[tuple[str, str]] = [(name, kind) for name, kind in params["entries"]]
-    single: bool = params["single"]
-    for one in of_role(request, "listing"):
-        listing = Listing.of(tools.document(one.value))
+    spec = of_request(specs.Place[Resolved], request)
+    root = Root(spec.roots, tools)
+    names: list[tuple[str, str]] = list(spec.entries)
+    single = spec.single
+    if spec.listing is not None:
+        listing = Listing.of(tools.document(spec.listing.value))
         names = [(entry.path, entry.type) for entry in listing.entries]
         single = listing.single
-    placing = _Placing(root.view, request.action.owner)
-    target = root.view.resolve(params["dest"])
-    is_folder = params["folder"] or not single or root.view.is_folder(target)
+    placing = _Placing(root.view)
+    target = root.view.resolve(spec.dest)
+    is_folder = spec.folder or not single or root.view.is_folder(target)
     nothing = single and not names
     missing = () if nothing else placing.missing([target] if is_folder else parents(target))
     moved = placing.moved(target, names) if is_folder else ()
-    uid, gid = root.ids(params["owner"])
+    uid, gid = root.ids(spec.owner)
     there = [target, *(path for _, path in moved)] if is_folder else [posixpath.dirname(target)]
     above = tuple(_above(root.view, there))
-    links = tuple(_links(root.view, target)) if params["unpacks"] else ()
-    inside = tuple(_inside(root.view, target)) if params["unpacks"] else ()
+    links = tuple(_links(root.view, target)) if spec.unpacks else ()
+    inside = tuple(_inside(root.view, target)) if spec.unpacks else ()
     place = Place(target, is_folder, missing, moved, uid, gid, above, inside, links)
     placing.check_files(place, names)
     return {"place": stored(tools.store, FILE, place.dump())}
@@ -123,9 +126,8 @@ def _links(view: View, target: str) -> Iterator[tuple[str, str]]:
 
 
 class _Placing:
-    def __init__(self, view: View, owner: str) -> None:
+    def __init__(self, view: View) -> None:
         self._view = view
-        self._owner = owner
 
     def missing(self, folders: Iterable[str]) -> tuple[str, ...]:
         """Return the folders that are not there, of some and of those above them, the highest first."""
@@ -135,9 +137,7 @@ class _Placing:
                 if self._view.is_folder(one):
                     break
                 if self._view.exists(one):
-                    raise BuildError(
-                        f"{self._owner}: /{folder} cannot be a folder: /{one} is a file of the image"
-                    )
+                    raise BuildError(f"/{folder} cannot be a folder: /{one} is a file of the image")
                 found[one] = None
         return tuple(sorted(found))
 
@@ -148,9 +148,7 @@ class _Placing:
             if self._view.exists(path) and not self._view.is_folder(path):
                 led_to = self._view.resolve(path)
                 if self._view.entry(path).type != SYMLINK or not self._view.is_folder(led_to):
-                    raise BuildError(
-                        f"{self._owner}: a folder would be copied onto /{path}, a file of the image"
-                    )
+                    raise BuildError(f"a folder would be copied onto /{path}, a file of the image")
                 found[name] = led_to
         return tuple(found.items())
 
@@ -158,7 +156,7 @@ class _Placing:
         for name, kind in names:
             if kind != DIRECTORY and self._view.is_folder(path := place.of_entry(name)):
                 raise BuildError(
-                    f"{self._owner}: a file would be copied onto /{path}, a folder of the image",
+                    f"a file would be copied onto /{path}, a folder of the image",
                     hint="end the destination with a slash to put it inside",
                 )
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 from hermes.actions.environment import Environment
 from hermes.actions.kinds import LAYERS, MANIFEST
-from hermes.actions.tools import Tools, params_of, stored
-from hermes.digest import Digest, canonical_json
+from hermes.actions.specs.images import Pull
+from hermes.actions.specs.spec import of_request
+from hermes.actions.tools import Tools, stored
+from hermes.digest import canonical_json
 from hermes.engine.action import FILE, Outputs, Value
 from hermes.engine.executor import Request
-from hermes.errors import HermesError
+from hermes.engine.key import Resolved
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.registry.interruption import interruptible
@@ -22,9 +22,10 @@ from hermes.transports.taking import import_image
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `RegistryError`, `UsageError` when the image is not there or not for the platform."""
+    spec = of_request(Pull[Resolved], request)
     assert tools.registry is not None
-    name = Reference.parse(json.loads(request.action.unkeyed)["ref"])
-    exact = Reference(name.host, name.path, "", Digest.parse(params_of(request)["digest"]))
+    name = Reference.parse(spec.ref)
+    exact = Reference(name.host, name.path, "", spec.digest)
     platform = Platform.parse(request.action.platform)
     registry = tools.registry
 
@@ -32,11 +33,7 @@ def execute(request: Request, tools: Tools) -> Outputs:
         with opened(f"{REGISTRY}{exact}", tools.store, registry) as origin:
             return import_image(origin, tools.store, platform, lazy=True)
 
-    try:
-        pulled = interruptible(pull, tools.cancelled)
-    except HermesError as error:
-        error.message = f"{request.action.owner}: {error.message}"
-        raise
+    pulled = interruptible(pull, tools.cancelled)
     manifest, document = pulled.descriptor, pulled.manifest.config
     config = Value(FILE, document.digest, document.size)
     environment = Environment.from_json(tools.document(config).get("config") or {})

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from hermes.actions.tools import Tools, layers_of
 from hermes.container.users import user_in
 from hermes.digest import Digest
-from hermes.engine.executor import Request
+from hermes.engine.key import Resolved
 from hermes.errors import BuildError, SandboxError
 from hermes.layer import toc
 from hermes.layer.view import View
@@ -19,13 +19,11 @@ _LARGEST: Final = 1 << 20
 
 
 class Root:
-    """The file system that the inputs of role ``root`` leave, the lowest first."""
+    """The file system that layers leave, the lowest first."""
 
-    def __init__(self, request: Request, tools: Tools) -> None:
+    def __init__(self, roots: Iterable[Resolved], tools: Tools) -> None:
         self._tools = tools
-        self._owner = request.action.owner
-        rows = layers_of(request, "root", tools)
-        self.layers = tuple(one.value.digest for listed in rows for one in listed)
+        self.layers = tuple(one.value.digest for listed in layers_of(roots, tools) for one in listed)
         self.view = _view(self.layers, tools)
 
     def ids(self, text: str) -> tuple[int, int]:
@@ -36,7 +34,7 @@ class Root:
         try:
             found = user_in((lambda _: "") if is_number else self._text, text)
         except SandboxError as error:
-            raise BuildError(f"{self._owner}: {error.message}", hint=error.hint) from None
+            raise BuildError(error.message, hint=error.hint) from None
         return found.uid, found.uid if is_number else found.gid
 
     def _text(self, path: str) -> str:
@@ -49,9 +47,7 @@ class Root:
             with open(f"{self._tools.store.trees}/{digest.hex}/root/{origin.path}", "rb") as file:
                 return file.read(_LARGEST).decode("utf-8", "replace")
         except OSError as error:
-            raise BuildError(
-                f"{self._owner}: {path} of the image: {os.strerror(error.errno or 0)}"
-            ) from error
+            raise BuildError(f"{path} of the image: {os.strerror(error.errno or 0)}") from error
 
 
 def _view(layers: Sequence[Digest], tools: Tools) -> View:

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from hermes.actions.environment import Environment
 from hermes.actions.kinds import LAYER
 from hermes.actions.layer import link_of
-from hermes.actions.tools import Tools, hinted_codec, of_role, params_of, stack_of
+from hermes.actions.specs.commands import Host, Run
+from hermes.actions.specs.spec import of_request
+from hermes.actions.tools import Tools, hinted_codec, stack_of
+from hermes.container.mount_values import Bound, Tmpfs
 from hermes.container.stack import Commit
-from hermes.container.task import (
-    Agent,
-    Bound,
-    Cache,
-    Outcome,
-    Secret,
-    Staged,
-    StagedFile,
-    Task,
-    Tmpfs,
-)
+from hermes.container.task import Agent, Outcome, Secret, Staged, StagedFile, Task
 from hermes.digest import Digest
 from hermes.engine.action import EXECUTABLE, FILE, LINK, Outputs, Value
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
 from hermes.errors import ActionError, BuildError, SandboxError, SecretError, SecretLeaked
-from hermes.sandbox.process import BUILD_CAPABILITIES
-from hermes.store.caches import Sharing
 
 WORK_FOLDER: Final = "."
 """The mount that stands for the folder that the command works in."""
@@ -41,7 +31,7 @@ WORK_FOLDER: Final = "."
 CONTENT: Final = "content"
 """Where in a layer of the role ``bound`` that is which is mounted."""
 
-Run = Callable[[Task, tuple[int, int, int]], Outcome]
+RunTask = Callable[[Task, tuple[int, int, int]], Outcome]
 """Runs a task with standard input, output and error."""
 
 _ONE_ID: Final = (
@@ -57,31 +47,28 @@ _CONTROL: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\t\x20-\x7e\xa0-\U0010ff
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `ActionError` when the command fails, ends too late or does not make what it should."""
-    params = params_of(request)
-    if max(len(os.fsencode(one)) for one in params["argv"]) >= _LONGEST_ARGUMENT:
+    spec = of_request(Run[Resolved], request)
+    if max(len(os.fsencode(one)) for one in spec.argv) >= _LONGEST_ARGUMENT:
         raise BuildError(
-            f"{request.action.owner}: the command has an argument of more than {_LONGEST_ARGUMENT >> 10} KiB, "
+            f"the command has an argument of more than {_LONGEST_ARGUMENT >> 10} KiB, "
             "and the kernel takes none",
             hint="put it into a file, or a heredoc that begins with #!",
         )
-    timeout = timeout_of(request)
-    task = _task(request, tools, params, timeout)
+    task = _task(spec, request, tools)
     run = partial(tools.containers.run, waiting=tools.check_cancelled)
-    return outputs_of(params, performed(request, tools, task, run))
+    return outputs_of(spec, performed(request, tools, task, run))
 
 
-def performed(request: Request, tools: Tools, task: Task, run: Run) -> Outcome:
+def performed(request: Request, tools: Tools, task: Task, run: RunTask) -> Outcome:
     """Run a task with a log of its output; raises `ActionError` when it fails in any way of its own."""
     log = tools.store.log_path(request.key)
     try:
         outcome = _logged(task, log, run)
-    except SandboxError:
+    except (SandboxError, SecretLeaked):
         raise
-    except SecretLeaked as error:
-        raise SecretLeaked(f"{request.action.owner}: {error.message}", hint=error.hint) from None
     except BuildError as error:
         raise ActionError(
-            f"{request.action.owner}: {error.message}",
+            error.message,
             hint=error.hint,
             command=_shown(task.argv),
             tail=_tail(log),
@@ -89,7 +76,7 @@ def performed(request: Request, tools: Tools, task: Task, run: Run) -> Outcome:
         ) from error
     if outcome.status:
         raise ActionError(
-            f"{request.action.owner}: the command {_ending(outcome, task.timeout)}",
+            f"the command {_ending(outcome, task.timeout)}",
             hint=_ONE_ID if tools.containers.has_one_id and not outcome.timed_out else None,
             command=_shown(task.argv),
             tail=_tail(log),
@@ -98,13 +85,7 @@ def performed(request: Request, tools: Tools, task: Task, run: Run) -> Outcome:
     return outcome
 
 
-def timeout_of(request: Request) -> int | None:
-    """Return after how many seconds the command is to be ended."""
-    found: int | None = json.loads(request.action.unkeyed)["timeout"]
-    return found
-
-
-def _logged(task: Task, log: str, run: Run) -> Outcome:
+def _logged(task: Task, log: str, run: RunTask) -> Outcome:
     fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -114,105 +95,91 @@ def _logged(task: Task, log: str, run: Run) -> Outcome:
         os.close(nothing)
 
 
-def _task(request: Request, tools: Tools, params: dict[str, Any], timeout: int | None) -> Task:
+def _task(spec: Run[Resolved], request: Request, tools: Tools) -> Task:
     inherited = Environment()
-    for one in of_role(request, "environment"):
-        inherited = Environment.from_json(tools.document(one.value))
+    if spec.environment is not None:
+        inherited = Environment.from_json(tools.document(spec.environment.value))
     codec = hinted_codec(request)
-    epoch = params["mtime"]
-    env = inherited.expanded(params["env"], of=request.action.owner)
-    cwd = params["cwd"] or inherited.workdir or "/"
+    env = inherited.expanded(spec.env)
+    cwd = spec.cwd or inherited.workdir or "/"
     return Task(
-        stack=stack_of(request, tools),
-        argv=tuple(params["argv"]),
-        env=(("SOURCE_DATE_EPOCH", str(epoch)), *_unkeyed_env(request), *inherited.env, *env.items()),
+        stack=stack_of(spec.roots, tools),
+        argv=spec.argv,
+        env=(
+            ("SOURCE_DATE_EPOCH", str(spec.mtime)),
+            *spec.proxies.items(),
+            *inherited.env,
+            *env.items(),
+        ),
         cwd=cwd,
-        user=params["user"] or inherited.user,
-        capabilities=tuple(params.get("capabilities", BUILD_CAPABILITIES)),
-        network=params["network"],
-        timeout=timeout,
-        tmpfs=tuple(_tmpfs(params)),
-        staged=tuple(staged(request, tools, params, cwd)),
-        bound=(
-            *_subscribed(request, tools, params),
-            *_layers_bound(request, tools),
-            *(Bound(**one) for one in params.get("volumes", ())),
+        user=spec.user or inherited.user,
+        capabilities=spec.capabilities,
+        network=spec.network,
+        timeout=request.action.timeout,
+        tmpfs=spec.tmpfs if spec.own_tmp else (Tmpfs("/tmp"), *spec.tmpfs),  # noqa: S108 - a path of the sandbox
+        staged=tuple(staged(spec, tools, cwd)),
+        bound=(*_subscribed(spec, tools), *_layers_bound(spec, tools), *spec.volumes),
+        hosts=spec.hosts,
+        secrets=tuple(_secrets(spec, tools)),
+        agents=tuple(
+            Agent(one.id, one.target, tools.agents[one.id], one.mode, one.uid, one.gid) for one in spec.agents
         ),
-        hosts=tuple((name, address) for name, address in params.get("hosts", ())),
-        secrets=tuple(_secrets(request, tools, params)),
-        agents=tuple(Agent(socket=tools.agents[one["id"]], **one) for one in params.get("agents", ())),
-        caches=tuple(
-            Cache(**{**one, "sharing": Sharing(one["sharing"])}) for one in params.get("caches", ())
-        ),
-        outs=tuple(path if path.startswith("/") else f"{cwd}/{path}" for path in params["outs"]),
-        commit=Commit(epoch, codec.spec if codec else "") if params["layer"] else None,
+        caches=spec.caches,
+        outs=tuple(path if path.startswith("/") else f"{cwd}/{path}" for path in spec.outs),
+        commit=Commit(spec.mtime, codec.spec if codec else "") if spec.layer else None,
     )
 
 
-def staged(request: Request, tools: Tools, params: dict[str, Any], cwd: str) -> Iterator[Staged]:
+def staged(spec: Run[Resolved] | Host[Resolved], tools: Tools, cwd: str) -> Iterator[Staged]:
     """Yield what is to be mounted for a command that works in ``cwd``."""
-    mounts: dict[str, bool] = params["mounts"]
-    outs = [path for path in params["outs"] if not path.startswith("/")]
-    files: dict[str, list[StagedFile]] = {target: [] for target in mounts}
-    for one in of_role(request, "src"):
-        if mounts.get(one.path):
+    outs = [path for path in spec.outs if not path.startswith("/")]
+    writable = spec.writable if isinstance(spec, Run) else ()
+    files: dict[str, list[StagedFile]] = {target: [] for target in spec.mounts}
+    for one in spec.sources:
+        if spec.mounts.get(one.path):
             files[one.path].append(_staged_file("", one, tools))
             continue
-        target = next(target for target in mounts if one.path.startswith(f"{target}/"))
+        target = next(target for target in spec.mounts if one.path.startswith(f"{target}/"))
         files[target].append(_staged_file(one.path[len(target) + 1 :], one, tools))
     for target, found in files.items():
         works_here = target == WORK_FOLDER
         folders = (
             tuple(dict.fromkeys(os.path.dirname(path) for path in outs if "/" in path)) if works_here else ()
         )
-        writable = works_here or target in params.get("writable", ())
-        yield Staged(cwd if works_here else target, tuple(found), folders, writable)
+        place = cwd if works_here else target
+        yield Staged(place, tuple(found), folders, works_here or target in writable)
 
 
-def _tmpfs(params: dict[str, Any]) -> Iterator[Tmpfs]:
-    """Yield the empty folders; ``/tmp`` is one unless the command is to see that of the image."""
-    if not params.get("own_tmp"):
-        yield Tmpfs("/tmp")  # noqa: S108 - a path of the sandbox
-    for one in params.get("tmpfs", ()):
-        yield Tmpfs(**one)
-
-
-def _layers_bound(request: Request, tools: Tools) -> Iterator[Bound]:
+def _layers_bound(spec: Run[Resolved], tools: Tools) -> Iterator[Bound]:
     """Yield the layers that are mounted, of each what it has at ``CONTENT``."""
-    for one in of_role(request, "bound"):
+    for one in spec.bound:
         tools.containers.ensure_tree(one.value.digest)
         yield Bound(one.path, f"{tools.store.trees}/{one.value.digest.hex}/root/{CONTENT}")
 
 
-def _unkeyed_env(request: Request) -> Iterator[tuple[str, str]]:
-    """Yield variables that cannot change what a command makes, such as the names of proxies."""
-    found: dict[str, str] = json.loads(request.action.unkeyed).get("env", {})
-    yield from found.items()
-
-
-def _secrets(request: Request, tools: Tools, params: dict[str, Any]) -> Iterator[Secret]:
-    for one in params.get("secrets", ()):
-        value = tools.secrets.get(one["id"])
+def _secrets(spec: Run[Resolved], tools: Tools) -> Iterator[Secret]:
+    for one in spec.secrets:
+        value = tools.secrets.get(one.id)
         if value is None:
             raise SecretError(
-                f"{request.action.owner} needs the secret {one['id']!r}, which was not given",
-                hint=f"pass --secret id={one['id']},src=FILE or --secret id={one['id']},env=VARIABLE",
+                f"the command needs the secret {one.id!r}, which was not given",
+                hint=f"pass --secret id={one.id},src=FILE or --secret id={one.id},env=VARIABLE",
             )
-        yield Secret(value=value, **one)
+        yield Secret(one.id, one.target, value, one.mode, one.uid, one.gid)
 
 
-def _subscribed(request: Request, tools: Tools, params: dict[str, Any]) -> Iterator[Bound]:
-    for name in params.get("subscriptions", ()):
+def _subscribed(spec: Run[Resolved], tools: Tools) -> Iterator[Bound]:
+    for name in spec.subscriptions:
         if name not in tools.subscriptions:
             known = ", ".join(sorted(tools.subscriptions)) or "none"
             raise BuildError(
-                f"{request.action.owner}: hermes.yaml has no subscription {name!r}",
+                f"hermes.yaml has no subscription {name!r}",
                 hint=f"say under subscriptions which folders of this machine belong to it; known: {known}",
             )
         for bound in tools.subscriptions[name]:
             if not os.path.exists(bound.source):
                 raise BuildError(
-                    f"{request.action.owner}: the subscription {name!r} mounts {bound.source}, which is not there",
+                    f"the subscription {name!r} mounts {bound.source}, which is not there",
                     hint="register this machine, or correct subscriptions in hermes.yaml",
                 )
             yield bound
@@ -224,13 +191,13 @@ def _staged_file(path: str, one: Resolved, tools: Tools) -> StagedFile:
     return StagedFile(path, tools.path_of(one), one.value.size, one.stamp, one.value.kind == EXECUTABLE)
 
 
-def outputs_of(params: dict[str, Any], outcome: Outcome) -> dict[str, Value]:
+def outputs_of(spec: Run[Resolved] | Host[Resolved], outcome: Outcome) -> dict[str, Value]:
     """Return what a command left, by the names of its action's outputs."""
     outputs = {
-        f"out{number}": Value(EXECUTABLE if kept.executable else FILE, kept.digest, kept.size)
-        for number, kept in enumerate(outcome.outs)
+        name: Value(EXECUTABLE if kept.executable else FILE, kept.digest, kept.size)
+        for name, kept in zip(spec.out_names, outcome.outs, strict=True)
     }
-    if params["layer"]:
+    if spec.layer:
         assert outcome.diff_id is not None
         outputs["layer"] = Value(LAYER, Digest(outcome.diff_id), outcome.size)
     return outputs

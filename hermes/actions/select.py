@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from hermes.actions.listing import Listing, dump_places
 from hermes.actions.roots import Root
-from hermes.actions.tools import Tools, params_of, stored
+from hermes.actions.specs.copies import Select
+from hermes.actions.specs.spec import of_request
+from hermes.actions.tools import Tools, stored
 from hermes.container.copying import is_kept
 from hermes.container.ignore import Ignored, expanded, is_pattern
 from hermes.digest import Digest
 from hermes.engine.action import FILE as FILE_KIND
 from hermes.engine.action import Outputs
 from hermes.engine.executor import Request
+from hermes.engine.key import Resolved
 from hermes.errors import BuildError, UsageError
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, Entry, join
 
@@ -24,10 +27,10 @@ PIVOT: Final = "/./"
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `BuildError` when a source is not there, or a pattern matches nothing that is not ``optional``."""
-    params = params_of(request)
-    selection = _Selection(request, tools, params)
-    found = [one for source in params["sources"] for one in selection.matching(source)]
-    single = not found or (len(found) == 1 and not params["parents"] and not selection.is_folder(found[0][0]))
+    spec = of_request(Select[Resolved], request)
+    selection = _Selection(spec, tools)
+    found = [one for source in spec.sources for one in selection.matching(source)]
+    single = not found or (len(found) == 1 and not spec.parents and not selection.is_folder(found[0][0]))
     for path, name, kept in found:
         selection.add(path, name, kept)
     entries, places = selection.listed()
@@ -46,16 +49,11 @@ class _Found(NamedTuple):
 
 
 class _Selection:
-    def __init__(self, request: Request, tools: Tools, params: dict[str, Any]) -> None:
-        self._owner = request.action.owner
-        self._root = Root(request, tools)
+    def __init__(self, spec: Select[Resolved], tools: Tools) -> None:
+        self._spec = spec
+        self._root = Root(spec.roots, tools)
         self._view = self._root.view
-        self._parents: bool = params["parents"]
-        self._what: str = params["from"]
-        self._keeps_owners: bool = params["keep_owners"]
-        self._whole: bool = params["whole"]
-        self._optional: bool = params["optional"]
-        self._excluded = Ignored(params["exclude"], of="--exclude")
+        self._excluded = Ignored(spec.exclude, of="--exclude")
         self._found: dict[str, _Found] = {}
         self._sources = 0
 
@@ -72,13 +70,13 @@ class _Selection:
             yield path, inside, inside[start:]
             return
         if not is_pattern(source):
-            raise BuildError(f"{self._owner}: {source} is not there in {self._what}")
+            raise BuildError(f"{source} is not there in {self._spec.from_}")
         try:
-            matches = expanded(inside, self._names, self._folders if self._parents else None)
+            matches = expanded(inside, self._names, self._folders if self._spec.parents else None)
         except UsageError as error:
-            raise BuildError(f"{self._owner}: {error.message}") from None
-        if not matches and not self._optional:
-            raise BuildError(f"{self._owner}: {source} matches nothing in {self._what}")
+            raise BuildError(error.message, hint=error.hint) from None
+        if not matches and not self._spec.optional:
+            raise BuildError(f"{source} matches nothing in {self._spec.from_}")
         for name in matches:
             yield self._view.resolve(name), name, name[start:]
 
@@ -92,7 +90,7 @@ class _Selection:
     def add(self, path: str, name: str, kept: str) -> None:
         """Take in a file, or what is in a folder."""
         self._sources += 1
-        if self._parents:
+        if self._spec.parents:
             base = self._with_parents(path, kept)
         else:
             base = "" if self.is_folder(path) else posixpath.basename(name)
@@ -100,7 +98,7 @@ class _Selection:
             if not self._excluded.leaves_out(posixpath.basename(name)):
                 self._take(path, base)
             return
-        if self._whole:
+        if self._spec.whole:
             self._take(path, "")
         for inner, _ in self._view.below(path):
             if not self._excluded.leaves_out(inner):
@@ -122,7 +120,7 @@ class _Selection:
     def _take(self, path: str, name: str) -> None:
         origin = self._view.origin(path)
         entry = self._view.entry(path) if origin is None else origin.entry
-        if not self._keeps_owners:
+        if not self._spec.keep_owners:
             entry = entry._replace(uid=0, gid=0)
         entry = entry._replace(
             path=name,

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from hermes.actions.kinds import LAYER
-from hermes.actions.tools import Tools, hinted_codec, of_role, params_of
+from hermes.actions.specs.layers import Squash
+from hermes.actions.specs.spec import of_request
+from hermes.actions.tools import Tools, hinted_codec
 from hermes.digest import Digest
 from hermes.engine.action import Outputs, Value
 from hermes.engine.executor import Request
+from hermes.engine.key import Resolved
 from hermes.layer.compress import ZSTD
 
 
 def execute(request: Request, tools: Tools) -> Outputs:
-    stack = [(one.value.digest, one.path) for one in of_role(request, "root")]
+    spec = of_request(Squash[Resolved], request)
+    stack = [(one.value.digest, one.path) for one in spec.roots]
     for digest, _ in stack:
         tools.containers.ensure_tree(digest)
     codec = hinted_codec(request) or ZSTD
@@ -21,8 +25,8 @@ def execute(request: Request, tools: Tools) -> Outputs:
             "home": str(tools.store.home),
             "stack": stack,
             "codec": codec.name,
-            "below": [one.value.digest for one in of_role(request, "below")],
-            "mtime": params_of(request).get("mtime", 0),
+            "below": [one.value.digest for one in spec.below],
+            "mtime": spec.mtime,
         },
     )
     return {"layer": Value(LAYER, Digest(found["diff_id"]), found["size"])}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from hermes.container.forms import Form
     from hermes.container.leaks import Search
+    from hermes.container.mount_values import Bound
     from hermes.container.stack import Below
-    from hermes.container.task import Bound
     from hermes.registry.client import Client
 
 
@@ -61,15 +61,15 @@ class Tools:
             found = self.local.search = Search(self.secrets)
         return found
 
-    def check_document(self, owner: str, what: str, document: Any) -> None:
+    def check_document(self, what: str, document: Any) -> None:
         """Raise `SecretLeaked` when a document that is kept has a secret in it."""
         if self.secrets and (form := self.search.in_document(document)):
-            raise _revealed(owner, what, form)
+            raise _revealed(what, form)
 
-    def check_file(self, owner: str, one: Resolved) -> None:
+    def check_file(self, one: Resolved) -> None:
         """Raise `SecretLeaked` when a file that goes into a layer has a secret in it."""
         if self.secrets and (form := self.search.in_file(path := self.path_of(one))):
-            raise _revealed(owner, path, form)
+            raise _revealed(path, form)
 
     def session(self) -> requests.Session:
         """Return the calling thread's session, whose connections are used again."""
@@ -92,39 +92,28 @@ class Tools:
             raise ImageError(f"{value.digest} is not a JSON document: {error}") from None
 
 
-def _revealed(owner: str, what: str, form: Form) -> SecretLeaked:
+def _revealed(what: str, form: Form) -> SecretLeaked:
     return SecretLeaked(
-        f"{owner}: {what} has {form.part}the secret {form.id!r}",
+        f"{what} has {form.part}the secret {form.id!r}",
         hint="a secret is for a command that runs; take it out, and give it when the image runs",
     )
 
 
-def params_of(request: Request) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(request.action.params)
-    return found
-
-
-def of_role(request: Request, role: str) -> Iterator[Resolved]:
-    """Yield the inputs that an action reads for one purpose."""
-    return (one for one in request.inputs if one.role == role)
-
-
-def layers_of(request: Request, role: str, tools: Tools) -> Iterator[list[Resolved]]:
-    """Yield the layers that each input of a role stands for: one, or all of an image from elsewhere."""
-    for one in of_role(request, role):
+def layers_of(rows: Iterable[Resolved], tools: Tools) -> Iterator[list[Resolved]]:
+    """Yield the layers that each input stands for: one, or all of an image from elsewhere."""
+    for one in rows:
         if one.value.kind == LAYERS:
             diff_ids = map(Digest.parse, tools.document(one.value))
-            yield [Resolved(role, one.path, Value(LAYER, diff_id)) for diff_id in diff_ids]
+            yield [one._replace(value=Value(LAYER, diff_id)) for diff_id in diff_ids]
         else:
             yield [one]
 
 
-def stack_of(request: Request, tools: Tools) -> tuple[Below, ...]:
+def stack_of(roots: Iterable[Resolved], tools: Tools) -> tuple[Below, ...]:
     """Return the layers that a command runs on, the lowest first."""
     from hermes.container.stack import Below
 
-    rows = layers_of(request, "root", tools)
-    return tuple(Below(one.value.digest, one.path) for listed in rows for one in listed)
+    return tuple(Below(one.value.digest, one.path) for listed in layers_of(roots, tools) for one in listed)
 
 
 def hinted_codec(request: Request) -> Codec | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from hermes.actions.tools import Tools, params_of, stored
+from hermes.actions.specs.files import Write
+from hermes.actions.specs.spec import of_request
+from hermes.actions.tools import Tools, stored
 from hermes.engine.action import EXECUTABLE, FILE, Outputs
 from hermes.engine.executor import Request
+from hermes.engine.key import Resolved
 
 
 def execute(request: Request, tools: Tools) -> Outputs:
-    params = params_of(request)
-    data = params["content"].encode("utf-8", "surrogateescape")
-    return {"file": stored(tools.store, EXECUTABLE if params["executable"] else FILE, data)}
+    spec = of_request(Write[Resolved], request)
+    data = spec.content.encode("utf-8", "surrogateescape")
+    return {"file": stored(tools.store, EXECUTABLE if spec.executable else FILE, data)}

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from hermes.container.task import Bound, Cache, Secret, Tmpfs
+from hermes.container.mount_values import Bound, Cache, Tmpfs
+from hermes.container.task import Secret
 from hermes.errors import UsageError
 from hermes.store.caches import NAME, Sharing
 

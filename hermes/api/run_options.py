@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from hermes.container.task import Bound
+from hermes.container.mount_values import Bound
 from hermes.errors import UsageError
 from hermes.sandbox import capabilities
 

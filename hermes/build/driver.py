@@ -29,7 +29,7 @@ from hermes.store import ResultCache, Store
 from hermes.workspace.root import Settings
 
 if TYPE_CHECKING:
-    from hermes.container.task import Bound
+    from hermes.container.mount_values import Bound
 
 T = TypeVar("T")
 
@@ -184,7 +184,7 @@ def _subscriptions(settings: Settings) -> dict[str, list[Bound]]:
     """Map the names of subscriptions to what is mounted for them."""
     if not settings.subscriptions:
         return {}
-    from hermes.container.task import Bound
+    from hermes.container.mount_values import Bound
 
     return {
         one.name: [Bound(target, source) for source, target in one.folders] for one in settings.subscriptions

@@ -28,7 +28,7 @@ from hermes.errors import CommandFailed, UsageError
 from hermes.sandbox import capabilities
 
 if TYPE_CHECKING:
-    from hermes.container.task import Bound
+    from hermes.container.mount_values import Bound
 
 _ALONE: Final = {"--layers": "--layers=true", "--pull": f"--pull={PULL_ALWAYS}"}
 """What options mean that have no value."""

@@ -14,12 +14,13 @@ from typing import Any, Final
 
 from hermes.container.hosts import names_of_machines
 from hermes.container.leaks import Leak, Search, leaked
+from hermes.container.mount_values import Tmpfs
 from hermes.container.overlay import Tree, mount_stack
 from hermes.container.private import UsedCaches, check_target, check_targets, give_sockets, write_secrets
 from hermes.container.rootpath import MountPoints, find_program, resolve
 from hermes.container.scratch import scratch_of, store_at
 from hermes.container.stack import Upper
-from hermes.container.task import KeptFile, Outcome, Staged, StagedFile, Task, Tmpfs
+from hermes.container.task import KeptFile, Outcome, Staged, StagedFile, Task
 from hermes.container.users import User, find_user
 from hermes.digest import CHUNK
 from hermes.errors import BuildError, ProgramMissing, ProgramRefused, SandboxError

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from hermes.container.leaks import Leak, Search, leaked
-from hermes.container.task import Agent, Cache, Secret
+from hermes.container.mount_values import Cache
+from hermes.container.task import Agent, Secret
 from hermes.container.users import User
 from hermes.errors import SandboxError
 from hermes.sandbox.idmap import has_one_id

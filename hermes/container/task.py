@@ -9,6 +9,7 @@ import base64
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hermes.container.mount_values import Bound, Cache, Tmpfs
 from hermes.container.stack import Below, Commit, Upper
 from hermes.digest import Digest
 from hermes.sandbox.process import HOSTNAME
@@ -45,37 +46,6 @@ class Staged(NamedTuple):
     files: tuple[StagedFile, ...]
     folders: tuple[str, ...] = ()
     writable: bool = False
-
-
-class Bound(NamedTuple):
-    """A file or folder of this machine, mounted at ``target``."""
-
-    target: str
-    source: str
-    writable: bool = False
-
-
-class Tmpfs(NamedTuple):
-    """An empty folder in memory at ``target``; ``size`` is the most it holds, in bytes (0: half of the memory)."""
-
-    target: str
-    size: int = 0
-    mode: int = 0o1777
-
-
-class Cache(NamedTuple):
-    """A folder called ``id`` that is kept between commands, mounted at ``target``.
-
-    ``mode``, ``uid`` and ``gid`` are those of the folder itself. ``readonly``: the command cannot write to it.
-    """
-
-    id: str
-    target: str
-    sharing: Sharing = Sharing.SHARED
-    mode: int = 0o755
-    uid: int = 0
-    gid: int = 0
-    readonly: bool = False
 
 
 class Agent(NamedTuple):

@@ -9,28 +9,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from hermes.actions.download import name_of
+from hermes.actions.specs.copies import Copy, CopyEntry, Named, Place, Select
+from hermes.actions.specs.spec import Ref
 from hermes.container.ignore import Ignored
+from hermes.dockerfile import instructions as ins
 from hermes.dockerfile.context import Collection, Context, Row
 from hermes.dockerfile.expansion import Lexer
 from hermes.dockerfile.heredocs import parse_heredoc
-from hermes.dockerfile.instructions import Copy
 from hermes.dockerfile.recorder import Recorder
 from hermes.dockerfile.repositories import Repository
 from hermes.dockerfile.source import Span
 from hermes.dockerfile.state import State
-from hermes.engine.action import Artifact, Input, Output
+from hermes.engine.action import Artifact, Output
 from hermes.errors import DockerfileError, UsageError
 from hermes.layer import modes
-from hermes.layer.entry import DIRECTORY, FILE, HARDLINK
+from hermes.layer.entry import DIRECTORY, FILE
 
 _URL: Final = re.compile(r"https?://", re.IGNORECASE)
 _DIGEST: Final = re.compile(r"sha256:([0-9a-f]{64})\Z")
 _MODE: Final = re.compile(r"[0-7]{1,4}\Z")
 _DOWNLOADED_MODE: Final = 0o600
 _HEREDOC_MODE: Final = 0o644
+_CONTENT: Final = "content"
+"""Where in its layer that is which a command sees mounted."""
 
 
 @dataclass(slots=True)
@@ -54,7 +58,7 @@ class Taken:
 class Layers:
     """The layers of a stage or image that is copied from. ``what`` is its name in errors."""
 
-    rows: Sequence[Input]
+    rows: tuple[Ref, ...]
     what: str
 
 
@@ -68,41 +72,55 @@ class Copies:
 
     def workdir(self, path: str, span: Span, state: State) -> Artifact:
         """Return a layer with a folder and those above it, as far as they are missing, of the user in force."""
-        place = self._place(span, state, path, folder=True, owner=state.user)
-        return self._recorder.layer("copy", span, self._params(), [place])
+        place = Place(dest=path.lstrip("/"), folder=True, owner=state.user, roots=state.roots())
+        return self._recorder.layer(Copy(mtime=self._epoch, place=self._placed(place, span)), span)
 
     def from_layers(
-        self, copy: Copy, sources: Sequence[str], dest: str, origin: Layers, state: State
+        self, copy: ins.Copy, sources: Sequence[str], dest: str, origin: Layers, state: State
     ) -> Artifact:
         """Return the layer of a ``COPY --from``; what is copied keeps its owners unless ``--chown`` names others."""
-        selected = self._selected(
+        listing, content = self._selected(
             copy.span, sources, origin, copy.exclude, parents=copy.parents, keep_owners=not copy.owner
         )
-        place = self._place(
-            copy.span,
-            state,
-            state.absolute(dest),
+        place = Place(
+            dest=state.absolute(dest).lstrip("/"),
             folder=copy.parents or _is_folder(dest) or len(sources) > 1,
             owner=copy.owner,
-            single=False,
-            listing=selected[:1],
+            roots=state.roots(),
+            listing=listing,
         )
-        params = self._params(mode=_mode(copy.mode), keep_owners=not copy.owner)
-        return self._recorder.layer("copy", copy.span, params, [*selected, place])
+        made = Copy(
+            keep_owners=not copy.owner,
+            mode=_mode(copy.mode),
+            mtime=self._epoch,
+            listing=listing,
+            content=content,
+            place=self._placed(place, copy.span),
+        )
+        return self._recorder.layer(made, copy.span)
 
-    def from_repository(self, copy: Copy, sources: Sequence[str], dest: str, state: State) -> Artifact:
+    def from_repository(self, copy: ins.Copy, sources: Sequence[str], dest: str, state: State) -> Artifact:
         """Return the layer of an ADD of the files of a git repository."""
         if len(sources) > 1:
             raise DockerfileError("a git repository is added alone", hint="write an ADD for each source")
         found = Repository.parse(sources[0], copy.checksum)
-        rows = [Input("root", found.url, self._recorder.repository(copy.span, found))]
+        rows = (Ref(self._recorder.repository(copy.span, found), found.url),)
         return self.from_layers(copy, ["/"], dest, Layers(rows, found.url), state)
 
     def bound(self, span: Span, source: str, origin: Layers) -> Artifact:
         """Return a layer that has at ``content`` what is at a path of a stage or image, with its owners."""
-        selected = self._selected(span, [source], origin, (), parents=False, keep_owners=True, whole=True)
-        place = self._content(span, [], selected[:1], single=False)
-        return self._recorder.layer("copy", span, self._params(keep_owners=True), [*selected, place])
+        listing, content = self._selected(
+            span, [source], origin, (), parents=False, keep_owners=True, whole=True
+        )
+        place = Place(dest=_CONTENT, folder=False, listing=listing)
+        made = Copy(
+            keep_owners=True,
+            mtime=self._epoch,
+            listing=listing,
+            content=content,
+            place=self._placed(place, span),
+        )
+        return self._recorder.layer(made, span)
 
     def bound_files(self, span: Span, collection: Collection, mode: int) -> Artifact:
         """Return a layer that has at ``content`` what was collected: a file, or a folder of that ``mode``."""
@@ -110,26 +128,16 @@ class Copies:
         if collection.folders:
             rows.insert(0, Row("", DIRECTORY, mode))
         single = len(rows) == 1 and not collection.folders
-        place = self._content(span, [[row.name, row.type] for row in rows], (), single=single)
-        inputs = [Input("src", row.name, row.source) for row in rows if row.source is not None]
-        return self._recorder.layer("copy", span, self._params(_entries(rows)), [place, *inputs])
-
-    def _content(
-        self, span: Span, entries: Sequence[Sequence[str]], listing: Iterable[Input], *, single: bool
-    ) -> Input:
-        params = {
-            "dest": "content",
-            "entries": entries,
-            "folder": False,
-            "owner": "",
-            "single": single,
-            "unpacks": False,
-        }
-        return Input(
-            "place", "", Output(self._recorder.add("place", span, params, listing, ("place",)), "place")
+        place: Place[Ref] = Place(dest=_CONTENT, entries=_names(rows), folder=False, single=single)
+        made = Copy(
+            entries=_entries(rows),
+            mtime=self._epoch,
+            place=self._placed(place, span),
+            sources=tuple(Ref(row.source, row.name) for row in rows if row.source is not None),
         )
+        return self._recorder.layer(made, span)
 
-    def from_context(self, copy: Copy, taken: Taken, dest: str, state: State) -> Artifact:
+    def from_context(self, copy: ins.Copy, taken: Taken, dest: str, state: State) -> Artifact:
         """Return the layer of a COPY or ADD of files of a context, heredocs and downloads."""
         mode = _mode(copy.mode)
         rows = [row for row, _ in taken.rows]
@@ -138,22 +146,26 @@ class Copies:
                 row._replace(mode=modes.changed(row.mode, mode, folder=row.type == DIRECTORY)) for row in rows
             ]
             mode = None
-        place = self._place(
-            copy.span,
-            state,
-            state.absolute(dest),
+        place = Place(
+            dest=state.absolute(dest).lstrip("/"),
+            entries=_names(rows),
             folder=bool(copy.parents or _is_folder(dest) or taken.archives or len(copy.sources) > 1),
             owner=copy.owner,
-            entries=[[row.name, row.type] for row in rows],
             single=taken.single,
             unpacks=bool(taken.archives),
+            roots=state.roots(),
         )
-        params = self._params(_entries(rows), mode=mode)
-        inputs = [Input("src", row.name, artifact) for row, artifact in taken.rows if artifact is not None]
-        inputs += [Input("tar", name, artifact) for name, artifact in taken.archives]
-        return self._recorder.layer("copy", copy.span, params, [place, *inputs])
+        made = Copy(
+            entries=_entries(rows),
+            mode=mode,
+            mtime=self._epoch,
+            place=self._placed(place, copy.span),
+            sources=tuple(Ref(one, row.name) for row, one in taken.rows if one is not None),
+            archives=tuple(Ref(artifact, name) for name, artifact in taken.archives),
+        )
+        return self._recorder.layer(made, copy.span)
 
-    def taken(self, copy: Copy, sources: Sequence[str], context: Context, state: State) -> Taken:
+    def taken(self, copy: ins.Copy, sources: Sequence[str], context: Context, state: State) -> Taken:
         """Return what the sources mean; raises `DockerfileError`."""
         found = Taken()
         try:
@@ -180,7 +192,9 @@ class Copies:
             raise DockerfileError("--checksum is for a source that is a URL")
         return found
 
-    def _files(self, copy: Copy, source: str, context: Context, collection: Collection, found: Taken) -> None:
+    def _files(
+        self, copy: ins.Copy, source: str, context: Context, collection: Collection, found: Taken
+    ) -> None:
         for match in context.matching(source, parents=copy.parents):
             if copy.adds and copy.unpack is not False and context.files.is_archive(match.path):
                 single = Collection(context, Ignored((), of=""), parents=False)
@@ -191,7 +205,7 @@ class Copies:
             else:
                 collection.add(match)
 
-    def _download(self, copy: Copy, url: str, found: Taken) -> None:
+    def _download(self, copy: ins.Copy, url: str, found: Taken) -> None:
         checksum = _DIGEST.match(copy.checksum)
         if checksum is None:
             problem = f"{copy.checksum!r} is no digest" if copy.checksum else f"what is at {url} is not known"
@@ -219,66 +233,33 @@ class Copies:
         exclude: Sequence[str],
         *,
         parents: bool,
-        keep_owners: bool = False,
+        keep_owners: bool,
         whole: bool = False,
-    ) -> list[Input]:
-        params = {
-            "exclude": list(exclude),
-            "from": origin.what,
-            "keep_owners": keep_owners,
-            "optional": not whole,
-            "parents": parents,
-            "sources": list(sources),
-            "whole": whole,
-        }
-        action = self._recorder.add("select", span, params, origin.rows, ("listing", "places"))
-        return [
-            Input("listing", "", Output(action, "listing")),
-            Input("~places", "", Output(action, "places")),
-        ]
+    ) -> tuple[Ref, Ref]:
+        """Return what is taken of a stack of layers, and where its bytes are."""
+        select = Select(
+            exclude=tuple(exclude),
+            from_=origin.what,
+            keep_owners=keep_owners,
+            optional=not whole,
+            parents=parents,
+            sources=tuple(sources),
+            whole=whole,
+            roots=origin.rows,
+        )
+        action = self._recorder.add(select, span)
+        return Ref(Output(action, "listing")), Ref(Output(action, "places"))
 
-    def _place(
-        self,
-        span: Span,
-        state: State,
-        dest: str,
-        *,
-        folder: bool,
-        owner: str = "",
-        entries: Sequence[Sequence[str]] = (),
-        single: bool = False,
-        unpacks: bool = False,
-        listing: Iterable[Input] = (),
-    ) -> Input:
-        params = {
-            "dest": dest.lstrip("/"),
-            "entries": list(entries),
-            "folder": folder,
-            "owner": owner,
-            "single": single,
-            "unpacks": unpacks,
-        }
-        action = self._recorder.add("place", span, params, [*state.roots(), *listing], ("place",))
-        return Input("place", "", Output(action, "place"))
-
-    def _params(
-        self,
-        entries: Sequence[Any] = (),
-        *,
-        mode: int | str | None = None,
-        keep_owners: bool = False,
-    ) -> dict[str, Any]:
-        return {
-            "entries": list(entries),
-            "keep_owners": keep_owners,
-            "mode": mode,
-            "mtime": self._epoch,
-        }
+    def _placed(self, place: Place[Ref], span: Span) -> Ref:
+        return Ref(Output(self._recorder.add(place, span), "place"))
 
 
-def _entries(rows: Iterable[Row]) -> list[list[Any]]:
-    """Return rows as the parameters of a copy have them."""
-    return [[row.name, row.type, row.mode, *([row.link] if row.type == HARDLINK else [])] for row in rows]
+def _names(rows: Iterable[Row]) -> tuple[Named, ...]:
+    return tuple(Named(row.name, row.type) for row in rows)
+
+
+def _entries(rows: Iterable[Row]) -> tuple[CopyEntry, ...]:
+    return tuple(CopyEntry(row.name, row.type, row.mode, row.link) for row in rows)
 
 
 def _is_folder(dest: str) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+from hermes.actions.specs.layers import Squash
 from hermes.dockerfile.recorder import Recorder
 from hermes.dockerfile.source import Span
 from hermes.dockerfile.state import StackLayer, State
-from hermes.engine.action import Input
 
 Layers = list[StackLayer]
 History = list[dict[str, Any]]
@@ -21,9 +21,8 @@ def joined(state: State, recorder: Recorder, span: Span) -> tuple[Layers, Histor
     for start, end in pairwise((state.base_layers, *state.ends, len(state.layers))):
         own = state.layers[start:end]
         if len(own) > 1:
-            rows = [Input("below", one.name, one.artifact) for one in state.layers[:start]]
-            rows += [Input("root", one.name, one.artifact) for one in own]
-            own = [StackLayer(recorder.layer("squash", span, {"mtime": state.epoch}, rows), own[-1].name)]
+            squash = Squash(mtime=state.epoch, below=state.roots()[:start], roots=state.roots()[start:end])
+            own = [StackLayer(recorder.layer(squash, span), own[-1].name)]
         dropped.update(range(start, end - 1))
         layers += own
     return layers, _history(state, dropped)

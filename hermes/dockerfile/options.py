@@ -11,7 +11,7 @@ from hermes.layer.compress import ZSTD, Codec
 from hermes.sandbox.process import BUILD_CAPABILITIES
 
 if TYPE_CHECKING:
-    from hermes.container.task import Bound
+    from hermes.container.mount_values import Bound
 
 NETWORKS = ("default", "host", "none")
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
+from hermes.actions.specs import commands
+from hermes.actions.specs.commands import AgentMount, SecretMount
+from hermes.actions.specs.spec import Ref
 from hermes.container.ignore import Ignored
+from hermes.container.mount_values import Cache, Tmpfs
 from hermes.dockerfile import mounts
 from hermes.dockerfile.context import Collection, Context
 from hermes.dockerfile.copies import Copies, Layers
@@ -16,9 +20,8 @@ from hermes.dockerfile.mounts import Mount, parse_mount
 from hermes.dockerfile.options import NETWORKS, Options
 from hermes.dockerfile.recorder import Recorder
 from hermes.dockerfile.state import State
-from hermes.engine.action import Artifact, Input, Output
+from hermes.engine.action import Artifact
 from hermes.errors import DockerfileError
-from hermes.sandbox.process import BUILD_CAPABILITIES
 
 _SCRIPTS: Final = "/run/heredocs"
 _AGENT: Final = "SSH_AUTH_SOCK"
@@ -30,16 +33,20 @@ Source = Callable[[str], Layers | Context]
 
 @dataclass(slots=True)
 class _Parts:
-    """Parameters and inputs that mounts come to; ``sockets`` counts those of agents, given or not."""
+    """What mounts come to, as `hermes.actions.specs.commands.Run` has it.
 
-    folders: dict[str, bool] = field(default_factory=dict)
+    ``sockets`` counts those of agents, given or not.
+    """
+
+    mounts: dict[str, bool] = field(default_factory=dict)
     writable: list[str] = field(default_factory=list)
-    caches: list[dict[str, Any]] = field(default_factory=list)
-    tmpfs: list[dict[str, Any]] = field(default_factory=list)
-    secrets: list[dict[str, Any]] = field(default_factory=list)
-    agents: list[dict[str, Any]] = field(default_factory=list)
+    caches: list[Cache] = field(default_factory=list)
+    tmpfs: list[Tmpfs] = field(default_factory=list)
+    secrets: list[SecretMount] = field(default_factory=list)
+    agents: list[AgentMount] = field(default_factory=list)
     sockets: int = 0
-    inputs: list[Input] = field(default_factory=list)
+    bound: list[Ref] = field(default_factory=list)
+    sources: list[Ref] = field(default_factory=list)
 
 
 class Runs:
@@ -59,47 +66,30 @@ class Runs:
         argv = self._argv(run, state, parts)
         env = {**state.scope.values, **state.env}
         if parts.agents:
-            env.setdefault(_AGENT, parts.agents[0]["target"])
-        params = {
-            "argv": argv,
-            "caches": parts.caches,
-            "cwd": state.workdir,
-            "env": {name: value.replace("$", "$$") for name, value in env.items()},
-            "layer": True,
-            "mounts": parts.folders,
-            "mtime": self._options.epoch,
-            "network": self._network(run),
-            "outs": [],
-            "own_tmp": True,
-            "secrets": parts.secrets,
-            "tmpfs": parts.tmpfs,
-            "user": state.user,
-            "writable": parts.writable,
-            **self._opened(),
-        }
-        if parts.agents:
-            params["agents"] = parts.agents
-        action = self._recorder.add(
-            "run",
-            run.span,
-            params,
-            [*state.roots(), *parts.inputs],
-            ("layer",),
-            unkeyed={"env": state.scope.proxies(), "timeout": None},
-            platform=True,
+            env.setdefault(_AGENT, parts.agents[0].target)
+        command = commands.Run(
+            argv=tuple(argv),
+            cwd=state.workdir,
+            env={name: value.replace("$", "$$") for name, value in env.items()},
+            mounts=parts.mounts,
+            mtime=self._options.epoch,
+            network=self._network(run),
+            user=state.user,
+            own_tmp=True,
+            writable=tuple(parts.writable),
+            caches=tuple(parts.caches),
+            tmpfs=tuple(parts.tmpfs),
+            secrets=tuple(parts.secrets),
+            agents=tuple(parts.agents),
+            volumes=self._options.volumes,
+            hosts=self._options.hosts,
+            capabilities=self._options.capabilities,
+            proxies=state.scope.proxies(),
+            roots=state.roots(),
+            bound=tuple(parts.bound),
+            sources=tuple(parts.sources),
         )
-        return Output(action, "layer"), argv
-
-    def _opened(self) -> dict[str, Any]:
-        """Return what the command line gives every RUN; a key says only what is not so by default."""
-        found: dict[str, Any] = {}
-        if self._options.capabilities != BUILD_CAPABILITIES:
-            found["capabilities"] = self._options.capabilities
-        if self._options.hosts:
-            found["hosts"] = self._options.hosts
-        if self._options.volumes:
-            found["volumes"] = [one._asdict() for one in self._options.volumes]
-        return found
+        return self._recorder.layer(command, run.span), argv
 
     def _network(self, run: Run) -> bool:
         chosen = run.network or self._options.network
@@ -121,9 +111,9 @@ class Runs:
                 return [*state.shell, text]
             if heredoc.text.startswith("#!"):
                 path = f"{_SCRIPTS}/{heredoc.name}"
-                parts.folders[path] = True
+                parts.mounts[path] = True
                 script = self._recorder.file(run.span, heredoc.text, executable=True)
-                parts.inputs.append(Input("src", path, script))
+                parts.sources.append(Ref(script, path))
                 return [path]
             words = (heredoc.text,)
         return [*state.shell, *words] if run.command.for_shell else list(words)
@@ -137,18 +127,18 @@ class Runs:
                     "--mount: a cache here begins empty", hint="leave out from= and source="
                 )
             parts.caches.append(
-                {
-                    "gid": mount.number("gid", 0),
-                    "id": mount.cache_id,
-                    "mode": mount.number("mode", 0o755, 8),
-                    **({"readonly": True} if mount.flag("ro") else {}),
-                    "sharing": str(mount.sharing),
-                    "target": mount.target,
-                    "uid": mount.number("uid", 0),
-                }
+                Cache(
+                    mount.cache_id,
+                    mount.target,
+                    mount.sharing,
+                    mount.number("mode", 0o755, 8),
+                    mount.number("uid", 0),
+                    mount.number("gid", 0),
+                    mount.flag("ro"),
+                )
             )
         elif mount.kind == mounts.TMPFS:
-            parts.tmpfs.append({"mode": 0o1777, "size": mount.size, "target": mount.target})
+            parts.tmpfs.append(Tmpfs(mount.target, mount.size))
         elif mount.kind == mounts.SECRET:
             self._secret(mount, parts)
         else:
@@ -166,7 +156,7 @@ class Runs:
                 raise DockerfileError(
                     "--mount: what is mounted from a stage or an image cannot be written", hint="leave out rw"
                 )
-            parts.inputs.append(Input("bound", mount.target, self._copies.bound(run.span, source, found)))
+            parts.bound.append(Ref(self._copies.bound(run.span, source, found), mount.target))
             return
         matches = found.matching(source)
         if len(matches) != 1:
@@ -176,15 +166,15 @@ class Runs:
         collection.add(matches[0])
         if not mount.flag("rw"):
             layer = self._copies.bound_files(run.span, collection, found.mode(matches[0].path))
-            parts.inputs.append(Input("bound", mount.target, layer))
+            parts.bound.append(Ref(layer, mount.target))
             return
         single = not collection.folders
-        parts.folders[mount.target] = single
+        parts.mounts[mount.target] = single
         parts.writable.append(mount.target)
         for row in collection.rows.values():
             if row.source is not None:
                 path = mount.target if single else f"{mount.target}/{row.name}"
-                parts.inputs.append(Input("src", path, row.source))
+                parts.sources.append(Ref(row.source, path))
 
     def _secret(self, mount: Mount, parts: _Parts) -> None:
         name = mount.text("id") or mount.target.rpartition("/")[2]
@@ -198,13 +188,13 @@ class Runs:
         if name not in self._options.secrets and not mount.flag("required"):
             return
         parts.secrets.append(
-            {
-                "gid": mount.number("gid", 0),
-                "id": name,
-                "mode": mount.number("mode", 0o400, 8),
-                "target": mount.target,
-                "uid": mount.number("uid", 0),
-            }
+            SecretMount(
+                id=name,
+                target=mount.target,
+                mode=mount.number("mode", 0o400, 8),
+                uid=mount.number("uid", 0),
+                gid=mount.number("gid", 0),
+            )
         )
 
     def _agent(self, mount: Mount, parts: _Parts) -> None:
@@ -218,11 +208,11 @@ class Runs:
                 )
             return
         parts.agents.append(
-            {
-                "gid": mount.number("gid", 0),
-                "id": name,
-                "mode": mount.number("mode", 0o600, 8),
-                "target": mount.target or f"/run/buildkit/ssh_agent.{number}",
-                "uid": mount.number("uid", 0),
-            }
+            AgentMount(
+                id=name,
+                target=mount.target or f"/run/buildkit/ssh_agent.{number}",
+                mode=mount.number("mode", 0o600, 8),
+                uid=mount.number("uid", 0),
+                gid=mount.number("gid", 0),
+            )
         )

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from hermes.actions.specs.spec import Ref
 from hermes.dockerfile.origins import BaseLayer
 from hermes.dockerfile.scope import Scope
-from hermes.engine.action import Artifact, Input
+from hermes.engine.action import Artifact
 from hermes.image.config import timestamp
 from hermes.image.edit import edited
 
@@ -70,9 +71,9 @@ class State:
     def shell(self) -> tuple[str, ...]:
         return tuple(self.config.get("Shell") or DEFAULT_SHELL)
 
-    def roots(self) -> list[Input]:
+    def roots(self) -> tuple[Ref, ...]:
         """Return the layers as an action that looks at them reads them."""
-        return [Input("root", one.name, one.artifact) for one in self.layers]
+        return tuple(Ref(one.artifact, one.name) for one in self.layers)
 
     def edit(self, name: str, text: str) -> None:
         """Change a setting of `hermes.image.edit`."""

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from hermes.actions.specs.images import Compose, Kept, Made, MediaTypes
+from hermes.actions.specs.layers import Compress, Squash
+from hermes.actions.specs.spec import Ref
 from hermes.dockerfile.builder import Builder
 from hermes.dockerfile.checks import Directive, Finding, findings
 from hermes.dockerfile.common import Common
@@ -25,7 +28,7 @@ from hermes.dockerfile.scope import PROXIES, Scope, platform_arguments
 from hermes.dockerfile.source import Span
 from hermes.dockerfile.stages import Stage, Stages, references, split_stages
 from hermes.dockerfile.state import StackLayer, State, starting
-from hermes.engine.action import ActionGraph, Input, Output
+from hermes.engine.action import ActionGraph, Output
 from hermes.errors import DockerfileError, UsageError
 from hermes.image import docker
 from hermes.image.assemble import DOCKER, OCI
@@ -215,8 +218,7 @@ class _Translator:
                 hint = f"the stage {name} comes later: move it before this one"
             raise DockerfileError(error.message, hint=hint) from None
         given = [self._recorder.given(one.diff_id, stage.start.span) for one in base.layers]
-        rows = [Input("root", base.name, one) for one in given]
-        return Layers(rows, base.name)
+        return Layers(tuple(Ref(one, base.name) for one in given), base.name)
 
     # The image.
 
@@ -224,48 +226,37 @@ class _Translator:
         options, recorder = self._options, self._recorder
         layers, history, base_layers = state.layers, state.history, state.base_layers
         if options.squash and layers:
-            squashed = recorder.layer("squash", span, {}, state.roots())
+            squashed = recorder.layer(Squash(roots=state.roots()), span)
             layers, base_layers = [StackLayer(squashed, "squash")], 0
             rows = [row for row in history if not row.get("empty_layer")]
             history = [{"created": timestamp(options.epoch), "created_by": f"squashed {len(rows)} layers"}]
         elif not options.layers:
             layers, history = joined(state, recorder, span)
-        inputs = []
-        kept: list[dict[str, Any] | None] = []
+        found: list[Kept | Made[Ref]] = []
         for one in layers:
             if one.base is not None and one.base.blob is not None:
-                kept.append({**one.base.blob.to_json(), "diff_id": one.base.diff_id})
+                found.append(Kept(one.base.diff_id, one.base.blob))
                 continue
-            kept.append(None)
-            row = Input("layer", "", one.artifact, hint=options.codec.name)
-            compressed = recorder.add(
-                "compress",
-                span,
-                {},
-                [row],
-                ("blob",),
-                unkeyed={"codec": options.codec.name},
-                codec=options.codec.identity,
-            )
-            inputs += [Input("layer", one.name, one.artifact), Input("blob", "", Output(compressed, "blob"))]
+            codec = options.codec.spec
+            compress = Compress(codec=codec, layer=Ref(one.artifact, hint=codec))
+            blob = Output(recorder.add(compress, span), "blob")
+            found.append(Made(Ref(one.artifact, one.name), Ref(blob)))
         document = {
             **state.document,
             "config": {name: value for name, value in state.config.items() if value},
             "created": timestamp(options.epoch),
         }
         form = DOCKER if options.docker else OCI
-        params = {
-            "annotations": dict(options.annotations),
-            "base_layers": base_layers,
-            "document": document,
-            "history": history,
-            "kept": kept,
-            "media_types": {
-                "config": form.config,
-                "layer": docker.LAYER if options.docker else options.codec.media_type,
-                "manifest": form.manifest,
-            },
-        }
-        outputs = ("config", "environment", "layers", "manifest")
-        action = recorder.add("compose", span, params, inputs, outputs)
-        return Output(action, "manifest")
+        compose = Compose(
+            annotations=dict(options.annotations),
+            base_layers=base_layers,
+            document=document,
+            history=tuple(history),
+            media_types=MediaTypes(
+                config=form.config,
+                layer=docker.LAYER if options.docker else options.codec.media_type,
+                manifest=form.manifest,
+            ),
+            layers=tuple(found),
+        )
+        return Output(recorder.add(compose, span), "manifest")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hermes.actions.specs.spec import Ref
 from hermes.digest import Digest
 from hermes.dsl.attributes import KINDS
 from hermes.dsl.dialect.values import EvalError, show, type_name
 from hermes.dsl.mounts import binds
 from hermes.dsl.providers import File
-from hermes.engine.action import Input
 from hermes.errors import HermesError
 from hermes.graph.label import Label
 
@@ -64,10 +64,10 @@ def identities(tools: Any) -> dict[str, str]:
     return found
 
 
-def staged(inputs: Mapping[str, Any]) -> tuple[dict[str, bool], list[Input]]:
-    """Return which mounts there are (path -> whether it is one file), and the action's inputs for them."""
+def staged(inputs: Mapping[str, Any]) -> tuple[dict[str, bool], tuple[Ref, ...]]:
+    """Return which mounts there are (path -> whether it is one file), and what the action reads for them."""
     mounts: dict[str, bool] = {}
-    rows: list[Input] = []
+    rows: list[Ref] = []
     taken: set[str] = set()
     for target, value in inputs.items():
         found = [value] if type(value) is File else value
@@ -81,8 +81,8 @@ def staged(inputs: Mapping[str, Any]) -> tuple[dict[str, bool], list[Input]]:
             if place in taken:
                 raise EvalError(f"two files are at {place}", "files are put by their paths in their packages")
             taken.add(place)
-            rows.append(Input("src", place, one.artifact))
-    return mounts, rows
+            rows.append(Ref(one.artifact, place))
+    return mounts, tuple(rows)
 
 
 def _no_label(text: str) -> Label:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
-from hermes.digest import Digest, canonical_json
+from hermes.actions.specs.commands import Host, Run
+from hermes.actions.specs.copies import Copy, Place, Select
+from hermes.actions.specs.files import Fetch, Write
+from hermes.actions.specs.images import Dockerfile, Image, Index, Made, Manifest, Pull, Whole
+from hermes.actions.specs.layers import Compress
+from hermes.actions.specs.layers import Layer as LayerSpec
+from hermes.actions.specs.spec import Ref, Spec, declared
+from hermes.digest import Digest
 from hermes.dsl.commands import check_run, expect_text, identities, staged, with_binds
 from hermes.dsl.configuration import Configuration
 from hermes.dsl.dialect.values import EvalError, Struct, show, type_name
-from hermes.dsl.dockerfiles import checked_texts, dockerfile_inputs
+from hermes.dsl.dockerfiles import checked_texts, contexts_of, dockerfile_ref
 from hermes.dsl.entries import Entries, check_paths
-from hermes.dsl.mounts import as_mount, mount_params
+from hermes.dsl.mounts import as_mount, mounts_of
 from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, PUSH_INFO, File, Info, LabelValue, Layer
 from hermes.dsl.remotes import checked_codec, checked_digest, checked_push, checked_reference, locked_digest
-from hermes.engine.action import Action, ActionGraph, Input, Output
+from hermes.engine.action import ActionGraph, Output
 from hermes.errors import HermesError
 from hermes.graph.label import Label
 from hermes.image.config import is_timestamp
-from hermes.layer.compress import GZIP, ZSTD, Codec
+from hermes.layer.compress import Codec
 
 _URL_SCHEMES: Final = ("http://", "https://", "file://", "apt:")
 BUILD_FOLDER: Final = "/build"
@@ -99,9 +106,7 @@ class Actions:
     def write(self, name: str, content: str, executable: bool = False) -> File:
         """A file with the given text."""
         expect_text("write", name, content)
-        action = self._add(
-            name, "write", {"content": content, "executable": bool(executable)}, outputs=("file",)
-        )
+        action = self._add(name, Write(content=content, executable=bool(executable)))
         return File(Output(action, "file"), self._label, name)
 
     def fetch(
@@ -118,10 +123,8 @@ class Actions:
             digest = Digest.parse(f"sha256:{sha256.removeprefix('sha256:')}")
         except HermesError:
             raise EvalError(f"{sha256!r} is not a sha256", "write its 64 hexadecimal digits") from None
-        params: dict[str, Any] = {"sha256": digest.hex, "executable": bool(executable)}
-        if size is not None:
-            params["size"] = size
-        action = self._add(name, "fetch", params, outputs=("file",), unkeyed={"urls": list(urls)})
+        fetch: Fetch[Ref] = Fetch(sha256=digest.hex, executable=bool(executable), size=size, urls=tuple(urls))
+        action = self._add(name, fetch)
         return File(Output(action, "file"), self._label, name)
 
     def layer(self, name: str, entries: Any) -> Layer:
@@ -130,9 +133,8 @@ class Actions:
         if len(groups) != len(entries):
             raise EvalError("layer() takes a list of entries", "make them with entry.files() and its like")
         check_paths(groups, self._label)
-        inputs = [Input(group.role, path, file.artifact) for group in groups for path, file in group.inputs]
-        params = {"entries": [dict(group.params) for group in groups], "mtime": self._configuration.epoch}
-        action = self._add(name, "layer", params, inputs, outputs=("layer",))
+        entries = tuple(one.group for one in groups)
+        action = self._add(name, LayerSpec(entries=entries, mtime=self._configuration.epoch))
         return Layer(Output(action, "layer"), self._label)
 
     def copy(
@@ -154,37 +156,33 @@ class Actions:
         there, or more than one file is copied. Owners and modes stay unless others are given; ``owner`` may
         have names, which are looked up in ``base``.
         """
-        stack = [Input("root", str(one.owner), one.artifact) for one in _layers(root)]
-        selecting = {
-            "exclude": list(exclude),
-            "from": ", ".join(dict.fromkeys(str(one.owner) for one in _layers(root))),
-            "keep_owners": not owner,
-            "optional": False,
-            "parents": bool(parents),
-            "sources": list(paths),
-            "whole": False,
-        }
-        selected = self._add(name, "select", selecting, stack, outputs=("listing", "places"))
-        listing = Input("listing", "", Output(selected, "listing"))
-        below = [Input("root", str(one.owner), one.artifact) for one in _layers(base)]
-        placing = {
-            "dest": dest.lstrip("/"),
-            "entries": [],
-            "folder": bool(parents) or dest.endswith("/") or len(paths) > 1,
-            "owner": owner,
-            "single": False,
-            "unpacks": False,
-        }
-        placed = self._add(name, "place", placing, [*below, listing], outputs=("place",))
-        params = {"entries": [], "keep_owners": not owner, "mode": mode, "mtime": self._configuration.epoch}
-        inputs = [
-            listing,
-            Input("~places", "", Output(selected, "places")),
-            Input("place", "", Output(placed, "place")),
-        ]
-        return Layer(
-            Output(self._add(name, "copy", params, inputs, outputs=("layer",)), "layer"), self._label
+        select = Select(
+            exclude=tuple(exclude),
+            from_=", ".join(dict.fromkeys(str(one.owner) for one in _layers(root))),
+            keep_owners=not owner,
+            optional=False,
+            parents=bool(parents),
+            sources=tuple(paths),
+            roots=_refs(root),
         )
+        selected = self._add(name, select)
+        listing = Ref(Output(selected, "listing"))
+        place = Place(
+            dest=dest.lstrip("/"),
+            folder=bool(parents) or dest.endswith("/") or len(paths) > 1,
+            owner=owner,
+            roots=_refs(base),
+            listing=listing,
+        )
+        copy = Copy(
+            keep_owners=not owner,
+            mode=mode,
+            mtime=self._configuration.epoch,
+            listing=listing,
+            content=Ref(Output(selected, "places")),
+            place=Ref(Output(self._add(name, place), "place")),
+        )
+        return Layer(Output(self._add(name, copy), "layer"), self._label)
 
     def run(
         self,
@@ -215,26 +213,25 @@ class Actions:
         ``mounts`` and ``secrets`` are what `hermes.dsl.mounts` makes.
         """
         check_run("run", name, argv, outputs)
-        rows = [Input("root", str(one.owner), one.artifact) for one in _layers(root)]
-        if environment is not None:
-            rows.append(Input("environment", "", environment.artifact))
-        more = mount_params(secrets, secret_version, [as_mount(one) for one in mounts], subscriptions)
-        folders, below = staged(with_binds(inputs or {}, mounts))
-        rows.extend(below)
-        works_in_folder = "." in folders
-        params = {
-            "argv": list(argv),
-            "cwd": BUILD_FOLDER if works_in_folder else cwd,
-            "env": dict(env or {}),
-            "layer": bool(layer),
-            "mounts": folders,
-            "mtime": self._configuration.epoch,
-            "network": bool(network),
-            "outs": list(outputs),
-            "user": user,
-            **more,
-        }
-        return self._command(name, "run", params, rows, timeout)
+        more = mounts_of(secrets, secret_version, [as_mount(one) for one in mounts])
+        folders, files = staged(with_binds(inputs or {}, mounts))
+        command = Run(
+            argv=tuple(argv),
+            cwd=BUILD_FOLDER if "." in folders else cwd,
+            env=dict(env or {}),
+            layer=bool(layer),
+            mounts=folders,
+            mtime=self._configuration.epoch,
+            network=bool(network),
+            outs=tuple(outputs),
+            user=user,
+            **more._asdict(),
+            subscriptions=tuple(subscriptions),
+            roots=_refs(root),
+            environment=None if environment is None else Ref(environment.artifact),
+            sources=files,
+        )
+        return self._command(name, command, timeout)
 
     def host(
         self,
@@ -256,43 +253,32 @@ class Actions:
         ``inputs`` and ``outputs`` are as those of run(); inputs are below /run.
         """
         check_run("host", name, argv, outputs)
-        rows = [Input("root", str(one.owner), one.artifact) for one in _layers(root)]
-        mounts, below = staged(inputs or {})
+        mounts, files = staged(inputs or {})
         for path in mounts:
             if not path.startswith("/run/") or f"{path}/".startswith("/run/hermes/"):
                 raise EvalError(
                     f"{path} is no place for inputs of a tool of the machine", "put them below /run/inputs"
                 )
-        params = {
-            "argv": list(argv),
-            "env": dict(env or {}),
-            "layer": True,
-            "mounts": mounts,
-            "mtime": self._configuration.epoch,
-            "network": bool(network),
-            "outs": list(outputs),
-            "tools": identities(tools),
-        }
-        return self._command(name, "host", params, [*rows, *below], timeout)
-
-    def _command(
-        self, name: str, kind: str, params: dict[str, Any], rows: list[Input], timeout: int | None
-    ) -> Struct:
-        names = [f"out{number}" for number in range(len(params["outs"]))]
-        action = self._add(
-            name,
-            kind,
-            params,
-            rows,
-            outputs=(*(["layer"] if params["layer"] else []), *names),
-            unkeyed={"timeout": timeout},
-            platform=str(self._configuration.platform),
+        command = Host(
+            argv=tuple(argv),
+            env=dict(env or {}),
+            mounts=mounts,
+            mtime=self._configuration.epoch,
+            network=bool(network),
+            outs=tuple(outputs),
+            tools=identities(tools),
+            roots=_refs(root),
+            sources=files,
         )
+        return self._command(name, command, timeout)
+
+    def _command(self, name: str, command: Run[Ref] | Host[Ref], timeout: int | None) -> Struct:
+        action = self._add(name, command, timeout=timeout)
         files = [
             File(Output(action, one), self._label, path.lstrip("/"))
-            for one, path in zip(names, params["outs"], strict=True)
+            for one, path in zip(command.out_names, command.outs, strict=True)
         ]
-        made = Layer(Output(action, "layer"), self._label) if params["layer"] else None
+        made = Layer(Output(action, "layer"), self._label) if command.layer else None
         return Struct({"layer": made, "files": files})
 
     def image(
@@ -327,26 +313,24 @@ class Actions:
         stack = [*below, *_layers(layers)]
         numbers = {one: number for number, one in enumerate(stack)}
 
-        def relations(given: Any) -> dict[str, list[int]]:
+        def relations(given: Any) -> dict[str, tuple[int, ...]]:
             return {
-                str(numbers[one]): sorted(numbers[other] for other in others if other in numbers)
+                str(numbers[one]): tuple(sorted(numbers[other] for other in others if other in numbers))
                 for one, others in (given or {}).items()
                 if one in numbers
             }
 
-        rows = [Input("base", "", base.fields["config"].artifact)] if base else []
-        for number, one in enumerate(stack):
-            role = "below" if number < len(below) else "layer"
-            rows.append(Input(role, str(one.owner), one.artifact))
-        params = {
-            "allow_conflicts": bool(allow_conflicts),
-            "built_on": relations(built_on),
-            "config": dict(config or {}),
-            "epoch": self._configuration.epoch,
-            "made_on": relations(built_on if made_on is None else made_on),
-        }
-        platform = str(self._configuration.platform)
-        made = self._add(name, "image", params, rows, outputs=("config", "environment"), platform=platform)
+        image = Image(
+            allow_conflicts=bool(allow_conflicts),
+            built_on=relations(built_on),
+            config=dict(config or {}),
+            epoch=self._configuration.epoch,
+            made_on=relations(built_on if made_on is None else made_on),
+            base=Ref(base.fields["config"].artifact) if base else None,
+            below=_refs(below),
+            layers=_refs(stack[len(below) :]),
+        )
+        made = self._add(name, image)
         config_file = File(Output(made, "config"), self._label, f"{name}.config.json")
         manifest = self._manifest(name, config_file, stack, dict(annotations or {}), codec)
         return IMAGE_INFO(
@@ -354,7 +338,7 @@ class Actions:
             environment=File(Output(made, "environment"), self._label, f"{name}.environment.json"),
             layers=stack,
             manifest=manifest,
-            platform=platform,
+            platform=str(self._configuration.platform),
         )
 
     def dockerfile(
@@ -379,25 +363,20 @@ class Actions:
         ``context`` are the files that COPY and ADD may take, by their paths in their packages without
         ``strip_prefix``; ``contexts`` maps names of FROM and ``--from`` to targets. ``secrets`` are names.
         """
-        is_docker = format == "docker"
-        codec = GZIP if is_docker else ZSTD
-        params = {
-            "annotations": checked_texts("annotations", annotations or {}),
-            "arguments": checked_texts("build_args", build_args or {}),
-            "docker": is_docker,
-            "epoch": self._configuration.epoch,
-            "labels": checked_texts("labels", labels or {}),
-            "network": bool(network),
-            "secrets": sorted(secrets),
-            "squash": bool(squash),
-            "target": target,
-        }
-        platform = str(self._configuration.platform)
-        rows = dockerfile_inputs(dockerfile, context, contexts, strip_prefix)
-        outputs = ("config", "environment", "layers", "manifest")
-        made = self._add(
-            name, "dockerfile", params, rows, outputs=outputs, platform=platform, codec=codec.identity
+        spec = Dockerfile(
+            annotations=checked_texts("annotations", annotations or {}),
+            arguments=checked_texts("build_args", build_args or {}),
+            docker=format == "docker",
+            epoch=self._configuration.epoch,
+            labels=checked_texts("labels", labels or {}),
+            network=bool(network),
+            secrets=tuple(sorted(secrets)),
+            squash=bool(squash),
+            target=target,
+            dockerfile=dockerfile_ref(dockerfile),
+            contexts=tuple(contexts_of(context, contexts, strip_prefix)),
         )
+        made = self._add(name, spec)
         return self._whole_image(name, made)
 
     def index(self, name: str, images: Any, annotations: Any = None) -> Info:
@@ -417,11 +396,8 @@ class Actions:
                     attribute="images",
                 )
             found[platform] = one
-        rows = [
-            Input("manifest", platform, one.fields["manifest"].artifact) for platform, one in found.items()
-        ]
-        params = {"annotations": dict(annotations or {})}
-        action = self._add(name, "index", params, rows, outputs=("index",))
+        manifests = tuple(Ref(one.fields["manifest"].artifact, platform) for platform, one in found.items())
+        action = self._add(name, Index(annotations=dict(annotations or {}), manifests=manifests))
         return INDEX_INFO(
             images=list(images), index=File(Output(action, "index"), self._label, f"{name}.index.json")
         )
@@ -431,13 +407,8 @@ class Actions:
 
         Its manifest and configuration are downloaded, and a layer when a command has to see it.
         """
-        params = {"digest": checked_digest(digest)}
-        unkeyed = {"ref": checked_reference(ref)}
-        platform = str(self._configuration.platform)
-        outputs = ("config", "environment", "layers", "manifest")
-        return self._whole_image(
-            name, self._add(name, "pull", params, outputs=outputs, unkeyed=unkeyed, platform=platform)
-        )
+        pull: Pull[Ref] = Pull(digest=Digest(checked_digest(digest)), ref=checked_reference(ref))
+        return self._whole_image(name, self._add(name, pull))
 
     def push(
         self,
@@ -452,7 +423,7 @@ class Actions:
         if not (type(image) is Info and image.provider in (IMAGE_INFO, INDEX_INFO)):
             raise EvalError(f"image is an ImageInfo or IndexInfo, not {type_name(image)}")
         content = checked_push(repository, tags, compression, compression_level)
-        made = self._add(name, "write", {"content": content, "executable": False}, outputs=("file",))
+        made = self._add(name, Write(content=content))
         return PUSH_INFO(
             destination=File(Output(made, "file"), self._label, f"{name}.push.json"), image=image
         )
@@ -471,54 +442,33 @@ class Actions:
     def _manifest(
         self, name: str, config: File, stack: list[Layer], annotations: Mapping[str, str], codec: Codec
     ) -> File:
-        rows = [Input("config", "", config.artifact)]
+        layers: list[Whole[Ref] | Made[Ref]] = []
         for number, one in enumerate(stack):
             if one.manifest is not None:
-                rows.append(Input("base", "", one.manifest))
+                layers.append(Whole(Ref(one.manifest)))
                 continue
-            compressed = self._add(
-                f"{name}.blob{number}",
-                "compress",
-                {},
-                [Input("layer", "", one.artifact, hint=codec.spec)],
-                outputs=("blob",),
-                codec=codec.identity,
-                unkeyed={"codec": codec.spec},
-            )
-            rows += [Input("layer", "", one.artifact), Input("blob", "", Output(compressed, "blob"))]
-        params = {"annotations": dict(annotations), "media_type": codec.media_type}
-        action = self._add(f"{name}.manifest", "manifest", params, rows, outputs=("manifest",))
+            compress = Compress(codec=codec.spec, layer=Ref(one.artifact, hint=codec.spec))
+            compressed = self._add(f"{name}.blob{number}", compress)
+            layers.append(Made(Ref(one.artifact), Ref(Output(compressed, "blob"))))
+        manifest = Manifest(
+            annotations=annotations,
+            media_type=codec.media_type,
+            config=Ref(config.artifact),
+            layers=tuple(layers),
+        )
+        action = self._add(f"{name}.manifest", manifest)
         return File(Output(action, "manifest"), self._label, f"{name}.manifest.json")
 
-    def _add(
-        self,
-        name: str,
-        kind: str,
-        params: Mapping[str, Any],
-        inputs: Iterable[Input] = (),
-        *,
-        outputs: tuple[str, ...],
-        unkeyed: Mapping[str, Any] | None = None,
-        platform: str = "",
-        codec: str = "",
-    ) -> str:
+    def _add(self, name: str, spec: Spec[Ref], *, timeout: int | None = None) -> str:
+        """Declare an action and return its id."""
         if type(name) is not str or not name:
             raise EvalError("an action needs a name")
-        identity = f"{self._label}%{kind}.{name}{self._suffix}"
+        identity = f"{self._label}%{spec.kind}.{name}{self._suffix}"
         if identity in self._graph.actions:
-            raise EvalError(f"{self._label} has two {kind} actions named {name!r}")
+            raise EvalError(f"{self._label} has two {spec.kind} actions named {name!r}")
+        platform = str(self._configuration.platform)
         self._graph.add(
-            Action(
-                identity,
-                str(self._label),
-                kind,
-                canonical_json(params).decode("utf-8", "surrogateescape"),
-                tuple(inputs),
-                outputs,
-                unkeyed=canonical_json(unkeyed or {}).decode("utf-8", "surrogateescape"),
-                platform=platform,
-                codec=codec,
-            )
+            declared(spec, name=identity, owner=str(self._label), platform=platform, timeout=timeout)
         )
         return identity
 
@@ -531,3 +481,8 @@ def _layers(value: Any) -> list[Layer]:
     if type(value) not in (list, tuple) or not all(type(one) is Layer for one in value):
         raise EvalError(f"a list of layers is needed, not {type_name(value)}")
     return list(value)
+
+
+def _refs(value: Any) -> tuple[Ref, ...]:
+    """Return a stack of layers as an action reads it."""
+    return tuple(Ref(one.artifact, str(one.owner)) for one in _layers(value))

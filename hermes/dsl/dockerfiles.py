@@ -6,52 +6,46 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hermes.actions.specs.images import Context, FilesContext, ImageContext, ImageLayers
+from hermes.actions.specs.spec import Ref
 from hermes.dsl.dialect.values import EvalError, show, type_name
 from hermes.dsl.entries import without_prefix
-from hermes.dsl.providers import IMAGE_INFO, LAYER_INFO, Dependency, File, Info, Layer
-from hermes.engine.action import Input
+from hermes.dsl.providers import IMAGE_INFO, LAYER_INFO, Dependency, File, Layer
 
 
-def dockerfile_inputs(dockerfile: Any, context: Any, contexts: Any, strip_prefix: str) -> list[Input]:
-    """Return what the action reads.
-
-    ``dockerfile``: the Dockerfile, at its path in the workspace. ``src``: a file of the context, at its path there.
-    For a context called NAME ``src NAME`` is the same, ``config NAME`` the configuration of an image, and
-    ``root NAME`` its layers, the lowest first, each with ``manifest NAME`` if they are all of an image from elsewhere.
-    """
+def dockerfile_ref(dockerfile: Any) -> Ref:
+    """Return the Dockerfile, at its path in the workspace."""
     if type(dockerfile) is not File:
         raise EvalError(f"dockerfile is a file, not {type_name(dockerfile)}", attribute="dockerfile")
     package = dockerfile.owner.package
-    path = f"{package}/{dockerfile.path}" if package else dockerfile.path
-    found = [Input("dockerfile", path, dockerfile.artifact)]
-    found += _files("src", context, strip_prefix.strip("/"), "context")
+    return Ref(dockerfile.artifact, f"{package}/{dockerfile.path}" if package else dockerfile.path)
+
+
+def contexts_of(context: Any, contexts: Any, strip_prefix: str) -> Iterator[Context[Ref]]:
+    """Yield the build's own context, whose files are ``context``, and those that have names."""
+    yield FilesContext("", _files(context, strip_prefix.strip("/"), "context"))
     for name, target in (contexts or {}).items():
         if type(target) is not Dependency:
             raise EvalError(f"the context {name} is a target, not {type_name(target)}", attribute="contexts")
         if image := target.provides(IMAGE_INFO):
-            found += _image(name, image)
+            yield ImageContext(name, Ref(image.fields["config"].artifact), _layers(image.fields["layers"]))
         elif layers := target.provides(LAYER_INFO):
-            found += _layers(name, [*layers.fields["base"], *layers.fields["layers"]])
+            listed = [*layers.fields["base"], *layers.fields["layers"]]
+            yield ImageContext(name, None, _layers(listed))
         elif target.files:
-            found += _files(f"src {name}", target.files, "", "contexts")
+            yield FilesContext(name, _files(target.files, "", "contexts"))
         else:
             raise EvalError(f"{target.label} gives neither an image, layers nor files", attribute="contexts")
-    return found
 
 
-def _image(name: str, image: Info) -> Iterator[Input]:
-    yield Input(f"config {name}", "", image.fields["config"].artifact)
-    yield from _layers(name, image.fields["layers"])
+def _layers(layers: list[Layer]) -> tuple[ImageLayers[Ref], ...]:
+    return tuple(
+        ImageLayers(Ref(one.artifact, str(one.owner)), None if one.manifest is None else Ref(one.manifest))
+        for one in layers
+    )
 
 
-def _layers(name: str, layers: list[Layer]) -> Iterator[Input]:
-    for one in layers:
-        yield Input(f"root {name}", str(one.owner), one.artifact)
-        if one.manifest is not None:
-            yield Input(f"manifest {name}", "", one.manifest)
-
-
-def _files(role: str, files: Any, strip_prefix: str, attribute: str) -> Iterator[Input]:
+def _files(files: Any, strip_prefix: str, attribute: str) -> tuple[Ref, ...]:
     if type(files) not in (list, tuple) or not all(type(one) is File for one in files):
         raise EvalError(f"a context is a list of files, not {type_name(files)}", attribute=attribute)
     taken: dict[str, File] = {}
@@ -69,8 +63,7 @@ def _files(role: str, files: Any, strip_prefix: str, attribute: str) -> Iterator
                     f"{folder} is a file in the context, and {path} is below it", attribute=attribute
                 )
             folder = posixpath.dirname(folder)
-    for path, one in taken.items():
-        yield Input(role, path, one.artifact)
+    return tuple(Ref(one.artifact, path) for path, one in taken.items())
 
 
 def checked_texts(name: str, value: Any) -> dict[str, str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from hermes.actions.specs.layers import Directory, Files, Group, Packages, Symlink, Tar
+from hermes.actions.specs.spec import Ref
 from hermes.dsl.attributes import KINDS
 from hermes.dsl.dialect.values import Builtin, EvalError, Namespace, type_name
 from hermes.dsl.providers import File
@@ -16,16 +18,13 @@ from hermes.workspace.glob import matcher
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """A group of entries: the files they come from, where each goes, and the rest as the action takes it.
+    """A group of entries, as the action takes it.
 
-    ``role`` is that of the action's inputs, ``inputs`` are pairs of path in the layer and file, ``paths``
-    are the paths that the group surely writes (without leading slash), ``params`` is JSON.
+    ``paths`` are the paths that it surely writes (without leading slash), and what errors say that each is.
     """
 
-    role: str
-    inputs: tuple[tuple[str, File], ...]
-    paths: tuple[str, ...]
-    params: Mapping[str, Any]
+    group: Group[Ref]
+    paths: tuple[tuple[str, str], ...] = ()
 
     dsl_type: ClassVar[str] = "entries"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset()
@@ -74,23 +73,28 @@ def files(
         if found is not None:
             overrides[path] = found
     chosen.check_used(placed)
-    params = {"files": len(placed), "mode": _mode(mode), "modes": overrides, "owner": _value("owner", owner)}
-    return Entries("file", tuple(placed), tuple(path for path, _ in placed), params)
+    return _placed(placed, mode, overrides, owner)
 
 
 def file(path: Any, src: Any, mode: Any = None, owner: Any = "0:0") -> Entries:
     """One file at exactly ``path``."""
     one = _single(src)
     where = _path(path)
-    params = {"files": 1, "mode": _mode(mode), "modes": {}, "owner": _value("owner", owner)}
-    return Entries("file", ((where, one),), (where,), params)
+    return _placed([(where, one)], mode, {}, owner)
+
+
+def _placed(rows: Sequence[tuple[str, File]], mode: Any, modes: Mapping[str, int], owner: Any) -> Entries:
+    refs = tuple(Ref(one.artifact, path) for path, one in rows)
+    group = Files(files=refs, mode=_mode(mode), modes=modes, owner=_value("owner", owner))
+    return Entries(group, tuple((path, _described(one)) for path, one in rows))
 
 
 def directory(path: Any, mode: Any = None, owner: Any = "0:0") -> Entries:
     """A directory."""
     where = _path(path)
-    number = 0o755 if mode is None else _mode(mode)
-    return Entries("", (), (where,), {"directory": where, "mode": number, "owner": _value("owner", owner)})
+    number: int = 0o755 if mode is None else _value("mode", mode)
+    group = Directory(path=where, mode=number, owner=_value("owner", owner))
+    return Entries(group, ((where, "dirs"),))
 
 
 def symlink(path: Any, target: Any, owner: Any = "0:0") -> Entries:
@@ -98,12 +102,13 @@ def symlink(path: Any, target: Any, owner: Any = "0:0") -> Entries:
     if type(target) is not str or not target or "\0" in target:
         raise EvalError("a symbolic link needs a target")
     where = _path(path)
-    return Entries("", (), (where,), {"symlink": where, "target": target, "owner": _value("owner", owner)})
+    group = Symlink(path=where, target=target, owner=_value("owner", owner))
+    return Entries(group, ((where, "symlinks"),))
 
 
 def tar(src: Any, dest: Any = "/") -> Entries:
     """What a tar archive holds, below ``dest``."""
-    return Entries("tar", (("", _single(src)),), (), {"tar": _path(dest)})
+    return Entries(Tar(archive=Ref(_single(src).artifact), dest=_path(dest)))
 
 
 def packages(srcs: Any, database: Any = "status.d", merged_usr: Any = True) -> Entries:
@@ -114,21 +119,21 @@ def packages(srcs: Any, database: Any = "status.d", merged_usr: Any = True) -> E
     """
     if database not in ("", "dpkg", "status.d"):
         raise EvalError(f"the database is status.d or dpkg, not {database!r}")
-    inputs = tuple((one.basename, one) for one in _files(srcs))
-    params = {"packages": len(inputs), "database": database, "merged_usr": bool(merged_usr)}
-    return Entries("deb", inputs, (), params)
+    refs = tuple(Ref(one.artifact, one.basename) for one in _files(srcs))
+    return Entries(Packages(packages=refs, database=database, merged_usr=bool(merged_usr)))
 
 
 def check_paths(groups: Sequence[Entries], owner: Label) -> None:
     """Raise `EvalError` when two entries of one layer are at one path, or one is below a file."""
     seen: dict[str, str] = {}
     directories = set()
-    for group in groups:
-        for path, what in _described(group):
-            if path in seen and not (path in directories and "directory" in group.params):
+    for one in groups:
+        is_directory = isinstance(one.group, Directory)
+        for path, what in one.paths:
+            if path in seen and not (path in directories and is_directory):
                 raise EvalError(f"{owner}: /{path} is written twice: from {seen[path]} and from {what}")
             seen[path] = what
-            if "directory" in group.params:
+            if is_directory:
                 directories.add(path)
     for path, what in seen.items():
         cut = path.rfind("/")
@@ -139,13 +144,8 @@ def check_paths(groups: Sequence[Entries], owner: Label) -> None:
             cut = path.rfind("/", 0, cut)
 
 
-def _described(group: Entries) -> Iterator[tuple[str, str]]:
-    if group.role == "file":
-        for path, one in group.inputs:
-            yield path, str(one.owner) if one.owner.name.endswith(one.path) else f"{one.path} of {one.owner}"
-    else:
-        for path in group.paths:
-            yield path, "dirs" if "directory" in group.params else "symlinks"
+def _described(one: File) -> str:
+    return str(one.owner) if one.owner.name.endswith(one.path) else f"{one.path} of {one.owner}"
 
 
 class _Modes:

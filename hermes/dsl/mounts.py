@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
+from hermes.actions.specs import commands
+from hermes.container.mount_values import Cache, Tmpfs
 from hermes.dsl.dialect.values import Builtin, EvalError, show, type_name
 from hermes.dsl.providers import Dependency, File
 from hermes.store.caches import NAME, Sharing
@@ -50,9 +52,9 @@ class Bind:
 
 @dataclass(frozen=True, slots=True)
 class CacheMount:
-    """A folder that commands keep between builds; ``params`` are as the action takes them."""
+    """A folder that commands keep between builds."""
 
-    params: Mapping[str, Any]
+    mount: Cache
 
     dsl_type: ClassVar[str] = "cache"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset()
@@ -60,9 +62,9 @@ class CacheMount:
 
 @dataclass(frozen=True, slots=True)
 class TmpfsMount:
-    """An empty folder in memory; ``params`` are as the action takes them."""
+    """An empty folder in memory."""
 
-    params: Mapping[str, Any]
+    mount: Tmpfs
 
     dsl_type: ClassVar[str] = "tmpfs"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset()
@@ -70,9 +72,9 @@ class TmpfsMount:
 
 @dataclass(frozen=True, slots=True)
 class SecretMount:
-    """A secret and where it is mounted; ``params`` are as the action takes them."""
+    """A secret and where it is mounted."""
 
-    params: Mapping[str, Any]
+    mount: commands.SecretMount
 
     dsl_type: ClassVar[str] = "secret"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset()
@@ -93,36 +95,27 @@ def mount_functions(check: Mapping[str, Check]) -> dict[str, Builtin]:
         sharing: Any = "shared",
         mode: Any = "0755",
         owner: Any = "0:0",
+        read_only: Any = False,
     ) -> CacheMount:
         if sharing not in tuple(Sharing):
             known = ", ".join(show(str(one)) for one in Sharing)
             raise EvalError(f"cache(): sharing is one of {known}, not {show(sharing)}")
         uid, gid = _ids(check["owner"](owner))
-        return CacheMount(
-            {
-                "id": _name("cache", id),
-                "target": check["path"](path),
-                "sharing": str(sharing),
-                "mode": check["mode"](mode),
-                "uid": uid,
-                "gid": gid,
-            }
-        )
+        if type(read_only) is not bool:
+            raise EvalError(f"cache(): read_only is True or False, not {show(read_only)}")
+        name, target, rights = _name("cache", id), check["path"](path), check["mode"](mode)
+        return CacheMount(Cache(name, target, Sharing(sharing), rights, uid, gid, read_only))
 
     def tmpfs(path: Any, size: Any = 0, mode: Any = "1777") -> TmpfsMount:
-        return TmpfsMount({"target": check["path"](path), "size": _size(size), "mode": check["mode"](mode)})
+        return TmpfsMount(Tmpfs(check["path"](path), _size(size), check["mode"](mode)))
 
     def secret(id: Any, path: Any = None, mode: Any = "0400", owner: Any = None) -> SecretMount:  # noqa: A002
         uid, gid = (None, None) if owner is None else _ids(check["owner"](owner))
-        return SecretMount(
-            {
-                "id": _name("secret", id),
-                "target": "" if path is None else check["path"](path),
-                "mode": check["mode"](mode),
-                "uid": uid,
-                "gid": gid,
-            }
+        target = "" if path is None else check["path"](path)
+        made = commands.SecretMount(
+            id=_name("secret", id), target=target, mode=check["mode"](mode), uid=uid, gid=gid
         )
+        return SecretMount(made)
 
     made: tuple[Callable[..., Any], ...] = (bind, cache, tmpfs, secret)
     return {one.__name__: Builtin(one.__name__, one) for one in made}
@@ -131,9 +124,7 @@ def mount_functions(check: Mapping[str, Check]) -> dict[str, Builtin]:
 def as_secret(value: Any) -> SecretMount:
     """Return an item of ``secrets``; its name alone will do."""
     if type(value) is str:
-        return SecretMount(
-            {"id": _name("secret", value), "target": "", "mode": 0o400, "uid": None, "gid": None}
-        )
+        return SecretMount(commands.SecretMount(id=_name("secret", value)))
     if type(value) is SecretMount:
         return value
     raise EvalError(f"must be a name or secret(...), not {type_name(value)}")
@@ -151,24 +142,34 @@ def binds(mounts: Sequence[Mounted]) -> Iterator[Bind]:
     return (one for one in mounts if isinstance(one, Bind))
 
 
-def mount_params(secrets: Any, secret_version: Any, mounts: Any, subscriptions: Any) -> dict[str, Any]:
-    """Return what an action says of its mounts: nothing of what it has none of."""
+class Mounts(NamedTuple):
+    """What an action says of its mounts, but for files."""
+
+    caches: tuple[Cache, ...]
+    tmpfs: tuple[Tmpfs, ...]
+    secrets: tuple[commands.SecretMount, ...]
+    secret_version: str
+
+
+def mounts_of(secrets: Any, secret_version: Any, mounts: Sequence[Mounted]) -> Mounts:
+    """Return the mounts of an action; raises `EvalError` when one is named twice."""
     if type(secret_version) is not str:
         raise EvalError(f"secret_version is a string, not {type_name(secret_version)}")
-    found = {
-        "caches": [dict(one.params) for one in mounts if type(one) is CacheMount],
-        "secret_version": secret_version,
-        "secrets": [dict(as_secret(one).params) for one in secrets],
-        "subscriptions": list(subscriptions),
-        "tmpfs": [dict(one.params) for one in mounts if type(one) is TmpfsMount],
-    }
-    for kind in ("caches", "secrets"):
-        ids = [one["id"] for one in found[kind]]
-        for one in ids:
-            if ids.count(one) > 1:
-                attribute = "mounts" if kind == "caches" else "secrets"
-                raise EvalError(f"names {show(one)} twice", attribute=attribute)
-    return {name: value for name, value in found.items() if value}
+    found = Mounts(
+        tuple(one.mount for one in mounts if type(one) is CacheMount),
+        tuple(one.mount for one in mounts if type(one) is TmpfsMount),
+        tuple(as_secret(one).mount for one in secrets),
+        secret_version,
+    )
+    _check_unique([one.id for one in found.caches], "mounts")
+    _check_unique([one.id for one in found.secrets], "secrets")
+    return found
+
+
+def _check_unique(ids: Sequence[str], attribute: str) -> None:
+    for one in ids:
+        if ids.count(one) > 1:
+            raise EvalError(f"names {show(one)} twice", attribute=attribute)
 
 
 def _name(function: str, value: Any) -> str:

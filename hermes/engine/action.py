@@ -61,7 +61,7 @@ class Action:
     ``id`` is unique, ``owner`` the label of the target it belongs to. ``kind`` says what executes it.
     ``params`` is canonical JSON and in the key; ``unkeyed`` is canonical JSON that cannot change an output
     (mirrors to try). ``platform`` is set where it matters, ``codec`` where compressed bytes are made.
-    ``outputs`` are the names of what it makes.
+    ``outputs`` are the names of what it makes. ``timeout`` is after how many seconds it is ended; it is in no key.
     """
 
     id: str
@@ -74,6 +74,7 @@ class Action:
     env: str = "{}"
     platform: str = ""
     codec: str = ""
+    timeout: int | None = None
 
     def depends_on(self) -> Iterator[str]:
         """Yield the ids of the actions whose outputs this one reads."""

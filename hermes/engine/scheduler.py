@@ -149,6 +149,7 @@ class Scheduler:
         if done.error is not None:
             if isinstance(done.error, BuildInterrupted) or not isinstance(done.error, HermesError):
                 raise done.error
+            _name(done.error, action.owner)
             run.fail(action.owner, done.error)
             self._events.emit(
                 ActionFailed(action.id, action.owner, action.kind, done.error, done.started, done.ended)
@@ -366,6 +367,12 @@ class _Workers:
                 self._done.put(_Done(name, started, time.monotonic(), error=error))
             else:
                 self._done.put(_Done(name, started, time.monotonic(), key, result))
+
+
+def _name(error: HermesError, owner: str) -> None:
+    """Put in front of what an executor says whose action it is; it does not know, so that one result may serve many."""
+    if error.location is None and not error.message.startswith(owner):
+        error.message = f"{owner}: {error.message}"
 
 
 def _hints(graph: ActionGraph, needed: list[str]) -> dict[str, frozenset[str]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hermes import AgentSource, BuiltDockerfile
-from hermes.container.task import Bound
+from hermes.container.mount_values import Bound
 from hermes.digest import Digest
 from hermes.engine.events import ActionFinished, BuildStarted
 from hermes.engine.key import facts

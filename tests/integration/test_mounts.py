@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hermes.container.core import Containers
+from hermes.container.mount_values import Bound, Cache, Tmpfs
 from hermes.container.stack import Below
-from hermes.container.task import Bound, Cache, Task, Tmpfs
+from hermes.container.task import Task
 from hermes.digest import Digest
 from hermes.errors import BuildError, BuildFailed, HermesError, SandboxError
 from hermes.layer import toc

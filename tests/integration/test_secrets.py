@@ -379,7 +379,7 @@ def test_a_secret_that_is_needed_and_not_given_is_named_with_what_to_do(based: S
         build(based, "true", given=False)
     (error,) = caught.value.failures.values()
     assert isinstance(error, SecretError)
-    assert "//run:run needs the secret 'npm', which was not given" in error.message
+    assert "//run:run: the command needs the secret 'npm', which was not given" in error.message
     assert "--secret id=npm,src=FILE" in str(error.hint)
 
 

@@ -14,7 +14,7 @@ from hermes.errors import UsageError
 from hermes.sandbox.process import BUILD_CAPABILITIES
 
 if TYPE_CHECKING:
-    from hermes.container.task import Bound
+    from hermes.container.mount_values import Bound
 
 NAMES: Final = ("Containerfile", "Dockerfile")
 """What a Dockerfile is called where nobody says, in the order in which they are tried."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hermes.actions.kinds import LAYERS
 from hermes.actions.layer import link_of
-from hermes.actions.tools import params_of
+from hermes.actions.specs.commands import Run
+from hermes.actions.specs.images import Dockerfile as DockerfileSpec
+from hermes.actions.specs.images import FilesContext
+from hermes.actions.specs.spec import Ref, of_action
 from hermes.build.memory.keys import part_of
 from hermes.build.secrets import check_actions
 from hermes.digest import Digest
@@ -30,7 +33,6 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import Manifest
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
-from hermes.layer.compress import GZIP, ZSTD
 from hermes.layer.content import changed
 from hermes.naming.bases import kept_blob
 from hermes.store import Store
@@ -42,7 +44,6 @@ _MAIN: Final = ""
 class _Declared:
     """What one target declares: the files of each context, and for each name of an image its layers."""
 
-    dockerfile: Resolved | None = None
     files: dict[str, dict[str, DeclaredFile]] = field(default_factory=dict)
     configs: dict[str, Digest] = field(default_factory=dict)
     layers: dict[str, list[BaseLayer]] = field(default_factory=dict)
@@ -66,14 +67,13 @@ class DockerfileTargets:
 
     def expand(self, request: Request) -> Expansion:
         """Return the actions of a target; raises `DockerfileError` and what else `translate` does."""
-        params = params_of(request)
-        declared = self._declared(request, is_docker=params["docker"])
-        assert declared.dockerfile is not None
-        text = self._text(declared.dockerfile).decode("utf-8", "surrogateescape")
-        dockerfile = parse(declared.dockerfile.path, text)
+        spec = _spec_of(request)
+        declared = self._declared(spec)
+        text = self._text(spec.dockerfile.resolved).decode("utf-8", "surrogateescape")
+        dockerfile = parse(spec.dockerfile.resolved.path, text)
         owner = request.action.owner
         context = Context(DeclaredFiles(declared.files.get(_MAIN, {}), f"the files of {owner}"))
-        options = _options(params, Platform.parse(request.action.platform))
+        options = _options(spec, Platform.parse(request.action.platform))
         translation = translate(dockerfile, context, _Origins(declared, self._store, owner), options)
         self._check(translation, dockerfile, owner, options.secrets)
         graph = ActionGraph()
@@ -93,13 +93,11 @@ class DockerfileTargets:
         if self._secrets:
             check_actions(translation.graph, self._secrets)
         for action in translation.graph.actions.values():
-            for one in json.loads(action.params).get("secrets", ()) if action.kind == "run" else ():
-                if one["id"] not in known:
+            for one in of_action(Run[Ref], action).secrets if action.kind == Run.kind else ():
+                if one.id not in known:
                     span = translation.spans[action.owner]
-                    hint = f'add it to the target: secrets = ["{one["id"]}"]'
-                    raise dockerfile.text.error(
-                        f"{owner} does not declare the secret {one['id']!r}", span, hint
-                    )
+                    hint = f'add it to the target: secrets = ["{one.id}"]'
+                    raise dockerfile.text.error(f"{owner} does not declare the secret {one.id!r}", span, hint)
 
     def _text(self, one: Resolved) -> bytes:
         if one.value.kind == LINK:
@@ -118,28 +116,28 @@ class DockerfileTargets:
     def _place(self, one: Resolved) -> str:
         return one.origin or self._store.blobs.path(one.value.digest)
 
-    def _declared(self, request: Request, *, is_docker: bool) -> _Declared:
+    def _declared(self, spec: DockerfileSpec[_Read]) -> _Declared:
         found = _Declared()
-        below: list[BaseLayer] = []
-        for given, one in zip(request.action.inputs, request.inputs, strict=True):
-            role, _, name = one.role.partition(" ")
-            if role == "dockerfile":
-                found.dockerfile = one
-            elif role == "src":
-                link = link_of(one) if one.value.kind == LINK else None
-                files = found.files.setdefault(name, {})
-                files[one.path] = DeclaredFile(one.value.kind, given.artifact, self._place(one), link)
-            elif role == "config":
-                found.configs[name] = one.value.digest
-                found.layers.setdefault(name, [])
-            elif role == "root":
-                below = list(map(BaseLayer, self._diff_ids(one)))
-                found.layers.setdefault(name, []).extend(below)
-            else:
-                assert role == "manifest", role
-                layers = found.layers[name]
-                layers[len(layers) - len(below) :] = self._kept(one.value.digest, below, is_docker=is_docker)
+        for context in spec.contexts:
+            if isinstance(context, FilesContext):
+                found.files[context.name] = {
+                    one.resolved.path: self._file(one.given, one.resolved) for one in context.files
+                }
+                continue
+            if context.config is not None:
+                found.configs[context.name] = context.config.resolved.value.digest
+            layers = found.layers.setdefault(context.name, [])
+            for one in context.layers:
+                below = list(map(BaseLayer, self._diff_ids(one.layers.resolved)))
+                if one.manifest is not None:
+                    manifest = one.manifest.resolved.value.digest
+                    below = self._kept(manifest, below, is_docker=spec.docker)
+                layers += below
         return found
+
+    def _file(self, given: Artifact, one: Resolved) -> DeclaredFile:
+        link = link_of(one) if one.value.kind == LINK else None
+        return DeclaredFile(one.value.kind, given, self._place(one), link)
 
     def _diff_ids(self, one: Resolved) -> list[Digest]:
         """Return the layers of an input that are in an image."""
@@ -215,20 +213,34 @@ def with_excerpts(error: BuildFailed, excerpts: Mapping[str, str]) -> BuildFaile
     return error
 
 
-def _options(params: Mapping[str, Any], platform: Platform) -> Options:
-    is_docker = params["docker"]
+class _Read(NamedTuple):
+    """Something that the target declares, and what it turned out to be."""
+
+    given: Artifact
+    resolved: Resolved
+
+
+def _spec_of(request: Request) -> DockerfileSpec[_Read]:
+    rows = [
+        (one.role, _Read(given.artifact, one))
+        for given, one in zip(request.action.inputs, request.inputs, strict=True)
+    ]
+    return DockerfileSpec.of(json.loads(request.action.params), rows)
+
+
+def _options(spec: DockerfileSpec[_Read], platform: Platform) -> Options:
     return Options(
-        target=params["target"],
-        arguments=params["arguments"],
+        target=spec.target,
+        arguments=spec.arguments,
         platform=platform,
-        network="default" if params["network"] else "none",
-        secrets=frozenset(params["secrets"]),
-        epoch=params["epoch"],
-        labels=params["labels"],
-        annotations=params["annotations"],
-        squash=params["squash"],
-        docker=is_docker,
-        codec=GZIP if is_docker else ZSTD,
+        network="default" if spec.network else "none",
+        secrets=frozenset(spec.secrets),
+        epoch=spec.epoch,
+        labels=spec.labels,
+        annotations=spec.annotations,
+        squash=spec.squash,
+        docker=spec.docker,
+        codec=spec.codec,
     )
 
 

@@ -24,6 +24,7 @@ def pack_actions(actions: Iterable[Action]) -> list[Any]:
             one.env,
             one.platform,
             one.codec,
+            one.timeout,
         )
         for one in actions
     ]
@@ -31,13 +32,13 @@ def pack_actions(actions: Iterable[Action]) -> list[Any]:
 
 def unpack_actions(rows: Iterable[Any]) -> ActionGraph:
     graph = ActionGraph()
-    for identity, owner, kind, params, inputs, outputs, unkeyed, env, platform, codec in rows:
+    for identity, owner, kind, params, inputs, outputs, unkeyed, env, platform, codec, timeout in rows:
         unpacked = tuple(
             Input(role, path, Source(first) if name is None else Output(first, name), hint)
             for role, path, first, name, hint in inputs
         )
         graph.actions[identity] = Action(
-            identity, owner, kind, params, unpacked, outputs, unkeyed, env, platform, codec
+            identity, owner, kind, params, unpacked, outputs, unkeyed, env, platform, codec, timeout
         )
     return graph
 

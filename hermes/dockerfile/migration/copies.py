@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
+from hermes.actions.specs.copies import Copy, Place, Select
+from hermes.actions.specs.spec import Ref
 from hermes.dockerfile.files import Files
 from hermes.dockerfile.migration.buildfile import Call, Target
-from hermes.engine.action import Action, Output
+from hermes.engine.action import Artifact, Output
 from hermes.errors import DockerfileError, LabelError
 from hermes.graph.label import Label
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, join, parents
@@ -96,14 +97,14 @@ class Copying:
     def from_layers(
         self,
         name: str,
-        selected: Mapping[str, Any],
+        selected: Select[Ref],
         root: list[str],
-        action: Action,
-        place: Mapping[str, Any],
+        copy: Copy[Ref],
+        place: Place[Ref],
         stack: Stack,
     ) -> Copied:
         """Return the target of a ``COPY --from``."""
-        mode = json.loads(action.params)["mode"]
+        mode = copy.mode
         if isinstance(mode, str):
             raise DockerfileError(
                 f"--chmod={mode} with --from has no rule", hint="write the permissions as 755 or 0644"
@@ -111,11 +112,11 @@ class Copying:
         attributes = {
             "base": stack.labels,
             "dest": _dest(place),
-            "exclude": selected["exclude"],
+            "exclude": list(selected.exclude),
             "mode": _mode_text(mode),
-            "owner": place["owner"],
-            "parents": selected["parents"],
-            "paths": [_absolute(one) for one in selected["sources"]],
+            "owner": place.owner,
+            "parents": selected.parents,
+            "paths": [_absolute(one) for one in selected.sources],
             "root": root,
         }
         return Copied([Target("copy_layer", name, attributes)], own=True)
@@ -123,8 +124,8 @@ class Copying:
     def of_files(
         self,
         name: str,
-        action: Action,
-        place: Mapping[str, Any],
+        copy: Copy[Ref],
+        place: Place[Ref],
         stack: Stack,
         files: Mapping[str, str],
         folders: Collection[str] = (),
@@ -133,13 +134,13 @@ class Copying:
 
         ``files`` maps actions to their targets. ``folders`` are those of the context that are copied whole.
         """
-        ids = _IDS.match(place["owner"] or "0")
-        dest = stack.resolve(place["dest"])
-        is_folder = place["folder"] or not place["single"] or bool(stack.is_folder(dest))
+        ids = _IDS.match(place.owner or "0")
+        dest = stack.resolve(place.dest)
+        is_folder = place.folder or not place.single or bool(stack.is_folder(dest))
         if ids is None:
-            return self._owned(name, action, place, stack, files, folders)
+            return self._owned(name, copy, place, stack, files, folders)
         owner = f"{int(ids[1])}:{int(ids[2] or ids[1])}"
-        rows = list(self._rows(action, dest, stack, files, is_folder=is_folder))
+        rows = list(self._rows(copy, dest, stack, files, is_folder=is_folder))
         ways = [dest] if is_folder else [posixpath.dirname(dest)]
         missing = [
             one
@@ -149,20 +150,22 @@ class Copying:
             if stack.is_folder(one) is None
         ]
         if missing and not stack.certain and (owner != "0:0" or not rows):
-            return self._owned(name, action, place, stack, files, folders)
+            return self._owned(name, copy, place, stack, files, folders)
         made = {**dict.fromkeys(missing, True), **{one.path: one.type == DIRECTORY for one in rows}}
         layer = self._files_layer(name, rows, missing, owner, stack, folders)
         targets = [layer] if layer else []
-        targets += self._archives(name, action, dest, files, alone=layer is None)
+        targets += self._archives(name, copy, dest, files, alone=layer is None)
         return Copied(targets, made)
 
     def _rows(
-        self, action: Action, dest: str, stack: Stack, files: Mapping[str, str], *, is_folder: bool
+        self, copy: Copy[Ref], dest: str, stack: Stack, files: Mapping[str, str], *, is_folder: bool
     ) -> Iterator[_Row]:
-        params = json.loads(action.params)
-        sources = (one for one in action.inputs if one.role == "src")
+        assert not isinstance(copy.mode, str), (
+            copy
+        )  # a change in letters is made to the modes of files before
+        sources = iter(copy.sources)
         known: dict[str, str] = {}
-        for entry, kind, mode, *link in params["entries"]:
+        for entry, kind, mode, link in copy.entries:
             path = dest
             if is_folder:
                 above = stack.resolve(join(dest, posixpath.dirname(entry)).strip("/"))
@@ -170,13 +173,13 @@ class Copying:
             if kind == DIRECTORY:
                 path = stack.resolve(path)
             elif kind == HARDLINK:
-                known[entry] = known[link[0]]
+                known[entry] = known[link]
             else:
                 known[entry] = self._source(next(sources).artifact, files)
-            chosen = mode if params["mode"] is None else params["mode"]
+            chosen = mode if copy.mode is None else copy.mode
             yield _Row(path, entry, FILE if kind == HARDLINK else kind, chosen, known.get(entry, ""))
 
-    def _source(self, artifact: Any, files: Mapping[str, str]) -> str:
+    def _source(self, artifact: Artifact, files: Mapping[str, str]) -> str:
         if isinstance(artifact, Output):
             return files[artifact.action]
         context, _, path = artifact.path.partition("\0")
@@ -197,10 +200,10 @@ class Copying:
         return str(path)
 
     def _archives(
-        self, name: str, action: Action, dest: str, files: Mapping[str, str], *, alone: bool
+        self, name: str, copy: Copy[Ref], dest: str, files: Mapping[str, str], *, alone: bool
     ) -> list[Target]:
         found = []
-        for number, one in enumerate(row for row in action.inputs if row.role == "tar"):
+        for number, one in enumerate(copy.archives):
             called = name if alone and not number else f"{name}_archive{number + 1}"
             found.append(
                 Target("tar_layer", called, {"dest": f"/{dest}", "src": self._source(one.artifact, files)})
@@ -210,26 +213,25 @@ class Copying:
     def _owned(
         self,
         name: str,
-        action: Action,
-        place: Mapping[str, Any],
+        copy: Copy[Ref],
+        place: Place[Ref],
         stack: Stack,
         files: Mapping[str, str],
         folders: Collection[str],
     ) -> Copied:
         """Return a copy for which the stack is looked at when it is built: for who a name is, or which folders are there."""
-        plain = {**place, "owner": "", "dest": "files", "folder": True}
+        plain = replace(place, owner="", dest="files", folder=True)
         empty = Stack([], None, {})
-        inner = self.of_files(f"{name}_files", action, plain, empty, files, folders)
-        single = place["single"] and not place["folder"]
-        entries = json.loads(action.params)["entries"]
+        inner = self.of_files(f"{name}_files", copy, plain, empty, files, folders)
+        single = place.single and not place.folder
         copied = Target(
             "copy_layer",
             name,
             {
                 "base": stack.labels,
-                "dest": _dest({**place, "folder": place["folder"] or not place["single"]}),
-                "owner": place["owner"],
-                "paths": [f"/files/{entries[0][0]}" if single else "/files"],
+                "dest": _dest(replace(place, folder=place.folder or not place.single)),
+                "owner": place.owner,
+                "paths": [f"/files/{copy.entries[0].name}" if single else "/files"],
                 "root": inner.labels,
             },
         )
@@ -328,9 +330,9 @@ def _patterns(left_out: Iterable[str], kept: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def _dest(place: Mapping[str, Any]) -> str:
-    dest = f"/{place['dest']}".rstrip("/")
-    return f"{dest}/" if place["folder"] or not dest else dest
+def _dest(place: Place[Ref]) -> str:
+    dest = f"/{place.dest}".rstrip("/")
+    return f"{dest}/" if place.folder or not dest else dest
 
 
 def _absolute(path: str) -> str:

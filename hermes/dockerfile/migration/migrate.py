@@ -6,26 +6,33 @@ has at a path is asked where that decides where a copy goes; what a command leav
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from hermes.actions.specs import commands
+from hermes.actions.specs import copies as specs
+from hermes.actions.specs.files import Fetch, Git, Write
+from hermes.actions.specs.images import Compose, Made
+from hermes.actions.specs.layers import Given
+from hermes.actions.specs.spec import Ref, of_action
+from hermes.container.mount_values import Cache, Tmpfs
 from hermes.dockerfile.instructions import Copy, Run
 from hermes.dockerfile.migration.buildfile import Call, Target
 from hermes.dockerfile.migration.copies import Copied, Copying, Stack
 from hermes.dockerfile.migration.image import image_attributes
 from hermes.dockerfile.parse import Dockerfile
 from hermes.dockerfile.stages import Stage, split_stages
+from hermes.dockerfile.state import DEFAULT_SHELL
 from hermes.dockerfile.translate import Translation
-from hermes.engine.action import Action, Input, Output
+from hermes.engine.action import Action, Output
 from hermes.errors import DockerfileError
 from hermes.layer.view import View
 from hermes.sandbox.process import DEFAULT_PATH
+from hermes.store.caches import Sharing
 
-_DEFAULT_SHELL: Final = ["/bin/sh", "-c"]
 _NETWORK: Final = (
     (
         re.compile(r"\bapt(?:-get)?\s[^;&|]*\b(?:update|install|(?:dist-)?upgrade)\b"),
@@ -94,14 +101,19 @@ class _Migration:
 
     def targets(self) -> list[Target]:
         bound = {
-            one.artifact.action: (action, one.path)
+            self._action_of(one).id
             for action in self._actions.values()
-            for one in action.inputs
-            if one.role == "bound" and isinstance(one.artifact, Output)
+            if action.kind == commands.Run.kind
+            for one in of_action(commands.Run[Ref], action).bound
         }
-        handlers = {"copy": self._copy, "fetch": self._fetch, "run": self._run, "write": self._write}
+        handlers: Mapping[str, Callable[[Action], None]] = {
+            specs.Copy.kind: self._copy,
+            Fetch.kind: self._fetch,
+            commands.Run.kind: self._run,
+            Write.kind: self._write,
+        }
         for action in sorted(self._actions.values(), key=lambda one: self._spans[one.owner].first):
-            if action.kind == "git":
+            if action.kind == Git.kind:
                 problem = "no rule fetches git repositories"
                 raise self._file.text.error(problem, self._spans[action.owner], "add an archive by its URL")
             handler = handlers.get(action.kind)
@@ -119,13 +131,13 @@ class _Migration:
     # Files.
 
     def _write(self, action: Action) -> None:
-        params = json.loads(action.params)
-        attributes = {"content": params["content"], "executable": params["executable"]}
+        spec = of_action(Write[Ref], action)
+        attributes = {"content": spec.content, "executable": spec.executable}
         self._file_target("write_file", action, "text", attributes)
 
     def _fetch(self, action: Action) -> None:
-        params = json.loads(action.params)
-        attributes = {"sha256": params["sha256"], "urls": json.loads(action.unkeyed)["urls"]}
+        spec = of_action(Fetch[Ref], action)
+        attributes = {"sha256": spec.sha256, "urls": list(spec.urls)}
         self._file_target("fetch_file", action, "download", attributes)
 
     def _file_target(self, rule: str, action: Action, what: str, attributes: dict[str, Any]) -> None:
@@ -136,31 +148,34 @@ class _Migration:
     # Layers.
 
     def _copy(self, action: Action) -> None:
-        place = self._input(action, "place")
-        stack = self._stack(place.inputs)
-        what = "workdir" if not (action.inputs[1:] or json.loads(action.params)["entries"]) else "copy"
+        copy = of_action(specs.Copy[Ref], action)
+        stack = self._stack(self._place(copy).roots)
+        what = "copy" if copy.entries or copy.archives or copy.listing else "workdir"
         self._layers[action.id] = self._copied(action, stack, self._named(action, what))
 
     def _copied(self, action: Action, stack: Stack, name: str, dest: str | None = None) -> Copied:
         """Add the targets of a copy. ``dest`` is where what a command sees mounted is to be."""
-        place = json.loads(self._input(action, "place").params)
+        copy = of_action(specs.Copy[Ref], action)
+        place = self._place(copy)
         if dest is not None:
-            place = {**place, "dest": dest.lstrip("/"), "folder": not place["single"]}
-        listing = next((one for one in action.inputs if one.role == "listing"), None)
-        if listing is not None:
-            selected = self._action_of(listing)
-            root = self._stack(selected.inputs).labels
-            found = self._copying.from_layers(name, json.loads(selected.params), root, action, place, stack)
-            if dest is not None and not place["single"]:
-                found.targets[0].attributes["dest"] = f"/{place['dest']}/"
+            place = replace(place, dest=dest.lstrip("/"), folder=not place.single)
+        if copy.listing is not None:
+            selected = of_action(specs.Select[Ref], self._action_of(copy.listing))
+            root = self._stack(selected.roots).labels
+            found = self._copying.from_layers(name, selected, root, copy, place, stack)
+            if dest is not None and not place.single:
+                found.targets[0].attributes["dest"] = f"/{place.dest}/"
         else:
-            found = self._copying.of_files(name, action, place, stack, self._files, self._folders(action))
+            found = self._copying.of_files(name, copy, place, stack, self._files, self._folders(action))
         if found.targets:
             found.targets[0].comments[:0] = self._origin(action)
         for target in found.targets:
             self._names.add(target.name)
         self._found += found.targets
         return found
+
+    def _place(self, copy: specs.Copy[Ref]) -> specs.Place[Ref]:
+        return of_action(specs.Place[Ref], self._action_of(copy.place))
 
     def _folders(self, action: Action) -> list[str]:
         """Return the folders of the context that an instruction copies whole, as far as its words show them."""
@@ -170,45 +185,45 @@ class _Migration:
         return [posixpath.normpath(f"/{source}").strip("/") for source in sources]
 
     def _run(self, action: Action) -> None:
-        params = json.loads(action.params)
-        if params["writable"]:
+        command = of_action(commands.Run[Ref], action)
+        if command.writable:
             raise DockerfileError(
                 "a mount that the command may write has no rule", hint="copy the files, or leave rw out"
             )
-        if params.get("agents"):
+        if command.agents:
             raise DockerfileError(
                 "no rule gives a command an SSH agent",
                 hint="dockerfile_image and hermes bud build it as it is",
             )
-        stack = self._stack(action.inputs)
+        stack = self._stack(command.roots)
         if not stack.labels:
             raise DockerfileError("there is nothing that the command could run in")
         target = Target("run_layer", self._named(action, "run"), comments=self._origin(action))
         base = list(stack.labels)
-        for number, one in enumerate(row for row in action.inputs if row.role == "bound"):
+        for number, one in enumerate(command.bound):
             copied = self._copied(self._action_of(one), stack, f"{target.name}_mount{number + 1}", one.path)
             base += copied.labels
             target.comments.append(
                 f"{one.path} is a layer below, not a mount: what the command writes there stays."
             )
-        document = self._base_of(action)
+        document = self._base_of(command.roots)
         config = document.get("config") or {}
         target.attributes = {
             "base": base,
-            **_command(params["argv"]),
-            "env": _env(params["env"], config),
-            "mounts": [*map(_cache, params["caches"]), *map(_tmpfs, params["tmpfs"])],
-            "secrets": [*map(_secret, params["secrets"])],
+            **_command(command.argv),
+            "env": _env(command.env, config),
+            "mounts": [*map(_cache, command.caches), *map(_tmpfs, command.tmpfs)],
+            "secrets": [*map(_secret, command.secrets)],
             "srcs": {
                 one.path: self._files[one.artifact.action]
-                for one in action.inputs
-                if one.role == "src" and isinstance(one.artifact, Output)
+                for one in command.sources
+                if isinstance(one.artifact, Output)
             },
-            "user": _unless(params["user"], config.get("User") or ""),
-            "workdir": _unless(params["cwd"], config.get("WorkingDir") or "/"),
+            "user": _unless(command.user, config.get("User") or ""),
+            "workdir": _unless(command.cwd, config.get("WorkingDir") or "/"),
         }
-        text = " ".join(params["argv"])
-        if params["network"] and (advice := _needs_network(text)):
+        text = " ".join(command.argv)
+        if command.network and (advice := _needs_network(text)):
             target.attributes["network"] = True
             target.comments.append(f"Not reproducible: it needs the network; {advice}.")
         if re.search(r"(?<![\w.])/tmp\b", text):
@@ -217,12 +232,10 @@ class _Migration:
         self._found.append(target)
 
     def _image(self) -> Target:
-        composed = self._actions[self._composed]
-        params = json.loads(composed.params)
-        rows = [one for one in composed.inputs if one.role == "layer"]
-        stack = self._stack(rows, role="layer")
-        document = self._base_of(composed, role="layer")
-        attributes, comments = image_attributes(params["document"], document)
+        composed = of_action(Compose[Ref], self._actions[self._composed])
+        rows = [one.layer for one in composed.layers if isinstance(one, Made)]
+        stack = self._stack(rows)
+        attributes, comments = image_attributes(composed.document, self._base_of(rows))
         known = {one.label for one in self._bases.values()}
         base = [one for one in stack.labels[:1] if one in known]
         attributes["base"] = base
@@ -235,7 +248,7 @@ class _Migration:
             attributes["allow_conflicts"] = True
         return Target("image", self._name, attributes, comments)
 
-    def _written(self, one: Input) -> Iterator[str]:
+    def _written(self, one: Ref) -> Iterator[str]:
         assert isinstance(one.artifact, Output)
         copied = self._layers.get(one.artifact.action)
         if copied is not None and not copied.own:
@@ -243,16 +256,14 @@ class _Migration:
 
     # What is below, and what is called what.
 
-    def _stack(self, inputs: Iterable[Input], role: str = "root") -> Stack:
+    def _stack(self, layers: Iterable[Ref]) -> Stack:
         labels: list[str] = []
         view = None
         made: dict[str, bool] = {}
         certain = True
-        for one in inputs:
-            if one.role != role:
-                continue
+        for one in layers:
             action = self._action_of(one)
-            if action.kind == "given":
+            if action.kind == Given.kind:
                 base = self._bases[one.path]
                 view = base.view
                 certain = certain and view is not None
@@ -265,19 +276,15 @@ class _Migration:
                 certain = certain and not copied.own
         return Stack(labels, view, made, certain)
 
-    def _base_of(self, action: Action, role: str = "root") -> Mapping[str, Any]:
-        """Return the configuration of the image that the stack of an action begins with."""
-        first = next((one for one in action.inputs if one.role == role), None)
-        if first is not None and self._action_of(first).kind == "given":
-            return self._bases[first.path].document
+    def _base_of(self, layers: Sequence[Ref]) -> Mapping[str, Any]:
+        """Return the configuration of the image that a stack begins with."""
+        if layers and self._action_of(layers[0]).kind == Given.kind:
+            return self._bases[layers[0].path].document
         return {}
 
-    def _action_of(self, one: Input) -> Action:
+    def _action_of(self, one: Ref) -> Action:
         assert isinstance(one.artifact, Output)
         return self._actions[one.artifact.action]
-
-    def _input(self, action: Action, role: str) -> Action:
-        return self._action_of(next(one for one in action.inputs if one.role == role))
 
     def _stage(self, action: Action) -> Stage:
         line = self._spans[action.owner].first
@@ -307,8 +314,8 @@ class _Migration:
         return [f"{self._file.text.at(span)}: {shown}{more}"]
 
 
-def _command(argv: list[str]) -> dict[str, Any]:
-    return {"cmd": argv[2]} if argv[:2] == _DEFAULT_SHELL and len(argv) == 3 else {"argv": argv}
+def _command(argv: Sequence[str]) -> dict[str, Any]:
+    return {"cmd": argv[2]} if argv[:2] == DEFAULT_SHELL and len(argv) == 3 else {"argv": list(argv)}
 
 
 def _env(env: Mapping[str, str], config: Mapping[str, Any]) -> dict[str, str]:
@@ -322,28 +329,28 @@ def _unless(value: str, inherited: str) -> str | None:
     return None if value == inherited else value
 
 
-def _cache(one: Mapping[str, Any]) -> Call:
-    shared = one["sharing"] == "shared"
-    sharing = [] if shared else [("sharing", one["sharing"])]
-    return Call("cache", (one["id"], one["target"]), (*sharing, *_rights(one, 0o755)))
+def _cache(one: Cache) -> Call:
+    shared = one.sharing is Sharing.SHARED
+    sharing = [] if shared else [("sharing", str(one.sharing))]
+    return Call("cache", (one.id, one.target), (*sharing, *_rights(one, 0o755)))
 
 
-def _tmpfs(one: Mapping[str, Any]) -> Call:
-    return Call("tmpfs", (one["target"],), (("size", one["size"]),) if one["size"] else ())
+def _tmpfs(one: Tmpfs) -> Call:
+    return Call("tmpfs", (one.target,), (("size", one.size),) if one.size else ())
 
 
-def _secret(one: Mapping[str, Any]) -> str | Call:
-    is_usual = one["target"] in ("", f"/run/secrets/{one['id']}")
-    named = (*([] if is_usual else [("path", one["target"])]), *_rights(one, 0o400))
-    return Call("secret", (one["id"],), named) if named else str(one["id"])
+def _secret(one: commands.SecretMount) -> str | Call:
+    is_usual = one.target in ("", f"/run/secrets/{one.id}")
+    named = (*([] if is_usual else [("path", one.target)]), *_rights(one, 0o400))
+    return Call("secret", (one.id,), named) if named else one.id
 
 
-def _rights(one: Mapping[str, Any], usual: int) -> Iterator[tuple[str, str]]:
+def _rights(one: Cache | commands.SecretMount, usual: int) -> Iterator[tuple[str, str]]:
     """Yield mode and owner of a mount where they are not the usual ones."""
-    if one["mode"] != usual:
-        yield "mode", f"{one['mode']:04o}"
-    if one["uid"] or one["gid"]:
-        yield "owner", f"{one['uid']}:{one['gid']}"
+    if one.mode != usual:
+        yield "mode", f"{one.mode:04o}"
+    if one.uid or one.gid:
+        yield "owner", f"{one.uid}:{one.gid}"
 
 
 def _needs_network(text: str) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hermes.api.mount_options import NO_MOUNTS, Mounts, parse_mount, parse_tmpfs, together
-from hermes.container.task import Bound, Cache, Secret, Tmpfs
+from hermes.container.mount_values import Bound, Cache, Tmpfs
+from hermes.container.task import Secret
 from hermes.errors import UsageError
 from hermes.store.caches import Sharing
 

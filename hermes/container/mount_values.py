@@ -1,0 +1,41 @@
+"""What a command may see mounted, whoever asks for it: plain values, which actions and tasks share.
+
+They are named tuples because that loads fast: a build that has nothing to run knows them too.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hermes.store.caches import Sharing
+
+
+class Bound(NamedTuple):
+    """A file or folder of this machine, mounted at ``target``."""
+
+    target: str
+    source: str
+    writable: bool = False
+
+
+class Tmpfs(NamedTuple):
+    """An empty folder in memory at ``target``; ``size`` is the most it holds, in bytes (0: half of the memory)."""
+
+    target: str
+    size: int = 0
+    mode: int = 0o1777
+
+
+class Cache(NamedTuple):
+    """A folder called ``id`` that is kept between commands, mounted at ``target``.
+
+    ``mode``, ``uid`` and ``gid`` are those of the folder itself. ``readonly``: the command cannot write to it.
+    """
+
+    id: str
+    target: str
+    sharing: Sharing = Sharing.SHARED
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+    readonly: bool = False

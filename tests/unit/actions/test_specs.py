@@ -1,0 +1,339 @@
+"""Specs of actions: what a front end says arrives at the executor, and keys have the form that they have had."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hermes.actions.local import DOCKERFILE, executor_of
+from hermes.actions.specs.commands import AgentMount, Host, Run, SecretMount
+from hermes.actions.specs.copies import Copy, CopyEntry, Named, Place, Select
+from hermes.actions.specs.files import Fetch, Git, Write
+from hermes.actions.specs.images import (
+    Compose,
+    Dockerfile,
+    FilesContext,
+    Image,
+    ImageContext,
+    ImageLayers,
+    Index,
+    Kept,
+    Made,
+    Manifest,
+    MediaTypes,
+    Pull,
+    Whole,
+)
+from hermes.actions.specs.layers import (
+    Compress,
+    Directory,
+    Files,
+    Given,
+    Group,
+    Layer,
+    Packages,
+    Squash,
+    Symlink,
+    Tar,
+)
+from hermes.actions.specs.spec import Ref, Spec, declared, of_action, of_request
+from hermes.container.mount_values import Bound, Cache, Tmpfs
+from hermes.digest import Digest
+from hermes.engine.action import FILE, Action, Output, Source, Value
+from hermes.engine.executor import Request
+from hermes.engine.key import Resolved
+from hermes.image.descriptor import Descriptor
+from hermes.layer.entry import DIRECTORY, HARDLINK
+from hermes.layer.entry import FILE as FILE_ENTRY
+from hermes.store.caches import Sharing
+
+texts = st.text(st.characters(codec="utf-8"), max_size=8) | st.just("not \udcff utf-8")
+numbers = st.integers(0, 1 << 33)
+modes = st.integers(0, 0o7777)
+digests = st.binary(max_size=4).map(Digest.of)
+dictionaries = st.dictionaries(texts, texts, max_size=3)
+documents = st.dictionaries(texts, texts | numbers | st.lists(texts, max_size=2), max_size=3)
+refs = st.builds(Ref, st.builds(Source, texts) | st.builds(Output, texts, texts), texts, texts)
+
+
+def some(one: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
+    return st.lists(one, max_size=3).map(tuple)
+
+
+groups = st.one_of(
+    st.builds(
+        Files,
+        files=some(refs),
+        mode=st.none() | modes,
+        modes=st.dictionaries(texts, modes, max_size=2),
+        owner=texts,
+    ),
+    st.builds(Tar, archive=refs, dest=texts),
+    st.builds(Packages, packages=some(refs), database=texts, merged_usr=st.booleans()),
+    st.builds(Directory, path=texts, mode=modes, owner=texts),
+    st.builds(Symlink, path=texts, target=texts, owner=texts),
+)
+caches = st.builds(Cache, texts, texts, st.sampled_from(Sharing), modes, numbers, numbers, st.booleans())
+secrets = st.builds(
+    SecretMount, id=texts, target=texts, mode=modes, uid=st.none() | numbers, gid=st.none() | numbers
+)
+agents = st.builds(AgentMount, id=texts, target=texts, mode=modes, uid=numbers, gid=numbers)
+named = st.builds(Named, texts, st.sampled_from((FILE_ENTRY, DIRECTORY)))
+entries = st.builds(CopyEntry, texts, st.sampled_from((FILE_ENTRY, HARDLINK)), modes, texts)
+descriptors = st.builds(Descriptor, texts, digests, numbers)
+contexts = st.lists(
+    st.builds(FilesContext, texts, st.lists(refs, min_size=1, max_size=2).map(tuple))
+    | st.builds(
+        ImageContext,
+        texts,
+        st.none() | refs,
+        st.lists(st.builds(ImageLayers, refs, st.none() | refs), min_size=1, max_size=2).map(tuple),
+    ),
+    max_size=3,
+    unique_by=lambda one: one.name,
+).map(tuple)
+of_command = {
+    "argv": some(texts),
+    "env": dictionaries,
+    "layer": st.booleans(),
+    "mounts": st.dictionaries(texts, st.booleans(), max_size=2),
+    "mtime": numbers,
+    "network": st.booleans(),
+    "outs": some(texts),
+    "roots": some(refs),
+    "sources": some(refs),
+}
+of_dockerfile = {
+    "annotations": dictionaries,
+    "arguments": dictionaries,
+    "docker": st.booleans(),
+    "epoch": numbers,
+    "labels": dictionaries,
+    "network": st.booleans(),
+    "secrets": some(texts),
+    "squash": st.booleans(),
+    "target": texts,
+    "dockerfile": refs,
+    "contexts": contexts,
+}
+FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
+    Compose: {
+        "annotations": dictionaries,
+        "base_layers": numbers,
+        "document": documents,
+        "history": some(documents),
+        "media_types": st.builds(MediaTypes, texts, texts, texts),
+        "layers": some(st.builds(Kept, digests, descriptors) | st.builds(Made, refs, refs)),
+    },
+    Compress: {"codec": st.sampled_from(("zstd", "gzip")), "layer": refs},
+    Copy: {
+        "entries": some(entries),
+        "keep_owners": st.booleans(),
+        "mode": st.none() | modes | texts,
+        "mtime": numbers,
+        "listing": st.none() | refs,
+        "content": st.none() | refs,
+        "place": refs,
+        "sources": some(refs),
+        "archives": some(refs),
+    },
+    Dockerfile: of_dockerfile,
+    Fetch: {
+        "sha256": texts,
+        "executable": st.booleans(),
+        "size": st.none() | numbers,
+        "urls": some(texts),
+    },
+    Git: {"commit": texts, "folder": texts, "ref": texts, "url": texts},
+    Given: {"diff_id": digests},
+    Host: {**of_command, "tools": dictionaries},
+    Image: {
+        "allow_conflicts": st.booleans(),
+        "built_on": st.dictionaries(texts, some(numbers), max_size=2),
+        "made_on": st.dictionaries(texts, some(numbers), max_size=2),
+        "config": documents,
+        "epoch": numbers,
+        "base": st.none() | refs,
+        "below": some(refs),
+        "layers": some(refs),
+    },
+    Index: {"annotations": dictionaries, "manifests": some(refs)},
+    Layer: {"entries": some(groups), "mtime": numbers},
+    Manifest: {
+        "annotations": dictionaries,
+        "media_type": texts,
+        "config": refs,
+        "layers": some(st.builds(Whole, refs) | st.builds(Made, refs, refs)),
+    },
+    Place: {
+        "dest": texts,
+        "entries": some(named),
+        "folder": st.booleans(),
+        "owner": texts,
+        "single": st.booleans(),
+        "unpacks": st.booleans(),
+        "roots": some(refs),
+        "listing": st.none() | refs,
+    },
+    Pull: {"digest": digests, "ref": texts},
+    Run: {
+        **of_command,
+        "cwd": texts,
+        "user": texts,
+        "own_tmp": st.booleans(),
+        "writable": some(texts),
+        "caches": some(caches),
+        "tmpfs": some(st.builds(Tmpfs, texts, numbers, modes)),
+        "secrets": some(secrets),
+        "secret_version": texts,
+        "agents": some(agents),
+        "subscriptions": some(texts),
+        "volumes": some(st.builds(Bound, texts, texts, st.booleans())),
+        "hosts": some(st.tuples(texts, texts)),
+        "capabilities": some(texts),
+        "proxies": dictionaries,
+        "environment": st.none() | refs,
+        "bound": some(refs),
+    },
+    Select: {
+        "exclude": some(texts),
+        "from_": texts,
+        "keep_owners": st.booleans(),
+        "optional": st.booleans(),
+        "parents": st.booleans(),
+        "sources": some(texts),
+        "whole": st.booleans(),
+        "roots": some(refs),
+    },
+    Squash: {"mtime": numbers, "below": some(refs), "roots": some(refs)},
+    Write: {"content": texts, "executable": st.booleans()},
+}
+specs = st.one_of(*(st.builds(kind, **given) for kind, given in FIELDS.items()))
+
+
+def action_of(spec: Spec[Ref]) -> Action:
+    return declared(spec, name="//a:b%x", owner="//a:b", platform="linux/amd64", timeout=9)
+
+
+def resolved(action: Action) -> Request:
+    rows = [
+        Resolved(one.role, one.path, Value(FILE, Digest.of(str(number).encode())))
+        for number, one in enumerate(action.inputs)
+    ]
+    return Request(action, rows, "key")
+
+
+@given(specs)
+def test_what_is_declared_is_what_is_read_from_the_action(spec: Spec[Ref]) -> None:
+    assert of_action(type(spec), action_of(spec)) == spec
+
+
+@given(specs)
+def test_what_is_executed_reads_the_same_inputs_for_the_same_purposes(spec: Spec[Ref]) -> None:
+    action = action_of(spec)
+    request = resolved(action)
+    found = of_request(type(spec), request)
+    assert [one for _, one in found.reads()] == list(request.inputs)
+    assert [called for called, _ in found.reads()] == [one.role for one in action.inputs]
+    assert found.params() == spec.params() == json.loads(action.params)
+
+
+@pytest.mark.parametrize("kind", FIELDS, ids=lambda kind: kind.__name__)
+def test_these_tests_try_every_field(kind: type[Spec[Any]]) -> None:
+    assert FIELDS[kind].keys() == {one.name for one in fields(kind)}
+
+
+def test_a_platform_is_in_the_action_where_outputs_depend_on_it() -> None:
+    def platform(spec: Spec[Ref]) -> str:
+        return action_of(spec).platform
+
+    assert platform(Run(argv=("x",), mtime=0, network=False)) == "linux/amd64"
+    assert platform(Write(content="")) == ""
+
+
+def test_a_field_that_an_action_must_have_cannot_be_left_out() -> None:
+    with pytest.raises(TypeError, match="place"):
+        Copy(mtime=0)  # type: ignore[call-arg]
+
+
+GROUPS: tuple[Group[Ref], ...] = (
+    Files(files=(Ref(Source("a"), "srv/a"),), modes={"srv/a": 0o600}),
+    Directory(path="srv", mode=0o755),
+    Tar(archive=Ref(Source("t")), dest="srv"),
+)
+
+
+@pytest.mark.parametrize(
+    ("spec", "params", "inputs"),
+    [
+        (Write(content="x"), '{"content":"x","executable":false}', []),
+        (Fetch(sha256="ab", urls=("u",)), '{"executable":false,"sha256":"ab"}', []),
+        (Fetch(sha256="ab", size=3, urls=()), '{"executable":false,"sha256":"ab","size":3}', []),
+        (
+            Layer(entries=GROUPS, mtime=7),
+            '{"entries":[{"files":1,"mode":null,"modes":{"srv/a":384},"owner":"0:0"},'
+            '{"directory":"srv","mode":493,"owner":"0:0"},{"tar":"srv"}],"mtime":7}',
+            [("file", "srv/a"), ("tar", "")],
+        ),
+        (
+            Run(
+                argv=("sh",),
+                mtime=0,
+                network=False,
+                caches=(Cache("c", "/c"), Cache("d", "/d", readonly=True)),
+                roots=(Ref(Source("r"), "base"),),
+                environment=Ref(Source("e")),
+                sources=(Ref(Source("s"), "/in"),),
+            ),
+            '{"argv":["sh"],"caches":[{"gid":0,"id":"c","mode":493,"sharing":"shared","target":"/c","uid":0},'
+            '{"gid":0,"id":"d","mode":493,"readonly":true,"sharing":"shared","target":"/d","uid":0}],'
+            '"cwd":"","env":{},"layer":true,"mounts":{},"mtime":0,"network":false,"outs":[],"user":""}',
+            [("root", "base"), ("environment", ""), ("src", "/in")],
+        ),
+        (
+            Copy(
+                entries=(CopyEntry("a", FILE_ENTRY, 0o644), CopyEntry("b", HARDLINK, 0o644, "a")),
+                mtime=0,
+                place=Ref(Source("p")),
+                sources=(Ref(Source("a"), "a"),),
+            ),
+            '{"entries":[["a","0",420],["b","1",420,"a"]],"keep_owners":false,"mode":null,"mtime":0}',
+            [("place", ""), ("src", "a")],
+        ),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Spec) else None,
+)
+def test_the_form_in_keys_stays(spec: Spec[Ref], params: str, inputs: list[tuple[str, str]]) -> None:
+    action = action_of(spec)
+    assert action.params == params
+    assert [(one.role, one.path) for one in action.inputs] == inputs
+
+
+def kinds(above: type[Spec[Any]] = Spec) -> Iterator[type[Spec[Any]]]:
+    for kind in above.__subclasses__():
+        if "kind" in vars(kind):
+            yield kind
+        yield from kinds(kind)
+
+
+def test_there_is_a_spec_and_an_executor_for_every_kind() -> None:
+    every = {one.kind for one in kinds() if one.__module__.startswith("hermes.")}
+    assert {one.kind for one in FIELDS} == every
+    for kind in every - {DOCKERFILE}:
+        assert executor_of(kind).__name__ == "execute"
+    with pytest.raises(AssertionError, match="other"):
+        executor_of("other")
+
+
+@pytest.mark.parametrize("kind", sorted(one.kind for one in FIELDS if one.kind != DOCKERFILE))
+def test_an_executor_takes_no_other_kind(kind: str) -> None:
+    other = "write" if kind != "write" else "run"
+    request = Request(Action("x", "//:x", other, "{}", (), ()), (), "key")
+    with pytest.raises(AssertionError, match=other):
+        executor_of(kind)(request, None)  # type: ignore[arg-type]
