@@ -381,3 +381,12 @@ def test_mounts_keep_what_is_unusual_of_them(app: Sandbox) -> None:
     assert 'cache("c", "/c", sharing = "locked", mode = "0700", owner = "7:0")' in found
     assert 'secret("s", path = "/s", mode = "0440")' in found
     assert '"t",' in found
+
+
+def test_a_cache_that_a_command_may_only_read_stays_so(app: Sandbox) -> None:
+    fill = "FROM base\nRUN --mount=type=cache,id=c,target=/c echo x > /c/x\n"
+    read = "RUN --mount=type=cache,id=c,target=/c,ro touch /c/y 2>/dev/null; cat /c/* > /srv/found\n"
+    app.write("app/BUILD", text_of(app, fill + read))
+    done = app.run("run", "-q", "//app:image", "--", "/bin/cat", "/srv/found")
+    assert done.stdout == "x\n", done.stderr
+    assert [one.name for one in (app.home / "caches/c/0/data").iterdir()] == ["x"]

@@ -55,6 +55,7 @@ _NETWORK: Final = (
 )
 _OFFLINE: Final = re.compile(r"\s--(?:no-index|offline)\b")
 _MOST_SHOWN: Final = 100
+_ROOT: Final = frozenset({"", "0", "0:0", "root", "root:root"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,7 @@ class _Migration:
             **_command(command.argv),
             "env": _env(command.env, config),
             "mounts": [*map(_cache, command.caches), *map(_tmpfs, command.tmpfs)],
-            "secrets": [*map(_secret, command.secrets)],
+            "secrets": [_secret(one, command.user) for one in command.secrets],
             "srcs": {
                 one.path: self._files[one.artifact.action]
                 for one in command.sources
@@ -332,25 +333,31 @@ def _unless(value: str, inherited: str) -> str | None:
 def _cache(one: Cache) -> Call:
     shared = one.sharing is Sharing.SHARED
     sharing = [] if shared else [("sharing", str(one.sharing))]
-    return Call("cache", (one.id, one.target), (*sharing, *_rights(one, 0o755)))
+    read_only = [("read_only", True)] if one.readonly else []
+    owner = _owner(one) if one.uid or one.gid else []
+    return Call("cache", (one.id, one.target), (*sharing, *_mode(one, 0o755), *owner, *read_only))
 
 
 def _tmpfs(one: Tmpfs) -> Call:
-    return Call("tmpfs", (one.target,), (("size", one.size),) if one.size else ())
+    size = [("size", one.size)] if one.size else []
+    return Call("tmpfs", (one.target,), (*size, *_mode(one, 0o1777)))
 
 
-def _secret(one: commands.SecretMount) -> str | Call:
+def _secret(one: commands.SecretMount, user: str) -> str | Call:
+    """Return a secret of a command of ``user``, to whom those belong for which nothing else is said."""
     is_usual = one.target in ("", f"/run/secrets/{one.id}")
-    named = (*([] if is_usual else [("path", one.target)]), *_rights(one, 0o400))
+    is_users = not (one.uid or one.gid) and user in _ROOT
+    owner = [] if is_users else _owner(one)
+    named = (*([] if is_usual else [("path", one.target)]), *_mode(one, 0o400), *owner)
     return Call("secret", (one.id,), named) if named else one.id
 
 
-def _rights(one: Cache | commands.SecretMount, usual: int) -> Iterator[tuple[str, str]]:
-    """Yield mode and owner of a mount where they are not the usual ones."""
-    if one.mode != usual:
-        yield "mode", f"{one.mode:04o}"
-    if one.uid or one.gid:
-        yield "owner", f"{one.uid}:{one.gid}"
+def _mode(one: Cache | Tmpfs | commands.SecretMount, usual: int) -> list[tuple[str, str]]:
+    return [] if one.mode == usual else [("mode", f"{one.mode:04o}")]
+
+
+def _owner(one: Cache | commands.SecretMount) -> list[tuple[str, str]]:
+    return [("owner", f"{one.uid or 0}:{one.gid or 0}")]
 
 
 def _needs_network(text: str) -> str:
