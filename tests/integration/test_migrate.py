@@ -13,17 +13,11 @@ from hermes import Containers, DockerfileOptions, Dockerfiles
 from hermes.api.migrating import MigrateOptions, migrated
 from hermes.errors import BuildFailed, DockerfileError
 from tests.conftest import Sandbox
+from tests.corpus import directives, options_of, write_context
 from tests.integration.conftest import add_base
 from tests.integration.test_dockerfile_image import config_of
 from tests.interop.test_buildah_steps import files_of
-from tests.interop.test_dockerfiles import (
-    chosen,
-    directives,
-    options_of,
-    settings_of,
-    write_context,
-    write_etc,
-)
+from tests.interop.test_dockerfiles import chosen, settings_of, write_etc
 
 WITHOUT_A_RULE = {
     "copy-from-context": "a folder that is no part of the package",

@@ -1,0 +1,274 @@
+"""Dockerfiles -> action graphs, in process.
+
+The golden file holds the graph of each Dockerfile of the corpus and of the examples. That what comes of these graphs
+is what buildah and BuildKit make is the claim of `tests.interop.test_dockerfiles`; here they stay what they are. Write
+it again with ``python -m tests.unit.dockerfile.test_translate``.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hermes.errors import DockerfileError, UsageError
+from hermes.image import docker
+from tests.corpus import FILES
+from tests.unit.dockerfile.graphs import (
+    EXAMPLES,
+    actions_of,
+    make_context,
+    of_corpus,
+    params_of,
+    roles_of,
+    shown,
+    translated,
+)
+
+GOLDEN = Path(__file__).with_name("golden_graphs.json")
+CASES = {file.stem: file for file in FILES} | {f"examples/{one.parent.name}": one for one in EXAMPLES}
+
+
+def graph_of(name: str, context: Path) -> dict[str, Any]:
+    file = CASES[name]
+    return shown(of_corpus(file, file.parent if name.startswith("examples/") else context))
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_context(tmp_path_factory.mktemp("corpus") / "context")
+
+
+@pytest.fixture(scope="module")
+def golden() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(GOLDEN.read_text())
+    return found
+
+
+def test_the_golden_file_has_each_dockerfile(golden: dict[str, Any]) -> None:
+    assert golden.keys() == CASES.keys()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_dockerfile_comes_to_the_same_actions(name: str, context: Path, golden: dict[str, Any]) -> None:
+    assert graph_of(name, context) == golden[name]
+
+
+def test_every_action_stands_after_those_that_it_depends_on(context: Path) -> None:
+    for file in FILES:
+        seen: set[str] = set()
+        for one in of_corpus(file, context).graph.actions.values():
+            assert seen.issuperset(one.depends_on()), file
+            seen.add(one.id)
+
+
+def test_every_action_belongs_to_a_line_of_the_file(context: Path) -> None:
+    for file in FILES:
+        found = of_corpus(file, context)
+        lines = file.read_text().count("\n") + 1
+        for one in found.graph.actions.values():
+            span = found.spans[one.owner]
+            assert 1 <= span.first <= span.last <= lines, (file, one.owner)
+
+
+# What an instruction depends on: docs/dockerfiles.md, "What is built again".
+
+
+def test_a_copy_does_not_depend_on_the_layers_below(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a")
+    found = translated("FROM base\nRUN one\nCOPY a /a\n", tmp_path)
+    (copy,) = actions_of(found, "copy")
+    assert [role for role, _ in roles_of(copy)] == ["place", "src"]
+    (place,) = actions_of(found, "place")
+    assert roles_of(place) == [("root", "given.1"), ("root", "run.2")]
+
+
+def test_of_a_stage_that_is_copied_from_only_the_list_of_files_is_in_the_key() -> None:
+    found = translated("FROM a AS one\nRUN make\nFROM b\nCOPY --from=one /x /y\n")
+    (copy,) = actions_of(found, "copy")
+    keyed = [role for role, _ in roles_of(copy) if not role.startswith("~")]
+    assert keyed == ["listing", "place"]
+    (select,) = actions_of(found, "select")
+    assert roles_of(select) == [("root", "given.1"), ("root", "run.2")]
+
+
+def test_a_run_depends_on_all_layers_below() -> None:
+    found = translated("FROM base\nWORKDIR /w\nRUN one\nRUN two\n")
+    *_, last = actions_of(found, "run")
+    assert [made for role, made in roles_of(last) if role == "root"] == ["given.1", "copy.2", "run.3"]
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        "ENV A=1",
+        "LABEL a=1",
+        'CMD ["a"]',
+        'ENTRYPOINT ["a"]',
+        "EXPOSE 80",
+        "USER 1",
+        "VOLUME /v",
+        "STOPSIGNAL 9",
+        "HEALTHCHECK NONE",
+        "ARG A=1",
+        "MAINTAINER me",
+        "ONBUILD RUN x",
+        'SHELL ["/bin/bash"]',
+    ],
+)
+def test_an_instruction_that_only_changes_the_configuration_runs_nothing(instruction: str) -> None:
+    found = translated(f"FROM base\n{instruction}\n")
+    assert {one.kind for one in found.graph.actions.values()} == {"given", "compress", "compose"}
+    (compose,) = actions_of(found, "compose")
+    last = params_of(compose)["history"][-1]
+    assert last["created_by"].startswith(instruction.split(maxsplit=1)[0])
+    assert last["empty_layer"] is True
+
+
+def test_an_environment_variable_is_in_the_key_of_later_commands_alone() -> None:
+    found = translated("FROM base\nRUN one\nENV A=1\nRUN two\n")
+    one, two = (params_of(action)["env"] for action in actions_of(found, "run"))
+    assert "A" not in one
+    assert two["A"] == "1"
+
+
+def test_stages_that_the_target_does_not_need_are_not_looked_at() -> None:
+    text = "FROM a AS one\nRUN one\nFROM missing AS two\nCOPY gone /\nFROM one\nRUN three\n"
+    found = translated(text)
+    assert [params_of(one)["argv"][-1] for one in actions_of(found, "run")] == ["one", "three"]
+    with pytest.raises(DockerfileError, match="gone is not in the context"):
+        translated(text, target="two")
+
+
+def test_a_chain_of_five_thousand_stages_is_not_nested() -> None:
+    lines = ["FROM base AS s0"]
+    lines += [f"FROM s{number} AS s{number + 1}" for number in range(5000)]
+    found = translated("\n".join(lines) + "\n")
+    assert len(actions_of(found, "given")) == 1
+
+
+# What an image is made of.
+
+
+def test_one_layer_of_a_base_is_one_action_however_often_it_is_used() -> None:
+    found = translated("FROM base AS one\nRUN x\nFROM base\nCOPY --from=one /x /\nCOPY --from=base /y /\n")
+    assert len(actions_of(found, "given")) == 1
+
+
+def test_the_history_has_a_row_for_each_layer_and_each_instruction() -> None:
+    found = translated("FROM base\nENV A=1\nRUN one\nCMD x\n", epoch=86400)
+    (compose,) = actions_of(found, "compose")
+    rows = params_of(compose)["history"]
+    assert [(row["created_by"].split()[0], bool(row.get("empty_layer"))) for row in rows] == [
+        ("base", False),
+        ("ENV", True),
+        ("RUN", False),
+        ("CMD", True),
+    ]
+    assert {row["created"] for row in rows[1:]} == {"1970-01-02T00:00:00Z"}
+
+
+def test_squash_makes_one_layer_of_all() -> None:
+    found = translated("FROM base\nRUN one\nRUN two\n", squash=True)
+    (squash,) = actions_of(found, "squash")
+    assert [made for _, made in roles_of(squash)] == ["given.1", "run.2", "run.3"]
+    (compose,) = actions_of(found, "compose")
+    assert [made for role, made in roles_of(compose) if role == "layer"] == [squash.id]
+    assert len(params_of(compose)["history"]) == 1
+
+
+def test_without_layers_each_stage_adds_one_to_its_base() -> None:
+    found = translated("FROM base AS one\nRUN one\nRUN two\nFROM one\nRUN three\n", layers=False)
+    (squash,) = actions_of(found, "squash")
+    assert roles_of(squash) == [("below", "given.1"), ("root", "run.2"), ("root", "run.3")]
+    (compose,) = actions_of(found, "compose")
+    assert [made for role, made in roles_of(compose) if role == "layer"] == ["given.1", squash.id, "run.5"]
+
+
+def test_dockers_format_has_dockers_media_types() -> None:
+    found = translated("FROM base\n", docker=True)
+    (compose,) = actions_of(found, "compose")
+    media = params_of(compose)["media_types"]
+    assert media == {"config": docker.CONFIG, "layer": docker.LAYER, "manifest": docker.MANIFEST}
+
+
+def test_labels_of_the_command_line_win_over_those_of_the_file() -> None:
+    found = translated("FROM base\nLABEL a=file b=file\n", labels={"a": "line"})
+    (compose,) = actions_of(found, "compose")
+    assert params_of(compose)["document"]["config"]["Labels"] == {"a": "line", "b": "file"}
+
+
+# Mounts and options of RUN.
+
+
+def run_of(text: str, **options: Any) -> dict[str, Any]:
+    (run,) = actions_of(translated(f"FROM base\n{text}\n", **options), "run")
+    return {**params_of(run), "roles": roles_of(run)}
+
+
+def test_a_cache_that_is_mounted_read_only_stays_so() -> None:
+    assert run_of("RUN --mount=type=cache,target=/c,ro x")["caches"][0]["readonly"] is True
+
+
+def test_a_secret_is_in_the_action_by_its_name_alone() -> None:
+    run = run_of("RUN --mount=type=secret,id=key,required x", secrets=frozenset({"key"}))
+    assert [one["id"] for one in run["secrets"]] == ["key"]
+
+
+def test_a_bind_mount_of_a_stage_depends_on_what_it_holds_not_on_the_stage() -> None:
+    found = translated("FROM a AS one\nRUN make\nFROM b\nRUN --mount=from=one,source=/out,target=/in x\n")
+    *_, run = actions_of(found, "run")
+    bound = [made for role, made in roles_of(run) if role == "bound"]
+    assert [found.graph.actions[one].kind for one in bound] == ["copy"]
+
+
+@pytest.mark.parametrize(("network", "expected"), [("default", True), ("host", True), ("none", False)])
+def test_the_network_of_a_run_is_that_of_the_build_unless_it_says(network: str, expected: bool) -> None:
+    assert run_of("RUN x", network=network)["network"] is expected
+    assert run_of("RUN --network=none x", network=network)["network"] is False
+
+
+# Errors, with their place.
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "problem"),
+    [
+        ("FROM base\nCOPY gone /\n", "Dockerfile:2", "gone is not in the context"),
+        ("FROM base AS a\nCOPY --from=a /x /\n", "Dockerfile:2", "a stage cannot copy from itself"),
+        ("FROM base\nCOPY --from=3 /x /\n", "Dockerfile:2", "there is no stage 3 before this one"),
+        ("FROM $X\n", "Dockerfile:1", "comes to nothing"),
+        ("FROM base\nEXPOSE 0\n", "Dockerfile:2", "'0' is not a port"),
+    ],
+)
+def test_an_error_names_the_line_and_what_is_wrong(text: str, place: str, problem: str) -> None:
+    with pytest.raises(DockerfileError) as caught:
+        translated(text)
+    assert place in caught.value.render()
+    assert problem in caught.value.message
+
+
+def test_a_target_that_is_no_stage_is_answered_with_a_near_one() -> None:
+    with pytest.raises(UsageError, match="no stage 'buidl'") as caught:
+        translated("FROM base AS build\n", target="buidl")
+    assert caught.value.hint == "did you mean build?"
+
+
+def _write_golden() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        made = make_context(Path(folder) / "context")
+        cases = []
+        for name in CASES:
+            rows = [
+                f"  {json.dumps(key)}: {json.dumps(row, ensure_ascii=False, sort_keys=True)}"
+                for key, row in graph_of(name, made).items()
+            ]
+            cases.append(f"{json.dumps(name)}: {{\n" + ",\n".join(rows) + "\n}")
+        GOLDEN.write_text("{\n" + ",\n".join(cases) + "\n}\n")
+
+
+if __name__ == "__main__":
+    _write_golden()
