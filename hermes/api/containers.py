@@ -23,7 +23,7 @@ from hermes.container.working import Change, WorkingContainers
 from hermes.digest import Digest
 from hermes.errors import SecretLeaked, UsageError
 from hermes.image.descriptor import Descriptor
-from hermes.naming.registries import Fetching
+from hermes.naming.registries import LazyBlobs
 from hermes.sandbox.namespace import Namespace
 from hermes.store import Store
 from hermes.store.location import default_home
@@ -79,7 +79,7 @@ class Containers:
         from hermes.build.named import build_target
         from hermes.naming.bases import base_of
 
-        with self._opened() as (store, _, working), closing(Fetching.here(store)) as fetching:
+        with self._opened() as (store, _, working), closing(LazyBlobs.here(store)) as fetching:
             found = base_of(base, store, fetching, build_target, platform)
             return working.create(found.name, name, found.stack, found.document, found.blobs)
 
@@ -164,7 +164,7 @@ class Containers:
             known = {one for state in working.all() for one in (state.name, state.id)}
             source = origin if origin in known else ""
             if origin and not source:
-                with closing(Fetching.here(store)) as fetching:
+                with closing(LazyBlobs.here(store)) as fetching:
                     whole = replace(whole, stack=base_of(origin, store, fetching, build_target, "").stack)
             working.copy(name, whole, step, source)
 
@@ -227,9 +227,8 @@ class Containers:
             if reference is not None:
                 ImageNames(store).set(reference, manifest)
             if destination is not None:
-                with closing(Fetching.here(store)) as fetching:
-                    fetching.complete(manifest.digest, destination.needs)
-                    destination.write(manifest, store, f"{state.name}:latest")
+                with closing(LazyBlobs.here(store)) as fetching:
+                    fetching.write(destination, manifest, f"{state.name}:latest")
             return manifest
 
     def rename(self, name: str, new: str) -> State:
@@ -251,7 +250,7 @@ class Containers:
     def _opened(self) -> Iterator[tuple[Store, Core, WorkingContainers]]:
         store = Store.open(self.home)
         namespace = Namespace()
-        fetching = Fetching.here(store)
+        fetching = LazyBlobs.here(store)
         core = Core(store, namespace, fetch=fetching.layer)
         try:
             with store.in_use():

@@ -17,7 +17,7 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.names import ImageNames
 from hermes.image.reference import Reference
 from hermes.naming.named import in_store, named
-from hermes.naming.registries import Fetching
+from hermes.naming.registries import LazyBlobs
 from hermes.store import Store
 from hermes.store.location import default_home
 from hermes.transports.examining import Image, examine, images_of
@@ -152,12 +152,11 @@ class Images:
                 from hermes.images.recompressing import recompressed
 
                 root = recompressed(store, fetching, root, compression)
-            fetching.complete(root.digest, parsed.needs)
-            parsed.write(root, store, _title(found))
+            fetching.write(parsed, root, _title(found))
             return root
 
-    def _fetching(self, store: Store, keep: bool) -> AbstractContextManager[Fetching]:
-        return closing(Fetching.here(store, self._events.emit, keep_nondistributable=keep))
+    def _fetching(self, store: Store, keep: bool) -> AbstractContextManager[LazyBlobs]:
+        return closing(LazyBlobs.here(store, self._events.emit, keep_nondistributable=keep))
 
     @contextmanager
     def _opened(self) -> Iterator[Store]:

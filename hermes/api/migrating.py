@@ -30,7 +30,7 @@ from hermes.image.reference import Reference
 from hermes.layer import encodings, toc
 from hermes.layer.view import View
 from hermes.naming.named import is_label
-from hermes.naming.registries import Fetching
+from hermes.naming.registries import LazyBlobs
 from hermes.registry.client import with_host
 from hermes.store import Store
 from hermes.store.location import default_home
@@ -67,7 +67,7 @@ def migrated(options: MigrateOptions, home: Path | None = None) -> str:
     files = _Sources(str(root))
     ignored, ignore_file = ignored_in(root, path, given.ignore_file)
     store = Store.open(home or default_home())
-    fetching = Fetching.here(store)
+    fetching = LazyBlobs.here(store)
     try:
         with store.in_use():
             origins = _Origins(store, fetching, given.contexts, given.pull, platform)
@@ -140,7 +140,7 @@ class _Origins(NamedOrigins):
     """Images that targets stand for; notes each that is asked for."""
 
     def __init__(
-        self, store: Store, fetching: Fetching, named: Mapping[str, str], pull: str, platform: Platform
+        self, store: Store, fetching: LazyBlobs, named: Mapping[str, str], pull: str, platform: Platform
     ) -> None:
         super().__init__(store, fetching, build_target, named, pull)
         self._platform = platform

@@ -16,7 +16,7 @@ from hermes.digest import Digest
 from hermes.errors import UsageError
 from hermes.image.config import diff_ids_of
 from hermes.image.stored import descriptor_of
-from hermes.naming.registries import Fetching
+from hermes.naming.registries import LazyBlobs
 from hermes.sandbox.namespace import Namespace
 from hermes.sandbox.process import HOSTNAME
 from hermes.store import Store
@@ -38,7 +38,7 @@ def run_image(
     """Run an image of the store, which errors call ``name``; return the program's exit status."""
     store = Store.open(home)
     namespace = Namespace()
-    fetching = Fetching.here(store)
+    fetching = LazyBlobs.here(store)
     try:
         with store.in_use():
             origin = StoreOrigin(store, descriptor_of(store, digest), name)

@@ -22,7 +22,7 @@ from hermes.engine.events import Events, Subscriber, Warned
 from hermes.engine.executor import Caching
 from hermes.engine.scheduler import Known, Options, Report, Scheduler, Sources
 from hermes.errors import BuildFailed, BuildInterrupted, MissingBlobError, StoreError
-from hermes.naming.registries import Fetching
+from hermes.naming.registries import LazyBlobs
 from hermes.registry.settings import Registries
 from hermes.sandbox.namespace import Namespace
 from hermes.store import ResultCache, Store
@@ -87,7 +87,7 @@ class Driver:
         self.store = Store.open(home)
         self.events = Events(*subscribers)
         self.cancelled = threading.Event()
-        self.fetching = Fetching(self.store, registries, self.cancelled, self.events.emit)
+        self.fetching = LazyBlobs(self.store, registries, self.cancelled, self.events.emit)
         self._namespace = Namespace(list(hidden), PRELOADED)
         self.containers = Containers(self.store, self._namespace, "", self.fetching.layer)
         self.report = Report()

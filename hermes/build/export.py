@@ -12,7 +12,7 @@ from hermes.engine.events import Subscriber
 from hermes.errors import UsageError
 from hermes.graph.label import Label
 from hermes.image.stored import descriptor_of
-from hermes.naming.registries import Fetching
+from hermes.naming.registries import LazyBlobs
 from hermes.registry.settings import Registries
 from hermes.store import Store
 
@@ -33,13 +33,12 @@ def export(
     parsed = [parse_destination(text, lambda: fetching.client) for text in destinations]
     label, digest = only_image(result)
     store = Store.open(home)
-    fetching = Fetching(store, registries, tell=tell)
+    fetching = LazyBlobs(store, registries, tell=tell)
     try:
         with store.in_use():
             manifest = descriptor_of(store, digest)
             for destination in parsed:
-                fetching.complete(digest, destination.needs)
-                destination.write(manifest, store, reference_of(label))
+                fetching.write(destination, manifest, reference_of(label))
     finally:
         fetching.close()
         store.close()

@@ -18,6 +18,7 @@ from hermes.build.ssh_agents import AgentSource
 from hermes.cli.options import (
     build_arguments,
     capability_options,
+    output_option,
     pairs,
     runtime_option,
     secret_option,
@@ -84,14 +85,7 @@ class _Command(click.Command):
     help="Keep a layer for each instruction; with --layers=false a stage is one on its base.",
 )
 @click.option("--squash", is_flag=True, help="Make all layers one, those of the base too.")
-@click.option(
-    "-o",
-    "--output",
-    "destinations",
-    multiple=True,
-    metavar="TRANSPORT",
-    help="Write the image to oci:DIR[:TAG], docker-archive:FILE[:TAG], docker://NAME ...",
-)
+@output_option
 @click.option("--iidfile", default="", metavar="FILE", help="Write the digest of the image to a file.")
 @click.option("--ignorefile", default="", metavar="FILE", help="Use this instead of .dockerignore.")
 @click.option(

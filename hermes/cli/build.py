@@ -13,7 +13,7 @@ import click
 from hermes.api.workspace import Workspace
 from hermes.build.result import BuildResult
 from hermes.cli.completion import labels
-from hermes.cli.options import build_options, chosen, runtime_option, secret_option
+from hermes.cli.options import build_options, chosen, output_option, runtime_option, secret_option
 from hermes.cli.progress import display
 
 if TYPE_CHECKING:
@@ -25,15 +25,7 @@ if TYPE_CHECKING:
 @build_options
 @secret_option
 @runtime_option
-@click.option(
-    "-o",
-    "--output",
-    "destinations",
-    multiple=True,
-    metavar="TRANSPORT",
-    help="Write the image to oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:DIR, "
-    "docker://HOST/NAME[:TAG], containers-storage:NAME or docker-daemon:NAME.",
-)
+@output_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object that says what was built.")
 @click.option("--profile", type=click.Path(path_type=Path), help="Write a Chrome trace of the build.")
 @click.option("--events", type=click.Path(path_type=Path), help="Write every event as a line of JSON.")

@@ -116,6 +116,19 @@ def bases(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
     return [*images(ctx, param, incomplete), *begun]
 
 
+def destinations(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a transport that images can be written to."""
+    from click.shell_completion import CompletionItem
+
+    from hermes.transports.table import TABLE
+
+    return [
+        CompletionItem(f"{row.name}:", help=row.help)
+        for row in TABLE
+        if row.writer and row.name.startswith(incomplete)
+    ]
+
+
 def labels(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete a package, or a target of a package once there is a colon."""
     from click.shell_completion import CompletionItem

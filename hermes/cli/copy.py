@@ -6,19 +6,20 @@ import click
 
 from hermes.api.images import Images
 from hermes.cli import completion
-from hermes.cli.options import compression_options, nondistributable_option
+from hermes.cli.options import compression_options, nondistributable_option, transports_in_help
 from hermes.cli.progress import display
 from hermes.errors import UsageError
 
 
 @click.command("copy")
 @click.argument("source", metavar="ORIGIN|IMAGE|LABEL", shell_complete=completion.bases)
-@click.argument("destination", metavar="TRANSPORT")
+@click.argument("destination", metavar="TRANSPORT", shell_complete=completion.destinations)
 @click.option("--platform", default="", metavar="OS/ARCH", help="Which image of an index.")
 @click.option("--all-platforms", "whole", is_flag=True, help="An index with all its images.")
 @compression_options
 @nondistributable_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
+@transports_in_help
 def command(
     source: str,
     destination: str,
@@ -31,9 +32,10 @@ def command(
 ) -> None:
     """Write an image from anywhere to anywhere, and print its digest.
 
-    TRANSPORT is oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], dir:DIR,
-    containers-storage:NAME, docker-daemon:NAME or docker://NAME. The image keeps its digest, except that the
-    docker-archive, docker-daemon and containers-storage forms do not hold compressed layers.
+    The image keeps its digest, except that the docker-archive, docker-daemon and containers-storage forms do not hold
+    compressed layers. An ORIGIN or TRANSPORT is
+
+    {destinations}
 
     \b
     hermes copy docker-archive:saved.tar oci:layout:v1

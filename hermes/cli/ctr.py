@@ -13,6 +13,7 @@ from hermes.api.containers import COMPRESSIONS, FORMATS, CommitOptions, Containe
 from hermes.cli import completion
 from hermes.cli.each import each
 from hermes.cli.lines import write_line
+from hermes.cli.options import transports_in_help
 from hermes.cli.tables import columns
 from hermes.container.state import State
 from hermes.errors import UsageError
@@ -56,11 +57,13 @@ def opened() -> Containers:
 @click.argument("base", metavar="IMAGE|ORIGIN|LABEL|scratch", shell_complete=completion.bases)
 @click.option("--name", default="", help="What to call the container.")
 @click.option("--platform", default="", metavar="OS/ARCH", help="What it is for, where there is a choice.")
+@transports_in_help
 def from_(base: str, name: str, platform: str) -> None:
     """Make a container of an image, of a target or of nothing, and print its name.
 
-    ORIGIN is an image elsewhere: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], dir:DIR,
-    containers-storage:NAME, docker-daemon:NAME or docker://NAME.
+    ORIGIN is an image elsewhere:
+
+    {origins}
 
     \b
     hermes ctr from scratch
@@ -114,7 +117,7 @@ def umount(names: tuple[str, ...], all_: bool) -> None:
 
 @command.command()
 @click.argument("name", metavar="CONTAINER", shell_complete=completion.containers)
-@click.argument("target", default="", metavar="[NAME|TRANSPORT]")
+@click.argument("target", default="", metavar="[NAME|TRANSPORT]", shell_complete=completion.destinations)
 @click.option("--squash", is_flag=True, help="Write all layers as one.")
 @click.option("--timestamp", type=click.IntRange(0), help="The time of everything in it: seconds since 1970.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="oci", show_default=True)
@@ -140,6 +143,7 @@ def umount(names: tuple[str, ...], all_: bool) -> None:
 @click.option("--rm", "remove", is_flag=True, help="Remove the container afterwards.")
 @click.option("--iidfile", type=click.File("w"), help="Write the image's digest to a file.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
+@transports_in_help
 def commit(
     name: str,
     target: str,
@@ -155,9 +159,9 @@ def commit(
 ) -> None:
     """Make a layer of what changed since the last commit, and an image of the container; print its digest.
 
-    The image gets a NAME in the store, or goes to a TRANSPORT: oci:DIR[:TAG], oci-archive:FILE[:TAG],
-    docker-archive:FILE[:NAME], dir:DIR, docker://HOST/NAME[:TAG], containers-storage:NAME or docker-daemon:NAME.
-    Committing again without a change gives the same image.
+    Committing again without a change gives the same image. It gets a NAME in the store, or goes to a TRANSPORT:
+
+    {destinations}
 
     \b
     hermes ctr commit $ctr app:latest

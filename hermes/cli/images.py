@@ -10,7 +10,7 @@ from hermes.api.images import Images
 from hermes.cli import completion
 from hermes.cli.each import each
 from hermes.cli.lines import write_line
-from hermes.cli.options import nondistributable_option
+from hermes.cli.options import nondistributable_option, transports_in_help
 from hermes.cli.progress import display
 from hermes.cli.tables import columns
 from hermes.errors import UsageError
@@ -52,13 +52,15 @@ def command(as_json: bool, quiet: bool) -> None:
 @click.option("--all-platforms", "whole", is_flag=True, help="Take an index with all its images.")
 @nondistributable_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
+@transports_in_help
 def pull(
     origin: str, name: str, platform: str, whole: bool, keep_nondistributable: bool, quiet: bool
 ) -> None:
     """Take an image into the store, give it a name, and print that and its digest.
 
-    ORIGIN is oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME], dir:DIR, containers-storage:NAME,
-    docker-daemon:NAME or docker://NAME. Without NAME it keeps the name that it has there.
+    Without NAME it keeps the name that it has there. ORIGIN is
+
+    {origins}
 
     \b
     hermes pull docker-archive:saved.tar

@@ -24,6 +24,38 @@ def arguments_of(words: tuple[str, ...]) -> tuple[str, ...]:
     return words[1:] if words[:1] == ("--",) else words
 
 
+def transports_in_help(function: F) -> F:
+    """Put a list of the transports in place of ``{origins}`` and ``{destinations}`` in a command's help."""
+    from hermes.transports.table import TABLE
+
+    width = max(len(row.form) for row in TABLE)
+    text = function.__doc__ or ""
+    for place, rows in (
+        ("{origins}", [row for row in TABLE if row.reader]),
+        ("{destinations}", [row for row in TABLE if row.writer]),
+    ):
+        listed = (f"    {row.form:{width}}  {row.help}" for row in rows)
+        text = text.replace(place, "\n".join(("\b", *listed)).lstrip())
+    function.__doc__ = text
+    return function
+
+
+def output_option(function: F) -> F:
+    """Add where else images are written to."""
+    from hermes.cli import completion
+    from hermes.transports.table import TABLE
+
+    return click.option(
+        "-o",
+        "--output",
+        "destinations",
+        multiple=True,
+        metavar="TRANSPORT",
+        shell_complete=completion.destinations,
+        help=f"Write the image to {TABLE[0].form} or another TRANSPORT: see `hermes copy --help`.",
+    )(function)
+
+
 def build_options(function: F) -> F:
     """Add what says how to build."""
     for option in (

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from hermes.images.pushing import Pushed
     from hermes.layer.compress import Compression
 
-_TRANSPORT = "docker://"
-
 
 @click.command("push")
 @click.argument("names", nargs=-1, required=True, metavar="PATTERN...|IMAGE [DEST...]", shell_complete=labels)
@@ -55,10 +53,11 @@ def command(
     """
     from hermes.layer.compress import Compression
     from hermes.naming.stored import named_image
+    from hermes.transports import REGISTRY
 
     asked = Compression.at(compression, level)
-    destinations = [one for one in names if one.startswith(_TRANSPORT)]
-    patterns = [one for one in names if not one.startswith(_TRANSPORT)]
+    destinations = [one for one in names if one.startswith(REGISTRY)]
+    patterns = [one for one in names if not one.startswith(REGISTRY)]
     if not patterns:
         raise UsageError(
             "nothing is named that is to be pushed", hint="hermes push //app:image docker://HOST/NAME:TAG"

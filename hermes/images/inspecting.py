@@ -17,7 +17,7 @@ from hermes.image.names import ImageNames
 from hermes.layer import encodings, toc
 from hermes.layer.toc import TableOfContents
 from hermes.naming.named import asked, in_store, is_label, origin_of
-from hermes.naming.registries import Fetching
+from hermes.naming.registries import LazyBlobs
 from hermes.store import Store
 from hermes.store.location import default_home
 from hermes.transports.examining import Image, choose, examine, images_of, verified
@@ -77,7 +77,7 @@ def inspect(text: str, *, home: Path | None = None, platform: str = "", single: 
                     return Inspected(text, None, b"", None, (), layers, ())
                 return _inspected(built.origin(store), store, platform, single=single)
             with (
-                closing(Fetching.here(store)) as fetching,
+                closing(LazyBlobs.here(store)) as fetching,
                 origin_of(text, store, fetching, build_target, platform) as origin,
             ):
                 return _inspected(origin, store, platform, single=single)
@@ -100,7 +100,7 @@ def tables(text: str, *, home: Path | None = None, platform: str = "") -> list[T
 
 def contents(text: str, store: Store, platform: str) -> tuple[Image | None, list[TableOfContents]]:
     """Return an image (None for a target that gives layers) and its tables of contents."""
-    with closing(Fetching.here(store)) as fetching:
+    with closing(LazyBlobs.here(store)) as fetching:
         if is_label(text):
             built = build_target(text, store.home, platform)
             if built.only_layers:

@@ -18,14 +18,13 @@ from hermes.errors import UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.stored import descriptor_of
 from hermes.layer.compress import Compression
-from hermes.naming.registries import Fetching
+from hermes.naming.registries import LazyBlobs
 from hermes.registry.push import MOUNTED, PRESENT, SENT, Job, push
 from hermes.registry.settings import Registries
 from hermes.sizes import size
 from hermes.store import Store
 from hermes.transports import REGISTRY
 from hermes.transports.docker import registry_destination
-from hermes.transports.table import is_remote
 
 Say = Callable[[str], None]
 
@@ -78,8 +77,8 @@ class Pushing:
         with self._opened() as opened:
             return opened.pushed(opened.to_destinations(name, digest, name, destinations))
 
-    def _fetching(self, store: Store) -> Fetching:
-        return Fetching(store, self.registries, tell=self.tell)
+    def _fetching(self, store: Store) -> LazyBlobs:
+        return LazyBlobs(store, self.registries, tell=self.tell)
 
     @contextmanager
     def _opened(self) -> Iterator[_Opened]:
@@ -96,18 +95,12 @@ class _Opened:
     """What is pushed from, and with what."""
 
     store: Store
-    fetching: Fetching
+    fetching: LazyBlobs
     how: Pushing
 
     def to_destinations(
         self, label: str, digest: Digest, name: str, destinations: Sequence[str]
     ) -> list[tuple[str, Job]]:
-        for text in destinations:
-            if not is_remote(text):
-                raise UsageError(
-                    f"{text!r} is no registry",
-                    hint=f"write {REGISTRY}HOST/NAME:TAG, or use `hermes build -o`",
-                )
         parsed = [registry_destination(text, lambda: self.fetching.client) for text in destinations]
         manifest = self._manifest(digest, self.how.compression)
         return [(label, one.job(manifest, name)) for one in parsed]

@@ -12,13 +12,13 @@ from hermes.image.descriptor import IMAGE_INDEX, Descriptor
 from hermes.image.manifest import INDEXES, Index, Manifest
 from hermes.image.media_types import as_oci, form_of, has_form, is_distributable, layer_type
 from hermes.layer.compress import Compression
-from hermes.naming.registries import Fetching
+from hermes.naming.registries import LazyBlobs
 from hermes.sandbox.namespace import Namespace
 from hermes.store import Store
 from hermes.store.faults import storing
 
 
-def recompressed(store: Store, fetching: Fetching, one: Descriptor, how: Compression) -> Descriptor:
+def recompressed(store: Store, fetching: LazyBlobs, one: Descriptor, how: Compression) -> Descriptor:
     """Return an image, or an index of images, whose layers are compressed as ``how`` says; made unless it is there.
 
     Layers that are compressed again are fetched if need be. An image in Docker's format becomes one in OCI's where

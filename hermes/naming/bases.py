@@ -11,7 +11,7 @@ from hermes.errors import ImageError
 from hermes.image.config import timestamp
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
-from hermes.naming.registries import Fetching
+from hermes.naming.registries import LazyBlobs
 from hermes.naming.targets import BuildTarget
 from hermes.store import Store
 
@@ -30,7 +30,7 @@ class Base(NamedTuple):
     blobs: tuple[Descriptor, ...] = ()
 
 
-def base_of(text: str, store: Store, fetching: Fetching, build: BuildTarget, platform: str) -> Base:
+def base_of(text: str, store: Store, fetching: LazyBlobs, build: BuildTarget, platform: str) -> Base:
     """Return what a name of a base means, for which ``build`` builds targets; raises `UsageError` when it means nothing."""
     from hermes.naming.named import in_store, is_label, platform_of
 

@@ -11,7 +11,7 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.names import ImageNames
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
-from hermes.naming.registries import Fetching
+from hermes.naming.registries import LazyBlobs
 from hermes.naming.targets import BuildTarget
 from hermes.store import Store
 from hermes.transports.examining import choose
@@ -40,7 +40,7 @@ def asked(text: str) -> Platform | None:
 
 @contextmanager
 def origin_of(
-    text: str, store: Store, fetching: Fetching, build: BuildTarget, platform: str = ""
+    text: str, store: Store, fetching: LazyBlobs, build: BuildTarget, platform: str = ""
 ) -> Iterator[Origin]:
     """Give what ``text`` means, to be read; raises `UsageError` when it means nothing.
 
@@ -58,7 +58,7 @@ def origin_of(
 def in_store(
     text: str,
     store: Store,
-    fetching: Fetching,
+    fetching: LazyBlobs,
     build: BuildTarget,
     platform: str = "",
     *,

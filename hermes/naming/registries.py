@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hermes.image.descriptor import Descriptor
     from hermes.registry.client import Client
     from hermes.registry.settings import Registries
-    from hermes.transports.transport import Needs
+    from hermes.transports.transport import Destination
     from hermes.workspace.root import Settings
 
 _BETWEEN_SECONDS: Final = 0.1
@@ -41,7 +41,7 @@ def registries_of(root: Path | None, home: Path) -> Registries:
     return settings_of(root, home).registries
 
 
-class Fetching:
+class LazyBlobs:
     """Fetches layers for `hermes.container.core.Containers`, and blobs for exports, once they are needed.
 
     ``registries`` returns the settings; it is called, and a client made, with the first thing that is missing.
@@ -106,12 +106,16 @@ class Fetching:
             fetcher = LayerFetcher(self.client, self._store)
             interruptible(lambda: fetcher.layer(diff_id), self._cancelled)
 
-    def complete(self, manifest: Digest, needs: Needs) -> None:
-        """Fetch the blobs of an image that a destination ``needs`` and the store lacks."""
-        if needs.blobs:
+    def write(self, destination: Destination, manifest: Descriptor, name: str) -> None:
+        """Write an image; what the destination needs of it and the store lacks is fetched first.
+
+        Raises as `hermes.transports.transport.Destination.write` does, and `RegistryError`.
+        """
+        if destination.needs.blobs:
             from hermes.transports.fetching import LayerFetcher
 
-            LayerFetcher(self.client, self._store).complete(manifest, needs)
+            LayerFetcher(self.client, self._store).complete(manifest.digest, destination.needs)
+        destination.write(manifest, self._store, name)
 
 
 class _Telling:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def parse_name(text: str) -> Reference:
     """Return the image that ``docker://NAME`` names, with its host; raises `UsageError`."""
     if not text.startswith(REGISTRY):
-        raise UsageError(f"{text!r} does not begin with {REGISTRY}", hint=f"write {REGISTRY}HOST/NAME:TAG")
+        raise UsageError(f"{text!r} is not in a registry", hint=f"write {REGISTRY}HOST/NAME:TAG")
     return with_host(Reference.parse(text.removeprefix(REGISTRY)))
 
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hermes.errors import UsageError
-from hermes.transports import REGISTRY
 
 if TYPE_CHECKING:
     from hermes.registry.client import Client
@@ -93,21 +92,6 @@ def has_transport(text: str) -> bool:
     return bool(colon) and transport in _ROWS
 
 
-def is_remote(text: str) -> bool:
-    """Tell whether a text names an image in a registry."""
-    return text.startswith(REGISTRY)
-
-
-def origins() -> str:
-    """Return how images elsewhere are named, for help texts: ``oci:DIR[:TAG], ... or ...``."""
-    return _listed([row.form for row in TABLE if row.reader])
-
-
-def destinations() -> str:
-    """Return where images can be written to, for help texts."""
-    return _listed([row.form for row in TABLE if row.writer])
-
-
 @contextmanager
 def opened(text: str, store: Store, client: Callable[[], Client]) -> Iterator[Origin]:
     """Open ``TRANSPORT:WHERE``; raises as `Reader.opened` does."""
@@ -143,7 +127,3 @@ def _unknown(text: str, known: list[str]) -> UsageError:
     near = difflib.get_close_matches(transport, known, 1)
     hint = f"did you mean {near[0]}:{where}?" if near else f"it is one of {', '.join(known)}"
     return UsageError(f"{text!r} begins with no transport", hint=hint)
-
-
-def _listed(forms: list[str]) -> str:
-    return f"{', '.join(forms[:-1])} or {forms[-1]}"

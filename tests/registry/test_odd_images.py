@@ -15,7 +15,7 @@ from hermes.errors import ImageError, LayerError, RegistryError, UsageError
 from hermes.image.manifest import Manifest
 from hermes.naming.bases import base_of
 from hermes.naming.named import in_store
-from hermes.naming.registries import Fetching
+from hermes.naming.registries import LazyBlobs
 from hermes.registry.settings import Registries
 from hermes.store import Store
 from tests.registry.faulty import FaultyRegistry
@@ -65,8 +65,8 @@ def layers_of(made: Made, transport: str) -> list[str]:
     return [one["digest"] for one in made.manifest["layers"]]
 
 
-def fetching_of(store: Store) -> Fetching:
-    return Fetching(store, Registries)
+def fetching_of(store: Store) -> LazyBlobs:
+    return LazyBlobs(store, Registries)
 
 
 @contextmanager

@@ -219,8 +219,7 @@ class DockerfileBuild:
             names.set(tag, manifest)
         called = str(self._tags[0]) if self._tags else f"{self._root.name.lower() or 'image'}:latest"
         for destination in self._destinations:
-            self._driver.fetching.complete(manifest.digest, destination.needs)
-            destination.write(manifest, self._store, called)
+            self._driver.fetching.write(destination, manifest, called)
 
 
 def _destinations(texts: Sequence[str], client: Callable[[], Client]) -> Iterator[Destination]:

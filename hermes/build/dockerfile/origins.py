@@ -23,7 +23,7 @@ from hermes.image.stored import descriptor_of
 from hermes.layer import encodings
 from hermes.naming.bases import Base, base_of, base_of_image, kept_blob
 from hermes.naming.named import in_store, is_label
-from hermes.naming.registries import Fetching
+from hermes.naming.registries import LazyBlobs
 from hermes.naming.targets import BuildTarget
 from hermes.store import Store
 from hermes.transports import REGISTRY
@@ -45,7 +45,7 @@ class NamedOrigins:
     def __init__(
         self,
         store: Store,
-        fetching: Fetching,
+        fetching: LazyBlobs,
         build: BuildTarget,
         named: Mapping[str, str],
         pull: str,
