@@ -12,7 +12,6 @@ from hermes.actions.specs.copies import Select
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, stored
 from hermes.container.copying import is_kept
-from hermes.container.ignore import Ignored, expanded, is_pattern
 from hermes.digest import Digest
 from hermes.engine.action import FILE as FILE_KIND
 from hermes.engine.action import Outputs
@@ -20,6 +19,7 @@ from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
 from hermes.errors import BuildError, UsageError
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, Entry, join
+from hermes.wildcards import Ignored, expanded, is_pattern
 
 PIVOT: Final = "/./"
 """In a source of ``--parents``: what stands before it is not kept."""

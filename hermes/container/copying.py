@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from hermes.container.fill import RootWriter
-from hermes.container.ignore import Ignored, expanded, is_pattern
 from hermes.container.overlay import Tree, mount_stack
 from hermes.container.rootpath import resolve
 from hermes.container.stack import Below
@@ -25,6 +24,7 @@ from hermes.layer.archives import is_archive
 from hermes.layer.compress import Decompressed
 from hermes.layer.entry import DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry, Xattrs, join
 from hermes.layer.tar_reader import members
+from hermes.wildcards import Ignored, expanded, is_pattern
 
 _KEPT_XATTRS: Final = ("user.", "security.capability")
 _OVERLAY: Final = "user.overlay."

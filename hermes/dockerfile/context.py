@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hermes.container.ignore import Ignored, expanded, is_pattern
 from hermes.dockerfile.files import SOCKET, Files, Status
 from hermes.engine.action import Artifact
 from hermes.errors import DockerfileError, HermesError, UsageError
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, join
 from hermes.layer.links import resolved
+from hermes.wildcards import Ignored, expanded, is_pattern
 
 
 class Row(NamedTuple):

@@ -14,7 +14,6 @@ from typing import Final
 from hermes.actions.download import name_of
 from hermes.actions.specs.copies import Copy, CopyEntry, Named, Place, Select
 from hermes.actions.specs.spec import Ref
-from hermes.container.ignore import Ignored
 from hermes.dockerfile import instructions as ins
 from hermes.dockerfile.context import Collection, Context, Row
 from hermes.dockerfile.expansion import Lexer
@@ -27,6 +26,7 @@ from hermes.engine.action import Artifact, Output
 from hermes.errors import DockerfileError, UsageError
 from hermes.layer import modes
 from hermes.layer.entry import DIRECTORY, FILE
+from hermes.wildcards import Ignored
 
 _URL: Final = re.compile(r"https?://", re.IGNORECASE)
 _DIGEST: Final = re.compile(r"sha256:([0-9a-f]{64})\Z")

@@ -9,7 +9,6 @@ from typing import Final
 from hermes.actions.specs import commands
 from hermes.actions.specs.commands import AgentMount, SecretMount
 from hermes.actions.specs.spec import Ref
-from hermes.container.ignore import Ignored
 from hermes.container.mount_values import Cache, Tmpfs
 from hermes.dockerfile import mounts
 from hermes.dockerfile.context import Collection, Context
@@ -22,6 +21,7 @@ from hermes.dockerfile.recorder import Recorder
 from hermes.dockerfile.state import State
 from hermes.engine.action import Artifact
 from hermes.errors import DockerfileError
+from hermes.wildcards import Ignored
 
 _SCRIPTS: Final = "/run/heredocs"
 _AGENT: Final = "SSH_AUTH_SOCK"

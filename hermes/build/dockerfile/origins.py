@@ -10,7 +10,6 @@ from typing import Final
 
 from hermes.build.dockerfile.options import PULL_ALWAYS, PULL_MISSING, PULL_NEVER
 from hermes.build.dockerfile.snapshot import Looked
-from hermes.container.ignore import Ignored
 from hermes.digest import Digest
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.files import FolderFiles
@@ -30,6 +29,7 @@ from hermes.transports import REGISTRY
 from hermes.transports.examining import NoSuchPlatform, choose
 from hermes.transports.stored import StoreOrigin
 from hermes.transports.table import has_transport
+from hermes.wildcards import Ignored
 
 _IGNORE_FILES: Final = (".containerignore", ".dockerignore")
 _PREFIXES: Final = {"docker-image://": "", "container-image://": "", "oci-layout://": "oci:"}

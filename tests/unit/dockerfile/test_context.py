@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from hermes.container.ignore import Ignored
 from hermes.dockerfile.context import Collection, Context
 from hermes.dockerfile.files import DeclaredFile, DeclaredFiles, FolderFiles
 from hermes.engine.action import EXECUTABLE, FILE, LINK, Source
 from hermes.errors import DockerfileError
 from hermes.layer import entry
+from hermes.wildcards import Ignored
 
 FILES = {"a.txt": 0o644, "docs/b.txt": 0o644, "docs/deep/c.txt": 0o644, "run.sh": 0o755}
 LINKS = {"docs/up": "../a.txt", "folder": "docs", "out": "../../outside", "loop": "loop"}

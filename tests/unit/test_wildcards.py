@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hermes.container.ignore import Ignored, expanded
 from hermes.errors import UsageError
+from hermes.wildcards import Ignored, expanded
 
 CASES = [
     (["*.log"], {"a.log": True, "d/a.log": False, "a.logs": False}),

@@ -1,7 +1,7 @@
-"""Ignore files (``.dockerignore``, ``.containerignore``): which paths of a context are left out.
+"""Wildcards of paths as Go's ``filepath.Match`` has them, and ignore files (``.dockerignore``, ``.containerignore``).
 
-Patterns are Go's ``filepath.Match`` with ``**`` for any folders; ``!`` takes a path in again; the last pattern
-that matches a path or a folder above it decides. See the Dockerfile reference, ".dockerignore file".
+In an ignore file ``**`` stands for any folders, ``!`` includes a path again, and the last pattern that matches a path or
+a folder above it decides. See the Dockerfile reference, ".dockerignore file". It does not know where files are.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Ignored:
             negated = text.startswith("!")
             text = text[1:].strip() if negated else text
             if not text:
-                raise UsageError(f"{of}:{number}: {line.strip()!r} is no pattern")
+                raise UsageError(f"{of}:{number}: {line.strip()!r} is not a pattern")
             pattern = posixpath.normpath(text).lstrip("/")
             if pattern in ("", "."):
                 continue
@@ -43,7 +43,7 @@ class Ignored:
                     (negated, re.compile(expression(pattern, stars=True) + "(?:/.*)?", re.DOTALL))
                 )
             except re.error:
-                raise UsageError(f"{of}:{number}: {text!r} is no pattern") from None
+                raise UsageError(f"{of}:{number}: {text!r} is not a pattern") from None
 
     def __bool__(self) -> bool:
         return bool(self._rows)
@@ -121,7 +121,7 @@ def expanded(pattern: str, names: Names, folders: Names | None = None) -> list[s
         try:
             wanted = re.compile(expression(part), re.DOTALL)
         except re.error as error:
-            raise UsageError(f"{pattern!r} is no pattern: {error}") from None
+            raise UsageError(f"{pattern!r} is not a pattern: {error}") from None
         found = [
             f"{folder}/{name}" if folder else name
             for folder in found
