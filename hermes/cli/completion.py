@@ -64,8 +64,7 @@ def command(shell: str) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    from hermes.cli.main import hermes
-
+    hermes = click.get_current_context().find_root().command
     found = get_completion_class(shell)
     assert found is not None
     source = found(hermes, {}, "hermes", "_HERMES_COMPLETE").source()

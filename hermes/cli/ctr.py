@@ -11,6 +11,7 @@ import click
 
 from hermes.api.containers import COMPRESSIONS, FORMATS, CommitOptions, Containers
 from hermes.cli import completion
+from hermes.cli.containers import opened
 from hermes.cli.each import each
 from hermes.cli.lines import write_line
 from hermes.cli.options import transports_in_help
@@ -46,11 +47,6 @@ def command() -> None:
     hermes ctr config --entrypoint '["/srv/app"]' $ctr
     hermes ctr commit $ctr app:latest
     """
-
-
-def opened() -> Containers:
-    """Return the containers of this user's store, whose warnings go to standard error."""
-    return Containers(say=write_line)
 
 
 @command.command("from")

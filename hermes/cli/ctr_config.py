@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from hermes.cli.completion import containers
-from hermes.cli.ctr import opened
+from hermes.cli.containers import opened
 from hermes.errors import UsageError
 from hermes.image.edit import SETTINGS
 

@@ -12,7 +12,7 @@ import click
 
 from hermes.api.downloads import downloaded, is_url
 from hermes.cli.completion import containers
-from hermes.cli.ctr import opened
+from hermes.cli.containers import opened
 from hermes.container.copying import Copy
 from hermes.errors import UsageError
 

@@ -14,7 +14,7 @@ from hermes.api.mount_options import Mounts, parse_mount, parse_tmpfs, together
 from hermes.api.run_options import check_hostname, variable, volume
 from hermes.build.secrets import SecretSource, read_secrets
 from hermes.cli.completion import containers
-from hermes.cli.ctr import opened
+from hermes.cli.containers import opened
 from hermes.cli.lines import write_line
 from hermes.cli.options import (
     PROGRAM,
