@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hermes.build.named import build_target
 from hermes.digest import Digest
 from hermes.errors import ImageError, LayerError, RegistryError, UsageError
 from hermes.image.manifest import Manifest
@@ -101,13 +102,13 @@ def test_the_verdict_is_the_same_through_every_transport(
     whole = odd.error if odd.whole is None else odd.whole
     with closing(fetching_of(store)) as fetching:
         with refusal(odd.error, name):
-            found = in_store(name, store, fetching, "linux/amd64")
+            found = in_store(name, store, fetching, build_target, "linux/amd64")
             document = Manifest.parse(store.blobs.read(found.root().digest))
             assert [one.digest for one in document.layers] == layers_of(made, transport)
         with refusal(odd.error, name):
-            base_of(name, store, fetching, "linux/amd64")
+            base_of(name, store, fetching, build_target, "linux/amd64")
         with refusal(whole, name):
-            in_store(name, store, fetching, whole=True)
+            in_store(name, store, fetching, build_target, whole=True)
 
 
 @pytest.mark.parametrize(("odd", "transport"), cases(used=True))
@@ -116,5 +117,5 @@ def test_what_is_wrong_in_a_layer_is_told_before_anything_uses_it(
 ) -> None:
     name = written(odd, odd.make(), transport, tmp_path, registry, faulty)
     with closing(fetching_of(store)) as fetching, refusal(odd.used, name):
-        for below in base_of(name, store, fetching, "linux/amd64").stack:
+        for below in base_of(name, store, fetching, build_target, "linux/amd64").stack:
             fetching.layer(below.diff_id)
