@@ -115,6 +115,10 @@ class UsageError(HermesError):
     exit_status = 2
 
 
+class NoSuchPlatform(UsageError):
+    """There is an image, and not for the platform that was asked for."""
+
+
 class WorkspaceError(HermesError):
     """There is no workspace here, or its ``hermes.yaml`` or layout is wrong."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from hermes.digest import Digest
-from hermes.errors import ImageError, UsageError
+from hermes.errors import ImageError, NoSuchPlatform
 from hermes.image import docker
 from hermes.image.config import diff_ids_of, parse_config, platform_of
 from hermes.image.descriptor import IMAGE_CONFIG, Descriptor
@@ -29,10 +29,6 @@ _DEEPEST_INDEX: Final = 4
 _MOST_ROWS: Final = 10_000
 _UNKNOWN: Final = "unknown"
 _AGAIN: Final = "pull it again, or have it written again"
-
-
-class NoSuchPlatform(UsageError):
-    """There is an image, and not for the platform that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from hermes.digest import Digest
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.files import FolderFiles
 from hermes.dockerfile.origins import BaseImage, BaseLayer
-from hermes.errors import ImageError, MissingBlobError, RegistryError, UsageError
+from hermes.errors import ImageError, MissingBlobError, NoSuchPlatform, RegistryError, UsageError
 from hermes.image.names import LOCALHOST, ImageNames
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
@@ -26,7 +26,7 @@ from hermes.naming.registries import LazyBlobs
 from hermes.naming.targets import BuildTarget
 from hermes.store import Store
 from hermes.transports import REGISTRY
-from hermes.transports.examining import NoSuchPlatform, choose
+from hermes.transports.examining import choose
 from hermes.transports.stored import StoreOrigin
 from hermes.transports.table import has_transport
 from hermes.wildcards import Ignored

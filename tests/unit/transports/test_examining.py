@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from hermes.errors import UsageError
+from hermes.errors import NoSuchPlatform, UsageError
 from hermes.image.platform import Platform
 from hermes.registry.client import Client
 from hermes.store import Store
-from hermes.transports.examining import NoSuchPlatform, choose
+from hermes.transports.examining import choose
 from hermes.transports.table import opened
 from tests.unit.transports.images import small
 
