@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from hermes.api.workspace import Workspace
 from hermes.build.result import BuildResult
 from hermes.store import Store
+from tests.processes import SESSION, processes_of
 
 ROOT = Path(__file__).parent.parent
 
@@ -25,6 +27,18 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         signal.getsignal(_number) is signal.SIG_IGN
     ):  # as in the background of a shell: commands would inherit it
         signal.signal(_number, lambda *_: None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_process_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No daemon or container that a test started outlives the tests."""
+    os.environ[SESSION] = str(os.getpid())
+    yield
+    words = f"{SESSION}={os.getpid()}", f"{tmp_path_factory.getbasetemp()}/"
+    end = time.monotonic() + 5
+    while (left := list(processes_of(*words))) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert left == [], "tests left processes"
 
 
 @pytest.fixture(autouse=True)

@@ -24,9 +24,9 @@ from hermes.layer.entry import Entry
 from hermes.sandbox import capabilities
 from hermes.store import Store
 from tests.integration.conftest import OrdinaryUser
-from tests.integration.test_interruptions import leftovers
 from tests.integration.test_runtimes import RUNTIMES
 from tests.integration.yard import Yard, ran
+from tests.processes import leftovers
 
 TOOLS = ("ssh-agent", "ssh-add", "ssh-keygen")
 MACHINE = ("/usr:/usr", "/usr/lib:/lib", "/usr/lib64:/lib64")
@@ -51,8 +51,9 @@ class Agent:
             ["ssh-keygen", "-l", "-f", str(self.key)], check=True, capture_output=True, text=True
         )
         self.fingerprint = shown.stdout.split()[1]
+        env = {name: value for name, value in os.environ.items() if name != "HERMES_HOME"}
         self.process = subprocess.Popen(
-            ["ssh-agent", "-D", "-a", str(self.socket)], stdout=subprocess.PIPE, text=True
+            ["ssh-agent", "-D", "-a", str(self.socket)], env=env, stdout=subprocess.PIPE, text=True
         )
         assert self.process.stdout is not None
         self.process.stdout.readline()

@@ -20,7 +20,7 @@ from hermes.layer import toc
 from hermes.layer.entry import Entry
 from hermes.store import Store
 from tests.conftest import LASTING, Sandbox
-from tests.integration.test_interruptions import leftovers
+from tests.processes import leftovers
 
 if TYPE_CHECKING:
     from tests.integration.conftest import OrdinaryUser

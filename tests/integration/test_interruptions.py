@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import Sandbox
 from tests.integration.conftest import add_base
+from tests.processes import leftovers
 
 BUILD = """
 files_layer(name = "files", srcs = glob(["src/*"]), dest = "/srv")
@@ -48,21 +49,6 @@ def start(workspace: Sandbox) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-
-
-def leftovers(home: Path) -> list[str]:
-    """Return mounts, processes and temporary files that mention a store."""
-    found = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(home) in line]
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                environ = (entry / "environ").read_bytes()
-                command = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if str(home).encode() in environ and b"pytest" not in command:
-                found.append(f"{entry.name}: {command!r}")
-    return found
 
 
 @pytest.mark.timeout(240)

@@ -7,6 +7,7 @@ import hashlib
 import lzma
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,22 +43,36 @@ SHA256: {one}
 """.format(one="1" * 64, two="2" * 64)
 
 
+class Signer:
+    """A key, and the agent that gpg starts for it."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._home.mkdir(mode=0o700)
+        self._gpg("--quick-gen-key", "--passphrase", "", "archive@example.org", "rsa2048", "sign", "never")
+        self.public = self._gpg("--export")
+
+    def sign(self, text: str) -> bytes:
+        return self._gpg("--clearsign", data=text.encode())
+
+    def close(self) -> None:
+        subprocess.run(["gpgconf", "--homedir", str(self._home), "--kill", "all"], check=True)
+
+    def _gpg(self, *arguments: str, data: bytes = b"") -> bytes:
+        command = ["gpg", "--batch", "--homedir", str(self._home), "--pinentry-mode", "loopback", *arguments]
+        return subprocess.run(command, input=data, capture_output=True, check=True).stdout
+
+
 class Archive:
     """A signed archive in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, signer: Signer) -> None:
         self.folder = folder
         self.said: list[str] = []
-        self.home = folder / "gpg"
-        self.home.mkdir(mode=0o700)
-        self._gpg("--quick-gen-key", "--passphrase", "", "archive@example.org", "default", "sign", "never")
         self.keyring = folder / "keyring.gpg"
-        self.keyring.write_bytes(self._gpg("--export"))
+        self.keyring.write_bytes(signer.public)
+        self._signer = signer
         self.publish()
-
-    def _gpg(self, *arguments: str, data: bytes = b"") -> bytes:
-        command = ["gpg", "--batch", "--homedir", str(self.home), "--pinentry-mode", "loopback", *arguments]
-        return subprocess.run(command, input=data, capture_output=True, check=True).stdout
 
     def publish(self, *, packages: str = PACKAGES, fields: str = "") -> None:
         index = self.folder / "dists/stable/main/binary-amd64"
@@ -77,7 +92,7 @@ class Archive:
             + "\n".join(rows)
             + "\n"
         )
-        (self.folder / "dists/stable/InRelease").write_bytes(self._gpg("--clearsign", data=text.encode()))
+        (self.folder / "dists/stable/InRelease").write_bytes(self._signer.sign(text))
 
     @property
     def source(self) -> AptSource:
@@ -95,11 +110,29 @@ class Archive:
         return found
 
 
-@pytest.fixture
-def archive(tmp_path: Path) -> Archive:
+@pytest.fixture(scope="session")
+def new_signer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Signer]]:
     if not shutil.which("gpg"):
         pytest.skip("gpg is not installed")
-    return Archive(tmp_path)
+    made: list[Signer] = []
+
+    def make() -> Signer:
+        made.append(Signer(tmp_path_factory.mktemp("gpg") / "home"))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture(scope="session")
+def signer(new_signer: Callable[[], Signer]) -> Signer:
+    return new_signer()
+
+
+@pytest.fixture
+def archive(tmp_path: Path, signer: Signer) -> Archive:
+    return Archive(tmp_path, signer)
 
 
 def test_a_lock_has_all_that_a_build_needs_and_no_address(archive: Archive) -> None:
@@ -150,10 +183,12 @@ def test_text_before_a_signature_is_not_believed(archive: Archive) -> None:
         archive.lock("nothing-of-that-name")
 
 
-def test_another_key_is_not_enough(archive: Archive, tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    other = Archive(tmp_path / "other")
-    source = AptSource(archive.source.uri, ("stable",), ("main",), str(other.keyring))
+def test_another_key_is_not_enough(
+    archive: Archive, tmp_path: Path, new_signer: Callable[[], Signer]
+) -> None:
+    other = tmp_path / "other.gpg"
+    other.write_bytes(new_signer().public)
+    source = AptSource(archive.source.uri, ("stable",), ("main",), str(other))
     with pytest.raises(LockError, match="the signature does not verify"):
         archive.lock("hello", source=source)
 
