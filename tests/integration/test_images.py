@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from hermes.digest import Digest
+from hermes.errors import BuildFailed
 from hermes.image.manifest import Index
 from hermes.store import Store
 from tests.conftest import Sandbox
@@ -32,7 +33,7 @@ files_layer(name = "more", files = {"/more": "other.txt"}, mode = "0600", owner 
 image(name = "one", layers = [":layer"], env = {"A": "1", "B": "2"}, labels = {"l": "1"})
 image(name = "two", layers = [":layer", ":more"], env = {"A": "1", "B": "3"}, user = "7")
 image(name = "hard", layers = [":layer"], env = {"A": "1", "B": "2"}, labels = {"l": "1"}, compression_level = 19)
-image(name = "v7", layers = [":layer"], platform = "linux/arm/v7")
+image(name = "v7", layers = [":layer"], platform = "linux/arm/v7", visibility = ["//visibility:public"])
 image_index(name = "index", image = ":one", platforms = ["linux/amd64", "linux/arm64"])
 image_index(name = "every", images = [":index", ":v7"], annotations = {"a": "b"})
 """
@@ -116,6 +117,42 @@ def test_one_image_for_a_platform_is_that_of_a_build_for_it(images: Sandbox) -> 
     assert digests["linux/arm64"] == images.digest(":one", platform="linux/arm64")
     assert digests["linux/amd64"] == images.digest(":one", platform="linux/amd64")
     assert images.digest(":index", platform="linux/arm64") == images.digest(":index", platform="linux/amd64")
+
+
+def test_a_base_for_another_platform_is_refused(images: Sandbox) -> None:
+    images.write(
+        "on/BUILD",
+        'image(name = "on", base = "//:v7")\n'
+        'image(name = "v7", base = "//:v7", platform = "linux/arm/v7")\n'
+        'image(name = "v8", base = "//:v7", platform = "linux/arm/v8")\n'
+        'dockerfile_image(name = "file", dockerfile = "Dockerfile", contexts = {"base": "//:v7"})\n',
+    )
+    images.write("on/Dockerfile", "FROM base\n")
+    for target in ("//on:on", "//on:file"):
+        with pytest.raises(BuildFailed) as caught:
+            images.build(target)
+        assert "base is for linux/arm/v7, and the image for linux/amd64" in caught.value.render()
+    for target, platform in (("//on:v7", ""), ("//on:v8", ""), ("//on:file", "linux/arm/v8")):
+        assert images.digest(target, platform=platform)
+
+
+def test_an_image_of_the_store_is_taken_for_a_platform_only_if_it_is_for_it(images: Sandbox) -> None:
+    ok(images, "copy", "//:v7", "oci:v7")
+    ok(images, "pull", "--platform", "linux/arm/v7", "oci:v7", "app:v7")
+    ok(images, "copy", "app:v7", "oci:again")
+    ok(images, "copy", "--platform", "linux/arm/v8", "app:v7", "oci:again")
+    for command in (
+        ["copy", "--platform", "linux/amd64", "app:v7", "oci:x"],
+        ["ctr", "from", "--platform", "linux/amd64", "app:v7"],
+        ["inspect", "--platform", "linux/amd64", "app:v7"],
+    ):
+        said = images.run(*command)
+        assert said.returncode == 2
+        assert (
+            "app:v7: there is no image for linux/amd64\nhint: there is linux/arm/v7; say --platform"
+            in said.stderr
+        )
+    assert not (images.root / "x").exists()
 
 
 def test_inspect_says_what_there_is(images: Sandbox) -> None:

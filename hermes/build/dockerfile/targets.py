@@ -188,7 +188,7 @@ class _Origins:
                 else f'add contexts = {{"{name}": ":LABEL"}}, where LABEL is an image_pull or another image',
             )
         document = self._document(given, platform)
-        if not platform_of(document).matches(platform):
+        if platform.best_of([platform_of(document)]) is None:
             raise UsageError(
                 f"{name} is for {platform_of(document)}, and the image for {platform}",
                 hint="name a base for that platform",
