@@ -81,7 +81,7 @@ class Analysis:
         Raises `BuildFileError` with the place where a target is wrong.
         """
         wanted = self.configure(labels)
-        order = in_dependency_order(self.nodes, wanted)
+        order = in_dependency_order(self.nodes, wanted, self._cycle_hint)
         check_visibility(self.nodes)
         for key in order:
             if key not in self._results:
@@ -215,6 +215,14 @@ class Analysis:
                 hint='use a file of the package, or make the link in the image: symlinks = {"/path": "target"}',
             )
             raise self._at(target, attribute, problem)
+
+    def _cycle_hint(self, cycle: Sequence[Configured]) -> str:
+        """Say how to end a cycle: where a target has a file's name, the file was probably meant."""
+        for key in cycle:
+            label = key.label
+            if label.name in self._packages.files_of(label.package):
+                return f"{label} is the target, not the file {_path_of(label)}: rename one of them"
+        return "remove one of these dependencies"
 
     # Selects.
 

@@ -67,8 +67,13 @@ class Node(Generic[Key]):
     location: Callable[[], SourceLocation]
 
 
-def in_dependency_order(nodes: Mapping[Key, Node[Key]], wanted: Sequence[Key]) -> list[Key]:
-    """Return ``wanted`` and what they need, each after its dependencies; raises `CycleError`."""
+def in_dependency_order(
+    nodes: Mapping[Key, Node[Key]], wanted: Sequence[Key], hint: Callable[[Sequence[Key]], str]
+) -> list[Key]:
+    """Return ``wanted`` and what they need, each after its dependencies.
+
+    Raises `CycleError`; ``hint`` says what to do about a cycle, given the nodes on it.
+    """
     order: list[Key] = []
     state: dict[Key, bool] = {}
     for start in wanted:
@@ -89,7 +94,7 @@ def in_dependency_order(nodes: Mapping[Key, Node[Key]], wanted: Sequence[Key]) -
             following = dependencies[number]
             path.append((key, number + 1))
             if state.get(following) is False:
-                raise _cycle(nodes, [one for one, _ in path], following)
+                raise _cycle(nodes, [one for one, _ in path], following, hint)
             path.append((following, 0))
     return order
 
@@ -111,10 +116,12 @@ def check_visibility(nodes: Mapping[Key, Node[Key]]) -> None:
                 )
 
 
-def _cycle(nodes: Mapping[Key, Node[Key]], path: list[Key], again: Key) -> CycleError:
-    cycle = [*path[path.index(again) :], again]
+def _cycle(
+    nodes: Mapping[Key, Node[Key]], path: list[Key], again: Key, hint: Callable[[Sequence[Key]], str]
+) -> CycleError:
+    cycle = path[path.index(again) :]
     return CycleError(
-        "dependency cycle: " + " -> ".join(str(nodes[key].label) for key in cycle),
+        "dependency cycle: " + " -> ".join(str(nodes[key].label) for key in [*cycle, again]),
         location=nodes[again].location(),
-        hint="take one of these dependencies away",
+        hint=hint(cycle),
     )

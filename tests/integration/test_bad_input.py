@@ -62,7 +62,15 @@ WRONG_BUILD_FILES = {
         'run_layer(name = "b", base = ":a", cmd = "x")\n',
         "dependency cycle: //app:a -> //app:b -> //app:a",
     ),
-    "a target that depends on itself": ('filegroup(name = "l", srcs = [":l"])\n', "//app:l -> //app:l"),
+    "a target that depends on itself": (
+        'filegroup(name = "l", srcs = [":l"])\n',
+        "app/BUILD:1:1: dependency cycle: //app:l -> //app:l(.|\n)*hint: remove one of these dependencies",
+    ),
+    "a target with the name of its source": (
+        'files_layer(name = "l", srcs = [":f.txt"])\nfiles_layer(name = "f.txt", srcs = ["f.txt"])\n',
+        "app/BUILD:2:1: dependency cycle: //app:f.txt -> //app:f.txt(.|\n)*"
+        "hint: //app:f.txt is the target, not the file app/f.txt: rename one of them",
+    ),
     "a private target": (
         'image(name = "l", layers = ["//other:private"])\n',
         "app/BUILD:1:.*//app:l may not use //other:private",
