@@ -115,7 +115,7 @@ class Builder:
         return bool(one.heredocs) and parse_heredoc(text) is not None
 
     def _push(self, layer: Any, one: ins.Instruction, text: str) -> None:
-        self._state.push(layer, self._common.place(one.span), text)
+        self._state.push(layer, self._common.place(one.span), one.span, text)
 
     def cmd(self, one: ins.Cmd) -> None:
         words = self._command(one.command)

@@ -23,7 +23,7 @@ class Common:
     """The Dockerfile, how it is built, and the actions so far. ``used`` are the names of arguments that count.
 
     ``findings`` are variables that were used and not set, but for those in ``declared``, which an ARG names.
-    ``warnings`` are in their order.
+    ``warnings`` are in their order. ``span`` are the lines of the instruction at hand.
     """
 
     def __init__(self, dockerfile: Dockerfile, options: Options) -> None:
@@ -35,7 +35,7 @@ class Common:
         self.declared: set[str] = set()
         self.findings: list[Finding] = []
         self.warnings: dict[str, None] = {}
-        self._span = Span(0, 0)
+        self.span = Span(0, 0)
 
     def word(self, text: str, variables: Mapping[str, str], *, rule: str = _UNDEFINED) -> str:
         """Expand a word; raises `DockerfileError` without a place."""
@@ -55,11 +55,11 @@ class Common:
         for name in sorted(lexer.unset - self.declared):
             near = difflib.get_close_matches(name, variables, 1)
             hint = f" (did you mean ${near[0]}?)" if near else ""
-            self.findings.append(Finding(rule, f"nothing sets the variable ${name}{hint}", self._span))
+            self.findings.append(Finding(rule, f"nothing sets the variable ${name}{hint}", self.span))
 
     def warn(self, message: str) -> None:
         """Say something of the instruction at hand that is no error."""
-        self.warnings[f"{self.place(self._span)}: {message}"] = None
+        self.warnings[f"{self.place(self.span)}: {message}"] = None
 
     def place(self, span: Span) -> str:
         return self.dockerfile.text.at(span)
@@ -67,7 +67,7 @@ class Common:
     @contextmanager
     def at(self, span: Span) -> Iterator[None]:
         """Give errors and findings their place."""
-        before, self._span = self._span, span
+        before, self.span = self.span, span
         try:
             yield
         except DockerfileError as error:
@@ -79,4 +79,4 @@ class Common:
         except OSError as error:
             raise self.dockerfile.text.error(f"{error.filename}: {error.strerror}", span) from error
         finally:
-            self._span = before
+            self.span = before

@@ -7,14 +7,13 @@ from typing import Any
 
 from hermes.actions.specs.layers import Squash
 from hermes.dockerfile.recorder import Recorder
-from hermes.dockerfile.source import Span
 from hermes.dockerfile.state import StackLayer, State
 
 Layers = list[StackLayer]
 History = list[dict[str, Any]]
 
 
-def joined(state: State, recorder: Recorder, span: Span) -> tuple[Layers, History]:
+def joined(state: State, recorder: Recorder) -> tuple[Layers, History]:
     """Return the layers of a stage, those of each stage that it consists of as one, and the history that they have."""
     layers = state.layers[: state.base_layers]
     dropped: set[int] = set()
@@ -22,7 +21,8 @@ def joined(state: State, recorder: Recorder, span: Span) -> tuple[Layers, Histor
         own = state.layers[start:end]
         if len(own) > 1:
             squash = Squash(mtime=state.epoch, below=state.roots()[:start], roots=state.roots()[start:end])
-            own = [StackLayer(recorder.layer(squash, span), own[-1].name)]
+            last = own[-1]
+            own = [StackLayer(recorder.layer(squash, last.span), last.name, last.span)]
         dropped.update(range(start, end - 1))
         layers += own
     return layers, _history(state, dropped)

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from hermes.actions.specs.spec import Ref
 from hermes.dockerfile.origins import BaseLayer
 from hermes.dockerfile.scope import Scope
+from hermes.dockerfile.source import Span
 from hermes.engine.action import Artifact
 from hermes.image.config import timestamp
 from hermes.image.edit import edited
@@ -19,10 +20,14 @@ DEFAULT_SHELL: Final = ("/bin/sh", "-c")
 
 
 class StackLayer(NamedTuple):
-    """A layer of a stage, and what errors call it; ``base`` is what is known of one that is a base's."""
+    """A layer of a stage, what errors call it, and the lines that it comes from.
+
+    ``base`` is what is known of one that is a base's.
+    """
 
     artifact: Artifact
     name: str
+    span: Span
     base: BaseLayer | None = None
 
 
@@ -103,9 +108,9 @@ class State:
         row: dict[str, Any] = {"created": timestamp(self.epoch), "created_by": text}
         self.history.append(row if layer else {**row, "empty_layer": True})
 
-    def push(self, artifact: Artifact, name: str, text: str) -> None:
-        """Put a layer on top."""
-        self.layers.append(StackLayer(artifact, name))
+    def push(self, artifact: Artifact, name: str, span: Span, text: str) -> None:
+        """Put a layer on top, with a row of the history."""
+        self.layers.append(StackLayer(artifact, name, span))
         self.note(text, layer=True)
 
     def following(self, scope: Scope) -> State:

@@ -191,7 +191,7 @@ class _Translator:
                 raise DockerfileError(error.message, hint=hint) from None
             state = starting(base.document, scope, self._options.epoch)
             state.layers = [
-                StackLayer(self._recorder.given(one.diff_id, start.span), base.name, one)
+                StackLayer(self._recorder.given(one.diff_id, start.span), base.name, start.span, one)
                 for one in base.layers
             ]
             state.base_layers = len(base.layers)
@@ -217,7 +217,7 @@ class _Translator:
             if self._stages.find(name, len(self._stages.stages)):
                 hint = f"the stage {name} comes later: move it before this one"
             raise DockerfileError(error.message, hint=hint) from None
-        given = [self._recorder.given(one.diff_id, stage.start.span) for one in base.layers]
+        given = [self._recorder.given(one.diff_id, self._common.span) for one in base.layers]
         return Layers(tuple(Ref(one, base.name) for one in given), base.name)
 
     # The image.
@@ -227,11 +227,11 @@ class _Translator:
         layers, history, base_layers = state.layers, state.history, state.base_layers
         if options.squash and layers:
             squashed = recorder.layer(Squash(roots=state.roots()), span)
-            layers, base_layers = [StackLayer(squashed, "squash")], 0
+            layers, base_layers = [StackLayer(squashed, "squash", span)], 0
             rows = [row for row in history if not row.get("empty_layer")]
             history = [{"created": timestamp(options.epoch), "created_by": f"squashed {len(rows)} layers"}]
         elif not options.layers:
-            layers, history = joined(state, recorder, span)
+            layers, history = joined(state, recorder)
         found: list[Kept | Made[Ref]] = []
         for one in layers:
             if one.base is not None and one.base.blob is not None:
@@ -239,7 +239,7 @@ class _Translator:
                 continue
             codec = options.codec.spec
             compress = Compress(codec=codec, layer=Ref(one.artifact, hint=codec))
-            blob = Output(recorder.add(compress, span), "blob")
+            blob = Output(recorder.add(compress, one.span), "blob")
             found.append(Made(Ref(one.artifact, one.name), Ref(blob)))
         document = {
             **state.document,

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from hermes.dockerfile.translate import Translation
 from hermes.errors import DockerfileError, UsageError
 from hermes.image import docker
 from tests.corpus import FILES
@@ -72,6 +73,29 @@ def test_every_action_belongs_to_a_line_of_the_file(context: Path) -> None:
         for one in found.graph.actions.values():
             span = found.spans[one.owner]
             assert 1 <= span.first <= span.last <= lines, (file, one.owner)
+
+
+# The instruction that progress lines and errors name.
+
+
+def owners_of(found: Translation, kind: str) -> list[str]:
+    return [one.owner for one in actions_of(found, kind)]
+
+
+def test_compressing_a_layer_belongs_to_the_instruction_that_made_it() -> None:
+    found = translated("FROM base AS a\nENV A=b\nRUN x\nFROM a\nWORKDIR /srv\nRUN y \\\n  z\n")
+    assert owners_of(found, "compress") == ["Dockerfile:1", "Dockerfile:3", "Dockerfile:5", "Dockerfile:6"]
+
+
+def test_a_stage_that_is_made_one_layer_belongs_to_its_last_instruction() -> None:
+    found = translated("FROM base AS a\nRUN x\nRUN y\nFROM a\nRUN z\nWORKDIR /srv\n", layers=False)
+    assert owners_of(found, "squash") == ["Dockerfile:3", "Dockerfile:6"]
+    assert owners_of(found, "compress") == ["Dockerfile:1", "Dockerfile:3", "Dockerfile:6"]
+
+
+def test_an_image_that_files_are_copied_from_belongs_to_the_instruction_that_names_it() -> None:
+    found = translated("FROM base\nRUN x\nCOPY --from=other /f /f\nRUN --mount=from=third,target=/t y\n")
+    assert owners_of(found, "given") == ["Dockerfile:1", "Dockerfile:3", "Dockerfile:4"]
 
 
 # What an instruction depends on: docs/dockerfiles.md, "What is built again".
