@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 from hermes.actions.environment import Environment
 from hermes.actions.kinds import LAYERS, MANIFEST
-from hermes.actions.specs.images import Compose, Kept
+from hermes.actions.specs.compose import Compose
 from hermes.actions.specs.spec import of_request
+from hermes.actions.specs.stack import Kept
 from hermes.actions.tools import Tools, stored
 from hermes.digest import canonical_json
 from hermes.engine.action import FILE, Outputs

@@ -13,7 +13,7 @@ from hermes.actions.kinds import LAYER
 from hermes.actions.layer import link_of
 from hermes.actions.listing import Listing, places_of
 from hermes.actions.place import Place
-from hermes.actions.specs.copies import Copy, CopyEntry
+from hermes.actions.specs.copy import Copy, CopyEntry
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, hinted_codec
 from hermes.container.copying import is_kept

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from hermes.actions.download import Absent, download, shown
-from hermes.actions.specs.files import Fetch
+from hermes.actions.specs.fetch import Fetch
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools
 from hermes.digest import Digest

@@ -18,7 +18,7 @@ from typing import Final
 
 from hermes.actions.download import shown
 from hermes.actions.kinds import LAYER
-from hermes.actions.specs.files import Git
+from hermes.actions.specs.git import Git
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools
 from hermes.engine.action import Outputs, Value

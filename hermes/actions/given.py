@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hermes.actions.kinds import LAYER
-from hermes.actions.specs.layers import Given
+from hermes.actions.specs.given import Given
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools
 from hermes.engine.action import Outputs, Value

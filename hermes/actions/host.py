@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from hermes.actions.run import outputs_of, performed, staged
-from hermes.actions.specs.commands import Host
+from hermes.actions.specs.host import Host
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, hinted_codec, stack_of
 from hermes.container.mount_values import Bound

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from hermes.actions.environment import Environment
 from hermes.actions.kinds import LAYER, LAYERS
-from hermes.actions.specs.images import Image
+from hermes.actions.specs.image import Image
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, layers_of, stored
 from hermes.digest import Digest, canonical_json

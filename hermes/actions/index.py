@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hermes.actions.kinds import INDEX
-from hermes.actions.specs.images import Index
+from hermes.actions.specs.index import Index
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, stored
 from hermes.engine.action import Outputs

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import BinaryIO
 
 from hermes.actions.kinds import LAYER
-from hermes.actions.specs.layers import Directory, Files, Group, Layer, Packages, Tar
+from hermes.actions.specs.layer import Directory, Files, Group, Layer, Packages, Tar
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, hinted_codec
 from hermes.digest import Digest

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hermes.actions.kinds import MANIFEST
-from hermes.actions.specs import images as specs
+from hermes.actions.specs import manifest as specs
 from hermes.actions.specs.spec import of_request
+from hermes.actions.specs.stack import Whole
 from hermes.actions.tools import Tools, stored
 from hermes.engine.action import Outputs
 from hermes.engine.executor import Request
@@ -31,7 +32,7 @@ def execute(request: Request, tools: Tools) -> Outputs:
 def _blobs(spec: specs.Manifest[Resolved], tools: Tools) -> Iterator[Descriptor]:
     """Yield the blobs of the layers that are in the image."""
     for one in spec.layers:
-        if isinstance(one, specs.Whole):
+        if isinstance(one, Whole):
             document = tools.store.blobs.read(one.manifest.value.digest)
             yield from map(as_oci, Manifest.parse(document).layers)
         elif not Layer(one.layer.value.digest).is_left_out:

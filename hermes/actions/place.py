@@ -14,7 +14,7 @@ from typing import Any
 
 from hermes.actions.listing import Listing
 from hermes.actions.roots import Root
-from hermes.actions.specs import copies as specs
+from hermes.actions.specs import place as specs
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, stored
 from hermes.digest import canonical_json

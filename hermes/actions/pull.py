@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hermes.actions.environment import Environment
 from hermes.actions.kinds import LAYERS, MANIFEST
-from hermes.actions.specs.images import Pull
+from hermes.actions.specs.pull import Pull
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, stored
 from hermes.digest import canonical_json

@@ -13,7 +13,8 @@ from typing import Final
 from hermes.actions.environment import Environment
 from hermes.actions.kinds import LAYER
 from hermes.actions.layer import link_of
-from hermes.actions.specs.commands import Host, Run
+from hermes.actions.specs.host import Host
+from hermes.actions.specs.run import Run
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, hinted_codec, stack_of
 from hermes.container.mount_values import Bound, Tmpfs

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from hermes.actions.listing import Listing, dump_places
 from hermes.actions.roots import Root
-from hermes.actions.specs.copies import Select
+from hermes.actions.specs.select import Select
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, stored
 from hermes.container.copying import is_kept

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hermes.actions.kinds import LAYER
-from hermes.actions.specs.layers import Squash
 from hermes.actions.specs.spec import of_request
+from hermes.actions.specs.squash import Squash
 from hermes.actions.tools import Tools, hinted_codec
 from hermes.digest import Digest
 from hermes.engine.action import Outputs, Value

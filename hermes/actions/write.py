@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hermes.actions.specs.files import Write
 from hermes.actions.specs.spec import of_request
+from hermes.actions.specs.write import Write
 from hermes.actions.tools import Tools, stored
 from hermes.engine.action import EXECUTABLE, FILE, Outputs
 from hermes.engine.executor import Request

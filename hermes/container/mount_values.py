@@ -39,3 +39,23 @@ class Cache(NamedTuple):
     uid: int = 0
     gid: int = 0
     readonly: bool = False
+
+
+class SecretMount(NamedTuple):
+    """A secret of the build as a file for the command; the rest is as in `hermes.container.task.Secret`."""
+
+    id: str
+    target: str = ""
+    mode: int = 0o400
+    uid: int | None = None
+    gid: int | None = None
+
+
+class AgentMount(NamedTuple):
+    """An SSH agent of the build as a socket for the command; the rest is as in `hermes.container.task.Agent`."""
+
+    id: str
+    target: str
+    mode: int = 0o600
+    uid: int = 0
+    gid: int = 0

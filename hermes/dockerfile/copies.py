@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hermes.actions.download import name_of
-from hermes.actions.specs.copies import Copy, CopyEntry, Named, Place, Select
+from hermes.actions.specs.copy import Copy, CopyEntry
+from hermes.actions.specs.place import Named, Place
+from hermes.actions.specs.select import Select
 from hermes.actions.specs.spec import Ref
 from hermes.dockerfile import instructions as ins
 from hermes.dockerfile.context import Collection, Context, Row

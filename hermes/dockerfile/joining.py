@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from hermes.actions.specs.layers import Squash
+from hermes.actions.specs.squash import Squash
 from hermes.dockerfile.recorder import Recorder
 from hermes.dockerfile.state import StackLayer, State
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from hermes.actions.specs.files import Fetch, Git, Write
-from hermes.actions.specs.layers import Given
+from hermes.actions.specs.given import Given
 from hermes.actions.specs.spec import Ref, Spec, declared
 from hermes.digest import Digest
 from hermes.dockerfile.repositories import Repository
@@ -48,13 +47,19 @@ class Recorder:
 
     def file(self, span: Span, content: str, *, executable: bool = False) -> Artifact:
         """Return a file with a text that the Dockerfile has."""
+        from hermes.actions.specs.write import Write
+
         return Output(self.add(Write(content=content, executable=executable), span), "file")
 
     def fetched(self, span: Span, url: str, sha256: str) -> Artifact:
         """Return a download."""
+        from hermes.actions.specs.fetch import Fetch
+
         return Output(self.add(Fetch(sha256=sha256, urls=(url,)), span), "file")
 
     def repository(self, span: Span, source: Repository) -> Artifact:
         """Return the layer with the files of a repository."""
+        from hermes.actions.specs.git import Git
+
         git: Git[Ref] = Git(commit=source.commit, folder=source.folder, ref=source.ref, url=source.url)
         return self.layer(git, span)

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from hermes.actions.specs import commands
-from hermes.actions.specs.commands import AgentMount, SecretMount
+from hermes.actions.specs.run import Run as RunSpec
 from hermes.actions.specs.spec import Ref
-from hermes.container.mount_values import Cache, Tmpfs
+from hermes.container.mount_values import AgentMount, Cache, SecretMount, Tmpfs
 from hermes.dockerfile import mounts
 from hermes.dockerfile.context import Collection, Context
 from hermes.dockerfile.copies import Copies, Layers
@@ -33,7 +32,7 @@ Source = Callable[[str], Layers | Context]
 
 @dataclass(slots=True)
 class _Parts:
-    """What mounts come to, as `hermes.actions.specs.commands.Run` has it.
+    """What mounts come to, as `hermes.actions.specs.run.Run` has it.
 
     ``sockets`` counts those of agents, given or not.
     """
@@ -67,7 +66,7 @@ class Runs:
         env = {**state.scope.values, **state.env}
         if parts.agents:
             env.setdefault(_AGENT, parts.agents[0].target)
-        command = commands.Run(
+        command = RunSpec(
             argv=tuple(argv),
             cwd=state.workdir,
             env={name: value.replace("$", "$$") for name, value in env.items()},

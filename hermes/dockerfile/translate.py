@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from hermes.actions.specs.images import Compose, Kept, Made, MediaTypes
-from hermes.actions.specs.layers import Compress, Squash
+from hermes.actions.specs.compose import Compose, MediaTypes
+from hermes.actions.specs.compress import Compress
 from hermes.actions.specs.spec import Ref
+from hermes.actions.specs.squash import Squash
+from hermes.actions.specs.stack import Kept, Made
 from hermes.dockerfile.builder import Builder
 from hermes.dockerfile.checks import Directive, Finding, findings
 from hermes.dockerfile.common import Common

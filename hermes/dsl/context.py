@@ -1,22 +1,18 @@
-"""``ctx``: what the implementation of a rule sees of its target, and how it says what is to be done."""
+"""``ctx``: what the implementation of a rule sees of its target, and how it says what is to be done.
+
+Specs of actions are loaded where a rule declares one, as most builds need few kinds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from hermes.actions.specs.commands import Host, Run
-from hermes.actions.specs.copies import Copy, Place, Select
-from hermes.actions.specs.files import Fetch, Write
-from hermes.actions.specs.images import Dockerfile, Image, Index, Made, Manifest, Pull, Whole
-from hermes.actions.specs.layers import Compress
-from hermes.actions.specs.layers import Layer as LayerSpec
 from hermes.actions.specs.spec import Ref, Spec, declared
 from hermes.digest import Digest
 from hermes.dsl.commands import check_run, expect_text, identities, staged, with_binds
 from hermes.dsl.configuration import Configuration
 from hermes.dsl.dialect.values import EvalError, Struct, show, type_name
-from hermes.dsl.dockerfiles import checked_texts, contexts_of, dockerfile_ref
 from hermes.dsl.entries import Entries, check_paths
 from hermes.dsl.mounts import as_mount, mounts_of
 from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, PUSH_INFO, File, Info, LabelValue, Layer
@@ -26,6 +22,9 @@ from hermes.errors import HermesError
 from hermes.graph.label import Label
 from hermes.image.config import is_timestamp
 from hermes.layer.compress import Codec
+
+if TYPE_CHECKING:
+    from hermes.actions.specs.command import Command
 
 _URL_SCHEMES: Final = ("http://", "https://", "file://", "apt:")
 BUILD_FOLDER: Final = "/build"
@@ -105,6 +104,8 @@ class Actions:
 
     def write(self, name: str, content: str, executable: bool = False) -> File:
         """A file with the given text."""
+        from hermes.actions.specs.write import Write
+
         expect_text("write", name, content)
         action = self._add(name, Write(content=content, executable=bool(executable)))
         return File(Output(action, "file"), self._label, name)
@@ -113,6 +114,8 @@ class Actions:
         self, name: str, urls: Any, sha256: str, size: int | None = None, executable: bool = False
     ) -> File:
         """A download, known by its digest; ``urls`` are tried in order."""
+        from hermes.actions.specs.fetch import Fetch
+
         expect_text("fetch", name, sha256)
         if type(urls) not in (list, tuple) or not urls or not all(type(one) is str for one in urls):
             raise EvalError("fetch() takes a list of addresses")
@@ -129,6 +132,8 @@ class Actions:
 
     def layer(self, name: str, entries: Any) -> Layer:
         """A layer of the given entries."""
+        from hermes.actions.specs.layer import Layer as LayerSpec
+
         groups = [one for one in entries if type(one) is Entries]
         if len(groups) != len(entries):
             raise EvalError("layer() takes a list of entries", "make them with entry.files() and its like")
@@ -156,6 +161,10 @@ class Actions:
         there, or more than one file is copied. Owners and modes stay unless others are given; ``owner`` may
         have names, which are looked up in ``base``.
         """
+        from hermes.actions.specs.copy import Copy
+        from hermes.actions.specs.place import Place
+        from hermes.actions.specs.select import Select
+
         select = Select(
             exclude=tuple(exclude),
             from_=", ".join(dict.fromkeys(str(one.owner) for one in _layers(root))),
@@ -212,6 +221,8 @@ class Actions:
         in it, and is the place of ``outputs`` that are relative. ``environment`` is that of a base image.
         ``mounts`` and ``secrets`` are what `hermes.dsl.mounts` makes.
         """
+        from hermes.actions.specs.run import Run
+
         check_run("run", name, argv, outputs)
         more = mounts_of(secrets, secret_version, [as_mount(one) for one in mounts])
         folders, files = staged(with_binds(inputs or {}, mounts))
@@ -252,6 +263,8 @@ class Actions:
         version, which is only in the key, or "sha256:" and the digest of the file, which is verified.
         ``inputs`` and ``outputs`` are as those of run(); inputs are below /run.
         """
+        from hermes.actions.specs.host import Host
+
         check_run("host", name, argv, outputs)
         mounts, files = staged(inputs or {})
         for path in mounts:
@@ -272,7 +285,7 @@ class Actions:
         )
         return self._command(name, command, timeout)
 
-    def _command(self, name: str, command: Run[Ref] | Host[Ref], timeout: int | None) -> Struct:
+    def _command(self, name: str, command: Command[Ref], timeout: int | None) -> Struct:
         action = self._add(name, command, timeout=timeout)
         files = [
             File(Output(action, one), self._label, path.lstrip("/"))
@@ -301,6 +314,8 @@ class Actions:
         were seen when it was made, whose links it cannot hide (the same if left out). Nothing is compressed until
         somebody needs the manifest.
         """
+        from hermes.actions.specs.image import Image
+
         codec = checked_codec(compression, compression_level)
         if base is not None and not _is_image(base):
             raise EvalError(f"base is an ImageInfo, not {type_name(base)}")
@@ -363,6 +378,9 @@ class Actions:
         ``context`` are the files that COPY and ADD may take, by their paths in their packages without
         ``strip_prefix``; ``contexts`` maps names of FROM and ``--from`` to targets. ``secrets`` are names.
         """
+        from hermes.actions.specs.dockerfile import Dockerfile
+        from hermes.dsl.dockerfiles import checked_texts, contexts_of, dockerfile_ref
+
         spec = Dockerfile(
             annotations=checked_texts("annotations", annotations or {}),
             arguments=checked_texts("build_args", build_args or {}),
@@ -381,6 +399,8 @@ class Actions:
 
     def index(self, name: str, images: Any, annotations: Any = None) -> Info:
         """An index of images (a list of ImageInfo), each for another platform."""
+        from hermes.actions.specs.index import Index
+
         if type(images) not in (list, tuple) or not all(_is_image(one) for one in images):
             raise EvalError(f"images is a list of ImageInfo, not {type_name(images)}", attribute="images")
         if not images:
@@ -407,6 +427,8 @@ class Actions:
 
         Its manifest and configuration are downloaded, and a layer when a command has to see it.
         """
+        from hermes.actions.specs.pull import Pull
+
         pull: Pull[Ref] = Pull(digest=Digest(checked_digest(digest)), ref=checked_reference(ref))
         return self._whole_image(name, self._add(name, pull))
 
@@ -420,6 +442,8 @@ class Actions:
         compression_level: int | None = None,
     ) -> Info:
         """Where an image (an ImageInfo or IndexInfo) goes: the repository ``HOST/PATH``, its tags, how it is compressed for it."""
+        from hermes.actions.specs.write import Write
+
         if not (type(image) is Info and image.provider in (IMAGE_INFO, INDEX_INFO)):
             raise EvalError(f"image is an ImageInfo or IndexInfo, not {type_name(image)}")
         content = checked_push(repository, tags, compression, compression_level)
@@ -442,6 +466,10 @@ class Actions:
     def _manifest(
         self, name: str, config: File, stack: list[Layer], annotations: Mapping[str, str], codec: Codec
     ) -> File:
+        from hermes.actions.specs.compress import Compress
+        from hermes.actions.specs.manifest import Manifest
+        from hermes.actions.specs.stack import Made, Whole
+
         layers: list[Whole[Ref] | Made[Ref]] = []
         for number, one in enumerate(stack):
             if one.manifest is not None:

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hermes.actions.specs.images import Context, FilesContext, ImageContext, ImageLayers
+from hermes.actions.specs.dockerfile import Context, FilesContext, ImageContext, ImageLayers
 from hermes.actions.specs.spec import Ref
 from hermes.dsl.dialect.values import EvalError, show, type_name
 from hermes.dsl.entries import without_prefix

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from hermes.actions.specs.layers import Directory, Files, Group, Packages, Symlink, Tar
+from hermes.actions.specs.layer import Directory, Files, Group, Packages, Symlink, Tar
 from hermes.actions.specs.spec import Ref
 from hermes.dsl.attributes import KINDS
 from hermes.dsl.dialect.values import Builtin, EvalError, Namespace, type_name

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, NamedTuple
 
-from hermes.actions.specs import commands
+from hermes.container import mount_values
 from hermes.container.mount_values import Cache, Tmpfs
 from hermes.dsl.dialect.values import Builtin, EvalError, show, type_name
 from hermes.dsl.providers import Dependency, File
@@ -74,7 +74,7 @@ class TmpfsMount:
 class SecretMount:
     """A secret and where it is mounted."""
 
-    mount: commands.SecretMount
+    mount: mount_values.SecretMount
 
     dsl_type: ClassVar[str] = "secret"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset()
@@ -112,7 +112,7 @@ def mount_functions(check: Mapping[str, Check]) -> dict[str, Builtin]:
     def secret(id: Any, path: Any = None, mode: Any = "0400", owner: Any = None) -> SecretMount:  # noqa: A002
         uid, gid = (None, None) if owner is None else _ids(check["owner"](owner))
         target = "" if path is None else check["path"](path)
-        made = commands.SecretMount(
+        made = mount_values.SecretMount(
             id=_name("secret", id), target=target, mode=check["mode"](mode), uid=uid, gid=gid
         )
         return SecretMount(made)
@@ -124,7 +124,7 @@ def mount_functions(check: Mapping[str, Check]) -> dict[str, Builtin]:
 def as_secret(value: Any) -> SecretMount:
     """Return an item of ``secrets``; its name alone will do."""
     if type(value) is str:
-        return SecretMount(commands.SecretMount(id=_name("secret", value)))
+        return SecretMount(mount_values.SecretMount(id=_name("secret", value)))
     if type(value) is SecretMount:
         return value
     raise EvalError(f"must be a name or secret(...), not {type_name(value)}")
@@ -147,7 +147,7 @@ class Mounts(NamedTuple):
 
     caches: tuple[Cache, ...]
     tmpfs: tuple[Tmpfs, ...]
-    secrets: tuple[commands.SecretMount, ...]
+    secrets: tuple[mount_values.SecretMount, ...]
     secret_version: str
 
 

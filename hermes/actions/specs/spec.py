@@ -2,9 +2,9 @@
 
 A spec is generic in what it reads: `Ref` when an action is declared, `Resolved` when it is executed. Its fields are
 
-- parameters, in the key: canonical JSON under the field's name, without a ``_`` at its end (`LEFT_OUT`: only where
-  it is not the default);
-- parameters outside of the key (`UNKEYED`), which cannot change an output;
+- parameters, in the key: canonical JSON under the field's name, without a ``_`` at its end (`left_out`: only where it
+  is not the default);
+- parameters outside of the key (`unkeyed`), which cannot change an output;
 - what it reads (`role`, `roles`): one artifact, one or None, or a tuple. The order of roles is that of the fields.
 """
 
@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
-from types import UnionType
+from types import MappingProxyType, UnionType
 from typing import (
     Any,
     ClassVar,
@@ -25,6 +24,7 @@ from typing import (
     Self,
     TypeVar,
     Union,
+    dataclass_transform,
     get_args,
     get_origin,
     get_type_hints,
@@ -38,14 +38,8 @@ from hermes.engine.key import Resolved
 I = TypeVar("I")  # noqa: E741 - what is read, as an input is called in the engine
 S = TypeVar("S", bound="Spec[Any]")
 
-_ROLE: Final = "role"
-_MANY: Final = "many"
-UNKEYED: Final[Mapping[str, Any]] = {"unkeyed": True}
-"""Metadata of a field for a parameter that cannot change an output."""
-MIXED: Final[Mapping[str, Any]] = {"mixed": True}
-"""Metadata of a field with both parameters and what is read, which the class itself puts into both."""
-LEFT_OUT: Final[Mapping[str, Any]] = {"left_out": True}
-"""Metadata of a field for a parameter that is in the key only where it is not the default."""
+NONE: Final[Mapping[str, Any]] = MappingProxyType({})
+"""The default of a field that is a mapping."""
 _LEAVES: Final = frozenset({str, int, bool, type(None)})
 
 
@@ -57,22 +51,95 @@ class Ref(NamedTuple):
     hint: str = ""
 
 
-def role(name: str) -> Mapping[str, Any]:
-    """Return the metadata of a field of one thing that is read as ``name``, or None."""
-    return {_ROLE: name}
+class _Field(NamedTuple):
+    """One field of a class; see the functions that declare them. ``called`` is its name in JSON, or its role."""
+
+    default: Any
+    called: str = ""
+    use: str = "keyed"
 
 
-def roles(name: str) -> Mapping[str, Any]:
-    """Return the metadata of a field of any number of things that are read as ``name``, a tuple."""
-    return {_ROLE: name, _MANY: True}
+_REQUIRED: Final = object()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def role(name: str, *, default: Any = _REQUIRED) -> Any:
+    """Declare a field of one thing that is read as ``name``; with a ``default`` of None it may be missing."""
+    return _Field(default, name, "role")
+
+
+def roles(name: str, *, default: Any) -> Any:
+    """Declare a field of any number of things that are read as ``name``, a tuple."""
+    return _Field(default, name, "roles")
+
+
+def left_out(*, default: Any) -> Any:
+    """Declare a field for a parameter that is in the key only where it is not the default."""
+    return _Field(default, use="left out")
+
+
+def unkeyed(*, default: Any = _REQUIRED) -> Any:
+    """Declare a field for a parameter that cannot change an output."""
+    return _Field(default, use="unkeyed")
+
+
+def mixed() -> Any:
+    """Declare a field with both parameters and what is read, which the class itself puts into both."""
+    return _Field(_REQUIRED, use="mixed")
+
+
+@dataclass_transform(
+    kw_only_default=True, frozen_default=True, field_specifiers=(role, roles, left_out, unkeyed, mixed)
+)
 class Spec(Generic[I]):
-    """What one action does. ``for_platform``: its outputs depend on the platform of the build."""
+    """What one action does, as a frozen dataclass. ``for_platform``: its outputs depend on the build's platform.
+
+    It is no `dataclasses.dataclass` because Python compiles six functions for each of those, half a millisecond for each
+    kind, in builds that take a hundred.
+    """
 
     kind: ClassVar[str]
     for_platform: ClassVar[bool] = False
+    _fields: ClassVar[Mapping[str, _Field]] = NONE
+    _needed: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        found = dict(cls._fields)
+        for name, hint in vars(cls).get("__annotations__", {}).items():
+            if not hint.startswith("ClassVar"):
+                given = vars(cls).get(name, _REQUIRED)
+                one = given if isinstance(given, _Field) else _Field(given)
+                found[name] = one if one.called else one._replace(called=name.rstrip("_"))
+                if one.default is not _REQUIRED:
+                    setattr(cls, name, one.default)
+                elif given is not _REQUIRED:
+                    delattr(cls, name)
+        cls._fields = found
+        cls._needed = frozenset(name for name, one in found.items() if one.default is _REQUIRED)
+
+    def __init__(self, **values: Any) -> None:
+        if not self._needed <= values.keys() <= self._fields.keys():
+            wrong = ", ".join(sorted((self._needed - values.keys()) | (values.keys() - self._fields.keys())))
+            raise TypeError(f"{type(self).__name__} has, or lacks, {wrong}")
+        self.__dict__.update(values)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__}.{name} cannot be set")
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and all(
+            getattr(self, name) == getattr(other, name) for name in self._fields
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # there are mappings in it
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._fields)
+        return f"{type(self).__name__}({values})"
+
+    def replaced(self, **values: Any) -> Self:
+        """Return the same with other values of some fields."""
+        return type(self)(**{**self.__dict__, **values})
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -87,74 +154,44 @@ class Spec(Generic[I]):
     def params(self) -> dict[str, Any]:
         """Return the parameters in the key, as JSON values."""
         found = {}
-        for name, called, default in self._form().params:
-            value = getattr(self, name)
-            if default is MISSING or value != default:
-                found[called] = plain(value)
+        for name, one in self._fields.items():
+            if one.use in ("keyed", "left out"):
+                value = getattr(self, name)
+                if one.use == "keyed" or value != one.default:
+                    found[one.called] = plain(value)
         return found
 
     def unkeyed(self) -> dict[str, Any]:
         """Return the parameters outside of the key, as JSON values."""
-        return {name: plain(getattr(self, name)) for name in self._form().unkeyed}
+        return {
+            one.called: plain(getattr(self, name))
+            for name, one in self._fields.items()
+            if one.use == "unkeyed"
+        }
 
     def reads(self) -> Iterator[tuple[str, I]]:
         """Yield what is read with its role, in the order of the key."""
-        for name, called in self._form().roles:
-            value = getattr(self, name)
-            if type(value) is tuple:
-                for one in value:
-                    yield called, one
-            elif value is not None:
-                yield called, value
+        for name, one in self._fields.items():
+            if one.use == "roles":
+                for item in getattr(self, name):
+                    yield one.called, item
+            elif one.use == "role" and (item := getattr(self, name)) is not None:
+                yield one.called, item
 
     @classmethod
     def of(cls, params: Mapping[str, Any], rows: Sequence[tuple[str, I]]) -> Self:
         """Return what has these parameters, both kinds of them, and reads these rows of role and input."""
         kind: Any = cls
-        form, types = cls._form(), _types(kind)
-        names = {called: name for name, called, _ in form.params}
-        given = {
-            (name := names.get(called, called)): built(types[name], one) for called, one in params.items()
-        }
-        for name, called in form.roles:
-            found = tuple(one for other, one in rows if other == called)
-            if name in form.many:
-                given[name] = found
-            elif found:
-                (given[name],) = found
+        types = _types(kind)
+        given: dict[str, Any] = {}
+        for name, one in cls._fields.items():
+            if one.use == "roles":
+                given[name] = tuple(item for called, item in rows if called == one.called)
+            elif one.use == "role":
+                given.update((name, item) for called, item in rows if called == one.called)
+            elif one.called in params:
+                given[name] = built(types[name], params[one.called])
         return cls(**given)
-
-    @classmethod
-    def _form(cls) -> _Form:
-        kind: Any = cls
-        return _form(kind)
-
-
-class _Form(NamedTuple):
-    """The fields of a class: parameters with their names in JSON and the default that is left out, and roles."""
-
-    params: tuple[tuple[str, str, Any], ...]
-    unkeyed: tuple[str, ...]
-    roles: tuple[tuple[str, str], ...]
-    many: frozenset[str]
-
-
-@cache
-def _form(kind: Any) -> _Form:
-    params, without, read, many = [], [], [], set()
-    for one in fields(kind):
-        if called := one.metadata.get(_ROLE):
-            read.append((one.name, called))
-            if one.metadata.get(_MANY):
-                many.add(one.name)
-        elif "mixed" in one.metadata:
-            continue
-        elif "unkeyed" in one.metadata:
-            without.append(one.name)
-        else:
-            default = one.default if "left_out" in one.metadata else MISSING
-            params.append((one.name, one.name.rstrip("_"), default))
-    return _Form(tuple(params), tuple(without), tuple(read), frozenset(many))
 
 
 @cache
@@ -206,7 +243,7 @@ def _text(values: Mapping[str, Any]) -> str:
 def plain(value: Any) -> Any:
     """Return a value of a field as JSON values.
 
-    What has a ``to_json`` says it itself; other dataclasses and tuples with names become objects.
+    What has a ``to_json`` says it itself; other tuples with names become objects.
     """
     kind = type(value)
     if kind in _LEAVES:
@@ -219,9 +256,7 @@ def plain(value: Any) -> Any:
         return str(value)
     if hasattr(kind, "to_json"):
         return value.to_json()
-    if isinstance(value, tuple):
-        return {name: plain(one) for name, one in zip(kind._fields, value, strict=True)}
-    return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+    return {name: plain(one) for name, one in zip(kind._fields, value, strict=True)}
 
 
 def built(hint: Any, value: Any) -> Any:
@@ -241,7 +276,7 @@ def built(hint: Any, value: Any) -> Any:
         return value
     if hasattr(hint, "from_json"):
         return hint.from_json(value)
-    if hasattr(hint, "_fields") or is_dataclass(hint):
+    if hasattr(hint, "_fields"):
         types = _types(hint)
         return hint(**{name: built(types[name], one) for name, one in value.items()})
     return hint(value) if issubclass(hint, Enum | Digest) else value

@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple
 
 from hermes.actions.kinds import LAYERS
 from hermes.actions.layer import link_of
-from hermes.actions.specs.commands import Run
-from hermes.actions.specs.images import Dockerfile as DockerfileSpec
-from hermes.actions.specs.images import FilesContext
+from hermes.actions.specs.dockerfile import Dockerfile as DockerfileSpec
+from hermes.actions.specs.dockerfile import FilesContext
+from hermes.actions.specs.run import Run
 from hermes.actions.specs.spec import Ref, of_action
 from hermes.build.memory.keys import part_of
 from hermes.build.secrets import check_actions

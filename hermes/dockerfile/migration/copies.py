@@ -5,10 +5,12 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from hermes.actions.specs.copies import Copy, Place, Select
+from hermes.actions.specs.copy import Copy
+from hermes.actions.specs.place import Place
+from hermes.actions.specs.select import Select
 from hermes.actions.specs.spec import Ref
 from hermes.dockerfile.files import Files
 from hermes.dockerfile.migration.buildfile import Call, Target
@@ -220,7 +222,7 @@ class Copying:
         folders: Collection[str],
     ) -> Copied:
         """Return a copy for which the stack is looked at when it is built: for who a name is, or which folders are there."""
-        plain = replace(place, owner="", dest="files", folder=True)
+        plain = place.replaced(owner="", dest="files", folder=True)
         empty = Stack([], None, {})
         inner = self.of_files(f"{name}_files", copy, plain, empty, files, folders)
         single = place.single and not place.folder
@@ -229,7 +231,7 @@ class Copying:
             name,
             {
                 "base": stack.labels,
-                "dest": _dest(replace(place, folder=place.folder or not place.single)),
+                "dest": _dest(place.replaced(folder=place.folder or not place.single)),
                 "owner": place.owner,
                 "paths": [f"/files/{copy.entries[0].name}" if single else "/files"],
                 "root": inner.labels,

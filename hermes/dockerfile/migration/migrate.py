@@ -9,16 +9,21 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
-from hermes.actions.specs import commands
-from hermes.actions.specs import copies as specs
-from hermes.actions.specs.files import Fetch, Git, Write
-from hermes.actions.specs.images import Compose, Made
-from hermes.actions.specs.layers import Given
+from hermes.actions.specs.compose import Compose
+from hermes.actions.specs.copy import Copy as CopySpec
+from hermes.actions.specs.fetch import Fetch
+from hermes.actions.specs.git import Git
+from hermes.actions.specs.given import Given
+from hermes.actions.specs.place import Place
+from hermes.actions.specs.run import Run as RunSpec
+from hermes.actions.specs.select import Select
 from hermes.actions.specs.spec import Ref, of_action
-from hermes.container.mount_values import Cache, Tmpfs
+from hermes.actions.specs.stack import Made
+from hermes.actions.specs.write import Write
+from hermes.container.mount_values import Cache, SecretMount, Tmpfs
 from hermes.dockerfile.instructions import Copy, Run
 from hermes.dockerfile.migration.buildfile import Call, Target
 from hermes.dockerfile.migration.copies import Copied, Copying, Stack
@@ -104,13 +109,13 @@ class _Migration:
         bound = {
             self._action_of(one).id
             for action in self._actions.values()
-            if action.kind == commands.Run.kind
-            for one in of_action(commands.Run[Ref], action).bound
+            if action.kind == RunSpec.kind
+            for one in of_action(RunSpec[Ref], action).bound
         }
         handlers: Mapping[str, Callable[[Action], None]] = {
-            specs.Copy.kind: self._copy,
+            CopySpec.kind: self._copy,
             Fetch.kind: self._fetch,
-            commands.Run.kind: self._run,
+            RunSpec.kind: self._run,
             Write.kind: self._write,
         }
         for action in sorted(self._actions.values(), key=lambda one: self._spans[one.owner].first):
@@ -149,19 +154,19 @@ class _Migration:
     # Layers.
 
     def _copy(self, action: Action) -> None:
-        copy = of_action(specs.Copy[Ref], action)
+        copy = of_action(CopySpec[Ref], action)
         stack = self._stack(self._place(copy).roots)
         what = "copy" if copy.entries or copy.archives or copy.listing else "workdir"
         self._layers[action.id] = self._copied(action, stack, self._named(action, what))
 
     def _copied(self, action: Action, stack: Stack, name: str, dest: str | None = None) -> Copied:
         """Add the targets of a copy. ``dest`` is where what a command sees mounted is to be."""
-        copy = of_action(specs.Copy[Ref], action)
+        copy = of_action(CopySpec[Ref], action)
         place = self._place(copy)
         if dest is not None:
-            place = replace(place, dest=dest.lstrip("/"), folder=not place.single)
+            place = place.replaced(dest=dest.lstrip("/"), folder=not place.single)
         if copy.listing is not None:
-            selected = of_action(specs.Select[Ref], self._action_of(copy.listing))
+            selected = of_action(Select[Ref], self._action_of(copy.listing))
             root = self._stack(selected.roots).labels
             found = self._copying.from_layers(name, selected, root, copy, place, stack)
             if dest is not None and not place.single:
@@ -175,8 +180,8 @@ class _Migration:
         self._found += found.targets
         return found
 
-    def _place(self, copy: specs.Copy[Ref]) -> specs.Place[Ref]:
-        return of_action(specs.Place[Ref], self._action_of(copy.place))
+    def _place(self, copy: CopySpec[Ref]) -> Place[Ref]:
+        return of_action(Place[Ref], self._action_of(copy.place))
 
     def _folders(self, action: Action) -> list[str]:
         """Return the folders of the context that an instruction copies whole, as far as its words show them."""
@@ -186,7 +191,7 @@ class _Migration:
         return [posixpath.normpath(f"/{source}").strip("/") for source in sources]
 
     def _run(self, action: Action) -> None:
-        command = of_action(commands.Run[Ref], action)
+        command = of_action(RunSpec[Ref], action)
         if command.writable:
             raise DockerfileError(
                 "a mount that the command may write has no rule", hint="copy the files, or leave rw out"
@@ -343,7 +348,7 @@ def _tmpfs(one: Tmpfs) -> Call:
     return Call("tmpfs", (one.target,), (*size, *_mode(one, 0o1777)))
 
 
-def _secret(one: commands.SecretMount, user: str) -> str | Call:
+def _secret(one: SecretMount, user: str) -> str | Call:
     """Return a secret of a command of ``user``, to whom those belong for which nothing else is said."""
     is_usual = one.target in ("", f"/run/secrets/{one.id}")
     is_users = not (one.uid or one.gid) and user in _ROOT
@@ -352,11 +357,11 @@ def _secret(one: commands.SecretMount, user: str) -> str | Call:
     return Call("secret", (one.id,), named) if named else one.id
 
 
-def _mode(one: Cache | Tmpfs | commands.SecretMount, usual: int) -> list[tuple[str, str]]:
+def _mode(one: Cache | Tmpfs | SecretMount, usual: int) -> list[tuple[str, str]]:
     return [] if one.mode == usual else [("mode", f"{one.mode:04o}")]
 
 
-def _owner(one: Cache | commands.SecretMount) -> list[tuple[str, str]]:
+def _owner(one: Cache | SecretMount) -> list[tuple[str, str]]:
     return [("owner", f"{one.uid or 0}:{one.gid or 0}")]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import pytest
 
 from hermes import DockerfileOptions
-from hermes.actions.specs.commands import Run
+from hermes.actions.specs.run import Run
 from hermes.actions.specs.spec import Ref, of_action
 from hermes.api.migrating import MigrateOptions, migrated
 from hermes.build.options import BuildOptions

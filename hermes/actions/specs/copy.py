@@ -1,0 +1,49 @@
+"""``copy``: the layer of a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple, Self
+
+from hermes.actions.specs.spec import I, Spec, role, roles
+
+
+class CopyEntry(NamedTuple):
+    """Something that is copied: as `Named`, with its mode; ``link`` is the name that a hard link leads to."""
+
+    name: str
+    type: str
+    mode: int
+    link: str = ""
+
+    def to_json(self) -> list[Any]:
+        return list(self) if self.link else [self.name, self.type, self.mode]
+
+    @classmethod
+    def from_json(cls, row: Sequence[Any]) -> Self:
+        return cls(*row)
+
+
+class Copy(Spec[I]):
+    """The layer of a copy: what is in ``listing``, or ``entries`` and ``archives``, at its ``place``.
+
+    ``sources`` are the files and symbolic links of the entries, in their order. ``mode`` is a mode, or a change of it
+    in letters, for all. Without ``keep_owners`` everything belongs to whom the place says. ``content`` says where the
+    bytes of a listing are; it is in no key.
+    """
+
+    kind: ClassVar[str] = "copy"
+
+    entries: tuple[CopyEntry, ...] = ()
+    keep_owners: bool = False
+    mode: int | str | None = None
+    mtime: int
+    listing: I | None = role("listing", default=None)
+    content: I | None = role("~places", default=None)
+    place: I = role("place")
+    sources: tuple[I, ...] = roles("src", default=())
+    archives: tuple[I, ...] = roles("tar", default=())
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return ("layer",)

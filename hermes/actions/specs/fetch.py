@@ -1,0 +1,25 @@
+"""``fetch``: a download."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from hermes.actions.specs.spec import I, Spec, left_out, unkeyed
+
+
+class Fetch(Spec[I]):
+    """A download with the digest ``sha256`` (64 hexadecimal digits) and, if that is known, ``size`` in bytes.
+
+    ``urls`` are tried in order; one that begins with ``apt:`` is a path below each mirror of Debian packages.
+    """
+
+    kind: ClassVar[str] = "fetch"
+
+    sha256: str
+    executable: bool = False
+    size: int | None = left_out(default=None)
+    urls: tuple[str, ...] = unkeyed()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return ("file",)

@@ -1,0 +1,34 @@
+"""``image``: the configuration of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from hermes.actions.specs.spec import I, Spec, role, roles
+
+
+class Image(Spec[I]):
+    """The configuration of an image: that of ``base`` with what ``config`` says.
+
+    Its layers, the lowest first, are those ``below``, which are the base's, and ``layers``. ``built_on`` maps the
+    number of one of all these inputs (as text) to the numbers of those that it stands on, ``made_on`` to those that
+    were seen when it was made; others that write one path differently are a conflict, unless ``allow_conflicts``.
+    ``config`` has the names of the rule ``image``. ``epoch`` is its time, in seconds.
+    """
+
+    kind: ClassVar[str] = "image"
+    for_platform: ClassVar[bool] = True
+
+    allow_conflicts: bool = False
+    built_on: Mapping[str, tuple[int, ...]]
+    config: Mapping[str, Any]
+    epoch: int
+    made_on: Mapping[str, tuple[int, ...]]
+    base: I | None = role("base", default=None)
+    below: tuple[I, ...] = roles("below", default=())
+    layers: tuple[I, ...] = roles("layer", default=())
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return ("config", "environment")
