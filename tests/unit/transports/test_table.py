@@ -36,7 +36,8 @@ def test_the_documentation_has_the_same_rows() -> None:
 @pytest.mark.parametrize("command", [["copy"], ["pull"], ["ctr", "from"], ["ctr", "commit"]])
 def test_help_lists_them(command: list[str]) -> None:
     said = CliRunner().invoke(hermes, [*command, "--help"]).output
-    assert [row.form for row in TABLE if row.form not in said or row.help not in said] == []
+    rows = [row for row in TABLE if (row.reader if command[-1] in ("pull", "from") else row.writer)]
+    assert [row.form for row in rows if row.form not in said or row.help not in said] == []
 
 
 @pytest.mark.parametrize(
@@ -55,4 +56,4 @@ def test_a_transport_that_is_near_is_named(store: Store) -> None:
     assert caught.value.hint == "did you mean oci-archive:x.tar?"
     with pytest.raises(UsageError) as read, opened("nothing-near:x", store, Client):
         pass
-    assert all(row.name in str(read.value.hint) for row in TABLE)
+    assert all(row.name in str(read.value.hint) for row in TABLE if row.reader)
