@@ -63,6 +63,11 @@ def canonical_json(value: Any) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+def parse_json(data: bytes) -> Any:
+    """Return what `canonical_json` has encoded, bytes that are not UTF-8 as lone surrogates; raises `ValueError`."""
+    return json.loads(data.decode("utf-8", "surrogateescape"))
+
+
 def _refuse_floats(value: Any) -> None:
     kind = type(value)
     if kind is dict:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hermes.actions.kinds import LAYER, LAYERS
 from hermes.container.core import Containers
-from hermes.digest import Digest
+from hermes.digest import Digest, parse_json
 from hermes.engine.action import Value
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
@@ -87,7 +86,7 @@ class Tools:
     def document(self, value: Value) -> Any:
         """Return the JSON document in a blob; raises `ImageError` when it is none."""
         try:
-            return json.loads(self.store.blobs.read(value.digest))
+            return parse_json(self.store.blobs.read(value.digest))
         except ValueError as error:
             raise ImageError(f"{value.digest} is not a JSON document: {error}") from None
 

@@ -7,7 +7,6 @@ a layer is being taken over, ``next.json`` is the state that holds once folder N
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hermes.container.stack import Below, Upper
-from hermes.digest import Digest, canonical_json
+from hermes.digest import Digest, canonical_json, parse_json
 from hermes.errors import StoreError, UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.store import Store
@@ -78,7 +77,7 @@ class State:
 
     @classmethod
     def load(cls, data: bytes) -> State:
-        document = json.loads(data.decode("utf-8", "surrogateescape"))
+        document = parse_json(data)
         if document.pop("version") != _VERSION:
             raise ValueError("of another version")
         document["stack"] = tuple(Below(Digest.parse(diff_id), name) for diff_id, name in document["stack"])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from hermes.digest import Digest, canonical_json
+from hermes.digest import Digest, canonical_json, parse_json
 from hermes.engine.action import Action, ActionGraph, Output, Outputs, Value
 from hermes.engine.events import ActionStarted, Events, Warned
 from hermes.engine.key import Resolved, key_of, preimage
@@ -57,7 +56,7 @@ class Result:
     def load(cls, data: bytes) -> Result | None:
         """Return a stored result, or None when it is damaged or of another version."""
         try:
-            document: dict[str, Any] = json.loads(data)
+            document: dict[str, Any] = parse_json(data)
             if document["version"] != _VERSION:
                 return None
             outputs = {

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from hermes.digest import canonical_json
+from hermes.digest import canonical_json, parse_json
 from hermes.engine.action import EXECUTABLE, LINK, Action, Value
 
 SCHEMA: Final = 2
@@ -69,7 +69,7 @@ def key_of(image: bytes) -> str:
 
 def facts(image: bytes) -> Iterator[tuple[str, str]]:
     """Yield what a preimage says, as name and value; names are unique."""
-    document = json.loads(image.decode("utf-8", "surrogateescape"))
+    document = parse_json(image)
     for name in ("kind", "platform", "codec"):
         if document[name]:
             yield name, document[name]
