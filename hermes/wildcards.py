@@ -68,7 +68,7 @@ def is_pattern(text: str) -> bool:
 def expression(pattern: str, *, stars: bool = False) -> str:
     """Return a regular expression for a pattern of Go's ``filepath.Match``; with ``stars`` ``**`` is any path.
 
-    With ``stars`` a slash, too, is a character that is none of ``[^...]``, as in BuildKit's ignore files.
+    With ``stars`` a slash, too, is a character that ``[^...]`` matches, as in BuildKit's ignore files.
     Raises `re.error` when it is malformed.
     """
     found = ""

@@ -76,18 +76,18 @@ def shown(address: str) -> str:
 
 
 def name_of(address: str) -> str:
-    """Return what the file at an address is called, or nothing; raises `UsageError` when it is no address."""
+    """Return what the file at an address is called, or an empty string; raises `UsageError` for an invalid URL."""
     try:
         return posixpath.basename(unquote(urlsplit(address).path))
     except ValueError as error:
-        raise UsageError(f"{shown(address)} is no address: {error}") from None
+        raise UsageError(f"invalid URL {shown(address)}: {error}") from None
 
 
 def _pieces(address: str, session: requests.Session, cancelled: threading.Event) -> Iterator[bytes]:
     try:
         parts = urlsplit(address)
     except ValueError as error:
-        raise FetchError(f"{shown(address)}: is no address: {error}") from None
+        raise FetchError(f"invalid URL {shown(address)}: {error}") from None
     found = _local(unquote(parts.path)) if parts.scheme == "file" else _remote(address, session)
     for data in found:
         if cancelled.is_set():
@@ -105,7 +105,7 @@ def _remote(address: str, session: requests.Session) -> Iterator[bytes]:
     except requests.RequestException:
         raise
     except ValueError as error:
-        raise FetchError(f"{shown(address)}: it leads to what is no address: {error}") from None
+        raise FetchError(f"{shown(address)}: redirects to an invalid URL: {error}") from None
     with answer:
         said = f"the server answered {answer.status_code}"
         if answer.status_code in _TRANSIENT:
@@ -124,7 +124,7 @@ def _local(path: str) -> Iterator[bytes]:
             while data := file.read(CHUNK):
                 yield data
     except (FileNotFoundError, NotADirectoryError):
-        raise Absent("there is no such file") from None
+        raise Absent("no such file") from None
     except OSError as error:
         raise FetchError(f"{path}: {error.strerror or os.strerror(error.errno or 0)}") from error
 

@@ -84,7 +84,7 @@ class Tools:
         return one.origin or self.store.blobs.path(one.value.digest)
 
     def document(self, value: Value) -> Any:
-        """Return the JSON document in a blob; raises `ImageError` when it is none."""
+        """Return the JSON document in a blob; raises `ImageError` for anything else."""
         try:
             return parse_json(self.store.blobs.read(value.digest))
         except ValueError as error:

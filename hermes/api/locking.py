@@ -148,7 +148,7 @@ def _read_image_lock(path: Path) -> dict[str, dict[str, str]]:
         raise LockError(f"{path} cannot be read: {error}", hint="remove it and run `hermes lock`") from None
     images = document.get("images") if isinstance(document, dict) else None
     if not isinstance(images, dict) or document.get("version") != LOCK_VERSION:
-        raise LockError(f"{path} is no lock of images", hint="remove it and run `hermes lock`")
+        raise LockError(f"{path} is not a lock file of images", hint="remove it and run `hermes lock`")
     return {
         str(ref): {str(platform): str(digest) for platform, digest in row.items()}
         for ref, row in images.items()

@@ -99,14 +99,14 @@ def migrated(options: MigrateOptions, home: Path | None = None) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise UsageError(
-            f"{dockerfile.text.name} has, or names, something that is no UTF-8, and a BUILD file is UTF-8",
+            f"{dockerfile.text.name} has, or names, something that is not UTF-8, which a BUILD file must be",
             hint="build it with dockerfile_image",
         ) from None
     return text
 
 
 class _Every(frozenset[str]):
-    """All ids: whoever builds a target gives it the secrets that it asks for."""
+    """All ids: the user who builds a target gives it the secrets that it asks for."""
 
     def __contains__(self, _: object) -> bool:
         return True

@@ -42,9 +42,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         if self.network not in NETWORKS:
-            raise UsageError(
-                f"--network {self.network}: this is no network", hint=f"there are {', '.join(NETWORKS)}"
-            )
+            raise UsageError(f"unknown network {self.network!r}", hint=f"there are {', '.join(NETWORKS)}")
         if self.workdir and not self.workdir.startswith("/"):
             raise UsageError(f"--workdir {self.workdir}: must be an absolute path in the image")
         check_hostname(self.hostname)
@@ -63,7 +61,7 @@ class RunOptions:
 def check_hostname(text: str) -> str:
     """Return a host name, or nothing for none; raises `UsageError`."""
     if text and not _HOSTNAME.fullmatch(text):
-        raise UsageError(f"--hostname {text}: this is no host name")
+        raise UsageError(f"--hostname: invalid host name {text!r}")
     return text
 
 
@@ -71,15 +69,15 @@ def volume(text: str) -> Bound:
     """Return what ``HOST:CONTAINER[:ro]`` mounts; raises `UsageError`."""
     parts = text.split(":")
     if len(parts) not in (2, 3) or not parts[0]:
-        raise UsageError(f"--volume {text}: this is no HOST:CONTAINER or HOST:CONTAINER:ro")
+        raise UsageError(f"--volume: expected HOST:CONTAINER or HOST:CONTAINER:ro, got {text!r}")
     host, target = parts[:2]
     if parts[2:] not in ([], ["ro"], ["rw"]):
         raise UsageError(
-            f"--volume {text}: there is no option {parts[2]!r}",
+            f"--volume {text}: unknown option {parts[2]!r}",
             hint="there are ro and rw; owners and labels of a volume stay as they are",
         )
     if not target.startswith("/") or not target.strip("/"):
-        raise UsageError(f"--volume {text}: {target!r} is no absolute path of something in the root")
+        raise UsageError(f"--volume {text}: expected an absolute path in the container, got {target!r}")
     source = os.path.abspath(os.path.expanduser(host))
     if not os.path.exists(source):
         hint = "there are no named volumes; the path is that of a file or folder of this machine"
@@ -93,7 +91,9 @@ def host(text: str) -> tuple[str, str]:
 
     name, _, address = text.partition("=" if "=" in text else ":")
     if not _HOST.fullmatch(name) or not address:
-        raise UsageError(f"--add-host {text}: this is no NAME:IP", hint="write it as db:10.0.0.7 or db:::1")
+        raise UsageError(
+            f"--add-host: expected NAME:IP, got {text!r}", hint="write it as db:10.0.0.7 or db:::1"
+        )
     if address == _GATEWAY:
         raise UsageError(
             f"--add-host {text}: there is no gateway, because commands share the network of this machine",
@@ -105,7 +105,7 @@ def host(text: str) -> tuple[str, str]:
         found = None
     if found is None or len(str(found).split()) != 1:
         raise UsageError(
-            f"--add-host {text}: {address!r} is no address", hint="a name cannot stand for another one"
+            f"--add-host {text}: invalid IP address {address!r}", hint="a name cannot stand for another one"
         )
     return name, str(found)
 
@@ -114,7 +114,7 @@ def variable(text: str, environment: Mapping[str, str]) -> tuple[str, str]:
     """Return the pair that ``NAME=VALUE``, or ``NAME`` of an environment, means; raises `UsageError`."""
     name, equals, value = text.partition("=")
     if not name or "\0" in text:
-        raise UsageError(f"--env {text}: this is no NAME=VALUE and no NAME")
+        raise UsageError(f"--env: expected NAME=VALUE or NAME, got {text!r}")
     if equals:
         return name, value
     if name not in environment:
@@ -126,7 +126,7 @@ def port_note(text: str, network: str) -> str:
     """Return what to say of a ``--port``; raises `UsageError` where it cannot mean anything."""
     match = _PORT.fullmatch(text)
     if match is None or not all(0 < int(one) < 65536 for one in match.groups() if one):
-        raise UsageError(f"--port {text}: this is no PORT or PORT:PORT")
+        raise UsageError(f"--port: expected PORT or PORT:PORT, got {text!r}")
     outer, inner = match[1] or match[2], match[2]
     if network == "none":
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Runs the actions of one build, whoever declared them: the store, the namespace, connections, and what is remembered.
+"""Runs the actions of one build, for every front end: the store, the namespace, connections, and what is remembered.
 
 It does not know where actions come from: `hermes.build.targets` plans those of a workspace, and
 `hermes.build.dockerfile.build` those of a Dockerfile.

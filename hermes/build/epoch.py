@@ -8,7 +8,7 @@ from hermes.errors import UsageError
 
 
 def epoch() -> int:
-    """Return ``SOURCE_DATE_EPOCH``, or 0; raises `UsageError` when it is no time."""
+    """Return ``SOURCE_DATE_EPOCH``, or 0; raises `UsageError` when it is not a time."""
     text = epoch_text()
     try:
         number = int(text)

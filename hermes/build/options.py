@@ -32,7 +32,7 @@ class BuildOptions:
     def key(self, patterns: Sequence[str], package: str) -> str:
         """Return a name for a build of the same things in the same configuration.
 
-        The runtime is no part of it, nor of any action's key: it must not change a byte.
+        The runtime is neither in it nor in any action's key: it must not change a byte.
         """
         values = sorted(f"{name}={value}" for name, value in self.values.items())
         parts = (*patterns, "", package, self.platform, epoch_text(), *values)

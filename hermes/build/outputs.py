@@ -191,7 +191,7 @@ class Outputs:
             while len(at) > len(self._out) and not os.path.lexists(at):
                 at = os.path.dirname(at)
             if at == self._out or not at.startswith(f"{self._out}/"):
-                raise BuildError(f"{self._out} is no folder", hint="move it away") from None
+                raise BuildError(f"{self._out} is not a folder", hint="move it away") from None
             os.unlink(at)
             os.makedirs(folder, exist_ok=True)
         self._folders.add(folder)

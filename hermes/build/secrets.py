@@ -37,7 +37,7 @@ class SecretSource:
             name, equals, value = part.partition("=")
             name = {"source": "src"}.get(name, name)
             if not equals or name not in ("id", "src", "env") or not value:
-                raise UsageError("--secret: there is a part that is no id=, src= or env=", hint=_FORMAT)
+                raise UsageError("--secret: a part is not id=, src= or env=", hint=_FORMAT)
             if name in found:
                 raise UsageError(f"--secret: it has {name}= twice", hint=_FORMAT)
             found[name] = value

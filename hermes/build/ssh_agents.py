@@ -62,7 +62,7 @@ class AgentSource:
         if True in kinds and len(paths) > 1:
             raise UsageError(f"--ssh {self.id}: a socket stands alone", hint=_FORMAT)
         if not self.paths and False in kinds:
-            raise UsageError(f"--ssh {self.id}: {_VARIABLE} names {paths[0]}, which is no socket")
+            raise UsageError(f"--ssh {self.id}: {_VARIABLE} names {paths[0]}, which is not a socket")
         return paths
 
     def _is_socket(self, path: str) -> bool:
@@ -168,6 +168,6 @@ def _add(program: str, path: str, name: str, key: str) -> None:
     )
     if done.returncode:
         raise UsageError(
-            f"--ssh {name}: {key} cannot be used: it is no private key, or it has a passphrase",
+            f"--ssh {name}: {key} cannot be used: it is not a private key, or has a passphrase",
             hint=f"add a key with a passphrase to an agent of your own (ssh-add), and give --ssh {name}",
         )

@@ -75,7 +75,7 @@ class _Command(click.Command):
     "--network",
     type=click.Choice(["default", "host", "none"]),
     default="default",
-    help="The network of RUN: on unless it is none.",
+    help="The network of RUN; without the option it is on.",
 )
 @click.option(
     "--layers",

@@ -112,7 +112,7 @@ def volume_option(function: F) -> F:
         "volumes",
         multiple=True,
         metavar="HOST:CTR[:ro]",
-        help="Mount a file or folder of this machine for commands; its content is no part of what comes out.",
+        help="Mount a file or folder of this machine for commands; its content does not become part of the image.",
     )(function)
 
 

@@ -1,6 +1,6 @@
 """SSH agents for a command: what it connects to passes on requests to sign, and no others.
 
-A command could else take keys out of the agent of whoever builds, or lock it. It also needs no right of its own to the
+A command could else take keys out of the user's agent, or lock it. It also needs no right of its own to the
 agent's socket, which asks for its owner. See the draft "SSH Agent Protocol" (draft-ietf-sshm-ssh-agent), sections 3-5.
 """
 
@@ -104,7 +104,7 @@ def _relay(client: socket.socket, agent: str, places: threading.BoundedSemaphore
 
 
 def _received(stream: socket.socket) -> bytes | None:
-    """Return the next message, which begins with its type; None at the end, and for what is no message."""
+    """Return the next message, which begins with its type; None at the end, and for malformed data."""
     head = _exactly(stream, _LENGTH)
     size = int.from_bytes(head or b"")
     return _exactly(stream, size) if 0 < size <= _LARGEST else None

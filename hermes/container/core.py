@@ -174,7 +174,7 @@ class Containers:
     def remove(self, folders: Iterable[str]) -> None:
         """Remove folders that may hold files of any id of the namespace.
 
-        Each is first moved away: whoever is killed now leaves no half of a tree, which would pass for the whole.
+        Each is first moved away: a kill leaves no partial tree, which would pass for the whole.
         """
         left = []
         for folder in folders:

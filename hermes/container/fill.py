@@ -39,7 +39,7 @@ class RootWriter:
             return
         name = posixpath.basename(path)
         if not name:
-            raise BuildError("something that is no directory cannot be the root")
+            raise BuildError("the root must be a directory")
         target = f"{self.folder(posixpath.dirname(path))}/{name}"
         self._make_room(path, target)
         if entry.type == FILE:
@@ -75,7 +75,7 @@ class RootWriter:
             missing.append(at)
             at = os.path.dirname(at)
         if not stat.S_ISDIR(os.lstat(at).st_mode):
-            raise BuildError(f"/{path} cannot be a directory: {at[len(self._root) :]} is none")
+            raise BuildError(f"/{path} cannot be a directory: {at[len(self._root) :]} is not one")
         for one in reversed(missing):
             os.mkdir(one, _PARENT_MODE)
             os.chown(one, *self._owner)

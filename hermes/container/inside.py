@@ -177,7 +177,7 @@ class Container:
         if os.path.isdir(resolve(self._root, there)):
             raise ProgramRefused(f"{there} is a directory, and no program")
         raise ProgramRefused(
-            f"{there} cannot be executed: its mode says that it is no program",
+            f"{there} cannot be executed: its mode has no execute bit",
             hint="make it executable where the layer is made, or name what is to read it: sh FILE",
         )
 

@@ -1,6 +1,6 @@
 """Paths inside a root file system, resolved as a process in it would, and never out of it.
 
-The root belongs to whoever made the image, so nothing here lets the kernel follow a link of it. Only for a
+The root was made by the image's author, so nothing here lets the kernel follow a link of it. Only for a
 root in which no process runs.
 """
 

@@ -57,7 +57,7 @@ def named_keyring(signed_by: str) -> Keyring:
 def machine_keyring(folder: Path = _APT_FOLDER, distribution: Path = _DEBIAN_KEYRING) -> Keyring | None:
     """Return all keys that this machine's apt trusts for any source, or None when there is none.
 
-    A file that is no keyring is passed over, as apt does.
+    A file that is not a keyring is passed over, as apt does.
     """
     from pysequoia import Cert
 

@@ -36,7 +36,7 @@ class Universe:
     def versions(self, name: str) -> tuple[Package, ...]:
         """Return the packages called ``name``, the best first: the highest version of the automatic ones.
 
-        Of packages with one version the first by path is taken, so that the order of indexes is no matter.
+        Of packages with one version the first by path is taken, so that the order of indexes does not matter.
         """
         found = self._versions.get(name)
         if found is None:

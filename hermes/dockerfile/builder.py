@@ -56,7 +56,7 @@ class Builder:
             name = self._common.word(pair.name, variables)
             value = self._common.word(pair.value, variables)
             if not name:
-                raise DockerfileError(f"{pair.name} comes to nothing, and is to be the name of a variable")
+                raise DockerfileError(f"{pair.name} expands to an empty variable name")
             self._state.set_env(name, value)
             shown.append(f"{name}={value}")
         self._state.note(f"ENV {' '.join(shown)}")
@@ -82,7 +82,7 @@ class Builder:
         sources = [text if self._is_heredoc(one, text) else self._expand(text) for text in one.sources]
         dest = self._expand(one.dest)
         if not dest or not all(sources):
-            raise DockerfileError(f"a word of this {one.keyword} comes to nothing")
+            raise DockerfileError(f"a word of this {one.keyword} is empty after expansion")
         if len(sources) > 1 and not (dest.endswith("/") or dest in (".", "..")):
             raise DockerfileError(
                 f"{one.keyword} of several sources needs a folder as its destination", hint=f"write {dest}/"
@@ -96,7 +96,9 @@ class Builder:
         )
         origin = self._expand(one.origin)
         if one.origin and not origin:
-            raise DockerfileError(f"--from={one.origin} comes to nothing, and is to be a stage or an image")
+            raise DockerfileError(
+                f"--from={one.origin} is empty after expansion; expected a stage or an image"
+            )
         found = self._source(origin)
         if one.adds and any(map(is_repository, sources)):
             layer = copies.from_repository(whole, sources, dest, self._state)
@@ -148,7 +150,7 @@ class Builder:
     def volume(self, one: ins.Volume) -> None:
         paths = [self._expand(path) for path in one.paths]
         if not all(paths):
-            raise DockerfileError("a path of this VOLUME comes to nothing")
+            raise DockerfileError("a path of this VOLUME is empty after expansion")
         volumes = {**(self._state.config.get("Volumes") or {}), **{path: {} for path in paths}}
         self._state.config["Volumes"] = dict(sorted(volumes.items()))
         self._state.note(f"VOLUME {json.dumps(paths)}")
@@ -156,14 +158,14 @@ class Builder:
     def user(self, one: ins.User) -> None:
         user = self._expand(one.user)
         if not user:
-            raise DockerfileError(f"{one.user} comes to nothing, and is to be a user")
+            raise DockerfileError(f"{one.user} is empty after expansion; expected a user")
         self._state.edit("user", user)
         self._state.note(f"USER {user}")
 
     def workdir(self, one: ins.Workdir) -> None:
         path = self._expand(one.path)
         if not path:
-            raise DockerfileError(f"{one.path} comes to nothing, and is to be a folder")
+            raise DockerfileError(f"{one.path} is empty after expansion; expected a folder")
         path = self._state.absolute(path)
         layer = self._common.copies.workdir(path, one.span, self._state)
         self._state.edit("workdir", path)
@@ -234,5 +236,5 @@ def _ports(text: str) -> list[str]:
     if not (
         (first + last).isascii() and first.isdigit() and last.isdigit() and int(first) <= int(last) < 65536
     ):
-        raise DockerfileError(f"{text!r} is no range of ports", hint="write 8000-8010")
+        raise DockerfileError(f"invalid port range {text!r}", hint="write 8000-8010")
     return [exposed_port(f"{number}{suffix}") for number in range(int(first), int(last) + 1)]

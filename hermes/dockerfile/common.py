@@ -58,7 +58,7 @@ class Common:
             self.findings.append(Finding(rule, f"nothing sets the variable ${name}{hint}", self.span))
 
     def warn(self, message: str) -> None:
-        """Say something of the instruction at hand that is no error."""
+        """Record a warning about the current instruction."""
         self.warnings[f"{self.place(self.span)}: {message}"] = None
 
     def place(self, span: Span) -> str:

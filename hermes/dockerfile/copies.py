@@ -210,7 +210,9 @@ class Copies:
     def _download(self, copy: ins.Copy, url: str, found: Taken) -> None:
         checksum = _DIGEST.match(copy.checksum)
         if checksum is None:
-            problem = f"{copy.checksum!r} is no digest" if copy.checksum else f"what is at {url} is not known"
+            problem = (
+                f"invalid checksum {copy.checksum!r}" if copy.checksum else f"what is at {url} is not known"
+            )
             raise DockerfileError(
                 f"{problem}, so that the build could not be repeated",
                 hint="write ADD --checksum=sha256:..., with the digest of the file",

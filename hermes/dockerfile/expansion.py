@@ -1,6 +1,6 @@
 """Words of a Dockerfile: variables, quotes and the escape character, as BuildKit's shell lexer treats them.
 
-See the Dockerfile reference, "Environment replacement". A lexer knows no instruction; whoever asks says which
+See the Dockerfile reference, "Environment replacement". A lexer knows no instruction; its caller says which
 variables there are.
 """
 
@@ -280,7 +280,7 @@ def _expression(pattern: str, *, greedy: bool) -> re.Pattern[str]:
             if following and following in "}/":
                 continue
             if not following or following not in "*?\\":
-                raise DockerfileError(f"\\{following} is no escape in the pattern {pattern}")
+                raise DockerfileError(f"invalid escape \\{following} in the pattern {pattern}")
             made += f"\\{following}"
             place += 1
         else:

@@ -1,4 +1,4 @@
-"""What a Dockerfile refers to by a name that is none of its stages: images and other contexts."""
+"""What a Dockerfile refers to by a name other than a stage's: images and named contexts."""
 
 from __future__ import annotations
 

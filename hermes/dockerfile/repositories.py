@@ -40,7 +40,7 @@ class Repository:
         inside = posixpath.normpath(f"/{folder}").lstrip("/")
         if checksum and not _COMMIT.match(checksum):
             raise DockerfileError(
-                f"--checksum={checksum} is no commit of a repository", hint="write its 40 digits"
+                f"--checksum={checksum} is not a commit of a repository", hint="write its 40 digits"
             )
         commit = checksum or (ref if _COMMIT.match(ref) else "")
         if not commit:

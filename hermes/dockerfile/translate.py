@@ -163,7 +163,7 @@ class _Translator:
             name = self._common.word(start.image, self._outer, rule="UndefinedArgInFrom")
             if not name:
                 raise DockerfileError(
-                    f"{start.image} comes to nothing",
+                    f"{start.image} is empty after expansion",
                     hint="give the ARG a default, or --build-arg NAME=VALUE",
                 )
             platform = self._options.platform

@@ -24,7 +24,7 @@ class Pair(NamedTuple):
 
 
 def json_list(text: str) -> list[str] | None:
-    """Return the strings of an exec form, or None when ``text`` is no JSON list.
+    """Return the strings of an exec form, or None when ``text`` is not a JSON list.
 
     What follows the list does not count. Raises `DockerfileError` for a list that holds something else than strings.
     """

@@ -189,7 +189,7 @@ class Analysis:
 
     def _check_foreign(self, target: Target, attribute: str, label: Label) -> None:
         if label.repo:
-            problem = LabelError(f"{label} is no target", hint="only targets of the workspace can be used")
+            problem = LabelError(f"{label} is not a target", hint="only targets of the workspace can be used")
             raise self._at(target, attribute, problem)
         try:
             known = self._packages.target(label) is not None

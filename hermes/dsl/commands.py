@@ -58,7 +58,7 @@ def identities(tools: Any) -> dict[str, str]:
                 Digest.parse(identity)
             except HermesError:
                 raise EvalError(
-                    f"{show(identity)} of {place} is no digest", "write the 64 digits of `sha256sum`"
+                    f"{show(identity)} of {place} is not a digest", "write the 64 digits of `sha256sum`"
                 ) from None
         found[place] = identity
     return found

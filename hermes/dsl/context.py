@@ -269,9 +269,7 @@ class Actions:
         mounts, files = staged(inputs or {})
         for path in mounts:
             if not path.startswith("/run/") or f"{path}/".startswith("/run/hermes/"):
-                raise EvalError(
-                    f"{path} is no place for inputs of a tool of the machine", "put them below /run/inputs"
-                )
+                raise EvalError(f"{path} cannot hold inputs of a host tool", "put them below /run/inputs")
         command = Host(
             argv=tuple(argv),
             env=dict(env or {}),

@@ -140,7 +140,7 @@ def check_paths(groups: Sequence[Entries], owner: Label) -> None:
         while cut > 0:
             above = path[:cut]
             if above in seen and above not in directories:
-                raise EvalError(f"{owner}: /{path} ({what}) is below /{above}, which is no directory")
+                raise EvalError(f"{owner}: /{path} ({what}) is below /{above}, which is not a directory")
             cut = path.rfind("/", 0, cut)
 
 

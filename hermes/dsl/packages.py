@@ -225,7 +225,7 @@ class Packages:
         if not found:
             owner = self._folders.package_of(package)
             raise LabelError(
-                f"//{package} is no package: it has no BUILD.hermes or BUILD file",
+                f"//{package} is not a package: it has no BUILD.hermes or BUILD file",
                 hint=f"it belongs to //{owner}" if owner is not None else "make one",
             )
         return f"{package}/{found}" if package else found

@@ -64,7 +64,9 @@ def checked_push(repository: Any, tags: Any, compression: Any, level: int | None
             Reference.parse(f"{name}:{one}")
         except UsageError:
             raise EvalError(
-                f"{show(one)} is no tag", "a tag has letters, digits and _ . -, 128 at most", attribute="tags"
+                f"invalid tag {show(one)}",
+                "a tag has letters, digits and _ . -, 128 at most",
+                attribute="tags",
             ) from None
     document: dict[str, Any] = {"repository": name, "tags": list(dict.fromkeys(tags))}
     if compression:
@@ -86,7 +88,7 @@ def locked_digest(read: Callable[[str], Any], ref: str, platform: str, label: st
         raise EvalError(f"{ref} is not locked: there is no {LOCK_FILE}", hint, attribute="ref") from None
     images = document.get("images") if isinstance(document, dict) else None
     if not isinstance(images, dict) or document.get("version") != LOCK_VERSION:
-        raise EvalError(f"{LOCK_FILE} is no lock of images", hint, attribute="ref")
+        raise EvalError(f"{LOCK_FILE} is not a lock file of images", hint, attribute="ref")
     row = images.get(ref)
     if not isinstance(row, dict):
         raise EvalError(f"{ref} is not locked", hint, attribute="ref")

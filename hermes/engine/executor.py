@@ -64,7 +64,7 @@ class Result:
                 for name, (kind, digest, size) in document["outputs"].items()
             }
             return cls(outputs, int(document["milliseconds"]), document["log"], executed=False)
-        except Exception:  # noqa: BLE001 - whatever is wrong with it, it is no result
+        except Exception:  # noqa: BLE001 - whatever is wrong with it, it cannot be used
             return None
 
 

@@ -1,6 +1,6 @@
 """Runs an action graph: what is ready, longest way to the end first, on a number of workers.
 
-An action is looked at again only when something it reads is no longer what it was; one that gives the same
+An action is looked at again only when something that it reads has changed; one that gives the same
 outputs again stops there. One may turn out to stand for others, which are then part of the run.
 """
 

@@ -21,7 +21,7 @@ def descriptor_of(store: Store, digest: Digest) -> Descriptor:
 def blobs_of(one: Descriptor, store: Store, *, external: bool = False) -> Iterator[Digest]:
     """Yield the blobs of an image or index, each once, a document after what it names.
 
-    Layers that are had from their URLs are left out unless ``external``. Raises `MissingBlobError` when a document is
+    Layers that are downloaded from their own URLs are left out unless ``external``. Raises `MissingBlobError` when a document is
     not in the store.
     """
     yield from dict.fromkeys(_blobs(one, store, external=external))

@@ -15,7 +15,7 @@ def canonical(items: Iterable[Item], *, name: str) -> list[Item]:
     A directory that is only passed through replaces nothing.
 
     Raises `LayerError`, naming the layer ``name``, for a hard link to what is not there, and for something
-    below what is no directory.
+    below something other than a directory.
     """
     found: dict[str, Item] = {}
     links: dict[str, str] = {}

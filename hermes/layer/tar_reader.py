@@ -201,7 +201,7 @@ class _Reader:
         if kind is None or any(key.startswith("GNU.sparse") for key in pax):
             what = "sparse files" if kind is not None or block[156:157] == b"S" else "entries of this type"
             raise self._error(f"{what} are not supported (type {block[156:157]!r})")
-        name = pax.get("path") or long_name  # an empty value is none; see pax, "pax Extended Header"
+        name = pax.get("path") or long_name  # an empty value counts as absent; see pax, "pax Extended Header"
         if name is None:
             name = block[:100].split(b"\0", 1)[0]
             prefix = block[345:500].split(b"\0", 1)[0] if block[257:263] == b"ustar\0" else b""

@@ -8,7 +8,7 @@ from hermes.store import Store
 
 
 def named_image(text: str) -> Digest | None:
-    """Return the manifest of the image that has a name in the store, or None where ``text`` is no such name."""
+    """Return the manifest of the image that has a name in the store, or None where ``text`` is not such a name."""
     from hermes.image.names import ImageNames
     from hermes.image.reference import Reference
     from hermes.store.location import default_home

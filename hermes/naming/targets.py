@@ -29,7 +29,7 @@ class BuiltTarget(NamedTuple):
         return () if self.images else self.layers
 
     def origin(self, store: Store) -> StoreOrigin:
-        """Return its one image or index; raises `UsageError` when there is none, or another beside it."""
+        """Return its one image or index; raises `UsageError` when there are none or several."""
         if not self.images:
             raise UsageError(f"{self.label} gives no image", hint="name a target of the rule image")
         if len(self.images) > 1:

@@ -16,5 +16,5 @@ def joined(base: str, target: str, of: str) -> str:
         found = urljoin(base, target)
         _ = urlsplit(found).port  # which is parsed only when somebody looks
     except ValueError:
-        raise RegistryError(f"{of} leads to {target[:_SHOWN]!r}, which is no address") from None
+        raise RegistryError(f"{of} leads to the invalid URL {target[:_SHOWN]!r}") from None
     return found

@@ -99,10 +99,10 @@ class Client:
         return [*map(self.repository, self.registries.mirrors_of(name)), own]
 
     def address(self, url: str) -> Address:
-        """Return a blob that is at a URL; raises `RegistryError` when that is none, or is blocked."""
+        """Return a blob that is at a URL; raises `RegistryError` when that is invalid or blocked."""
         parts = urlsplit(joined("", url, "a layer"))
         if parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc:
-            raise RegistryError(f"a layer leads to {url!r}, which is no address that a blob can be had from")
+            raise RegistryError(f"a layer has the URL {url!r}, from which a blob cannot be downloaded")
         prefix, settings = self.registries.of(f"{parts.netloc}{parts.path}")
         if settings.blocked:
             raise _blocked(url, prefix)

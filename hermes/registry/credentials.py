@@ -155,7 +155,7 @@ def _credential(path: Path, row: Mapping[str, Any]) -> Credential | None:
 def _ask_helper(path: Path, name: str, server: str) -> Credential | None:
     program = f"docker-credential-{name}"
     if not _HELPER.match(name):
-        raise RegistryError(f"{path}: {name!r} is no name of a credential helper")
+        raise RegistryError(f"{path}: invalid name of a credential helper: {name!r}")
     where = shutil.which(program)
     if where is None:
         raise RegistryError(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS: Final = 5
 LARGEST_ANSWER: Final = 1 << 20
-"""How many bytes of an answer that is no blob and no manifest are read."""
+"""How many bytes are read of an answer other than a blob or manifest."""
 
 _FIRST_WAIT: Final = 0.5
 _LONGEST_WAIT: Final = 60.0
@@ -80,7 +80,7 @@ class Endpoint:
     """The registry at ``host``, as one user. Safe to use from several threads.
 
     ``registries`` are the settings of other hosts, to which answers may lead. Once ``cancelled`` is set, what
-    waits gives up. A server that is no registry has a ``base``, its scheme and host, and is not asked whether it is
+    waits gives up. A server other than a registry has a ``base``, its scheme and host, and is not asked whether it is
     one.
     """
 
@@ -308,7 +308,9 @@ class Endpoint:
     def _check_protocol(self, url: str, base: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc:
-            raise RegistryError(f"{self.host} leads to {url[:_SHOWN]!r}, which is no address of a registry")
+            raise RegistryError(
+                f"{self.host} redirects to {url[:_SHOWN]!r}, which is not the URL of a registry"
+            )
         if parts.scheme == "http" and base.startswith("https") and not self._settings.insecure:
             raise RegistryError(
                 f"{self.host} leads to {parts.netloc} without TLS",
@@ -366,7 +368,7 @@ class Endpoint:
             import urllib3
             from requests.adapters import HTTPAdapter
 
-            if self._settings.insecure:  # as hermes.yaml says, so it is no news
+            if self._settings.insecure:  # as hermes.yaml says, so nobody needs to be told
                 urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
             class Adapter(HTTPAdapter):
@@ -430,7 +432,7 @@ def read_document(answer: requests.Response, limit: int, what: str) -> bytes:
     data = _read(answer, limit)
     if data is None:
         raise RegistryError(
-            f"{what} has more than {limit >> 20} MiB", hint="this is no image, or a hostile one"
+            f"{what} has more than {limit >> 20} MiB", hint="it is not an image, or a hostile one"
         )
     return data
 
@@ -500,7 +502,7 @@ def _said(answer: requests.Response, data: bytes | None) -> str:
         text = "; ".join(part for part in parts if part)
     except (ValueError, AttributeError, TypeError, RecursionError):
         kind = answer.headers.get("Content-Type", "").partition(";")[0]
-        return f" with {kind}, which is no answer of a registry" if kind == "text/html" else ""
+        return f" with {kind}, which a registry does not answer with" if kind == "text/html" else ""
     shown = "".join(char if char.isprintable() else " " for char in text)[:_SHOWN]
     return f" ({shown})" if shown else ""
 

@@ -211,7 +211,7 @@ class Repository:
                 link = _NEXT.search(answer.headers.get("Link", ""))
                 following = joined(answer.url, link[1], self.endpoint.host) if link else ""
             if not isinstance(document, dict):
-                raise RegistryError(f"{what}: the registry's answer is no list")
+                raise RegistryError(f"{what}: the registry's answer is not a list")
             yield document
             if not following:
                 return
@@ -252,7 +252,7 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A blob on a server that is no registry, which is asked as nobody; ``name`` is its URL."""
+    """A blob on a server other than a registry, requested without credentials; ``name`` is its URL."""
 
     endpoint: Endpoint
     name: str
@@ -300,7 +300,7 @@ def _described(data: bytes, answer: requests.Response, reference: str, what: str
             )
     document = parse_document(data, answer, what)
     if not isinstance(document, dict):
-        raise RegistryError(f"{what} is no manifest")
+        raise RegistryError(f"{what} is not a manifest")
     kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
     inner = document.get("mediaType")
     if isinstance(inner, str) and inner:
@@ -312,14 +312,14 @@ def _described(data: bytes, answer: requests.Response, reference: str, what: str
             )
         kind = IMAGE_INDEX if "manifests" in document else IMAGE_MANIFEST
         if "manifests" not in document and "config" not in document:
-            raise RegistryError(f"{what} is no manifest of an image")
+            raise RegistryError(f"{what} is not the manifest of an image")
     return Descriptor(kind, digest, len(data))
 
 
 def _manifests_of(document: Mapping[str, Any], what: str) -> list[Mapping[str, Any]]:
     listed = document.get("manifests")
     if not isinstance(listed, list):
-        raise RegistryError(f"{what}: the registry's answer is no index")
+        raise RegistryError(f"{what}: the registry's answer is not an index")
     try:
         for one in listed:
             Descriptor.from_json(one)

@@ -16,7 +16,7 @@ NAMES: Final = (BWRAP, *RUNTIMES)
 
 
 def check_name(name: str) -> None:
-    """Raises `UsageError` when a name is none of `NAMES` or empty."""
+    """Raises `UsageError` for a name that is not in `NAMES` and not empty."""
     if name and name not in NAMES:
         import difflib
 

@@ -57,7 +57,7 @@ class Namespace:
         """Start the process before it is needed, if that is quick now and would not be in a thread."""
         with self._guard:
             if self._control is None and not self._closed and self._is_alone():
-                with contextlib.suppress(SandboxError):  # whoever needs it is told
+                with contextlib.suppress(SandboxError):  # the caller that needs it gets the error
                     self._control = self._start(self._preloaded)
 
     def call(self, function: str, arguments: dict[str, Any], fds: tuple[int, ...] = ()) -> Any:

@@ -118,7 +118,7 @@ def prepare(stdio: tuple[int, int, int], kept: Collection[int], *, terminal: boo
     _leave_no_core()
     if terminal and os.isatty(0):
         os.setsid()
-        with contextlib.suppress(PermissionError):  # it controls whoever started Hermes
+        with contextlib.suppress(PermissionError):  # it controls the process that started Hermes
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 

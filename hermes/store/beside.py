@@ -21,7 +21,7 @@ def beside(path: Path, *, hidden: bool = True) -> Path:
     """Return a name beside ``path`` that is this process' own.
 
     What others of its kind left there when they were killed is removed: nobody else would. A process is taken
-    for dead when there is none of its number and it wrote nothing for a minute; it may be one of another machine.
+    for dead when its number is unused and it wrote nothing for a minute; it may be one of another machine.
     """
     start = f"{'.' if hidden else ''}{path.name}."
     with contextlib.suppress(OSError):

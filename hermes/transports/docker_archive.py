@@ -224,7 +224,9 @@ def _rows(archive: Archive, text: str) -> Iterator[_Row]:
 def _old_rows(archive: Archive, text: str) -> Iterator[_Row]:
     """Yield the images of an archive that has only ``repositories``, each with a configuration made for it."""
     if archive.size("repositories") is None:
-        raise UsageError(f"{text} is no archive of `docker save`", hint="such an archive has a manifest.json")
+        raise UsageError(
+            f"{text} is not an archive of `docker save`", hint="such an archive has a manifest.json"
+        )
     repositories = json_object(read(archive, "repositories", text), f"{text}: repositories")
     names: dict[str, list[str]] = {}
     for repository, tags in repositories.items():
@@ -308,7 +310,7 @@ def _chosen(text: str, rows: list[_Row], name: str) -> _Row:
 
 
 def _full(name: str) -> str:
-    """Return a name as Docker completes it; what is no name stays as it is."""
+    """Return a name as Docker completes it; anything else stays as it is."""
     try:
         parsed = Reference.parse(name)
     except HermesError:

@@ -84,7 +84,7 @@ def _connection(text: str, where: str) -> http.client.HTTPConnection:
             return http.client.HTTPSConnection(parts.hostname, port, timeout=_SECONDS, context=context)
         if parts.scheme == "ssh" and parts.hostname and parts.password is None:
             return _SshConnection(_dial(parts))
-    except ValueError:  # a port that is none
+    except ValueError:  # an invalid port
         pass
     raise UsageError(
         f"{text}: DOCKER_HOST is {where!r}, which Hermes cannot reach",

@@ -64,7 +64,7 @@ class Folder:
         try:
             with open(self._folder / path, "rb", opener=_opener) as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise ImageError(f"{self._name}: {path} is no file")
+                    raise ImageError(f"{self._name}: {path} is not a file")
                 yield file
         except OSError as error:
             raise self._unreadable(path, error) from error
@@ -158,7 +158,7 @@ class _Part:
 def opened_archive(path: Path, name: str, store: Store) -> Iterator[Archive]:
     """Open a tar archive. One that is compressed, or comes through a pipe, is first copied into the store.
 
-    Raises `UsageError` when it is not there, `LayerError` when it is no archive.
+    Raises `UsageError` when it is not there, `LayerError` when it is not an archive.
     """
     with _opened_file(path, name) as file:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode) and not Decompressed(file, name=name).form:

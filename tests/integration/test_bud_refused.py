@@ -25,13 +25,13 @@ WRONG: list[tuple[str, str]] = [
     ("FROM base extra words here\n", "write FROM IMAGE [AS NAME]"),
     ("FROM nowhere/to/be:found\n", "no image nowhere/to/be:found in the store"),
     ("FROM b AS a\nFROM a AS b\n", "comes later"),
-    ("ARG BASE\nFROM $BASE\n", "comes to nothing"),
+    ("ARG BASE\nFROM $BASE\n", "is empty after expansion"),
     ("FROM ${BASE:?needed}\n", "BASE: needed"),
     ("FROM base\nCOPY --from=stage /x /x\n", "no image stage in the store"),
     ("FROM base AS build\nFROM base\nCOPY --from=biuld /x /x\n", "did you mean build?"),
     ("FROM base AS a\nCOPY --from=a /x /x\n", "cannot copy from itself"),
     ("FROM base\nCOPY --from=7 /x /x\n", "no stage 7"),
-    ("FROM base\nCOPY --from=$STAGE a.txt /\n", "--from=$STAGE comes to nothing"),
+    ("FROM base\nCOPY --from=$STAGE a.txt /\n", "--from=$STAGE is empty after expansion"),
     ("FROM base\nRUN --mount=from=$STAGE,target=/x true\n", "from= names nothing"),
     ("FROM base\nRUN --mount=type=cache,target=/x,mode=9 true\n", "write it as 0640"),
     ("FROM base\nCOPY gone.txt /\n", "gone.txt is not in the context"),
@@ -50,18 +50,18 @@ WRONG: list[tuple[str, str]] = [
     ("FROM base\nADD https://example.org/file /\n", "--checksum"),
     ("FROM base\nADD https://example.org/repo.git /\n", "its default branch"),
     ("FROM base\nADD git@example.org:repo.git#main /\n", "what main is may change"),
-    (f"FROM base\nADD --checksum=sha256:{'0' * 64} http://[::1/file /\n", "is no address"),
-    ("FROM base\nADD --checksum=abc https://example.org/repo.git /\n", "no commit"),
+    (f"FROM base\nADD --checksum=sha256:{'0' * 64} http://[::1/file /\n", "invalid URL"),
+    ("FROM base\nADD --checksum=abc https://example.org/repo.git /\n", "not a commit"),
     ("FROM base\nADD --keep-git-dir https://example.org/repo.git /\n", "--keep-git-dir"),
-    ("FROM base\nEXPOSE ²-³\n", "is no range of ports"),
+    ("FROM base\nEXPOSE ²-³\n", "invalid port range"),
     ("FROM base\nRUN <<EOF\necho\n", "the heredoc 'EOF' has no end"),
     ('FROM base\nRUN ["a", 1]\n', "something else than strings"),
     ("FROM base\nENV A\n", "a name and no value"),
     ("FROM base\nENV A=1 B\n", "has no ="),
     ("FROM base\nLABEL a=${b\n", "no substitution"),
     ("FROM base\nEXPOSE none\n", "is not a port"),
-    ("FROM base\nSTOPSIGNAL sigterm!\n", "no signal"),
-    ("FROM base\nVOLUME /data $NOWHERE\n", "a path of this VOLUME comes to nothing"),
+    ("FROM base\nSTOPSIGNAL sigterm!\n", "unknown signal"),
+    ("FROM base\nVOLUME /data $NOWHERE\n", "a path of this VOLUME is empty after expansion"),
     ("FROM base\nHEALTHCHECK true\n", "HEALTHCHECK has no"),
     ("FROM base\nONBUILD FROM x\n", "cannot be a trigger"),
     ("FROM base\nSHELL /bin/sh\n", "a list in JSON"),
@@ -138,7 +138,7 @@ def test_what_the_command_line_cannot_mean(yard: Yard) -> None:
     cases: list[tuple[Callable[[], object], str]] = [
         (lambda: yard.bud(target="oen"), "did you mean one?"),
         (lambda: yard.bud(file="gone"), "name the Dockerfile with -f"),
-        (lambda: yard.bud(tags=["Not A Name"]), "no name of an image"),
+        (lambda: yard.bud(tags=["Not A Name"]), "invalid image name"),
         (lambda: yard.bud(contexts={"x": "/no/such/folder"}), "no such folder"),
         (lambda: yard.bud(ignore_file="gone"), "the ignore file gone"),
         (lambda: yard.bud(platform="linux"), "linux"),
@@ -173,7 +173,7 @@ def test_errors_are_not_as_long_as_what_is_wrong(yard: Yard) -> None:
 
 def test_an_ignore_file_that_is_no_file(yard: Yard) -> None:
     os.mkfifo(yard.root / ".dockerignore")
-    with pytest.raises(UsageError, match="is no file"):
+    with pytest.raises(UsageError, match="is not a regular file"):
         yard.bud("FROM base\n")
 
 

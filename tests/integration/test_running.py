@@ -211,7 +211,7 @@ def test_a_volume_must_be_there(tmp_path: Path) -> None:
     for text, reason in (
         (f"{tmp_path}/none:/x", "does not exist"),
         (str(tmp_path), "no HOST:CONTAINER"),
-        (f"{tmp_path}:/x:Z", "there is no option 'Z'"),
+        (f"{tmp_path}:/x:Z", "unknown option 'Z'"),
         (f"{tmp_path}:x", "no absolute path"),
         (f"{tmp_path}:/", "no absolute path"),
     ):

@@ -71,8 +71,8 @@ def test_html_instead_of_json(client: Client, faulty: FaultyRegistry, store: Sto
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        (b"[]", "is no manifest"),
-        (b"{}", "is no manifest of an image"),
+        (b"[]", "is not a manifest"),
+        (b"{}", "is not the manifest of an image"),
         (b'{"schemaVersion": 1}', "schema version 1"),
         (b"[" * 100_000, "not JSON"),
         (

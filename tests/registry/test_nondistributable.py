@@ -237,7 +237,7 @@ def test_a_url_that_is_no_address_is_an_error(
     document["layers"][0]["urls"] = [url]
     vendor.registry.manifests["v"] = canonical_json(document), IMAGE_MANIFEST
     ok(workspace.run("pull", KEEP, vendor.place, "app:v"))
-    assert "is no address" in refused(workspace, "copy", "app:v", f"dir:{tmp_path}/dir")
+    assert "URL" in refused(workspace, "copy", "app:v", f"dir:{tmp_path}/dir")
     document["layers"][0]["urls"] = [url, f"http://{vendor.web.host}/root"]
     vendor.registry.manifests["v"] = canonical_json(document), IMAGE_MANIFEST
     ok(workspace.run("pull", KEEP, vendor.place, "app:v"))

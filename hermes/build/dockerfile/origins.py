@@ -197,7 +197,8 @@ def ignored_in(root: Path, dockerfile: str, given: str) -> tuple[Ignored, str]:
     for path in ignore_files(root, dockerfile, given):
         if os.path.exists(path) and not os.path.isfile(path):
             raise UsageError(
-                f"the ignore file {path} is no file", hint="take it away, or name another with --ignorefile"
+                f"the ignore file {path} is not a regular file",
+                hint="take it away, or name another with --ignorefile",
             )
         try:
             with open(path, encoding="utf-8", errors="surrogateescape") as file:

@@ -30,13 +30,13 @@ def test_hosts(text: str, pair: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("db", "no NAME:IP"),
-        (":10.0.0.7", "no NAME:IP"),
-        ("db:", "no NAME:IP"),
-        ("a b:10.0.0.7", "no NAME:IP"),
-        ("db:10.0.0", "'10.0.0' is no address"),
-        ("db:other", "'other' is no address"),
-        ("db:::1%x\n10.0.0.8 other", "is no address"),
+        ("db", "expected NAME:IP"),
+        (":10.0.0.7", "expected NAME:IP"),
+        ("db:", "expected NAME:IP"),
+        ("a b:10.0.0.7", "expected NAME:IP"),
+        ("db:10.0.0", "invalid IP address '10.0.0'"),
+        ("db:other", "invalid IP address 'other'"),
+        ("db:::1%x\n10.0.0.8 other", "invalid IP address"),
         ("db:host-gateway", "write --add-host db:127.0.0.1"),
     ],
 )

@@ -92,7 +92,7 @@ WRONG = [
     ("${empty:?}", "empty: is empty"),
     ("'a", "single quote"),
     ('"a', "double quote"),
-    ("${a#\\x}", "no escape"),
+    ("${a#\\x}", "invalid escape"),
     ("${b:-" * 5000, "nested too deeply"),
 ]
 

@@ -264,7 +264,7 @@ def test_the_network_of_a_run_is_that_of_the_build_unless_it_says(network: str, 
         ("FROM base\nCOPY gone /\n", "Dockerfile:2", "gone is not in the context"),
         ("FROM base AS a\nCOPY --from=a /x /\n", "Dockerfile:2", "a stage cannot copy from itself"),
         ("FROM base\nCOPY --from=3 /x /\n", "Dockerfile:2", "there is no stage 3 before this one"),
-        ("FROM $X\n", "Dockerfile:1", "comes to nothing"),
+        ("FROM $X\n", "Dockerfile:1", "is empty after expansion"),
         ("FROM base\nEXPOSE 0\n", "Dockerfile:2", "'0' is not a port"),
     ],
 )

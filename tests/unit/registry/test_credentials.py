@@ -167,7 +167,7 @@ def test_a_credential_may_be_in_several_lines(tmp_path: Path, env: dict[str, str
             {"auths": {"a.example": {"auth": base64.b64encode(b"nocolon").decode()}}},
             "a credential is damaged",
         ),
-        ({"credHelpers": {"a.example": "../../evil"}}, "no name of a credential helper"),
+        ({"credHelpers": {"a.example": "../../evil"}}, "invalid name of a credential helper"),
         ({"credHelpers": {"a.example": "absent"}}, "docker-credential-absent, which is not installed"),
         ({"credHelpers": {"broken.example": "vault"}}, "the vault is locked"),
         ({"credHelpers": {"odd.example": "vault"}}, "something else than a credential"),

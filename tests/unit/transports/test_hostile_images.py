@@ -250,7 +250,7 @@ ARCHIVES: dict[str, tuple[Callable[[], bytes], str]] = {
     "nothing": (lambda: b"", "the archive is empty"),
     "text": (lambda: b"hello\n" * 500, "not a tar archive"),
     "an archive cut off": (lambda: saved()[: len(saved()) // 2], "ends in the middle"),
-    "an archive of something else": (lambda: tar_of({"a": b"b"}), "no archive of `docker save`"),
+    "an archive of something else": (lambda: tar_of({"a": b"b"}), "not an archive of `docker save`"),
     "a file twice": (lambda: tar_of(FILES, ("manifest.json", b"[]")), "twice"),
     "a path that leads out": (lambda: tar_of({**FILES, "../x": b""}), "points outside the root"),
     "a link that leads out": (
