@@ -102,16 +102,10 @@ class Driver:
             with self.store.in_use():
                 self.containers.sweep()
                 try:
-                    built = build(False)
-                except (BuildFailed, StoreError) as error:
-                    missing = _missing_blob(error)
-                    if missing is None:
-                        raise
-                    self.events.emit(Warned(f"{missing.message}; building what gives it again"))
-                    built = build(True)
-                if self.store.results.damaged:
-                    self.events.emit(Warned("the result cache was damaged; a new one has been started"))
-                return built
+                    return self._built(build)
+                finally:
+                    if self.store.results.damaged:
+                        self.events.emit(Warned("the result cache was damaged; a new one has been started"))
         except (BuildInterrupted, KeyboardInterrupt):
             sweep_after(self._namespace, self.store)
             raise
@@ -119,6 +113,16 @@ class Driver:
             self.fetching.close()
             self._namespace.close()
             self.store.close()
+
+    def _built(self, build: Callable[[bool], T]) -> T:
+        try:
+            return build(False)
+        except (BuildFailed, StoreError) as error:
+            missing = _missing_blob(error)
+            if missing is None:
+                raise
+            self.events.emit(Warned(f"{missing.message}; building what gives it again"))
+        return build(True)
 
     def execute(self, job: Job, how: How) -> Report:
         """Run what of a graph has no result yet. ``report`` is what came of it, also where this raises."""

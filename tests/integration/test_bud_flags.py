@@ -443,12 +443,13 @@ def test_what_hermes_yaml_says_of_builds_holds_for_dockerfiles(
     assert {one.jobs for one in yard.events if isinstance(one, BuildStarted)} == {3}
 
 
-def test_a_damaged_cache_of_results_is_told_of(yard: Yard) -> None:
+@pytest.mark.parametrize(("command", "status"), [("true", 0), ("false", 1)])
+def test_a_damaged_cache_of_results_is_told_of(yard: Yard, command: str, status: int) -> None:
     yard.write("Dockerfile", "FROM base\nRUN true > /a\n")
     assert yard.run("bud", "--pull=never", ".").returncode == 0
     for one in (yard.sandbox.home / "results").glob("cache.db*"):  # its log of writes, too, has good rows
         one.write_bytes(b"this is no database" * 1000)
-    yard.write("Dockerfile", "FROM base\nRUN true > /b\n")
+    yard.write("Dockerfile", f"FROM base\nRUN {command} > /b\n")
     done = yard.run("bud", "--pull=never", ".")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == status, done.stderr
     assert "result cache was damaged" in done.stderr
