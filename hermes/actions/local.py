@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
@@ -38,7 +39,14 @@ class Local:
         kind = request.action.kind
         if expand := self._expanders.get(kind):
             return expand(request)
-        return Result(executor_of(kind)(request, self._tools))
+        outputs = executor_of(kind)(request, self._tools)
+        return Result(outputs, log=self._log(request) if kind in IN_NAMESPACE else "")
+
+    def _log(self, request: Request) -> str:
+        """Return the digest of what a command has printed, or nothing."""
+        with open(self._tools.store.log_path(request.key), "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return Digest.from_hex(digest) if file.tell() else ""
 
 
 def executor_of(kind: str) -> Execute:

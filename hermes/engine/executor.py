@@ -10,8 +10,8 @@ from typing import Any, Final, Protocol
 from hermes.digest import Digest, canonical_json, parse_json
 from hermes.engine.action import Action, ActionGraph, Output, Outputs, Value
 from hermes.engine.events import ActionStarted, Events, Warned
-from hermes.engine.key import Resolved, key_of, preimage
-from hermes.errors import BuildInterrupted
+from hermes.engine.key import SCHEMA, Resolved, key_of, preimage
+from hermes.errors import BuildError, BuildInterrupted
 from hermes.store import ResultCache
 from hermes.store.locks import KeyLocks
 
@@ -20,12 +20,64 @@ _VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An action with all that it reads. ``hints`` are forms in which consumers would like its outputs."""
+    """An action with all that it reads. ``hints`` are forms in which consumers would like its outputs.
+
+    It is what an executor needs to know, and goes to other processes and machines as data.
+    """
 
     action: Action
     inputs: Sequence[Resolved]
     key: str
     hints: frozenset[str] = frozenset()
+
+    def to_data(self) -> dict[str, Any]:
+        """Return JSON values from which `of_data` makes a request that gives the same outputs anywhere.
+
+        Without whose action it is, as targets may share one, and without where files are on this machine: what is read
+        is named by its digest.
+        """
+        action = self.action
+        return {
+            "codec": action.codec,
+            "env": action.env,
+            "hints": sorted(self.hints),
+            "inputs": [[one.role, one.path, *one.value] for one in self.inputs],
+            "key": self.key,
+            "kind": action.kind,
+            "outputs": list(action.outputs),
+            "params": action.params,
+            "platform": action.platform,
+            "schema": SCHEMA,
+            "timeout": action.timeout,
+            "unkeyed": action.unkeyed,
+        }
+
+    @classmethod
+    def of_data(cls, data: Mapping[str, Any]) -> Request:
+        """Return the request that `to_data` described; raises `BuildError` for one of another version of Hermes."""
+        if data["schema"] != SCHEMA:
+            raise BuildError(
+                f"the action is of schema {data['schema']}, and this version of Hermes executes schema {SCHEMA}",
+                hint="use one version of Hermes for builds and workers",
+            )
+        inputs = tuple(
+            Resolved(role, path, Value(kind, Digest.parse(digest), size))
+            for role, path, kind, digest, size in data["inputs"]
+        )
+        action = Action(
+            id=data["key"],
+            owner="",
+            kind=data["kind"],
+            params=data["params"],
+            inputs=(),
+            outputs=tuple(data["outputs"]),
+            unkeyed=data["unkeyed"],
+            env=data["env"],
+            platform=data["platform"],
+            codec=data["codec"],
+            timeout=data["timeout"],
+        )
+        return cls(action, inputs, data["key"], frozenset(data["hints"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +85,7 @@ class Result:
     """What an action gave.
 
     ``milliseconds`` is how long it took when it was executed, ``log`` the digest of what it printed (or
-    empty), ``executed`` whether that was now.
+    empty; the text is at `hermes.store.Store.log_path`), ``executed`` whether that was now.
     """
 
     outputs: Outputs

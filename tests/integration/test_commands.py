@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hermes.digest import Digest
+from hermes.engine.executor import Result
 from hermes.errors import ActionError, BuildFailed
 from hermes.layer import toc
 from hermes.layer.entry import Entry
@@ -159,6 +161,22 @@ def test_a_failure_shows_the_command_its_last_output_and_the_log(based: Sandbox)
     assert len(error.tail) == 20
     with open(error.log, encoding="utf-8") as file:
         assert file.readline() == "first\n"
+
+
+def test_a_result_has_the_digest_of_what_the_command_printed(based: Sandbox) -> None:
+    based.write("run/BUILD", RUN.format("echo said; echo more >&2", ""))
+    based.write("quiet/BUILD", RUN.format("touch /srv/f", ""))
+    based.build("//run", "//quiet:run")
+    store = Store.open(based.home)
+    try:
+        found = {}
+        for name in os.listdir(based.home / "logs"):
+            result = Result.load(store.results.get(name) or b"")
+            assert result is not None
+            found[Path(store.log_path(name)).read_bytes()] = result.log
+    finally:
+        store.close()
+    assert found == {b"said\nmore\n": Digest.of(b"said\nmore\n"), b"": ""}
 
 
 def test_a_failure_is_not_cached(based: Sandbox) -> None:
