@@ -17,7 +17,7 @@ from hermes.digest import canonical_json
 from hermes.engine.action import FILE, Outputs
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
-from hermes.image.assemble import Format, Layer, assemble
+from hermes.image.assemble import Format, Layer, assemble, depth_warning
 from hermes.image.descriptor import Descriptor
 
 
@@ -29,6 +29,8 @@ def execute(request: Request, tools: Tools) -> Outputs:
     made = assemble(spec.document, list(_layers(spec)), spec.history, spec.annotations, form)
     tools.check_document("the image's configuration", made.document)
     tools.check_document("an annotation", spec.annotations)
+    if warning := depth_warning(made.document):
+        tools.warn(f"{request.action.owner}: {warning}")
     environment = Environment.from_json(made.document["config"]).to_json()
     return {
         "config": stored(tools.store, FILE, made.config),

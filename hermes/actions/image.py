@@ -15,7 +15,7 @@ from hermes.engine.action import FILE, Outputs
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
 from hermes.errors import ConflictError, ImageError
-from hermes.image.assemble import Layer, configuration
+from hermes.image.assemble import Layer, configuration, depth_warning
 from hermes.image.config import history_of, platform_of, timestamp
 from hermes.image.platform import Platform
 from hermes.layer import toc
@@ -39,6 +39,8 @@ def execute(request: Request, tools: Tools) -> Outputs:
     history += [{"created": created, "created_by": f"hermes {name}"} for name, _ in own]
     made = configuration(document, [*below, *(one for _, one in own)], history)
     tools.check_document("the image's configuration", made)
+    if warning := depth_warning(made):
+        tools.warn(f"{request.action.owner}: {warning}")
     environment = Environment.from_json(made["config"]).to_json()
     return {
         "config": stored(tools.store, FILE, canonical_json(made)),

@@ -33,7 +33,7 @@ class Tools:
 
     ``mirrors`` returns addresses to which a package's path is appended, the best first. Once ``cancelled``
     is set, what waits for the network gives up. ``secrets`` maps ids to values, ``agents`` those of SSH
-    agents to sockets, ``subscriptions`` names to what is mounted for them.
+    agents to sockets, ``subscriptions`` names to what is mounted for them. ``warn`` is told what the user should know.
     """
 
     store: Store
@@ -45,6 +45,7 @@ class Tools:
     agents: Mapping[str, str] = field(default_factory=dict)
     subscriptions: Mapping[str, Sequence[Bound]] = field(default_factory=dict)
     registry: Callable[[], Client] | None = None
+    warn: Callable[[str], None] = lambda _: None
 
     def check_cancelled(self) -> None:
         if self.cancelled.is_set():

@@ -272,7 +272,7 @@ class Containers:
         created: str,
     ) -> Descriptor:
         from hermes.image import docker
-        from hermes.image.assemble import DOCKER, OCI, Layer, assemble
+        from hermes.image.assemble import DOCKER, OCI, Layer, assemble, depth_warning
 
         is_docker = options.format == "docker"
         codec = options.codec
@@ -298,6 +298,8 @@ class Containers:
             annotations,
             DOCKER if is_docker else OCI,
         )
+        if warning := depth_warning(made.document):
+            self._say(f"warning: {warning}")
         store.blobs.put(made.config)
         text = made.manifest.to_bytes()
         return Descriptor(made.manifest.media_type, store.blobs.put(text), len(text))

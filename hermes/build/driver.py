@@ -160,6 +160,7 @@ class Driver:
             secrets=how.secrets,
             agents=how.agents,
             subscriptions=_subscriptions(how.settings),
+            warn=lambda text: self.events.emit(Warned(text)),
         )
         results: ResultCache = self.store.results if how.use_cache else _Fresh(self.store.results)
         caching = Caching(

@@ -22,6 +22,9 @@ from hermes.layer.tar_writer import END
 EMPTY: Final = Digest.of(END)
 """The diff_id of a layer without entries: two zero blocks. Docker leaves out the same one (``layer.IsEmpty`` in moby)."""
 
+MOST_LAYERS: Final = 125
+"""What docker takes: "max depth exceeded" with 126 (``maxLayerDepth`` in moby, 20.10 to 28)."""
+
 _FIELDS: Final = ("author", "created", "os.features", "os.version")
 """The fields of a configuration that are passed on as they are; see image-spec, config.md, "Properties"."""
 
@@ -115,3 +118,14 @@ def _marked(history: Sequence[Mapping[str, Any]], layers: Sequence[Layer]) -> It
     for row in history:
         is_empty = row.get("empty_layer") or next(left).is_left_out
         yield {**row, "empty_layer": True} if is_empty else dict(row)
+
+
+def depth_warning(document: Mapping[str, Any]) -> str:
+    """Return what is to be said of an image, by its configuration, that has more layers than docker takes; else nothing."""
+    count = len(document["rootfs"]["diff_ids"])
+    if count <= MOST_LAYERS:
+        return ""
+    return (
+        f"the image has {count} layers, and docker takes {MOST_LAYERS} at most; put more into one layer, or make "
+        "several one: squash = True of dockerfile_image, --squash of hermes bud and hermes ctr commit"
+    )

@@ -423,3 +423,24 @@ def test_gc_keeps_what_output_folders_on_another_file_system_link(images: Sandbo
         ok(apart, "cache", "gc", "--max-size", "0")
         assert os.listdir(apart.home / "blobs/sha256") == []
         assert os.listdir(apart.home / "outputs") == []
+
+
+def test_more_layers_than_docker_takes_are_warned_of(workspace: Sandbox) -> None:
+    workspace.write("x", "x")
+    workspace.write(
+        "BUILD",
+        '[files_layer(name = "l%d" % n, files = {"/f%d" % n: "x"}) for n in range(126)]\n'
+        '[image(name = "i%d" % count, layers = [":l%d" % n for n in range(count)]) for count in [125, 126]]\n',
+    )
+    assert workspace.run("build", "-q", "//:i125").stderr == ""
+    warning = "the image has 126 layers, and docker takes 125 at most"
+    assert f"warning: //:i126: {warning}" in workspace.run("build", "-q", "//:i126").stderr
+    assert workspace.run("pull", "-q", "oci:hermes-out/i126", "deep").returncode == 0
+    workspace.write("context/Dockerfile", "FROM deep\nLABEL a=b\n")
+    built = workspace.run("bud", "--pull=never", "-t", "deeper", "context")
+    assert warning in built.stderr
+    name = workspace.run("ctr", "from", "deep").stdout.strip()
+    committed = workspace.run("ctr", "commit", name, "deepest")
+    assert warning in committed.stderr
+    assert "--squash" in committed.stderr
+    assert workspace.run("ctr", "commit", "--squash", name, "flat").stderr == ""
