@@ -58,10 +58,12 @@ def _image_impl(ctx):
     )]
 
 def _image_pull_impl(ctx):
+    digest = ctx.attr.digest or ctx.locked(ctx.attr.ref)
     return [ctx.actions.pull(
         ctx.label.name,
         ref = ctx.attr.ref,
-        digest = ctx.attr.digest or ctx.locked(ctx.attr.ref),
+        digest = digest,
+        folders = None if ctx.attr.digest else ctx.locked_folders(digest),
     )]
 
 def _image_pull_lock(ctx):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from hermes.actions.environment import Environment
+from hermes.actions.folders import folders_layer
 from hermes.actions.kinds import LAYER, LAYERS
 from hermes.actions.specs.image import Image
 from hermes.actions.specs.spec import of_request
@@ -20,19 +21,24 @@ from hermes.image.config import history_of, platform_of, timestamp
 from hermes.image.platform import Platform
 from hermes.layer import toc
 from hermes.layer.conflicts import Conflict, conflicts
+from hermes.layer.folders import entries_noted
 from hermes.layer.toc import TableOfContents
 
 _SHOWN: Final = 10
-_UNSEEN: Final = TableOfContents(Digest.of(b""), 0, ())
 
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `ConflictError` when two layers do not agree, `ImageError` when the base does not fit."""
     spec = of_request(Image[Resolved], request)
-    _check_conflicts(spec, tools)
+    tables = list(_tables(spec, tools))
+    _check_conflicts(spec, tables)
+    known = [table for table in tables if table is not None]
+    folders = folders_layer(request, tools, known, complete=len(known) == len(tables), mtime=spec.epoch)
     base: dict[str, Any] = tools.document(spec.base.value) if spec.base is not None else {}
     below = [one for _, one in _layers(spec.below, tools) if not one.is_left_out]
     own = list(_layers(spec.layers, tools))
+    if not (top := Layer(folders.digest)).is_left_out:
+        own.append((f"{request.action.owner} (folders)", top))
     document = _document(spec, Platform.parse(request.action.platform), base)
     created = document["created"]
     history = history_of(base, "base", created) if base else []
@@ -45,7 +51,20 @@ def execute(request: Request, tools: Tools) -> Outputs:
     return {
         "config": stored(tools.store, FILE, canonical_json(made)),
         "environment": stored(tools.store, FILE, canonical_json(environment)),
+        "folders": folders,
     }
+
+
+def _tables(spec: Image[Resolved], tools: Tools) -> Iterator[TableOfContents | None]:
+    """Yield what is known of each input that is a layer, or all of an image from elsewhere, which may not be here."""
+    notes = {one.path: tools.document(one.value) for one in spec.folders}
+    for number, one in enumerate((*spec.below, *spec.layers)):
+        if one.value.kind == LAYER:
+            yield toc.load(tools.store, one.value.digest)
+        elif (note := notes.get(str(number))) is not None:
+            yield TableOfContents(one.value.digest, 0, entries_noted(note))
+        else:
+            yield None
 
 
 def _layers(rows: Sequence[Resolved], tools: Tools) -> Iterator[tuple[str, Layer]]:
@@ -55,8 +74,8 @@ def _layers(rows: Sequence[Resolved], tools: Tools) -> Iterator[tuple[str, Layer
             yield one.path, Layer(one.value.digest, of_base=given.value.kind == LAYERS)
 
 
-def _check_conflicts(spec: Image[Resolved], tools: Tools) -> None:
-    """Compare the layers; one that is all of an image from elsewhere may not be here, and what is on it is meant."""
+def _check_conflicts(spec: Image[Resolved], tables: Sequence[TableOfContents | None]) -> None:
+    """Compare the layers; of an image from elsewhere little or nothing is known, and what is on it is meant."""
     layers = [*spec.below, *spec.layers]
     below = frozenset(range(len(spec.below)))
     built_on = dict.fromkeys(range(len(layers)), below)
@@ -65,12 +84,10 @@ def _check_conflicts(spec: Image[Resolved], tools: Tools) -> None:
         built_on[int(upper)] = below | frozenset(lowers)
     for upper, lowers in spec.made_on.items():
         made_on[int(upper)] = frozenset(lowers)
-    tables = [
-        toc.load(tools.store, one.value.digest) if one.value.kind == LAYER else _UNSEEN for one in layers
-    ]
+    unseen = TableOfContents(Digest.of(b""), 0, ())
     found: dict[str, None] = {}
     allowed = spec.allow_conflicts
-    for conflict in conflicts(tables, built_on, made_on):
+    for conflict in conflicts([one or unseen for one in tables], built_on, made_on):
         if allowed and not conflict.below:
             continue
         found[_shown(conflict, layers)] = None

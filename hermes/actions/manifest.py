@@ -16,6 +16,7 @@ from hermes.image.assemble import Layer, manifest_of
 from hermes.image.descriptor import IMAGE_CONFIG, Descriptor
 from hermes.image.manifest import Manifest
 from hermes.image.media_types import as_oci
+from hermes.layer.compress import codec_of
 
 
 def execute(request: Request, tools: Tools) -> Outputs:
@@ -30,10 +31,15 @@ def execute(request: Request, tools: Tools) -> Outputs:
 
 
 def _blobs(spec: specs.Manifest[Resolved], tools: Tools) -> Iterator[Descriptor]:
-    """Yield the blobs of the layers that are in the image."""
+    """Yield the blobs of the layers that are in the image; that of ``folders`` is made here, if it is not there yet."""
     for one in spec.layers:
         if isinstance(one, Whole):
             document = tools.store.blobs.read(one.manifest.value.digest)
             yield from map(as_oci, Manifest.parse(document).layers)
         elif not Layer(one.layer.value.digest).is_left_out:
             yield Descriptor(spec.media_type, one.blob.value.digest, one.blob.value.size)
+    if not Layer(spec.folders.value.digest).is_left_out:
+        codec = codec_of(spec.codec)
+        assert codec is not None
+        made = tools.containers.encoded(spec.folders.value.digest, codec)
+        yield Descriptor(spec.media_type, made.digest, made.size)

@@ -14,7 +14,7 @@ from hermes.debian.lock import LockRequest, make_lock
 from hermes.dsl.dialect.values import Struct
 from hermes.dsl.providers import LabelValue
 from hermes.dsl.remotes import LOCK_FILE, LOCK_VERSION
-from hermes.errors import LabelError, LockError
+from hermes.errors import HermesError, LabelError, LockError
 from hermes.graph.label import Label
 from hermes.graph.pattern import parse_all
 from hermes.image.platform import Platform
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
 
 _ALL: Final = ("//...",)
+
+_HEAD: Final = (
+    "# Written by `hermes lock`: what images of registries are pinned to,\n"
+    "# and what images on them have to know of their folders.\n"
+)
+_MOST_FOLDERS: Final = 2000
+"""More than any image that we know has; a lock with more lines would be hard to review."""
 
 IMAGE: Final = "image"
 """The kind of lock of an image of a registry."""
@@ -74,7 +81,7 @@ def lock_targets(
         if images:
             path = where.root / LOCK_FILE
             kept = how.update and not patterns
-            found[path] = _image_lock(path, images, session, store, how, forget=kept)
+            found[path] = _image_lock(path, images, session, store, how, say, forget=kept)
         if not found:
             say("no target has a lock")
         return _written(found, how)
@@ -107,6 +114,7 @@ def _image_lock(
     session: Session,
     store: Store,
     how: LockOptions,
+    say: Callable[[str], None],
     *,
     forget: bool,
 ) -> bytes:
@@ -114,7 +122,7 @@ def _image_lock(
     from hermes.registry.client import Client
     from hermes.transports.pinning import pins
 
-    before = _read_image_lock(path)
+    before, folders = _read_image_lock(path)
     now: dict[str, dict[str, str]] = {} if forget else {ref: dict(row) for ref, row in before.items()}
     for ref, platforms in sorted(wanted.items()):
         row = {} if how.update else dict(before.get(ref, {}))
@@ -128,30 +136,82 @@ def _image_lock(
             with Client(session.settings.registries) as client:
                 row |= pins(client, ref, missing, store)
         now[ref] = row
-    rows = [
-        f"# Written by `hermes lock`: what images of registries are pinned to.\nversion: {LOCK_VERSION}\nimages:\n"
-    ]
+    if not how.check:
+        refs = {ref: now[ref] for ref in sorted(wanted)}
+        folders |= _folders(refs, folders, session, store, say)
+    rows = [f"{_HEAD}version: {LOCK_VERSION}\nimages:\n"]
     for ref, row in sorted(now.items()):
         rows.append(f"  {json.dumps(ref)}:\n")
         rows += [f"    {platform}: {digest}\n" for platform, digest in sorted(row.items())]
+    pinned = sorted({digest for row in now.values() for digest in row.values()})
+    known = [digest for digest in pinned if digest in folders]
+    if known:
+        rows.append("folders:\n")
+    for digest in known:
+        rows.append(f"  {digest}:{'' if folders[digest] else ' {}'}\n")
+        rows += [
+            f"    {json.dumps(one)}: {json.dumps(text)}\n" for one, text in sorted(folders[digest].items())
+        ]
     return "".join(rows).encode()
 
 
-def _read_image_lock(path: Path) -> dict[str, dict[str, str]]:
+def _folders(
+    images: Mapping[str, Mapping[str, str]],
+    known: Collection[str],
+    session: Session,
+    store: Store,
+    say: Callable[[str], None],
+) -> dict[str, dict[str, str]]:
+    """Look into those images of which nothing is known; return, by digest, what images on them have to know.
+
+    An image that cannot be looked into is told of; images on it are then made without.
+    """
+    from hermes.registry.client import Client
+    from hermes.transports.pinning import folders_of
+
+    found: dict[str, dict[str, str]] = {}
+    for ref, row in images.items():
+        for platform, digest in sorted(row.items()):
+            if digest in known or digest in found:
+                continue
+            try:
+                with Client(session.settings.registries) as client:
+                    looked = folders_of(client, ref, platform, digest, store)
+            except HermesError as error:
+                say(f"warning: the folders of {ref} for {platform} are not known: {error.message}")
+                continue
+            if len(looked) > _MOST_FOLDERS:
+                say(
+                    f"warning: the folders of {ref} for {platform} are not noted: "
+                    f"{len(looked)} are more than {_MOST_FOLDERS}"
+                )
+                continue
+            found[digest] = looked
+    return found
+
+
+def _read_image_lock(path: Path) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]:
+    """Return what names of images are pinned to, and what is noted of the folders of those, by digest."""
     import yaml
 
     try:
         document = yaml.safe_load(path.read_bytes())
     except FileNotFoundError:
-        return {}
+        return {}, {}
     except (OSError, yaml.YAMLError) as error:
         raise LockError(f"{path} cannot be read: {error}", hint="remove it and run `hermes lock`") from None
     images = document.get("images") if isinstance(document, dict) else None
     if not isinstance(images, dict) or document.get("version") != LOCK_VERSION:
         raise LockError(f"{path} is not a lock file of images", hint="remove it and run `hermes lock`")
+    return _texts(images), _texts(document.get("folders"))
+
+
+def _texts(document: Any) -> dict[str, dict[str, str]]:
+    if not isinstance(document, dict):
+        return {}
     return {
-        str(ref): {str(platform): str(digest) for platform, digest in row.items()}
-        for ref, row in images.items()
+        str(name): {str(key): str(text) for key, text in row.items()}
+        for name, row in document.items()
         if isinstance(row, dict)
     }
 

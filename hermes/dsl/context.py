@@ -9,15 +9,22 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from hermes.actions.specs.spec import Ref, Spec, declared
-from hermes.digest import Digest
+from hermes.digest import Digest, canonical_json
 from hermes.dsl.commands import check_run, expect_text, identities, staged, with_binds
 from hermes.dsl.configuration import Configuration
 from hermes.dsl.dialect.values import EvalError, Struct, show, type_name
 from hermes.dsl.entries import Entries, check_paths
 from hermes.dsl.mounts import as_mount, mounts_of
 from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, PUSH_INFO, File, Info, LabelValue, Layer
-from hermes.dsl.remotes import checked_codec, checked_digest, checked_push, checked_reference, locked_digest
-from hermes.engine.action import ActionGraph, Output
+from hermes.dsl.remotes import (
+    checked_codec,
+    checked_digest,
+    checked_push,
+    checked_reference,
+    locked_digest,
+    locked_folders,
+)
+from hermes.engine.action import ActionGraph, Artifact, Output
 from hermes.errors import HermesError
 from hermes.graph.label import Label
 from hermes.image.config import is_timestamp
@@ -56,7 +63,7 @@ class Context:
     __slots__ = ("_read", "actions", "attr", "file", "files", "label", "platform")
     dsl_type: ClassVar[str] = "ctx"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset(
-        {"actions", "attr", "file", "files", "label", "locked", "platform", "read_yaml"}
+        {"actions", "attr", "file", "files", "label", "locked", "locked_folders", "platform", "read_yaml"}
     )
 
     def __init__(
@@ -85,6 +92,10 @@ class Context:
     def locked(self, ref: str) -> str:
         """Return the digest that ``hermes lock`` pinned an image of a registry to, for the platform."""
         return locked_digest(self._read, ref, str(self.platform), str(self.label))
+
+    def locked_folders(self, digest: str) -> Mapping[str, str] | None:
+        """Return what ``hermes lock`` noted of the tree of an image that it pinned; None if nothing."""
+        return locked_folders(self._read, digest)
 
 
 class Actions:
@@ -342,14 +353,18 @@ class Actions:
             base=Ref(base.fields["config"].artifact) if base else None,
             below=_refs(below),
             layers=_refs(stack[len(below) :]),
+            folders=tuple(
+                Ref(one.folders, str(number)) for number, one in enumerate(stack) if one.folders is not None
+            ),
         )
         made = self._add(name, image)
         config_file = File(Output(made, "config"), self._label, f"{name}.config.json")
-        manifest = self._manifest(name, config_file, stack, dict(annotations or {}), codec)
+        folders = Output(made, "folders")
+        manifest = self._manifest(name, config_file, stack, folders, dict(annotations or {}), codec)
         return IMAGE_INFO(
             config=config_file,
             environment=File(Output(made, "environment"), self._label, f"{name}.environment.json"),
-            layers=stack,
+            layers=[*stack, Layer(folders, self._label)],
             manifest=manifest,
             platform=str(self._configuration.platform),
         )
@@ -420,15 +435,19 @@ class Actions:
             images=list(images), index=File(Output(action, "index"), self._label, f"{name}.index.json")
         )
 
-    def pull(self, name: str, ref: str, digest: str) -> Info:
+    def pull(self, name: str, ref: str, digest: str, folders: Any = None) -> Info:
         """An image of a registry, by the digest of its manifest, or of an index that has one for the platform.
 
-        Its manifest and configuration are downloaded, and a layer when a command has to see it.
+        Its manifest and configuration are downloaded, and a layer when a command has to see it. ``folders`` is what
+        images on it have to know of its tree, from ``ctx.locked_folders``; None: nobody knows.
         """
         from hermes.actions.specs.pull import Pull
 
         pull: Pull[Ref] = Pull(digest=Digest(checked_digest(digest)), ref=checked_reference(ref))
-        return self._whole_image(name, self._add(name, pull))
+        note = None
+        if folders is not None:
+            note = self.write(f"{name}.folders.json", canonical_json(folders).decode()).artifact
+        return self._whole_image(name, self._add(name, pull), note)
 
     def push(
         self,
@@ -450,19 +469,25 @@ class Actions:
             destination=File(Output(made, "file"), self._label, f"{name}.push.json"), image=image
         )
 
-    def _whole_image(self, name: str, action: str) -> Info:
-        """Return an image whose documents and layers one action gives."""
+    def _whole_image(self, name: str, action: str, folders: Artifact | None = None) -> Info:
+        """Return an image whose documents and layers one action gives; ``folders`` as of `Layer`."""
         manifest = File(Output(action, "manifest"), self._label, f"{name}.manifest.json")
         return IMAGE_INFO(
             config=File(Output(action, "config"), self._label, f"{name}.config.json"),
             environment=File(Output(action, "environment"), self._label, f"{name}.environment.json"),
-            layers=[Layer(Output(action, "layers"), self._label, manifest.artifact)],
+            layers=[Layer(Output(action, "layers"), self._label, manifest.artifact, folders)],
             manifest=manifest,
             platform=str(self._configuration.platform),
         )
 
     def _manifest(
-        self, name: str, config: File, stack: list[Layer], annotations: Mapping[str, str], codec: Codec
+        self,
+        name: str,
+        config: File,
+        stack: list[Layer],
+        folders: Artifact,
+        annotations: Mapping[str, str],
+        codec: Codec,
     ) -> File:
         from hermes.actions.specs.compress import Compress
         from hermes.actions.specs.manifest import Manifest
@@ -478,8 +503,10 @@ class Actions:
             layers.append(Made(Ref(one.artifact), Ref(Output(compressed, "blob"))))
         manifest = Manifest(
             annotations=annotations,
+            codec=codec.spec,
             media_type=codec.media_type,
             config=Ref(config.artifact),
+            folders=Ref(folders, hint=codec.spec),
             layers=tuple(layers),
         )
         action = self._add(f"{name}.manifest", manifest)

@@ -101,17 +101,25 @@ class File:
 class Layer:
     """A layer that an action makes, or all layers of an image from elsewhere.
 
-    ``manifest`` is then the manifest of that image, whose blobs are kept.
+    ``manifest`` is then the manifest of that image, whose blobs are kept, and ``folders`` a file with what is known of its
+    tree, as `hermes.layer.folders.noted` has it, if that is known.
     """
 
-    __slots__ = ("artifact", "manifest", "owner")
+    __slots__ = ("artifact", "folders", "manifest", "owner")
     dsl_type: ClassVar[str] = "Layer"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset({"owner"})
 
-    def __init__(self, artifact: Artifact, owner: Label, manifest: Artifact | None = None) -> None:
+    def __init__(
+        self,
+        artifact: Artifact,
+        owner: Label,
+        manifest: Artifact | None = None,
+        folders: Artifact | None = None,
+    ) -> None:
         self.artifact = artifact
         self.owner = owner
         self.manifest = manifest
+        self.folders = folders
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Layer) and other.artifact == self.artifact

@@ -12,7 +12,10 @@ from hermes.image.reference import Reference
 from hermes.layer.compress import CODECS, Codec, codec_at
 
 LOCK_FILE: Final = "hermes.lock.yaml"
-"""The lock file of a workspace: ``{version, images: {REF: {PLATFORM: digest}}}``."""
+"""The lock file of a workspace: ``{version, images: {REF: {PLATFORM: digest}}, folders: {DIGEST: {PATH: text}}}``.
+
+``folders`` has what `hermes.layer.folders.noted` says of the trees of images.
+"""
 LOCK_VERSION: Final = 1
 
 
@@ -101,3 +104,22 @@ def locked_digest(read: Callable[[str], Any], ref: str, platform: str, label: st
             attribute="ref",
         )
     return str(found)
+
+
+def locked_folders(read: Callable[[str], Any], digest: str) -> dict[str, str] | None:
+    """Return what the lock says of an image's tree, None if nothing; see `hermes.layer.folders.noted`."""
+    from hermes.layer.folders import entries_noted
+
+    folders = read(LOCK_FILE).get("folders")
+    found = folders.get(digest) if isinstance(folders, dict) else None
+    if found is None:
+        return None
+    if not isinstance(found, dict) or not all(type(one) is str for pair in found.items() for one in pair):
+        raise EvalError(
+            f"{LOCK_FILE}: folders of {digest} is not a mapping of paths to texts", "run `hermes lock`"
+        )
+    try:
+        entries_noted(found)
+    except HermesError as error:
+        raise EvalError(f"{LOCK_FILE}: {error.message}", "run `hermes lock --update`") from None
+    return dict(found)

@@ -9,12 +9,17 @@ it says, or else the nearest that passed through it and says what it was, or els
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import base64
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Final, NamedTuple
 
-from hermes.layer.entry import DIRECTORY, Entry, implied
+from hermes.errors import BuildError, LayerError
+from hermes.layer.entry import DIRECTORY, SYMLINK, Entry, implied
 from hermes.layer.entry import parents as parents_of
 from hermes.layer.toc import TableOfContents
+from hermes.layer.view import View
 
 
 class Folders(NamedTuple):
@@ -116,3 +121,48 @@ def _plain(path: str) -> Entry:
 
 def _same(shown: Entry | None, meant: Entry) -> bool:
     return shown is not None and shown.same_thing(meant)
+
+
+_FOLDER: Final = re.compile(r"([0-7]{1,4}) (\d{1,10}):(\d{1,10})((?: [^ =]+=[A-Za-z0-9+/=]*)*)\Z")
+_LINK: Final = "-> "
+
+
+def notable(view: View) -> Iterator[Entry]:
+    """Yield what an image on a stack has to know of it: directories that are not root's with mode 0755, and links to some."""
+    for path, entry in view.below(""):
+        if entry.type == DIRECTORY:
+            if not entry.same_thing(_plain(path)):
+                yield entry._replace(path=path, mtime=0, passed=False)
+        elif entry.type == SYMLINK:
+            with suppress(BuildError):  # a loop of links leads nowhere
+                if view.is_folder(view.resolve(path)):
+                    yield entry._replace(path=path, mtime=0)
+
+
+def noted(entries: Iterable[Entry]) -> dict[str, str]:
+    """Return `notable` entries as a lock file has them: ``MODE UID:GID``, with attributes, or ``-> TARGET``, by absolute paths."""
+    found = {}
+    for entry in entries:
+        text = f"{_LINK}{entry.link}"
+        if entry.type == DIRECTORY:
+            pairs = (f" {name}={base64.b64encode(value).decode()}" for name, value in entry.xattrs)
+            text = f"{entry.mode:04o} {entry.uid}:{entry.gid}{''.join(pairs)}"
+        found[f"/{entry.path}"] = text
+    return found
+
+
+def entries_noted(note: Mapping[str, str]) -> list[Entry]:
+    """Return the entries that `noted` was given, in canonical order; raises `LayerError` for what it would not write."""
+    entries = []
+    for path, text in note.items():
+        if text.startswith(_LINK):
+            entries.append(Entry(path[1:], SYMLINK, 0o777, link=text[len(_LINK) :]))
+            continue
+        match = _FOLDER.match(text)
+        if match is None or path[:1] != "/":
+            raise LayerError(f"{path}: {text!r} does not say what a folder is")
+        pairs = (one.partition("=") for one in match[4].split())
+        xattrs = tuple((name, base64.b64decode(value)) for name, _, value in pairs)
+        entry = Entry(path[1:], DIRECTORY, int(match[1], 8), int(match[2]), int(match[3]), xattrs=xattrs)
+        entries.append(entry)
+    return sorted(entries, key=lambda entry: entry.sort_key)

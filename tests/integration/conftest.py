@@ -79,7 +79,7 @@ def add_base(workspace: Sandbox) -> None:
     workspace.write(
         "base/BUILD",
         'files_layer(\n    name = "root",\n    files = {"/bin/busybox": "busybox"},\n'
-        f'    dirs = ["/etc", "/root", "/tmp", "/srv"],\n    symlinks = {{\n{links}    }},\n'
+        f'    dirs = ["/bin", "/etc", "/root", "/tmp", "/srv"],\n    symlinks = {{\n{links}    }},\n'
         '    visibility = ["//visibility:public"],\n)\n',
     )
 

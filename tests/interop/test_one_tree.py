@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import stat
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from hermes.layer.entry import parents
 from tests.conftest import Sandbox
 from tests.integration.conftest import add_base
 from tests.integration.shell import Shell
@@ -37,6 +39,7 @@ FOLDERS = {
     "home/app/own": (0o750, 1000, 1000),
     "var": (0o755, 0, 0),
     "var/lib": (0o755, 0, 0),
+    "var/tmp": (0o1777, 0, 0),
     "var/lib/app": (0o2775, 0, 50),
     "usr": (0o755, 0, 0),
     "usr/lib": (0o755, 0, 0),
@@ -50,7 +53,7 @@ tar_layer(name = "folders", src = "folders.tar")
 
 image(name = "base", layers = ["//base:root", ":folders"], env = {"PATH": "/bin"}, allow_conflicts = True)
 
-run_layer(name = "hello", base = [":base"], cmd = "touch /tmp/hello /home/app/own/hello /usr/lib/hello /lib/too; ln /tmp/hello /tmp/again")
+run_layer(name = "hello", base = [":base"], cmd = "touch /var/tmp/hello /home/app/own/hello /usr/lib/hello /lib/too; ln /var/tmp/hello /var/tmp/again")
 
 run_layer(name = "closed", base = [":base"], cmd = "chmod 0700 /var/lib/app; chown 3:4 /opt/shared")
 
@@ -154,7 +157,41 @@ def shown(everything: tuple[Runtimes, Path], shop: Sandbox, image: str) -> Tree:
         if different := difference(ours, theirs):
             wrong[runtime] = different
     assert not wrong, f"(Hermes, other): {wrong}"
+    if "bin/stat" in ours:
+        check_running(shop, image, ours)
     return ours
+
+
+def check_running(shop: Sandbox, image: str, ours: Tree) -> None:
+    """Fail unless a program in the image sees what there is, but for what the sandbox mounts and makes places for."""
+    look = "find / -xdev -exec stat -c '%n|%f|%u:%g' {} +"
+    seen: dict[str, str] = {}
+    for line in ok(
+        shop.run("run", "-q", "--cap-add=DAC_READ_SEARCH", "--entrypoint=/bin/sh", image, "--", "-c", look)
+    ).splitlines():
+        path, mode, owner = line.split("|")
+        kind = int(mode, 16)
+        shown = 0 if stat.S_ISLNK(kind) else stat.S_IMODE(kind)
+        seen[path[1:]] = f"{stat.filemode(stat.S_IFMT(kind))} {shown:#o} {owner}"
+    expected = {path: f"{row[0]} {row[1]} {row[2]}" for path, row in ours.items()}
+    mounted = {
+        "",
+        "dev",
+        "proc",
+        "run",
+        "sys",
+        "tmp",
+        "var/tmp",
+        "etc/hosts",
+        "etc/hostname",
+        "etc/resolv.conf",
+    }
+    differing = {
+        path: (seen.get(path), expected.get(path))
+        for path in {*seen, *expected}
+        if seen.get(path) != expected.get(path) and not {path, *parents(path)} & mounted
+    }
+    assert not differing, f"(hermes run, Hermes): {differing}"
 
 
 def modes(tree: Tree, *paths: str) -> list[str]:
@@ -176,7 +213,7 @@ def test_run_layers(everything: tuple[Runtimes, Path], shop: Sandbox, image: str
     check_base(tree, var_lib_app="0o700 0:50", opt_shared="0o755 3:4")
     assert "opt/shared/old" not in tree
     if image == "run":
-        assert tree["tmp/hello"][4] == tree["tmp/again"][4] == "tmp/again"
+        assert tree["var/tmp/hello"][4] == tree["var/tmp/again"][4] == "var/tmp/again"
         assert "usr/lib/too" in tree
 
 
@@ -223,8 +260,8 @@ def test_debian_packages(everything: tuple[Runtimes, Path], shop: Sandbox) -> No
         "deb/BUILD",
         'load("@hermes//rules:debian.bzl", "apt_layer")\n'
         'apt_layer(name = "debian", packages = ["base-files", "base-passwd", "netbase"], lock = "debian.lock.yaml", recommends = False)\n'
-        'files_layer(name = "x", files = {"/tmp/x": "x", "/root/x": "x", "/var/mail/x": "x"})\n'
-        'image(name = "image", layers = [":debian", ":x"])\n',
+        'files_layer(name = "files", files = {"/tmp/x": "x", "/root/x": "x", "/var/mail/x": "x"})\n'
+        'image(name = "image", layers = [":debian", ":files"])\n',
     )
     shop.write("deb/x", "x")
     shop.write(

@@ -23,7 +23,7 @@ from tests.registry.servers import (
 )
 
 BUILD = """
-[files_layer(name = "l%d" % n, files = {"/srv/f%d" % n: "f%d" % n}) for n in range(3)]
+[files_layer(name = "l%d" % n, files = {"/srv/f%d" % n: "f%d" % n}, dirs = ["/srv"]) for n in range(3)]
 
 image(name = "image", layers = [":l0", ":l1", ":l2"], entrypoint = ["/srv/f0"], compression = "gzip")
 """

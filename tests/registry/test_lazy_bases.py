@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from hermes.digest import Digest
+from hermes.layer import toc
 from hermes.registry.client import Client
 from hermes.registry.push import Job, push
 from hermes.store import Store
@@ -197,6 +198,87 @@ def test_a_tag_is_pinned_by_lock_and_by_nothing_else(
     ok(app.run("lock", "--update"))
     assert moved in (app.root / "hermes.lock.yaml").read_text()
     assert app.digest("//app:i") != first
+
+
+NOTED = """
+image_pull(name = "base", ref = "{ref}"{digest})
+
+[files_layer(name = name, files = {{"/%s/x" % name: "own"}}) for name in ["tmp", "lib", "usr"]]
+
+image(name = "image", base = ":base", layers = [":tmp", ":usr"])
+
+image(name = "hidden", base = ":base", layers = [":lib"])
+"""
+
+
+def test_a_lock_notes_the_folders_of_an_image_that_stays_where_it_is(
+    registry: Registry, wire: Wire, tmp_path: Path
+) -> None:
+    maker = Sandbox(tmp_path / "maker", tmp_path / "maker-home")
+    maker.write("big", os.urandom(BIG))
+    maker.write(
+        "BUILD",
+        'files_layer(name = "l", files = {"/srv/big": "big"}, dirs = ["/usr/lib", "/srv"], '
+        'dir_modes = {"/tmp": "1777"}, symlinks = {"/lib": "usr/lib"}, owner = "0:5")\n'
+        'image(name = "image", layers = [":l"])\n',
+    )
+    digest = ok(maker.run("push", "-q", "//:image", f"docker://{registry.host}/noted:1"))
+    app = Sandbox(tmp_path / "app", tmp_path / "app-home")
+    app.write("app/own", "own")
+    ref = f"{wire.host}/noted:1"
+    app.write("app/BUILD", NOTED.format(ref=ref, digest=""))
+    done = app.run("lock")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert wire.down > BIG
+    document = yaml.safe_load((app.root / "hermes.lock.yaml").read_text())
+    noted = {"/tmp": "1777 0:5", "/lib": "-> usr/lib", "/usr/lib": "0755 0:5", "/srv": "0755 0:5"}
+    assert document["folders"] == {digest: noted}
+    before = wire.down
+    ok(app.run("lock"))
+    ok(app.run("lock", "--check"))
+    assert wire.down < before + 10_000
+
+    fresh = Sandbox(tmp_path / "app", tmp_path / "fresh-home")
+    before = wire.down
+    assert entries_on_top(fresh, fresh.digest("//app:image")) == [("tmp", 0o1777, 5), ("usr", 0o755, 0)]
+    refused = fresh.run("build", "-q", "//app:hidden")
+    assert refused.returncode == 1
+    assert "/lib leads to usr/lib in //app:base, and //app:lib has something below it" in refused.stderr
+    assert wire.down < before + 10_000
+
+    app.write("app/BUILD", NOTED.format(ref=ref, digest=f', digest = "{digest}"'))
+    assert entries_on_top(fresh, fresh.digest("//app:image")) == [("usr/x", 0o644, 0)]
+    assert fresh.run("build", "-q", "//app:hidden").returncode == 0
+    assert wire.down < before + 10_000
+
+
+def entries_on_top(folder: Sandbox, digest: str) -> list[tuple[str, int, int]]:
+    """The paths, modes and groups in the uppermost layer of an image."""
+    config = manifest_of(folder, manifest_of(folder, digest)["config"]["digest"])
+    store = Store.open(folder.home)
+    try:
+        table = toc.load(store, Digest(config["rootfs"]["diff_ids"][-1]))
+    finally:
+        store.close()
+    return [(one.path, one.mode, one.gid) for one in table.entries]
+
+
+def test_a_lock_that_notes_something_else(app: Sandbox, wire: Wire) -> None:
+    app.write("app/BUILD", NOTED.format(ref=f"{wire.host}/base:1", digest=""))
+    ok(app.run("lock"))
+    path = app.root / "hermes.lock.yaml"
+    path.write_text(path.read_text().partition("folders:")[0] + "folders: {sha256:1: {}}\n")
+    assert app.run("build", "-q", "//app:image").returncode == 0
+    digest = yaml.safe_load(path.read_text())["images"][f"{wire.host}/base:1"].popitem()[1]
+    for note, problem in (
+        ("{/tmp: '755'}", "'755' does not say what a folder is"),
+        ("[]", "is not a mapping"),
+    ):
+        path.write_text(path.read_text().partition("folders:")[0] + f"folders: {{{digest}: {note}}}\n")
+        done = app.run("build", "-q", "//app:image")
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+        assert problem in done.stderr
+        assert "hermes lock" in done.stderr
 
 
 def test_a_lock_holds_a_digest_for_each_platform(

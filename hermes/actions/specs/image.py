@@ -14,7 +14,8 @@ class Image(Spec[I]):
     Its layers, the lowest first, are those ``below``, which are the base's, and ``layers``. ``built_on`` maps the
     number of one of all these inputs (as text) to the numbers of those that it stands on, ``made_on`` to those that
     were seen when it was made; others that write one path differently are a conflict, unless ``allow_conflicts``.
-    ``config`` has the names of the rule ``image``. ``epoch`` is its time, in seconds.
+    ``config`` has the names of the rule ``image``. ``epoch`` is its time, in seconds. ``folders`` are files with what is
+    known of the trees of images from elsewhere, each by the number of the input (its path) that it tells of.
     """
 
     kind: ClassVar[str] = "image"
@@ -28,7 +29,8 @@ class Image(Spec[I]):
     base: I | None = role("base", default=None)
     below: tuple[I, ...] = roles("below", default=())
     layers: tuple[I, ...] = roles("layer", default=())
+    folders: tuple[I, ...] = roles("folders", default=())
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        return ("config", "environment")
+        return ("config", "environment", "folders")

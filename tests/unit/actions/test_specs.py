@@ -150,13 +150,16 @@ FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
         "base": st.none() | refs,
         "below": some(refs),
         "layers": some(refs),
+        "folders": some(refs),
     },
     Index: {"annotations": dictionaries, "manifests": some(refs)},
     Layer: {"entries": some(groups), "mtime": numbers},
     Manifest: {
         "annotations": dictionaries,
+        "codec": st.sampled_from(("zstd", "gzip")),
         "media_type": texts,
         "config": refs,
+        "folders": refs,
         "layers": some(st.builds(Whole, refs) | st.builds(Made, refs, refs)),
     },
     Place: {

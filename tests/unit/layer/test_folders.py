@@ -8,11 +8,13 @@ import tarfile
 import pytest
 
 from hermes.digest import Digest
+from hermes.errors import LayerError
 from hermes.layer.entry import DIRECTORY, FILE, SYMLINK, Entry, implied, opaque, whiteout
-from hermes.layer.folders import Folders, missing_entries
+from hermes.layer.folders import Folders, entries_noted, missing_entries, notable, noted
 from hermes.layer.tar_reader import members
 from hermes.layer.tar_writer import END, header
 from hermes.layer.toc import TableOfContents
+from hermes.layer.view import View
 
 
 def folder(path: str, mode: int = 0o755, uid: int = 0) -> Entry:
@@ -98,3 +100,30 @@ def test_a_link_has_one_mode_whatever_an_archive_says() -> None:
             archive.addfile(member)
     found = members(io.BytesIO(made.getvalue()).read, name="it")
     assert [member.entry.mode for member in found] == [0o777] * 3
+
+
+def test_what_a_lock_notes_of_a_tree() -> None:
+    home = folder("home/app", 0o700, 1000)._replace(xattrs=(("user.a", b"\0x"), ("user.b", b"")))
+    entries = [
+        TMP,
+        home,
+        folder("usr/lib"),
+        file("etc/passwd"),
+        Entry("lib", SYMLINK, 0o777, link="usr/lib"),
+        Entry("etc/link", SYMLINK, 0o777, link="passwd"),
+        Entry("loop", SYMLINK, 0o777, link="loop"),
+    ]
+    table = TableOfContents(Digest.of(b""), 0, entries)
+    note = noted(notable(View([table])))
+    assert note == {
+        "/tmp": "1777 0:0",
+        "/home/app": "0700 1000:0 user.a=AHg= user.b=",
+        "/lib": "-> usr/lib",
+    }
+    assert entries_noted(note) == [home, entries[4], TMP]
+
+
+@pytest.mark.parametrize("text", ["755", "0755 0", "0999 0:0", "0755 0:0 a", "", "0755 0:0\n"])
+def test_what_a_lock_does_not_note(text: str) -> None:
+    with pytest.raises(LayerError, match="does not say what a folder is"):
+        entries_noted({"/a": text})
