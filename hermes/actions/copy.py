@@ -16,7 +16,6 @@ from hermes.actions.place import Place
 from hermes.actions.specs.copy import Copy, CopyEntry
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, hinted_codec
-from hermes.container.copying import is_kept
 from hermes.digest import Digest
 from hermes.engine.action import LINK, Outputs, Value
 from hermes.engine.executor import Request
@@ -26,7 +25,7 @@ from hermes.layer import encodings, modes, toc
 from hermes.layer.canonical import canonical
 from hermes.layer.compress import Decompressed
 from hermes.layer.content import FileContent, spooled
-from hermes.layer.entry import DIRECTORY, HARDLINK, SYMLINK, WHITEOUT_PREFIX, Entry, implied, join
+from hermes.layer.entry import DIRECTORY, HARDLINK, SYMLINK, WHITEOUT_PREFIX, Entry, implied, is_copied, join
 from hermes.layer.links import resolved
 from hermes.layer.tar_reader import members
 from hermes.layer.write import Item, write_layer
@@ -145,7 +144,7 @@ class _Copying:
                 entry = entry._replace(
                     path=self._unpacked(entry.path),
                     link=self._unpacked(entry.link) if entry.type == HARDLINK else entry.link,
-                    xattrs=tuple(pair for pair in entry.xattrs if is_kept(pair[0])),
+                    xattrs=tuple(pair for pair in entry.xattrs if is_copied(pair[0])),
                     mtime=self._spec.mtime,
                     passed=False,
                 )
@@ -169,7 +168,7 @@ def _from_layers(
     sources = [("", "")] * (len(entries) - len(places)) + [(digest.hex, path) for digest, path in places]
     codec = hinted_codec(request)
     found = tools.containers.call(
-        "hermes.container.gathering:gather",
+        "hermes.container.inside.gathering:gather",
         {
             "home": str(tools.store.home),
             "rows": [toc.row_of_entry(entry) for entry in entries],

@@ -11,14 +11,13 @@ from hermes.actions.roots import Root
 from hermes.actions.specs.select import Select
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, stored
-from hermes.container.copying import is_kept
 from hermes.digest import Digest
 from hermes.engine.action import FILE as FILE_KIND
 from hermes.engine.action import Outputs
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
 from hermes.errors import BuildError, UsageError
-from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, Entry, join
+from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, Entry, is_copied, join
 from hermes.wildcards import Ignored, expanded, is_pattern
 
 PIVOT: Final = "/./"
@@ -124,7 +123,7 @@ class _Selection:
             entry = entry._replace(uid=0, gid=0)
         entry = entry._replace(
             path=name,
-            xattrs=tuple(one for one in entry.xattrs if is_kept(one[0])),
+            xattrs=tuple(one for one in entry.xattrs if is_copied(one[0])),
             mtime=0,
             passed=False,
         )

@@ -20,7 +20,7 @@ def execute(request: Request, tools: Tools) -> Outputs:
         tools.containers.ensure_tree(digest)
     codec = hinted_codec(request) or ZSTD
     found = tools.containers.call(
-        "hermes.container.steps:squash",
+        "hermes.container.inside.squash:squash",
         {
             "home": str(tools.store.home),
             "stack": stack,

@@ -20,9 +20,9 @@ from hermes.store import Store
 if TYPE_CHECKING:
     import requests
 
-    from hermes.container.forms import Form
-    from hermes.container.leaks import Search
     from hermes.container.mount_values import Bound
+    from hermes.container.secrets.encodings import Form
+    from hermes.container.secrets.leaks import Search
     from hermes.container.stack import Below
     from hermes.registry.client import Client
 
@@ -56,7 +56,7 @@ class Tools:
         """What looks for the secrets of this build."""
         found: Search | None = getattr(self.local, "search", None)
         if found is None:
-            from hermes.container.leaks import Search
+            from hermes.container.secrets.leaks import Search
 
             found = self.local.search = Search(self.secrets)
         return found

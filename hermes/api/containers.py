@@ -32,7 +32,7 @@ from hermes.transports.table import has_transport
 if TYPE_CHECKING:
     from hermes.api.command_options import CommandOptions
     from hermes.api.mount_options import Mounts
-    from hermes.container.copying import Copy
+    from hermes.container.copy import Copy
     from hermes.layer.compress import Codec
     from hermes.registry.client import Client
     from hermes.transports.transport import Destination
@@ -332,7 +332,7 @@ def _created_by(state: State) -> str:
 
 def _check_command(texts: Sequence[str], mounts: Mounts) -> None:
     """Raise `SecretLeaked` when a command line, which history would tell, has the value of a secret."""
-    from hermes.container.leaks import Search
+    from hermes.container.secrets.leaks import Search
 
     if form := Search({one.id: one.value for one in mounts.secrets}).in_document(list(texts)):
         raise SecretLeaked(

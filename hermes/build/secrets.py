@@ -73,7 +73,7 @@ class SecretSource:
 
 def read_secrets(sources: Sequence[SecretSource]) -> dict[str, bytes]:
     """Return the values by id; raises `UsageError` when one is missing, empty or given twice."""
-    from hermes.container.forms import check_value
+    from hermes.container.secrets.encodings import check_value
 
     found: dict[str, bytes] = {}
     for one in sources:
@@ -92,7 +92,7 @@ def check_actions(graph: ActionGraph, secrets: Mapping[str, bytes]) -> None:
     """Raise `SecretLeaked` when a BUILD file or a value of ``--set`` has brought a secret into an action."""
     import json
 
-    from hermes.container.leaks import Search
+    from hermes.container.secrets.leaks import Search
 
     search = Search(secrets)
     for action in graph.actions.values():

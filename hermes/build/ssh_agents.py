@@ -98,7 +98,7 @@ def running(agents: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:
             if os.path.isfile(paths[0]):
                 found[name] = held.enter_context(_private(name, paths))
                 continue
-            from hermes.container.agents import connected
+            from hermes.container.secrets.agents import connected
 
             try:
                 connected(paths[0]).close()

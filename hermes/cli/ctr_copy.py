@@ -13,7 +13,7 @@ import click
 from hermes.api.downloads import downloaded, is_url
 from hermes.cli.completion import containers
 from hermes.cli.containers import opened
-from hermes.container.copying import Copy
+from hermes.container.copy import Copy
 from hermes.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from hermes.layer.compress import Codec, Encoding
     from hermes.sandbox.namespace import Namespace
 
-_RUN: Final = "hermes.container.inside:run"
-_HOSTED: Final = "hermes.container.hosted:run"
-_EXTRACTING: Final = "hermes.container.extracting:"
-_REMOVE: Final = "hermes.container.scratch:remove"
-_PROBE: Final = "hermes.container.probe:"
+_RUN: Final = "hermes.container.inside.run_in_stack:run"
+_HOSTED: Final = "hermes.container.inside.run_host_tool:run"
+_EXTRACTING: Final = "hermes.container.inside.extracting:"
+_REMOVE: Final = "hermes.container.inside.scratch:remove"
+_PROBE: Final = "hermes.container.inside.probe:"
 
 PRELOADED: Final = (
-    "hermes.container.inside",
-    "hermes.container.committing",
-    "hermes.container.extracting",
+    "hermes.container.inside.run_in_stack",
+    "hermes.container.inside.committing",
+    "hermes.container.inside.extracting",
     "hermes.sandbox.bubblewrap",
 )
 """What the namespace of a build, which makes many calls, has loaded before them."""
@@ -79,7 +79,7 @@ class Containers:
             if task.secrets:
                 stdio = held.enter_context(_guarded(task, stdio))
             if task.agents:
-                from hermes.container.agents import forwarded
+                from hermes.container.secrets.agents import forwarded
 
                 folder = held.enter_context(self._store.scratch.directory())
                 task = replace(task, agents=held.enter_context(forwarded(task.agents, str(folder))))
@@ -233,9 +233,9 @@ def sweep_after(namespace: Namespace, store: Store) -> None:
 @contextlib.contextmanager
 def _guarded(task: Task, stdio: tuple[int, int, int]) -> Iterator[tuple[int, int, int]]:
     """Keep a task's secrets out of what the command prints, and out of the errors that speak of its files."""
-    from hermes.container.forms import check_value
-    from hermes.container.leaks import Search
-    from hermes.container.output import masked
+    from hermes.container.secrets.encodings import check_value
+    from hermes.container.secrets.leaks import Search
+    from hermes.container.secrets.output import masked
 
     for one in task.secrets:
         check_value(one.id, one.value)

@@ -5,16 +5,12 @@ See image-spec, config.md, "User": ``user``, ``uid``, ``user:group``, ``uid:gid`
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
-from hermes.container.rootpath import resolve
 from hermes.errors import SandboxError
 
-_LARGEST_FILE: Final = 1 << 20
 _LARGEST_ID: Final = 4294967294
 
 
@@ -28,16 +24,12 @@ class User:
     home: str
 
 
-def find_user(root: str, text: str) -> User:
-    """Return the user that an image's or target's ``user`` means in ``root``; empty is root.
-
-    Raises `SandboxError` when a name is not there.
-    """
-    return user_in(partial(_read, root), text)
-
-
 def user_in(read: Callable[[str], str], text: str) -> User:
-    """As `find_user`, in a root whose files ``read`` returns by their paths: empty when they are not there."""
+    """Return the user that an image's or target's ``user`` means; empty is root.
+
+    ``read`` returns the files of the root by their paths: empty when they are not there. Raises `SandboxError` when
+    a name is not there.
+    """
     name, _, group = text.partition(":")
     name = name or "0"
     row = _find(read, "/etc/passwd", name)
@@ -75,17 +67,6 @@ def _find(read: Callable[[str], str], path: str, name: str) -> list[str] | None:
 
 def _rows(read: Callable[[str], str], path: str) -> list[list[str]]:
     return [line.split(":") for line in read(path).splitlines() if line and not line.startswith("#")]
-
-
-def _read(root: str, path: str) -> str:
-    def without_waiting(path: str, flags: int) -> int:  # as it may be a FIFO
-        return os.open(path, flags | os.O_NONBLOCK)
-
-    try:
-        with open(resolve(root, path), encoding="utf-8", errors="replace", opener=without_waiting) as file:
-            return file.read(_LARGEST_FILE)
-    except OSError:
-        return ""
 
 
 def _number(text: str, name: str) -> int:

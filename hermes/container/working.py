@@ -30,12 +30,13 @@ from hermes.layer.trees import has_tree
 from hermes.store import Store
 
 if TYPE_CHECKING:
-    from hermes.container.copying import Copy
+    from hermes.container.copy import Copy
     from hermes.container.task import Outcome, Task
     from hermes.image.descriptor import Descriptor
     from hermes.layer.compress import Codec
 
-_STEPS: Final = "hermes.container.steps:"
+_WORKING: Final = "hermes.container.inside.working:"
+_SQUASH: Final = "hermes.container.inside.squash:squash"
 
 
 class Change(NamedTuple):
@@ -177,7 +178,7 @@ class WorkingContainers:
         """Write all layers of a container as one, and return its diff_id."""
         self._ensure_trees(state.stack)
         arguments = {"home": str(self._store.home), "stack": _rows(state), "codec": codec.spec}
-        return Digest(self._containers.call(f"{_STEPS}squash", arguments)["diff_id"])
+        return Digest(self._containers.call(_SQUASH, arguments)["diff_id"])
 
     def rename(self, name: str, new: str) -> State:
         return self._states.rename(self._states.get(name), new)
@@ -224,7 +225,7 @@ class WorkingContainers:
     def _call(self, function: str, state: State, **more: Any) -> Any:
         upper = self._states.upper(state)
         arguments = {"home": str(self._store.home), "stack": _rows(state), "upper": list(upper), **more}
-        return self._containers.call(f"{_STEPS}{function}", arguments)
+        return self._containers.call(f"{_WORKING}{function}", arguments)
 
     def _note(self, state: State, step: str) -> None:
         self._states.update(state, lambda one: replace(one, steps=(*one.steps, step)))

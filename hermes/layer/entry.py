@@ -23,6 +23,9 @@ OPAQUE_NAME: Final = ".wh..wh..opq"
 
 Xattrs = tuple[tuple[str, bytes], ...]
 
+_COPIED_XATTRS: Final = ("user.", "security.capability")
+_OVERLAY: Final = "user.overlay."
+
 
 class Entry(NamedTuple):
     """A path in a layer.
@@ -88,6 +91,11 @@ def whiteout(path: str, mtime: int = 0) -> Entry:
 def opaque(folder: str, mtime: int = 0) -> Entry:
     """Return the entry that hides what the layers below have in ``folder``."""
     return Entry(join(folder, OPAQUE_NAME), FILE, 0o644, mtime=mtime)
+
+
+def is_copied(xattr: str) -> bool:
+    """Tell whether a copy of a file has this extended attribute of the original."""
+    return xattr.startswith(_COPIED_XATTRS) and not xattr.startswith(_OVERLAY)
 
 
 def join(folder: str, name: str) -> str:

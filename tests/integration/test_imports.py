@@ -22,7 +22,7 @@ HEAVY = {
 
 DATABASE = {"diskcache", "random", "sqlite3", "tempfile", "hermes.store.results"}
 NAMESPACE = {"ctypes", "socket", "hermes.sandbox.syscalls"}
-COMMANDS = {"hermes.container.copying", "hermes.container.task", "hermes.sandbox.bubblewrap"}
+COMMANDS = {"hermes.container.inside.copying", "hermes.container.task", "hermes.sandbox.bubblewrap"}
 LAYERS = {"zstandard", "hermes.layer.encodings", "hermes.layer.write"}
 
 

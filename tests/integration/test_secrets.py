@@ -260,7 +260,7 @@ def test_the_processes_of_a_build_do_not_inherit_the_variable(based: Sandbox) ->
     os.environ["NPM_TOKEN_OF_TEST"] = VALUE
     namespace = Namespace(["NPM_TOKEN_OF_TEST"])
     try:
-        namespace.call("hermes.container.scratch:remove", {"paths": []})
+        namespace.call("hermes.container.inside.scratch:remove", {"paths": []})
         environ = Path(f"/proc/{namespace._pid}/environ").read_bytes()
         assert b"PATH=" in environ
         assert VALUE.encode() not in environ

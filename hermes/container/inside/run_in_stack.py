@@ -1,6 +1,6 @@
 """A command in a stack of layers, in the user namespace.
 
-`run` is one call of `hermes.sandbox.namespace.Namespace`; see `hermes.container.scratch` for what that leaves behind.
+`run` is one call of `hermes.sandbox.namespace.Namespace`; see `hermes.container.inside.scratch` for what that leaves behind.
 """
 
 from __future__ import annotations
@@ -12,16 +12,23 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final
 
-from hermes.container.hosts import names_of_machines
-from hermes.container.leaks import Leak, Search, leaked
+from hermes.container.inside.hosts import names_of_machines
+from hermes.container.inside.private import (
+    UsedCaches,
+    check_target,
+    check_targets,
+    give_sockets,
+    write_secrets,
+)
+from hermes.container.inside.rootpath import MountPoints, find_program, resolve
+from hermes.container.inside.scratch import scratch_of, store_at
+from hermes.container.inside.users import find_user
 from hermes.container.mount_values import Tmpfs
 from hermes.container.overlay import Tree, mount_stack
-from hermes.container.private import UsedCaches, check_target, check_targets, give_sockets, write_secrets
-from hermes.container.rootpath import MountPoints, find_program, resolve
-from hermes.container.scratch import scratch_of, store_at
+from hermes.container.secrets.leaks import Leak, Search, leaked
 from hermes.container.stack import Upper
 from hermes.container.task import KeptFile, Outcome, Staged, StagedFile, Task
-from hermes.container.users import User, find_user
+from hermes.container.users import User
 from hermes.digest import CHUNK
 from hermes.errors import BuildError, ProgramMissing, ProgramRefused, SandboxError
 from hermes.sandbox.choice import sandbox
@@ -244,7 +251,7 @@ class Container:
         commit = self._task.commit
         if commit is None:
             return Outcome(ended.status, ended.timed_out, outs=outs)
-        from hermes.container.committing import changes_in, publish, write_changes
+        from hermes.container.inside.committing import changes_in, publish, write_changes
         from hermes.layer.compress import codec_of
 
         upper = self._upper.upper

@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from hermes.container.leaks import Leak, Search, leaked
 from hermes.container.mount_values import Cache
+from hermes.container.secrets.leaks import Leak, Search, leaked
 from hermes.container.task import Agent, Secret
 from hermes.container.users import User
 from hermes.errors import SandboxError

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hermes.container.forms import check_value, forms
-from hermes.container.masking import Masker
+from hermes.container.secrets.encodings import check_value, forms
+from hermes.container.secrets.masking import Masker
 from hermes.errors import SecretError
 
 values = st.binary(min_size=6, max_size=90).filter(lambda value: len(value.strip()) >= 6)

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from typing import Final
 
-from hermes.container.rootpath import MountPoints
+from hermes.container.inside.rootpath import MountPoints
 from hermes.container.task import Task
 from hermes.sandbox.process import Mount
 

@@ -1,6 +1,6 @@
 """Writing into a root file system from outside of it, as a process in it would, and never out of it.
 
-Links of the root are resolved by hand (`hermes.container.rootpath`). Runs in the user namespace, on a root in
+Links of the root are resolved by hand (`hermes.container.inside.rootpath`). Runs in the user namespace, on a root in
 which no process runs.
 """
 
@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterable
 from typing import Final
 
-from hermes.container.rootpath import resolve
+from hermes.container.inside.rootpath import resolve
 from hermes.errors import BuildError
 from hermes.layer.entry import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from hermes.store.blobs import write_all

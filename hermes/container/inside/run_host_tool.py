@@ -10,9 +10,9 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from hermes.container.inside import Container, stage
-from hermes.container.rootpath import MountPoints, find_program
-from hermes.container.scratch import scratch_of, store_at
+from hermes.container.inside.rootpath import MountPoints, find_program
+from hermes.container.inside.run_in_stack import Container, stage
+from hermes.container.inside.scratch import scratch_of, store_at
 from hermes.container.task import Task
 from hermes.errors import BuildError
 from hermes.sandbox.host import ROOT, HostSandbox

@@ -1,7 +1,7 @@
 """Copying into a root: what ``hermes ctr copy`` and ``add`` do, as COPY and ADD of a Dockerfile do it.
 
 Runs in the user namespace. Sources are found within a base folder (of this machine, or another root) whose
-links never lead out of it, and written by `hermes.container.fill`.
+links never lead out of it, and written by `hermes.container.inside.fill`.
 """
 
 from __future__ import annotations
@@ -10,61 +10,20 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
-from hermes.container.fill import RootWriter
+from hermes.container.copy import Copy
+from hermes.container.inside.fill import RootWriter
+from hermes.container.inside.rootpath import resolve
+from hermes.container.inside.users import find_user
 from hermes.container.overlay import Tree, mount_stack
-from hermes.container.rootpath import resolve
-from hermes.container.stack import Below
-from hermes.container.users import find_user
-from hermes.digest import CHUNK, Digest
+from hermes.digest import CHUNK
 from hermes.errors import BuildError, UsageError
 from hermes.layer.archives import is_archive
 from hermes.layer.compress import Decompressed
-from hermes.layer.entry import DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry, Xattrs, join
+from hermes.layer.entry import DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry, Xattrs, is_copied, join
 from hermes.layer.tar_reader import members
 from hermes.wildcards import Ignored, expanded, is_pattern
-
-_KEPT_XATTRS: Final = ("user.", "security.capability")
-_OVERLAY: Final = "user.overlay."
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """What is to be copied to where.
-
-    ``sources`` are paths or patterns within ``base``, a folder of this machine, or, with ``stack``, within the
-    root of those layers and of the upper directory ``changes`` on them, if there is one, or, with ``within``, of
-    the container that is copied to. ``files`` are pairs of a file of this machine and the name it is to have. ``dest`` is a
-    path in the root, relative to ``workdir``. ``owner`` is as in ``--chown``, ``mode`` replaces that of the files,
-    ``ignore`` holds the lines of an ignore file, and ``extract`` unpacks archives.
-    """
-
-    dest: str
-    sources: tuple[str, ...] = ()
-    base: str = "/"
-    stack: tuple[Below, ...] = ()
-    changes: str = ""
-    within: bool = False
-    files: tuple[tuple[str, str], ...] = ()
-    workdir: str = "/"
-    owner: str = ""
-    mode: int | None = None
-    ignore: tuple[str, ...] = ()
-    extract: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, document: dict[str, Any]) -> Copy:
-        fields = dict(document)
-        fields["stack"] = tuple(Below(Digest(diff_id), name) for diff_id, name in document["stack"])
-        fields["files"] = tuple((path, name) for path, name in document["files"])
-        for name in ("sources", "ignore"):
-            fields[name] = tuple(document[name])
-        return cls(**fields)
 
 
 class Copier:
@@ -210,7 +169,7 @@ class Copier:
                     entry = entry._replace(link=join(dest, entry.link))
                 if not keeps:
                     entry = entry._replace(uid=uid, gid=gid)
-                entry = entry._replace(xattrs=tuple(one for one in entry.xattrs if is_kept(one[0])))
+                entry = entry._replace(xattrs=tuple(one for one in entry.xattrs if is_copied(one[0])))
                 if member.entry.path:
                     self._writer.add(entry, member.content)
 
@@ -267,13 +226,8 @@ def _xattrs(path: str) -> Xattrs:
     return tuple(
         (name, os.getxattr(path, name, follow_symlinks=False))
         for name in sorted(os.listxattr(path, follow_symlinks=False))
-        if is_kept(name)
+        if is_copied(name)
     )
-
-
-def is_kept(xattr: str) -> bool:
-    """Tell whether a copy has an attribute of the original."""
-    return xattr.startswith(_KEPT_XATTRS) and not xattr.startswith(_OVERLAY)
 
 
 def _pieces(path: str) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""What is done to working containers in the user namespace: copy, tidy up, look at changes, commit, squash.
+"""What is done to working containers in the user namespace: copy, tidy up, look at changes, commit.
 
 Each function is one call of `hermes.sandbox.namespace.Namespace`, and imports what the others have no use for.
 """
@@ -6,18 +6,15 @@ Each function is one call of `hermes.sandbox.namespace.Namespace`, and imports w
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
+from hermes.container.inside.scratch import scratch_of, store_at
 from hermes.container.overlay import Tree, mount_stack
-from hermes.container.scratch import scratch_of, store_at
 from hermes.container.stack import Upper
 from hermes.digest import Digest
 from hermes.sandbox.syscalls import umount
 from hermes.store import Store
-
-if TYPE_CHECKING:
-    from hermes.layer.write import Item
 
 Stack = list[tuple[str, str]]
 """Pairs of a layer's diff_id and what errors call it, the lowest first."""
@@ -25,7 +22,8 @@ Stack = list[tuple[str, str]]
 
 def copy(home: str, stack: Stack, upper: list[str], root: str, copy: dict[str, Any]) -> None:
     """Carry out a `Copy` in a container, which is mounted at ``root`` already unless that is empty."""
-    from hermes.container.copying import Copy, copy_into
+    from hermes.container.copy import Copy
+    from hermes.container.inside.copying import copy_into
 
     with store_at(home) as store, scratch_of(store) as scratch:
         mounted = root or mount_stack(_trees(store, stack), scratch, target="merged", upper=Upper(*upper))
@@ -36,7 +34,7 @@ def copy(home: str, stack: Stack, upper: list[str], root: str, copy: dict[str, A
 
 def tidy(home: str, stack: Stack, upper: list[str], root: str) -> None:
     """Take the mount points of a command that was killed out of a container, mounted at ``root`` or nowhere."""
-    from hermes.container.rootpath import MountPoints
+    from hermes.container.inside.rootpath import MountPoints
 
     with store_at(home) as store, scratch_of(store) as scratch:
         where = Upper(*upper)
@@ -65,7 +63,7 @@ def diff(home: str, stack: Stack, upper: list[str]) -> list[tuple[str, str]]:
 
 def commit(home: str, stack: Stack, upper: list[str], mtime: int, codec: str) -> Digest | None:
     """Write the changes in an upper directory, mounted nowhere, as a layer; return its diff_id, if there are any."""
-    from hermes.container.committing import changes_in, write_changes
+    from hermes.container.inside.committing import changes_in, write_changes
     from hermes.layer.compress import codec_of
 
     with store_at(home) as store, scratch_of(store) as scratch:
@@ -75,40 +73,6 @@ def commit(home: str, stack: Stack, upper: list[str], mtime: int, codec: str) ->
         if not found.entries:
             return None
         return write_changes(store, found, upper[0], codec_of(codec)).diff_id
-
-
-def squash(home: str, stack: Stack, codec: str, below: Sequence[str] = (), mtime: int = 0) -> dict[str, Any]:
-    """Write all layers of a stack as one.
-
-    It does to the layers ``below``, by their diff_ids, what they did; whiteouts have the time ``mtime``.
-    """
-    from hermes.layer import encodings, toc
-    from hermes.layer.compress import codec_of
-    from hermes.layer.write import write_layer
-
-    with store_at(home) as store:
-        items = _merged_items(store, stack, below, mtime)
-        written = write_layer(items, blobs=store.blobs, codec=codec_of(codec))
-        toc.save(store, written.toc)
-        if written.encoding is not None:
-            encodings.record(store, written.toc.diff_id, written.encoding)
-        return {"diff_id": written.toc.diff_id, "size": written.toc.size}
-
-
-def _merged_items(store: Store, stack: Stack, below: Sequence[str], mtime: int) -> Iterator[Item]:
-    from hermes.layer import toc
-    from hermes.layer.content import Content, FileContent
-    from hermes.layer.entry import FILE
-    from hermes.layer.merge import merge
-    from hermes.layer.view import View
-
-    digests = [Digest(diff_id) for diff_id, _ in stack]
-    view = View([toc.load(store, Digest(one)) for one in below])
-    for entry, layer, path in merge([toc.load(store, one) for one in digests], view, mtime):
-        content: Content | None = None
-        if entry.type == FILE and entry.size:
-            content = FileContent(f"{store.trees}/{digests[layer].hex}/root/{path}", entry.size)
-        yield entry, content
 
 
 def _trees(store: Store, stack: Sequence[tuple[str, str]]) -> list[Tree]:

@@ -10,8 +10,8 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-from hermes.container.committing import describe_tree, publish
-from hermes.container.scratch import scratch_of, store_at
+from hermes.container.inside.committing import describe_tree, publish
+from hermes.container.inside.scratch import scratch_of, store_at
 from hermes.container.task import encoding_to_json
 from hermes.digest import Digest
 from hermes.errors import MissingBlobError

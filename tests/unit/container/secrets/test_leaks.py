@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes.container.leaks import Leak, Search, leaked
+from hermes.container.secrets.leaks import Leak, Search, leaked
 from hermes.digest import CHUNK
 
 VALUE = b"s3cret/value?"

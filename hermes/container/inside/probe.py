@@ -8,8 +8,8 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 
+from hermes.container.inside.scratch import scratch_of, store_at
 from hermes.container.overlay import Tree, mount_stack
-from hermes.container.scratch import scratch_of, store_at
 from hermes.container.stack import Upper
 from hermes.errors import SandboxError
 from hermes.sandbox import choice

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes.container.agents import connected, forwarded
+from hermes.container.secrets.agents import connected, forwarded
 from hermes.container.task import Agent
 
 IDENTITIES, SIGN, REMOVE_ALL, LOCK, EXTENSION = b"\x0b", b"\x0d", b"\x13", b"\x16", b"\x1b"

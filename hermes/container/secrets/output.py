@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from hermes.container.masking import Masker
+from hermes.container.secrets.masking import Masker
 from hermes.errors import HermesError
 from hermes.store.blobs import write_all
 from hermes.store.faults import store_error

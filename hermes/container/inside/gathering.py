@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hermes.container.scratch import store_at
+from hermes.container.inside.scratch import store_at
 from hermes.digest import Digest
 from hermes.errors import MissingBlobError
 from hermes.layer import encodings, toc

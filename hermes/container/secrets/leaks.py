@@ -9,8 +9,8 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from hermes.container.forms import Form, forms
-from hermes.container.masking import Masker
+from hermes.container.secrets.encodings import Form, forms
+from hermes.container.secrets.masking import Masker
 from hermes.digest import CHUNK
 from hermes.errors import SecretLeaked
 from hermes.layer.entry import FILE, Entry

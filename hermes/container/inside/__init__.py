@@ -1,0 +1,1 @@
+"""What runs in the user namespace: each module is entered by calls of `hermes.container.calls`, or serves one that is."""
