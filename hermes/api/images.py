@@ -84,7 +84,7 @@ class Images:
         """
         if not has_transport(origin):
             raise UsageError(
-                f"{origin!r} begins with no transport",
+                f"{origin!r} has no transport",
                 hint=f"write docker://{origin}, or oci:DIR, docker-archive:FILE ...",
             )
         given = _new_name(name) if name else None
@@ -143,7 +143,7 @@ class Images:
         """
         if ":" not in destination and has_transport(source):
             hint = f"to give it a name, use `hermes pull {source} {destination}`"
-            raise UsageError(f"{destination!r} begins with no transport", hint=hint)
+            raise UsageError(f"{destination!r} has no transport", hint=hint)
         parsed = parse_destination(destination, lambda: fetching.client)
         with self._opened() as store, self._fetching(store, keep_nondistributable) as fetching:
             found = in_store(source, store, fetching, build_target, platform, whole=whole)

@@ -57,7 +57,7 @@ class RegistryOrigin:
     def __init__(self, name: str, reference: Reference, client: Client, store: Store) -> None:
         self.name = name
         self.title = str(Reference(reference.host, reference.path, reference.tag))
-        self.lasting: Final = self
+        self.remote: Final = self
         self._reference = reference
         self._client = client
         self._store = store

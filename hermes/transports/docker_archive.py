@@ -30,7 +30,7 @@ from hermes.store import Store
 from hermes.store.faults import writing
 from hermes.transports.archive import written_archive
 from hermes.transports.files import Archive, opened_archive, read
-from hermes.transports.transport import Lasting, Needs, Origin, Place, missing, refuse_index
+from hermes.transports.transport import Needs, Origin, Place, RemoteBlobs, missing, refuse_index
 
 if TYPE_CHECKING:
     from hermes.registry.client import Client
@@ -147,7 +147,7 @@ class _DockerArchive:
     def __init__(self, archive: Archive, name: str, row: _Row) -> None:
         self.name = name
         self.title = row.names[0] if row.names else ""
-        self.lasting: Lasting | None = None
+        self.remote: RemoteBlobs | None = None
         self._archive = archive
         self._row = row
         self._places: dict[Digest, str] = {}
@@ -173,7 +173,7 @@ class _DockerArchive:
         if len(diff_ids) != len(paths):
             raise ImageError(
                 f"{self.name}: manifest.json has {len(paths)} layers, and the image's configuration {len(diff_ids)}",
-                hint="the archive is damaged, or lies; get it again",
+                hint="have the archive written again",
             )
         layers = tuple(self._layer(path, diff_id) for path, diff_id in zip(paths, diff_ids, strict=True))
         config = Descriptor(docker.CONFIG, Digest.of(self._row.config), len(self._row.config))
@@ -183,7 +183,7 @@ class _DockerArchive:
         """Describe a layer: a plain one has the digest that the configuration says, which is checked later."""
         size = self._archive.size(path)
         if size is None:
-            raise ImageError(f"{self.name}: {path} is missing", hint="write the archive again")
+            raise ImageError(f"{self.name}: {path} is missing", hint="have the archive written again")
         with self._archive.open(path) as file:
             form = Decompressed(file, name=f"{self.name}: {path}").form
         if not has_form(form, is_docker=True):
@@ -216,7 +216,7 @@ def _rows(archive: Archive, text: str) -> Iterator[_Row]:
         if not isinstance(config, str) or not _is_texts(layers) or not _is_texts(names):
             raise ImageError(f"{text}: manifest.json has an image without Config, Layers and RepoTags")
         if len(layers) > _MOST_LAYERS:
-            raise ImageError(f"{text}: {len(layers)} layers are no image")
+            raise ImageError(f"{text}: manifest.json lists {len(layers)} layers, more than {_MOST_LAYERS}")
         paths = [normal_path(path, of=text) for path in layers]
         yield _Row(read(archive, normal_path(config, of=text), text), paths, names)
 
@@ -267,7 +267,7 @@ def _old_config(
     diff_ids = []
     for path in layers:
         if archive.size(path) is None:
-            raise ImageError(f"{text}: {path} is missing", hint="write the archive again")
+            raise ImageError(f"{text}: {path} is missing", hint="have the archive written again")
         hasher = hashlib.sha256()
         with archive.open(path) as file:
             plain = Decompressed(file, name=f"{text}: {path}")

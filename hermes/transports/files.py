@@ -23,7 +23,7 @@ from hermes.layer.tar_reader import members
 from hermes.store import Store
 from hermes.store.beside import beside
 from hermes.store.faults import storing
-from hermes.transports.transport import LARGEST_DOCUMENT, Lasting, missing
+from hermes.transports.transport import LARGEST_DOCUMENT, RemoteBlobs, missing
 
 _MOST_LINKS: Final = 8
 _MOST_MEMBERS: Final = 100_000
@@ -122,7 +122,7 @@ class Archive:
                 raise LayerError(f"{self._name}: {entry.path} is in the archive twice")
             seen.add(entry.path)
             if len(seen) > _MOST_MEMBERS:
-                raise LayerError(f"{self._name}: more than {_MOST_MEMBERS} entries are no image")
+                raise LayerError(f"{self._name}: it has more than {_MOST_MEMBERS} entries")
             if entry.type == FILE:
                 start = file.tell()
                 if start + entry.size > whole:
@@ -225,7 +225,7 @@ def _opener(path: str, flags: int) -> int:
 def read(files: Files, path: str, name: str) -> bytes:
     """Return a document, or the beginning of one that is too large; raises `ImageError` when it is not there."""
     if files.size(path) is None:
-        raise ImageError(f"{name}: {path} is missing", hint="write the image again")
+        raise ImageError(f"{name}: {path} is missing", hint="have the image written again")
     with files.open(path) as file:
         parts = []
         left = LARGEST_DOCUMENT + 1
@@ -245,7 +245,7 @@ class FilesOrigin:
     ) -> None:
         self.name = name
         self.title = title
-        self.lasting: Lasting | None = None
+        self.remote: RemoteBlobs | None = None
         self._files = files
         self._root = root
         self._place = place

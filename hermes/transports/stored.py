@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hermes.image.descriptor import Descriptor
 from hermes.store import Store
-from hermes.transports.transport import Lasting
+from hermes.transports.transport import RemoteBlobs
 
 if TYPE_CHECKING:
     from hermes.layer.compress import Source
@@ -19,7 +19,7 @@ class StoreOrigin:
     def __init__(self, store: Store, root: Descriptor, name: str, title: str = "") -> None:
         self.name = name
         self.title = title
-        self.lasting: Lasting | None = None
+        self.remote: RemoteBlobs | None = None
         self._store = store
         self._root = root
 

@@ -100,7 +100,7 @@ def opened(text: str, store: Store, client: Callable[[], Client]) -> Iterator[Or
     transport, _, where = text.partition(":")
     row = _ROWS.get(transport)
     if row is None or row.reader is None:
-        raise _unknown(text, [one.name for one in TABLE if one.reader])
+        raise _unknown(text, [one for one in TABLE if one.reader], "read from")
     if not where.strip("/"):
         raise UsageError(f"{text!r} names no image", hint=f"write {row.form}")
     with row.reader().opened(Place(text, where), store, client) as origin:
@@ -114,16 +114,17 @@ def parse_destination(text: str, client: Callable[[], Client]) -> Destination:
     transport, _, where = text.partition(":")
     row = _ROWS.get(transport)
     if row is None or row.writer is None:
-        raise _unknown(text, [one.name for one in TABLE if one.writer])
+        raise _unknown(text, [one for one in TABLE if one.writer], "written to")
     if not where.strip("/"):
         raise UsageError(f"{text!r} names no place to write to", hint=f"write {row.form}")
     return row.writer().destination(Place(text, where), client)
 
 
-def _unknown(text: str, known: list[str]) -> UsageError:
+def _unknown(text: str, rows: list[Row], done: str) -> UsageError:
     import difflib
 
     transport, _, where = text.partition(":")
+    known = [row.name for row in rows]
     near = difflib.get_close_matches(transport, known, 1)
-    hint = f"did you mean {near[0]}:{where}?" if near else f"it is one of {', '.join(known)}"
-    return UsageError(f"{text!r} begins with no transport", hint=hint)
+    hint = f"did you mean {near[0]}:{where}?" if near else f"images are {done} {', '.join(known)}"
+    return UsageError(f"unknown transport in {text!r}", hint=hint)

@@ -49,25 +49,22 @@ def import_image(
 ) -> Image:
     """Import the image for a platform, or the only one for None; see `hermes.transports.examining.choose`.
 
-    ``lazy`` leaves layers where they are, if the origin lasts, until something needs them. Layers that may not be
+    ``lazy`` leaves layers that can be fetched later where they are, until something needs them. Layers that may not be
     distributed are refused, or with ``keep_nondistributable``, or where the settings of a registry allow them, are
-    recorded without their bytes. Raises as `choose`
-    does, and `LayerError` for a layer that is not what the image says.
+    recorded without their bytes. Raises as `choose` does, and `LayerError` for a layer that is not what the image says.
     """
     image = choose(origin, platform)
     _take(origin, store, image, lazy=lazy, kept=keep_nondistributable)
     root = origin.root()
-    if (
-        root.media_type in INDEXES
-    ):  # which the image can be found by when it is named by the digest of the index
+    if root.media_type in INDEXES:  # so that its digest names the image here, too
         _put(store, verified(origin, root))
     return image
 
 
 def import_index(origin: Origin, store: Store, *, keep_nondistributable: bool = False) -> Descriptor:
-    """Import an index with all its images and attestations; return its descriptor.
+    """Import an index with all its images and attestations, or a single image; return its descriptor.
 
-    A single image is imported as the index of itself. Raises as `import_image` does.
+    Raises as `import_image` does.
     """
     root = origin.root()
     for _ in images_of(origin, root):
@@ -92,19 +89,19 @@ def _take(origin: Origin, store: Store, image: Image, *, lazy: bool, kept: bool)
     """Take the layers of an image, or record them, and then its documents."""
     from hermes.layer.importing import LayerBlob, import_layer, is_imported
 
-    if not kept and not (origin.lasting and origin.lasting.keeps_nondistributable):
+    if not kept and not (origin.remote and origin.remote.keeps_nondistributable):
         _refuse_nondistributable(origin, image.manifest)
     now: list[tuple[Descriptor, LayerBlob]] = []
     later: list[tuple[Descriptor, LayerBlob]] = []
     for layer, diff_id in image.layers:
         blob = LayerBlob(layer.digest, layer.size, diff_id, layer.media_type, layer.urls)
-        (later if is_external(layer) or origin.lasting else now).append((layer, blob))
+        (later if is_external(layer) or origin.remote else now).append((layer, blob))
     for layer, blob in later:
         import_layer(store, blob, partial(origin.open, layer), name=origin.name, lazily=True)
-        if origin.lasting:
-            origin.lasting.record(layer)
-    if origin.lasting and not lazy:
-        origin.lasting.fetch([layer for layer, _ in later if not is_external(layer)])
+        if origin.remote:
+            origin.remote.record(layer)
+    if origin.remote and not lazy:
+        origin.remote.fetch([layer for layer, _ in later if not is_external(layer)])
     wanted = {blob.digest: (layer, blob) for layer, blob in now if not is_imported(store, blob)}
     _take_layers(origin, store, list(wanted.values()))
     for data in reversed(image.documents):

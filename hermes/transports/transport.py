@@ -25,8 +25,8 @@ LARGEST_DOCUMENT: Final = 8 << 20
 """How large a manifest, an index or a configuration may be, in bytes."""
 
 
-class Lasting(Protocol):
-    """What an origin has whose blobs can be fetched later, by any process."""
+class RemoteBlobs(Protocol):
+    """The blobs of an origin from which any process can fetch them later."""
 
     @property
     def keeps_nondistributable(self) -> bool:
@@ -56,8 +56,8 @@ class Origin(Protocol):
         ...
 
     @property
-    def lasting(self) -> Lasting | None:
-        """How to fetch layers later, or None where they must be read while the origin is open."""
+    def remote(self) -> RemoteBlobs | None:
+        """Its blobs where they can be fetched later, or None where they must be read while the origin is open."""
         ...
 
     def root(self) -> Descriptor:

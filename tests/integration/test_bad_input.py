@@ -175,7 +175,7 @@ def test_a_wrong_build_file(app: Sandbox, name: str) -> None:
         (["build", "//app:f.txt"], "is a source file, not a target"),
         (["build", "//none/..."], "there is no package //none"),
         (["build", "app//x"], "app//x"),
-        (["build", "//app:l", "-o", "tarball:x.tar"], "begins with no transport"),
+        (["build", "//app:l", "-o", "tarball:x.tar"], "unknown transport in 'tarball:x.tar'"),
         (["build", "//app:l", "-o", "oci:"], "names no place"),
         (["build", "//app:l", "-o", "oci:out"], "gives no image"),
         (["build", "//app:l", "--platform", "a/b/c/d"], "is not a platform"),

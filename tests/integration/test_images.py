@@ -234,7 +234,7 @@ def test_diff_sees_through_whiteouts_and_links(images: Sandbox, tmp_path: Path) 
 
 WRONG = {
     "an unknown name": (["inspect", "nothing"], "there is no image nothing"),
-    "no transport": (["pull", "debian"], "begins with no transport(.|\n)*docker://debian"),
+    "no transport": (["pull", "debian"], "has no transport(.|\n)*docker://debian"),
     "no name": (["pull", "oci:layout"], "the image has no name there"),
     "a wrong name": (["pull", "oci:layout", "App"], "names are lower case"),
     "a transport without a place": (["pull", "oci:"], "names no image"),
