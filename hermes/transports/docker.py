@@ -133,7 +133,7 @@ class RegistryDestination:
                 f"{REGISTRY}{self.name}: the image has the digest {manifest.digest}",
                 hint="name a tag instead of a digest",
             )
-        tag = self.name.tag if self.has_tag and self.name.tag else name.rpartition(":")[2]
+        tag = self.name.tag if self.has_tag and self.name.tag else Reference.parse(name).tag
         return Job(manifest, self.name.name, () if digest and not self.name.tag else (tag or "latest",))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from hermes.digest import Digest, canonical_json
 from hermes.errors import RegistryError
@@ -115,6 +116,12 @@ def test_an_image_of_the_store_is_pushed_by_its_name(images: Sandbox, registry: 
     ok(images.run("ctr", "from", "--name", "c", "//app:image"))
     digest = ok(images.run("ctr", "commit", "c", "shop/app:v7"))
     assert ok(images.run("push", "-q", "shop/app:v7", f"docker://{registry.host}/shop/app")) == digest
+    # Without a tag on either side it is "latest", also where the name has a host with a port.
+    for name in ("demo", f"{registry.host}/zz"):
+        ok(images.run("tag", "shop/app:v7", name))
+        ok(images.run("push", "-q", name, f"docker://{registry.host}/other/{len(name)}"))
+        tags = f"http://{registry.host}/v2/other/{len(name)}/tags/list"
+        assert requests.get(tags, timeout=10).json()["tags"] == ["latest"]
     assert digest_of(f"docker://{registry.host}/shop/app:v7") == digest
     again = ok(images.run("ctr", "commit", "c", f"docker://{registry.host}/direct:x"))
     assert digest_of(f"docker://{registry.host}/direct:x") == again == digest
