@@ -141,7 +141,8 @@ def test_an_action_that_gives_the_same_stops_the_rebuild(engine: Engine) -> None
 
 
 def test_no_more_jobs_run_at_once_than_allowed(engine: Engine) -> None:
-    memory = Memory(lambda name: time.sleep(0.01))
+    together = threading.Barrier(3)
+    memory = Memory(lambda name: together.wait(60) if name in "abc" else time.sleep(0.01))
     engine.run(graph("a b c d e f:abcde"), ["f"], memory, jobs=3)
     assert memory.most == 3
 
