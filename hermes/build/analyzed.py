@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from hermes.build.memory.packed import pack_actions, pack_known, unpack_actions, unpack_known
+from hermes.build.changed import changed_sources
+from hermes.build.memory.packed import pack_actions, pack_known, sources_of, unpack_known
+from hermes.build.memory.records import (
+    OUTSIDE,
+    DamagedRecord,
+    FileRow,
+    Memory,
+    Record,
+    TargetRow,
+    Update,
+    owner,
+    owner_of_folder,
+)
 from hermes.build.memory.signatures import Signatures, output_signature, signature
-from hermes.build.memory.snapshot import Check, FolderRow, Graph, State
+from hermes.build.memory.snapshot import Check, FolderRow
 from hermes.build.outputs import Linked
 from hermes.build.plan import Work
 from hermes.build.session import Session, wanted_of
-from hermes.build.unchanged import changed_sources
-from hermes.engine.action import Action, Source
+from hermes.build.traces import Tracer, text_of
+from hermes.dsl.analysis import Configured
+from hermes.engine.action import Source
 from hermes.engine.scheduler import Known
 from hermes.workspace.listing import Folders
 
@@ -19,48 +33,74 @@ from hermes.workspace.listing import Folders
 class AnalyzedPlan:
     """See `hermes.build.plan.Plan`."""
 
-    def __init__(self, session: Session, work: Work) -> None:
+    def __init__(self, session: Session, work: Work, wanted: Sequence[Configured]) -> None:
         self.work = work
-        self.before: State | None = None
         self._session = session
+        self._wanted = wanted
         self._analysis_files = tuple(session.index.used)
 
     @classmethod
     def make(
-        cls, session: Session, patterns: Sequence[str], package: str, state: State | None
+        cls, session: Session, patterns: Sequence[str], package: str, memory: Memory | None
     ) -> AnalyzedPlan:
-        """Analyze what the patterns name. With the ``state`` of the last build, equal actions are known."""
-        targets = session.analysis.analyze(session.labels(patterns, package))
-        session.warn_unused()
+        """Analyze what the patterns name. With the ``memory`` of the last build, equal actions are known."""
+        labels = session.labels(patterns, package)
+        targets = session.analysis.analyze(labels)
+        session.warn_unused(session.analysis.unused_values)
         graph = session.analysis.graph
         wanted = wanted_of(targets)
         total = len(graph.closure(one.action for one in wanted if one.output))
         work = Work(graph, wanted, total, session.settings, session.index, {})
-        plan = cls(session, work)
-        if state is not None:
-            _compare(work, state)
+        plan = cls(session, work, session.analysis.configure(labels))
+        if memory is not None:
+            _compare(work, memory)
         return plan
 
-    def snapshot(self, known: dict[str, Known], linked: Linked) -> tuple[Check, State]:
+    def snapshot(self, known: dict[str, Known], linked: Linked) -> tuple[Check, Update]:
         """See `hermes.build.plan.Plan`."""
         work, index = self.work, self.work.index
         needed = work.graph.closure(work.wanted_actions)
-        sources, contents = {}, {}
-        for path in dict.fromkeys(self._sources(needed)):
-            row = index.known(path)
-            sources[path] = index.lasting(path).signature
-            contents[path] = row.kind, str(row.digest)
+        sources = list(dict.fromkeys(self._sources(needed)))
         check = Check(
-            Signatures.of(sources),
+            Signatures.of({path: index.lasting(path).signature for path in sources}),
             self._folders(),
             Signatures.of({path: signature(path) for path in self._session.packages.rule_files}),
             Signatures.of({path: output_signature(path) for path in linked.vouched}),
             len(needed),
             linked.targets,
         )
-        actions = pack_actions(work.graph.actions[name] for name in needed)
-        graph = Graph(self._analysis_files, actions, [tuple(one) for one in work.wanted])
-        return check, State(contents, pack_known({name: known[name] for name in needed}), graph)
+        return check, self._update({name: known[name] for name in needed}, sources)
+
+    def _update(self, known: dict[str, Known], sources: Sequence[str]) -> Update:
+        """Return rows and records of all packages, where ``known`` are the results of the actions that are needed."""
+        session = self._session
+        packages = session.packages.loaded
+        tracer = Tracer(session, packages)
+        records = {OUTSIDE: Record(), **{name: Record() for name in packages}}
+        targets: dict[str, dict[str, TargetRow]] = {name: {} for name in packages}
+        is_wanted = set(self._wanted)
+        for key in session.analysis.nodes:
+            package, text = key.label.package, text_of(key)
+            row, provided, actions = tracer.target(key, wanted=key in is_wanted)
+            idle = tuple(name for name in actions if name not in known)
+            targets[package][text] = row._replace(idle=idle)
+            record = records[package]
+            record.provided[text] = provided
+            record.actions.update(actions)
+            record.known.update(pack_known({name: known[name] for name in actions if name in known}))
+        for path in sources:
+            records[owner(packages, path)].files[path] = session.index.lasting(path).row
+        for folder, listing in session.folders.seen.items():
+            records[owner_of_folder(packages, folder)].listings[folder] = listing.row
+        finals: dict[str, dict[str, str]] = {name: {} for name in packages}
+        for asked, final in session.analysis.platforms.items():
+            if asked != final:
+                finals[asked.label.package][text_of(asked)] = text_of(final)
+        rows = {
+            name: tracer.package(package, finals[name], targets[name]) for name, package in packages.items()
+        }
+        wanted = tuple(map(text_of, self._wanted))
+        return Update(rows, wanted, session.settings_files, records)
 
     def _folders(self) -> dict[str, FolderRow]:
         """Return the folders that were looked at; the build itself may have put its output folder in the root."""
@@ -75,21 +115,28 @@ class AnalyzedPlan:
         yield from self._analysis_files
         yield from (one.action for one in self.work.wanted if not one.output)
         for name in needed:
-            yield from _sources_of(self.work.graph.actions[name])
+            for one in self.work.graph.actions[name].inputs:
+                if type(one.artifact) is Source:
+                    yield one.artifact.path
 
 
-def _compare(work: Work, state: State) -> None:
+def _compare(work: Work, memory: Memory) -> None:
     """Note which actions are those of the last build, with the same sources."""
-    work.known = unpack_known(state.known, state.known)
-    before = unpack_actions(state.graph.actions).actions
+    known: dict[str, Any] = {}
+    before: dict[str, Any] = {}
+    files: dict[str, FileRow] = {}
+    try:
+        for record in memory.every():
+            known.update(record.known)
+            before.update(record.actions)
+            files.update(record.files)
+    except DamagedRecord:
+        return
+    work.known = unpack_known(known, known)
     work.dirty = [
-        name
-        for name, action in work.graph.actions.items()
-        if before.get(name) != action
-        or name not in work.known
-        or changed_sources(work.index, _sources_of(action), state)
+        row[0]
+        for row in pack_actions(work.graph.actions.values())
+        if before.get(row[0]) != row
+        or row[0] not in work.known
+        or changed_sources(work.index, sources_of(row), files.get)
     ]
-
-
-def _sources_of(action: Action) -> Iterator[str]:
-    return (one.artifact.path for one in action.inputs if type(one.artifact) is Source)

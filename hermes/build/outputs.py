@@ -61,20 +61,21 @@ class Outputs:
         self,
         wanted: Sequence[Wanted],
         known: Mapping[str, Known],
-        before: Sequence[BuiltOutput] = (),
+        before: Sequence[BuiltOutput | None] = (),
         changed: Collection[str] = (),
     ) -> Linked:
         """Link each output.
 
-        ``before``, if not empty, is what was linked for each of ``wanted`` and is intact; ``known`` then has
-        those actions that may have given something else, ``changed`` the sources that are something else.
+        ``before``, if not empty, is what was linked for each of ``wanted`` and is intact (None: nothing); ``known``
+        then has those actions that may have given something else, ``changed`` the sources that are something else.
         """
         found: dict[str, list[BuiltOutput]] = {}
         with self._store.locks.held(f"outputs:{self._root}"), storing(self._out):
             for number, one in enumerate(wanted):
                 outputs = found.setdefault(one.label, [])
-                if before and self._is_same(one, before[number], known, changed):
-                    outputs.append(before[number])
+                last = before[number] if before else None
+                if last is not None and self._is_same(one, last, known, changed):
+                    outputs.append(last)
                 else:
                     outputs.append(self._link(one, known))
             if (

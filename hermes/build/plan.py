@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hermes.build.memory.snapshot import Check, State
+from hermes.build.memory.records import Update
+from hermes.build.memory.snapshot import Check
 from hermes.build.outputs import Linked
 from hermes.build.result import BuiltOutput
 from hermes.build.wanted import Wanted
@@ -22,8 +23,8 @@ class Work:
 
     ``graph`` has every action that may have to run, ``total`` counts all that the ``wanted`` outputs need. Of
     the actions in ``known`` only those in ``dirty`` are looked at (None: all are). ``before`` are the outputs
-    of the last build, one for each wanted, where those are still intact; ``changed`` are sources that are not
-    what they were then.
+    of the last build, one for each wanted (None: there was none), where those are still intact; ``changed`` are sources
+    that are not what they were then.
     """
 
     graph: ActionGraph
@@ -33,7 +34,7 @@ class Work:
     index: FileIndex
     known: dict[str, Known]
     dirty: Collection[str] | None = None
-    before: Sequence[BuiltOutput] = ()
+    before: Sequence[BuiltOutput | None] = ()
     changed: Collection[str] = field(default=())
 
     @property
@@ -47,10 +48,8 @@ class Plan(Protocol):
     """A way to come by the work of a build."""
 
     work: Work
-    before: State | None
-    """What the last build knew, where its graph is the one of this."""
 
-    def snapshot(self, known: dict[str, Known], linked: Linked) -> tuple[Check, State]:
+    def snapshot(self, known: dict[str, Known], linked: Linked) -> tuple[Check, Update]:
         """Return what the next build needs in order to see what has changed.
 
         ``known`` is what the actions of the work gave, ``linked`` what is in the output folder.

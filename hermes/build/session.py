@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from hermes.build.epoch import epoch
 from hermes.build.memory.snapshot import Snapshots
 from hermes.build.wanted import FILE, IMAGE, INDEX, LAYER, PUSH, Wanted
-from hermes.dsl.analysis import Analysis
+from hermes.dsl.analysis import Analysis, Kept
 from hermes.dsl.configuration import Configuration
 from hermes.dsl.packages import CONFIG_SETTING, MANUAL, Packages
 from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, LAYER_INFO, PUSH_INFO, Dependency
+from hermes.dsl.rule import Target
 from hermes.engine.action import Source
 from hermes.errors import BuildFileError, LabelError, SourceLocation
 from hermes.graph.label import Label
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """The files and targets of a workspace, each read once."""
+    """The files and targets of a workspace, each read once, as far as ``kept`` and ``folders`` do not know them."""
 
     def __init__(
         self,
@@ -38,6 +39,8 @@ class Session:
         options: BuildOptions,
         epoch: int,
         say: Callable[[str], None],
+        kept: Kept | None = None,
+        folders: Folders | None = None,
     ) -> None:
         self.root = root
         self.settings = read_settings(root, store.home)
@@ -47,10 +50,10 @@ class Session:
             epoch,
         )
         self.index = index
-        self.index.follow(MARKER)
-        self.folders = Folders(root, self.settings.ignore)
+        self.settings_files = self.index.follow(MARKER)
+        self.folders = folders or Folders(root, self.settings.ignore)
         self.packages = Packages(self.folders, self.index, store, say)
-        self.analysis = Analysis(self.packages, self.folders, self.configuration, self._read_yaml)
+        self.analysis = Analysis(self.packages, self.folders, self.configuration, self._read_yaml, kept)
         self._say = say
 
     @classmethod
@@ -79,11 +82,13 @@ class Session:
         return chosen
 
     def _targets_of(self, package: str) -> list[Label]:
-        return [
-            target.label
-            for target in self.packages.package(package).targets.values()
-            if target.rule.name != CONFIG_SETTING and MANUAL not in target.tags
-        ]
+        targets = self.packages.package(package).targets.values()
+        return [target.label for target in targets if self.is_listed(target)]
+
+    @staticmethod
+    def is_listed(target: Target) -> bool:
+        """Tell whether a pattern that does not name a target means it."""
+        return target.rule.name != CONFIG_SETTING and MANUAL not in target.tags
 
     def _check_target(self, label: Label) -> None:
         if self.packages.target(label) is None:
@@ -93,18 +98,19 @@ class Session:
                 )
             raise self.packages.unknown(label)
 
-    def warn_unused(self) -> None:
-        for name in self.analysis.unused_values:
+    def warn_unused(self, names: Iterable[str]) -> None:
+        """Warn of names given with ``--set`` that no condition asks for."""
+        for name in names:
             self._say(f"warning: nothing depends on --set {name}")
 
-    def _read_yaml(self, path: str) -> Any:
+    def _read_yaml(self, path: str) -> tuple[Any, tuple[str, ...]]:
         import yaml
 
-        self.index.follow(path)
+        paths = self.index.follow(path)
         absolute = self.index.absolute(path)
         try:
             with open(absolute, "rb") as file:
-                return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+                return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)), paths  # noqa: S506
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             where = SourceLocation(path, mark.line + 1, mark.column + 1) if mark else SourceLocation(path)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from hermes.actions.local import DOCKERFILE
 from hermes.build.driver import Driver, How, Job
+from hermes.build.memory.records import DamagedRecord, Memory
 from hermes.build.memory.snapshot import Changes, Check, Snapshots
 from hermes.build.outputs import Outputs, in_one_place
 from hermes.build.plan import Plan, Work
 from hermes.build.result import BuildResult
 from hermes.build.secrets import check_actions
-from hermes.build.unchanged import UnchangedPlan
+from hermes.build.touched import Asked, TouchedPlan
 from hermes.engine.events import Subscriber, Warned
 from hermes.engine.scheduler import Report
 from hermes.errors import BuildFailed, StoreError
@@ -43,8 +44,8 @@ class TargetsBuild:
         subscribers: Sequence[Subscriber],
         say: Callable[[str], None],
     ) -> None:
+        self._where = where
         self._root = where.root
-        self._package = where.package
         self._patterns = patterns
         self._options = options
         self._key = key
@@ -60,24 +61,25 @@ class TargetsBuild:
         """Build. ``found`` is how the disk differs from the ``check`` of the last build, if there is one."""
 
         def build(fresh: bool) -> BuildResult:
-            return self._build(self._analyzed(fresh=True) if fresh else self._plan(check, found))
+            with self._snapshots.memory(self._key) as memory:
+                return self._build(self._analyzed(None) if fresh else self._plan(memory, check, found))
 
         return self._driver.run(build)
 
-    def _plan(self, check: Check | None, found: Changes | None) -> Plan:
-        if check is not None and found is not None and (state := self._snapshots.state(self._key, check)):
-            unchanged = UnchangedPlan.make(self._root, self._store.home, check, state, found)
-            if unchanged is not None:
-                return unchanged
-        return self._analyzed(fresh=False)
+    def _plan(self, memory: Memory | None, check: Check | None, found: Changes | None) -> Plan:
+        if memory and check is not None and found is not None and memory.name == check.state:
+            asked = Asked(self._where, self._store, self._patterns, self._options, self._say)
+            plan = TouchedPlan.make(asked, memory, check, found)
+            if plan is not None:
+                return plan
+        return self._analyzed(memory)
 
-    def _analyzed(self, *, fresh: bool) -> Plan:
+    def _analyzed(self, memory: Memory | None) -> Plan:
         from hermes.build.analyzed import AnalyzedPlan
         from hermes.build.session import Session
 
         session = Session.open(self._root, self._store, self._options, self._say)
-        state = None if fresh else self._snapshots.state(self._key)
-        return AnalyzedPlan.make(session, self._patterns, self._package, state)
+        return AnalyzedPlan.make(session, self._patterns, self._where.package, memory)
 
     def _build(self, plan: Plan) -> BuildResult:
         work = plan.work
@@ -95,9 +97,11 @@ class TargetsBuild:
         cached = work.total + len(parts) - len(report.executed)
         result = BuildResult(tuple(owners), cached, linked.targets)
         try:
-            check, state = plan.snapshot(report.known, linked)
-            self._snapshots.save(self._store, self._key, check, state, plan.before)
+            check, update = plan.snapshot(report.known, linked)
+            self._snapshots.save(self._store, self._key, check, update)
             work.index.save(self._store, self._snapshots.files)
+        except DamagedRecord:
+            self._snapshots.forget(self._key)
         except StoreError as error:
             self._warn(f"the next build will look at everything again: {error.message}")
         return result

@@ -5,7 +5,8 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
 
 from hermes.dsl.attributes import Attribute, labels_of
 from hermes.dsl.configuration import Configuration
@@ -51,10 +52,31 @@ class _Decided:
         return [Platform.parse(one) for one in self.attributes[attribute.each_platform]] or [own]
 
 
+@dataclass(slots=True)
+class Trace:
+    """What became of a target: the paths of files that were ``read`` for it, and the ids of its actions."""
+
+    read: set[str] = field(default_factory=set)
+    actions: list[str] = field(default_factory=list)
+
+
+class Kept(Protocol):
+    """Knows targets as an earlier analysis left them, which need not be analyzed again."""
+
+    def entered(self, asked: Configured) -> tuple[Configured, Node[Configured]] | None:
+        """Return what a target that is asked for turns out to be, without dependencies; None if it is not kept."""
+        ...
+
+    def result(self, key: Configured) -> Dependency | None:
+        """Return what a kept target provides; None where that can only be found by calling its rule."""
+        ...
+
+
 class Analysis:
     """The targets of one workspace in one configuration, and the actions they come to.
 
-    ``read_yaml`` returns the parsed content of a source file.
+    ``read_yaml`` returns the parsed content of a source file, and the paths that decide what it is. With ``kept`` only
+    those targets are analyzed that it does not know.
     """
 
     def __init__(
@@ -62,7 +84,8 @@ class Analysis:
         packages: Packages,
         folders: Folders,
         configuration: Configuration,
-        read_yaml: Callable[[str], Any],
+        read_yaml: Callable[[str], tuple[Any, tuple[str, ...]]],
+        kept: Kept | None = None,
     ) -> None:
         self.graph = ActionGraph()
         self.nodes: dict[Configured, Node[Configured]] = {}
@@ -70,6 +93,9 @@ class Analysis:
         self._folders = folders
         self._configuration = configuration
         self._read_yaml = read_yaml
+        self._kept = kept
+        self.traces: dict[Configured, Trace] = {}
+        self._again: set[Configured] = set()
         self._decided: dict[Configured, _Decided] = {}
         self._platforms: dict[Configured, Configured] = {}
         self._results: dict[Configured, Dependency] = {}
@@ -84,9 +110,51 @@ class Analysis:
         order = in_dependency_order(self.nodes, wanted, self._cycle_hint)
         check_visibility(self.nodes)
         for key in order:
-            if key not in self._results:
-                self._results[key] = self._implement(key)
-        return [self._results[key] for key in wanted]
+            self.result(key)
+        return [self.result(key) for key in wanted]
+
+    def result(self, key: Configured) -> Dependency:
+        """Return what a target provides that has been configured."""
+        found = self._results.get(key)
+        if found is None:
+            if key not in self._decided and self._kept is not None:
+                found = self._kept.result(key)
+            if found is None:
+                self.reconfigure(key)
+                found = self._implement(key)
+            self._packages.freeze((found.files, *found.infos), str(key.label))
+            self._results[key] = found
+        return found
+
+    def reconfigure(self, key: Configured) -> None:
+        """Make sure that a target is decided here, whatever is kept of it."""
+        if key not in self._decided:
+            self._platforms.pop(key, None)
+            self.nodes.pop(key, None)
+            self._again.add(key)
+            self._configure(key)
+
+    def configured(self, asked: Configured) -> Configured:
+        """Put a target and all that it needs into `nodes`, and return it for the platform that it says it is for."""
+        return self._configure(asked)
+
+    @property
+    def decided(self) -> list[Configured]:
+        """The targets that have been configured here, rather than kept."""
+        return list(self._decided)
+
+    @property
+    def platforms(self) -> Mapping[Configured, Configured]:
+        """What each target that was asked for turned out to be, for the platform that it says."""
+        return self._platforms
+
+    def asked_of(self, key: Configured) -> Mapping[Configured, Configured]:
+        """Return what a target asks for, each with what it turned out to be."""
+        return self._decided[key].dependencies
+
+    def conditions_of(self, key: Configured) -> Iterator[Label]:
+        """Yield the conditions that decided the attributes of a target."""
+        return self._decided[key].target.conditions()
 
     def lock_request(self, label: Label) -> Struct | None:
         """Return what a target's rule asks to have resolved; None when there is nothing to lock."""
@@ -154,6 +222,11 @@ class Analysis:
         """Decide a target's attributes, and return it with the platform that it says it is for."""
         if found := self._platforms.get(key):
             return found
+        kept = self._kept.entered(key) if self._kept is not None else None
+        if kept is not None and kept[0] not in self._again:
+            final, self.nodes[final] = kept
+            self._platforms[key] = self._platforms[final] = final
+            return final
         target = self._packages.target(key.label)
         if target is None:
             raise self._packages.unknown(key.label)
@@ -168,10 +241,11 @@ class Analysis:
         self._platforms[key] = self._platforms[final] = final
         if final not in self._decided:
             attributes = {name: self._value(target, name, configuration) for name in target.rule.attributes}
-            self._decided[final] = _Decided(target, attributes, self._sources(target, attributes))
+            trace = self.traces[final] = Trace()
+            self._decided[final] = _Decided(target, attributes, self._sources(target, attributes, trace))
         return final
 
-    def _sources(self, target: Target, attributes: Mapping[str, Any]) -> frozenset[Label]:
+    def _sources(self, target: Target, attributes: Mapping[str, Any], trace: Trace) -> frozenset[Label]:
         """Return those labels of a target that name files of its package."""
         found = set()
         for name, attribute in target.rule.attributes.items():
@@ -183,7 +257,7 @@ class Analysis:
                 elif self._packages.target(label) is None and label.name in self._packages.files_of(
                     label.package
                 ):
-                    self._check_link(target, name, label)
+                    self._check_link(target, name, label, trace)
                     found.add(label)
         return frozenset(found)
 
@@ -203,10 +277,11 @@ class Analysis:
             )
             raise self._at(target, attribute, problem)
 
-    def _check_link(self, target: Target, attribute: str, label: Label) -> None:
+    def _check_link(self, target: Target, attribute: str, label: Label, trace: Trace) -> None:
         path = _path_of(label)
         if not self._folders.is_link(path):
             return
+        trace.read.add(path)
         link = self._packages.link(path)
         inside = posixpath.normpath(posixpath.join(posixpath.dirname(label.name), link))
         if link.startswith("/") or inside == ".." or inside.startswith("../"):
@@ -297,7 +372,15 @@ class Analysis:
         configuration = self._configuration.on(key.platform)
         suffix = "" if key.platform == self._configuration.platform else f"@{key.platform}"
         actions = Actions(target.label, self.graph, configuration, suffix)
-        context = Context(target.label, attributes, files, actions, configuration, self._read_yaml)
+        trace = self.traces[key]
+
+        def read_yaml(path: str) -> Any:
+            value, paths = self._read_yaml(path)
+            trace.read.update(paths)
+            return value
+
+        context = Context(target.label, attributes, files, actions, configuration, read_yaml)
+        before = len(self.graph.actions)
         try:
             returned = self._packages.call(target.rule.implementation, context)
             infos = _infos(returned, target)
@@ -305,6 +388,7 @@ class Analysis:
             raise self._implementation_error(target, error) from error
         except Exception as error:
             raise self._packages.locator.located(error, self._packages.is_rule_file) from error
+        trace.actions = list(islice(reversed(self.graph.actions), len(self.graph.actions) - before))[::-1]
         default = infos.get(id(DEFAULT_INFO))
         return Dependency(label, infos, _default_files(default, target) if default else [])
 
@@ -347,7 +431,7 @@ class Analysis:
         if label in decided.files:
             file = File(Source(_path_of(label)), label, label.name)
             return Dependency(LabelValue(label), {id(DEFAULT_INFO): DEFAULT_INFO(files=[file])}, [file])
-        return self._results[decided.dependencies[asked]]
+        return self.result(decided.dependencies[asked])
 
     def _check_provides(
         self, decided: _Decided, name: str, attribute: Attribute, found: Dependency, asked: Configured
@@ -373,7 +457,7 @@ class Analysis:
         key = decided.dependencies.get(asked)
         if key is None:
             return "a file"
-        name = self._decided[key].target.rule.name
+        name = self.nodes[key].rule
         return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
     def _at(self, target: Target, attribute: str, error: EvalError | HermesError) -> HermesError:

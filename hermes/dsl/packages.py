@@ -19,6 +19,7 @@ from hermes.dsl.dialect.interpreter import CallSite, Function, Interpreter, Loca
 from hermes.dsl.dialect.values import Builtin, EvalError, check_strings, sequence, show, type_name
 from hermes.dsl.entries import entry_namespace
 from hermes.dsl.mounts import mount_functions
+from hermes.dsl.plain import ProviderName
 from hermes.dsl.providers import (
     DEFAULT_INFO,
     IMAGE_INFO,
@@ -48,21 +49,28 @@ MANUAL: Final = "manual"
 
 @dataclass(slots=True)
 class Package:
-    """What a BUILD file declares."""
+    """What a BUILD file declares.
+
+    ``files`` are the paths of the BUILD file (a link, and what it leads to), ``loaded`` those of the workspace's
+    ``.bzl`` files that it loads, and these in turn.
+    """
 
     name: str
     file: str
     targets: dict[str, Target] = field(default_factory=dict)
     default_visibility: Visibility = field(default_factory=Visibility)
+    files: tuple[str, ...] = ()
+    loaded: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """What a ``.bzl`` file defines."""
+    """What a ``.bzl`` file defines; ``loaded`` are the paths of it and of those that it loads."""
 
     label: Label
     file: str
     names: Mapping[str, Any]
+    loaded: frozenset[str] = frozenset()
 
 
 def rules_folder() -> Path:
@@ -120,6 +128,7 @@ class Packages:
         self._conditions.name = CONFIG_SETTING
         self.locator = Locator(self._texts.get)
         self.rule_files: dict[str, bytes] = {}
+        self._providers: dict[int, tuple[ProviderName, Provider]] = {}
         self._prelude: Mapping[str, Any] | None = None
         self._compiler: Compiler | None = None
 
@@ -136,6 +145,25 @@ class Packages:
     def target(self, label: Label) -> Target | None:
         """Return the target that a label names, or None when its package has none of the name."""
         return self.package(label.package).targets.get(label.name)
+
+    @property
+    def loaded(self) -> Mapping[str, Package]:
+        """The packages that have been loaded, by name."""
+        return self._packages
+
+    def freeze(self, values: Iterable[Any], owner: str) -> None:
+        """Make values immutable, which are from now on those of the target called ``owner``."""
+        self._interpreter.freeze(values, owner)
+
+    def name_of(self, provider: Provider) -> ProviderName | None:
+        """Return the name of a provider that a ``.bzl`` file defines at its top, else None."""
+        found = self._providers.get(id(provider))
+        return found[0] if found else None
+
+    def provider(self, name: ProviderName) -> Provider | None:
+        """Return the provider that `name_of` returned a name for, loading its file; None if it is not there now."""
+        self._module(Label.parse(name[0]))
+        return next((one for known, one in self._providers.values() if known == name), None)
 
     def files_of(self, package: str) -> frozenset[str]:
         """Return the files of a package, relative to it."""
@@ -209,11 +237,12 @@ class Packages:
 
     def _load_package(self, name: str) -> Package:
         file = self._build_file(name)
-        package = Package(name, file)
-        source = self._read(file)
+        source, files = self._read(file)
+        package = Package(name, file, files=files)
         outer, self._current = self._current, package
+        label = Label("", name, os.path.basename(file))
         try:
-            self._run(source, file, Label("", name, os.path.basename(file)), names=self._build_names())
+            self._run(source, file, label, names=self._build_names(), loaded=package.loaded)
         finally:
             self._current = outer
         return package
@@ -264,6 +293,7 @@ class Packages:
         return found
 
     def _load_module(self, label: Label) -> Module:
+        loaded: set[str] = set()
         if not label.name.endswith(".bzl"):
             raise LabelError(f"load() loads .bzl files, not {label}")
         if label.repo == RULES_REPO:
@@ -284,18 +314,22 @@ class Packages:
             if label.name not in self.files_of(label.package):
                 raise self._unknown_module(label)
             file = f"{label.package}/{label.name}" if label.package else label.name
-            source = self._read(file)
+            source, files = self._read(file)
+            loaded.update(files)
             names = self._workspace_names()
         outer, self._current = self._current, None
         try:
-            defined = self._run(source, file, label, names=names)
+            defined = self._run(source, file, label, names=names, loaded=loaded)
         finally:
             self._current = outer
         for name, value in defined.items():
             if type(value) in (Rule, Provider) and not value.name:
                 value.name = name
+                if type(value) is Provider:
+                    self._providers[id(value)] = (str(label), name), value
         self._interpreter.freeze(defined.values(), file)
-        return Module(label, file, {name: one for name, one in defined.items() if not name.startswith("_")})
+        names = {name: one for name, one in defined.items() if not name.startswith("_")}
+        return Module(label, file, names, frozenset(loaded))
 
     def _unknown_module(self, label: Label) -> LabelError:
         files = [name for name in self.files_of(label.package) if name.endswith(".bzl")]
@@ -303,7 +337,10 @@ class Packages:
             f"{label.package_label} has no file {label.name!r}", hint=suggest(label.name, files)
         )
 
-    def _run(self, source: bytes, file: str, label: Label, *, names: Mapping[str, Any]) -> dict[str, Any]:
+    def _run(
+        self, source: bytes, file: str, label: Label, *, names: Mapping[str, Any], loaded: set[str]
+    ) -> dict[str, Any]:
+        """Run a file and return what it defines. The paths of the files that it loads are added to ``loaded``."""
         text = source.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
         self._sources_of[file] = text
         self._texts[file] = text.split("\n")
@@ -311,40 +348,33 @@ class Packages:
         compiler = self._rules_compiler if is_own else self._workspace_compiler()
         try:
             compiled = compiler.compile(source, file)
-            loaded: dict[str, Any] = {}
+            given: dict[str, Any] = {}
             for load in compiled.loads:
-                loaded.update(self._loaded(load.label, load.names, load.location, label))
-            return self._interpreter.run(compiled.code, file, {**names, **loaded})
+                module = self._loaded(load.label, load.location, label)
+                loaded.update(module.loaded)
+                given.update(_names_of(module, load.names, load.location))
+            return self._interpreter.run(compiled.code, file, {**names, **given})
         except Exception as error:
             located = self.locator.located(error, self.is_rule_file)
             if located is error:
                 raise
             raise located from error
 
-    def _loaded(
-        self, text: str, names: Iterable[tuple[str, str]], location: SourceLocation, by: Label
-    ) -> dict[str, Any]:
+    def _loaded(self, text: str, location: SourceLocation, by: Label) -> Module:
+        """Return the module that a file loads."""
         try:
-            label = Label.parse(text, relative_to=by.package, repo=by.repo)
-            module = self._module(label)
+            return self._module(Label.parse(text, relative_to=by.package, repo=by.repo))
         except HermesError as error:
             if error.location is None:
                 error.location = location
             raise
-        found = {}
-        for alias, name in names:
-            if name not in module.names:
-                raise BuildFileError(
-                    f"{label} does not define {name!r}", location=location, hint=suggest(name, module.names)
-                )
-            found[alias] = module.names[name]
-        return found
 
-    def _read(self, file: str) -> bytes:
-        self._sources.follow(file)
+    def _read(self, file: str) -> tuple[bytes, tuple[str, ...]]:
+        """Return the content of a file, and the paths that decide what it is."""
+        files = self._sources.follow(file)
         try:
             with open(self._sources.absolute(file), "rb") as opened:
-                return opened.read()
+                return opened.read(), files
         except OSError as error:
             raise SourceError(f"{file}: {error.strerror}") from error
 
@@ -514,6 +544,20 @@ class Packages:
             ):
                 raise EvalError("default_visibility is a list of strings")
             package.default_visibility = Visibility.parse(default_visibility, package=package.name)
+
+
+def _names_of(module: Module, names: Iterable[tuple[str, str]], location: SourceLocation) -> dict[str, Any]:
+    """Return what a load() takes of a module."""
+    found = {}
+    for alias, name in names:
+        if name not in module.names:
+            raise BuildFileError(
+                f"{module.label} does not define {name!r}",
+                location=location,
+                hint=suggest(name, module.names),
+            )
+        found[alias] = module.names[name]
+    return found
 
 
 def _constants() -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -31,6 +31,11 @@ class Listing(NamedTuple):
         """Changes when a name or its kind does."""
         text = "\0".join((*self.files, "", *self.folders, "", *sorted(self.links)))
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+    @property
+    def row(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+        """The names as plain data: of files, of folders, of links."""
+        return self.files, self.folders, tuple(sorted(self.links))
 
     @property
     def build_file(self) -> str:
@@ -64,16 +69,27 @@ def list_folder(path: str) -> Listing:
 
 
 class Folders:
-    """The folders of one workspace. Paths are relative to its root, which is the empty path."""
+    """The folders of one workspace. Paths are relative to its root, which is the empty path.
 
-    def __init__(self, root: Path, ignore: tuple[str, ...] = ()) -> None:
+    ``recall`` returns the listing of a folder that is known not to have changed since an earlier build, or None.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        ignore: tuple[str, ...] = (),
+        recall: Callable[[str], Listing | None] = lambda _: None,
+    ) -> None:
         self._root = str(root)
         self._ignore = frozenset(ignore)
+        self._recall = recall
         self.seen: dict[str, Listing] = {}
 
     def listing(self, path: str) -> Listing:
         """Return what is in a folder of the workspace; raises `SourceError` when it cannot be read."""
         found = self.seen.get(path)
+        if found is None and (found := self._recall(path)) is not None:
+            self.seen[path] = found
         if found is None:
             try:
                 found = list_folder(f"{self._root}/{path}" if path else self._root)

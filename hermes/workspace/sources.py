@@ -11,7 +11,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -44,16 +44,30 @@ class Known(NamedTuple):
         return self.mtime, self.ctime, self.size, self.inode
 
     @property
+    def row(self) -> tuple[int, int, int, int, str, str]:
+        """The same as plain data."""
+        return self.mtime, self.ctime, self.size, self.inode, self.kind, str(self.digest)
+
+    @property
     def value(self) -> Value:
         return Value(self.kind, Digest(self.digest), self.size)
 
 
 class FileIndex:
-    """Digests of files of one workspace; paths are relative to its root. Safe to use from several threads."""
+    """Digests of files of one workspace; paths are relative to its root. Safe to use from several threads.
 
-    def __init__(self, root: Path, known: dict[str, Known] | None = None) -> None:
+    ``known`` are rows of files as they were, or ``recall`` returns one; then `save` does nothing.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        known: dict[str, Known] | None = None,
+        recall: Callable[[str], Known | None] | None = None,
+    ) -> None:
         self._root = str(root)
         self._known = {} if known is None else known
+        self._recall = recall
         self._fresh: set[str] = set()
         self.used: dict[str, Known] = {}
         self.changed = False
@@ -71,7 +85,7 @@ class FileIndex:
 
     def save(self, store: Store, path: Path) -> None:
         """Write the index if it changed; files that are gone are left out."""
-        if not self.changed:
+        if not self.changed or self._recall is not None:
             return
         kept = {
             name: row for name, row in self._known.items() if name not in self.used and self._exists(name)
@@ -100,6 +114,8 @@ class FileIndex:
         try:
             status = os.lstat(full)
             found = self._known.get(path)
+            if found is None and self._recall is not None:
+                found = self._recall(path)
             if found is None or found.signature != signature(status):
                 found = read(full, status)
                 self.changed = True
@@ -110,15 +126,17 @@ class FileIndex:
         self.used[path] = found
         return found
 
-    def follow(self, path: str) -> None:
-        """Take note of a file that is read where it leads: of the symbolic links on the way, and of their end."""
-        if self.known(path).kind == LINK:
-            for one in _trail(self._root, path):
-                self.known(one)
+    def follow(self, path: str) -> tuple[str, ...]:
+        """Take note of a file that is read where it leads: of the symbolic links on the way, and of their end.
 
-    def remember(self, path: str, row: Known) -> None:
-        """Take over what is known of a file from elsewhere."""
-        self._known[path] = row
+        Return the paths of all of them.
+        """
+        if self.known(path).kind != LINK:
+            return (path,)
+        found = dict.fromkeys((path, *_trail(self._root, path)))
+        for one in found:
+            self.known(one)
+        return tuple(found)
 
     def lasting(self, path: str) -> Known:
         """Return a used file's row to be remembered: one that matches nothing if the file is too fresh."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hermes import SecretSource, Workspace
+from hermes.build.memory.snapshot import Snapshots
 from hermes.engine.events import ActionFinished, BuildStarted, Event, Warned
 from hermes.errors import BuildFailed, HermesError
 from tests.conftest import Sandbox, run_hermes
@@ -310,8 +311,10 @@ def test_what_is_known_does_not_grow_with_edits(app: App) -> None:
     for number in range(4):
         app.write("Dockerfile", DOCKERFILE.replace("echo", f"echo {number}"))
         app.build()
-        (state,) = (app.sandbox.home / "index").glob("*/*.state")
-        sizes.append(state.stat().st_size)
+        (rows,) = (app.sandbox.home / "index").glob("*/*.packages")
+        with Snapshots(app.sandbox.home, app.sandbox.root).memory(rows.stem) as memory:
+            assert memory is not None
+            sizes.append(sum(row.place.size for row in memory.rows.values()))
     assert max(sizes[1:]) - min(sizes[1:]) < 100
 
 

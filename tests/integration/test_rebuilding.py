@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hermes.build.memory.snapshot import Snapshots, State
+from hermes.build.memory.records import Memory
+from hermes.build.memory.snapshot import Snapshots
 from hermes.digest import Digest
 from hermes.errors import BuildFailed, BuildFileError, LabelError
 from tests.conftest import Sandbox
@@ -199,16 +201,16 @@ def test_a_build_that_ends_while_another_begins_is_not_mixed_up_with_it(
     workspace.write("a", "one")
     before = workspace.digest("//:l")
     workspace.write("a", "two")
-    read = Snapshots.state
+    read = Snapshots.memory
     between: list[str] = []
 
-    def state(*arguments: Any) -> State | None:
+    def memory(*arguments: Any) -> AbstractContextManager[Memory | None]:
         if not between:
             between.append("")
             between.append(workspace.digest("//:l"))
         return read(*arguments)
 
-    monkeypatch.setattr(Snapshots, "state", state)
+    monkeypatch.setattr(Snapshots, "memory", memory)
     assert workspace.digest("//:l") == between[1] != before
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hermes.digest import Digest
@@ -68,25 +68,9 @@ def unpack_known(rows: Mapping[str, Any], names: Iterable[str]) -> dict[str, Kno
     return found
 
 
-def affected(rows: Iterable[Any], changed: Collection[str]) -> tuple[list[str], list[Any]]:
-    """Return the ids of the packed actions that read a changed source, and the rows of all that follow from them.
-
-    Every row stands after those it depends on.
-    """
-    dirty: list[str] = []
-    found: dict[str, Any] = {}
-    if changed:
-        for row in rows:
-            for _, _, first, name, _ in row[4]:
-                if name is None:
-                    if first in changed:
-                        dirty.append(row[0])
-                        found[row[0]] = row
-                        break
-                elif first in found:
-                    found[row[0]] = row
-        dirty = list(dict.fromkeys(dirty))
-    return dirty, list(found.values())
+def sources_of(row: Any) -> list[str]:
+    """Return the files of the workspace that a packed action reads."""
+    return [first for _, _, first, name, _ in row[4] if name is None]
 
 
 def _name(artifact: Artifact) -> str | None:

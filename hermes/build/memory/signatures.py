@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 Signature = tuple[int, int, int, int]
 """mtime and ctime in nanoseconds, size in bytes, inode."""
@@ -53,8 +53,11 @@ class Signatures:
         """Return all of it as plain values."""
         return "\0".join(self._paths), self._numbers.tobytes()
 
-    def with_rows(self, rows: Mapping[str, Signature]) -> Signatures:
-        """Return the same with the signatures of some paths set or added."""
+    def with_rows(self, rows: Mapping[str, Signature], gone: Collection[str] = ()) -> Signatures:
+        """Return the same with the signatures of some paths set or added, and without those that are ``gone``."""
+        if gone:
+            kept = {path: row for path, row in self._rows() if path not in gone}
+            return Signatures.of({**kept, **rows})
         paths, numbers = list(self._paths), self._numbers[:]
         for path, row in rows.items():
             place = self._place(path)

@@ -1,8 +1,9 @@
 """What a build looked at, remembered so that the next one can tell what changed without doing it again.
 
-Three files for each set of targets and configuration: the check, read by every build; the state, read when
-something changed; and the graph, which stays as it is as long as only sources change. They are `marshal` data
-behind a sha256; one that is damaged, of another version or of another graph is as good as none.
+Three files for each set of targets and configuration: the check, read by every build; the rows of packages, read
+when something changed; and their records, of which a build reads and writes those that a change touches
+(`hermes.build.memory.records`). Check and rows are `marshal` data behind a sha256; what is damaged or of another
+version is as good as none.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import hashlib
 import marshal
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,9 +23,10 @@ from hermes.build.result import BuildResult, BuiltOutput
 from hermes.version import __version__
 
 if TYPE_CHECKING:
+    from hermes.build.memory.records import Memory, Update
     from hermes.store import Store
 
-_VERSION: Final = f"3 {__version__} {sys.version}"
+_VERSION: Final = f"4 {__version__} {sys.version}"
 
 FolderSignature = tuple[int, int, int]
 FolderRow = tuple[FolderSignature, str]
@@ -50,29 +53,6 @@ class Check:
     def result(self) -> BuildResult:
         """The result of a build to which nothing changed."""
         return BuildResult((), self.cached, self.targets)
-
-
-@dataclass(slots=True)
-class Graph:
-    """What the targets came to, as plain data.
-
-    ``analysis`` names the files that the targets themselves depend on; ``actions`` and ``wanted`` are as
-    `hermes.build.memory.packed` has them. ``name`` is another one for every graph.
-    """
-
-    analysis: tuple[str, ...]
-    actions: list[Any]
-    wanted: list[Any]
-    name: str = field(default_factory=lambda: os.urandom(8).hex())
-
-
-@dataclass(slots=True)
-class State:
-    """What the last build knew: ``sources`` maps files to kind and digest, ``known`` is packed."""
-
-    sources: dict[str, tuple[str, str]]
-    known: dict[str, Any]
-    graph: Graph
 
 
 @dataclass(slots=True)
@@ -121,27 +101,37 @@ class Snapshots:
         load = Signatures.load
         return Check(load(sources), folders, load(rules), load(outputs), cached, built, state)
 
-    def state(self, key: str, check: Check | None = None) -> State | None:
-        """Return what the last build of the same things knew; None if that is not the build of the ``check``."""
-        row = read_row(self.folder / f"{key}.state")
-        graph = read_row(self.folder / f"{key}.graph") if row is not None else None
-        if graph is None or graph[-1] != row[2] or (check is not None and check.state != row[3]):
-            return None
-        return State(row[0], row[1], Graph(*graph))
+    @contextmanager
+    def memory(self, key: str) -> Iterator[Memory | None]:
+        """Return what the last build of the same things knew of packages. It is that of the check of the same name."""
+        from hermes.build.memory.records import Memory, Place, Records, rows_of
 
-    def save(self, store: Store, key: str, check: Check, state: State, before: State | None) -> None:
-        """Write what differs from the state ``before``; the check last, because it vouches for the others."""
+        row = read_row(self.folder / f"{key}.packages")
+        records = Records.open(self.folder / row[1]) if row is not None else None
+        if records is None:
+            yield None
+            return
+        name, _, wanted, settings, outside, plain = row
+        try:
+            yield Memory(name, rows_of(plain), wanted, settings, Place(*outside), records)
+        finally:
+            records.close()
+
+    def save(self, store: Store, key: str, check: Check, update: Update) -> None:
+        """Write what differs from what was before; the check last, because it vouches for the others."""
+        from hermes.build.memory.records import plain_rows, write
         from hermes.store.faults import storing
 
+        name = os.urandom(8).hex()
         with storing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             self.forget(key)
-        graph, name = state.graph, os.urandom(8).hex()
-        if before is None or before.graph is not graph:
-            write_row(
-                store, self.folder / f"{key}.graph", (graph.analysis, graph.actions, graph.wanted, graph.name)
-            )
-        write_row(store, self.folder / f"{key}.state", (state.sources, state.known, graph.name, name))
+            file, rows, outside = write(update, self.folder, key)
+            row = name, file, update.wanted, update.settings, tuple(outside), plain_rows(rows)
+            write_row(store, self.folder / f"{key}.packages", row)
+            for path in self.folder.glob(f"{key}.*.records"):
+                if path.name != file:
+                    path.unlink(missing_ok=True)
         targets = [
             (label, [tuple(map(str, one)) for one in outputs]) for label, outputs in check.targets.items()
         ]

@@ -1,0 +1,321 @@
+"""Analysis of what a change touches, where all else is as the last build left it.
+
+Errors are of no interest here: where there is one, everything is analyzed from nothing, which finds the one that a user
+is to see first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hermes.build.changed import Forgotten, Touched
+from hermes.build.memory.records import (
+    Memory,
+    PackageRow,
+    TargetRow,
+    VisibilityRow,
+    dependency_order,
+    package_of,
+)
+from hermes.build.session import Session
+from hermes.build.traces import Tracer, conditions_of, text_of
+from hermes.dsl.analysis import Configured, Kept
+from hermes.dsl.plain import ProviderName, dependency
+from hermes.dsl.providers import Dependency, Provider
+from hermes.errors import SourceLocation
+from hermes.graph.label import Label
+from hermes.graph.pattern import Pattern, parse_all, select
+from hermes.graph.targets import Node, Visibility, check_visibility
+from hermes.image.platform import Platform
+
+
+@dataclass(slots=True)
+class Reanalyzed:
+    """``rows`` are all packages, with the targets that are needed; ``wanted`` the keys that the build is of.
+
+    ``provided`` and ``actions`` have, by key, what targets gave that were analyzed again. ``packages`` are those with
+    another row than before.
+    """
+
+    session: Session
+    rows: dict[str, PackageRow]
+    wanted: tuple[str, ...]
+    order: list[str]
+    provided: dict[str, Any]
+    actions: dict[str, dict[str, Any]]
+    packages: set[str]
+
+
+class Reanalysis(Kept):
+    """See the module. ``make`` returns a new session that keeps what this knows."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        touched: Touched,
+        make: Callable[[Kept], Session],
+        patterns: Sequence[str],
+        package: str,
+    ) -> None:
+        self._memory = memory
+        self._rows = memory.rows
+        self._touched = touched
+        self._make = make
+        self._patterns = parse_all(patterns, relative_to=package)
+        self._fresh = touched.packages | touched.gone | touched.new
+        self._again = set(touched.targets)
+
+    def run(self) -> Reanalyzed:
+        """Raises `Forgotten`, or `HermesError` where something is wrong."""
+        while True:
+            session = self._session = self._make(self)
+            count = len(self._again)
+            wanted = self._configure(session)
+            if len(self._again) == count:
+                return self._analyzed(session, wanted)
+
+    # What `Kept` asks.
+
+    def entered(self, asked: Configured) -> tuple[Configured, Node[Configured]] | None:
+        """See `hermes.dsl.analysis.Kept`."""
+        final = self._kept(asked.label.package, text_of(asked))
+        if final is None:
+            return None
+        row = self._rows[asked.label.package].targets[final]
+        platform = asked.platform if final == text_of(asked) else _configured(final).platform
+        key = Configured(asked.label, platform)
+        return key, Node(asked.label, row.rule, (), _visibility(row.visibility), _nowhere)
+
+    def result(self, key: Configured) -> Dependency | None:
+        """See `hermes.dsl.analysis.Kept`."""
+        plain = self._memory.record(key.label.package).provided.get(text_of(key))
+        return None if plain is None else dependency(key.label, plain, self._provider)
+
+    def _provider(self, name: ProviderName) -> Provider:
+        found = self._session.packages.provider(name)
+        if found is None:
+            raise Forgotten
+        return found
+
+    def _kept(self, package: str, asked: str) -> str | None:
+        """Return the key of what is asked for, if that is kept."""
+        row = None if package in self._fresh else self._rows.get(package)
+        if row is None:
+            return None
+        final = row.finals.get(asked, asked)
+        return final if final in row.targets and final not in self._again else None
+
+    # Which targets there are.
+
+    def _configure(self, session: Session) -> list[str]:
+        """Configure what is not kept; return the keys of what is wanted, and note what has to be configured, too."""
+        analysis, platform = session.analysis, session.configuration.platform
+
+        wanted = []
+        for label in self._labels(session):
+            found = self._kept(label.package, f"{label}@{platform}")
+            wanted.append(found or text_of(analysis.configured(Configured(label, platform))))
+        for text in sorted(self._again):
+            if package_of(text) not in self._fresh:
+                analysis.configured(_configured(text))
+        conditions = self._changed_conditions(session)
+        for package, row in self._rows.items():
+            if package in self._fresh:
+                continue
+            for text, target in row.targets.items():
+                if text not in self._again and self._differs(session, target, conditions):
+                    self._again.add(text)
+        return wanted
+
+    def _differs(self, session: Session, target: TargetRow, conditions: set[str]) -> bool:
+        """Tell whether something that decided the attributes or dependencies of a target is not what it was."""
+        if target.conditions and not conditions.isdisjoint(target.conditions):
+            return True
+        for asked, final in zip(target.asked, target.finals, strict=True):
+            if package_of(asked) in self._fresh:
+                key = _configured(asked)
+                is_there = session.packages.target(key.label) is not None
+                if not is_there or text_of(session.analysis.configured(key)) != final:
+                    return True
+            elif final in self._again and text_of(session.analysis.configured(_configured(asked))) != final:
+                return True
+        return False
+
+    def _changed_conditions(self, session: Session) -> set[str]:
+        """Return the labels of conditions that are not what they were."""
+        changed: set[str] = set()
+        for package in self._fresh:
+            before = self._rows[package].conditions if package in self._rows else {}
+            now = {} if package in self._touched.gone else conditions_of(session.packages.package(package))
+            changed.update(f"//{package}:{name}" for name in before if now.get(name) != before[name])
+        return changed
+
+    def _labels(self, session: Session) -> list[Label]:
+        """Return the targets that the patterns mean; raises `Forgotten` where one of them means none."""
+        names = self._names()
+        candidates: dict[Label, None] = {}
+        for pattern in self._patterns:
+            if pattern.negative:
+                continue
+            if pattern.label is not None:
+                if pattern.label.name not in self._names_of(session, pattern.package):
+                    raise Forgotten
+                continue
+            if not session.folders.has_folder(pattern.package):
+                raise Forgotten
+            for name in _meant(pattern, names):
+                candidates.update((Label("", name, one), None) for one in self._listed(session, name))
+        chosen = select(self._patterns, candidates)
+        if not chosen:
+            raise Forgotten
+        return chosen
+
+    def _listed(self, session: Session, package: str) -> Iterable[str]:
+        if package in self._fresh or package not in self._rows:
+            targets = session.packages.package(package).targets
+            return [name for name, target in targets.items() if session.is_listed(target)]
+        return self._rows[package].listed
+
+    def _names_of(self, session: Session, package: str) -> Iterable[str]:
+        if package in self._fresh or package not in self._rows:
+            return session.packages.package(package).targets
+        row = self._rows[package]
+        return (*row.listed, *row.unlisted)
+
+    # What they come to.
+
+    def _analyzed(self, session: Session, wanted: list[str]) -> Reanalyzed:
+        analysis = session.analysis
+        decided = {text_of(key): key for key in analysis.decided}
+
+        def dependencies(text: str) -> Sequence[str]:
+            key = decided.get(text)
+            return (
+                self._row(text).finals
+                if key is None
+                else [text_of(one) for one in analysis.nodes[key].dependencies]
+            )
+
+        order = dependency_order(dependencies, wanted)
+        names = {*self._rows, *session.packages.loaded} - self._touched.gone
+        tracer = Tracer(session, dict.fromkeys(names))
+        found = Reanalyzed(session, {}, tuple(wanted), order, {}, {}, set())
+        targets: dict[str, TargetRow] = {}
+        is_wanted = set(wanted)
+        changed: set[str] = set()
+
+        def trace(text: str, key: Configured) -> None:
+            targets[text], found.provided[text], found.actions[text] = tracer.target(
+                key, wanted=text in is_wanted
+            )
+
+        for text in order:
+            found_key = decided.get(text)
+            if found_key is None:
+                if changed.isdisjoint(self._row(text).finals):
+                    continue
+                found_key = _configured(text)
+                analysis.reconfigure(found_key)
+            trace(text, found_key)
+            package = self._rows.get(package_of(text))
+            before = package.targets.get(text) if package else None
+            if before is None or before.digest != targets[text].digest:
+                changed.add(text)
+        live = set(order)
+        for key in analysis.decided:  # and those whose rules had to be called for what they provide
+            if (text := text_of(key)) not in targets and text in live:
+                trace(text, key)
+        check_visibility(analysis.nodes)
+        self._put_rows(found, tracer, targets)
+        self._warn_unused(found)
+        return found
+
+    def _put_rows(self, found: Reanalyzed, tracer: Tracer, targets: Mapping[str, TargetRow]) -> None:
+        """Put together the rows of all packages that are needed."""
+        session = found.session
+        live: dict[str, dict[str, TargetRow]] = {name: {} for name in self._loaded_by_patterns()}
+        finals: dict[str, dict[str, str]] = {}
+        for text in found.order:
+            target = targets.get(text) or self._row(text)
+            live.setdefault(package_of(text), {})[text] = target
+            for condition in target.conditions:
+                live.setdefault(package_of(condition), {})
+            if target.asked != target.finals:
+                _note_finals(zip(target.asked, target.finals, strict=True), finals)
+        platform = session.configuration.platform
+        _note_finals(((f"{one.rpartition('@')[0]}@{platform}", one) for one in found.wanted), finals)
+        again = set(map(package_of, targets))
+        for name, rows in live.items():
+            before = None if name in self._fresh else self._rows.get(name)
+            named = finals.get(name, {})
+            if before is None:
+                row = tracer.package(session.packages.package(name), named, rows)
+            elif name in again or len(rows) != len(before.targets) or named != before.finals:
+                row = before._replace(targets=rows, finals=named)
+            else:
+                found.rows[name] = before
+                continue
+            found.rows[name] = row
+            found.packages.add(name)
+
+    def _loaded_by_patterns(self) -> Iterable[str]:
+        names = self._names()
+        for pattern in self._patterns:
+            if not pattern.negative:
+                yield from (pattern.package,) if pattern.label is not None else _meant(pattern, names)
+
+    def _names(self) -> list[str]:
+        """The packages that there are, in the order in which their folders are looked at."""
+        names = {*self._rows, *self._touched.new} - self._touched.gone
+        return sorted(names, key=lambda name: name.split("/") if name else [])
+
+    def _warn_unused(self, found: Reanalyzed) -> None:
+        values = found.session.configuration.values
+        if values:
+            labels = {
+                one
+                for row in found.rows.values()
+                for target in row.targets.values()
+                for one in target.conditions
+            }
+            asked: set[str] = set()
+            for label in labels:
+                _, pairs = found.rows[package_of(label)].conditions[label.rpartition(":")[2]]
+                asked.update(name for name, _ in pairs)
+            found.session.warn_unused(name for name, _ in values if name not in asked)
+
+    def _row(self, text: str) -> TargetRow:
+        try:
+            return self._rows[package_of(text)].targets[text]
+        except KeyError:
+            raise Forgotten from None
+
+
+def _note_finals(pairs: Iterable[tuple[str, str]], finals: dict[str, dict[str, str]]) -> None:
+    for asked, final in pairs:
+        if asked != final:
+            finals.setdefault(package_of(asked), {})[asked] = final
+
+
+def _meant(pattern: Pattern, names: Sequence[str]) -> Iterable[str]:
+    return (
+        [name for name in names if pattern.includes_package(name)]
+        if pattern.recursive
+        else (pattern.package,)
+    )
+
+
+def _configured(text: str) -> Configured:
+    label, _, platform = text.rpartition("@")
+    return Configured(Label.parse(label), Platform.parse(platform))
+
+
+def _visibility(row: VisibilityRow) -> Visibility:
+    public, packages, trees = row
+    return Visibility(public, frozenset(packages), frozenset(trees))
+
+
+def _nowhere() -> SourceLocation:
+    raise Forgotten
