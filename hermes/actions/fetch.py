@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from hermes.actions.download import Absent, download, shown
 from hermes.actions.specs.fetch import Fetch
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools
 from hermes.digest import Digest
+from hermes.download import Absent, download, shown
 from hermes.engine.action import EXECUTABLE, FILE, Outputs, Value
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved

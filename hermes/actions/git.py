@@ -16,11 +16,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from hermes.actions.download import shown
 from hermes.actions.kinds import LAYER
 from hermes.actions.specs.git import Git
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools
+from hermes.download import shown
 from hermes.engine.action import Outputs, Value
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved

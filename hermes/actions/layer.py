@@ -93,7 +93,7 @@ class _Assembly:
                 yield entry, spooled(member.content, entry.size, spool)
 
     def _packages(self, group: Packages[Resolved]) -> list[Item]:
-        from hermes.layer.deb import DebFile, unpacked
+        from hermes.debian.deb import DebFile, unpacked
 
         files = [DebFile(one.path, self._tools.path_of(one)) for one in group.packages]
         return unpacked(

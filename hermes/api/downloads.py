@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from hermes.actions.download import Absent, download, name_of, shown
 from hermes.digest import Digest
+from hermes.download import Absent, download, name_of, shown
 from hermes.errors import FetchError, UsageError
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hermes.debian.apt_source import AptSource
 from hermes.debian.sources import machine_sources
-from hermes.workspace.root import AptSource, Settings
+from hermes.workspace.root import Settings
 
 
 def apt_sources(settings: Settings) -> Sequence[AptSource]:

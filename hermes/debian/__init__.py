@@ -1,9 +1,4 @@
-"""Lock files for Debian packages: read apt's sources and signed indexes, choose packages, write them down.
+"""Debian packages: apt's sources and signed indexes, which packages go together, their lock files, and what is in them.
 
-It knows archives, versions and dependencies; it does not know what a target is or how a package is unpacked.
+It does not know what a target is.
 """
-
-from hermes.debian.lock import LockRequest, make_lock
-from hermes.debian.sources import machine_sources
-
-__all__ = ["LockRequest", "machine_sources", "make_lock"]

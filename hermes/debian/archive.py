@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from hermes.actions.download import shown
+from hermes.debian.apt_source import AptSource
 from hermes.debian.download import download
 from hermes.debian.keyring import Keyring, machine_keyring, named_keyring, signed_text, unsigned_text
 from hermes.debian.packages import Package, parse_packages
 from hermes.debian.release import IndexFile, Release, parse_release
 from hermes.digest import CHUNK, Digest
+from hermes.download import shown
 from hermes.errors import FetchError, LockError
 from hermes.store.faults import storing
-from hermes.workspace.root import AptSource
 
 _RELEASE_LIMIT: Final = 32 << 20
 _INDEX_LIMIT: Final = 512 << 20

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from hermes.actions import download as downloading
-from hermes.actions.download import Absent, shown
+from hermes import download as downloading
+from hermes.download import Absent, shown
 from hermes.errors import FetchError
 
 _HINT: Final = "check the network, the addresses of the package sources, and what the server asks for"

@@ -17,13 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from hermes.actions.download import shown
+from hermes.debian.apt_source import AptSource
 from hermes.debian.archive import read_packages, read_release, suites_of
 from hermes.debian.packages import Package
 from hermes.debian.resolve import resolve
 from hermes.debian.universe import Universe
+from hermes.download import shown
 from hermes.errors import LockError
-from hermes.workspace.root import AptSource
 
 VERSION: Final = 1
 

@@ -16,12 +16,13 @@ from hermes.errors import LockError
 _RELATION: Final = re.compile(
     r"""\s*(?P<name>[^\s:()\[\]<>|,=]+)
     (?::(?P<qualifier>[A-Za-z0-9-]+))?
-    \s*(?:\(\s*(?P<operator><<|<=|>=|>>|=|<|>)\s*(?P<version>[^\s()<>=]+)\s*\))?
+    \s*(?:\(\s*(?P<operator><<|<=|>=|>>|=|<|>|)\s*(?P<version>[^\s()<>=]+)\s*\))?
     \s*(?:\[(?P<architectures>[^\]]*)\])?
     (?:\s*<[^>]*>)*\s*\Z""",
     re.VERBOSE,
 )
-_OBSOLETE: Final = {"<": "<=", ">": ">="}
+_OBSOLETE: Final = {"": "=", "<": "<=", ">": ">="}
+"""What dpkg and apt take other operators for; without one a version is meant exactly."""
 _ANY_WORDS: Final = ("any", "linux-any")
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from hermes.debian.apt_source import AptSource
 from hermes.debian.keyring import ARMORED_KEY
 from hermes.errors import WorkspaceError
-from hermes.workspace.root import AptSource
 
 _APT_FOLDER: Final = Path("/etc/apt")
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*\.(list|sources)\Z")

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from hermes.actions.download import name_of
 from hermes.actions.specs.copy import Copy, CopyEntry
 from hermes.actions.specs.place import Named, Place
 from hermes.actions.specs.select import Select
@@ -24,6 +23,7 @@ from hermes.dockerfile.recorder import Recorder
 from hermes.dockerfile.repositories import Repository
 from hermes.dockerfile.source import Span
 from hermes.dockerfile.state import State
+from hermes.download import name_of
 from hermes.engine.action import Artifact, Output
 from hermes.errors import DockerfileError, UsageError
 from hermes.layer import modes

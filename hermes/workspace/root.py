@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from hermes.debian.apt_source import AptSource
 from hermes.errors import UsageError, WorkspaceError
 from hermes.registry.settings import Registries
 
@@ -17,19 +18,6 @@ OUTPUT_FOLDER: Final = "hermes-out"
 _KNOWN: Final = {"apt", "ignore", "jobs", "registries", "runtime", "subscriptions"}
 _KNOWN_APT: Final = {"sources", "keyring"}
 _KNOWN_SOURCE: Final = {"uri", "suites", "components", "signed_by"}
-
-
-@dataclass(frozen=True, slots=True)
-class AptSource:
-    """An archive of Debian packages: where it is, which suites and components of it, and who signs it.
-
-    ``signed_by`` is the path of a keyring, or empty.
-    """
-
-    uri: str
-    suites: tuple[str, ...]
-    components: tuple[str, ...]
-    signed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class Tar(NamedTuple, Generic[I]):
 
 
 class Packages(NamedTuple, Generic[I]):
-    """What Debian packages hold; ``database`` and ``merged_usr`` are as in `hermes.layer.deb.unpacked`."""
+    """What Debian packages hold; ``database`` and ``merged_usr`` are as in `hermes.debian.deb.unpacked`."""
 
     packages: tuple[I, ...]
     database: str

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hermes.debian.apt_source import AptSource
 from hermes.debian.lock import LockRequest, make_lock
 from hermes.debian.sources import machine_sources
 from hermes.errors import FetchError, HermesError, LockError, WorkspaceError
-from hermes.workspace.root import AptSource
 
 PACKAGES = """\
 Package: hello

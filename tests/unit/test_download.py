@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from hermes.actions import download as module
-from hermes.actions.download import Absent, download
+from hermes import download as module
 from hermes.api.downloads import downloaded
 from hermes.debian.download import download as download_document
+from hermes.download import Absent, download
 from hermes.errors import BuildInterrupted, FetchError, UsageError
 from tests.registry.servers import Web, free_port, reply
 

@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
-from hermes.errors import LayerError
+from hermes.debian.relation import parse_relations
+from hermes.errors import LayerError, LockError
 from hermes.layer.compress import Decompressed
 from hermes.layer.content import BytesContent, Content, spooled
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, Entry, parents
@@ -241,21 +242,14 @@ def _alike(one: Item, other: Item) -> bool:
 
 
 def _replaces(package: _Package, other: _Package) -> bool:
-    from debian.deb822 import PkgRelation
-    from debian.debian_support import Version
-
-    for alternatives in PkgRelation.parse_relations(package.fields.get("Replaces", "")):
-        for relation in alternatives:
-            if relation["name"] != other.name:
-                continue
-            wanted = relation.get("version")
-            if wanted is None:
-                return True
-            operator, version = wanted
-            ours, theirs = Version(other.fields["Version"]), Version(version)
-            if {"<<": ours < theirs, "<=": ours <= theirs, "=": ours == theirs}.get(operator, ours >= theirs):
-                return True
-    return False
+    """Tell whether the files of ``package`` may take the place of those of ``other``; see Debian Policy, 7.6.1."""
+    try:
+        relations = parse_relations(package.fields.get("Replaces", ""))
+    except LockError as error:
+        raise LayerError(
+            f"{package.file.name}: its control file has a malformed Replaces: {error.message}"
+        ) from None
+    return any(one.name == other.name and one.matches(other.fields["Version"]) for one in relations)
 
 
 # The database.

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from hermes.debian.deb import DPKG, STATUS_D, DebFile, unpacked
 from hermes.errors import LayerError
 from hermes.layer.canonical import canonical
-from hermes.layer.deb import DPKG, STATUS_D, DebFile, unpacked
 from hermes.layer.entry import Entry
 from hermes.layer.write import Item
 
@@ -161,6 +161,39 @@ def test_a_package_may_replace_files_of_another(repository: Repository, order: i
         repository.package("pb", {"etc/": None, "etc/x": b"of b"}, fields="Replaces: pa (<< 2.0), c\n"),
     ]
     assert layer(*packages[::order])["etc/x"][1] == b"of b"
+
+
+# What `dpkg --unpack` (1.21.22) does with these.
+@pytest.mark.parametrize(
+    ("relation", "replaced"),
+    [
+        *(("", True), ("(= 1.0)", True), ("(1.0)", True), ("(= 1.1)", False)),
+        *(("(>= 1.0)", True), ("(>> 1.0)", False), ("(>> 0.9)", True), ("(> 1.0)", True)),
+        *(("(<= 1.0)", True), ("(<< 1.0)", False), ("(< 1.0)", True), ("(< 2.0)", True), ("(< 0.9)", False)),
+    ],
+)
+def test_only_the_versions_that_a_package_names_are_replaced(
+    repository: Repository, relation: str, replaced: bool
+) -> None:
+    packages = [
+        repository.package("pa", {"etc/": None, "etc/x": b"of a"}),
+        repository.package("pb", {"etc/": None, "etc/x": b"of b"}, fields=f"Replaces: pa {relation}\n"),
+    ]
+    if replaced:
+        assert layer(*packages)["etc/x"][1] == b"of b"
+    else:
+        with pytest.raises(LayerError, match="neither says that it replaces the other"):
+            layer(*packages)
+
+
+@pytest.mark.parametrize("relation", ["pa | pc", "pa (>> 1 0)"])
+def test_a_malformed_replaces_is_an_error(repository: Repository, relation: str) -> None:
+    packages = [
+        repository.package("pa", {"etc/": None, "etc/x": b"of a"}),
+        repository.package("pb", {"etc/": None, "etc/x": b"of b"}, fields=f"Replaces: {relation}\n"),
+    ]
+    with pytest.raises(LayerError, match=r"pb\.deb: its control file has a malformed Replaces"):
+        layer(*packages)
 
 
 def test_equal_files_of_two_packages_are_no_conflict(repository: Repository) -> None:
