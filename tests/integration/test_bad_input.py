@@ -286,7 +286,7 @@ def test_a_command_that_fails(app: Sandbox, attributes: str, pattern: str) -> No
         (b"other", "", "has the digest sha256:.*, and sha256:.* was declared"),
         (b"content", ", size = 8", "has 7 bytes, and 8 were declared"),
         (b"content", ", size = 3", "is larger than the 3 bytes"),
-        (None, "", "there is no such file"),
+        (None, "", "no such file"),
     ],
 )
 def test_a_fetch_that_differs(app: Sandbox, content: bytes | None, size: str, pattern: str) -> None:
