@@ -18,16 +18,26 @@ import pytest
 from tests.conftest import Sandbox
 
 _SECONDS = 20
+_LOCAL = 3
+"""Where in the settings of a terminal its local modes are."""
 
 
 class Session:
     """A command on a pseudo-terminal, as a person would sit before it."""
 
-    def __init__(self, sandbox: Sandbox, arguments: Sequence[str], *, piped: bool = False) -> None:
-        """``piped``: its standard output is shown at the end, between angle brackets."""
+    def __init__(
+        self, sandbox: Sandbox, arguments: Sequence[str], *, piped: bool = False, around: bool = False
+    ) -> None:
+        """``piped``: its standard output is shown at the end, between angle brackets.
+
+        ``around``: a shell says "before" and waits for a line, then runs the command, says its status, and waits again.
+        """
         command = [sys.executable, "-m", "hermes", *arguments]
         if piped:
             command = ["/bin/sh", "-c", 'echo "<"$("$@")">"', "sh", *command]
+        if around:
+            script = 'echo before; read go; "$@"; echo status $?; read go'
+            command = ["/bin/sh", "-c", script, "sh", *command]
         self.seen = ""
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
@@ -39,6 +49,10 @@ class Session:
     def resize(self, rows: int, columns: int) -> None:
         fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         os.kill(self.pid, signal.SIGWINCH)
+
+    def mode(self) -> list[object]:
+        """The settings of the terminal, as termios has them."""
+        return termios.tcgetattr(self._fd)
 
     def type(self, text: str) -> None:
         os.write(self._fd, text.encode())
@@ -144,9 +158,23 @@ def test_a_window_that_changes_its_size_is_noticed(prepared: Sandbox) -> None:
     assert session.ended() == 0
 
 
-def test_what_is_typed_is_not_lost_and_the_terminal_is_as_before(prepared: Sandbox) -> None:
-    session = Session(prepared, ["ctr", "run", "-t", "c", "--", "cat"])
-    time.sleep(1)
-    session.type("hello\n\x04")
-    session.until("hello")
+@pytest.mark.parametrize(("script", "status"), [("read line; echo got $line", 0), ("kill -KILL $$", 137)])
+def test_what_is_typed_is_not_lost_and_the_terminal_is_as_before(
+    prepared: Sandbox, script: str, status: int
+) -> None:
+    command = ["ctr", "run", "-t", "c", "--", "sh", "-c", f"echo ready; {script}"]
+    session = Session(prepared, command, around=True)
+    session.until("before")
+    before = session.mode()
+    assert before[_LOCAL] & termios.ECHO
+    session.type("\n")
+    session.until("ready")
+    if status == 0:
+        # While the program has a terminal of its own, ours passes on every key as it is.
+        assert not session.mode()[_LOCAL] & (termios.ECHO | termios.ICANON | termios.ISIG)
+        session.type("hello\n")
+        session.until("got hello")
+    session.until(f"status {status}")
+    assert session.mode() == before
+    session.type("\n")
     assert session.ended() == 0
