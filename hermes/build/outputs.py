@@ -22,16 +22,16 @@ from hermes.image.layout import link_blob, link_layout, tagged
 from hermes.image.manifest import Manifest
 from hermes.image.stored import blobs_of, descriptor_of, manifests_of
 from hermes.layer import encodings
-from hermes.layer.compress import Encoding
+from hermes.layer.compress import ZSTD
 from hermes.store import Store
 from hermes.store.beside import beside
-from hermes.store.blobs import missing, write_all
+from hermes.store.blobs import missing
 from hermes.store.faults import storing
 from hermes.workspace.root import OUTPUT_FOLDER
 from hermes.workspace.sources import FileIndex
 
-_TAR: Final = ".tar"
-_FORMER: Final = (".tar.zst", ".tar.gz")
+_LAYER: Final = ".tar.zst"
+_FORMER: Final = (".tar", ".tar.gz")
 """What earlier versions called layers, by the form that the store happened to have."""
 
 
@@ -130,25 +130,12 @@ class Outputs:
         return [one for one in missing if one in promised]
 
     def _layer(self, path: str, value: Value) -> BuiltOutput:
-        """Give a layer as a plain tar, in whatever form the store has it."""
+        """Give a layer in one form, whatever forms the store has it in: the one that images have by default."""
         for former in _FORMER:
             if os.path.lexists(path + former):
                 os.unlink(path + former)
-        encoding = encodings.find_any(self._store, value.digest) or self._containers.pack(value.digest, None)
-        if encoding.codec is None and encoding.digest == value.digest:
-            return BuiltOutput(LAYER, value.digest, self._blob(path + _TAR, value.digest, executable=False))
-        return BuiltOutput(LAYER, value.digest, self._unpacked(path + _TAR, value.digest, encoding))
-
-    def _unpacked(self, path: str, diff_id: Digest, encoding: Encoding) -> str:
-        """Make ``path`` the tar of a layer that the store has compressed."""
-        self._make_place(path)
-        temporary = beside(Path(path), hidden=False)
-        with encodings.open_tar(self._store, diff_id) as tar, temporary.open("xb", buffering=0) as file:
-            for data in tar.chunks():
-                write_all(file.fileno(), data)
-        os.replace(temporary, path)
-        self._vouched += [path, self._store.blobs.path(encoding.digest)]
-        return path
+        encoding = self._containers.encoded(value.digest, ZSTD)
+        return BuiltOutput(LAYER, value.digest, self._blob(path + _LAYER, encoding.digest, executable=False))
 
     def _file(self, kind: str, path: str, value: Value) -> BuiltOutput:
         return BuiltOutput(

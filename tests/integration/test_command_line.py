@@ -373,22 +373,23 @@ def test_patterns_are_relative_to_the_folder(app: Sandbox) -> None:
 
     done = run_hermes("build", ":layer", cwd=app.root / "app", home=app.home)
     assert done.stdout.startswith("//app:layer  layer  sha256:")
-    assert done.stdout.rstrip().endswith("../hermes-out/app/layer.tar")
+    assert done.stdout.rstrip().endswith("../hermes-out/app/layer.tar.zst")
 
 
-def test_a_layer_has_one_name_whatever_the_store_holds(app: Sandbox) -> None:
-    out = app.root / "hermes-out/app/layer.tar"
-    said = app.run("build", "-q", "//app:layer").stdout
-    plain = out.read_bytes()
-    app.run("build", "-q", "//app:image")
-    out.unlink()
-    digest = app.digest("//app:layer")
-    (app.home / "blobs/sha256" / digest[7:]).unlink()
-    for _ in range(2):
-        assert app.run("build", "-q", "//app:layer").stdout == said
-        assert out.read_bytes() == plain
-        assert sorted(path.name for path in out.parent.glob("layer*")) == ["layer.tar"]
-        out.unlink()
+def test_a_layer_has_one_name_whatever_the_store_holds(app: Sandbox, tmp_path: Path) -> None:
+    app.write("gzip/BUILD", 'image(name = "image", layers = ["//app:layer"], compression = "gzip")\n')
+    said = set()
+    for number, before in enumerate(([], ["//app:image"], ["//gzip:image"], ["//app:image", "//gzip:image"])):
+        app.home = tmp_path / f"home{number}"
+        shutil.rmtree(app.root / "hermes-out", ignore_errors=True)
+        for label in before:
+            app.build(label)
+        done = app.run("build", "-q", "//app:layer")
+        assert done.returncode == 0, done.stderr
+        (out,) = (app.root / "hermes-out/app").glob("layer*")
+        said.add((done.stdout, out.name, out.read_bytes()))
+    assert {name for _, name, _ in said} == {"layer.tar.zst"}
+    assert len(said) == 1
 
 
 def test_a_target_that_is_manual_is_built_only_by_name(app: Sandbox) -> None:
