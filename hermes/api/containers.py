@@ -223,6 +223,8 @@ class Containers:
                         "created_by": f"hermes ctr commit --squash ({state.image})",
                     }
                 ]
+            if not state.base:  # an image has seen to it, where the container was made from one
+                stack = [*stack, *_topmost(store, stack, document, seconds, codec)]
             manifest = self._write_image(store, core, document, stack, base, chosen, timestamp(seconds))
             if reference is not None:
                 ImageNames(store).set(reference, manifest)
@@ -303,6 +305,23 @@ class Containers:
         store.blobs.put(made.config)
         text = made.manifest.to_bytes()
         return Descriptor(made.manifest.media_type, store.blobs.put(text), len(text))
+
+
+def _topmost(
+    store: Store, stack: Sequence[Digest], document: dict[str, Any], seconds: int, codec: Codec
+) -> Iterator[Digest]:
+    """Yield a layer that says what the folders of layers are which stand on no image, if one is needed."""
+    from hermes.image.config import timestamp
+    from hermes.layer import toc
+    from hermes.layer.folders import Folders
+    from hermes.layer.topmost import store_topmost
+
+    folders = [Folders.of(toc.load(store, one)) for one in stack]
+    top = store_topmost(store, folders, mtime=seconds, codec=codec)
+    if top.entries:
+        row = {"created": timestamp(seconds), "created_by": "hermes ctr commit (folders)"}
+        document["history"] = [*(document.get("history") or ()), row]
+        yield top.diff_id
 
 
 def _blob_of(

@@ -253,6 +253,16 @@ def test_a_commit(everything: tuple[Runtimes, Path], shop: Sandbox) -> None:
     check_base(shown(everything, shop, "made"))
 
 
+def test_a_commit_on_layers(everything: tuple[Runtimes, Path], shop: Sandbox) -> None:
+    shell = Shell(shop)
+    name = shell.made("//app:x3")
+    shell("copy", name, str(shop.root / "app/x"), "/var/lib/app/")
+    digest = shell("commit", name, "made")
+    tree = shown(everything, shop, "made")
+    assert modes(tree, "srv/app", "var/lib/app") == ["0o755 0:0"] * 2
+    assert shell("commit", name) == digest
+
+
 @pytest.mark.network
 def test_debian_packages(everything: tuple[Runtimes, Path], shop: Sandbox) -> None:
     uri, suite = mirror()
