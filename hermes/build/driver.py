@@ -6,6 +6,7 @@ It does not know where actions come from: `hermes.build.targets` plans those of 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -17,11 +18,12 @@ from hermes.actions.local import IN_NAMESPACE, Expand, Local, available
 from hermes.actions.tools import Tools
 from hermes.build.memory.keys import remember_keys, remember_parts
 from hermes.container.core import PRELOADED, Containers, sweep_after
+from hermes.digest import Digest
 from hermes.engine.action import ActionGraph
 from hermes.engine.events import Events, Subscriber, Warned
 from hermes.engine.executor import Caching
 from hermes.engine.scheduler import Known, Options, Report, Scheduler, Sources
-from hermes.errors import BuildFailed, BuildInterrupted, MissingBlobError, StoreError
+from hermes.errors import BuildFailed, BuildInterrupted, HermesError, MissingBlobError, StoreError
 from hermes.naming.registries import LazyBlobs
 from hermes.registry.settings import Registries
 from hermes.sandbox.namespace import Namespace
@@ -122,6 +124,7 @@ class Driver:
             if missing is None:
                 raise
             self.events.emit(Warned(f"{missing.message}; building what gives it again"))
+            _restore(self.store, missing)
         return build(True)
 
     def execute(self, job: Job, how: How) -> Report:
@@ -212,6 +215,14 @@ class _Fresh:
 
     def preimage(self, key: str) -> bytes | None:
         return self._inner.preimage(key)
+
+
+def _restore(store: Store, missing: MissingBlobError) -> None:
+    """Make a lost table of contents again where a blob of its layer is left: the layer need not come from an action."""
+    from hermes.layer.importing import restore
+
+    with contextlib.suppress(HermesError):  # then it is built, or the build says what is missing
+        restore(store, Digest(missing.digest))
 
 
 def _missing_blob(error: BuildFailed | StoreError) -> MissingBlobError | None:

@@ -119,18 +119,22 @@ def clear(names: tuple[str, ...]) -> None:
 
 @command.command()
 def verify() -> None:
-    """Read every blob, and remove those that were damaged; they are then made again.
+    """Read and check blobs, tables of contents, results, names and containers.
+
+    Damaged blobs, tables and results are removed; builds make them again.
 
     \b
     hermes cache verify
     """
+    from hermes.api.verifying import verify as damages
+
     with _opened() as store:
-        bad = list(gc.verify(store))
-    for digest in bad:
-        click.echo(f"removed {digest}: its content did not match its digest")
-    if bad:
+        found = list(damages(store))
+    for one in found:
+        click.echo(f"{one.what} is damaged: {one.done}")
+    if found:
         raise CommandFailed(1)
-    click.echo("every blob matches its digest")
+    click.echo("everything in the store is as it should be")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from hermes.build.named import build_target
 from hermes.digest import Digest
+from hermes.errors import MissingBlobError
 from hermes.image.config import platform_of as platform_in
 from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import INDEXES
@@ -112,7 +113,16 @@ def contents(text: str, store: Store, platform: str) -> tuple[Image | None, list
         for _, diff_id in image.layers:
             if not encodings.available(store, diff_id):
                 fetching.layer(diff_id)
-    return image, [toc.load(store, diff_id) for _, diff_id in image.layers]
+        return image, [_table(store, diff_id, fetching) for _, diff_id in image.layers]
+
+
+def _table(store: Store, diff_id: Digest, fetching: LazyBlobs) -> TableOfContents:
+    """Return a table of contents; one that is damaged is made again, if a blob of the layer is here or elsewhere."""
+    try:
+        return toc.load(store, diff_id)
+    except MissingBlobError:
+        fetching.layer(diff_id)
+        return toc.load(store, diff_id)
 
 
 def _inspected(origin: Origin, store: Store, platform: str, *, single: bool) -> Inspected:

@@ -8,6 +8,7 @@ something has to see what is in it.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import NamedTuple
@@ -103,6 +104,21 @@ def import_recorded(store: Store, diff_id: Digest) -> None:
     except LayerError:
         encodings.forget_foreign(store, diff_id)
         raise
+
+
+def restore(store: Store, diff_id: Digest) -> bool:
+    """Make the table of contents of a layer again that is lost, from a blob; tell whether the layer has one now."""
+    if os.path.exists(store.toc_path(diff_id)):
+        return True
+    if encodings.find_any(store, diff_id) is None:
+        return False
+    name = f"layer {diff_id.short}"
+    with encodings.open_tar(store, diff_id) as tar:
+        found = _contents(tar, name)
+    if found.diff_id != diff_id:
+        return False
+    toc.save(store, TableOfContents(diff_id, found.size, found.entries))
+    return True
 
 
 def _lacking(diff_id: Digest) -> MissingBlobError:

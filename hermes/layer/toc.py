@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hermes.digest import Digest
-from hermes.errors import HermesError, StoreError
+from hermes.errors import HermesError, MissingBlobError, StoreError
 from hermes.layer.entry import Entry
 from hermes.store import Store
+from hermes.store.removal import remove_tree
 
 _VERSION: Final = 1
 
@@ -50,7 +51,11 @@ def save(store: Store, toc: TableOfContents) -> None:
 
 
 def load(store: Store, diff_id: Digest) -> TableOfContents:
-    """Return the table of contents of a layer; raises `StoreError` when it is not there or damaged."""
+    """Return the table of contents of a layer.
+
+    Raises `StoreError` when it is not there, and `MissingBlobError` for a damaged one, which is removed: the layer is then
+    made again, or its table from a blob (`hermes.layer.importing.restore`).
+    """
     path = store.toc_path(diff_id)
     try:
         with open(path, "rb") as file:
@@ -58,9 +63,11 @@ def load(store: Store, diff_id: Digest) -> TableOfContents:
     except FileNotFoundError:
         raise StoreError(f"the store has no table of contents of layer {diff_id}") from None
     except (ValueError, KeyError, TypeError, AttributeError, IsADirectoryError, HermesError) as error:
-        raise StoreError(
-            f"the table of contents of layer {diff_id} is damaged",
-            hint=f"remove {path}; the layer is then built again",
+        remove_tree(path)
+        raise MissingBlobError(
+            f"the table of contents of layer {diff_id} was damaged",
+            digest=diff_id,
+            hint="run the command again, or pull the image again",
         ) from error
 
 

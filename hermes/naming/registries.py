@@ -96,9 +96,12 @@ class LazyBlobs:
             self._client.close()
 
     def layer(self, diff_id: Digest) -> None:
-        """See `hermes.transports.fetching.LayerFetcher.layer`."""
+        """See `hermes.transports.fetching.LayerFetcher.layer`. A table of contents that was lost is made again."""
         from hermes.layer import encodings
+        from hermes.layer.importing import restore
 
+        if restore(self._store, diff_id):
+            return
         if encodings.find_foreign(self._store, diff_id) is not None:
             from hermes.registry.interruption import interruptible
             from hermes.transports.fetching import LayerFetcher

@@ -103,6 +103,16 @@ class Results:
                 ):
                     yield value
 
+    def verify(self) -> bool:
+        """Read the database and check it; tell whether it was whole. An empty one takes the place of a damaged one."""
+        try:
+            is_whole = not self._open().check()
+        except sqlite3.DatabaseError:
+            is_whole = False
+        if not is_whole:
+            self._start_again()
+        return not self.damaged
+
     def close(self) -> None:
         with self._guard:
             if self._cache is not None:

@@ -492,3 +492,67 @@ def test_a_store_has_no_temporary_files_after_failures(app: Sandbox) -> None:
     store = Store.open(app.home)
     assert not list((store.home / "tmp").iterdir())
     store.close()
+
+
+def damage_tables(sandbox: Sandbox) -> int:
+    tables = [one for one in (sandbox.home / "toc").iterdir() if "." not in one.name]
+    for table in tables:
+        table.write_bytes(b'{"version": 1}')
+    return len(tables)
+
+
+def test_damaged_tables_of_contents_are_made_again(built: Sandbox) -> None:
+    """They can be lost without a loss: blobs and trees hold the layers, and actions give them."""
+    built.write("app/g.txt", "other")
+    built.write(
+        "app/BUILD",
+        'files_layer(name = "l", files = {"/f": "f.txt"})\n'
+        'files_layer(name = "m", files = {"/g": "g.txt"})\n'
+        'image(name = "i", layers = [":l", ":m"])\n',
+    )
+    before = built.run("build", "//app:i").stdout
+    assert damage_tables(built)
+    built.write("app/f.txt", "new")
+    done = built.run("build", "//app:i")
+    assert done.returncode == 0, done.stderr
+    assert "was damaged; building what gives it again" in done.stderr
+    built.write("app/f.txt", "x")
+    assert built.run("build", "//app:i").stdout == before
+
+
+def test_an_image_of_the_store_survives_damaged_tables(built: Sandbox) -> None:
+    assert built.run("build", "-q", "//app:i", "-o", "oci-archive:i.tar").returncode == 0
+    other = Sandbox(built.root, built.home.parent / "other")
+    assert other.run("pull", "oci-archive:i.tar", "i").returncode == 0
+    files = other.run("inspect", "--files", "i").stdout
+    assert damage_tables(other)
+    assert other.run("inspect", "--files", "i").stdout == files
+    assert damage_tables(other)
+    other.write("Dockerfile", "FROM i\nCOPY Dockerfile /d\n")
+    done = other.run("bud", "--pull=never", "-t", "j", ".")
+    assert done.returncode == 0, done.stderr
+
+
+def test_verify_reads_all_that_the_store_holds(built: Sandbox) -> None:
+    assert built.run("cache", "verify").returncode == 0
+    tables = damage_tables(built)
+    blob = next(one for one in (built.home / "blobs/sha256").iterdir() if one.stat().st_size > 100)
+    status = blob.stat()
+    data = bytearray(blob.read_bytes())
+    data[50] ^= 1
+    blob.chmod(0o644)
+    blob.write_bytes(data)
+    os.utime(blob, ns=(status.st_atime_ns, status.st_mtime_ns))
+    (built.home / "images").mkdir(exist_ok=True)
+    (built.home / "images/x%3Alatest").write_text("{")
+    for one in (built.home / "results").glob("cache.db*"):
+        one.write_bytes(b"this is no database" * 1000)
+    done = built.run("cache", "verify")
+    assert done.returncode == 1
+    assert f"the blob sha256:{blob.name} is damaged: removed" in done.stdout
+    assert done.stdout.count("the table of contents of layer") == tables
+    assert "the cache of results is damaged: a new one has been started" in done.stdout
+    assert "the entry of the image name x:latest is damaged: remove it: hermes rmi x:latest" in done.stdout
+    assert built.run("rmi", "x").returncode == 0
+    again = built.run("cache", "verify")
+    assert again.returncode == 0, again.stdout
