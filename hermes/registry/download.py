@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _ATTEMPTS: Final = 5
 _PIECE: Final = 1 << 18
 """How many bytes are read at a time, of which a connection that stalls loses the last."""
+_ENOUGH: Final = 1 << 16
+"""How many bytes a connection must bring before it ends, or it counts as a failed attempt."""
 _LIES: Final = "the registry, or something in between, is damaged or lies"
 
 
@@ -71,12 +73,13 @@ def _download_from(client: Client, sources: Sequence[Repository], blob: Descript
 
 
 def _download(client: Client, source: Repository | Address, blob: Descriptor, store: Store) -> None:
-    """Download from one place; a connection that brings something each time may end as often as it likes."""
-    while True:
+    """Download from one place, as often from the start as `_ATTEMPTS` says where that does not go on after a cut."""
+    for attempt in range(_ATTEMPTS):
         with storing("the store"), store.blobs.writer() as writer:
             try:
                 _read_whole(client, source, blob, writer)
             except _FromTheStart:
+                source.endpoint.wait(attempt)
                 continue
             if writer.digest != blob.digest:
                 raise RegistryError(
@@ -84,16 +87,22 @@ def _download(client: Client, source: Repository | Address, blob: Descriptor, st
                 )
             writer.commit()
             return
+    raise RegistryError(
+        f"{source.name}: each connection ended within the {blob.size} bytes of {blob.digest}, "
+        "and the registry does not go on where it was cut",
+        hint="try again later",
+    )
 
 
 def _read_whole(client: Client, source: Repository | Address, blob: Descriptor, writer: BlobWriter) -> None:
+    """Read a blob from the start; connections that end may do so as often as they like if each brings enough."""
     fruitless = 0
     while True:
         before = writer.size
         try:
             _read_on(client, source, blob, writer)
         except Cut as error:
-            fruitless = 0 if writer.size > before else fruitless + 1
+            fruitless = 0 if writer.size >= before + _ENOUGH else fruitless + 1
             if fruitless == _ATTEMPTS:
                 raise RegistryError(
                     f"{source.name}: the connection ended after {writer.size} of {blob.size} bytes of {blob.digest}: {error}",

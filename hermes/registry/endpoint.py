@@ -329,7 +329,7 @@ class Endpoint:
 
         session = self._session(loopback=is_loopback(urlsplit(url).netloc))
         try:
-            return session.request(
+            answer = session.request(
                 method,
                 url,
                 headers={"Accept-Encoding": "identity", "User-Agent": f"hermes/{__version__}", **headers},
@@ -358,6 +358,13 @@ class Endpoint:
             raise RegistryError(
                 f"{urlsplit(url).netloc}: {error}", hint="check its settings in hermes.yaml"
             ) from None
+        declared = answer.headers.get("Content-Length", "0")
+        if not all(one.strip().isdecimal() for one in declared.split(",")):
+            answer.close()
+            raise RegistryError(
+                f"{urlsplit(url).netloc} answered with an invalid Content-Length: {declared!r}"
+            )
+        return answer
 
     def _session(self, *, loopback: bool) -> requests.Session:
         """Return the calling thread's session; proxies are not asked for what is on this machine."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import http.server
 import json
 import os
 import signal
@@ -224,6 +225,55 @@ def test_a_download_starts_again_where_there_are_no_ranges(
     faulty.faults[f"/blobs/{Digest.of(data)}"] += [short(data, 1_000_000), answers(200, data)]
     take(client, faulty, store)
     assert store.blobs.verify(Digest.of(data))
+
+
+@pytest.mark.parametrize("sent", [1, 2_000_000])
+def test_a_download_that_is_always_cut_and_starts_again_ends(
+    client: Client, faulty: FaultyRegistry, store: Store, sent: int
+) -> None:
+    """A registry that ignores Range, as one that closes connections after so many bytes."""
+    data = layer(3_000_000)
+    faulty.add_image([data])
+    faulty.faults[f"/blobs/{Digest.of(data)}"] += [short(data, sent)] * 1000
+    message = refused(client, faulty, store)
+    assert "does not go on where it was cut" in message
+    assert len(faulty.asked(f"/blobs/{Digest.of(data)}")) <= 25
+
+
+def test_a_download_of_a_few_bytes_each_time_ends(
+    client: Client, faulty: FaultyRegistry, store: Store
+) -> None:
+    data = layer(3_000_000)
+    faulty.add_image([data])
+
+    def drip(handler: http.server.BaseHTTPRequestHandler) -> None:
+        start = int(handler.headers.get("Range", "bytes=0-")[6:-1])
+        handler.send_response(206 if start else 200)
+        handler.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        handler.send_header("Content-Length", str(len(data) - start))
+        handler.end_headers()
+        handler.wfile.write(data[start : start + 10])
+        handler.close_connection = True
+
+    faulty.faults[f"/blobs/{Digest.of(data)}"] += [drip] * 1000
+    assert "the connection ended after 50 of" in refused(client, faulty, store)
+    assert len(faulty.asked(f"/blobs/{Digest.of(data)}")) == 5
+
+
+@pytest.mark.parametrize("where", ["/manifests/v", "/blobs/"])
+@pytest.mark.parametrize("length", ["-5", "12x", ""])
+def test_a_length_that_cannot_be_is_refused_at_once(
+    client: Client, faulty: FaultyRegistry, store: Store, where: str, length: str
+) -> None:
+    faulty.add_image([layer(3000)])
+
+    def wrong(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", length)
+        handler.end_headers()
+
+    faulty.faults[where] += [wrong]
+    assert f"answered with an invalid Content-Length: {length!r}" in refused(client, faulty, store)
 
 
 def test_a_download_that_is_always_cut_ends(client: Client, faulty: FaultyRegistry, store: Store) -> None:

@@ -63,7 +63,7 @@ def test_a_redirect_away_from_tls(
             secure.faults["/manifests"] += [answers(307, Location=f"http://{faulty.host}/v2/x")]
             assert "without TLS" in refused(client, secure, store)
             secure.faults["/manifests"] += [answers(307, Location="file:///etc/passwd")]
-            assert "no address of a registry" in refused(client, secure, store)
+            assert "not the URL of a registry" in refused(client, secure, store)
     assert not faulty.web.seen
 
 
