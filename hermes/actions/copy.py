@@ -1,6 +1,6 @@
 """``copy``: files, folders and archives at their place in a root, as a layer of their own.
 
-It is what COPY and ADD of a Dockerfile are. Of the layers below it only knows what `hermes.actions.place` says.
+It is what COPY and ADD of a Dockerfile are. Of the layers below it only knows what `hermes.actions.resolve_destination` says.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from contextlib import ExitStack
 
 from hermes.actions.kinds import LAYER
 from hermes.actions.layer import link_of
-from hermes.actions.listing import Listing, places_of
-from hermes.actions.place import Place
+from hermes.actions.listing import Listing, locations_of
+from hermes.actions.resolve_destination import CopyDestination
 from hermes.actions.specs.copy import Copy, CopyEntry
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, hinted_codec
@@ -53,7 +53,7 @@ class _Copying:
         self._tools = tools
         self._closing = closing
         self._inputs = iter(spec.sources)
-        self._place = Place.of(tools.document(spec.place.value))
+        self._place = CopyDestination.of(tools.document(spec.destination.value))
         self._links: dict[str, str | None] = {path: f"/{folder}" for path, folder in self._place.links}
 
     def all(self) -> Iterator[Item]:
@@ -161,7 +161,7 @@ def _from_layers(
 ) -> Outputs:
     """Copy what is in trees of the store, whose files may be of any id, so in the user namespace."""
     listing = Listing.of(tools.document(listed.value))
-    places = places_of(tools.document(content.value))
+    places = locations_of(tools.document(content.value))
     for digest in dict.fromkeys(digest for digest, _ in places if digest):
         tools.containers.ensure_tree(digest)
     entries = list(copying.listed(listing))

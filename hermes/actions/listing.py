@@ -32,13 +32,13 @@ class Listing:
         return cls(document["single"], [entry_of_row(row) for row in document["entries"]])
 
 
-Places = Sequence[tuple[Digest, str]]
+Locations = Sequence[tuple[Digest, str]]
 """For each entry of a list, the layer in whose tree its bytes are, and the path there."""
 
 
-def dump_places(places: Places) -> bytes:
-    return canonical_json([list(one) for one in places])
+def dump_locations(locations: Locations) -> bytes:
+    return canonical_json([list(one) for one in locations])
 
 
-def places_of(document: list[list[str]]) -> Places:
+def locations_of(document: list[list[str]]) -> Locations:
     return [(Digest(digest), path) for digest, path in document]

@@ -52,8 +52,8 @@ class Local:
 def executor_of(kind: str) -> Execute:
     """Return what executes a kind of action; it is loaded now, as a build needs few of them."""
     match kind:
-        case "compose":
-            from hermes.actions.compose import execute
+        case "assemble_image":
+            from hermes.actions.assemble_image import execute
         case "compress":
             from hermes.actions.compress import execute
         case "copy":
@@ -62,26 +62,26 @@ def executor_of(kind: str) -> Execute:
             from hermes.actions.fetch import execute
         case "git":
             from hermes.actions.git import execute
-        case "given":
-            from hermes.actions.given import execute
+        case "base_layer":
+            from hermes.actions.base_layer import execute
         case "host":
             from hermes.actions.host import execute
-        case "image":
-            from hermes.actions.image import execute
+        case "config":
+            from hermes.actions.config import execute
         case "index":
             from hermes.actions.index import execute
         case "layer":
             from hermes.actions.layer import execute
         case "manifest":
             from hermes.actions.manifest import execute
-        case "place":
-            from hermes.actions.place import execute
+        case "resolve_destination":
+            from hermes.actions.resolve_destination import execute
         case "pull":
             from hermes.actions.pull import execute
         case "run":
             from hermes.actions.run import execute
-        case "select":
-            from hermes.actions.select import execute
+        case "list_files":
+            from hermes.actions.list_files import execute
         case "squash":
             from hermes.actions.squash import execute
         case "write":

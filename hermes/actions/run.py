@@ -101,7 +101,7 @@ def _task(spec: Run[Resolved], request: Request, tools: Tools) -> Task:
     if spec.environment is not None:
         inherited = Environment.from_json(tools.document(spec.environment.value))
     codec = hinted_codec(request)
-    env = inherited.expanded(spec.env)
+    env = spec.env if spec.literal_env else inherited.expanded(spec.env)
     cwd = spec.cwd or inherited.workdir or "/"
     return Task(
         stack=stack_of(spec.roots, tools),

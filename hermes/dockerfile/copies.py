@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hermes.actions.specs.copy import Copy, CopyEntry
-from hermes.actions.specs.place import Named, Place
-from hermes.actions.specs.select import Select
+from hermes.actions.specs.list_files import ListFiles
+from hermes.actions.specs.resolve_destination import Named, ResolveDestination
 from hermes.actions.specs.spec import Ref
 from hermes.dockerfile import instructions as ins
 from hermes.dockerfile.context import Collection, Context, Row
@@ -74,8 +74,8 @@ class Copies:
 
     def workdir(self, path: str, span: Span, state: State) -> Artifact:
         """Return a layer with a folder and those above it, as far as they are missing, of the user in force."""
-        place = Place(dest=path.lstrip("/"), folder=True, owner=state.user, roots=state.roots())
-        return self._recorder.layer(Copy(mtime=self._epoch, place=self._placed(place, span)), span)
+        place = ResolveDestination(dest=path.lstrip("/"), folder=True, owner=state.user, roots=state.roots())
+        return self._recorder.layer(Copy(mtime=self._epoch, destination=self._placed(place, span)), span)
 
     def from_layers(
         self, copy: ins.Copy, sources: Sequence[str], dest: str, origin: Layers, state: State
@@ -84,7 +84,7 @@ class Copies:
         listing, content = self._selected(
             copy.span, sources, origin, copy.exclude, parents=copy.parents, keep_owners=not copy.owner
         )
-        place = Place(
+        place = ResolveDestination(
             dest=state.absolute(dest).lstrip("/"),
             folder=copy.parents or _is_folder(dest) or len(sources) > 1,
             owner=copy.owner,
@@ -97,7 +97,7 @@ class Copies:
             mtime=self._epoch,
             listing=listing,
             content=content,
-            place=self._placed(place, copy.span),
+            destination=self._placed(place, copy.span),
         )
         return self._recorder.layer(made, copy.span)
 
@@ -114,13 +114,13 @@ class Copies:
         listing, content = self._selected(
             span, [source], origin, (), parents=False, keep_owners=True, whole=True
         )
-        place = Place(dest=_CONTENT, folder=False, listing=listing)
+        place = ResolveDestination(dest=_CONTENT, folder=False, listing=listing)
         made = Copy(
             keep_owners=True,
             mtime=self._epoch,
             listing=listing,
             content=content,
-            place=self._placed(place, span),
+            destination=self._placed(place, span),
         )
         return self._recorder.layer(made, span)
 
@@ -130,11 +130,13 @@ class Copies:
         if collection.folders:
             rows.insert(0, Row("", DIRECTORY, mode))
         single = len(rows) == 1 and not collection.folders
-        place: Place[Ref] = Place(dest=_CONTENT, entries=_names(rows), folder=False, single=single)
+        place: ResolveDestination[Ref] = ResolveDestination(
+            dest=_CONTENT, entries=_names(rows), folder=False, single=single
+        )
         made = Copy(
             entries=_entries(rows),
             mtime=self._epoch,
-            place=self._placed(place, span),
+            destination=self._placed(place, span),
             sources=tuple(Ref(row.source, row.name) for row in rows if row.source is not None),
         )
         return self._recorder.layer(made, span)
@@ -148,7 +150,7 @@ class Copies:
                 row._replace(mode=modes.changed(row.mode, mode, folder=row.type == DIRECTORY)) for row in rows
             ]
             mode = None
-        place = Place(
+        place = ResolveDestination(
             dest=state.absolute(dest).lstrip("/"),
             entries=_names(rows),
             folder=bool(copy.parents or _is_folder(dest) or taken.archives or len(copy.sources) > 1),
@@ -161,7 +163,7 @@ class Copies:
             entries=_entries(rows),
             mode=mode,
             mtime=self._epoch,
-            place=self._placed(place, copy.span),
+            destination=self._placed(place, copy.span),
             sources=tuple(Ref(one, row.name) for row, one in taken.rows if one is not None),
             archives=tuple(Ref(artifact, name) for name, artifact in taken.archives),
         )
@@ -241,7 +243,7 @@ class Copies:
         whole: bool = False,
     ) -> tuple[Ref, Ref]:
         """Return what is taken of a stack of layers, and where its bytes are."""
-        select = Select(
+        select = ListFiles(
             exclude=tuple(exclude),
             from_=origin.what,
             keep_owners=keep_owners,
@@ -252,10 +254,10 @@ class Copies:
             roots=origin.rows,
         )
         action = self._recorder.add(select, span)
-        return Ref(Output(action, "listing")), Ref(Output(action, "places"))
+        return Ref(Output(action, "listing")), Ref(Output(action, "content"))
 
-    def _placed(self, place: Place[Ref], span: Span) -> Ref:
-        return Ref(Output(self._recorder.add(place, span), "place"))
+    def _placed(self, place: ResolveDestination[Ref], span: Span) -> Ref:
+        return Ref(Output(self._recorder.add(place, span), "destination"))
 
 
 def _names(rows: Iterable[Row]) -> tuple[Named, ...]:

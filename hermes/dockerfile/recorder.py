@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hermes.actions.specs.given import Given
+from hermes.actions.specs.base_layer import BaseLayer
 from hermes.actions.specs.spec import Ref, Spec, declared
 from hermes.digest import Digest
 from hermes.dockerfile.repositories import Repository
@@ -42,7 +42,7 @@ class Recorder:
         """Return a layer that is in the store."""
         found = self._given.get(diff_id)
         if found is None:
-            found = self._given[diff_id] = self.layer(Given(diff_id=diff_id), span)
+            found = self._given[diff_id] = self.layer(BaseLayer(diff_id=diff_id), span)
         return found
 
     def file(self, span: Span, content: str, *, executable: bool = False) -> Artifact:

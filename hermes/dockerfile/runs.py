@@ -69,7 +69,8 @@ class Runs:
         command = RunSpec(
             argv=tuple(argv),
             cwd=state.workdir,
-            env={name: value.replace("$", "$$") for name, value in env.items()},
+            env=env,
+            literal_env=True,
             mounts=parts.mounts,
             mtime=self._options.epoch,
             network=self._network(run),

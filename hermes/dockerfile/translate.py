@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from hermes.actions.specs.compose import Compose, MediaTypes
+from hermes.actions.specs.assemble_image import AssembleImage, MediaTypes
 from hermes.actions.specs.compress import Compress
 from hermes.actions.specs.spec import Ref
 from hermes.actions.specs.squash import Squash
@@ -228,7 +228,7 @@ class _Translator:
         options, recorder = self._options, self._recorder
         layers, history, base_layers = state.layers, state.history, state.base_layers
         if options.squash and layers:
-            squashed = recorder.layer(Squash(roots=state.roots()), span)
+            squashed = recorder.layer(Squash(mtime=options.epoch, roots=state.roots()), span)
             layers, base_layers = [StackLayer(squashed, "squash", span)], 0
             rows = [row for row in history if not row.get("empty_layer")]
             history = [{"created": timestamp(options.epoch), "created_by": f"squashed {len(rows)} layers"}]
@@ -249,7 +249,7 @@ class _Translator:
             "created": timestamp(options.epoch),
         }
         form = DOCKER if options.docker else OCI
-        compose = Compose(
+        compose = AssembleImage(
             annotations=dict(options.annotations),
             base_layers=base_layers,
             document=document,

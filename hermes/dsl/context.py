@@ -173,10 +173,10 @@ class Actions:
         have names, which are looked up in ``base``.
         """
         from hermes.actions.specs.copy import Copy
-        from hermes.actions.specs.place import Place
-        from hermes.actions.specs.select import Select
+        from hermes.actions.specs.list_files import ListFiles
+        from hermes.actions.specs.resolve_destination import ResolveDestination
 
-        select = Select(
+        select = ListFiles(
             exclude=tuple(exclude),
             from_=", ".join(dict.fromkeys(str(one.owner) for one in _layers(root))),
             keep_owners=not owner,
@@ -187,7 +187,7 @@ class Actions:
         )
         selected = self._add(name, select)
         listing = Ref(Output(selected, "listing"))
-        place = Place(
+        place = ResolveDestination(
             dest=dest.lstrip("/"),
             folder=bool(parents) or dest.endswith("/") or len(paths) > 1,
             owner=owner,
@@ -199,8 +199,8 @@ class Actions:
             mode=mode,
             mtime=self._configuration.epoch,
             listing=listing,
-            content=Ref(Output(selected, "places")),
-            place=Ref(Output(self._add(name, place), "place")),
+            content=Ref(Output(selected, "content")),
+            destination=Ref(Output(self._add(name, place), "destination")),
         )
         return Layer(Output(self._add(name, copy), "layer"), self._label)
 
@@ -323,7 +323,7 @@ class Actions:
         were seen when it was made, whose links it cannot hide (the same if left out). Nothing is compressed until
         somebody needs the manifest.
         """
-        from hermes.actions.specs.image import Image
+        from hermes.actions.specs.config import Config
 
         codec = checked_codec(compression, compression_level)
         if base is not None and not _is_image(base):
@@ -344,7 +344,7 @@ class Actions:
                 if one in numbers
             }
 
-        image = Image(
+        image = Config(
             allow_conflicts=bool(allow_conflicts),
             built_on=relations(built_on),
             config=dict(config or {}),

@@ -45,7 +45,7 @@ class Input(NamedTuple):
     """What an action reads.
 
     ``role`` says what for and ``path`` where the action sees it; both mean what the kind of action says,
-    and both are in the key, unless the role begins with ``~`` (`hermes.engine.key.UNKEYED`). ``hint`` is outside the key: a form that the producer may as well make.
+    and both are in the key, unless the role begins with `hermes.engine.key.UNKEYED`. ``hint`` is outside the key: a form that the producer may as well make.
     """
 
     role: str

@@ -18,7 +18,7 @@ from hermes.engine.action import EXECUTABLE, LINK, Action, Value
 SCHEMA: Final = 2
 """Raised when an action of the same key would give another output than before."""
 
-UNKEYED: Final = "~"
+UNKEYED: Final = "unkeyed:"
 """A role that begins with this only says where bytes are that the digest of another input vouches for."""
 
 _MARKS: Final = {EXECUTABLE: "+x", LINK: "+link"}
@@ -43,7 +43,7 @@ def preimage(action: Action, inputs: Sequence[Resolved]) -> bytes:
     rows = [
         [role + _MARKS.get(value[0], ""), path, value[1]]
         for role, path, value, _, _ in inputs
-        if role[0] != UNKEYED
+        if not role.startswith(UNKEYED)
     ]
     head = canonical_json({"codec": action.codec, "env": json.loads(action.env)})[:-1]
     return b"".join(

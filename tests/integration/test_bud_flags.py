@@ -374,7 +374,7 @@ def test_without_layers_each_stage_is_one_on_its_base(yard: Yard) -> None:
     yard.write("a.txt", "a")
     whole = yard.bud(STAGES, tags=["whole"])
     built = yard.bud(layers=False, tags=["it"])
-    assert {kind for kind, _ in built.executed} == {"squash", "compress", "compose"}
+    assert {kind for kind, _ in built.executed} == {"squash", "compress", "assemble_image"}
     count = len(yard.config(whole)["rootfs"]["diff_ids"])
     diff_ids = yard.config(built)["rootfs"]["diff_ids"]
     assert len(diff_ids) == count - 2

@@ -25,10 +25,10 @@ class CopyEntry(NamedTuple):
 
 
 class Copy(Spec[I]):
-    """The layer of a copy: what is in ``listing``, or ``entries`` and ``archives``, at its ``place``.
+    """The layer of a copy: what is in ``listing``, or ``entries`` and ``archives``, at its ``destination``.
 
     ``sources`` are the files and symbolic links of the entries, in their order. ``mode`` is a mode, or a change of it
-    in letters, for all. Without ``keep_owners`` everything belongs to whom the place says. ``content`` says where the
+    in letters, for all. Without ``keep_owners`` everything belongs to whom the destination says. ``content`` says where the
     bytes of a listing are; it is in no key.
     """
 
@@ -39,8 +39,8 @@ class Copy(Spec[I]):
     mode: int | str | None = None
     mtime: int
     listing: I | None = role("listing", default=None)
-    content: I | None = role("~places", default=None)
-    place: I = role("place")
+    content: I | None = role("unkeyed:content", default=None)
+    destination: I = role("destination")
     sources: tuple[I, ...] = roles("src", default=())
     archives: tuple[I, ...] = roles("tar", default=())
 

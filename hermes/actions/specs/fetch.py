@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from hermes.actions.specs.spec import I, Spec, left_out, unkeyed
+from hermes.actions.specs.spec import I, Spec, unkeyed
 
 
 class Fetch(Spec[I]):
@@ -17,7 +17,7 @@ class Fetch(Spec[I]):
 
     sha256: str
     executable: bool = False
-    size: int | None = left_out(default=None)
+    size: int | None = None
     urls: tuple[str, ...] = unkeyed()
 
     @property

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hermes.actions.specs.command import Command
-from hermes.actions.specs.spec import NONE, I, left_out, role, roles, unkeyed
+from hermes.actions.specs.spec import NONE, I, role, roles, unkeyed
 from hermes.container.mount_values import AgentMount, Bound, Cache, SecretMount, Tmpfs
 from hermes.sandbox.process import BUILD_CAPABILITIES
 
@@ -15,9 +15,9 @@ class Run(Command[I]):
     """A command in a stack of layers.
 
     ``cwd`` and ``user`` are those of ``environment`` (of an image, `hermes.actions.environment`) where they are empty,
-    and ``$NAME`` in a value of ``env`` is a variable of it, ``$$`` a dollar sign. ``own_tmp``: the command sees the
-    root's ``/tmp`` and not an empty one. ``writable`` are those of ``mounts`` that it may write to. ``secret_version``
-    changes when a secret's value does. ``subscriptions`` are names of hermes.yaml. ``hosts`` are pairs of name and
+    and ``$NAME`` in a value of ``env`` is a variable of it, ``$$`` a dollar sign, unless ``literal_env``.
+    ``own_tmp``: the command sees the root's ``/tmp`` and not an empty one. ``writable`` are those of ``mounts`` that it
+    may write to. ``secret_version`` changes when a secret's value does. ``subscriptions`` are names of hermes.yaml. ``hosts`` are pairs of name and
     address. ``bound`` are layers that are mounted read-only at their paths, of each what it has at ``content``.
     ``proxies`` are variables that cannot change what comes out.
     """
@@ -26,28 +26,19 @@ class Run(Command[I]):
 
     cwd: str = ""
     user: str = ""
-    own_tmp: bool = left_out(default=False)
-    writable: tuple[str, ...] = left_out(default=())
-    caches: tuple[Cache, ...] = left_out(default=())
-    tmpfs: tuple[Tmpfs, ...] = left_out(default=())
-    secrets: tuple[SecretMount, ...] = left_out(default=())
-    secret_version: str = left_out(default="")
-    agents: tuple[AgentMount, ...] = left_out(default=())
-    subscriptions: tuple[str, ...] = left_out(default=())
-    volumes: tuple[Bound, ...] = left_out(default=())
-    hosts: tuple[tuple[str, str], ...] = left_out(default=())
-    capabilities: tuple[str, ...] = left_out(default=BUILD_CAPABILITIES)
+    literal_env: bool = False
+    own_tmp: bool = False
+    writable: tuple[str, ...] = ()
+    caches: tuple[Cache, ...] = ()
+    tmpfs: tuple[Tmpfs, ...] = ()
+    secrets: tuple[SecretMount, ...] = ()
+    secret_version: str = ""
+    agents: tuple[AgentMount, ...] = ()
+    subscriptions: tuple[str, ...] = ()
+    volumes: tuple[Bound, ...] = ()
+    hosts: tuple[tuple[str, str], ...] = ()
+    capabilities: tuple[str, ...] = BUILD_CAPABILITIES
     proxies: Mapping[str, str] = unkeyed(default=NONE)
     environment: I | None = role("environment", default=None)
     bound: tuple[I, ...] = roles("bound", default=())
     sources: tuple[I, ...] = roles("src", default=())
-
-    def params(self) -> dict[str, Any]:
-        found = super().params()
-        if self.own_tmp:  # of a Dockerfile, whose keys have these even where they are empty
-            for name in ("caches", "secrets", "tmpfs", "writable"):
-                found.setdefault(name, [])
-        for one in found.get("caches", ()):
-            if not one["readonly"]:
-                del one["readonly"]
-        return found

@@ -2,8 +2,9 @@
 
 A spec is generic in what it reads: `Ref` when an action is declared, `Resolved` when it is executed. Its fields are
 
-- parameters, in the key: canonical JSON under the field's name, without a ``_`` at its end (`left_out`: only where it
-  is not the default);
+- parameters, in the key: canonical JSON under the field's name, without a ``_`` at its end. What has its default is left
+  out, also within a parameter: a new field changes no key, and another default is another schema
+  (`hermes.engine.key.SCHEMA`);
 - parameters outside of the key (`unkeyed`), which cannot change an output;
 - what it reads (`role`, `roles`): one artifact, one or None, or a tuple. The order of roles is that of the fields.
 """
@@ -72,11 +73,6 @@ def roles(name: str, *, default: Any) -> Any:
     return _Field(default, name, "roles")
 
 
-def left_out(*, default: Any) -> Any:
-    """Declare a field for a parameter that is in the key only where it is not the default."""
-    return _Field(default, use="left out")
-
-
 def unkeyed(*, default: Any = _REQUIRED) -> Any:
     """Declare a field for a parameter that cannot change an output."""
     return _Field(default, use="unkeyed")
@@ -88,7 +84,7 @@ def mixed() -> Any:
 
 
 @dataclass_transform(
-    kw_only_default=True, frozen_default=True, field_specifiers=(role, roles, left_out, unkeyed, mixed)
+    kw_only_default=True, frozen_default=True, field_specifiers=(role, roles, unkeyed, mixed)
 )
 class Spec(Generic[I]):
     """What one action does, as a frozen dataclass. ``for_platform``: its outputs depend on the build's platform.
@@ -155,10 +151,8 @@ class Spec(Generic[I]):
         """Return the parameters in the key, as JSON values."""
         found = {}
         for name, one in self._fields.items():
-            if one.use in ("keyed", "left out"):
-                value = getattr(self, name)
-                if one.use == "keyed" or value != one.default:
-                    found[one.called] = plain(value)
+            if one.use == "keyed" and (value := getattr(self, name)) != one.default:
+                found[one.called] = plain(value)
         return found
 
     def unkeyed(self) -> dict[str, Any]:
@@ -256,7 +250,12 @@ def plain(value: Any) -> Any:
         return str(value)
     if hasattr(kind, "to_json"):
         return value.to_json()
-    return {name: plain(one) for name, one in zip(kind._fields, value, strict=True)}
+    usual = kind._field_defaults
+    return {
+        name: plain(one)
+        for name, one in zip(kind._fields, value, strict=True)
+        if name not in usual or one != usual[name]
+    }
 
 
 def built(hint: Any, value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from hermes.actions.specs.spec import I, Spec, left_out, roles
+from hermes.actions.specs.spec import I, Spec, roles
 
 
 class Squash(Spec[I]):
@@ -12,7 +12,7 @@ class Squash(Spec[I]):
 
     kind: ClassVar[str] = "squash"
 
-    mtime: int = left_out(default=0)
+    mtime: int = 0
     below: tuple[I, ...] = roles("below", default=())
     roots: tuple[I, ...] = roles("root", default=())
 

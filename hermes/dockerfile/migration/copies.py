@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from hermes.actions.specs.copy import Copy
-from hermes.actions.specs.place import Place
-from hermes.actions.specs.select import Select
+from hermes.actions.specs.list_files import ListFiles
+from hermes.actions.specs.resolve_destination import ResolveDestination
 from hermes.actions.specs.spec import Ref
 from hermes.dockerfile.files import Files
 from hermes.dockerfile.migration.buildfile import Call, Target
@@ -99,10 +99,10 @@ class Copying:
     def from_layers(
         self,
         name: str,
-        selected: Select[Ref],
+        selected: ListFiles[Ref],
         root: list[str],
         copy: Copy[Ref],
-        place: Place[Ref],
+        place: ResolveDestination[Ref],
         stack: Stack,
     ) -> Copied:
         """Return the target of a ``COPY --from``."""
@@ -127,7 +127,7 @@ class Copying:
         self,
         name: str,
         copy: Copy[Ref],
-        place: Place[Ref],
+        place: ResolveDestination[Ref],
         stack: Stack,
         files: Mapping[str, str],
         folders: Collection[str] = (),
@@ -216,7 +216,7 @@ class Copying:
         self,
         name: str,
         copy: Copy[Ref],
-        place: Place[Ref],
+        place: ResolveDestination[Ref],
         stack: Stack,
         files: Mapping[str, str],
         folders: Collection[str],
@@ -332,7 +332,7 @@ def _patterns(left_out: Iterable[str], kept: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def _dest(place: Place[Ref]) -> str:
+def _dest(place: ResolveDestination[Ref]) -> str:
     dest = f"/{place.dest}".rstrip("/")
     return f"{dest}/" if place.folder or not dest else dest
 

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hermes.actions.specs.compose import Compose
+from hermes.actions.specs.assemble_image import AssembleImage
+from hermes.actions.specs.base_layer import BaseLayer
 from hermes.actions.specs.copy import Copy as CopySpec
 from hermes.actions.specs.fetch import Fetch
 from hermes.actions.specs.git import Git
-from hermes.actions.specs.given import Given
-from hermes.actions.specs.place import Place
+from hermes.actions.specs.list_files import ListFiles
+from hermes.actions.specs.resolve_destination import ResolveDestination
 from hermes.actions.specs.run import Run as RunSpec
-from hermes.actions.specs.select import Select
 from hermes.actions.specs.spec import Ref, of_action
 from hermes.actions.specs.stack import Made
 from hermes.actions.specs.write import Write
@@ -166,7 +166,7 @@ class _Migration:
         if dest is not None:
             place = place.replaced(dest=dest.lstrip("/"), folder=not place.single)
         if copy.listing is not None:
-            selected = of_action(Select[Ref], self._action_of(copy.listing))
+            selected = of_action(ListFiles[Ref], self._action_of(copy.listing))
             root = self._stack(selected.roots).labels
             found = self._copying.from_layers(name, selected, root, copy, place, stack)
             if dest is not None and not place.single:
@@ -180,8 +180,8 @@ class _Migration:
         self._found += found.targets
         return found
 
-    def _place(self, copy: CopySpec[Ref]) -> Place[Ref]:
-        return of_action(Place[Ref], self._action_of(copy.place))
+    def _place(self, copy: CopySpec[Ref]) -> ResolveDestination[Ref]:
+        return of_action(ResolveDestination[Ref], self._action_of(copy.destination))
 
     def _folders(self, action: Action) -> list[str]:
         """Return the folders of the context that an instruction copies whole, as far as its words show them."""
@@ -238,7 +238,7 @@ class _Migration:
         self._found.append(target)
 
     def _image(self) -> Target:
-        composed = of_action(Compose[Ref], self._actions[self._composed])
+        composed = of_action(AssembleImage[Ref], self._actions[self._composed])
         rows = [one.layer for one in composed.layers if isinstance(one, Made)]
         stack = self._stack(rows)
         attributes, comments = image_attributes(composed.document, self._base_of(rows))
@@ -269,7 +269,7 @@ class _Migration:
         certain = True
         for one in layers:
             action = self._action_of(one)
-            if action.kind == Given.kind:
+            if action.kind == BaseLayer.kind:
                 base = self._bases[one.path]
                 view = base.view
                 certain = certain and view is not None
@@ -284,7 +284,7 @@ class _Migration:
 
     def _base_of(self, layers: Sequence[Ref]) -> Mapping[str, Any]:
         """Return the configuration of the image that a stack begins with."""
-        if layers and self._action_of(layers[0]).kind == Given.kind:
+        if layers and self._action_of(layers[0]).kind == BaseLayer.kind:
             return self._bases[layers[0].path].document
         return {}
 
@@ -325,10 +325,11 @@ def _command(argv: Sequence[str]) -> dict[str, Any]:
 
 
 def _env(env: Mapping[str, str], config: Mapping[str, Any]) -> dict[str, str]:
-    """Return those variables that a command does not have anyway; their dollar signs are doubled already."""
+    """Return those variables that a command does not have anyway; a target doubles dollar signs."""
     pairs = (one.partition("=") for one in config.get("Env") or ())
-    inherited = {"PATH": DEFAULT_PATH, **{name: value.replace("$", "$$") for name, _, value in pairs}}
-    return {name: value for name, value in env.items() if inherited.get(name) != value}
+    inherited = {"PATH": DEFAULT_PATH, **{name: value for name, _, value in pairs}}
+    own = {name: value for name, value in env.items() if inherited.get(name) != value}
+    return {name: value.replace("$", "$$") for name, value in own.items()}
 
 
 def _unless(value: str, inherited: str) -> str | None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from hermes.actions.specs.copy import Copy, CopyEntry
-from hermes.actions.specs.place import Named, Place
-from hermes.actions.specs.select import Select
+from hermes.actions.specs.list_files import ListFiles
+from hermes.actions.specs.resolve_destination import Named, ResolveDestination
 from hermes.engine.action import Value
 from hermes.engine.key import Resolved
 from hermes.errors import BuildError
@@ -23,10 +23,10 @@ ONE_FILE = (Named("a", FILE),)
 
 
 def placed(bench: Bench, *roots: Resolved, dest: str, **more: Any) -> dict[str, Any]:
-    spec: Place[Resolved] = Place(
+    spec: ResolveDestination[Resolved] = ResolveDestination(
         dest=dest, roots=roots, **{"folder": dest.endswith("/"), "entries": ONE_FILE, "single": True, **more}
     )
-    found: dict[str, Any] = bench.document(bench.run(spec)["place"])
+    found: dict[str, Any] = bench.document(bench.run(spec)["destination"])
     return found
 
 
@@ -137,7 +137,7 @@ def test_links_below_are_followed_where_an_archive_is_unpacked(bench: Bench) -> 
 
 
 def selected(bench: Bench, *roots: Resolved, sources: tuple[str, ...], **more: Any) -> dict[str, Value]:
-    spec: Select[Resolved] = Select(
+    spec: ListFiles[Resolved] = ListFiles(
         sources=sources,
         roots=roots,
         **{"from_": "the stage one", "keep_owners": True, "optional": False, "parents": False, **more},
@@ -208,7 +208,7 @@ def test_what_else_is_in_the_stack_changes_nothing_of_the_list(bench: Bench) -> 
 def test_the_bytes_are_where_the_uppermost_layer_has_them(bench: Bench) -> None:
     upper = bench.layer(file("d/a", 3))
     outputs = selected(bench, bench.layer(*TREE), upper, sources=("/d/a",))
-    assert bench.document(outputs["places"]) == [[upper.value.digest, "d/a"]]
+    assert bench.document(outputs["content"]) == [[upper.value.digest, "d/a"]]
 
 
 @pytest.mark.parametrize(
@@ -229,8 +229,8 @@ def test_a_source_that_is_not_there_is_named(bench: Bench, source: str, problem:
 def copied(bench: Bench, place: dict[str, Any], **more: Any) -> dict[str, Entry]:
     """The entries of a copy to where `Place` of these arguments says, in a root with ``/srv``."""
     below = bench.layer(folder("srv", 0o1777, 5, 6))
-    found = bench.run(Place(roots=(below,), **{"folder": True, **place}))["place"]
-    spec: Copy[Resolved] = Copy(place=bench.output(found), **{"mtime": 7, **more})
+    found = bench.run(ResolveDestination(roots=(below,), **{"folder": True, **place}))["destination"]
+    spec: Copy[Resolved] = Copy(destination=bench.output(found), **{"mtime": 7, **more})
     return bench.entries(bench.run(spec)["layer"])
 
 
@@ -303,13 +303,15 @@ def test_files_of_a_stage_come_with_their_bytes_whatever_their_names(bench: Benc
     chosen = selected(bench, stage, sources=("/d",))
     listing = bench.output(chosen["listing"])
     below = bench.layer(folder("srv"))
-    place = bench.run(Place(dest="srv/", folder=True, roots=(below,), listing=listing))["place"]
+    place = bench.run(ResolveDestination(dest="srv/", folder=True, roots=(below,), listing=listing))[
+        "destination"
+    ]
     spec: Copy[Resolved] = Copy(
         keep_owners=True,
         mtime=7,
         listing=listing,
-        content=bench.output(chosen["places"]),
-        place=bench.output(place),
+        content=bench.output(chosen["content"]),
+        destination=bench.output(place),
     )
     found = bench.entries(bench.run(spec)["layer"])[f"srv/{odd}"]
     assert (found.size, found.mode, found.uid, found.gid, found.mtime) == (5, 0o640, 7, 8, 7)

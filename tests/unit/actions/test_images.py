@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from hermes.actions.kinds import LAYERS
-from hermes.actions.specs.compose import Compose, MediaTypes
+from hermes.actions.specs.assemble_image import AssembleImage, MediaTypes
 from hermes.actions.specs.compress import Compress
-from hermes.actions.specs.image import Image
+from hermes.actions.specs.config import Config
 from hermes.actions.specs.layer import Directory, Files, Layer, Symlink
 from hermes.actions.specs.manifest import Manifest
 from hermes.actions.specs.stack import Kept, Made, Whole
@@ -30,7 +30,7 @@ ZSTD_LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
 
 def image(bench: Bench, *layers: Resolved, platform: str = AMD64, **more: Any) -> dict[str, Any]:
     """The configuration of an image, and its value as ``of``."""
-    spec: Image[Resolved] = Image(
+    spec: Config[Resolved] = Config(
         **{"built_on": {}, "made_on": {}, "config": {}, "epoch": 0, "layers": layers, **more}
     )
     value = bench.run(spec, platform=platform)["config"]
@@ -257,7 +257,7 @@ def test_a_dockerfiles_image_keeps_the_blobs_of_its_base(bench: Bench) -> None:
     base = Kept(EMPTY, Descriptor("application/vnd.oci.image.layer.v1.tar+gzip", Digest.of(b"1"), 1))
     own, nothing = blob(bench, bench.layer(file("a"))), blob(bench, bench.layer())
     row = {"created": "1970-01-01T00:00:00Z"}
-    spec: Compose[Resolved] = Compose(
+    spec: AssembleImage[Resolved] = AssembleImage(
         annotations={},
         base_layers=1,
         document={"architecture": "amd64", "os": "linux", "config": {"User": "5", "WorkingDir": "/w"}},

@@ -114,7 +114,9 @@ def shown(translation: Translation) -> dict[str, Any]:
     of bases, and the actions that only compress, are in no row of their own.
     """
     actions = translation.graph.actions
-    rows = {one.id: _row(one, actions) for one in actions.values() if one.kind not in ("compress", "given")}
+    rows = {
+        one.id: _row(one, actions) for one in actions.values() if one.kind not in ("compress", "base_layer")
+    }
     said = [*translation.warnings, *(f"{one.span.first}: {one.rule}" for one in translation.findings)]
     return {**rows, **({"said": said} if said else {})}
 
@@ -136,6 +138,6 @@ def _row(action: Action, actions: Mapping[str, Action]) -> dict[str, Any]:
 def _source(artifact: Artifact, actions: Mapping[str, Action]) -> str:
     if isinstance(artifact, Source):
         return artifact.path.replace("\0", "@")
-    if actions[artifact.action].kind == "given":
+    if actions[artifact.action].kind == "base_layer":
         return "base"
     return artifact.action if artifact.name in ("layer", "file") else f"{artifact.action}:{artifact.name}"

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from hermes.actions.specs.run import Run
+from hermes.actions.specs.spec import Ref, of_action
 from hermes.dockerfile.translate import Translation
 from hermes.errors import DockerfileError, UsageError
 from hermes.image import docker
@@ -95,7 +97,7 @@ def test_a_stage_that_is_made_one_layer_belongs_to_its_last_instruction() -> Non
 
 def test_an_image_that_files_are_copied_from_belongs_to_the_instruction_that_names_it() -> None:
     found = translated("FROM base\nRUN x\nCOPY --from=other /f /f\nRUN --mount=from=third,target=/t y\n")
-    assert owners_of(found, "given") == ["Dockerfile:1", "Dockerfile:3", "Dockerfile:4"]
+    assert owners_of(found, "base_layer") == ["Dockerfile:1", "Dockerfile:3", "Dockerfile:4"]
 
 
 # What an instruction depends on: docs/dockerfiles.md, "What is built again".
@@ -105,24 +107,24 @@ def test_a_copy_does_not_depend_on_the_layers_below(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a")
     found = translated("FROM base\nRUN one\nCOPY a /a\n", tmp_path)
     (copy,) = actions_of(found, "copy")
-    assert [role for role, _ in roles_of(copy)] == ["place", "src"]
-    (place,) = actions_of(found, "place")
-    assert roles_of(place) == [("root", "given.1"), ("root", "run.2")]
+    assert [role for role, _ in roles_of(copy)] == ["destination", "src"]
+    (place,) = actions_of(found, "resolve_destination")
+    assert roles_of(place) == [("root", "base_layer.1"), ("root", "run.2")]
 
 
 def test_of_a_stage_that_is_copied_from_only_the_list_of_files_is_in_the_key() -> None:
     found = translated("FROM a AS one\nRUN make\nFROM b\nCOPY --from=one /x /y\n")
     (copy,) = actions_of(found, "copy")
-    keyed = [role for role, _ in roles_of(copy) if not role.startswith("~")]
-    assert keyed == ["listing", "place"]
-    (select,) = actions_of(found, "select")
-    assert roles_of(select) == [("root", "given.1"), ("root", "run.2")]
+    keyed = [role for role, _ in roles_of(copy) if not role.startswith("unkeyed:")]
+    assert keyed == ["listing", "destination"]
+    (select,) = actions_of(found, "list_files")
+    assert roles_of(select) == [("root", "base_layer.1"), ("root", "run.2")]
 
 
 def test_a_run_depends_on_all_layers_below() -> None:
     found = translated("FROM base\nWORKDIR /w\nRUN one\nRUN two\n")
     *_, last = actions_of(found, "run")
-    assert [made for role, made in roles_of(last) if role == "root"] == ["given.1", "copy.2", "run.3"]
+    assert [made for role, made in roles_of(last) if role == "root"] == ["base_layer.1", "copy.2", "run.3"]
 
 
 @pytest.mark.parametrize(
@@ -145,8 +147,8 @@ def test_a_run_depends_on_all_layers_below() -> None:
 )
 def test_an_instruction_that_only_changes_the_configuration_runs_nothing(instruction: str) -> None:
     found = translated(f"FROM base\n{instruction}\n")
-    assert {one.kind for one in found.graph.actions.values()} == {"given", "compress", "compose"}
-    (compose,) = actions_of(found, "compose")
+    assert {one.kind for one in found.graph.actions.values()} == {"base_layer", "compress", "assemble_image"}
+    (compose,) = actions_of(found, "assemble_image")
     last = params_of(compose)["history"][-1]
     assert last["created_by"].startswith(instruction.split(maxsplit=1)[0])
     assert last["empty_layer"] is True
@@ -171,7 +173,7 @@ def test_a_chain_of_five_thousand_stages_is_not_nested() -> None:
     lines = ["FROM base AS s0"]
     lines += [f"FROM s{number} AS s{number + 1}" for number in range(5000)]
     found = translated("\n".join(lines) + "\n")
-    assert len(actions_of(found, "given")) == 1
+    assert len(actions_of(found, "base_layer")) == 1
 
 
 # What an image is made of.
@@ -179,12 +181,12 @@ def test_a_chain_of_five_thousand_stages_is_not_nested() -> None:
 
 def test_one_layer_of_a_base_is_one_action_however_often_it_is_used() -> None:
     found = translated("FROM base AS one\nRUN x\nFROM base\nCOPY --from=one /x /\nCOPY --from=base /y /\n")
-    assert len(actions_of(found, "given")) == 1
+    assert len(actions_of(found, "base_layer")) == 1
 
 
 def test_the_history_has_a_row_for_each_layer_and_each_instruction() -> None:
     found = translated("FROM base\nENV A=1\nRUN one\nCMD x\n", epoch=86400)
-    (compose,) = actions_of(found, "compose")
+    (compose,) = actions_of(found, "assemble_image")
     rows = params_of(compose)["history"]
     assert [(row["created_by"].split()[0], bool(row.get("empty_layer"))) for row in rows] == [
         ("base", False),
@@ -198,8 +200,8 @@ def test_the_history_has_a_row_for_each_layer_and_each_instruction() -> None:
 def test_squash_makes_one_layer_of_all() -> None:
     found = translated("FROM base\nRUN one\nRUN two\n", squash=True)
     (squash,) = actions_of(found, "squash")
-    assert [made for _, made in roles_of(squash)] == ["given.1", "run.2", "run.3"]
-    (compose,) = actions_of(found, "compose")
+    assert [made for _, made in roles_of(squash)] == ["base_layer.1", "run.2", "run.3"]
+    (compose,) = actions_of(found, "assemble_image")
     assert [made for role, made in roles_of(compose) if role == "layer"] == [squash.id]
     assert len(params_of(compose)["history"]) == 1
 
@@ -207,21 +209,25 @@ def test_squash_makes_one_layer_of_all() -> None:
 def test_without_layers_each_stage_adds_one_to_its_base() -> None:
     found = translated("FROM base AS one\nRUN one\nRUN two\nFROM one\nRUN three\n", layers=False)
     (squash,) = actions_of(found, "squash")
-    assert roles_of(squash) == [("below", "given.1"), ("root", "run.2"), ("root", "run.3")]
-    (compose,) = actions_of(found, "compose")
-    assert [made for role, made in roles_of(compose) if role == "layer"] == ["given.1", squash.id, "run.5"]
+    assert roles_of(squash) == [("below", "base_layer.1"), ("root", "run.2"), ("root", "run.3")]
+    (compose,) = actions_of(found, "assemble_image")
+    assert [made for role, made in roles_of(compose) if role == "layer"] == [
+        "base_layer.1",
+        squash.id,
+        "run.5",
+    ]
 
 
 def test_dockers_format_has_dockers_media_types() -> None:
     found = translated("FROM base\n", docker=True)
-    (compose,) = actions_of(found, "compose")
+    (compose,) = actions_of(found, "assemble_image")
     media = params_of(compose)["media_types"]
     assert media == {"config": docker.CONFIG, "layer": docker.LAYER, "manifest": docker.MANIFEST}
 
 
 def test_labels_of_the_command_line_win_over_those_of_the_file() -> None:
     found = translated("FROM base\nLABEL a=file b=file\n", labels={"a": "line"})
-    (compose,) = actions_of(found, "compose")
+    (compose,) = actions_of(found, "assemble_image")
     assert params_of(compose)["document"]["config"]["Labels"] == {"a": "line", "b": "file"}
 
 
@@ -292,6 +298,14 @@ def _write_golden() -> None:
             ]
             cases.append(f"{json.dumps(name)}: {{\n" + ",\n".join(rows) + "\n}")
         GOLDEN.write_text("{\n" + ",\n".join(cases) + "\n}\n")
+
+
+def test_variables_of_a_command_are_what_they_are() -> None:
+    found = translated('FROM base\nENV A="x\\$y"\nRUN true\n')
+    (run,) = actions_of(found, "run")
+    spec = of_action(Run[Ref], run)
+    assert spec.literal_env
+    assert spec.env["A"] == "x$y"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``select``: some files of a stack of layers, as a list. What else is in the stack changes nothing of it."""
+"""``list_files``: some files of a stack of layers, as a list. What else is in the stack changes nothing of it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import posixpath
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from hermes.actions.listing import Listing, dump_places
+from hermes.actions.listing import Listing, dump_locations
 from hermes.actions.roots import Root
-from hermes.actions.specs.select import Select
+from hermes.actions.specs.list_files import ListFiles
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, stored
 from hermes.digest import Digest
@@ -26,16 +26,16 @@ PIVOT: Final = "/./"
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `BuildError` when a source is not there, or a pattern matches nothing that is not ``optional``."""
-    spec = of_request(Select[Resolved], request)
+    spec = of_request(ListFiles[Resolved], request)
     selection = _Selection(spec, tools)
     found = [one for source in spec.sources for one in selection.matching(source)]
     single = not found or (len(found) == 1 and not spec.parents and not selection.is_folder(found[0][0]))
     for path, name, kept in found:
         selection.add(path, name, kept)
-    entries, places = selection.listed()
+    entries, locations = selection.listed()
     return {
         "listing": stored(tools.store, FILE_KIND, Listing(single, entries).dump()),
-        "places": stored(tools.store, FILE_KIND, dump_places(places)),
+        "content": stored(tools.store, FILE_KIND, dump_locations(locations)),
     }
 
 
@@ -48,7 +48,7 @@ class _Found(NamedTuple):
 
 
 class _Selection:
-    def __init__(self, spec: Select[Resolved], tools: Tools) -> None:
+    def __init__(self, spec: ListFiles[Resolved], tools: Tools) -> None:
         self._spec = spec
         self._root = Root(spec.roots, tools)
         self._view = self._root.view

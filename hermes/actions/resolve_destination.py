@@ -1,4 +1,4 @@
-"""``place``: where in a stack of layers something to be copied belongs.
+"""``resolve_destination``: where in a stack of layers something to be copied belongs.
 
 This alone of a copy looks at the stack, and says of it no more than the copy needs: so another stack in which the
 destination is the same leaves the copy as it is.
@@ -14,7 +14,7 @@ from typing import Any
 
 from hermes.actions.listing import Listing
 from hermes.actions.roots import Root
-from hermes.actions.specs import place as specs
+from hermes.actions.specs.resolve_destination import ResolveDestination
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, stored
 from hermes.digest import canonical_json
@@ -28,7 +28,7 @@ from hermes.layer.view import View
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CopyDestination:
     """Where to put things: into the folder ``target``, or, if ``is_folder`` is false, as the file ``target``.
 
     ``missing`` are folders that have to be made, ``moved`` maps folders below the target that are links in the stack
@@ -53,7 +53,7 @@ class Place:
         return canonical_json(asdict(self))
 
     @classmethod
-    def of(cls, document: dict[str, Any]) -> Place:
+    def of(cls, document: dict[str, Any]) -> CopyDestination:
         missing = tuple(document["missing"])
         moved = tuple((name, path) for name, path in document["moved"])
         links = tuple((path, folder) for path, folder in document["links"])
@@ -75,7 +75,7 @@ class Place:
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `BuildError` when something is in the way."""
-    spec = of_request(specs.Place[Resolved], request)
+    spec = of_request(ResolveDestination[Resolved], request)
     root = Root(spec.roots, tools)
     names: list[tuple[str, str]] = list(spec.entries)
     single = spec.single
@@ -94,9 +94,9 @@ def execute(request: Request, tools: Tools) -> Outputs:
     above = tuple(_above(root.view, there))
     links = tuple(_links(root.view, target)) if spec.unpacks else ()
     inside = tuple(_inside(root.view, target)) if spec.unpacks else ()
-    place = Place(target, is_folder, missing, moved, uid, gid, above, inside, links)
+    place = CopyDestination(target, is_folder, missing, moved, uid, gid, above, inside, links)
     placing.check_files(place, names)
-    return {"place": stored(tools.store, FILE, place.dump())}
+    return {"destination": stored(tools.store, FILE, place.dump())}
 
 
 def _above(view: View, folders: Iterable[str]) -> Iterator[tuple[Any, ...]]:
@@ -152,7 +152,7 @@ class _Placing:
                 found[name] = led_to
         return tuple(found.items())
 
-    def check_files(self, place: Place, names: Iterable[tuple[str, str]]) -> None:
+    def check_files(self, place: CopyDestination, names: Iterable[tuple[str, str]]) -> None:
         for name, kind in names:
             if kind != DIRECTORY and self._view.is_folder(path := place.of_entry(name)):
                 raise BuildError(

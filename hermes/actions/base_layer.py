@@ -1,9 +1,9 @@
-"""``given``: a layer of a base image, which is in the store, or comes there now."""
+"""``base_layer``: a layer of a base image, which is in the store, or comes there now."""
 
 from __future__ import annotations
 
 from hermes.actions.kinds import LAYER
-from hermes.actions.specs.given import Given
+from hermes.actions.specs.base_layer import BaseLayer
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools
 from hermes.engine.action import Outputs, Value
@@ -15,7 +15,7 @@ from hermes.layer import encodings, toc
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `MissingBlobError` when the layer is not in the store and nobody has promised it."""
-    digest = of_request(Given[Resolved], request).diff_id
+    digest = of_request(BaseLayer[Resolved], request).diff_id
     tools.containers.bring(digest)
     if not encodings.available(tools.store, digest):
         raise MissingBlobError(

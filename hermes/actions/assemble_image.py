@@ -1,4 +1,4 @@
-"""``compose``: the configuration and manifest of an image whose settings are known; see `hermes.image.assemble`.
+"""``assemble_image``: the configuration and manifest of an image whose settings are known; see `hermes.image.assemble`.
 
 Layers of a base stay as they are there and need not be here.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from hermes.actions.environment import Environment
 from hermes.actions.kinds import LAYERS, MANIFEST
-from hermes.actions.specs.compose import Compose
+from hermes.actions.specs.assemble_image import AssembleImage
 from hermes.actions.specs.spec import of_request
 from hermes.actions.specs.stack import Kept
 from hermes.actions.tools import Tools, stored
@@ -23,7 +23,7 @@ from hermes.image.descriptor import Descriptor
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `SecretLeaked` when a secret is in what the image says."""
-    spec = of_request(Compose[Resolved], request)
+    spec = of_request(AssembleImage[Resolved], request)
     media = spec.media_types
     form = Format(media.manifest, media.config)
     made = assemble(spec.document, list(_layers(spec)), spec.history, spec.annotations, form)
@@ -40,7 +40,7 @@ def execute(request: Request, tools: Tools) -> Outputs:
     }
 
 
-def _layers(spec: Compose[Resolved]) -> Iterator[Layer]:
+def _layers(spec: AssembleImage[Resolved]) -> Iterator[Layer]:
     """Yield the layers in their order."""
     for number, one in enumerate(spec.layers):
         of_base = number < spec.base_layers

@@ -1,4 +1,4 @@
-"""``select``: what a copy takes from a stack of layers."""
+"""``list_files``: what a copy takes from a stack of layers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar
 from hermes.actions.specs.spec import I, Spec, roles
 
 
-class Select(Spec[I]):
+class ListFiles(Spec[I]):
     """What ``sources`` (patterns) name in the stack ``roots``, as a list, and where the bytes of it are.
 
     ``from_`` is what errors call the stack. ``exclude`` are patterns of what is left out, of a ``--exclude``.
@@ -15,7 +15,7 @@ class Select(Spec[I]):
     pattern may match nothing. Without ``keep_owners`` everything is root's.
     """
 
-    kind: ClassVar[str] = "select"
+    kind: ClassVar[str] = "list_files"
 
     exclude: tuple[str, ...] = ()
     from_: str
@@ -28,4 +28,4 @@ class Select(Spec[I]):
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        return ("listing", "places")
+        return ("listing", "content")

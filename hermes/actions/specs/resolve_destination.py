@@ -1,4 +1,4 @@
-"""``place``: where what is copied belongs."""
+"""``resolve_destination``: where what is copied belongs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Named(NamedTuple):
         return cls(*row)
 
 
-class Place(Spec[I]):
+class ResolveDestination(Spec[I]):
     """Where in the stack ``roots`` what is copied belongs: ``entries``, or what is in ``listing``.
 
     ``dest`` is a path without a slash at the front; ``folder``: it is a folder. ``single``: one file is copied, which
@@ -30,7 +30,7 @@ class Place(Spec[I]):
     ``--chown``, whose names the stack knows.
     """
 
-    kind: ClassVar[str] = "place"
+    kind: ClassVar[str] = "resolve_destination"
 
     dest: str
     entries: tuple[Named, ...] = ()
@@ -43,4 +43,4 @@ class Place(Spec[I]):
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        return ("place",)
+        return ("destination",)

@@ -1,4 +1,4 @@
-"""``image``: the configuration of an image."""
+"""``config``: the configuration of an image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from hermes.actions.specs.spec import I, Spec, role, roles
 
 
-class Image(Spec[I]):
+class Config(Spec[I]):
     """The configuration of an image: that of ``base`` with what ``config`` says.
 
     Its layers, the lowest first, are those ``below``, which are the base's, and ``layers``. ``built_on`` maps the
@@ -18,7 +18,7 @@ class Image(Spec[I]):
     known of the trees of images from elsewhere, each by the number of the input (its path) that it tells of.
     """
 
-    kind: ClassVar[str] = "image"
+    kind: ClassVar[str] = "config"
     for_platform: ClassVar[bool] = True
 
     allow_conflicts: bool = False

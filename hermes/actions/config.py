@@ -1,4 +1,4 @@
-"""``image``: the configuration of an image, once its layers are known and agree."""
+"""``config``: the configuration of an image, once its layers are known and agree."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 from hermes.actions.environment import Environment
 from hermes.actions.folders import folders_layer
 from hermes.actions.kinds import LAYER, LAYERS
-from hermes.actions.specs.image import Image
+from hermes.actions.specs.config import Config
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, layers_of, stored
 from hermes.digest import Digest, canonical_json
@@ -29,7 +29,7 @@ _SHOWN: Final = 10
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `ConflictError` when two layers do not agree, `ImageError` when the base does not fit."""
-    spec = of_request(Image[Resolved], request)
+    spec = of_request(Config[Resolved], request)
     tables = list(_tables(spec, tools))
     _check_conflicts(spec, tables)
     known = [table for table in tables if table is not None]
@@ -55,7 +55,7 @@ def execute(request: Request, tools: Tools) -> Outputs:
     }
 
 
-def _tables(spec: Image[Resolved], tools: Tools) -> Iterator[TableOfContents | None]:
+def _tables(spec: Config[Resolved], tools: Tools) -> Iterator[TableOfContents | None]:
     """Yield what is known of each input that is a layer, or all of an image from elsewhere, which may not be here."""
     notes = {one.path: tools.document(one.value) for one in spec.folders}
     for number, one in enumerate((*spec.below, *spec.layers)):
@@ -74,7 +74,7 @@ def _layers(rows: Sequence[Resolved], tools: Tools) -> Iterator[tuple[str, Layer
             yield one.path, Layer(one.value.digest, of_base=given.value.kind == LAYERS)
 
 
-def _check_conflicts(spec: Image[Resolved], tables: Sequence[TableOfContents | None]) -> None:
+def _check_conflicts(spec: Config[Resolved], tables: Sequence[TableOfContents | None]) -> None:
     """Compare the layers; of an image from elsewhere little or nothing is known, and what is on it is meant."""
     layers = [*spec.below, *spec.layers]
     below = frozenset(range(len(spec.below)))
@@ -111,7 +111,7 @@ def _shown(conflict: Conflict, layers: Sequence[Resolved]) -> str:
     return f"  /{conflict.path}: {lower} and {upper}"
 
 
-def _document(spec: Image[Resolved], platform: Platform, base: Mapping[str, Any]) -> dict[str, Any]:
+def _document(spec: Config[Resolved], platform: Platform, base: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the image says besides its layers and history: the base's fields with what the target gives."""
     if base and platform.best_of([platform_of(base)]) is None:
         raise ImageError(

@@ -1,4 +1,4 @@
-"""``given``: a layer of a base image."""
+"""``base_layer``: a layer of a base image."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from hermes.actions.specs.spec import I, Spec
 from hermes.digest import Digest
 
 
-class Given(Spec[I]):
+class BaseLayer(Spec[I]):
     """A layer of a base image, which is in the store, or comes there."""
 
-    kind: ClassVar[str] = "given"
+    kind: ClassVar[str] = "base_layer"
 
     diff_id: Digest
 

@@ -1,4 +1,4 @@
-"""``compose``: an image whose settings are known."""
+"""``assemble_image``: an image whose settings are known."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class MediaTypes(NamedTuple):
     manifest: str
 
 
-class Compose(Spec[I]):
+class AssembleImage(Spec[I]):
     """The configuration and manifest of an image whose settings are known, of those layers that hold anything.
 
     ``document`` is its configuration without layers and ``history``, whose rows without ``empty_layer`` stand for the
     ``layers``, the lowest first. The first ``base_layers`` stay even where they hold nothing.
     """
 
-    kind: ClassVar[str] = "compose"
+    kind: ClassVar[str] = "assemble_image"
 
     annotations: Mapping[str, str]
     base_layers: int
