@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from hermes.images.inspecting import contents
-from hermes.layer.entry import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
+from hermes.layer.entry import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry, implied
 from hermes.layer.flatten import flatten
 from hermes.layer.toc import TableOfContents
 from hermes.store import Store
@@ -68,8 +68,10 @@ def compare(
 
 
 def _tree(tables: Sequence[TableOfContents], *, times: bool) -> dict[str, dict[str, str]]:
-    """Map each path to what is there, as texts by the names of fields."""
-    return {one.entry.path: _fields(one.entry, times=times) for one in flatten(tables)}
+    """Map each path to what is there, as texts by the names of fields; also folders that no layer describes."""
+    entries = [one.entry for one in flatten(tables)]
+    entries += [Entry(path, DIRECTORY, 0o755) for path in implied(entry.path for entry in entries)]
+    return {entry.path: _fields(entry, times=times) for entry in entries}
 
 
 def _fields(entry: Entry, *, times: bool) -> dict[str, str]:

@@ -347,6 +347,8 @@ run_layer(name = "owned", base = "//base:root", cmd = "chown 5:6 /srv")
 run_layer(name = "other", base = "//base:root", cmd = "true", user = "5:6")
 files_layer(name = "files", dirs = ["/srv/given"], owner = "5:6")
 run_layer(name = "above", base = ["//base:root", ":files"], cmd = "echo x > /srv/given/x; chmod 700 /srv/given")
+run_layer(name = "through", base = ["//base:root", ":files"], cmd = "echo x > /srv/given/x")
+run_layer(name = "again", base = [":through"], cmd = "echo x > /srv/given/y")
 """
 
 
@@ -356,8 +358,9 @@ def test_a_user_without_subordinate_ids_gets_the_same_layers(
     add_base(one_id_user.workspace)
     for workspace in (based, one_id_user.workspace):
         workspace.write("app/BUILD", ONE_ID)
-    done = one_id_user.run("build", "//app:plain", "//app:above", "-q", "--json")
-    ours = based.build("//app:plain", "//app:above").to_json()["targets"]
+    labels = [f"//app:{name}" for name in ("plain", "above", "through", "again")]
+    done = one_id_user.run("build", *labels, "-q", "--json")
+    ours = based.build(*labels).to_json()["targets"]
     theirs = json.loads(done.stdout)["targets"]
     assert {name: one[0]["digest"] for name, one in theirs.items()} == {
         name: one[0]["digest"] for name, one in ours.items()

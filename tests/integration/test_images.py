@@ -232,6 +232,18 @@ def test_diff_sees_through_whiteouts_and_links(images: Sandbox, tmp_path: Path) 
     ] == ["D /gone"]
 
 
+def test_diff_knows_what_folders_are_that_no_layer_describes(images: Sandbox, tmp_path: Path) -> None:
+    implied = Made([tar_of({"a/b/x": b"x"})]).layout(tmp_path / "implied")
+    images.write("x", "x")
+    rule = 'files_layer(name = "l", files = {{"/a/b/x": "x"}}, dir_modes = {{"/a": "0755", "/a/b": "{}"}})\n'
+    for mode, said in (("0755", []), ("0700", ["C /a/b"])):
+        images.write("described/BUILD", rule.format(mode) + 'image(name = "i", layers = [":l"])\n')
+        images.write("described/x", "x")
+        found = images.run("diff", implied, "//described:i")
+        files = [line for line in found.stdout.splitlines() if " config " not in line]
+        assert [line[:6] for line in files if line[:1] != " "] == said
+
+
 WRONG = {
     "an unknown name": (["inspect", "nothing"], "there is no image nothing"),
     "no transport": (["pull", "debian"], "has no transport(.|\n)*docker://debian"),
