@@ -38,7 +38,7 @@ def execute(request: Request, tools: Tools) -> Outputs:
     below = [one for _, one in _layers(spec.below, tools) if not one.is_left_out]
     own = list(_layers(spec.layers, tools))
     if not (top := Layer(folders.digest)).is_left_out:
-        own.append((f"{request.action.owner} (folders)", top))
+        own.append(("folders", top))  # the owner is in no key, so in no image
     document = _document(spec, Platform.parse(request.action.platform), base)
     created = document["created"]
     history = history_of(base, "base", created) if base else []

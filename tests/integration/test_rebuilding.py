@@ -263,3 +263,16 @@ def test_another_checkout_uses_the_same_results(app: Sandbox, tmp_path: Path, *,
     result = other.build("//app:image")
     assert bool(result.executed) == fresh_home
     assert result.targets["//app:image"][0].digest == app.digest("//app:image")
+
+
+def test_an_image_does_not_tell_which_target_made_it(workspace: Sandbox, tmp_path: Path) -> None:
+    workspace.write("app/f", "x")
+    workspace.write(
+        "app/BUILD",
+        'files_layer(name = "below", dirs = ["/d"], dir_modes = {"/d": "0700"})\n'
+        'files_layer(name = "on", srcs = ["f"], dest = "/d")\n'
+        + "".join(f'image(name = "{name}", layers = [":below", ":on"])\n' for name in ("first", "second")),
+    )
+    both = workspace.build("//app:first", "//app:second")
+    alone = Sandbox(workspace.root, tmp_path / "another").digest("//app:second")
+    assert both.targets["//app:second"][0].digest == alone

@@ -114,9 +114,10 @@ class Spec(Generic[I]):
         cls._needed = frozenset(name for name, one in found.items() if one.default is _REQUIRED)
 
     def __init__(self, **values: Any) -> None:
-        if not self._needed <= values.keys() <= self._fields.keys():
-            wrong = ", ".join(sorted((self._needed - values.keys()) | (values.keys() - self._fields.keys())))
-            raise TypeError(f"{type(self).__name__} has, or lacks, {wrong}")
+        if missing := self._needed - values.keys():
+            raise TypeError(f"{type(self).__name__} lacks {', '.join(sorted(missing))}")
+        if unknown := values.keys() - self._fields.keys():
+            raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
         self.__dict__.update(values)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -29,12 +29,13 @@ ZSTD_LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
 
 
 def image(bench: Bench, *layers: Resolved, platform: str = AMD64, **more: Any) -> dict[str, Any]:
-    """The configuration of an image, and its value as ``of``."""
+    """The configuration of an image, its value as ``of``, and as ``folders`` the layer that says what its folders are."""
     spec: Config[Resolved] = Config(
         **{"built_on": {}, "made_on": {}, "config": {}, "epoch": 0, "layers": layers, **more}
     )
-    value = bench.run(spec, platform=platform)["config"]
-    return {**bench.document(value), "of": bench.output(value)}
+    made = bench.run(spec, platform=platform)
+    found = {"of": bench.output(made["config"]), "folders": bench.output(made["folders"])}
+    return {**bench.document(made["config"]), **found}
 
 
 # layer
@@ -213,7 +214,12 @@ def test_a_manifest_names_the_blobs_of_the_layers_that_hold_anything(bench: Benc
     a, nothing = blob(bench, bench.layer(file("a"))), blob(bench, bench.layer())
     made = image(bench, a.layer, nothing.layer)
     spec: Manifest[Resolved] = Manifest(
-        annotations={"b": "2", "a": "1"}, media_type=ZSTD_LAYER, config=made["of"], layers=(a, nothing)
+        annotations={"b": "2", "a": "1"},
+        codec=ZSTD.spec,
+        media_type=ZSTD_LAYER,
+        config=made["of"],
+        folders=made["folders"],
+        layers=(a, nothing),
     )
     document = bench.document(bench.run(spec)["manifest"])
     assert document == {
@@ -242,8 +248,14 @@ def test_blobs_of_an_image_from_elsewhere_have_the_names_of_oci(bench: Bench) ->
     )
     text = ManifestDocument(Descriptor(IMAGE_CONFIG, Digest.of(b"c"), 1), layers).to_bytes()
     whole = Whole(bench.output(Value("manifest", bench.store.blobs.put(text), len(text))))
+    made = image(bench)
     spec: Manifest[Resolved] = Manifest(
-        annotations={}, media_type=ZSTD_LAYER, config=image(bench)["of"], layers=(whole,)
+        annotations={},
+        codec=ZSTD.spec,
+        media_type=ZSTD_LAYER,
+        config=made["of"],
+        folders=made["folders"],
+        layers=(whole,),
     )
     found = bench.document(bench.run(spec)["manifest"])["layers"]
     assert [one["mediaType"] for one in found] == [
