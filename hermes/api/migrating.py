@@ -23,13 +23,12 @@ from hermes.dockerfile.origins import BaseImage
 from hermes.dockerfile.parse import parse
 from hermes.dockerfile.translate import translate
 from hermes.errors import LabelError, UsageError
-from hermes.graph.label import Label
+from hermes.graph.label import Label, is_label
 from hermes.image.names import LOCALHOST
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.layer import encodings, toc
 from hermes.layer.view import View
-from hermes.naming.named import is_label
 from hermes.naming.registries import LazyBlobs
 from hermes.registry.client import with_host
 from hermes.store import Store

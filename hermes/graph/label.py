@@ -15,6 +15,11 @@ _PART: Final = re.compile(rf"{_PLAIN}(?: +{_PLAIN})*\Z")
 RULES_REPO: Final = "hermes"
 
 
+def is_label(text: str) -> bool:
+    """Tell whether a text is a label written in full or of this package: no name of an image begins so."""
+    return text.startswith(("//", ":", "@"))
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Label:
     """A target's name: ``@repo//package:name``.

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hermes.errors import LabelError
-from hermes.graph.label import Label
+from hermes.graph.label import Label, is_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Pattern:
         """Parse a pattern; ``relative_to`` is the package of the current folder. Raises `LabelError`."""
         negative = text.startswith("-")
         body = text[1:] if negative else text
-        if not body.startswith(("//", ":", "@")):
+        if not is_label(body):
             body = _absolute(body, relative_to)
         if body == "//..." or body.endswith("/..."):
             package = body[2:].removesuffix("...").rstrip("/")

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 from hermes.build.named import build_target
 from hermes.digest import Digest
 from hermes.errors import MissingBlobError
+from hermes.graph.label import is_label
 from hermes.image.config import platform_of as platform_in
 from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import INDEXES
 from hermes.image.names import ImageNames
 from hermes.layer import encodings, toc
 from hermes.layer.toc import TableOfContents
-from hermes.naming.named import asked, in_store, is_label, origin_of
+from hermes.naming.named import asked, in_store, origin_of
 from hermes.naming.registries import LazyBlobs
 from hermes.store import Store
 from hermes.store.location import default_home

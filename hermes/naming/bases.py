@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from hermes.container.stack import Below
 from hermes.digest import Digest
 from hermes.errors import ImageError
+from hermes.graph.label import is_label
 from hermes.image.config import timestamp
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
@@ -32,7 +33,7 @@ class Base(NamedTuple):
 
 def base_of(text: str, store: Store, fetching: LazyBlobs, build: BuildTarget, platform: str) -> Base:
     """Return what a name of a base means, for which ``build`` builds targets; raises `UsageError` when it means nothing."""
-    from hermes.naming.named import in_store, is_label, platform_of
+    from hermes.naming.named import in_store, platform_of
 
     if text == SCRATCH:
         return _base_of_layers(text, (), platform_of(platform))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from hermes.errors import UsageError
+from hermes.graph.label import is_label
 from hermes.image.descriptor import Descriptor
 from hermes.image.names import ImageNames
 from hermes.image.platform import Platform
@@ -19,13 +19,6 @@ from hermes.transports.stored import StoreOrigin
 from hermes.transports.table import has_transport, opened
 from hermes.transports.taking import import_image, import_index
 from hermes.transports.transport import Origin
-
-_LABELS: Final = ("//", ":", "@")
-
-
-def is_label(text: str) -> bool:
-    """Tell whether ``text`` is a target's label, which no name of an image is."""
-    return text.startswith(_LABELS)
 
 
 def platform_of(text: str) -> Platform:

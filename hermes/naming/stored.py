@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hermes.digest import Digest
 from hermes.errors import UsageError
+from hermes.graph.label import is_label
 from hermes.store import Store
 
 
@@ -13,7 +14,7 @@ def named_image(text: str) -> Digest | None:
     from hermes.image.reference import Reference
     from hermes.store.location import default_home
 
-    if text.startswith(("//", ":", "@", "-")) or not (default_home() / "images").is_dir():
+    if is_label(text) or text.startswith("-") or not (default_home() / "images").is_dir():
         return None
     try:
         name = Reference.parse(text)

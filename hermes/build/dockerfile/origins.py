@@ -15,13 +15,14 @@ from hermes.dockerfile.context import Context
 from hermes.dockerfile.files import FolderFiles
 from hermes.dockerfile.origins import BaseImage, BaseLayer
 from hermes.errors import ImageError, MissingBlobError, NoSuchPlatform, RegistryError, UsageError
+from hermes.graph.label import is_label
 from hermes.image.names import LOCALHOST, ImageNames
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.image.stored import descriptor_of
 from hermes.layer import encodings
 from hermes.naming.bases import Base, base_of, base_of_image, kept_blob
-from hermes.naming.named import in_store, is_label
+from hermes.naming.named import in_store
 from hermes.naming.registries import LazyBlobs
 from hermes.naming.targets import BuildTarget
 from hermes.store import Store
@@ -160,7 +161,7 @@ class NamedOrigins:
             if text.startswith(prefix):
                 self._images[name.lower()] = instead + text.removeprefix(prefix)
                 return
-        if has_transport(text) or text.startswith(("//", ":", "@")):
+        if has_transport(text) or is_label(text):
             self._images[name.lower()] = text
             return
         if "://" in text:
