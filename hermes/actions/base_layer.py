@@ -16,7 +16,7 @@ from hermes.layer import encodings, toc
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `MissingBlobError` when the layer is not in the store and nobody has promised it."""
     digest = of_request(BaseLayer[Resolved], request).diff_id
-    tools.containers.bring(digest)
+    tools.layers.ensure_present(digest)
     if not encodings.available(tools.store, digest):
         raise MissingBlobError(
             f"the store does not hold layer {digest} any more",

@@ -16,5 +16,5 @@ def execute(request: Request, tools: Tools) -> Outputs:
     spec = of_request(Compress[Resolved], request)
     codec = codec_of(spec.codec)
     assert codec is not None
-    encoding = tools.containers.encoded(spec.layer.value.digest, codec)
+    encoding = tools.layers.compressed(spec.layer.value.digest, codec)
     return {"blob": Value(BLOB, encoding.digest, encoding.size)}

@@ -16,6 +16,7 @@ from hermes.actions.resolve_destination import CopyDestination
 from hermes.actions.specs.copy import Copy, CopyEntry
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, hinted_codec
+from hermes.container.calls.layers import InTree
 from hermes.digest import Digest
 from hermes.engine.action import LINK, Outputs, Value
 from hermes.engine.executor import Request
@@ -162,19 +163,9 @@ def _from_layers(
     """Copy what is in trees of the store, whose files may be of any id, so in the user namespace."""
     listing = Listing.of(tools.document(listed.value))
     places = locations_of(tools.document(content.value))
-    for digest in dict.fromkeys(digest for digest, _ in places if digest):
-        tools.containers.ensure_tree(digest)
     entries = list(copying.listed(listing))
-    sources = [("", "")] * (len(entries) - len(places)) + [(digest.hex, path) for digest, path in places]
-    codec = hinted_codec(request)
-    found = tools.containers.call(
-        "hermes.container.inside.gathering:gather",
-        {
-            "home": str(tools.store.home),
-            "rows": [toc.row_of_entry(entry) for entry in entries],
-            "sources": sources,
-            "name": "the layer",
-            "codec": codec.spec if codec else "",
-        },
-    )
-    return {"layer": Value(LAYER, Digest(found["diff_id"]), found["size"])}
+    made_here = len(entries) - len(places)
+    sources = [InTree(Digest(""), "")] * made_here + [InTree(digest, path) for digest, path in places]
+    rows = zip(entries, sources, strict=True)
+    found = tools.layers.gathered(rows, "the layer", hinted_codec(request))
+    return {"layer": Value(LAYER, found.diff_id, found.size)}

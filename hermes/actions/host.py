@@ -31,7 +31,7 @@ def execute(request: Request, tools: Tools) -> Outputs:
     for path, identity in spec.tools.items():
         _check_tool(path, identity)
     task = _task(spec, request, tools)
-    return outputs_of(spec, performed(request, tools, task, tools.containers.run_host))
+    return outputs_of(spec, performed(request, tools, task, tools.commands.run_host))
 
 
 def _task(spec: Host[Resolved], request: Request, tools: Tools) -> Task:

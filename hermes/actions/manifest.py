@@ -41,5 +41,5 @@ def _blobs(spec: specs.Manifest[Resolved], tools: Tools) -> Iterator[Descriptor]
     if not Layer(spec.folders.value.digest).is_left_out:
         codec = codec_of(spec.codec)
         assert codec is not None
-        made = tools.containers.encoded(spec.folders.value.digest, codec)
+        made = tools.layers.compressed(spec.folders.value.digest, codec)
         yield Descriptor(spec.media_type, made.digest, made.size)

@@ -42,7 +42,7 @@ class Root:
         if origin is None or not origin.entry.size:
             return ""
         digest = self.layers[origin.layer]
-        self._tools.containers.ensure_tree(digest)
+        self._tools.layers.ensure_tree(digest)
         try:
             with open(f"{self._tools.store.trees}/{digest.hex}/root/{origin.path}", "rb") as file:
                 return file.read(_LARGEST).decode("utf-8", "replace")
@@ -58,7 +58,7 @@ def _view(layers: Sequence[Digest], tools: Tools) -> View:
     found = known.pop(key, None)
     if found is None:
         for one in key:
-            tools.containers.bring(one)
+            tools.layers.ensure_present(one)
         found = View([toc.load(tools.store, one) for one in key])
     known[key] = found
     while len(known) > _REMEMBERED:

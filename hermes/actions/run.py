@@ -56,7 +56,7 @@ def execute(request: Request, tools: Tools) -> Outputs:
             hint="put it into a file, or a heredoc that begins with #!",
         )
     task = _task(spec, request, tools)
-    run = partial(tools.containers.run, waiting=tools.check_cancelled)
+    run = partial(tools.commands.run, waiting=tools.check_cancelled)
     return outputs_of(spec, performed(request, tools, task, run))
 
 
@@ -78,7 +78,7 @@ def performed(request: Request, tools: Tools, task: Task, run: RunTask) -> Outco
     if outcome.status:
         raise ActionError(
             f"the command {_ending(outcome, task.timeout)}",
-            hint=_ONE_ID if tools.containers.has_one_id and not outcome.timed_out else None,
+            hint=_ONE_ID if tools.commands.has_one_id and not outcome.timed_out else None,
             command=_shown(task.argv),
             tail=_tail(log),
             log=log,
@@ -154,7 +154,7 @@ def staged(spec: Run[Resolved] | Host[Resolved], tools: Tools, cwd: str) -> Iter
 def _layers_bound(spec: Run[Resolved], tools: Tools) -> Iterator[Bound]:
     """Yield the layers that are mounted, of each what it has at ``CONTENT``."""
     for one in spec.bound:
-        tools.containers.ensure_tree(one.value.digest)
+        tools.layers.ensure_tree(one.value.digest)
         yield Bound(one.path, f"{tools.store.trees}/{one.value.digest.hex}/root/{CONTENT}")
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hermes.actions.kinds import LAYER, LAYERS
-from hermes.container.core import Containers
+from hermes.container.commands import Commands
+from hermes.container.layer_forms import LayerForms
 from hermes.digest import Digest, parse_json
 from hermes.engine.action import Value
 from hermes.engine.executor import Request
@@ -37,7 +38,7 @@ class Tools:
     """
 
     store: Store
-    containers: Containers
+    commands: Commands
     mirrors: Callable[[], Sequence[str]]
     cancelled: threading.Event = field(default_factory=threading.Event)
     local: threading.local = field(default_factory=threading.local)
@@ -46,6 +47,11 @@ class Tools:
     subscriptions: Mapping[str, Sequence[Bound]] = field(default_factory=dict)
     registry: Callable[[], Client] | None = None
     warn: Callable[[str], None] = lambda _: None
+
+    @property
+    def layers(self) -> LayerForms:
+        """The layers of the store."""
+        return self.commands.layers
 
     def check_cancelled(self) -> None:
         if self.cancelled.is_set():

@@ -17,9 +17,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hermes.container.core import Containers as Core
+from hermes.container.calls.containers import Change
+from hermes.container.commands import Commands
+from hermes.container.layer_forms import LayerForms
 from hermes.container.state import State
-from hermes.container.working import Change, WorkingContainers
+from hermes.container.working import WorkingContainers
 from hermes.digest import Digest
 from hermes.errors import SecretLeaked, UsageError
 from hermes.image.descriptor import Descriptor
@@ -208,7 +210,7 @@ class Containers:
             row: dict[str, Any] = {"created": timestamp(seconds), "created_by": _created_by(state)}
             return [row if made else {**row, "empty_layer": True}]
 
-        with self._opened() as (store, core, working):
+        with self._opened() as (store, forms, working):
             state = working.commit(name, mtime=seconds, codec=codec, history=history)
             stack = [one.diff_id for one in state.stack]
             base: Sequence[Descriptor | None] = state.base
@@ -225,7 +227,7 @@ class Containers:
                 ]
             if not state.base:  # an image has seen to it, where the container was made from one
                 stack = [*stack, *_topmost(store, stack, document, seconds, codec)]
-            manifest = self._write_image(store, core, document, stack, base, chosen, timestamp(seconds))
+            manifest = self._write_image(store, forms, document, stack, base, chosen, timestamp(seconds))
             if reference is not None:
                 ImageNames(store).set(reference, manifest)
             if destination is not None:
@@ -249,15 +251,16 @@ class Containers:
             return working.remove(name)
 
     @contextmanager
-    def _opened(self) -> Iterator[tuple[Store, Core, WorkingContainers]]:
+    def _opened(self) -> Iterator[tuple[Store, LayerForms, WorkingContainers]]:
         store = Store.open(self.home)
         namespace = Namespace()
         fetching = LazyBlobs.here(store)
-        core = Core(store, namespace, fetch=fetching.layer)
+        layers = LayerForms(store, namespace, fetching.layer)
+        commands = Commands(store, namespace, layers)
         try:
             with store.in_use():
-                core.sweep()
-                yield store, core, WorkingContainers(store, core, self._say)
+                layers.remover.sweep()
+                yield store, layers, WorkingContainers(store, namespace, commands, self._say)
         finally:
             fetching.close()
             namespace.close()
@@ -266,7 +269,7 @@ class Containers:
     def _write_image(
         self,
         store: Store,
-        core: Core,
+        forms: LayerForms,
         document: Mapping[str, Any],
         stack: Sequence[Digest],
         base: Sequence[Descriptor | None],
@@ -281,7 +284,7 @@ class Containers:
         layers = [
             Layer(
                 diff_id,
-                _blob_of(store, core, diff_id, blob, codec, is_docker=is_docker),
+                _blob_of(store, forms, diff_id, blob, codec, is_docker=is_docker),
                 of_base=number < len(base),
             )
             for number, (diff_id, blob) in enumerate(zip_longest(stack, base))
@@ -325,7 +328,13 @@ def _topmost(
 
 
 def _blob_of(
-    store: Store, core: Core, diff_id: Digest, base: Descriptor | None, codec: Codec, *, is_docker: bool
+    store: Store,
+    forms: LayerForms,
+    diff_id: Digest,
+    base: Descriptor | None,
+    codec: Codec,
+    *,
+    is_docker: bool,
 ) -> Descriptor:
     """Return the blob of a layer in an image: that which it has in the base, or else one of ours."""
     from hermes.image.media_types import layer_type
@@ -334,7 +343,7 @@ def _blob_of(
     kept = kept_blob(store, diff_id, base, is_docker=is_docker) if base is not None else None
     if kept is not None:
         return kept
-    made = core.encoded(diff_id, codec)
+    made = forms.compressed(diff_id, codec)
     return Descriptor(layer_type(made.form, is_docker=is_docker), made.digest, made.size)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hermes.container.core import Containers
+from hermes.container import probes
 from hermes.debian.keyring import machine_keyring
 from hermes.debian.sources import machine_sources
 from hermes.errors import HermesError
@@ -47,7 +47,7 @@ def examine(home: Path) -> Iterator[Finding]:
     namespace = Namespace()
     try:
         yield _store(store)
-        yield from _sandbox(Containers(store, namespace), namespace)
+        yield from _sandbox(store, namespace)
     finally:
         namespace.close()
         store.close()
@@ -64,12 +64,12 @@ def _store(store: Store) -> Finding:
     return Finding("store", OK, detail)
 
 
-def _sandbox(containers: Containers, namespace: Namespace) -> Iterator[Finding]:
+def _sandbox(store: Store, namespace: Namespace) -> Iterator[Finding]:
     yield _subordinate_ids(namespace)
-    yield _tried("overlay", containers.probe_overlay)
-    yield _tried("bubblewrap", lambda: containers.probe_sandbox(choice.BWRAP))
+    yield _tried("overlay", lambda: probes.try_overlay(store, namespace))
+    yield _tried("bubblewrap", lambda: probes.try_sandbox(choice.BWRAP, namespace))
     for name in RUNTIMES:
-        yield _runtime(containers, name)
+        yield _runtime(namespace, name)
 
 
 def _subordinate_ids(namespace: Namespace) -> Finding:
@@ -111,12 +111,12 @@ def _namespaces_allowed() -> int:
         return -1
 
 
-def _runtime(containers: Containers, name: str) -> Finding:
+def _runtime(namespace: Namespace, name: str) -> Finding:
     try:
         choice.located(name)
     except HermesError:
         return Finding(name, OK, f"not installed; only --runtime {name} needs it")
-    found = _tried(name, lambda: containers.probe_sandbox(name))
+    found = _tried(name, lambda: probes.try_sandbox(name, namespace))
     return found._replace(state=LIMITED) if found.state == FAILED else found
 
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from hermes.actions.environment import Environment
 from hermes.api.run_options import RunOptions
-from hermes.container.core import Containers
+from hermes.container.commands import Commands
+from hermes.container.layer_forms import LayerForms
 from hermes.container.stack import Below
 from hermes.container.task import Task
 from hermes.digest import Digest
@@ -63,7 +64,8 @@ def run_image(
                 hostname=options.hostname or HOSTNAME,
                 seccomp="run",
             )
-            return Containers(store, namespace, fetch=fetching.layer).run(task, stdio).status
+            layers = LayerForms(store, namespace, fetching.layer)
+            return Commands(store, namespace, layers).run(task, stdio).status
     finally:
         fetching.close()
         namespace.close()

@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, TypeVar
 from hermes.actions.local import IN_NAMESPACE, Expand, Local, available
 from hermes.actions.tools import Tools
 from hermes.build.memory.keys import remember_keys, remember_parts
-from hermes.container.core import PRELOADED, Containers, sweep_after
+from hermes.container.calls import PRELOADED
+from hermes.container.commands import Commands
+from hermes.container.layer_forms import LayerForms
+from hermes.container.removal import sweep_after
 from hermes.digest import Digest
 from hermes.engine.action import ActionGraph
 from hermes.engine.events import Events, Subscriber, Warned
@@ -91,7 +94,7 @@ class Driver:
         self.cancelled = threading.Event()
         self.fetching = LazyBlobs(self.store, registries, self.cancelled, self.events.emit)
         self._namespace = Namespace(list(hidden), PRELOADED)
-        self.containers = Containers(self.store, self._namespace, "", self.fetching.layer)
+        self.layers = LayerForms(self.store, self._namespace, self.fetching.layer)
         self.report = Report()
 
     def run(self, build: Callable[[bool], T]) -> T:
@@ -102,7 +105,7 @@ class Driver:
         """
         try:
             with self.store.in_use():
-                self.containers.sweep()
+                self.layers.remover.sweep()
                 try:
                     return self._built(build)
                 finally:
@@ -156,7 +159,7 @@ class Driver:
         runtime = how.runtime or how.settings.runtime
         tools = Tools(
             self.store,
-            Containers(self.store, self._namespace, runtime, self.fetching.layer),
+            Commands(self.store, self._namespace, self.layers, runtime),
             mirrors,
             self.cancelled,
             registry=lambda: self.fetching.client,

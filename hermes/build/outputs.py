@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from hermes.build.result import BuiltOutput
 from hermes.build.wanted import FILE, IMAGE, INDEX, LAYER, PUSH, Wanted
-from hermes.container.core import Containers
+from hermes.container.layer_forms import LayerForms
 from hermes.digest import Digest
 from hermes.engine.action import EXECUTABLE, Value
 from hermes.engine.scheduler import Known
@@ -48,11 +48,11 @@ class Linked(NamedTuple):
 class Outputs:
     """Links what targets give below the workspace's ``hermes-out``."""
 
-    def __init__(self, root: Path, store: Store, containers: Containers, index: FileIndex) -> None:
+    def __init__(self, root: Path, store: Store, layers: LayerForms, index: FileIndex) -> None:
         self._root = root
         self._out = str(root / OUTPUT_FOLDER)
         self._store = store
-        self._containers = containers
+        self._layers = layers
         self._index = index
         self._folders: set[str] = set()
         self._vouched: list[str] = []
@@ -134,7 +134,7 @@ class Outputs:
         for former in _FORMER:
             if os.path.lexists(path + former):
                 os.unlink(path + former)
-        encoding = self._containers.encoded(value.digest, ZSTD)
+        encoding = self._layers.compressed(value.digest, ZSTD)
         return BuiltOutput(LAYER, value.digest, self._blob(path + _LAYER, encoding.digest, executable=False))
 
     def _file(self, kind: str, path: str, value: Value) -> BuiltOutput:

@@ -130,7 +130,7 @@ class TargetsBuild:
             raise
 
     def _outputs(self, work: Work) -> Outputs:
-        return Outputs(self._root, self._store, self._driver.containers, work.index)
+        return Outputs(self._root, self._store, self._driver.layers, work.index)
 
     def _link_done(self, work: Work, report: Report) -> None:
         """Link the outputs of a build that failed elsewhere; others are as they were, or were not built."""

@@ -11,8 +11,8 @@ from typing import Final
 import click
 
 from hermes.api.collecting import forget_lost
-from hermes.container.core import Containers
 from hermes.container.held import held
+from hermes.container.removal import Remover
 from hermes.errors import CommandFailed, UsageError
 from hermes.sandbox.namespace import Namespace
 from hermes.sizes import size as shown
@@ -71,12 +71,12 @@ def collect(max_size: str) -> None:
     with _opened() as store:
         namespace = Namespace()
         try:
-            containers = Containers(store, namespace)
-            containers.sweep()
+            remover = Remover(store, namespace)
+            remover.sweep()
             found = gc.collect(
                 store,
                 most,
-                containers.remove,
+                remover.remove,
                 lambda: held(store),
                 lambda: forget_lost(store),
                 waiting=cache(lambda: click.echo("waiting for other commands to end", err=True)),
@@ -104,7 +104,7 @@ def clear(names: tuple[str, ...]) -> None:
                 )
         namespace = Namespace()
         try:
-            kept = Containers(store, namespace).clear_caches(names)
+            kept = Remover(store, namespace).clear_caches(names)
         finally:
             namespace.close()
     for name in kept:

@@ -7,9 +7,12 @@ they are made many times faster than dataclasses.
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from hermes.digest import Digest
+
+if TYPE_CHECKING:
+    from hermes.layer.compress import Encoding
 
 
 class Upper(NamedTuple):
@@ -41,3 +44,29 @@ class Commit(NamedTuple):
 
     mtime: int
     codec: str = ""
+
+
+class Blob(NamedTuple):
+    """A layer's blob: its size in bytes, and the spec of its codec, empty for none."""
+
+    digest: Digest
+    size: int
+    codec: str
+
+    @classmethod
+    def of(cls, encoding: Encoding) -> Self:
+        return cls(encoding.digest, encoding.size, encoding.codec.spec if encoding.codec else "")
+
+    @classmethod
+    def from_json(cls, document: list[Any]) -> Self:
+        digest, size, codec = document
+        return cls(Digest(digest), size, codec)
+
+    def to_json(self) -> list[Any]:
+        return list(self)
+
+    @property
+    def encoding(self) -> Encoding:
+        from hermes.layer.compress import Encoding, codec_of
+
+        return Encoding(self.digest, self.size, codec_of(self.codec))

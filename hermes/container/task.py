@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hermes.container.mount_values import Bound, Cache, Tmpfs
-from hermes.container.stack import Below, Commit, Upper
+from hermes.container.stack import Below, Blob, Commit, Upper
 from hermes.digest import Digest
 from hermes.sandbox.process import HOSTNAME
 from hermes.store.caches import Sharing
@@ -184,30 +184,15 @@ class Outcome:
 
     def to_json(self) -> dict[str, Any]:
         document = asdict(self)
-        document["encoding"] = encoding_to_json(self.encoding)
+        document["encoding"] = self.encoding and Blob.of(self.encoding)
         return document
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Outcome:
         fields = dict(document)
-        fields["encoding"] = encoding_from_json(document["encoding"])
+        fields["encoding"] = document["encoding"] and Blob.from_json(document["encoding"]).encoding
         fields["diff_id"] = Digest(document["diff_id"]) if document["diff_id"] else None
         fields["outs"] = tuple(
             KeptFile(Digest(digest), size, executable) for digest, size, executable in document["outs"]
         )
         return cls(**fields)
-
-
-def encoding_to_json(encoding: Encoding | None) -> dict[str, Any] | None:
-    if encoding is None:
-        return None
-    codec = encoding.codec.spec if encoding.codec else ""
-    return {"digest": encoding.digest, "size": encoding.size, "codec": codec}
-
-
-def encoding_from_json(document: dict[str, Any] | None) -> Encoding | None:
-    if document is None:
-        return None
-    from hermes.layer.compress import Encoding, codec_of
-
-    return Encoding(Digest(document["digest"]), document["size"], codec_of(document["codec"]))

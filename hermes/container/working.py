@@ -18,10 +18,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from hermes.container import mounts
-from hermes.container.core import Containers
+from hermes.container.calls.containers import (
+    COMMIT,
+    COPY,
+    DIFF,
+    TIDY,
+    Change,
+    Committing,
+    Copying,
+    WorkingRoot,
+)
+from hermes.container.commands import Commands
 from hermes.container.stack import Below
 from hermes.container.state import State, States
 from hermes.digest import Digest
@@ -34,26 +44,23 @@ if TYPE_CHECKING:
     from hermes.container.task import Outcome, Task
     from hermes.image.descriptor import Descriptor
     from hermes.layer.compress import Codec
-
-_WORKING: Final = "hermes.container.inside.working:"
-_SQUASH: Final = "hermes.container.inside.squash:squash"
-
-
-class Change(NamedTuple):
-    """One path that a container changed: ``kind`` is A (added), C (changed) or D (deleted)."""
-
-    kind: str
-    path: str
+    from hermes.sandbox.namespace import Namespace
 
 
 class WorkingContainers:
     """The working containers of one store. ``waiting`` is called once for each wait for another command."""
 
     def __init__(
-        self, store: Store, containers: Containers, waiting: Callable[[str], None] = lambda _: None
+        self,
+        store: Store,
+        namespace: Namespace,
+        commands: Commands,
+        waiting: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._store = store
-        self._containers = containers
+        self._namespace = namespace
+        self._commands = commands
+        self._layers = commands.layers
         self._states = States(store)
         self._waiting = waiting
 
@@ -119,7 +126,7 @@ class WorkingContainers:
             whole = replace(
                 task, stack=state.stack, upper=self._states.upper(state), root=self.mounted_at(state)
             )
-            outcome = self._containers.run(whole, stdio)
+            outcome = self._commands.run(whole, stdio)
             self._note(state, step)
         return outcome
 
@@ -132,8 +139,9 @@ class WorkingContainers:
             if source:
                 copy = self._taken_from(roots[other.id], copy, within=other.id == state.id)
             state = roots[state.id]
-            self._ensure_trees((*state.stack, *copy.stack))
-            self._call("copy", state, root=self.mounted_at(state), copy=copy.to_json())
+            self._layers.ensure_trees((*state.stack, *copy.stack))
+            root = self._working_root(state, self.mounted_at(state))
+            self._namespace.call(COPY, Copying(root, copy))
             self._note(state, step)
 
     def configure(self, name: str, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> State:
@@ -144,8 +152,8 @@ class WorkingContainers:
     def diff(self, name: str) -> list[Change]:
         """Return what changed since the last commit, in the order of paths."""
         with self._root_of(name) as state:
-            self._ensure_trees(state.stack)
-            return [Change(kind, path) for kind, path in self._call("diff", state)]
+            self._layers.ensure_trees(state.stack)
+            return list(self._namespace.call(DIFF, self._working_root(state)).found)
 
     def commit(
         self, name: str, *, mtime: int, codec: Codec, history: Callable[[State, bool], list[dict[str, Any]]]
@@ -167,18 +175,17 @@ class WorkingContainers:
             try:
                 made = None
                 if os.path.isdir(self._states.upper(state).upper):
-                    self._ensure_trees(state.stack)
-                    made = self._call("commit", state, mtime=mtime, codec=codec.spec)
-                return self._committed(state, made and Digest(made), history)
+                    self._layers.ensure_trees(state.stack)
+                    root = self._working_root(state)
+                    made = self._namespace.call(COMMIT, Committing(root, mtime, codec.spec)).diff_id
+                return self._committed(state, made, history)
             finally:
                 if path:
                     self._mount(self._states.get(state.id))
 
     def squash(self, state: State, codec: Codec) -> Digest:
         """Write all layers of a container as one, and return its diff_id."""
-        self._ensure_trees(state.stack)
-        arguments = {"home": str(self._store.home), "stack": _rows(state), "codec": codec.spec}
-        return Digest(self._containers.call(_SQUASH, arguments)["diff_id"])
+        return self._layers.squashed(state.stack, codec).diff_id
 
     def rename(self, name: str, new: str) -> State:
         return self._states.rename(self._states.get(name), new)
@@ -190,14 +197,14 @@ class WorkingContainers:
     def remove(self, name: str) -> str:
         """Remove a container and all its changes, and return its name; raises `UsageError` when it is in use."""
         if name in self._states.damaged():
-            self._states.remove(name, lambda folder: self._containers.remove([folder]))
+            self._states.remove(name, lambda folder: self._layers.remover.remove([folder]))
             return name
         state = self._states.get(name)
         with self._states.unused(state):
             path = self.mounted_at(state)
             if path:
                 self._umount(state, path)
-            self._states.remove(state.id, lambda folder: self._containers.remove([folder]))
+            self._states.remove(state.id, lambda folder: self._layers.remover.remove([folder]))
         return state.name
 
     # How it is done.
@@ -209,8 +216,8 @@ class WorkingContainers:
         waiting = cache(lambda: self._waiting(f"waiting for another command on {state.name}"))
         with self._states.root_of(state, waiting=waiting) as now:
             if os.path.exists(self._states.upper(now).points):
-                self._ensure_trees(now.stack)
-                self._call("tidy", now, root=self.mounted_at(now))
+                self._layers.ensure_trees(now.stack)
+                self._namespace.call(TIDY, self._working_root(now, self.mounted_at(now)))
             yield now
 
     def _taken_from(self, source: State, copy: Copy, *, within: bool) -> Copy:
@@ -222,17 +229,11 @@ class WorkingContainers:
         upper = self._states.upper(source).upper
         return replace(copy, stack=source.stack, changes=upper if os.path.isdir(upper) else "")
 
-    def _call(self, function: str, state: State, **more: Any) -> Any:
-        upper = self._states.upper(state)
-        arguments = {"home": str(self._store.home), "stack": _rows(state), "upper": list(upper), **more}
-        return self._containers.call(f"{_WORKING}{function}", arguments)
+    def _working_root(self, state: State, mounted: str = "") -> WorkingRoot:
+        return WorkingRoot(str(self._store.home), state.stack, self._states.upper(state), mounted)
 
     def _note(self, state: State, step: str) -> None:
         self._states.update(state, lambda one: replace(one, steps=(*one.steps, step)))
-
-    def _ensure_trees(self, stack: Sequence[Below]) -> None:
-        for below in stack:
-            self._containers.ensure_tree(below.diff_id)
 
     def _mount_point(self, state: State) -> str:
         return f"{self._states.folder(state)}/mount/merged"
@@ -245,9 +246,9 @@ class WorkingContainers:
             )
         from hermes.container.overlay import Tree, mount_stack
 
-        self._ensure_trees(state.stack)
+        self._layers.ensure_trees(state.stack)
         folder = os.path.dirname(self._mount_point(state))
-        self._containers.remove([folder])
+        self._layers.remover.remove([folder])
         os.mkdir(folder)
         trees = [Tree.open(f"{self._store.trees}/{one.diff_id.hex}", one.name) for one in state.stack]
         path = mount_stack(trees, folder, target="merged", upper=self._states.upper(state))
@@ -283,7 +284,7 @@ class WorkingContainers:
 
         work = self._states.upper(state).work
         now = self._states.take_over(state, lambda folder: self._publish(diff_id, folder), on_top)
-        self._containers.remove([work])
+        self._layers.remover.remove([work])
         return now
 
     def _publish(self, diff_id: Digest, folder: str) -> None:
@@ -295,8 +296,4 @@ class WorkingContainers:
                 raise
             doomed = self._store.scratch.path()
             os.rename(folder, doomed)
-            self._containers.remove([doomed])
-
-
-def _rows(state: State) -> list[list[str]]:
-    return [[one.diff_id, one.name] for one in state.stack]
+            self._layers.remover.remove([doomed])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hermes.container.core import Containers
+from hermes.container.layer_forms import LayerForms
 from hermes.digest import Digest
 from hermes.image.assemble import DOCKER, OCI
 from hermes.image.config import diff_ids_of, parse_config
@@ -26,23 +26,23 @@ def recompressed(store: Store, fetching: LazyBlobs, one: Descriptor, how: Compre
     """
     namespace = Namespace()
     try:
-        return _recompressed(store, Containers(store, namespace, fetch=fetching.layer), one, how)
+        return _recompressed(store, LayerForms(store, namespace, fetching.layer), one, how)
     finally:
         namespace.close()
 
 
-def _recompressed(store: Store, containers: Containers, one: Descriptor, how: Compression) -> Descriptor:
+def _recompressed(store: Store, forms: LayerForms, one: Descriptor, how: Compression) -> Descriptor:
     data = store.blobs.read(one.digest)
     if one.media_type in INDEXES:
         index = Index.parse(data)
-        manifests = tuple(_recompressed(store, containers, below, how) for below in index.manifests)
+        manifests = tuple(_recompressed(store, forms, below, how) for below in index.manifests)
         changed = replace(index, manifests=manifests, media_type=IMAGE_INDEX)
         return one if manifests == index.manifests else _stored(store, one, changed)
     manifest = Manifest.parse(data)
     diff_ids = diff_ids_of(parse_config(store.blobs.read(manifest.config.digest)))
     is_docker = manifest.media_type == DOCKER.manifest and has_form(how.codec.name, is_docker=True)
     layers = tuple(
-        _layer(containers, layer, diff_id, how, is_docker=is_docker)
+        _layer(forms, layer, diff_id, how, is_docker=is_docker)
         for layer, diff_id in zip(manifest.layers, diff_ids, strict=True)
     )
     if layers == manifest.layers:
@@ -53,14 +53,14 @@ def _recompressed(store: Store, containers: Containers, one: Descriptor, how: Co
 
 
 def _layer(
-    containers: Containers, layer: Descriptor, diff_id: Digest, how: Compression, *, is_docker: bool
+    forms: LayerForms, layer: Descriptor, diff_id: Digest, how: Compression, *, is_docker: bool
 ) -> Descriptor:
     if not is_distributable(layer.media_type):
         return layer if is_docker else as_oci(layer)
     media_type = layer_type(how.codec.name, is_docker=is_docker)
     if form_of(layer.media_type) == how.codec.name and not how.anew:
         return replace(layer, media_type=media_type)
-    blob = containers.encoded(diff_id, how.codec)
+    blob = forms.compressed(diff_id, how.codec)
     return Descriptor(media_type, blob.digest, blob.size)
 
 

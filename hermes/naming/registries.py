@@ -42,7 +42,7 @@ def registries_of(root: Path | None, home: Path) -> Registries:
 
 
 class LazyBlobs:
-    """Fetches layers for `hermes.container.core.Containers`, and blobs for exports, once they are needed.
+    """Fetches layers for `hermes.container.layer_forms.LayerForms`, and blobs for exports, once they are needed.
 
     ``registries`` returns the settings; it is called, and a client made, with the first thing that is missing.
     ``tell`` is told of blobs on their way. ``keep_nondistributable`` is asked for whatever the settings say.

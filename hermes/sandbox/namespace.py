@@ -13,11 +13,12 @@ import signal
 import sys
 import threading
 from collections.abc import Collection, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from hermes.errors import BuildInterrupted, SandboxError, error_of
 from hermes.sandbox.idmap import IdMap, IdRange, current_map, lines
 from hermes.sandbox.messages import receive_message, send_message
+from hermes.sandbox.remote import P, R, Remote, RemoteCommand, Stdio, decoded, encoded
 
 if TYPE_CHECKING:
     import socket
@@ -60,13 +61,19 @@ class Namespace:
                 with contextlib.suppress(SandboxError):  # the caller that needs it gets the error
                     self._control = self._start(self._preloaded)
 
-    def call(self, function: str, arguments: dict[str, Any], fds: tuple[int, ...] = ()) -> Any:
-        """Call ``module:function`` with keyword ``arguments`` (JSON values) in the namespace.
+    def call(self, remote: Remote[P, R], parameters: P) -> R:
+        """Call a function in the namespace, and return what it returns.
 
-        ``fds`` are given as the keyword ``fds``, a list. Returns what the function returns. Raises the
-        `HermesError` that the function raised, `SandboxError` when there can be no namespace, and
+        Raises the `HermesError` that the function raised, `SandboxError` when there can be no namespace, and
         `BuildInterrupted` when `close` ended the call.
         """
+        return self._called(remote, parameters, ())
+
+    def run(self, remote: RemoteCommand[P, R], parameters: P, stdio: Stdio) -> R:
+        """As `call`, with the descriptors of a command's standard input, output and error."""
+        return self._called(remote, parameters, stdio)
+
+    def _called(self, remote: Remote[P, R] | RemoteCommand[P, R], parameters: P, fds: Sequence[int]) -> R:
         import socket
 
         here, there = socket.socketpair()
@@ -75,21 +82,25 @@ class Namespace:
                 if self._closed:
                     raise BuildInterrupted
                 if self._control is None:
-                    first = function.partition(":")[0]
-                    self._control = self._start((*self._preloaded, first))
+                    self._control = self._start((*self._preloaded, remote.module))
                 socket.send_fds(self._control, [b"c"], [there.fileno(), *fds])
             there.close()
-            send_message(here, {"function": function, "arguments": arguments, "fds": len(fds)})
+            send_message(
+                here, {"module": remote.module, "name": remote.name, "parameters": encoded(parameters)}
+            )
             answer = receive_message(here)
         if answer is None:
             if self._closed:
                 raise BuildInterrupted
-            raise SandboxError(f"the process for {function} ended without an answer (was it killed?)")
+            raise SandboxError(
+                f"the process that was to {remote.task} ended without an answer (was it killed?)"
+            )
         if "error" in answer:
             raise error_of(answer["error"])
         if "bug" in answer:
             raise RuntimeError(f"in the namespace process: {answer['bug']}")
-        return answer["value"]
+        result: R = decoded(remote.result, answer["value"])
+        return result
 
     def close(self) -> None:
         """End the namespace's process and every call in it."""

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from hermes.errors import HermesError
 from hermes.sandbox.messages import receive_message, send_message
+from hermes.sandbox.remote import Served
 from hermes.sandbox.syscalls import (
     CLONE_NEWCGROUP,
     CLONE_NEWNS,
@@ -164,16 +165,13 @@ def _answer(fds: list[int]) -> None:
 
 
 def _result(call: dict[str, Any], fds: list[int]) -> dict[str, Any]:
-    module, _, name = call["function"].partition(":")
-    arguments = call["arguments"]
-    if fds:
-        arguments["fds"] = fds
     try:
-        return {"value": getattr(importlib.import_module(module), name)(**arguments)}
+        served: Served[Any, Any] = getattr(importlib.import_module(call["module"]), call["name"])
+        return {"value": served.answer(call["parameters"], fds)}
     except HermesError as error:
         return {"error": error.to_data()}
     except OSError as error:
-        return {"error": store_error(error, error.filename or module).to_data()}
+        return {"error": store_error(error, "the store").to_data()}
     except Exception:  # noqa: BLE001 - a bug is reported where somebody sees it
         import traceback
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hermes.container.core import Containers
+from hermes.container.commands import Commands
+from hermes.container.layer_forms import LayerForms
 from hermes.container.mount_values import Bound, Cache, Tmpfs
 from hermes.container.stack import Below
 from hermes.container.task import Task
@@ -322,14 +323,14 @@ def stack(based: Sandbox) -> tuple[Below, ...]:
 
 
 @pytest.fixture
-def containers(store: Store) -> Iterator[Containers]:
+def runner(store: Store) -> Iterator[Commands]:
     namespace = Namespace()
-    yield Containers(store, namespace)
+    yield Commands(store, namespace, LayerForms(store, namespace))
     namespace.close()
 
 
 def test_a_task_says_all_of_this_by_itself(
-    containers: Containers, stack: tuple[Below, ...], tmp_path: Path
+    runner: Commands, stack: tuple[Below, ...], tmp_path: Path
 ) -> None:
     (tmp_path / "f").write_text("x")
     shell = "test $(stat -c %a /t) = 755 && cat /in/f && ! echo x > /in/g && : > /c/f && : > /w/new"
@@ -341,19 +342,19 @@ def test_a_task_says_all_of_this_by_itself(
         caches=(Cache("c", "/c", Sharing.LOCKED),),
     )
     assert Task.from_json(json.loads(json.dumps(task.to_json()))) == task
-    assert containers.run(task, (0, 1, 2)).status == 0
+    assert runner.run(task, (0, 1, 2)).status == 0
     assert (tmp_path / "new").exists()
 
 
 def test_a_folder_that_is_not_there_is_not_mounted(
-    containers: Containers, stack: tuple[Below, ...], tmp_path: Path
+    runner: Commands, stack: tuple[Below, ...], tmp_path: Path
 ) -> None:
     task = Task(stack, ("/bin/true",), bound=(Bound("/in", str(tmp_path / "none")),))
     with pytest.raises(BuildError, match="none is not there to be mounted at /in"):
-        containers.run(task, (0, 1, 2))
+        runner.run(task, (0, 1, 2))
     task = Task(stack, ("/bin/true",), bound=(Bound("in", str(tmp_path)),))
     with pytest.raises(SandboxError, match="cannot be a mount point"):
-        containers.run(task, (0, 1, 2))
+        runner.run(task, (0, 1, 2))
 
 
 def test_an_ordinary_user_has_caches_with_other_owners(ordinary_user: OrdinaryUser) -> None:

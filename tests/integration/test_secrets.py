@@ -255,12 +255,13 @@ def test_it_is_in_no_arguments_and_no_environment_of_the_machine(based: Sandbox)
 
 
 def test_the_processes_of_a_build_do_not_inherit_the_variable(based: Sandbox) -> None:
+    from hermes.container.calls.layers import REMOVE, Removal
     from hermes.sandbox.namespace import Namespace
 
     os.environ["NPM_TOKEN_OF_TEST"] = VALUE
     namespace = Namespace(["NPM_TOKEN_OF_TEST"])
     try:
-        namespace.call("hermes.container.inside.scratch:remove", {"paths": []})
+        namespace.call(REMOVE, Removal(()))
         environ = Path(f"/proc/{namespace._pid}/environ").read_bytes()
         assert b"PATH=" in environ
         assert VALUE.encode() not in environ

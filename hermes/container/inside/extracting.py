@@ -1,6 +1,6 @@
 """A layer -> its tree, and back, in the user namespace.
 
-Each function is one call of `hermes.sandbox.namespace.Namespace`.
+What takes a call is declared in `hermes.container.calls.layers`.
 """
 
 from __future__ import annotations
@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from typing import Any
 
+from hermes.container.calls.layers import EXTRACT, PACK, Extraction, Packing
 from hermes.container.inside.committing import describe_tree, publish
 from hermes.container.inside.scratch import scratch_of, store_at
-from hermes.container.task import encoding_to_json
-from hermes.digest import Digest
+from hermes.container.stack import Blob
 from hermes.errors import MissingBlobError
 from hermes.layer import encodings, toc
 from hermes.layer.apply import TreeWriter
@@ -23,12 +22,14 @@ from hermes.layer.entry import FILE
 from hermes.layer.tar_reader import members
 from hermes.layer.write import Item, write_layer
 from hermes.sandbox.idmap import has_one_id
+from hermes.sandbox.remote import serves
 
 
-def extract(home: str, diff_id: str) -> None:
+@serves(EXTRACT)
+def extract(call: Extraction) -> None:
     """Make the tree of a layer from a blob of the store. The caller holds the tree's lock."""
-    digest = Digest(diff_id)
-    with store_at(home) as store, scratch_of(store) as scratch:
+    digest = call.diff_id
+    with store_at(call.home) as store, scratch_of(store) as scratch:
         name = f"layer {digest.short}"
         root = f"{scratch}/root"
         os.mkdir(root, 0o755)
@@ -41,27 +42,27 @@ def extract(home: str, diff_id: str) -> None:
         publish(store, digest, scratch)
 
 
-def pack(home: str, diff_id: str, codec: str) -> dict[str, Any] | None:
-    """Write the tar of a layer again from its tree, compressed if ``codec`` names a codec.
+@serves(PACK)
+def pack(call: Packing) -> Blob:
+    """Write the tar of a layer again from its tree.
 
     Raises `MissingBlobError`, and removes the tree, when the tree is no longer what the layer was.
     """
-    digest = Digest(diff_id)
-    with store_at(home) as store:
+    digest = call.diff_id
+    with store_at(call.home) as store:
         table = toc.load(store, digest)
         root = f"{store.trees}/{digest.hex}/root"
         written = None
         try:
             items = _items_of_tree(table, root)
-            written = write_layer(items, blobs=store.blobs, codec=codec_of(codec))
+            written = write_layer(items, blobs=store.blobs, codec=codec_of(call.codec))
         except FileNotFoundError:
             pass
-        if written is None or written.toc.diff_id != digest:
+        if written is None or written.encoding is None or written.toc.diff_id != digest:
             shutil.rmtree(f"{store.trees}/{digest.hex}", ignore_errors=True)
             raise MissingBlobError(f"the tree of layer {digest} was changed", digest=digest)
-        if written.encoding is not None:
-            encodings.record(store, digest, written.encoding)
-        return encoding_to_json(written.encoding)
+        encodings.record(store, digest, written.encoding)
+        return Blob.of(written.encoding)
 
 
 def _items_of_tree(table: toc.TableOfContents, root: str) -> Iterator[Item]:

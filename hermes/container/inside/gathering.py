@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import shutil
 
+from hermes.container.calls.layers import GATHER, Gathering, WrittenLayer
 from hermes.container.inside.scratch import store_at
 from hermes.digest import Digest
 from hermes.errors import MissingBlobError
@@ -13,37 +14,32 @@ from hermes.layer.compress import codec_of
 from hermes.layer.content import Content, FileContent
 from hermes.layer.entry import FILE
 from hermes.layer.write import Item, write_layer
+from hermes.sandbox.remote import serves
 
 
-def gather(
-    home: str, rows: list[list[Any]], sources: list[tuple[str, str]], name: str, codec: str
-) -> dict[str, Any]:
-    """Write a layer of entries, each with its bytes from a tree and a path in it; return its diff_id and size.
-
-    Raises `MissingBlobError`, and removes the tree, when one does not hold what the entries say.
-    """
-    import shutil
-
-    with store_at(home) as store:
-        expected: dict[str, str] = {}
+@serves(GATHER)
+def gather(call: Gathering) -> WrittenLayer:
+    """Raises `MissingBlobError`, and removes the tree, when one does not hold what the entries say."""
+    with store_at(call.home) as store:
+        expected: dict[str, Digest] = {}
         items: list[Item] = []
-        for row, (tree, path) in zip(rows, sources, strict=True):
+        for row, (layer, path) in zip(call.rows, call.sources, strict=True):
             entry = toc.entry_of_row(row)
             content: Content | None = None
             if entry.type == FILE:
-                expected[entry.digest] = tree
+                expected[entry.digest] = layer
                 if entry.size:
-                    content = FileContent(f"{store.trees}/{tree}/root/{path}", entry.size)
+                    content = FileContent(f"{store.trees}/{layer.hex}/root/{path}", entry.size)
                 entry = entry._replace(digest="")
             items.append((entry, content))
-        written = write_layer(canonical(items, name=name), blobs=store.blobs, codec=codec_of(codec))
+        rows = canonical(items, name=call.name)
+        written = write_layer(rows, blobs=store.blobs, codec=codec_of(call.codec))
         found = {entry.digest for entry in written.toc.entries if entry.type == FILE}
-        for content_digest, tree in expected.items():
+        for content_digest, layer in expected.items():
             if content_digest not in found:
-                shutil.rmtree(f"{store.trees}/{tree}", ignore_errors=True)
-                digest = Digest.from_hex(tree)
-                raise MissingBlobError(f"{name}: the tree of layer {digest} was changed", digest=digest)
+                shutil.rmtree(f"{store.trees}/{layer.hex}", ignore_errors=True)
+                raise MissingBlobError(f"{call.name}: the tree of layer {layer} was changed", digest=layer)
         toc.save(store, written.toc)
         if written.encoding is not None:
             encodings.record(store, written.toc.diff_id, written.encoding)
-        return {"diff_id": written.toc.diff_id, "size": written.toc.size}
+        return WrittenLayer(written.toc.diff_id, written.toc.size)

@@ -6,17 +6,19 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
 
+from hermes.container.calls.probes import TRY_OVERLAY, TRY_SANDBOX, SandboxTrial
 from hermes.container.inside.scratch import scratch_of, store_at
 from hermes.container.overlay import Tree, mount_stack
 from hermes.container.stack import Upper
 from hermes.errors import SandboxError
 from hermes.sandbox import choice
 from hermes.sandbox.process import Process
+from hermes.sandbox.remote import serves
 from hermes.sandbox.syscalls import CLONE_NEWNS, unshare
 
 
+@serves(TRY_OVERLAY)
 def overlay(home: str) -> str:
     """Mount an overlay in the store and change what is in it; return what was found out."""
     with store_at(home) as store, scratch_of(store) as scratch:
@@ -34,11 +36,10 @@ def overlay(home: str) -> str:
         return "whiteouts and extended attributes work"
 
 
-def sandbox(name: str, where: Sequence[str]) -> str:
-    """Run a program of this machine in a sandbox, as it is run in a container; return the sandbox's version.
-
-    ``where`` is what `hermes.sandbox.choice.located` returned for ``name``.
-    """
+@serves(TRY_SANDBOX)
+def sandbox(trial: SandboxTrial) -> str:
+    """Run a program of this machine in a sandbox, as it is run in a container; return the sandbox's version."""
+    name, where = trial
     unshare(CLONE_NEWNS)
     found = subprocess.run([where[0], "--version"], capture_output=True, text=True, check=False)
     program = shutil.which("true")
@@ -47,7 +48,7 @@ def sandbox(name: str, where: Sequence[str]) -> str:
     process = Process(("true",), program, read_only=True, seccomp="run")
     with tempfile.TemporaryFile() as said, open(os.devnull, "rb") as nothing:
         stdio = nothing.fileno(), said.fileno(), said.fileno()
-        ended = choice.sandbox(name, (where[0], where[1])).run(process, "/", stdio)
+        ended = choice.sandbox(name, where).run(process, "/", stdio)
         said.seek(0)
         if ended.status:
             text = (

@@ -7,32 +7,28 @@ changed there is the layer, as with any other command.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
+from hermes.container.calls.commands import RUN_TOOL, RunningTool
 from hermes.container.inside.rootpath import MountPoints, find_program
 from hermes.container.inside.run_in_stack import Container, stage
 from hermes.container.inside.scratch import scratch_of, store_at
-from hermes.container.task import Task
+from hermes.container.task import Outcome
 from hermes.errors import BuildError
 from hermes.sandbox.host import ROOT, HostSandbox
 from hermes.sandbox.process import DEFAULT_PATH, Mount, Process
+from hermes.sandbox.remote import Stdio, serves_command
 
 _CWD: Final = "/tmp"  # noqa: S108 - a path of the sandbox
 _ENV: Final = {"PATH": DEFAULT_PATH, "LANG": "C.UTF-8", "TZ": "UTC", "HOME": _CWD}
 
 
-def run(
-    home: str, task: dict[str, Any], where: Sequence[str], hidden: Sequence[str], fds: list[int]
-) -> dict[str, Any]:
-    """Run a `Task` with ``fds`` as its standard input, output and error; return an `Outcome`.
-
-    ``hidden`` are folders of the machine that the command sees empty.
-    """
-    with store_at(home) as store, scratch_of(store) as scratch:
-        container = _Hosted(store, Task.from_json(task), scratch)
-        sandbox = HostSandbox((where[0], where[1]), scratch, hidden)
-        return container.run(sandbox, (fds[0], fds[1], fds[2])).to_json()
+@serves_command(RUN_TOOL)
+def run(call: RunningTool, stdio: Stdio) -> Outcome:
+    with store_at(call.home) as store, scratch_of(store) as scratch:
+        sandbox = HostSandbox(call.where, scratch, call.hidden)
+        return _Hosted(store, call.task, scratch).run(sandbox, stdio)
 
 
 class _Hosted(Container):

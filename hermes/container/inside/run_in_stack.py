@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
+from hermes.container.calls.commands import RUN, Running
 from hermes.container.inside.hosts import names_of_machines
 from hermes.container.inside.private import (
     UsedCaches,
@@ -34,6 +35,7 @@ from hermes.errors import BuildError, ProgramMissing, ProgramRefused, SandboxErr
 from hermes.sandbox.choice import sandbox
 from hermes.sandbox.idmap import has_one_id
 from hermes.sandbox.process import DEFAULT_PATH, Ended, Mount, Process, Sandbox
+from hermes.sandbox.remote import Stdio, serves_command
 from hermes.sandbox.syscalls import MNT_DETACH, umount
 from hermes.store import Store
 from hermes.store.blobs import write_all
@@ -45,18 +47,11 @@ _LEAK_HINT: Final = (
 _REMOVED_HINT: Final = "those files have been removed from the container; write a secret nowhere"
 
 
-def run(
-    home: str, task: dict[str, Any], where: Sequence[str], caches: dict[str, str], fds: list[int]
-) -> dict[str, Any]:
-    """Run a `Task` with ``fds`` as its standard input, output and error; return an `Outcome`.
-
-    ``where`` is what `hermes.sandbox.choice.located` returned for the task's runtime. ``caches`` maps the ids of
-    its caches to folders of the store that the caller has locked.
-    """
-    with store_at(home) as store, scratch_of(store) as scratch:
-        container = Container(store, Task.from_json(task), scratch, caches)
-        chosen = sandbox(container.runtime, (where[0], where[1]))
-        return container.run(chosen, (fds[0], fds[1], fds[2])).to_json()
+@serves_command(RUN)
+def run(call: Running, stdio: Stdio) -> Outcome:
+    with store_at(call.home) as store, scratch_of(store) as scratch:
+        container = Container(store, call.task, scratch, dict(call.caches))
+        return container.run(sandbox(call.task.runtime, call.where), stdio)
 
 
 class Container:
@@ -75,11 +70,7 @@ class Container:
         self._search = Search({one.id: one.value for one in task.secrets})
         self._caches = UsedCaches(task.caches, caches, self._search)
 
-    @property
-    def runtime(self) -> str:
-        return self._task.runtime
-
-    def run(self, sandbox: Sandbox, stdio: tuple[int, int, int]) -> Outcome:
+    def run(self, sandbox: Sandbox, stdio: Stdio) -> Outcome:
         if not self._root:
             self._root = mount_stack(self._trees, self._scratch, target="merged", upper=self._upper)
         with MountPoints(self._root, self._task.upper.points if self._task.upper else "") as points:

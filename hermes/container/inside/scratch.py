@@ -10,20 +10,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hermes.container.calls.layers import REMOVE, Removal
 from hermes.container.mounts import mounted_below
+from hermes.sandbox.remote import serves
 from hermes.sandbox.syscalls import CLONE_NEWNS, MNT_DETACH, umount, unshare
 from hermes.store import Store
+from hermes.store.faults import storing
 from hermes.store.removal import remove_tree
 
 
 @contextmanager
 def store_at(home: str) -> Iterator[Store]:
-    """Give the store at ``home``, with a scratch folder of this process."""
-    store = Store(Path(home))
-    try:
-        yield store
-    finally:
-        store.close()
+    """Give the store at ``home``, with a scratch folder of this process.
+
+    An `OSError` of what is done with it becomes a `StoreError`.
+    """
+    with storing(home):
+        store = Store(Path(home))
+        try:
+            yield store
+        finally:
+            store.close()
 
 
 @contextmanager
@@ -41,7 +48,7 @@ def scratch_of(store: Store) -> Iterator[str]:
                 umount(path, MNT_DETACH)
 
 
-def remove(paths: list[str]) -> None:
-    """Remove folders whatever ids own what is in them."""
-    for path in paths:
+@serves(REMOVE)
+def remove(call: Removal) -> None:
+    for path in call.paths:
         remove_tree(path)

@@ -12,7 +12,8 @@ from hermes.actions.kinds import LAYER
 from hermes.actions.local import Local
 from hermes.actions.specs.spec import Spec
 from hermes.actions.tools import Tools
-from hermes.container.core import Containers
+from hermes.container.commands import Commands
+from hermes.container.layer_forms import LayerForms
 from hermes.digest import Digest, canonical_json
 from hermes.engine.action import EXECUTABLE, FILE, LINK, Action, Input, Outputs, Source, Value
 from hermes.engine.executor import Request, Result
@@ -37,7 +38,9 @@ class Bench:
         self.store = store
         self.folder = folder
         self.namespace = Namespace()
-        self.tools = Tools(store, Containers(store, self.namespace), mirrors=tuple)
+        self.tools = Tools(
+            store, Commands(store, self.namespace, LayerForms(store, self.namespace)), mirrors=tuple
+        )
         self._files = 0
 
     def run(self, spec: Spec[Resolved], *hints: str, platform: str = "") -> Outputs:

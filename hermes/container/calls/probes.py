@@ -1,0 +1,25 @@
+"""Calls that try what commands need, for ``hermes doctor``."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple, Self
+
+from hermes.sandbox.remote import Remote
+
+
+class SandboxTrial(NamedTuple):
+    """Run a program in the sandbox ``name``; ``where`` is what `hermes.sandbox.choice.located` returned for it."""
+
+    name: str
+    where: tuple[str, str]
+
+    @classmethod
+    def from_json(cls, document: list[Any]) -> Self:
+        name, (path, library) = document
+        return cls(name, (path, library))
+
+
+_INSIDE: Final = "hermes.container.inside.probe"
+
+TRY_OVERLAY: Final = Remote(f"{_INSIDE}.overlay", str, str, "try an overlay")
+TRY_SANDBOX: Final = Remote(f"{_INSIDE}.sandbox", SandboxTrial, str, "try a sandbox")

@@ -1,0 +1,112 @@
+"""Commands in stacks of layers.
+
+The run action, ``hermes run`` and whatever else fills or starts a root file system come through here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hermes.container.layer_forms import LayerForms
+from hermes.errors import HermesError, SandboxError
+from hermes.store import Store
+
+if TYPE_CHECKING:
+    from hermes.container.task import Outcome, Task
+    from hermes.sandbox.namespace import Namespace
+
+
+class Commands:
+    """Runs commands on layers of one store. Safe to use from several threads.
+
+    ``runtime`` runs the commands of tasks that name none; see `hermes.sandbox.choice`.
+    """
+
+    def __init__(self, store: Store, namespace: Namespace, layers: LayerForms, runtime: str = "") -> None:
+        self.layers = layers
+        self._store = store
+        self._namespace = namespace
+        self._runtime = runtime
+
+    @property
+    def has_one_id(self) -> bool:
+        """Tell whether commands can be nobody but root, and give files to nobody else."""
+        return not self._namespace.map.whole
+
+    def run(
+        self, task: Task, stdio: tuple[int, int, int], waiting: Callable[[], None] | None = None
+    ) -> Outcome:
+        """Run a command on a stack of layers and commit what it asks for.
+
+        ``stdio`` are the descriptors of its standard input, output and error. ``waiting`` is called on each
+        turn of a wait for a cache, and may raise to give up. Raises `MissingBlobError` when a layer of the
+        stack is not in the store, `SandboxError` or `BuildError` when it cannot start, `SecretLeaked` when a
+        secret is in what it left.
+        """
+        from hermes.container.calls.commands import RUN, Running
+        from hermes.sandbox import choice
+
+        with contextlib.ExitStack() as held:
+            caches = self._caches(task, held, waiting)
+            if task.secrets:
+                stdio = held.enter_context(_guarded(task, stdio))
+            if task.agents:
+                from hermes.container.secrets.agents import forwarded
+
+                folder = held.enter_context(self._store.scratch.directory())
+                task = replace(task, agents=held.enter_context(forwarded(task.agents, str(folder))))
+            task = replace(task, runtime=task.runtime or self._runtime)
+            where = choice.located(task.runtime)
+            self.layers.ensure_trees(task.stack)
+            return self._namespace.run(RUN, Running(str(self._store.home), task, where, caches), stdio)
+
+    def run_host(self, task: Task, stdio: tuple[int, int, int]) -> Outcome:
+        """As `run`, but the command is one of this machine, which sees the stack at `hermes.sandbox.host.ROOT`."""
+        from hermes.container.calls.commands import RUN_TOOL, RunningTool
+        from hermes.sandbox import choice
+
+        home = str(self._store.home)
+        hidden = (home, os.path.expanduser("~"))
+        where = choice.located(choice.BWRAP)
+        self.layers.ensure_trees(task.stack)
+        return self._namespace.run(RUN_TOOL, RunningTool(home, task, where, hidden), stdio)
+
+    def _caches(
+        self, task: Task, held: contextlib.ExitStack, waiting: Callable[[], None] | None
+    ) -> tuple[tuple[str, str], ...]:
+        """Take the caches of a task, in one order for all tasks, so that no two wait for each other."""
+        found: dict[str, str] = {}
+        for one in sorted(task.caches, key=lambda one: one.id):
+            if one.id in found:
+                raise SandboxError(
+                    f"the cache {one.id!r} is mounted twice", hint="a command has it at one path"
+                )
+            remove = self.layers.remover.remove
+            using = self._store.caches.used(one.id, one.sharing, remove=remove, waiting=waiting)
+            found[one.id] = held.enter_context(using)
+        return tuple(found.items())
+
+
+@contextlib.contextmanager
+def _guarded(task: Task, stdio: tuple[int, int, int]) -> Iterator[tuple[int, int, int]]:
+    """Keep a task's secrets out of what the command prints, and out of the errors that speak of its files."""
+    from hermes.container.secrets.encodings import check_value
+    from hermes.container.secrets.leaks import Search
+    from hermes.container.secrets.output import masked
+
+    for one in task.secrets:
+        check_value(one.id, one.value)
+    search = Search({one.id: one.value for one in task.secrets})
+    try:
+        with masked(stdio, lambda: search.masker) as guarded:
+            yield guarded
+    except HermesError as error:
+        error.message = search.masker.text(error.message)
+        error.args = (error.message,)
+        raise
+    except RuntimeError as error:
+        raise RuntimeError(search.masker.text(str(error))) from None

@@ -1,0 +1,121 @@
+"""The forms that the store has a layer in: a tree, a tar, compressed blobs; and making one from another."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from hermes.container.calls.layers import (
+    EXTRACT,
+    GATHER,
+    PACK,
+    SQUASH,
+    Extraction,
+    Gathering,
+    InTree,
+    Packing,
+    Squashing,
+    WrittenLayer,
+)
+from hermes.container.removal import Remover
+from hermes.container.stack import Below
+from hermes.digest import Digest
+from hermes.errors import MissingBlobError
+from hermes.layer.trees import has_tree
+from hermes.sandbox.namespace import Namespace
+from hermes.store import Store
+
+if TYPE_CHECKING:
+    from hermes.layer.compress import Codec, Encoding
+    from hermes.layer.entry import Entry
+
+
+class LayerForms:
+    """The layers of one store. Safe to use from several threads.
+
+    ``fetch`` is called with a layer that the store has no bytes of, and stores them if it can.
+    """
+
+    def __init__(
+        self, store: Store, namespace: Namespace, fetch: Callable[[Digest], None] = lambda _: None
+    ) -> None:
+        self.remover = Remover(store, namespace)
+        self._store = store
+        self._namespace = namespace
+        self._home = str(store.home)
+        self._fetch = fetch
+
+    def ensure_present(self, diff_id: Digest) -> None:
+        """Fetch a layer that the store has in no form, if it can be fetched."""
+        from hermes.layer import encodings
+
+        if not encodings.available(self._store, diff_id):
+            self._fetch(diff_id)
+
+    def ensure_tree(self, diff_id: Digest) -> None:
+        """Extract a layer unless that has been done, and note that it is used."""
+        owned = self._namespace.map.whole
+        if has_tree(self._store, diff_id, owned=owned):
+            with contextlib.suppress(OSError):
+                os.utime(f"{self._store.trees}/{diff_id.hex}")
+            return
+        with self._store.locks.held(f"tree:{diff_id}"):
+            if not has_tree(self._store, diff_id, owned=owned):
+                self.ensure_present(diff_id)
+                self.remover.remove([f"{self._store.trees}/{diff_id.hex}"])
+                self._namespace.call(EXTRACT, Extraction(self._home, diff_id))
+
+    def ensure_trees(self, stack: Iterable[Below]) -> None:
+        for below in stack:
+            self.ensure_tree(below.diff_id)
+
+    def compressed(self, diff_id: Digest, codec: Codec) -> Encoding:
+        """Return a layer's blob in the form that ``codec`` gives, making it unless it is there.
+
+        Raises `MissingBlobError` when the store does not hold the layer.
+        """
+        from hermes.layer import encodings
+
+        if found := encodings.find(self._store, diff_id, codec):
+            return found
+        self.ensure_present(diff_id)
+        if encodings.find_any(self._store, diff_id) is None:
+            return self.packed(diff_id, codec)
+        from hermes.layer.write import compress
+
+        with encodings.open_tar(self._store, diff_id) as tar:
+            encoding = compress(tar.chunks(), self._store.blobs, codec)
+        encodings.record(self._store, diff_id, encoding)
+        return encoding
+
+    def packed(self, diff_id: Digest, codec: Codec | None) -> Encoding:
+        """Make a blob of a layer that has only a tree; raises `MissingBlobError` when it has none."""
+        if not has_tree(self._store, diff_id):
+            raise MissingBlobError(f"the store does not hold layer {diff_id}", digest=diff_id)
+        packing = Packing(self._home, diff_id, codec.spec if codec else "")
+        return self._namespace.call(PACK, packing).encoding
+
+    def gathered(self, rows: Iterable[tuple[Entry, InTree]], name: str, codec: Codec | None) -> WrittenLayer:
+        """Write a layer, which errors call ``name``, of entries whose bytes are in trees, which are made.
+
+        Raises `MissingBlobError`, and removes the tree, when one does not hold what the entries say.
+        """
+        from hermes.layer import toc
+
+        found = list(rows)
+        for layer in dict.fromkeys(place.layer for _, place in found if place.layer):
+            self.ensure_tree(layer)
+        entries = tuple(toc.row_of_entry(entry) for entry, _ in found)
+        places = tuple(place for _, place in found)
+        gathering = Gathering(self._home, entries, places, name, codec.spec if codec else "")
+        return self._namespace.call(GATHER, gathering)
+
+    def squashed(
+        self, stack: Sequence[Below], codec: Codec, below: Sequence[Digest] = (), mtime: int = 0
+    ) -> WrittenLayer:
+        """Write a stack as one layer, for the layers ``below`` it; its whiteouts have the time ``mtime``, in seconds."""
+        self.ensure_trees(stack)
+        squashing = Squashing(self._home, tuple(stack), codec.spec, tuple(below), mtime)
+        return self._namespace.call(SQUASH, squashing)
