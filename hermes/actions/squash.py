@@ -6,7 +6,7 @@ from hermes.actions.kinds import LAYER
 from hermes.actions.specs.spec import of_request
 from hermes.actions.specs.squash import Squash
 from hermes.actions.tools import Tools, hinted_codec
-from hermes.container.stack import Below
+from hermes.container.stack import StackEntry
 from hermes.engine.action import Outputs, Value
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
@@ -15,7 +15,7 @@ from hermes.layer.compress import ZSTD
 
 def execute(request: Request, tools: Tools) -> Outputs:
     spec = of_request(Squash[Resolved], request)
-    stack = [Below(one.value.digest, one.path) for one in spec.roots]
+    stack = [StackEntry(one.value.digest, one.path) for one in spec.roots]
     below = [one.value.digest for one in spec.below]
     found = tools.layers.squashed(stack, hinted_codec(request) or ZSTD, below, spec.mtime)
     return {"layer": Value(LAYER, found.diff_id, found.size)}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hermes.container.mount_values import Bound
     from hermes.container.secrets.encodings import Form
     from hermes.container.secrets.leaks import Search
-    from hermes.container.stack import Below
+    from hermes.container.stack import StackEntry
     from hermes.registry.client import Client
 
 
@@ -115,11 +115,13 @@ def layers_of(rows: Iterable[Resolved], tools: Tools) -> Iterator[list[Resolved]
             yield [one]
 
 
-def stack_of(roots: Iterable[Resolved], tools: Tools) -> tuple[Below, ...]:
+def stack_of(roots: Iterable[Resolved], tools: Tools) -> tuple[StackEntry, ...]:
     """Return the layers that a command runs on, the lowest first."""
-    from hermes.container.stack import Below
+    from hermes.container.stack import StackEntry
 
-    return tuple(Below(one.value.digest, one.path) for listed in layers_of(roots, tools) for one in listed)
+    return tuple(
+        StackEntry(one.value.digest, one.path) for listed in layers_of(roots, tools) for one in listed
+    )
 
 
 def hinted_codec(request: Request) -> Codec | None:

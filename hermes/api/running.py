@@ -11,7 +11,7 @@ from hermes.actions.environment import Environment
 from hermes.api.run_options import RunOptions
 from hermes.container.commands import Commands
 from hermes.container.layer_forms import LayerForms
-from hermes.container.stack import Below
+from hermes.container.stack import StackEntry
 from hermes.container.task import Task
 from hermes.digest import Digest
 from hermes.errors import UsageError
@@ -49,7 +49,7 @@ def run_image(
             user = options.user or environment.user
             options.check_user(user)
             task = Task(
-                stack=tuple(Below(one, name) for one in diff_ids_of(document)),
+                stack=tuple(StackEntry(one, name) for one in diff_ids_of(document)),
                 argv=_argv(config, arguments, entrypoint, name),
                 env=(*_terminal(stdio), *environment.env, *options.env),
                 cwd=options.workdir or environment.workdir or "/",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hermes.container.stack import Below
+from hermes.container.stack import StackEntry
 from hermes.digest import Digest
 
 
@@ -23,7 +23,7 @@ class Copy:
     dest: str
     sources: tuple[str, ...] = ()
     base: str = "/"
-    stack: tuple[Below, ...] = ()
+    stack: tuple[StackEntry, ...] = ()
     changes: str = ""
     within: bool = False
     files: tuple[tuple[str, str], ...] = ()
@@ -39,7 +39,7 @@ class Copy:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Copy:
         fields = dict(document)
-        fields["stack"] = tuple(Below(Digest(diff_id), name) for diff_id, name in document["stack"])
+        fields["stack"] = tuple(StackEntry(Digest(diff_id), name) for diff_id, name in document["stack"])
         fields["files"] = tuple((path, name) for path, name in document["files"])
         for name in ("sources", "ignore"):
             fields[name] = tuple(document[name])

@@ -20,7 +20,7 @@ from hermes.container.calls.layers import (
     WrittenLayer,
 )
 from hermes.container.removal import Remover
-from hermes.container.stack import Below
+from hermes.container.stack import StackEntry
 from hermes.digest import Digest
 from hermes.errors import MissingBlobError
 from hermes.layer.trees import has_tree
@@ -67,7 +67,7 @@ class LayerForms:
                 self.remover.remove([f"{self._store.trees}/{diff_id.hex}"])
                 self._namespace.call(EXTRACT, Extraction(self._home, diff_id))
 
-    def ensure_trees(self, stack: Iterable[Below]) -> None:
+    def ensure_trees(self, stack: Iterable[StackEntry]) -> None:
         for below in stack:
             self.ensure_tree(below.diff_id)
 
@@ -113,7 +113,7 @@ class LayerForms:
         return self._namespace.call(GATHER, gathering)
 
     def squashed(
-        self, stack: Sequence[Below], codec: Codec, below: Sequence[Digest] = (), mtime: int = 0
+        self, stack: Sequence[StackEntry], codec: Codec, below: Sequence[Digest] = (), mtime: int = 0
     ) -> WrittenLayer:
         """Write a stack as one layer, for the layers ``below`` it; its whiteouts have the time ``mtime``, in seconds."""
         self.ensure_trees(stack)

@@ -32,7 +32,7 @@ class Upper(NamedTuple):
         return f"{os.path.dirname(self.upper)}.points"
 
 
-class Below(NamedTuple):
+class StackEntry(NamedTuple):
     """One layer of a root: its diff_id, and what errors call it."""
 
     diff_id: Digest

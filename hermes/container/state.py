@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from hermes.container.stack import Below, Upper
+from hermes.container.stack import StackEntry, Upper
 from hermes.digest import Digest, canonical_json, parse_json
 from hermes.errors import StoreError, UsageError
 from hermes.image.descriptor import Descriptor
@@ -45,7 +45,7 @@ class State:
     id: str
     name: str
     image: str
-    stack: tuple[Below, ...]
+    stack: tuple[StackEntry, ...]
     document: Mapping[str, Any]
     number: int = 1
     steps: tuple[str, ...] = ()
@@ -80,7 +80,9 @@ class State:
         document = parse_json(data)
         if document.pop("version") != _VERSION:
             raise ValueError("of another version")
-        document["stack"] = tuple(Below(Digest.parse(diff_id), name) for diff_id, name in document["stack"])
+        document["stack"] = tuple(
+            StackEntry(Digest.parse(diff_id), name) for diff_id, name in document["stack"]
+        )
         document["steps"] = tuple(document["steps"])
         document["base"] = tuple(map(Descriptor.from_json, document.get("base") or ()))
         return cls(**document)
@@ -105,7 +107,7 @@ class States:
         self,
         image: str,
         wish: str,
-        stack: tuple[Below, ...],
+        stack: tuple[StackEntry, ...],
         document: Mapping[str, Any],
         base: tuple[Descriptor, ...] = (),
     ) -> State:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hermes.container.mount_values import Bound, Cache, Tmpfs
-from hermes.container.stack import Below, Blob, Commit, Upper
+from hermes.container.stack import Blob, Commit, StackEntry, Upper
 from hermes.digest import Digest
 from hermes.sandbox.process import HOSTNAME
 from hermes.store.caches import Sharing
@@ -96,7 +96,7 @@ class Task:
     the kernel refuses the command (`hermes.sandbox.seccomp`).
     """
 
-    stack: tuple[Below, ...]
+    stack: tuple[StackEntry, ...]
     argv: tuple[str, ...]
     env: tuple[tuple[str, str], ...] = ()
     cwd: str = "/"
@@ -130,7 +130,7 @@ class Task:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Task:
         fields = dict(document)
-        fields["stack"] = tuple(Below(Digest(diff_id), name) for diff_id, name in document["stack"])
+        fields["stack"] = tuple(StackEntry(Digest(diff_id), name) for diff_id, name in document["stack"])
         for name in ("env", "hosts"):
             fields[name] = tuple((key, value) for key, value in document[name])
         fields["staged"] = tuple(

@@ -32,7 +32,7 @@ from hermes.container.calls.containers import (
     WorkingRoot,
 )
 from hermes.container.commands import Commands
-from hermes.container.stack import Below
+from hermes.container.stack import StackEntry
 from hermes.container.state import State, States
 from hermes.digest import Digest
 from hermes.errors import BuildError, SandboxError, UsageError
@@ -68,7 +68,7 @@ class WorkingContainers:
         self,
         image: str,
         name: str,
-        stack: Sequence[Below],
+        stack: Sequence[StackEntry],
         document: Mapping[str, Any],
         base: Sequence[Descriptor] = (),
     ) -> State:
@@ -280,7 +280,9 @@ class WorkingContainers:
             return self._states.update(state, after)
 
         def on_top(one: State) -> State:
-            return replace(after(one), stack=(*one.stack, Below(diff_id, state.name)), number=one.number + 1)
+            return replace(
+                after(one), stack=(*one.stack, StackEntry(diff_id, state.name)), number=one.number + 1
+            )
 
         work = self._states.upper(state).work
         now = self._states.take_over(state, lambda folder: self._publish(diff_id, folder), on_top)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from hermes.container.stack import Below
+from hermes.container.stack import StackEntry
 from hermes.digest import Digest
 from hermes.errors import ImageError
 from hermes.graph.label import is_label
@@ -26,7 +26,7 @@ class Base(NamedTuple):
     """
 
     name: str
-    stack: tuple[Below, ...]
+    stack: tuple[StackEntry, ...]
     document: dict[str, Any]
     blobs: tuple[Descriptor, ...] = ()
 
@@ -51,7 +51,7 @@ def _base_of_layers(name: str, given: Sequence[Digest], platform: Platform) -> B
     if platform.variant:
         document["variant"] = platform.variant
     document["history"] = [{"created": timestamp(0), "created_by": f"hermes {name}"} for _ in layers]
-    return Base(name, tuple(Below(one, name) for one in layers), document)
+    return Base(name, tuple(StackEntry(one, name) for one in layers), document)
 
 
 def _base_of_target(text: str, store: Store, build: BuildTarget, platform: str) -> Base:
@@ -75,7 +75,7 @@ def base_of_image(text: str, digest: Digest, store: Store) -> Base:
         document = parse_config(store.blobs.read(manifest.config.digest))
     except ImageError as error:
         raise ImageError(f"{text}: {error.message}") from None
-    stack = tuple(Below(one, text) for one in diff_ids_of(document))
+    stack = tuple(StackEntry(one, text) for one in diff_ids_of(document))
     document["history"] = history_of(document, text)
     document.pop("rootfs")
     document.pop("created", None)

@@ -18,7 +18,7 @@ import pytest
 from hermes.container.commands import Commands
 from hermes.container.layer_forms import LayerForms
 from hermes.container.mount_values import Bound, Cache, Tmpfs
-from hermes.container.stack import Below
+from hermes.container.stack import StackEntry
 from hermes.container.task import Task
 from hermes.digest import Digest
 from hermes.errors import BuildError, BuildFailed, HermesError, SandboxError
@@ -318,8 +318,8 @@ def test_a_wrong_subscription_is_named(based: Sandbox, yaml: str, said: str) -> 
 
 
 @pytest.fixture
-def stack(based: Sandbox) -> tuple[Below, ...]:
-    return (Below(Digest(based.digest("//base:root")), "base"),)
+def stack(based: Sandbox) -> tuple[StackEntry, ...]:
+    return (StackEntry(Digest(based.digest("//base:root")), "base"),)
 
 
 @pytest.fixture
@@ -330,7 +330,7 @@ def runner(store: Store) -> Iterator[Commands]:
 
 
 def test_a_task_says_all_of_this_by_itself(
-    runner: Commands, stack: tuple[Below, ...], tmp_path: Path
+    runner: Commands, stack: tuple[StackEntry, ...], tmp_path: Path
 ) -> None:
     (tmp_path / "f").write_text("x")
     shell = "test $(stat -c %a /t) = 755 && cat /in/f && ! echo x > /in/g && : > /c/f && : > /w/new"
@@ -347,7 +347,7 @@ def test_a_task_says_all_of_this_by_itself(
 
 
 def test_a_folder_that_is_not_there_is_not_mounted(
-    runner: Commands, stack: tuple[Below, ...], tmp_path: Path
+    runner: Commands, stack: tuple[StackEntry, ...], tmp_path: Path
 ) -> None:
     task = Task(stack, ("/bin/true",), bound=(Bound("/in", str(tmp_path / "none")),))
     with pytest.raises(BuildError, match="none is not there to be mounted at /in"):

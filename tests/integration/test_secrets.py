@@ -17,7 +17,7 @@ import pytest
 
 import hermes
 from hermes.build.secrets import SecretSource
-from hermes.container.stack import Below
+from hermes.container.stack import StackEntry
 from hermes.container.task import Secret, Task
 from hermes.digest import Digest
 from hermes.errors import BuildFailed, HermesError, SecretError, SecretLeaked, UsageError
@@ -460,7 +460,7 @@ def test_a_working_container_is_rid_of_what_has_a_secret(based: Sandbox, mounted
         pytest.skip("only root can mount a container where others see it")
     containers = hermes.Containers(home=based.home)
     name = containers.create("scratch").name
-    below = Below(Digest(based.digest("//base:root")), "base")
+    below = StackEntry(Digest(based.digest("//base:root")), "base")
     with containers._opened() as (_, _, working):
         state = working.get(name)
         working._states.update(state, lambda one: replace(one, stack=(below,)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from hermes.container.calls.layers import stack_of_rows
-from hermes.container.stack import Below, Upper
+from hermes.container.stack import StackEntry, Upper
 from hermes.digest import Digest
 from hermes.sandbox.remote import Remote
 
@@ -20,7 +20,7 @@ class WorkingRoot(NamedTuple):
     """
 
     home: str
-    stack: tuple[Below, ...]
+    stack: tuple[StackEntry, ...]
     upper: Upper
     mounted: str = ""
 

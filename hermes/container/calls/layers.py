@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple, Self
 
-from hermes.container.stack import Below, Blob
+from hermes.container.stack import Blob, StackEntry
 from hermes.digest import Digest
 from hermes.sandbox.remote import Remote
 
@@ -79,7 +79,7 @@ class Squashing(NamedTuple):
     """
 
     home: str
-    stack: tuple[Below, ...]
+    stack: tuple[StackEntry, ...]
     codec: str
     below: tuple[Digest, ...] = ()
     mtime: int = 0
@@ -101,9 +101,9 @@ class Removal(NamedTuple):
         return cls(tuple(paths))
 
 
-def stack_of_rows(rows: list[list[str]]) -> tuple[Below, ...]:
+def stack_of_rows(rows: list[list[str]]) -> tuple[StackEntry, ...]:
     """Return the layers of a stack that crossed as rows of diff_id and name."""
-    return tuple(Below(Digest(diff_id), name) for diff_id, name in rows)
+    return tuple(StackEntry(Digest(diff_id), name) for diff_id, name in rows)
 
 
 _INSIDE: Final = "hermes.container.inside"

@@ -36,7 +36,7 @@ from hermes.container.calls.layers import (
 from hermes.container.calls.probes import SandboxTrial
 from hermes.container.copy import Copy
 from hermes.container.mount_values import Bound, Cache, Tmpfs
-from hermes.container.stack import Below, Blob, Commit, Upper
+from hermes.container.stack import Blob, Commit, StackEntry, Upper
 from hermes.container.task import Agent, KeptFile, Outcome, Secret, Staged, StagedFile, Task
 from hermes.digest import Digest
 from hermes.layer.compress import ZSTD
@@ -45,7 +45,7 @@ from hermes.sandbox.remote import Remote, RemoteCommand, Served, Stdio, decoded,
 from hermes.store.caches import Sharing
 
 D = Digest.of(b"a")
-STACK = (Below(D, "//a:b"), Below(Digest.of(b"b"), "base"))
+STACK = (StackEntry(D, "//a:b"), StackEntry(Digest.of(b"b"), "base"))
 ROOT = WorkingRoot("/home", STACK, Upper("/u", "/w"), "/mounted")
 TASK = Task(
     stack=STACK,

@@ -8,12 +8,12 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from hermes.container.stack import Below
+from hermes.container.stack import StackEntry
 from hermes.container.state import State, States
 from hermes.digest import Digest
 from hermes.store import Store
 
-LAYER = Below(Digest.of(b"layer"), "layer")
+LAYER = StackEntry(Digest.of(b"layer"), "layer")
 
 
 def changed(store: Store) -> State:
