@@ -193,12 +193,18 @@ def in_one_place(targets: Mapping[str, Sequence[BuiltOutput]]) -> Iterator[tuple
             other, digest = found.setdefault(one.path, (label, one.digest))
             if digest != one.digest:
                 yield other, label, one.path
+    clear: set[str] = set()
     for path, (label, _) in found.items():
-        above = os.path.dirname(path)
-        while len(above) > 1:
-            if above in found:
-                yield found[above][0], label, above
-            above = os.path.dirname(above)
+        folders = []
+        above = path.rpartition("/")[0]
+        while above and above not in clear:
+            folders.append(above)
+            above = above.rpartition("/")[0]
+        outer = [folder for folder in folders if folder in found]
+        for folder in outer:
+            yield found[folder][0], label, folder
+        if not outer:
+            clear.update(folders)
 
 
 def _same(path: str, source: str) -> bool:

@@ -247,7 +247,7 @@ class TouchedPlan:
             last = package.targets.get(text) if package else None
             outputs = self._check.targets.get(text.rpartition("@")[0], ())
             if last is not None and last.wanted == wanted and len(outputs) == len(wanted):
-                found.extend(one._replace(digest=Digest(one.digest)) for one in outputs)
+                found.extend(BuiltOutput(kind, Digest(digest), path) for kind, digest, path in outputs)
             else:
                 found.extend([None] * len(wanted))
         return found

@@ -12,6 +12,9 @@ _REPO: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*\Z")
 _PLAIN: Final = r"[^/:\\\x00-\x20\x7f-\xa0\ud800-\udfff]+"
 _PART: Final = re.compile(rf"{_PLAIN}(?: +{_PLAIN})*\Z")
 """A component of a path: any characters but separators, control characters and bytes that are not UTF-8."""
+_COMPONENT: Final = rf"(?!\.\.?(?:/|\Z)){_PLAIN}(?: +{_PLAIN})*"
+_PATH: Final = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*\Z")
+"""A whole path of such components, none of which is ``.`` or ``..``."""
 RULES_REPO: Final = "hermes"
 
 
@@ -80,6 +83,8 @@ class Label:
 
 
 def _check_path(what: str, text: str, *, empty: bool) -> None:
+    if _PATH.match(text):
+        return
     if not text:
         if empty:
             return

@@ -363,10 +363,18 @@ def dockerfiles(folder: Path, size: Size) -> Iterator[Row]:
     yield from cases(folder, size.files, size.large, size.rounds)
 
 
+def monorepo(folder: Path, size: Size) -> Iterator[Row]:
+    """Ten times as many packages, which depend on each other: what an edit costs."""
+    from tests.bench.monorepo import cases
+
+    yield from cases(folder, size.packages * 10, min(size.rounds, 3))
+
+
 CASES: Mapping[str, Callable[[Path, Size], Iterator[Row]]] = {
     "start-up": start_up,
     "side-by-side": side_by_side,
     "many-packages": many_packages,
+    "monorepo": monorepo,
     "small-files": small_files,
     "large-file": large_file,
     "commands": commands,

@@ -68,6 +68,7 @@ def plain_targets(row: Any, record: Record) -> Any:
     }
 
 
+@pytest.mark.timeout(120 + 5 * EDITS)
 @pytest.mark.parametrize("seed", range(2))
 def test_after_any_edits_a_plan_is_the_one_from_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int

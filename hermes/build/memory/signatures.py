@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 Signature = tuple[int, int, int, int]
 """mtime and ctime in nanoseconds, size in bytes, inode."""
@@ -102,9 +102,23 @@ class Signatures:
                 found.append(path)
         return found
 
-    def differ(self, look: Callable[[str], Signature]) -> bool:
-        """Tell whether ``look`` gives another signature for any of the paths."""
-        return any(look(path) != known for path, known in self._rows())
+    def differ(self) -> bool:
+        """Tell whether one of the absolute paths has another `signature` than it had."""
+        return any(signature(path) != known for path, known in self._rows())
+
+    def outputs_differ(self) -> bool:
+        """Tell whether one of the absolute paths has another `output_signature` than it had."""
+        lstat = os.lstat
+        for path, known in self._rows():
+            try:
+                status = lstat(path)
+            except OSError:
+                if known != NOTHING:
+                    return True
+                continue
+            if (status.st_mtime_ns, 0, status.st_size, status.st_ino) != known:
+                return True
+        return False
 
 
 def _flat(row: Signature) -> array[int]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hermes.build.memory.signatures import Signatures, output_signature, signature
+from hermes.build.memory.signatures import Signatures
 from hermes.build.result import BuildResult, BuiltOutput
 from hermes.version import __version__
 
@@ -79,7 +79,7 @@ def changes(check: Check, root: str) -> Changes:
             continue
         if (status.st_mtime_ns, status.st_ctime_ns, status.st_ino) != known:
             folders.append(path)
-    rules, outputs = check.rules.differ(signature), check.outputs.differ(output_signature)
+    rules, outputs = check.rules.differ(), check.outputs.outputs_differ()
     return Changes(check.sources.changed(root), folders, rules, outputs)
 
 
