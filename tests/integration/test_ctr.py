@@ -316,7 +316,10 @@ WRONG = {
     "nothing to change": (["config", "web"], "no setting to change"),
     "a layout that is none": (["from", "oci:base"], "is not an OCI layout"),
     "a missing volume": (["run", "-v", "nothing:/x", "web", "--", "true"], "nothing does not exist"),
-    "a volume over the root": (["run", "-v", "base:/", "web", "--", "true"], "no absolute path of something"),
+    "a volume over the root": (
+        ["run", "-v", "base:/", "web", "--", "true"],
+        "expected an absolute path in the container",
+    ),
     "a volume that leaves the root": (
         ["run", "-v", "base:/../..", "web", "--", "true"],
         "root itself|over the root|cannot",

@@ -210,10 +210,10 @@ def test_a_volume_must_be_there(tmp_path: Path) -> None:
     assert volume(f"{tmp_path}:/x/../y/").target == "/y"
     for text, reason in (
         (f"{tmp_path}/none:/x", "does not exist"),
-        (str(tmp_path), "no HOST:CONTAINER"),
+        (str(tmp_path), "expected HOST:CONTAINER"),
         (f"{tmp_path}:/x:Z", "unknown option 'Z'"),
-        (f"{tmp_path}:x", "no absolute path"),
-        (f"{tmp_path}:/", "no absolute path"),
+        (f"{tmp_path}:x", "expected an absolute path"),
+        (f"{tmp_path}:/", "expected an absolute path"),
     ):
         with pytest.raises(UsageError, match=reason):
             volume(text)
