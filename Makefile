@@ -19,8 +19,9 @@ test: $(VENV)/test
 	@tests/packages.sh
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
-# As test, and every Dockerfile of the corpus by both of its peers.
+# As test, and every Dockerfile of the corpus by both of its peers, and all examples of properties.
 test-all: export HERMES_TEST_PEERS = all
+test-all: export HERMES_TEST_EXAMPLES = all
 test-all: test
 
 lint: $(VENV)/lint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hermes.debian.packages import Package
@@ -11,6 +11,7 @@ from hermes.debian.relation import parse_clauses, parse_relations
 from hermes.debian.resolve import resolve
 from hermes.debian.universe import Universe, answers, provided
 from hermes.errors import LockError
+from tests.properties import examples
 
 
 def package(text: str, **fields: object) -> Package:
@@ -141,7 +142,7 @@ def is_solution(packages: list[Package], requested: list[str]) -> bool:
     return True
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(ARCHIVES, st.lists(st.sampled_from(NAMES), min_size=1, max_size=2))
 def test_a_result_meets_every_need_and_a_refusal_is_right(
     rows: list[tuple[str, str, str, list[str]]], requested: list[str]

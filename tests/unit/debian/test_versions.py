@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hermes.debian.relation import parse_clauses, parse_relations, show_clause
 from hermes.debian.version import compare_versions, satisfies
 from hermes.errors import LockError
+from tests.properties import examples
 
 ORDERED = [
     "1.0~~",
@@ -41,7 +42,7 @@ def test_versions_are_ordered() -> None:
             assert compare_versions(one, other) == -compare_versions(other, one) == -1, (one, other)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(TEXT, TEXT)
 def test_the_order_is_that_of_another_implementation(one: str, other: str) -> None:
     left, right = Version(one), Version(other)

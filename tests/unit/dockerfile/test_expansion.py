@@ -6,11 +6,12 @@ import shutil
 import subprocess
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hermes.dockerfile.expansion import Lexer
 from hermes.errors import DockerfileError
+from tests.properties import examples
 
 VARIABLES = {
     "a": "value",
@@ -159,7 +160,7 @@ PIECES = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.lists(PIECES, max_size=5))
 def test_a_word_is_what_a_shell_makes_of_it(pieces: list[str]) -> None:
     shell = shutil.which("dash")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hermes.dockerfile import instructions as ins
@@ -13,6 +13,7 @@ from hermes.dockerfile.parse import parse
 from hermes.dockerfile.stages import split_stages
 from hermes.dockerfile.words import Pair
 from hermes.errors import DockerfileError
+from tests.properties import examples
 
 
 def one(text: str) -> ins.Instruction:
@@ -163,7 +164,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(st.lists(PIECES, max_size=30).map("".join))
 def test_whatever_is_written_gives_instructions_or_one_message(text: str) -> None:
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 import pytest
 
@@ -54,10 +55,17 @@ PROPERTIES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store for all tests, so that the rules that come with Hermes are compiled once."""
+    return tmp_path_factory.mktemp("migrated") / "home"
+
+
 @pytest.fixture
-def app(workspace: Sandbox) -> Sandbox:
-    workspace.write("app/file", "")
-    return workspace
+def app(tmp_path: Path, home: Path) -> Sandbox:
+    made = Sandbox(tmp_path / "workspace", home)
+    made.write("app/file", "")
+    return made
 
 
 class Nothing:

@@ -7,12 +7,13 @@ out of it as two or more others; here they stay what they are.
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hermes.dockerfile import words
 from hermes.dockerfile.lines import Line, Lines, read, split
 from hermes.errors import DockerfileError
+from tests.properties import examples
 
 official = pytest.importorskip("dockerfile", reason="the official parser has wheels for x86-64 alone")
 
@@ -153,7 +154,7 @@ def dockerfiles(draw: st.DrawFn) -> str:
     return text if draw(st.booleans()) else text.rstrip("\n")
 
 
-@settings(max_examples=600, deadline=None)
+@examples(600)
 @given(dockerfiles())
 @example("RUN <<E\na\nE")
 @example("add\n\\")
@@ -164,7 +165,7 @@ def test_the_official_parser_sees_the_same(text: str) -> None:
     assert found == expected
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.sampled_from(["RUN ", "COPY x "]), st.lists(HEREDOC, min_size=1, max_size=2), BODY, BODY)
 def test_heredocs_are_those_of_the_official_parser(
     start: str, marks: list[str], first: str, second: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,9 +36,17 @@ class Evaluator:
         return self.package("pkg")
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store for what is compiled, which goes by content: the rules that come with Hermes are compiled once."""
+    opened = Store.open(tmp_path_factory.mktemp("compiled"))
+    yield opened
+    opened.close()
+
+
 @pytest.fixture
-def evaluate(tmp_path: Path, store: Store) -> Evaluator:
-    return Evaluator(tmp_path / "workspace", store)
+def evaluate(tmp_path: Path, compiled: Store) -> Evaluator:
+    return Evaluator(tmp_path / "workspace", compiled)
 
 
 @pytest.fixture

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 import starlark
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hermes.dsl.dialect.check import check
 from hermes.errors import BuildFileError, HermesError
 from tests.conftest import ROOT, Sandbox
+from tests.properties import examples
 from tests.unit.dsl.conftest import Evaluator
 
 Printed = Callable[[str], list[str]]
@@ -365,7 +366,7 @@ def test_every_file_of_the_project_is_starlark(path: Path) -> None:
 VALID = "def f(a, b = [1, 2], *c):\n    x = {'k': a for a in b if a}\n    for y in c:\n        x[y] = y + 1\n    return x\n\nz = f(1, [2], 3)\n"
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(st.randoms(use_true_random=False))
 def test_any_text_gives_a_module_or_one_error(chance: random.Random) -> None:
     words = [

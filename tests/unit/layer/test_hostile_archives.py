@@ -9,13 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hermes.errors import LayerError
 from hermes.layer.apply import TreeWriter
 from hermes.layer.compress import Decompressed
 from hermes.layer.tar_reader import members
+from tests.properties import examples
 
 
 def tar_of(*entries: tuple[str, dict[str, object]], content: bytes = b"") -> bytes:
@@ -158,7 +159,7 @@ def test_an_empty_value_of_an_extended_header_is_none(tmp_path: Path) -> None:
 CHANGES = st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=4)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(changes=CHANGES, fix=st.booleans())
 def test_a_mutated_archive_gives_entries_or_one_error(changes: list[tuple[int, int]], *, fix: bool) -> None:
     data = bytearray(GOOD)
@@ -178,7 +179,7 @@ def test_a_mutated_archive_gives_entries_or_one_error(changes: list[tuple[int, i
         pass
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     st.binary(max_size=200),
     st.sampled_from([b"", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh9"]),

@@ -24,6 +24,7 @@ from hermes.layer.entry import DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from hermes.layer.tar_reader import members
 from hermes.layer.write import Item, WrittenLayer, write_layer
 from hermes.store import Store
+from tests.properties import examples
 from tests.unit.layer.trees import Node, make, seen, trees
 
 ROOT = os.geteuid() == 0
@@ -73,10 +74,7 @@ def extract(tar: bytes, root: Path) -> None:
     writer.finish()
 
 
-many = settings(max_examples=150, deadline=None)
-
-
-@many
+@examples(150)
 @given(trees())
 def test_a_tree_goes_through_a_layer_and_comes_back_the_same(shared: Store, tree: dict[str, Node]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -88,7 +86,7 @@ def test_a_tree_goes_through_a_layer_and_comes_back_the_same(shared: Store, tree
         assert seen(back) == seen(made)
 
 
-@many
+@examples(150)
 @given(trees(), st.randoms(use_true_random=False))
 def test_the_same_tree_in_another_order_gives_the_same_bytes(
     shared: Store, tree: dict[str, Node], chance: random.Random
@@ -101,7 +99,7 @@ def test_the_same_tree_in_another_order_gives_the_same_bytes(
     assert write_layer(canonical([*files, *links], name="test"), blobs=None).toc.diff_id == first.toc.diff_id
 
 
-@many
+@examples(150)
 @given(trees())
 def test_reading_gives_the_entries_that_were_written(shared: Store, tree: dict[str, Node]) -> None:
     written, tar = layer_of(tree, shared)
@@ -114,7 +112,7 @@ def test_reading_gives_the_entries_that_were_written(shared: Store, tree: dict[s
     assert [one.sort_key for one in read] == sorted(one.sort_key for one in read)
 
 
-@many
+@examples(150)
 @given(trees())
 def test_a_table_of_contents_survives_the_disk(shared: Store, tree: dict[str, Node]) -> None:
     table = layer_of(tree, shared)[0].toc
@@ -124,7 +122,7 @@ def test_a_table_of_contents_survives_the_disk(shared: Store, tree: dict[str, No
     assert (again.diff_id, again.size) == (table.diff_id, table.size)
 
 
-@many
+@examples(150)
 @given(trees())
 def test_python_reads_the_same_from_the_tar(shared: Store, tree: dict[str, Node]) -> None:
     written, tar = layer_of(tree, shared)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from hermes.digest import Digest
@@ -23,6 +23,7 @@ from hermes.registry.client import Client
 from hermes.store import Store, gc
 from hermes.transports.table import opened as opened_origin
 from hermes.transports.taking import import_index
+from tests.properties import examples
 from tests.unit.transports.images import COMPRESS, OCI, Made, small, take_in, tar_of, text
 
 AMD64 = Platform("linux", "amd64")
@@ -416,7 +417,7 @@ def test_half_an_index_is_no_index(store: Store, tmp_path: Path) -> None:
 SEED = saved()
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, len(SEED) - 1), st.integers(0, 255)), min_size=1, max_size=5))
 def test_a_mutated_archive_is_an_image_or_one_error(
     store: Store, tmp_path: Path, changes: list[tuple[int, int]]

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hermes.digest import Digest
@@ -28,6 +28,7 @@ from hermes.layer.write import compress, write_layer
 from hermes.registry.client import Client
 from hermes.store import Store
 from hermes.transports.table import opened
+from tests.properties import examples
 from tests.unit.layer.test_round_trips import items_of
 from tests.unit.layer.trees import Node, trees
 from tests.unit.transports.images import COMPRESS, Made, small, take_in, tar_of, text
@@ -43,7 +44,7 @@ def shared() -> Iterator[Store]:
         store.close()
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(trees())
 def test_a_layer_taken_in_by_any_encoding_is_the_same(shared: Store, tree: dict[str, Node]) -> None:
     """Every form gives one diff_id and one table of contents, and the tar comes out of each again."""
