@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hermes.dsl.attributes import KINDS, Attribute, attr_namespace
+from hermes.dsl.dialect.budget import Budget
 from hermes.dsl.dialect.builtins import language_builtins
 from hermes.dsl.dialect.check import suggest
 from hermes.dsl.dialect.compile import Compiler
@@ -41,6 +42,10 @@ from hermes.workspace.sources import FileIndex
 
 _MOST_NAMED: Final = 8
 """How many targets a message names."""
+
+_DECLARING: Final = 400
+_CHECKING: Final = 12
+"""Steps of declaring a target, and of checking an item of one of its attributes."""
 
 PRELUDE: Final = Label(RULES_REPO, "rules", "prelude.bzl")
 CONFIG_SETTING: Final = "config_setting"
@@ -89,10 +94,11 @@ class Packages:
         sources: FileIndex,
         store: Store | None,
         say: Callable[[str], None],
+        budget: Budget | None = None,
     ) -> None:
         self._folders = folders
         self._sources = sources
-        self._interpreter = Interpreter()
+        self._interpreter = Interpreter(budget)
         self._language = {
             **language_builtins(self._interpreter, say),
             **_constants(),
@@ -208,8 +214,7 @@ class Packages:
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call a function of a file, such as a rule's implementation."""
-        self._interpreter.steps = 0
-        return function(*args)
+        return self._interpreter.call(function, *args)
 
     def is_rule_file(self, location: SourceLocation) -> bool:
         """Tell whether a place is in Hermes' own rules."""
@@ -423,6 +428,7 @@ class Packages:
             return Label.parse(text, relative_to=label.package)
 
         checked = {}
+        self._interpreter.budget.spend(_DECLARING + sum(map(_size_of, values.values())))
         for name, attribute in rule.attributes.items():
             try:
                 if type(values.get(name)) is Select and (
@@ -501,6 +507,8 @@ class Packages:
         target = self._here().targets.get(name)
         if target is None:
             return None
+        items = sum(len(one) for one in target.attributes.values() if type(one) in (tuple, dict))
+        self._interpreter.budget.spend(_DECLARING + _CHECKING * items)
         shown = {key: _as_file_value(value) for key, value in target.attributes.items()}
         return {"kind": target.rule.name, **shown}
 
@@ -509,17 +517,18 @@ class Packages:
         for one in (include, exclude):
             if type(one) not in (list, tuple) or not all(type(text) is str for text in one):
                 raise EvalError("glob() takes lists of patterns", 'write glob(["*.txt"])')
+        files = self.files_of(package.name)
+        budget = self._interpreter.budget
+        budget.spend(sum(map(len, (*include, *exclude))) * (8 + (len(files) >> 5)))
         try:
             wanted, unwanted = matcher(include), matcher(exclude)
         except ValueError as error:
             raise EvalError(f"glob(): {error}") from None
         build_file = os.path.basename(package.file)
         found = sorted(
-            name
-            for name in self.files_of(package.name)
-            if wanted.match(name) and not unwanted.match(name) and name != build_file
+            name for name in files if wanted.match(name) and not unwanted.match(name) and name != build_file
         )
-        self._interpreter.spend(len(found))
+        budget.spend(len(found))
         if not found and not allow_empty:
             shown = ", ".join(f'"{text}"' for text in include)
             raise EvalError(
@@ -571,6 +580,13 @@ def _constants() -> dict[str, Any]:
         "entry": entry_namespace(),
         **mount_functions({kind: partial(_plain, kind) for kind in ("mode", "owner", "path")}),
     }
+
+
+def _size_of(value: Any) -> int:
+    """Return the steps of checking what an attribute is given."""
+    if type(value) is Select:
+        return _CHECKING * value.dsl_size + sum(map(_size_of, value.possible()))
+    return _CHECKING * len(value) if type(value) in (list, tuple, dict) else 0
 
 
 def _plain(kind: str, value: Any) -> Any:

@@ -22,7 +22,7 @@ class Provider:
         self.name = name
         self.fields = None if fields is None else tuple(fields)
 
-    def __call__(self, **values: Any) -> Info:
+    def __call__(self, /, **values: Any) -> Info:
         if self.fields is not None:
             for name in values:
                 if name not in self.fields:
@@ -39,13 +39,17 @@ class Info(Struct):
 
     __slots__ = ("provider",)
     dsl_type: ClassVar[str] = "struct"
+    hashes_fields: ClassVar[bool] = False
 
     def __init__(self, provider: Provider, fields: Mapping[str, Any]) -> None:
         super().__init__(fields)
         self.provider = provider
 
+    def like(self, other: Struct) -> bool:
+        return isinstance(other, Info) and other.provider is self.provider
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Info) and other.provider is self.provider and other.fields == self.fields
+        return isinstance(other, Info) and self.like(other) and other.fields == self.fields
 
     def __hash__(self) -> int:
         return id(self.provider)

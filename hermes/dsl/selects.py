@@ -35,12 +35,18 @@ class Branches:
 class Select:
     """Values and selects joined by ``+``, to be decided once the configuration is known."""
 
-    __slots__ = ("parts",)
+    __slots__ = ("_size", "parts")
     dsl_type: ClassVar[str] = "select"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, parts: tuple[Any, ...]) -> None:
         self.parts = parts
+        self._size = sum(len(one.branches) + 1 if type(one) is Branches else 1 for one in parts)
+
+    @property
+    def dsl_size(self) -> int:
+        """How many values and branches there are."""
+        return self._size
 
     def dsl_add(self, other: Any) -> Select:
         return Select((*self.parts, *(other.parts if type(other) is Select else (other,))))

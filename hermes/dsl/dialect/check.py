@@ -6,12 +6,16 @@ import ast
 import difflib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, NoReturn
 
 from hermes.errors import BuildFileError, SourceLocation
 
 LOAD: Final = "load"
 _LARGEST_INT: Final = 1 << 63
+_LONGEST_SOURCE: Final = 4 << 20
+_LONGEST_NAME: Final = 100
+_MOST_KNOWN: Final = 2000
 
 _STATEMENTS: Final = (
     ast.Expr,
@@ -110,6 +114,10 @@ class Checked:
 
 def check(source: str, file: str, builtins: Collection[str]) -> Checked:
     """Parse and check a file whose predefined names are ``builtins``; raises `BuildFileError`."""
+    if len(source) > _LONGEST_SOURCE:
+        raise BuildFileError(
+            f"the file has more than {_LONGEST_SOURCE >> 20} MiB", location=SourceLocation(file)
+        )
     source = source.replace("\r\n", "\n").replace("\r", "\n")
     lines = source.split("\n")
     tree = _parse(source, file, lines)
@@ -121,7 +129,10 @@ def check(source: str, file: str, builtins: Collection[str]) -> Checked:
 
 def suggest(name: str, known: Iterable[str]) -> str | None:
     """Return a hint naming what is spelled like ``name``, if anything is."""
-    near = difflib.get_close_matches(name, list(known), 1, 0.6)
+    if len(name) > _LONGEST_NAME:
+        return None
+    listed = [one for one in islice(known, _MOST_KNOWN) if len(one) <= _LONGEST_NAME]
+    near = difflib.get_close_matches(name, listed, 1, 0.6)
     return f"did you mean {near[0]!r}?" if near else None
 
 
@@ -156,6 +167,7 @@ class _Checker:
         self.file = file
         self.lines = lines
         self.loads: list[LoadStatement] = []
+        self._encoded: tuple[int, bytes] = (-1, b"")
 
     def error(self, node: ast.AST, message: str, hint: str | None = None) -> NoReturn:
         raise BuildFileError(message, location=self.location(node), hint=hint)
@@ -208,7 +220,7 @@ class _Checker:
             if isinstance(node, ast.For):
                 if node.orelse:
                     self.error(node.orelse[0], "else after for is not allowed")
-                self._loop_target(node.target)
+                self._target(node.target)
                 self.expression(node.iter)
             else:
                 self.expression(node.test)
@@ -247,8 +259,6 @@ class _Checker:
             self._binding(node.id, node)
         elif isinstance(node, ast.Tuple | ast.List):
             for one in node.elts:
-                if not isinstance(one, ast.Name | ast.Tuple | ast.List):
-                    self.error(one, "assign to one element at a time")
                 self._target(one)
         elif isinstance(node, ast.Subscript):
             self.expression(node.value)
@@ -260,9 +270,10 @@ class _Checker:
         else:
             self.error(node, "this cannot be assigned")
 
-    def _loop_target(self, node: ast.expr) -> None:
-        if isinstance(node, ast.Subscript):
-            self.error(node, "a loop variable is a name")
+    def _comprehension_target(self, node: ast.expr) -> None:
+        for one in ast.walk(node):
+            if isinstance(one, ast.Subscript):
+                self.error(one, "a variable of a comprehension is a name")
         self._target(node)
 
     def expressions(self, nodes: Iterable[ast.expr | None]) -> None:
@@ -331,14 +342,27 @@ class _Checker:
         if isinstance(value, int) and value >= _LARGEST_INT:
             self.error(node, "the number is too large")
         if isinstance(value, str):
+            if not value.isascii() and any("\ud800" <= one <= "\udfff" for one in value):
+                self.error(node, "the string holds half of a surrogate pair", "write the character itself")
             self._string(node)
+
+    def _source_of(self, node: ast.Constant) -> str:
+        """Return the text of a literal; the last line that was encoded is kept, as most follow on the same."""
+        first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+        begins, ends = self._encoded_line(first), self._encoded_line(last)
+        if first == last:
+            return begins[node.col_offset : node.end_col_offset].decode(errors="replace")
+        between = [*self.lines[first + 1 : last], ends[: node.end_col_offset].decode(errors="replace")]
+        return "\n".join([begins[node.col_offset :].decode(errors="replace"), *between])
+
+    def _encoded_line(self, number: int) -> bytes:
+        if self._encoded[0] != number:
+            self._encoded = number, self.lines[number].encode()
+        return self._encoded[1]
 
     def _string(self, node: ast.Constant) -> None:
         """Refuse prefixes other than r, and literals that Python would join silently."""
-        text = ast.get_source_segment("\n".join(self.lines), node) if node.lineno != node.end_lineno else None
-        if text is None:
-            line = self.lines[node.lineno - 1].encode()
-            text = line[node.col_offset : node.end_col_offset].decode(errors="replace")
+        text = self._source_of(node)
         start = 1 if text[:1] in "rR" else 0
         quote = text[start : start + 1]
         if quote not in ("'", '"'):
@@ -372,7 +396,7 @@ class _Checker:
         for one in node.generators:
             if one.is_async:
                 self.error(node, "async is not allowed")
-            self._loop_target(one.target)
+            self._comprehension_target(one.target)
             self.expressions((one.iter, *one.ifs))
         if isinstance(node, ast.ListComp):
             self.expression(node.elt)
@@ -484,18 +508,20 @@ class _Names:
             self._visit(node.value, inner)
 
     def _use(self, node: ast.Name, scope: _Scope) -> None:
-        here: _Scope | None = scope
-        known: set[str] = set()
-        while here is not None:
-            if node.id in here.names:
-                return
-            known |= here.names
-            here = here.parent
+        scopes = [scope]
+        while node.id not in scopes[-1].names:
+            outer = scopes[-1].parent
+            if outer is None:
+                break
+            scopes.append(outer)
+        else:
+            return
         if node.id not in self._builtins:
+            known = self._builtins.union(*(one.names for one in scopes))
             self._checker.error(
                 node,
                 f"the name {node.id!r} is not defined",
-                suggest(node.id, {name for name in known | self._builtins if not name.startswith("_")}),
+                suggest(node.id, sorted(name for name in known if not name.startswith("_"))),
             )
 
 

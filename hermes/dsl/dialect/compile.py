@@ -10,7 +10,7 @@ import hashlib
 import marshal
 import sys
 import warnings
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
@@ -20,7 +20,7 @@ from hermes.dsl.dialect.check import LOAD, LoadStatement, check
 from hermes.errors import BuildFileError, SourceLocation
 from hermes.store import Store
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised when the same source would be checked or compiled differently."""
 
 _OPERATORS: Final = {
@@ -45,6 +45,24 @@ _COMPARISONS: Final = {
     ast.In: "in",
     ast.NotIn: "not in",
 }
+
+
+_WORK: Final = {
+    ast.Attribute: 4,
+    ast.AugAssign: 4,
+    ast.BinOp: 4,
+    ast.Call: 16,
+    ast.Compare: 4,
+    ast.Dict: 4,
+    ast.DictComp: 8,
+    ast.FunctionDef: 8,
+    ast.Lambda: 8,
+    ast.List: 2,
+    ast.ListComp: 8,
+    ast.Subscript: 4,
+    ast.UnaryOp: 2,
+}
+"""Steps of an operation by the kind of its node; 1 where none are given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +142,22 @@ def _row(location: SourceLocation) -> tuple[str, int, int, str]:
 class _Guarding(ast.NodeTransformer):
     """Puts guards in the place of operations."""
 
+    def __init__(self) -> None:
+        self._temporary = 0
+        self._work = 0
+        self._visitors: dict[type[ast.AST], Callable[[Any], Any]] = {}
+
+    def visit(self, node: ast.AST) -> Any:
+        """Return what stands for a node, and count its steps."""
+        kind = type(node)
+        self._work += _WORK.get(kind, 1)
+        if kind is ast.Name or kind is ast.Constant:
+            return node
+        visitor = self._visitors.get(kind)
+        if visitor is None:
+            visitor = self._visitors[kind] = getattr(self, f"visit_{kind.__name__}", self.generic_visit)
+        return visitor(node)
+
     def _guard(self, near: ast.AST, name: str, *arguments: ast.expr) -> ast.Call:
         call = ast.Call(ast.Name(f"${name}", ast.Load()), list(arguments), [])
         for node in (call, call.func):
@@ -160,11 +194,42 @@ class _Guarding(ast.NodeTransformer):
     def visit_Assign(self, node: ast.Assign) -> Any:
         target, value = node.targets[0], self.visit(node.value)
         if isinstance(target, ast.Subscript):
-            call = self._guard(node, "set_item", self.visit(target.value), self.visit(target.slice), value)
-            return ast.copy_location(ast.Expr(call), node)
+            return self._set_item(target, value, node)
+        if not isinstance(target, ast.Tuple | ast.List):
+            return ast.copy_location(ast.Assign([target], value), node)
+        value = self._guard(node.value, "unpacked", value)
+        return self._unpacking(target, value, node)
+
+    def _set_item(self, target: ast.Subscript, value: ast.expr, near: ast.AST) -> ast.stmt:
+        call = self._guard(near, "set_item", self.visit(target.value), self.visit(target.slice), value)
+        return ast.copy_location(ast.Expr(call), near)
+
+    def _unpacking(self, target: ast.Tuple | ast.List, value: ast.expr, near: ast.AST) -> list[ast.stmt]:
+        """Return the statements that assign the items of ``value``, which can be unpacked, from left to right.
+
+        Where a target is more than a name, the items are first given names of their own, which no source can spell.
+        """
+        if all(isinstance(one, ast.Name) for one in target.elts):
+            return [ast.copy_location(ast.Assign([target], value), near)]
+        names = [self._name() for _ in target.elts]
+        stored: list[ast.expr] = [ast.Name(name, ast.Store()) for name in names]
+        found: list[ast.stmt] = [ast.Assign([ast.Tuple(stored, ast.Store())], value)]
+        for one, name in zip(target.elts, names, strict=True):
+            found.extend(self._assigned(one, ast.Name(name, ast.Load()), near))
+        for statement in found:
+            ast.copy_location(statement, near)
+        return found
+
+    def _assigned(self, target: ast.expr, value: ast.expr, near: ast.AST) -> list[ast.stmt]:
+        if isinstance(target, ast.Subscript):
+            return [self._set_item(target, value, near)]
         if isinstance(target, ast.Tuple | ast.List):
-            value = self._guard(node.value, "unpacked", value)
-        return ast.copy_location(ast.Assign([target], value), node)
+            return self._unpacking(target, self._guard(near, "unpacked", value), near)
+        return [ast.copy_location(ast.Assign([target], value), near)]
+
+    def _name(self) -> str:
+        self._temporary += 1
+        return f"${self._temporary}"
 
     def visit_AugAssign(self, node: ast.AugAssign) -> Any:
         operator = self._text(node, _OPERATORS[type(node.op)])
@@ -192,19 +257,69 @@ class _Guarding(ast.NodeTransformer):
         return self._guard(node, "item", self.visit(node.value), self.visit(node.slice))
 
     def visit_For(self, node: ast.For) -> Any:
-        self.generic_visit(node)
-        node.iter = self._guard(node.iter, "each", node.iter)
+        target = node.target
+        iterable = self.visit(node.iter)
+        before_body = self._work
+        body = self._statements(node.body)
+        work = 1 + self._work - before_body
+        if _is_plain(target):
+            return self._loop(node, target, iterable, body, work)
+        name = self._name()
+        before = self._assigned(target, ast.copy_location(ast.Name(name, ast.Load()), target), target)
+        stored = ast.copy_location(ast.Name(name, ast.Store()), target)
+        return self._loop(node, stored, iterable, [*before, *body], work)
+
+    def _loop(
+        self, node: ast.For, target: ast.expr, iterable: ast.expr, body: list[ast.stmt], work: int
+    ) -> ast.For:
+        node.target, node.body = target, body
+        node.iter = self._each(node.iter, target, iterable, work)
         return node
 
-    def visit_comprehension(self, node: ast.comprehension) -> Any:
-        self.generic_visit(node)
-        node.iter = self._guard(node.iter, "each", node.iter)
+    def _statements(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        found: list[ast.stmt] = []
+        for statement in body:
+            made = self.visit(statement)
+            found.extend(made if isinstance(made, list) else [made])
+        return found
+
+    def _each(self, near: ast.expr, target: ast.expr, iterable: ast.expr, work: int) -> ast.Call:
+        name = "each" if isinstance(target, ast.Name) else "unpacked_each"
+        return self._guard(near, name, iterable, ast.copy_location(ast.Constant(work), near))
+
+    def visit_ListComp(self, node: ast.ListComp) -> Any:
+        before = self._work
+        node.elt = self.visit(node.elt)
+        self._loops(node.generators, before)
         return node
+
+    def visit_DictComp(self, node: ast.DictComp) -> Any:
+        before = self._work
+        node.key = self._key(self.visit(node.key))
+        node.value = self.visit(node.value)
+        self._loops(node.generators, before)
+        return node
+
+    def _loops(self, generators: list[ast.comprehension], before: int) -> None:
+        """Guard the loops of a comprehension, from the innermost, whose rounds take the steps since ``before``."""
+        for one in reversed(generators):
+            one.ifs = [self.visit(condition) for condition in one.ifs]
+            work = 1 + self._work - before
+            before = self._work
+            one.iter = self._each(one.iter, one.target, self.visit(one.iter), work)
+
+    def visit_Dict(self, node: ast.Dict) -> Any:
+        self.generic_visit(node)
+        node.keys = [self._key(one) if one is not None else None for one in node.keys]
+        return node
+
+    def _key(self, node: ast.expr) -> ast.expr:
+        return node if isinstance(node, ast.Constant) else self._guard(node, "key", node)
 
     def visit_Call(self, node: ast.Call) -> Any:
         self.generic_visit(node)
         node.args = [
-            ast.copy_location(ast.Starred(self._guard(one, "each", one.value), ast.Load()), one)
+            ast.copy_location(ast.Starred(self._guard(one, "arguments", one.value), ast.Load()), one)
             if isinstance(one, ast.Starred)
             else one
             for one in node.args
@@ -222,3 +337,10 @@ class _Guarding(ast.NodeTransformer):
     def visit_Lambda(self, node: ast.Lambda) -> Any:
         self.generic_visit(node)
         return self._guard(node, "function", node)
+
+
+def _is_plain(target: ast.expr) -> bool:
+    """Tell whether a target is a name, or several beside each other."""
+    if isinstance(target, ast.Tuple | ast.List):
+        return all(isinstance(one, ast.Name) for one in target.elts)
+    return isinstance(target, ast.Name)

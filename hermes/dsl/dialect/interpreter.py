@@ -4,39 +4,46 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from types import CodeType, FunctionType, TracebackType
 from typing import Any, ClassVar, Final
 
+from hermes.dsl.dialect.budget import ENTRY, POINTER, Budget, too_long
 from hermes.dsl.dialect.check import suggest
+from hermes.dsl.dialect.compare import compare
 from hermes.dsl.dialect.methods import (
+    DEPSET_METHODS,
     DICT_CHANGES,
     DICT_METHODS,
     LIST_CHANGES,
     LIST_METHODS,
     STRING_METHODS,
     format_percent,
-    limited,
 )
 from hermes.dsl.dialect.values import (
+    LARGEST_TEXT,
     Depset,
     EvalError,
     Namespace,
     Struct,
     arguments_error,
-    check_hashable,
     show,
     type_name,
 )
 from hermes.errors import BuildFileError, HermesError, SourceLocation
 
-MOST_STEPS: Final = 20_000_000
 _MOST_BITS: Final = 4096
-_MOST_DEPTH: Final = 200
+_CHUNK: Final = 256
+"""Rounds of a loop that are charged at once."""
+
+_CALL: Final = 64
+"""Steps of a call of what Hermes makes, such as the actions of a rule."""
 
 _METHODS: Final[Mapping[type, tuple[Mapping[str, Callable[..., Any]], frozenset[str]]]] = {
     str: (STRING_METHODS, frozenset()),
     list: (LIST_METHODS, LIST_CHANGES),
     dict: (DICT_METHODS, DICT_CHANGES),
+    Depset: (DEPSET_METHODS, frozenset()),
 }
 _INTEGER: Final[Mapping[str, Callable[[int, int], int]]] = {
     "+": operator.add,
@@ -50,28 +57,26 @@ _INTEGER: Final[Mapping[str, Callable[[int, int], int]]] = {
     "&": operator.and_,
     "^": operator.xor,
 }
-_ORDER: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+_MISSING: Final = object()
 
 
 class Function:
     """A function that a file defines. It may not call itself, directly or through others."""
 
-    __slots__ = ("_active", "_call", "file", "name")
+    __slots__ = ("_active", "_budget", "_call", "_work", "file", "name")
     dsl_type: ClassVar[str] = "function"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, call: FunctionType, active: set[CodeType]) -> None:
+    def __init__(self, call: FunctionType, active: set[CodeType], budget: Budget) -> None:
         self._call = call
         self._active = active
+        self._budget = budget
+        self._work = 8 + len(call.__code__.co_code) // 16
         self.name = "lambda" if call.__name__ == "<lambda>" else call.__name__
         self.file = call.__code__.co_filename
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        self._budget.spend(self._work)
         code, active = self._call.__code__, self._active
         if code in active:
             raise EvalError(f"{self.name}() calls itself, which is not allowed")
@@ -105,25 +110,29 @@ class Function:
 class Interpreter:
     """What the files of one workspace share while they run: limits, frozen values, functions being called."""
 
-    def __init__(self) -> None:
-        self.steps = 0
+    def __init__(self, budget: Budget | None = None) -> None:
+        self.budget = budget or Budget()
         self._active: set[CodeType] = set()
         self._frozen: dict[int, tuple[Any, str]] = {}
+        self._looped: dict[int, int] = {}
         self.running: list[str] = []
         self.guards: Mapping[str, Any] = {
+            "$arguments": self.arguments,
             "$attr": self.attr,
             "$augment": self.augment,
             "$augment_item": self.augment_item,
             "$binary": self.binary,
-            "$compare": compare,
+            "$compare": self.compare,
             "$each": self.each,
             "$function": self.function,
-            "$item": item,
-            "$keywords": keywords,
+            "$item": self.item,
+            "$key": self.key,
+            "$keywords": self.keywords,
             "$set_item": self.set_item,
-            "$slice": slice_of,
+            "$slice": self.slice,
             "$unary": unary,
-            "$unpacked": unpacked,
+            "$unpacked": self.unpacked,
+            "$unpacked_each": self.unpacked_each,
             "__builtins__": {},
         }
 
@@ -131,59 +140,147 @@ class Interpreter:
         """Run a file with ``names`` predefined; return the names it defines. Errors are not located yet."""
         space: dict[str, Any] = {**names, **self.guards}
         self.running.append(file)
+        outer = self.budget.begin()
         try:
             exec(code, space)  # noqa: S102 - the code has passed the whitelist, and its builtins are empty
         finally:
+            self.budget.end(outer)
             self.running.pop()
         return {
             name: value
             for name, value in space.items()
-            if name not in self.guards and not (name in names and names[name] is value)
+            if name[0] != "$" and name not in self.guards and not (name in names and names[name] is value)
         }
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a function of a file, such as the implementation of a rule, with a budget of its own."""
+        outer = self.budget.begin()
+        try:
+            return function(*args)
+        finally:
+            self.budget.end(outer)
 
     def freeze(self, values: Iterable[Any], file: str) -> None:
         """Make everything reachable from ``values`` immutable, as it is when its file has been loaded."""
         pending = list(values)
+        seen: set[int] = set()
         while pending:
             value = pending.pop()
             kind = type(value)
-            if kind is list or kind is dict:
+            if kind is str or kind is int or id(value) in seen:
+                continue
+            if kind is list or kind is dict or kind is Function:
                 if id(value) in self._frozen:
                     continue
                 self._frozen[id(value)] = (value, file)
-                pending.extend(value if kind is list else value.values())
-            elif kind is tuple:
+                if kind is list:
+                    pending.extend(value)
+                else:
+                    pending.extend(value.held if kind is Function else (*value, *value.values()))
+                continue
+            seen.add(id(value))
+            if kind is tuple:
                 pending.extend(value)
             elif isinstance(value, Struct):
                 pending.extend(value.fields.values())
             elif kind is Depset:
                 pending.extend((*value.direct, *value.transitive))
-            elif kind is Function and id(value) not in self._frozen:
-                self._frozen[id(value)] = (value, file)
-                pending.extend(value.held)
+            elif kind is _Bound:
+                pending.append(value.holder)
 
     def function(self, call: FunctionType) -> Function:
-        return Function(call, self._active)
+        return Function(call, self._active, self.budget)
 
-    def spend(self, steps: int) -> None:
-        self.steps += steps
-        if self.steps > MOST_STEPS:
-            raise EvalError(f"the files take more than {MOST_STEPS} steps", "loop over less")
-
-    def each(self, value: Any) -> Iterable[Any]:
-        """Return what a loop over ``value`` goes through."""
+    def items(self, value: Any) -> Iterable[Any]:
+        """Return what ``value`` holds, if it can be gone through, charging a step for each item."""
         kind = type(value)
-        if kind is list:
-            self.spend(len(value) + 1)
-            return _unchanging(value)
-        if kind is tuple or kind is range or kind is dict:
-            self.spend(len(value) + 1)
-            return value if kind is not dict else list(value)
+        if kind is list or kind is tuple or kind is range or kind is dict:
+            self.budget.spend(len(value) + 1)
+            return value  # type: ignore[no-any-return]
+        raise self._not_iterable(value)
+
+    def each(self, value: Any, work: int) -> Iterable[Any]:
+        """Return what a loop over ``value`` goes through, of which every round takes ``work`` steps.
+
+        A list or dict cannot be changed before the loop has ended.
+        """
+        kind = type(value)
+        if kind is list or kind is dict:
+            return self._each_of(value, work)
+        if kind is tuple or kind is range:
+            if len(value) <= _CHUNK:
+                self.budget.spend(len(value) * work + 1)
+                return value  # type: ignore[no-any-return]
+            return self._charged(value, work)
+        raise self._not_iterable(value)
+
+    def _each_of(self, value: list[Any] | dict[Any, Any], work: int) -> Iterator[Any]:
+        mark = id(value)
+        looped = self._looped
+        looped[mark] = looped.get(mark, 0) + 1
+        try:
+            if len(value) <= _CHUNK:
+                self.budget.spend(len(value) * work + 1)
+                yield from value
+            else:
+                yield from self._charged(value, work)
+        finally:
+            if looped[mark] == 1:
+                del looped[mark]
+            else:
+                looped[mark] -= 1
+
+    def _charged(self, value: Any, work: int) -> Iterator[Any]:
+        rest = iter(value)
+        for start in range(0, len(value), _CHUNK):
+            self.budget.spend(min(_CHUNK, len(value) - start) * work)
+            yield from islice(rest, _CHUNK)
+
+    def unpacked_each(self, value: Any, work: int) -> Iterable[Any]:
+        """Return what a loop with several variables goes through: items that may be assigned to them."""
+        return map(self.unpacked, self.each(value, work))
+
+    def unpacked(self, value: Any) -> Sequence[Any]:
+        """Return ``value`` if it may be assigned to several names."""
+        if type(value) not in (list, tuple, dict, range):
+            raise EvalError(f"{type_name(value)} cannot be assigned to several names")
+        return value  # type: ignore[no-any-return]
+
+    def arguments(self, value: Any) -> Iterable[Any]:
+        """Return what ``*value`` gives a call."""
+        items = self.items(value)
+        self.budget.make_list(len(value), 5 * POINTER if type(value) is range else POINTER)
+        return items
+
+    def keywords(self, value: Any) -> dict[str, Any]:
+        """Return what ``**value`` gives a call."""
+        if type(value) is not dict or not all(type(key) is str for key in value):
+            raise EvalError("** takes a dict whose keys are strings")
+        self.budget.make(ENTRY * len(value))
+        self.budget.spend(len(value))
+        return value
+
+    def _not_iterable(self, value: Any) -> EvalError:
+        kind = type(value)
         if kind is str:
-            raise EvalError("a string cannot be looped over", "use .elems() for its characters")
+            return EvalError("a string cannot be looped over", "use .elems() for its characters")
         if kind is Depset:
-            raise EvalError("a depset cannot be looped over", "use .to_list()")
-        raise EvalError(f"{type_name(value)} cannot be looped over")
+            return EvalError("a depset cannot be looped over", "use .to_list()")
+        return EvalError(f"{type_name(value)} cannot be looped over")
+
+    def key(self, value: Any) -> Any:
+        """Return ``value`` if it may be a key of a dict."""
+        if type(value) is not str:
+            self.budget.key(value)
+        return value
+
+    def compare(self, symbol: str, left: Any, right: Any) -> bool:
+        """Return ``left symbol right``."""
+        return compare(self.budget, symbol, left, right)
+
+    def has(self, value: Any, name: str) -> bool:
+        """Tell whether ``value.name`` is there."""
+        return name in names_of(value)
 
     def attr(self, value: Any, name: str) -> Any:
         """Return ``value.name``, by the exact type of the value."""
@@ -192,75 +289,144 @@ class Interpreter:
             methods, changes = found
             method = methods.get(name)
             if method is None:
-                raise _no_attribute(value, name, methods)
-            if name in changes:
-                self.spend(1)
-                self.check_mutable(value)
-            return _Bound(value, name, method)
+                raise _no_attribute(value, name)
+            return _Bound(self, value, name, method, changes=name in changes)
         if isinstance(value, Struct):
             if name in value.fields:
                 return value.fields[name]
-            raise _no_attribute(value, name, value.fields)
+            raise _no_attribute(value, name)
         if kind is Namespace:
             if name in value.members:
                 return value.members[name]
-            raise _no_attribute(value, name, value.members)
+            raise _no_attribute(value, name)
         allowed = getattr(kind, "dsl_attributes", None)
         if allowed is None or name not in allowed:
-            raise _no_attribute(value, name, allowed or ())
+            raise _no_attribute(value, name)
         found_value = getattr(value, name)
         if callable(found_value) and not hasattr(type(found_value), "dsl_type"):
-            return _Bound(value, name, getattr(kind, name))
+            return _Made(self, value, name, getattr(kind, name))
         return found_value
 
     def binary(self, symbol: str, left: Any, right: Any) -> Any:
         """Return ``left symbol right``."""
         one, other = type(left), type(right)
         if one is str and symbol == "%":
-            return format_percent(left, right)
+            return format_percent(self.budget, left, right)
         if one is other is int:
-            return _integers(symbol, left, right)
+            return self._integers(symbol, left, right)
         if symbol == "+":
-            if one is other and one in (str, list, tuple):
-                limited(len(left) + len(right))
-                self.spend(1 + len(right) // 16)
+            if one is other and one is str:
+                self.budget.make_text(len(left) + len(right), left, right)
+                return left + right
+            if one is other and one in (list, tuple):
+                self.budget.make_list(len(left) + len(right))
                 return left + right
             if hasattr(one, "dsl_add"):
-                return left.dsl_add(right)
+                return self._joined(left, right, left.dsl_add)
             if hasattr(other, "dsl_radd"):
-                return right.dsl_radd(left)
+                return self._joined(right, left, right.dsl_radd)
         elif symbol == "*":
             if other is int and one in (str, list, tuple):
-                limited(len(left) * max(0, right))
-                return left * right
+                return self._repeated(left, right)
             if one is int and other in (str, list, tuple):
-                limited(len(right) * max(0, left))
-                return right * left
+                return self._repeated(right, left)
         elif symbol == "|":
             if one is other is dict:
+                self.budget.keys(left)
+                self.budget.keys(right)
                 return {**left, **right}
             if hasattr(one, "dsl_or"):
-                return left.dsl_or(right)
+                return self._joined(left, right, left.dsl_or)
             if hasattr(other, "dsl_ror"):
-                return right.dsl_ror(left)
+                return self._joined(right, left, right.dsl_ror)
         raise EvalError(f"{type_name(left)} {symbol} {type_name(right)} is not possible")
+
+    def _joined(self, value: Any, other: Any, join: Callable[[Any], Any]) -> Any:
+        """Join a value of another kind than the language's own, such as a select, to another value."""
+        size = value.dsl_size + getattr(other, "dsl_size", 1)
+        self.budget.make_list(size, 2 * POINTER)
+        self.budget.spend(size)
+        return join(other)
+
+    def _repeated(self, value: Any, times: int) -> Any:
+        length = len(value) * max(0, times)
+        if type(value) is str:
+            self.budget.make_text(length, value)
+        else:
+            self.budget.make_list(length)
+        return value * max(0, times) if length else value[:0]
+
+    def _integers(self, symbol: str, left: int, right: int) -> int:
+        if symbol in ("//", "%") and right == 0:
+            raise EvalError("division by zero")
+        if symbol in ("<<", ">>") and right < 0:
+            raise EvalError("a shift by a negative number")
+        bits = left.bit_length() + (right if symbol == "<<" else right.bit_length() if symbol == "*" else 0)
+        if bits > _MOST_BITS:
+            raise EvalError("the number is too large")
+        if bits > 64:
+            self.budget.spend(bits >> 4)
+        return _INTEGER[symbol](left, right)
 
     def augment(self, symbol: str, left: Any, right: Any) -> Any:
         """Return the new value of a variable after ``left symbol= right``; a list is extended in place."""
         if symbol == "+" and type(left) is list:
             self.check_mutable(left)
-            added = list(self.each(right))
-            limited(len(left) + len(added))
+            added = list(self.arguments(right))
+            if len(left) + len(added) > LARGEST_TEXT:
+                raise too_long(len(left) + len(added))
             left.extend(added)
             return left
         if symbol == "|" and type(left) is type(right) is dict:
             self.check_mutable(left)
+            self.budget.keys(right)
             left.update(right)
             return left
         return self.binary(symbol, left, right)
 
     def augment_item(self, symbol: str, holder: Any, key: Any, right: Any) -> None:
-        self.set_item(holder, key, self.augment(symbol, item(holder, key), right))
+        self.set_item(holder, key, self.augment(symbol, self.item(holder, key), right))
+
+    def item(self, holder: Any, key: Any) -> Any:
+        """Return ``holder[key]``."""
+        kind = type(holder)
+        if kind is dict:
+            if type(key) is not str:
+                self.budget.key(key)
+            if key not in holder:
+                raise EvalError(
+                    f"the key {show(key)} is not in the dict",
+                    suggest(key, [one for one in holder if type(one) is str]) if type(key) is str else None,
+                )
+            return holder[key]
+        if kind in (list, tuple, str, range):
+            _check_index(key)
+            try:
+                return holder[key]
+            except IndexError:
+                raise EvalError(f"there is no item {key} in a {type_name(holder)} of {len(holder)}") from None
+        if hasattr(kind, "dsl_item"):
+            return holder.dsl_item(key)
+        raise EvalError(f"{type_name(holder)} has no items")
+
+    def slice(self, holder: Any, start: Any, stop: Any, step: Any) -> Any:
+        """Return ``holder[start:stop:step]``."""
+        kind = type(holder)
+        if kind not in (list, tuple, str, range):
+            raise EvalError(f"{type_name(holder)} cannot be sliced")
+        for bound in (start, stop, step):
+            if bound is not None:
+                _check_index(bound)
+        if step == 0:
+            raise EvalError("a slice with a step of 0")
+        wanted = slice(start, stop, step)
+        if kind is not range:
+            length = len(range(*wanted.indices(len(holder))))
+            if kind is str:
+                self.budget.make_text(length, holder)
+            else:
+                self.budget.make_list(length)
+        return holder[wanted]
 
     def set_item(self, holder: Any, key: Any, value: Any) -> None:
         self.check_mutable(holder)
@@ -271,63 +437,81 @@ class Interpreter:
             except IndexError:
                 raise EvalError(f"there is no item {key} in a list of {len(holder)}") from None
         elif type(holder) is dict:
-            check_hashable(key)
+            if type(key) is not str:
+                self.budget.key(key)
             holder[key] = value
         else:
             raise EvalError(f"items of {type_name(holder)} cannot be assigned")
 
     def check_mutable(self, value: Any) -> None:
-        """Raise `EvalError` if ``value`` belongs to a file that has been loaded."""
-        frozen = self._frozen.get(id(value))
+        """Raise `EvalError` if ``value`` belongs to a file that has been loaded, or is being looped over."""
+        mark = id(value)
+        frozen = self._frozen.get(mark)
         if frozen is not None and frozen[0] is value:
             now = self.running[-1] if self.running else "another file"
             raise EvalError(
                 f"{now} may not change a {type_name(value)} of {frozen[1]}, which is frozen once it is loaded",
                 "make a new one: list(x), dict(x), or x + [...]",
             )
+        if mark in self._looped:
+            copy = "list(x)" if type(value) is list else "x.keys()"
+            raise EvalError(
+                f"a {type_name(value)} cannot be changed during iteration over it",
+                f"loop over a copy: {copy}",
+            )
 
 
 class _Bound:
     """A method and the value it belongs to."""
 
-    __slots__ = ("_method", "_name", "_value")
+    __slots__ = ("_interpreter", "_method", "_name", "changes", "holder")
     dsl_type: ClassVar[str] = "builtin_function_or_method"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, value: Any, name: str, method: Callable[..., Any]) -> None:
-        self._value = value
-        self._name = name
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        holder: Any,
+        name: str,
+        method: Callable[..., Any],
+        *,
+        changes: bool = False,
+    ) -> None:
+        self._interpreter = interpreter
         self._method = method
+        self._name = name
+        self.holder = holder
+        self.changes = changes
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        if self.changes:
+            self._interpreter.check_mutable(self.holder)
         try:
-            return self._method(self._value, *args, **kwargs)
+            return self._method(self._interpreter.budget, self.holder, *args, **kwargs)
         except TypeError as error:
             raise arguments_error(self._name, error) from None
 
     def __repr__(self) -> str:
-        return f"<built-in method {self._name} of {type_name(self._value)} value>"
+        return f"<built-in method {self._name} of {type_name(self.holder)} value>"
 
 
-def _unchanging(items: list[Any]) -> Iterator[Any]:
-    count = len(items)
-    for number in range(count):
-        if len(items) != count:
-            raise EvalError("a list was changed while it was looped over")
-        yield items[number]
-    if len(items) != count:
-        raise EvalError("a list was changed while it was looped over")
+class _Made(_Bound):
+    """A method of what Hermes makes, such as ``ctx.actions.run``."""
 
+    __slots__ = ()
 
-def _integers(symbol: str, left: int, right: int) -> int:
-    if symbol in ("//", "%") and right == 0:
-        raise EvalError("division by zero")
-    if symbol in ("<<", ">>") and right < 0:
-        raise EvalError("a shift by a negative number")
-    bits = left.bit_length() + (right if symbol == "<<" else right.bit_length() if symbol == "*" else 0)
-    if bits > _MOST_BITS:
-        raise EvalError("the number is too large")
-    return _INTEGER[symbol](left, right)
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        work = _CALL
+        for one in (*args, *kwargs.values()):
+            if type(one) in (list, tuple, dict):
+                work += 8 * len(one)
+            elif type(one) is str:
+                work += len(one) >> 5
+        self._interpreter.budget.spend(work)
+        try:
+            return self._method(self.holder, *args, **kwargs)
+        except TypeError as error:
+            raise arguments_error(self._name, error) from None
 
 
 def unary(symbol: str, value: Any) -> int:
@@ -337,136 +521,25 @@ def unary(symbol: str, value: Any) -> int:
     return -value if symbol == "-" else value if symbol == "+" else ~value
 
 
-def compare(symbol: str, left: Any, right: Any) -> bool:
-    """Return ``left symbol right``; True is no number, and only like is ordered with like."""
-    if symbol == "==":
-        return equal(left, right)
-    if symbol == "!=":
-        return not equal(left, right)
-    if symbol == "in":
-        return contains(right, left)
-    if symbol == "not in":
-        return not contains(right, left)
-    one = type(left)
-    if one is type(right) and one in (int, str, bool):
-        return _ORDER[symbol](left, right)
-    if one is type(right) and one in (list, tuple):
-        return _in_order(symbol, left, right)
-    if one is type(right) and hasattr(one, "dsl_ordered"):
-        return _ORDER[symbol](left, right)
-    raise EvalError(f"{type_name(left)} {symbol} {type_name(right)} is not possible")
-
-
-def _in_order(symbol: str, left: Sequence[Any], right: Sequence[Any]) -> bool:
-    """Compare two lists or tuples by the first items that differ, or by their lengths."""
-    for one, other in zip(left, right, strict=False):
-        if not equal(one, other):
-            return compare(symbol, one, other)
-    return _ORDER[symbol](len(left), len(right))
-
-
-def equal(left: Any, right: Any) -> bool:
-    """Return whether two values are equal, going through what they hold."""
-    budget = [MOST_STEPS // 10]
-    return _equal(left, right, budget, 0)
-
-
-def _equal(left: Any, right: Any, budget: list[int], depth: int) -> bool:
-    if left is right:
-        return True
-    kind = type(left)
-    if kind is not type(right):
-        return False
-    budget[0] -= 1
-    if budget[0] < 0 or depth > _MOST_DEPTH:
-        raise EvalError("the values are too large to be compared")
-    if kind is list or kind is tuple:
-        return len(left) == len(right) and all(
-            _equal(one, other, budget, depth + 1) for one, other in zip(left, right, strict=True)
-        )
-    if kind is dict:
-        return len(left) == len(right) and all(
-            key in right and _equal(value, right[key], budget, depth + 1) for key, value in left.items()
-        )
-    if isinstance(left, Struct):
-        return _equal(left.fields, right.fields, budget, depth + 1)
-    return bool(left == right)
-
-
-def contains(holder: Any, value: Any) -> bool:
-    """Return ``value in holder``."""
-    kind = type(holder)
-    if kind is str:
-        if type(value) is not str:
-            raise EvalError(f"{type_name(value)} in string is not possible")
-        return value in holder
-    if kind is list or kind is tuple:
-        return any(equal(one, value) for one in holder)
-    if kind is dict:
-        check_hashable(value)
-        return value in holder
-    if kind is range:
-        return type(value) is int and value in holder
-    if hasattr(kind, "dsl_contains"):
-        return bool(holder.dsl_contains(value))
-    raise EvalError(f"{type_name(value)} in {type_name(holder)} is not possible")
-
-
-def item(holder: Any, key: Any) -> Any:
-    """Return ``holder[key]``."""
-    kind = type(holder)
-    if kind is dict:
-        check_hashable(key)
-        if key not in holder:
-            raise EvalError(
-                f"the key {show(key)} is not in the dict",
-                suggest(key, [one for one in holder if type(one) is str]) if type(key) is str else None,
-            )
-        return holder[key]
-    if kind in (list, tuple, str, range):
-        _check_index(key)
-        try:
-            return holder[key]
-        except IndexError:
-            raise EvalError(f"there is no item {key} in a {type_name(holder)} of {len(holder)}") from None
-    if hasattr(kind, "dsl_item"):
-        return holder.dsl_item(key)
-    raise EvalError(f"{type_name(holder)} has no items")
-
-
-def slice_of(holder: Any, start: Any, stop: Any, step: Any) -> Any:
-    """Return ``holder[start:stop:step]``."""
-    if type(holder) not in (list, tuple, str, range):
-        raise EvalError(f"{type_name(holder)} cannot be sliced")
-    for bound in (start, stop, step):
-        if bound is not None:
-            _check_index(bound)
-    if step == 0:
-        raise EvalError("a slice with a step of 0")
-    return holder[start:stop:step]
-
-
-def keywords(value: Any) -> dict[str, Any]:
-    """Return what ``**value`` gives a call."""
-    if type(value) is not dict or not all(type(key) is str for key in value):
-        raise EvalError("** takes a dict whose keys are strings")
-    return value
-
-
-def unpacked(value: Any) -> Sequence[Any]:
-    """Return ``value`` if it may be assigned to several names."""
-    if type(value) not in (list, tuple):
-        raise EvalError(f"{type_name(value)} cannot be assigned to several names")
-    return value  # type: ignore[no-any-return]
-
-
 def _check_index(key: Any) -> None:
     if type(key) is not int:
         raise EvalError(f"an index is an int, not {type_name(key)}")
 
 
-def _no_attribute(value: Any, name: str, known: Iterable[str]) -> EvalError:
-    return EvalError(f"{type_name(value)} has no attribute {name!r}", suggest(name, known))
+def names_of(value: Any) -> Iterable[str]:
+    """Return the names of what ``value.name`` reaches."""
+    kind = type(value)
+    if found := _METHODS.get(kind):
+        return found[0]
+    if isinstance(value, Struct):
+        return value.fields
+    if kind is Namespace:
+        return dict(value.members)
+    return frozenset(getattr(kind, "dsl_attributes", ()))
+
+
+def _no_attribute(value: Any, name: str) -> EvalError:
+    return EvalError(f"{type_name(value)} has no attribute {name!r}", suggest(name, names_of(value)))
 
 
 class CallSite:
@@ -531,6 +604,8 @@ class Locator:
 
     def _of_a_file(self, error: BaseException) -> bool:
         """Tell whether Python raised an exception for what a file did, and not for what Hermes did."""
+        if isinstance(error, RecursionError | MemoryError):
+            return True
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next
@@ -569,6 +644,8 @@ def _message(error: BaseException) -> str:
         return text
     if isinstance(error, RecursionError):
         return "calls are nested too deeply"
-    if isinstance(error, RuntimeError | OverflowError | MemoryError):
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for the values of the file"
+    if isinstance(error, RuntimeError | OverflowError):
         return str(error) or type(error).__name__
     raise error

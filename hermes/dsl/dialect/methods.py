@@ -1,4 +1,7 @@
-"""The methods of strings, lists and dicts, as the Starlark specification has them."""
+"""The methods of strings, lists, dicts and depsets, as the Starlark specification has them.
+
+All take the budget first and then the value they belong to, and charge what they cost before they do it.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +9,58 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from hermes.dsl.dialect.budget import ENTRY, POINTER, Budget, too_long
+from hermes.dsl.dialect.compare import position
 from hermes.dsl.dialect.values import (
     LARGEST_TEXT,
+    Depset,
     EvalError,
-    check_hashable,
     check_ints,
     check_strings,
     sequence,
     show,
     type_name,
+    written,
 )
 
 _FIELD: Final = re.compile(r"\{\{|\}\}|\{([A-Za-z0-9_]*)\}|[{}]")
 _PERCENT: Final = re.compile(r"%(.)", re.DOTALL)
 _LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _NOTHING: Final = object()
+_PIECE: Final = 64
+"""Bytes of a short string and of its place in a list."""
 
 
-def text_of(value: Any) -> str:
+def text_of(budget: Budget, value: Any) -> str:
     """Return ``str(value)``."""
-    return value if type(value) is str else show(value)
+    return value if type(value) is str else written(value, budget)
 
 
-def format_fields(text: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+class _Fields:
+    """Puts values in the place of the fields of a format, and counts what comes of it."""
+
+    def __init__(self, budget: Budget, text: str) -> None:
+        self._budget = budget
+        self._size = len(text)
+        budget.spend(len(text) >> 2)
+
+    def put(self, value: str) -> str:
+        self._size += len(value)
+        if self._size > LARGEST_TEXT:
+            raise too_long(self._size)
+        self._budget.spend(16)
+        self._budget.make_text(len(value), value)
+        return value
+
+
+def format_fields(budget: Budget, text: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
     """Return ``text.format(...)``: names and positions only, never attributes or items."""
+    fields = _Fields(budget, text)
     counter = 0
-    size = len(text)
+    numbered = False
 
     def replaced(match: re.Match[str]) -> str:
-        nonlocal counter, size
+        nonlocal counter, numbered
         whole = match.group(0)
         if whole in ("{{", "}}"):
             return whole[0]
@@ -44,31 +70,33 @@ def format_fields(text: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
                 "double it to mean the character, and write plain names between braces: {name}",
             )
         name = match.group(1)
-        if not name or name.isdigit():
-            number = int(name) if name else counter
-            counter += not name
-            if number >= len(args):
-                raise EvalError(f"format(): there is no argument number {number}")
-            value = text_of(args[number])
-        elif name in kwargs:
-            value = text_of(kwargs[name])
+        if name and not (name.isascii() and name.isdigit()):
+            if name not in kwargs:
+                raise EvalError(f"format(): there is no argument {show(name)}")
+            return fields.put(text_of(budget, kwargs[name]))
+        if numbered if not name else counter:
+            raise EvalError("format(): {} and {0} in one string", "number all of the fields, or none")
+        if name:
+            numbered = True
+            number = int(name) if len(name) < 10 else len(args)
         else:
-            raise EvalError(f"format(): there is no argument {name!r}")
-        size += len(value)
-        limited(size)
-        return value
+            number = counter
+            counter += 1
+        if number >= len(args):
+            raise EvalError(f"format(): there is no argument number {number}")
+        return fields.put(text_of(budget, args[number]))
 
     return _FIELD.sub(replaced, text)
 
 
-def format_percent(text: str, values: Any) -> str:
+def format_percent(budget: Budget, text: str, values: Any) -> str:
     """Return ``text % values`` with ``%s %r %d %x %X %o %c %%``."""
+    fields = _Fields(budget, text)
     given = values if type(values) is tuple else (values,)
     position = 0
-    size = len(text)
 
     def replaced(match: re.Match[str]) -> str:
-        nonlocal position, size
+        nonlocal position
         kind = match.group(1)
         if kind == "%":
             return "%"
@@ -76,10 +104,7 @@ def format_percent(text: str, values: Any) -> str:
             raise EvalError("%: not enough values for the format")
         value = given[position]
         position += 1
-        shown = _formatted(kind, value)
-        size += len(shown)
-        limited(size)
-        return shown
+        return fields.put(_formatted(budget, kind, value))
 
     if text.endswith("%") and len(text.rstrip("%")) % 2 != len(text) % 2:
         raise EvalError("%: the format ends in a single %")
@@ -89,97 +114,187 @@ def format_percent(text: str, values: Any) -> str:
     return result
 
 
-def _formatted(kind: str, value: Any) -> str:
+def _formatted(budget: Budget, kind: str, value: Any) -> str:
     if kind == "s":
-        return text_of(value)
+        return text_of(budget, value)
     if kind == "r":
-        return show(value)
+        return written(value, budget)
     if kind in "dxXo":
         if type(value) is not int:
             raise EvalError(f"%{kind} takes an int, not {type_name(value)}")
+        budget.spend(value.bit_length() >> 3)
         return format(value, kind)
     if kind == "c":
         if type(value) is str and len(value) == 1:
             return value
-        if type(value) is int and 0 <= value < 0x110000:
+        if type(value) is int and 0 <= value < 0x110000 and not 0xD800 <= value < 0xE000:
             return chr(value)
         raise EvalError("%c takes a character or its number")
     raise EvalError(f"%{kind} is not a conversion", "known are %s %r %d %x %X %o %c %%")
 
 
-def limited(size: int) -> None:
-    """Raise `EvalError` when a string or list would have more than a file may make."""
-    if size > LARGEST_TEXT:
-        raise EvalError(f"the result would have {size} characters or items, more than {LARGEST_TEXT}")
-
-
-def _join(text: str, items: Any) -> str:
+def joined(budget: Budget, text: str, items: Any) -> str:
+    if type(items) in (list, tuple, dict, range):
+        budget.make_list(len(items))
     parts = sequence("join", items)
+    is_plain = text.isascii()
+    length = len(text) * len(parts)
     for part in parts:
         if type(part) is not str:
             raise EvalError(f"join(): an item is {type_name(part)}, not string", "convert it with str()")
-    limited(sum(map(len, parts)) + len(text) * len(parts))
+        length += len(part)
+        is_plain = is_plain and part.isascii()
+    budget.spend(len(parts))
+    if length > LARGEST_TEXT:
+        raise too_long(length)
+    budget.make(length if is_plain else 4 * length)
     return text.join(parts)
 
 
-def _replace(text: str, old: str, new: str, count: int = -1) -> str:
+def _replace(budget: Budget, text: str, old: str, new: str, count: int = -1) -> str:
     check_strings("replace", old, new)
     check_ints("replace", count)
+    if len(text) > 64:
+        budget.spend(_search(text, old))
     times = text.count(old) if old else len(text) + 1
     times = min(times, count) if count >= 0 else times
-    limited(len(text) + times * max(0, len(new) - len(old)))
-    return text.replace(old, new, count)
+    if times > 4:
+        budget.spend(times >> 2)
+    budget.make_text(len(text) + times * max(0, len(new) - len(old)), text, new)
+    return text.replace(old, new, times)
 
 
-def _split(text: str, sep: str | None = None, maxsplit: int | None = None) -> list[str]:
-    return text.split(sep, _most_splits("split", text, sep, maxsplit))
+def _split(budget: Budget, text: str, sep: str | None = None, maxsplit: int | None = None) -> list[str]:
+    most = _most_splits(budget, "split", text, sep, maxsplit)
+    return text.split(sep, most)
 
 
-def _rsplit(text: str, sep: str | None = None, maxsplit: int | None = None) -> list[str]:
-    return text.rsplit(sep, _most_splits("rsplit", text, sep, maxsplit))
+def _rsplit(budget: Budget, text: str, sep: str | None = None, maxsplit: int | None = None) -> list[str]:
+    most = _most_splits(budget, "rsplit", text, sep, maxsplit)
+    budget.spend(_search_back(text, sep or " "))
+    return text.rsplit(sep, most)
 
 
-def _most_splits(name: str, text: str, sep: str | None, maxsplit: int | None) -> int:
-    """Check the arguments of a split; return how often it splits at most."""
+def _most_splits(budget: Budget, name: str, text: str, sep: str | None, maxsplit: int | None) -> int:
+    """Check and charge the arguments of a split; return how often it splits at most."""
     if sep is not None:
         check_strings(name, sep)
         if not sep:
             raise EvalError(f"{name}(): the separator is empty")
-    if maxsplit is None:
-        return -1
-    check_ints(name, maxsplit)
-    return min(maxsplit, len(text)) if maxsplit >= 0 else -1
+    most = -1
+    if maxsplit is not None:
+        check_ints(name, maxsplit)
+        most = min(maxsplit, len(text)) if maxsplit >= 0 else -1
+    if len(text) <= 64:
+        return most
+    budget.spend(_search(text, sep or " "))
+    pieces = 1 + (text.count(sep) if sep else len(text) >> 1)
+    pieces = min(pieces, most + 1) if most >= 0 else pieces
+    budget.spend(pieces)
+    budget.make_text(len(text), text)
+    budget.make(_PIECE * pieces)
+    return most
 
 
-def _splitlines(text: str, keepends: bool = False) -> list[str]:
+def _splitlines(budget: Budget, text: str, keepends: bool = False) -> list[str]:
+    lines = 1 + text.count("\n") + text.count("\r")
+    budget.spend(4 * lines + (len(text) >> 2))
+    budget.make_text(len(text), text)
+    budget.make(2 * _PIECE * lines)
     found = _LINE.findall(text)
     return found if keepends else [line.rstrip("\r\n") for line in found]
 
 
-def _title(text: str) -> str:
+def _title(budget: Budget, text: str) -> str:
+    budget.spend(2 * len(text))
+    budget.make(24 * len(text))
     return re.sub(r"[A-Za-z]+", lambda match: match.group(0).capitalize(), text)
+
+
+def _elems(budget: Budget, text: str) -> list[str]:
+    budget.make_list(len(text), POINTER if text.isascii() else POINTER + 76)
+    budget.spend(len(text) >> 4)
+    return list(text)
 
 
 def _affix(name: str) -> Callable[..., bool]:
     method = getattr(str, name)
 
-    def check(text: str, affix: str | tuple[str, ...], *bounds: int | None) -> bool:
-        check_strings(name, *(affix if type(affix) is tuple else (affix,)))
+    def check(budget: Budget, text: str, affix: str | tuple[str, ...], *bounds: int | None) -> bool:
+        affixes = affix if type(affix) is tuple else (affix,)
+        check_strings(name, *affixes)
         check_ints(name, *(one for one in bounds if one is not None))
+        if len(text) > 64 or len(affixes) > 8:
+            budget.spend(sum(2 + (min(len(one), len(text)) >> 6) for one in affixes))
         return bool(method(text, affix, *bounds))
 
     return check
 
 
-def _plain(name: str) -> Callable[..., Any]:
+def _search(text: str, wanted: str) -> int:
+    """Return the steps of looking for a string from the left: CPython's search is linear in long ones."""
+    return (len(text) >> 5) + (min(len(text) * len(wanted), 4_000_000) >> 6)
+
+
+def _search_back(text: str, wanted: str) -> int:
+    """Return the steps of looking for a string from the right, which may compare it at each place."""
+    return (len(text) * len(wanted)) >> 6
+
+
+def _strip(text: str, wanted: str) -> int:
+    """Return the steps of stripping those characters that a string holds."""
+    return (len(text) * len(wanted)) >> 6
+
+
+def _pass(text: str, wanted: str) -> int:  # noqa: ARG001 - a cost, like the others
+    """Return the steps of going through a string once, which takes longer where not all of it is ASCII."""
+    return len(text) >> (4 if text.isascii() else 2)
+
+
+_COSTS: Final[Mapping[str, Callable[[str, str], int]]] = {
+    "capitalize": _pass,
+    "count": _search,
+    "find": _search,
+    "index": _search,
+    "isalnum": _pass,
+    "isalpha": _pass,
+    "isdigit": _pass,
+    "islower": _pass,
+    "isspace": _pass,
+    "istitle": _pass,
+    "isupper": _pass,
+    "lower": _pass,
+    "lstrip": _strip,
+    "partition": _search,
+    "removeprefix": _pass,
+    "removesuffix": _pass,
+    "rfind": _search_back,
+    "rindex": _search_back,
+    "rpartition": _search_back,
+    "rstrip": _strip,
+    "strip": _strip,
+    "upper": _pass,
+}
+_SEARCHES: Final = frozenset({"count", "find", "index", "rfind", "rindex"})
+
+
+def _plain(name: str, cost: Callable[[str, str], int]) -> Callable[..., Any]:
     """Return a method of str whose arguments must be strings, but for trailing ints and None."""
     method = getattr(str, name)
 
-    def call(text: str, *args: Any) -> Any:
+    def call(budget: Budget, text: str, *args: Any) -> Any:
+        wanted = " "
         for number, value in enumerate(args):
-            if type(value) is str or value is None or (type(value) is int and number > 0):
+            if number == 0 and type(value) is str:
+                wanted = value
+            elif type(value) is str or value is None or (type(value) is int and number > 0):
                 continue
-            raise EvalError(f"{name}() takes a string, not {type_name(value)}")
+            else:
+                raise EvalError(f"{name}() takes a string, not {type_name(value)}")
+        if len(text) > 64:
+            budget.spend(cost(text, wanted))
+            if name not in _SEARCHES:
+                budget.make_text(len(text), text)
         try:
             return method(text, *args)
         except TypeError:
@@ -191,83 +306,73 @@ def _plain(name: str) -> Callable[..., Any]:
 
 
 STRING_METHODS: Final[Mapping[str, Callable[..., Any]]] = {
-    "elems": list,
+    "elems": _elems,
     "endswith": _affix("endswith"),
-    "format": lambda text, /, *args, **kwargs: format_fields(text, args, kwargs),
-    "join": _join,
+    "format": lambda budget, text, /, *args, **kwargs: format_fields(budget, text, args, kwargs),
+    "join": joined,
     "replace": _replace,
     "rsplit": _rsplit,
     "split": _split,
     "splitlines": _splitlines,
     "startswith": _affix("startswith"),
     "title": _title,
-    **{
-        name: _plain(name)
-        for name in (
-            "capitalize",
-            "count",
-            "find",
-            "index",
-            "isalnum",
-            "isalpha",
-            "isdigit",
-            "islower",
-            "isspace",
-            "istitle",
-            "isupper",
-            "lower",
-            "lstrip",
-            "partition",
-            "removeprefix",
-            "removesuffix",
-            "rfind",
-            "rindex",
-            "rpartition",
-            "rstrip",
-            "strip",
-            "upper",
-        )
-    },
+    **{name: _plain(name, cost) for name, cost in _COSTS.items()},
 }
 
 
-def _index(items: list[Any], value: Any, *bounds: int) -> int:
+def _index(budget: Budget, items: list[Any], value: Any, *bounds: int) -> int:
     check_ints("index", *bounds)
+    if len(bounds) > 2:
+        raise EvalError("index() takes a value and two bounds")
+    found = position(budget, items, value, *bounds)
+    if found < 0:
+        raise EvalError(f"index(): {show(value)} is not in the list")
+    return found
+
+
+def _remove(budget: Budget, items: list[Any], value: Any) -> None:
+    found = position(budget, items, value)
+    if found < 0:
+        raise EvalError(f"remove(): {show(value)} is not in the list")
+    budget.spend(len(items) >> 6)
+    del items[found]
+
+
+def _insert(budget: Budget, items: list[Any], index: int, value: Any) -> None:
+    check_ints("insert", index)
+    budget.make_list(len(items) + 1, 0)
+    budget.spend(len(items) >> 6)
+    items.insert(max(-len(items), min(index, len(items))), value)
+
+
+def _pop(budget: Budget, items: list[Any], index: int = -1) -> Any:
+    check_ints("pop", index)
+    budget.spend(len(items) >> 6 if index != -1 else 0)
     try:
-        return items.index(value, *bounds)
-    except ValueError:
-        raise EvalError(f"index(): {show(value)} is not in the list") from None
-
-
-def _remove(items: list[Any], value: Any) -> None:
-    try:
-        items.remove(value)
-    except ValueError:
-        raise EvalError(f"remove(): {show(value)} is not in the list") from None
-
-
-def _insert(items: list[Any], position: int, value: Any) -> None:
-    check_ints("insert", position)
-    items.insert(max(-len(items), min(position, len(items))), value)
-
-
-def _pop(items: list[Any], position: int = -1) -> Any:
-    check_ints("pop", position)
-    try:
-        return items.pop(position)
+        return items.pop(index)
     except (IndexError, OverflowError):
-        raise EvalError(f"pop(): there is no item {position} in a list of {len(items)}") from None
+        raise EvalError(f"pop(): there is no item {index} in a list of {len(items)}") from None
 
 
-def _extend(items: list[Any], more: Any) -> None:
-    added = sequence("extend", more)
-    limited(len(items) + len(added))
-    items.extend(added)
+def _append(budget: Budget, items: list[Any], value: Any) -> None:
+    budget.make_list(len(items) + 1, 0)
+    items.append(value)
+
+
+def _extend(budget: Budget, items: list[Any], more: Any) -> None:
+    if type(more) in (list, tuple, dict, range):
+        budget.make_list(len(items) + len(more), 0)
+        budget.make_list(len(more), POINTER if type(more) is not range else 5 * POINTER)
+    items.extend(sequence("extend", more))
+
+
+def _clear(_: Budget, holder: list[Any] | dict[Any, Any]) -> None:
+    holder.clear()
 
 
 LIST_METHODS: Final[Mapping[str, Callable[..., Any]]] = {
-    "append": list.append,
-    "clear": list.clear,
+    "append": _append,
+    "clear": _clear,
     "extend": _extend,
     "index": _index,
     "insert": _insert,
@@ -278,58 +383,82 @@ LIST_METHODS: Final[Mapping[str, Callable[..., Any]]] = {
 LIST_CHANGES: Final = frozenset({"append", "clear", "extend", "insert", "pop", "remove"})
 
 
-def _get(mapping: dict[Any, Any], key: Any, default: Any = None) -> Any:
-    check_hashable(key)
+def _get(budget: Budget, mapping: dict[Any, Any], key: Any, default: Any = None) -> Any:
+    budget.key(key)
     return mapping.get(key, default)
 
 
-def _setdefault(mapping: dict[Any, Any], key: Any, default: Any = None) -> Any:
-    check_hashable(key)
+def _setdefault(budget: Budget, mapping: dict[Any, Any], key: Any, default: Any = None) -> Any:
+    budget.key(key)
     return mapping.setdefault(key, default)
 
 
-def _dict_pop(mapping: dict[Any, Any], key: Any, default: Any = _NOTHING) -> Any:
-    check_hashable(key)
+def _dict_pop(budget: Budget, mapping: dict[Any, Any], key: Any, default: Any = _NOTHING) -> Any:
+    budget.key(key)
     if key not in mapping and default is _NOTHING:
         raise EvalError(f"pop(): the key {show(key)} is not in the dict")
     return mapping.pop(key, default)
 
 
-def _popitem(mapping: dict[Any, Any]) -> tuple[Any, Any]:
+def _popitem(budget: Budget, mapping: dict[Any, Any]) -> tuple[Any, Any]:
     if not mapping:
         raise EvalError("popitem(): the dict is empty")
+    budget.spend(1 + (len(mapping) >> 4))
     key = next(iter(mapping))
+    budget.key(key)
     return key, mapping.pop(key)
 
 
-def pairs_of(name: str, items: Any) -> dict[Any, Any]:
+def pairs_of(budget: Budget, name: str, items: Any) -> dict[Any, Any]:
     """Return a dict of the pairs in a list; raises `EvalError` where one is no pair."""
     found = {}
-    for one in sequence(name, items):
-        pair = sequence(name, one)
-        if len(pair) != 2:
+    pairs = sequence(name, items)
+    budget.make(ENTRY * len(pairs))
+    for one in pairs:
+        if type(one) not in (list, tuple, dict, range) or len(one) != 2:
             raise EvalError(f"{name}() takes pairs")
-        check_hashable(pair[0])
-        found[pair[0]] = pair[1]
+        first, second = one
+        budget.key(first)
+        budget.spend(2)
+        found[first] = second
     return found
 
 
-def _update(mapping: dict[Any, Any], *args: Any, **kwargs: Any) -> None:
+def _update(budget: Budget, mapping: dict[Any, Any], /, *args: Any, **kwargs: Any) -> None:
     for one in args:
-        mapping.update(one if type(one) is dict else pairs_of("update", one))
+        if type(one) is dict:
+            budget.keys(one)
+            mapping.update(one)
+        else:
+            mapping.update(pairs_of(budget, "update", one))
     mapping.update(kwargs)
 
 
+def _listed(each: int, listed: Callable[[dict[Any, Any]], list[Any]]) -> Callable[..., list[Any]]:
+    def call(budget: Budget, mapping: dict[Any, Any]) -> list[Any]:
+        budget.make_list(len(mapping), each)
+        return listed(mapping)
+
+    return call
+
+
 DICT_METHODS: Final[Mapping[str, Callable[..., Any]]] = {
-    "clear": dict.clear,
+    "clear": _clear,
     "get": _get,
-    "items": lambda mapping: list(mapping.items()),
-    "keys": list,
+    "items": _listed(9 * POINTER, lambda mapping: list(mapping.items())),
+    "keys": _listed(POINTER, list),
     "pop": _dict_pop,
     "popitem": _popitem,
     "setdefault": _setdefault,
     "update": _update,
-    "values": lambda mapping: list(mapping.values()),
+    "values": _listed(POINTER, lambda mapping: list(mapping.values())),
 }
 
 DICT_CHANGES: Final = frozenset({"clear", "pop", "popitem", "setdefault", "update"})
+
+
+def _to_list(budget: Budget, value: Depset) -> list[Any]:
+    return value.to_list(budget)
+
+
+DEPSET_METHODS: Final[Mapping[str, Callable[..., Any]]] = {"to_list": _to_list}

@@ -6,11 +6,14 @@ A class whose values a file may hold lists in ``dsl_attributes`` what ``value.na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final, Protocol
 
 LARGEST_TEXT: Final = 1 << 24
 """The most characters that a string may have, and the most items that a list may have."""
+
+_MOST_SHOWN: Final = 200
+_MOST_DEPTH: Final = 100
 
 
 class EvalError(Exception):
@@ -23,6 +26,14 @@ class EvalError(Exception):
         super().__init__(message)
         self.hint = hint
         self.attribute = attribute
+
+
+class Meter(Protocol):
+    """What counts the work and the memory that operations take; see `hermes.dsl.dialect.budget`."""
+
+    def spend(self, work: int) -> None: ...
+    def make(self, size: int) -> None: ...
+    def key(self, value: Any) -> None: ...
 
 
 class Value(Protocol):
@@ -54,7 +65,7 @@ class Builtin:
         self.name = name
         self.call = call
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         try:
             return self.call(*args, **kwargs)
         except TypeError as error:
@@ -80,17 +91,25 @@ class Namespace:
 
 
 class Struct:
-    """An immutable record with the fields it was made with."""
+    """An immutable record with the fields it was made with.
+
+    ``hashes_fields`` tells whether structs with different fields have different hashes.
+    """
 
     __slots__ = ("fields",)
     dsl_type: ClassVar[str] = "struct"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset()
+    hashes_fields: ClassVar[bool] = True
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self.fields = dict(fields)
 
+    def like(self, other: Struct) -> bool:
+        """Tell whether ``other`` is of the same kind, whatever its fields hold."""
+        return type(other) is type(self)
+
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self.fields == other.fields
+        return isinstance(other, Struct) and self.like(other) and self.fields == other.fields
 
     def __hash__(self) -> int:
         return hash(tuple(sorted(self.fields.items(), key=lambda item: item[0])))
@@ -102,24 +121,30 @@ class Struct:
 class Depset:
     """A set of values that remembers an order and shares what it was made of.
 
-    ``to_list`` gives the direct values after those of the transitive sets, each once.
+    ``to_list`` gives the direct values after those of the transitive sets, each once; ``meter`` is charged for it.
     """
 
     __slots__ = ("direct", "transitive")
     dsl_type: ClassVar[str] = "depset"
-    dsl_attributes: ClassVar[frozenset[str]] = frozenset({"to_list"})
+    dsl_attributes: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, direct: Iterable[Any] = (), transitive: Iterable[Depset] = ()) -> None:
         self.direct = tuple(direct)
         self.transitive = tuple(transitive)
 
-    def to_list(self) -> list[Any]:
+    def to_list(self, meter: Meter | None = None) -> list[Any]:
         found: dict[Any, None] = {}
         visited: set[int] = set()
         pending: list[tuple[Depset, bool]] = [(self, False)]
         while pending:
             one, entered = pending.pop()
+            if meter is not None:
+                meter.spend(8)
             if entered:
+                if meter is not None:
+                    meter.make(len(one.direct) * 100)
+                    for value in one.direct:
+                        meter.key(value)
                 found.update(dict.fromkeys(one.direct))
             elif id(one) not in visited:
                 visited.add(id(one))
@@ -149,14 +174,6 @@ _NAMES: Final[Mapping[type, str]] = {
 }
 
 
-def check_hashable(value: Any) -> None:
-    """Raise `EvalError` if a value cannot be a key of a dict."""
-    try:
-        hash(value)
-    except TypeError:
-        raise EvalError(f"{type_name(value)} cannot be a key of a dict") from None
-
-
 def check_strings(name: str, *values: Any) -> None:
     """Raise `EvalError` if an argument of the function called ``name`` is no string."""
     for value in values:
@@ -179,51 +196,98 @@ def sequence(name: str, items: Any) -> list[Any]:
 
 
 def show(value: Any) -> str:
-    """Return ``repr(value)``, with double quotes as Starlark has them; raises `EvalError` if it is too long."""
-    parts: list[str] = []
-    length = 0
-    for part in _parts(value, 0):
-        parts.append(part)
-        length += len(part)
-        if length > LARGEST_TEXT:
-            raise EvalError("the value is too large to be shown")
-    return "".join(parts)
+    """Return ``repr(value)`` for a message, with double quotes as Starlark has them and shortened if it is long."""
+    writer = _Writer(_MOST_SHOWN, None)
+    try:
+        writer.put(value, 0)
+    except _FullError:
+        return "".join(writer.parts)[:_MOST_SHOWN] + "..."
+    return "".join(writer.parts)
 
 
-def _parts(value: Any, depth: int) -> Iterator[str]:
-    if depth > 100:
-        raise EvalError("the value is nested too deeply to be shown")
-    kind = type(value)
-    if kind is str:
-        yield quote(value)
-    elif kind is list or kind is tuple:
-        yield "[" if kind is list else "("
-        for number, item in enumerate(value):
-            yield ", " if number else ""
-            yield from _parts(item, depth + 1)
-        yield "]" if kind is list else ",)" if len(value) == 1 else ")"
-    elif kind is dict:
-        yield "{"
-        for number, (key, item) in enumerate(value.items()):
-            yield ", " if number else ""
-            yield from _parts(key, depth + 1)
-            yield ": "
-            yield from _parts(item, depth + 1)
-        yield "}"
-    elif isinstance(value, Struct):
-        yield f"{type_name(value)}("
-        for number, (name, item) in enumerate(sorted(value.fields.items())):
-            yield f", {name} = " if number else f"{name} = "
-            yield from _parts(item, depth + 1)
-        yield ")"
-    elif kind is Depset:
-        yield "depset("
-        yield from _parts(value.to_list(), depth + 1)
-        yield ")"
-    elif kind in (int, bool, type(None), range):
-        yield repr(value)
-    else:
-        yield repr(value) if hasattr(kind, "dsl_type") else f"<{kind.__name__}>"
+def written(value: Any, meter: Meter) -> str:
+    """Return ``repr(value)``; raises `EvalError` if it is too long."""
+    writer = _Writer(LARGEST_TEXT, meter)
+    try:
+        writer.put(value, 0)
+    except _FullError:
+        raise EvalError("the value is too large to be shown") from None
+    return "".join(writer.parts)
+
+
+class _FullError(Exception):
+    pass
+
+
+class _Writer:
+    """Writes a value in ``parts``, of so many characters in all; ``meter`` is charged where there is one."""
+
+    __slots__ = ("_meter", "_room", "parts")
+
+    def __init__(self, room: int, meter: Meter | None) -> None:
+        self.parts: list[str] = []
+        self._room = room
+        self._meter = meter
+
+    def _add(self, text: str) -> None:
+        self.parts.append(text)
+        self._room -= len(text)
+        if self._room < 0:
+            raise _FullError
+
+    def put(self, value: Any, depth: int) -> None:
+        if depth > _MOST_DEPTH:
+            if self._meter is None:
+                raise _FullError
+            raise EvalError("the value is nested too deeply to be shown")
+        if self._meter is not None:
+            self._meter.spend(8)
+        kind = type(value)
+        if kind is str:
+            if self._meter is not None:
+                self._meter.make(8 * len(value))
+            self._add(quote(value[: self._room + 1]))
+        elif kind is list or kind is tuple:
+            self._items("[" if kind is list else "(", value, depth)
+            self._add("]" if kind is list else ",)" if len(value) == 1 else ")")
+        elif kind is dict:
+            self._entries("{", value.items(), depth)
+            self._add("}")
+        elif isinstance(value, Struct):
+            self._fields(f"{type_name(value)}(", sorted(value.fields.items(), key=lambda one: one[0]), depth)
+            self._add(")")
+        elif kind is Depset:
+            self._add("depset(")
+            self.put(value.to_list(self._meter), depth + 1)
+            self._add(")")
+        elif kind in (int, bool, type(None), range):
+            if kind is int and self._meter is not None:
+                self._meter.spend(value.bit_length() >> 3)
+            self._add(repr(value))
+        else:
+            self._add(repr(value) if hasattr(kind, "dsl_type") else f"<{kind.__name__}>")
+
+    def _items(self, start: str, items: Iterable[Any], depth: int) -> None:
+        self._add(start)
+        for number, item in enumerate(items):
+            if number:
+                self._add(", ")
+            self.put(item, depth + 1)
+
+    def _entries(self, start: str, entries: Iterable[tuple[Any, Any]], depth: int) -> None:
+        self._add(start)
+        for number, (key, item) in enumerate(entries):
+            if number:
+                self._add(", ")
+            self.put(key, depth + 1)
+            self._add(": ")
+            self.put(item, depth + 1)
+
+    def _fields(self, start: str, fields: Iterable[tuple[str, Any]], depth: int) -> None:
+        self._add(start)
+        for number, (name, item) in enumerate(fields):
+            self._add(f", {name} = " if number else f"{name} = ")
+            self.put(item, depth + 1)
 
 
 def quote(text: str) -> str:

@@ -189,6 +189,16 @@ def test_values_of_another_file_cannot_be_changed(evaluate: Evaluator) -> None:
         assert caught.value.location.file == "pkg/user.bzl"
 
 
+def test_a_method_of_another_file_changes_nothing(evaluate: Evaluator) -> None:
+    evaluate.write(
+        "pkg/code.bzl",
+        "names = []\nadd = names.append\n\ndef _kept():\n    x = []\n    return x.append\n\nkeep = _kept()\n",
+    )
+    for change in ("add(1)", "keep(1)"):
+        with pytest.raises(BuildFileError, match="frozen"):
+            evaluate(f'load(":code.bzl", "add", "keep")\n\nx = {change}\n')
+
+
 def test_a_private_name_cannot_be_loaded(evaluate: Evaluator) -> None:
     evaluate.write("pkg/code.bzl", "_hidden = 1\n")
     with pytest.raises(BuildFileError, match="_hidden"):
@@ -233,6 +243,8 @@ SAME = [
     "'a b c'.split(None, 1), 'a,b,c'.rsplit(',', 1), 'a,b'.split(',', 0), 'a,b'.split(',', 9)",
     "'a\\n\\nb\\rc\\r\\nd'.splitlines(), 'a\\n\\r\\nb'.splitlines(True), ''.splitlines(), len('a\\x0bb'.splitlines())",
     "int('ff', 16), int('-0x1F', 16), int('0b11', 0), int('+7'), int('z', 36)",
+    "dir([]), dir({}), dir(1), p(), q(), '{} {a}'.format(1, a = 2), dict(self = 1), '{self}'.format(self = 1)",
+    "[a for a, b in [{1: 1, 2: 2}]], [1, 1, 2].index(1, 1, 2), [True, 1].index(1), r()",
     "len(range(10, 0, -3)), len(range(0)), len(range(5, 1)), [1, 2].insert(-9, 0), {}.update([('a', 1), ['b', 2]])",
 ]
 PRELUDE = """
@@ -248,6 +260,35 @@ def f(items):
 
 def g(a, b = 2, *args, c, **kwargs):
     return (a, b, args, c, kwargs)
+
+def p():
+    x = [1, 2]
+    i = 0
+    a, x[0] = x
+    x[i], i = 5, 1
+    (i, x[i]), b = (1, 7), x
+    return a, x, i, b
+
+def q():
+    a = {}
+    for i, a[i] in [(1, 2), (3, 4)]:
+        pass
+    for a[0] in [5, 6]:
+        pass
+    return a
+
+def r():
+    x = [1, 2]
+    for i in x:
+        break
+    x.append(3)
+    for i in list(x):
+        x.remove(i)
+    return x
+
+def change(x, how):
+    for i in x:
+        how(x)
 
 def h():
     found = [1]
@@ -300,6 +341,9 @@ def test_what_differs_from_starlark_rust_is_known(printed: Printed, expression: 
 
 FAILS_IN_BOTH = [
     "1 // 0", "1 % 0", "'a' + 1", "[1] + (1,)", "'a' < 1", "[][0]", "{}['a']", "'abc'.index('x')", "int('x')", "int(' 1')", "int('0x1', 8)",
+    "change([1], lambda x: x.append(1))", "change([1], lambda x: x.pop())", "change({1: 1}, lambda x: x.pop(1))",
+    "change({1: 1}, lambda x: x.update({1: 2}))", "change([1], lambda x: [x.clear() for _ in [1]])", "[a for a, b in ['ab']]",
+    "int(3, 10)", "int(True, 10)", "bool(1, 2)", "'{} {0}'.format(1)", "'{0} {}'.format(1)", "'\\ud800'", "[1].index(True)",
     "{[]: 1}", "len(1)", "nothing", "'%d' % 'a'", "'%s %s' % 1", "f()", "g(1)", "(1).x", "[1].append", "min([])",
     "{'a': 1}.pop('b')", "[1].remove(2)", "'a'.nothing()", "range(1, 2, 0)", "x = 1\nx", "'abc'['a']", "sorted([1, 'a'])",
 ]  # fmt: skip
