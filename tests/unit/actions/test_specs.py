@@ -1,9 +1,13 @@
-"""Specs of actions: what a front end says arrives at the executor, and keys have the form that they have had."""
+"""Specs of actions: what a front end says arrives at the executor, and keys have the form that they have had.
+
+The golden file holds what keys leave out; write it again with ``python -m tests.unit.actions.test_specs``.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,7 +31,7 @@ from hermes.actions.specs.manifest import Manifest
 from hermes.actions.specs.pull import Pull
 from hermes.actions.specs.resolve_destination import Named, ResolveDestination
 from hermes.actions.specs.run import Run
-from hermes.actions.specs.spec import Ref, Spec, declared, of_action, of_request
+from hermes.actions.specs.spec import Ref, Spec, declared, of_action, of_request, plain
 from hermes.actions.specs.squash import Squash
 from hermes.actions.specs.stack import Kept, Made, Whole
 from hermes.actions.specs.write import Write
@@ -40,6 +44,8 @@ from hermes.image.descriptor import Descriptor
 from hermes.layer.entry import DIRECTORY, HARDLINK
 from hermes.layer.entry import FILE as FILE_ENTRY
 from hermes.store.caches import Sharing
+
+GOLDEN = Path(__file__).with_name("golden_defaults.json")
 
 texts = st.text(st.characters(codec="utf-8"), max_size=8) | st.just("not \udcff utf-8")
 numbers = st.integers(0, 1 << 33)
@@ -328,3 +334,27 @@ def test_an_executor_takes_no_other_kind(kind: str) -> None:
     request = Request(Action("x", "//:x", other, "{}", (), ()), (), "key")
     with pytest.raises(AssertionError, match=other):
         executor_of(kind)(request, None)  # type: ignore[arg-type]
+
+
+def defaults() -> dict[str, dict[str, Any]]:
+    """The values that keys leave out, by what has them."""
+    found = {
+        kind.kind: {
+            name: plain(one.default)
+            for name, one in kind._fields.items()
+            if one.use == "keyed" and name not in kind._needed
+        }
+        for kind in FIELDS
+    }
+    for one in (AgentMount, Bound, Cache, SecretMount, Tmpfs):
+        found[one.__name__] = {name: plain(value) for name, value in one._field_defaults.items()}
+    return found
+
+
+def test_what_keys_leave_out_stays() -> None:
+    """A change to the golden file gives keys another meaning: raise `hermes.engine.key.SCHEMA` with it."""
+    assert defaults() == json.loads(GOLDEN.read_text())
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(json.dumps(defaults(), indent=2, sort_keys=True) + "\n")
