@@ -232,6 +232,8 @@ def _decoded(kind: type[S], action: Action, rows: Sequence[tuple[str, Ref | Reso
 
 
 def _text(values: Mapping[str, Any]) -> str:
+    if not values:
+        return "{}"
     return canonical_json(values).decode("utf-8", "surrogateescape")
 
 
