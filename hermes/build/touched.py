@@ -155,18 +155,19 @@ class TouchedPlan:
 
     def _work(self) -> Work:
         graph = self._graph
-        order = (
-            self._again.order
-            if self._again
-            else dependency_order(lambda one: self._row(one).finals, self._wanted)
-        )
+        rows = [Wanted(*row) for text in self._wanted for row in self._row(text).wanted]
+        order = self._again.order if self._again else self._downstream_of_sources()
         for text in order:
             for name, reads in self._row(text).actions:
                 graph.reads[name] = reads
                 graph.targets[name] = text
-        rows = [Wanted(*row) for text in self._wanted for row in self._row(text).wanted]
-        graph.need(one.action for one in rows if one.output)
-        dirty = list(self._dirty(order))
+        if self._again:
+            graph.need(one.action for one in rows if one.output)
+            self._total = len(graph.needed)
+        else:
+            graph.needed.update(name for text in order for name in self._needed_of(text))
+            self._total = self._check.cached
+        dirty = list(dict.fromkeys(self._dirty(order)))
         self._affected = graph.downstream(dirty)
         actions = unpack_actions(self._action(name) for name in self._affected)
         before = [] if self._found.outputs else self._before()
@@ -179,24 +180,43 @@ class TouchedPlan:
         known: dict[str, Known] = {}
         for name in results:
             known.update(unpack_known(self._memory_of(name).known, (name,)))
-        return Work(
-            actions,
-            rows,
-            len(graph.needed),
-            self._settings,
-            self._index,
-            known,
-            dirty,
-            before,
-            self._touched.sources,
-        )
+        changed = self._touched.sources
+        return Work(actions, rows, self._total, self._settings, self._index, known, dirty, before, changed)
+
+    def _needed_of(self, text: str) -> Iterable[str]:
+        row = self._row(text)
+        return (name for name, _ in row.actions if name not in row.idle)
+
+    def _downstream_of_sources(self) -> list[str]:
+        """Return the keys of the targets that may read a source that changed, and of those that need them, in order."""
+        owners = {owner(self._rows, path) for path in self._touched.sources}
+        if not owners:
+            return []
+        found: set[str] = set()
+        users: dict[str, list[str]] = {}
+        for package, row in self._rows.items():
+            for text, target in row.targets.items():
+                if package in owners or not owners.isdisjoint(target.foreign):
+                    found.add(text)
+                for one in target.finals:
+                    users.setdefault(one, []).append(text)
+        pending = list(found)
+        while pending:
+            above = [one for one in users.get(pending.pop(), ()) if one not in found]
+            found.update(above)
+            pending.extend(above)
+
+        def below(text: str) -> list[str]:
+            return [one for one in self._row(text).finals if one in found]
+
+        return dependency_order(below, [text for text in self._wanted if text in found])
 
     def _row(self, text: str) -> TargetRow:
         return self._rows[package_of(text)].targets[text]
 
     def _memory_of(self, action: str) -> Record:
         """Return the record of the last build that may have an action."""
-        package = package_of(self._graph.targets[action])
+        package = package_of(action)
         return self._memory.record(package) if package in self._memory.rows else Record()
 
     def _action(self, name: str) -> Any:
@@ -219,24 +239,22 @@ class TouchedPlan:
                         yield name
             else:
                 yield from (name for name in self._row(text).idle if name in needed)
-        yield from self._readers(again)
+        yield from self._readers(order, again)
 
     def _is_read_same(self, row: Any) -> bool:
         return not changed_sources(self._index, sources_of(row), self._memory.file)
 
-    def _readers(self, again: Mapping[str, object]) -> Iterable[str]:
+    def _readers(self, order: Iterable[str], again: Collection[str]) -> Iterable[str]:
         """Yield the needed actions of targets that were not analyzed again which read a source that changed."""
         changed = self._touched.sources
-        if not changed:
-            return
         owners = {owner(self._memory.rows, path) for path in changed}
-        for package, row in self._rows.items():
-            for text, target in row.targets.items():
-                if text not in again and (package in owners or not owners.isdisjoint(target.foreign)):
-                    actions = self._memory.record(package).actions
-                    for name, _ in target.actions:
-                        if name in self._graph.needed and not changed.isdisjoint(sources_of(actions[name])):
-                            yield name
+        for text in order if changed else ():
+            package, target = package_of(text), self._row(text)
+            if text not in again and (package in owners or not owners.isdisjoint(target.foreign)):
+                actions = self._memory.record(package).actions
+                for name, _ in target.actions:
+                    if name in self._graph.needed and not changed.isdisjoint(sources_of(actions[name])):
+                        yield name
 
     def _before(self) -> list[BuiltOutput | None]:
         """Return what the last build linked for each wanted output."""
@@ -258,8 +276,9 @@ class TouchedPlan:
         """See `hermes.build.plan.Plan`. Raises `DamagedRecord`."""
         check, found, index = self._check, self._found, self._index
         update = _Changed(self._memory, self._rows, self._again, self._touched.folders)
-        update.put_results({name: known[name] for name in self._affected}, self._graph.targets)
-        update.put_idle(self._graph.needed)
+        update.put_results({name: known[name] for name in self._affected})
+        if self._again:
+            update.put_idle(self._graph.needed)
         update.put_files({path: index.lasting(path) for path in index.used})
         gone = {path for path in found.sources if path not in index.used}
         update.drop_files(gone)
@@ -273,7 +292,7 @@ class TouchedPlan:
                 folders,
                 check.rules.with_rows({path: signature(path) for path in rules}) if rules else check.rules,
                 outputs,
-                len(self._graph.needed),
+                self._total,
                 linked.targets,
             ),
             Update(update.rows, self._wanted, self._memory.settings, update.records, self._memory),
@@ -305,7 +324,7 @@ class _Changed:
         again: Reanalyzed | None,
         folders: Collection[str],
     ) -> None:
-        self.rows = dict(rows)
+        self.rows = rows if again is None else dict(rows)
         self.records: dict[str, Record] = {}
         self._memory = memory
         if again is None:
@@ -360,9 +379,9 @@ class _Changed:
             if path in folders:
                 self.record(owner_of_folder(self.rows, path)).listings.setdefault(path, listing)
 
-    def put_results(self, known: Mapping[str, Known], targets: Mapping[str, str]) -> None:
+    def put_results(self, known: Mapping[str, Known]) -> None:
         for name, row in pack_known(known).items():
-            self.record(package_of(targets[name])).known[name] = row
+            self.record(package_of(name)).known[name] = row
 
     def put_idle(self, needed: set[str]) -> None:
         """Forget the results of actions that are not needed; what they read is not looked at."""

@@ -12,7 +12,6 @@ from hermes.build.memory.packed import pack_actions
 from hermes.build.memory.records import (
     ConditionRow,
     PackageRow,
-    Place,
     TargetRow,
     VisibilityRow,
     owner_of_folder,
@@ -24,8 +23,6 @@ from hermes.dsl.plain import NotPlain, PlainValues
 from hermes.dsl.rule import Target
 from hermes.engine.action import Source
 from hermes.graph.targets import Visibility
-
-NOWHERE = Place(0, 0)
 
 
 class Tracer:
@@ -79,7 +76,6 @@ class Tracer:
         listed = [target.label.name for target in package.targets.values() if Session.is_listed(target)]
         names = set(listed)
         return PackageRow(
-            NOWHERE,
             package.files,
             self._one(tuple(sorted(package.loaded))),
             self._one(tuple(listed)),

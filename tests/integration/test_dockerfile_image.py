@@ -314,7 +314,7 @@ def test_what_is_known_does_not_grow_with_edits(app: App) -> None:
         (rows,) = (app.sandbox.home / "index").glob("*/*.packages")
         with Snapshots(app.sandbox.home, app.sandbox.root).memory(rows.stem) as memory:
             assert memory is not None
-            sizes.append(sum(row.place.size for row in memory.rows.values()))
+            sizes.append(sum(place.size for place in memory.places.values()))
     assert max(sizes[1:]) - min(sizes[1:]) < 100
 
 

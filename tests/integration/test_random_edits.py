@@ -47,8 +47,7 @@ def remembered(root: Path, home: Path, patterns: list[str], options: dict[str, A
         assert memory is not None
         records = {name: memory.record(name) for name in memory.rows}
         rows = {
-            name: row._replace(place=None, targets=plain_targets(row, records[name]))
-            for name, row in memory.rows.items()
+            name: row._replace(targets=plain_targets(row, records[name])) for name, row in memory.rows.items()
         }
         actions = {name: record.actions for name, record in records.items()}
         known = {

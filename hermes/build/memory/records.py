@@ -71,7 +71,6 @@ class PackageRow(NamedTuple):
     keys that they turned out to be, where those differ.
     """
 
-    place: Place
     files: tuple[str, ...]
     loaded: tuple[str, ...]
     listed: tuple[str, ...]
@@ -175,33 +174,34 @@ def _write(fd: int, data: bytes, start: int) -> None:
 class Memory:
     """What the last build of the same targets knew.
 
-    ``wanted`` are the keys of what was built, ``settings`` the paths of ``hermes.yaml``. ``name`` is another one for
-    each state.
+    ``wanted`` are the keys of what was built, ``settings`` the paths of ``hermes.yaml``; ``places`` those of all records.
+    ``name`` is another one for each state, ``rows_name`` for each of the rows.
     """
 
     def __init__(
         self,
         name: str,
+        rows_name: str,
         rows: dict[str, PackageRow],
         wanted: tuple[str, ...],
         settings: tuple[str, ...],
-        outside: Place,
+        places: dict[str, Place],
         records: Records,
     ) -> None:
         self.rows = rows
         self.wanted = wanted
-        self.outside = outside
+        self.places = places
         self.settings = settings
         self.records = records
         self.name = name
+        self.rows_name = rows_name
         self._read: dict[str, Record] = {}
 
     def record(self, package: str) -> Record:
         """Return the record of a package, or of `OUTSIDE`; raises `DamagedRecord`."""
         found = self._read.get(package)
         if found is None:
-            place = self.outside if package == OUTSIDE else self.rows[package].place
-            found = self._read[package] = Record.load(self.records.read(place))
+            found = self._read[package] = Record.load(self.records.read(self.places[package]))
         return found
 
     def every(self) -> Iterator[Record]:
@@ -266,10 +266,7 @@ def dependency_order(dependencies: Callable[[str], Sequence[str]], wanted: Itera
 
 @dataclass(slots=True)
 class Update:
-    """The memory after a build: all rows, and those records that are not as they were (without ``before``: all).
-
-    The places in the rows of the others are those of ``before``.
-    """
+    """The memory after a build: all rows, and those records that are not as they were ``before`` (without: all)."""
 
     rows: dict[str, PackageRow]
     wanted: tuple[str, ...]
@@ -277,57 +274,52 @@ class Update:
     records: dict[str, Record]
     before: Memory | None = None
 
+    @property
+    def is_same(self) -> bool:
+        """Whether only records changed."""
+        return self.before is not None and self.rows is self.before.rows
+
 
 def plain_rows(rows: Mapping[str, PackageRow]) -> dict[str, Any]:
     """Return rows for `rows_of`."""
     return {
-        name: (tuple(row.place), *row[1:-1], {key: tuple(one) for key, one in row.targets.items()})
-        for name, row in rows.items()
+        name: (*row[:-1], {key: tuple(one) for key, one in row.targets.items()}) for name, row in rows.items()
     }
 
 
 def rows_of(plain: Mapping[str, Any]) -> dict[str, PackageRow]:
     package, target = PackageRow._make, TargetRow._make
     return {
-        name: package(
-            (Place(*row[0]), *row[1:-1], {key: target(one) for key, one in row[-1].items()}),
-        )
+        name: package((*row[:-1], {key: target(one) for key, one in row[-1].items()}))
         for name, row in plain.items()
     }
 
 
-def write(update: Update, folder: Path, prefix: str) -> tuple[str, dict[str, PackageRow], Place]:
-    """Write the records of an update; return the name of the file, and the rows and `OUTSIDE` with their places in it.
+def write(update: Update, folder: Path, prefix: str) -> tuple[str, dict[str, Place]]:
+    """Write the records of an update; return the name of the file, and the places of all records in it.
 
     Raises `OSError`, and `DamagedRecord` where a record that is to be copied is not what was written.
     """
     bodies = {name: record.dump() for name, record in update.records.items()}
     before = update.before
     if before is not None:
-        kept = [*(row.place for name, row in update.rows.items() if name not in bodies)]
-        live = sum(place.size for place in kept) + sum(map(len, bodies.values()))
-        waste = before.records.size + sum(map(len, bodies.values())) - live
+        kept = {name: before.places[name] for name in (OUTSIDE, *update.rows) if name not in bodies}
+        added = sum(map(len, bodies.values()))
+        live = added + sum(place.size for place in kept.values())
+        waste = before.records.size + added - live
         if waste < max(live, _LEAST_WASTE) and (places := before.records.append(bodies)) is not None:
-            return before.records.path.name, _placed(update.rows, places), places.get(OUTSIDE, before.outside)
-        for name, row in update.rows.items():
-            if name not in bodies:
-                bodies[name] = _copied(before, row.place)
-        if OUTSIDE not in bodies:
-            bodies[OUTSIDE] = _copied(before, before.outside)
+            return before.records.path.name, {**kept, **places}
+        bodies.update((name, _copied(before, place)) for name, place in kept.items())
     records = Records.make(folder, prefix)
     try:
         written = records.append(bodies)
     finally:
         records.close()
     assert written is not None, "the file was only just made"
-    return records.path.name, _placed(update.rows, written), written[OUTSIDE]
+    return records.path.name, written
 
 
 def _copied(before: Memory, place: Place) -> bytes:
     body = before.records.read(place)
     Record.load(body)
     return body
-
-
-def _placed(rows: Mapping[str, PackageRow], places: Mapping[str, Place]) -> dict[str, PackageRow]:
-    return {name: row._replace(place=places[name]) if name in places else row for name, row in rows.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from array import array
 from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 Signature = tuple[int, int, int, int]
 """mtime and ctime in nanoseconds, size in bytes, inode."""
@@ -12,6 +13,8 @@ Signature = tuple[int, int, int, int]
 NOTHING = (0, 0, 0, 0)
 """The signature of what is not there."""
 _NEVER = (-1, -1, -1, -1)
+_FEW: Final = 40
+"""How many paths are found faster one by one than by a table of all."""
 
 
 def signature(path: str) -> Signature:
@@ -59,8 +62,9 @@ class Signatures:
             kept = {path: row for path, row in self._rows() if path not in gone}
             return Signatures.of({**kept, **rows})
         paths, numbers = list(self._paths), self._numbers[:]
+        few = len(rows) <= _FEW
         for path, row in rows.items():
-            place = self._place(path)
+            place = self._search(path) if few else self._place(path)
             flat = _flat(row)
             if place is None:
                 paths.append(path)
@@ -78,6 +82,12 @@ class Signatures:
 
     def __len__(self) -> int:
         return len(self._paths)
+
+    def _search(self, path: str) -> int | None:
+        try:
+            return self._paths.index(path)
+        except ValueError:
+            return None
 
     def _place(self, path: str) -> int | None:
         if not self._places:

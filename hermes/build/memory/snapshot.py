@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hermes.build.memory.records import Memory, Update
     from hermes.store import Store
 
-_VERSION: Final = f"4 {__version__} {sys.version}"
+_VERSION: Final = f"5 {__version__} {sys.version}"
 
 FolderSignature = tuple[int, int, int]
 FolderRow = tuple[FolderSignature, str]
@@ -107,13 +107,17 @@ class Snapshots:
         from hermes.build.memory.records import Memory, Place, Records, rows_of
 
         row = read_row(self.folder / f"{key}.packages")
-        records = Records.open(self.folder / row[1]) if row is not None else None
+        places = read_row(self.folder / f"{key}.places")
+        records = None
+        if row is not None and places is not None and places[0] == row[0]:
+            records = Records.open(self.folder / places[1])
         if records is None:
             yield None
             return
-        name, _, wanted, settings, outside, plain = row
+        rows_name, wanted, settings, plain = row
+        found = {package: Place(*place) for package, place in places[3].items()}
         try:
-            yield Memory(name, rows_of(plain), wanted, settings, Place(*outside), records)
+            yield Memory(places[2], rows_name, rows_of(plain), wanted, settings, found, records)
         finally:
             records.close()
 
@@ -122,20 +126,26 @@ class Snapshots:
         from hermes.build.memory.records import plain_rows, write
         from hermes.store.faults import storing
 
-        name = os.urandom(8).hex()
+        before = update.before
+        name, rows_name = os.urandom(8).hex(), os.urandom(8).hex()
         with storing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             self.forget(key)
-            file, rows, outside = write(update, self.folder, key)
-            row = name, file, update.wanted, update.settings, tuple(outside), plain_rows(rows)
-            write_row(store, self.folder / f"{key}.packages", row)
+            file, places = write(update, self.folder, key)
+            if before is not None and update.is_same:
+                rows_name = before.rows_name
+            else:
+                row = rows_name, update.wanted, update.settings, plain_rows(update.rows)
+                write_row(store, self.folder / f"{key}.packages", row)
+            plain = {package: tuple(place) for package, place in places.items()}
+            write_row(store, self.folder / f"{key}.places", (rows_name, file, name, plain))
             for path in self.folder.glob(f"{key}.*.records"):
                 if path.name != file:
                     path.unlink(missing_ok=True)
         targets = [
             (label, [tuple(map(str, one)) for one in outputs]) for label, outputs in check.targets.items()
         ]
-        plain = (
+        checked = (
             check.sources.dump(),
             check.folders,
             check.rules.dump(),
@@ -144,7 +154,7 @@ class Snapshots:
             targets,
             name,
         )
-        write_row(store, self.folder / f"{key}.check", plain)
+        write_row(store, self.folder / f"{key}.check", checked)
 
     def forget(self, key: str) -> None:
         (self.folder / f"{key}.check").unlink(missing_ok=True)
