@@ -337,8 +337,8 @@ def _blob_of(
     is_docker: bool,
 ) -> Descriptor:
     """Return the blob of a layer in an image: that which it has in the base, or else one of ours."""
+    from hermes.image.kept import kept_blob
     from hermes.image.media_types import layer_type
-    from hermes.naming.bases import kept_blob
 
     kept = kept_blob(store, diff_id, base, is_docker=is_docker) if base is not None else None
     if kept is not None:

@@ -146,10 +146,10 @@ class Ground:
                 files = files_of(Path(containers.mount(container)))
             finally:
                 containers.remove(container)
-            self._ours[file.stem] = files, self._config(built)
+            self._ours[file.stem] = files, self.config(built)
         return self._ours[file.stem]
 
-    def _config(self, built: BuiltDockerfile) -> dict[str, Any]:
+    def config(self, built: BuiltDockerfile) -> dict[str, Any]:
         blobs = self.sandbox.home / "blobs/sha256"
         manifest = json.loads((blobs / built.digest[7:]).read_text())
         found: dict[str, Any] = json.loads((blobs / manifest["config"]["digest"][7:]).read_text())
@@ -227,6 +227,28 @@ class BuildKit:
         (found,) = json.loads(self("inspect", identity))
         return _files_of_archive(archive), {"config": found["Config"], "author": found["Author"]}
 
+    def history(self, text: str) -> tuple[list[bool], int]:
+        """Which rows of the history of a built image have no layer, and how many layers it has.
+
+        Docker's own builder makes it, not BuildKit.
+        """
+        file = self._folder / "history"
+        file.write_text(text)
+        env = {**self._env, "DOCKER_BUILDKIT": "0"}
+        command = [self._client, f"--host={self._socket}", "build", "-q", "--network=none", "-t", "history"]
+        done = subprocess.run(
+            [*command, "-f", str(file), "."],
+            env=env,
+            cwd=self._ground.context,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        with tarfile.open(fileobj=io.BytesIO(self("save", "history"))) as archive:
+            (row,) = json.loads(archive.extractfile("manifest.json").read())
+            config = json.loads(archive.extractfile(row["Config"]).read())
+        return [bool(one.get("empty_layer")) for one in config["history"]], len(row["Layers"])
+
 
 def _files_of_archive(data: bytes) -> dict[str, tuple[object, ...]]:
     """As `files_of`, of a tar archive."""
@@ -303,6 +325,17 @@ def test_buildkit_makes_the_same_of_it(ground: Ground, buildkit: BuildKit, file:
     }
     assert differing == {}
     assert settings_of(config) == settings_of(their_config)
+
+
+def test_docker_leaves_out_the_same_empty_layers(ground: Ground, buildkit: BuildKit, tmp_path: Path) -> None:
+    text = "FROM base\nRUN true\nENV A=1\nRUN echo x > /x\n"
+    file = tmp_path / "Dockerfile"
+    file.write_text(text)
+    options = DockerfileOptions(context=str(ground.context), file=str(file), format="docker")
+    ours = ground.config(Dockerfiles(home=ground.sandbox.home).build(options))
+    rows, layers = buildkit.history(text)
+    assert rows[-3:] == [bool(one.get("empty_layer")) for one in ours["history"]][-3:] == [True, True, False]
+    assert layers == len(ours["rootfs"]["diff_ids"])
 
 
 def grouped(files: dict[str, tuple[object, ...]]) -> dict[str, tuple[object, ...]]:

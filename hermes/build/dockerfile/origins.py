@@ -16,12 +16,13 @@ from hermes.dockerfile.files import FolderFiles
 from hermes.dockerfile.origins import BaseImage, BaseLayer
 from hermes.errors import ImageError, MissingBlobError, NoSuchPlatform, RegistryError, UsageError
 from hermes.graph.label import is_label
+from hermes.image.kept import kept_blob
 from hermes.image.names import LOCALHOST, ImageNames
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.image.stored import descriptor_of
 from hermes.layer import encodings
-from hermes.naming.bases import Base, base_of, base_of_image, kept_blob
+from hermes.naming.bases import Base, base_of, base_of_image
 from hermes.naming.named import in_store
 from hermes.naming.registries import LazyBlobs
 from hermes.naming.targets import BuildTarget

@@ -30,11 +30,11 @@ from hermes.errors import BuildFailed, DockerfileError, MissingBlobError, Source
 from hermes.image.assemble import Layer
 from hermes.image.config import history_of, parse_config, platform_of, timestamp
 from hermes.image.descriptor import Descriptor
+from hermes.image.kept import kept_blob
 from hermes.image.manifest import Manifest
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.layer.content import changed
-from hermes.naming.bases import kept_blob
 from hermes.store import Store
 
 _MAIN: Final = ""
