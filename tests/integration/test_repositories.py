@@ -187,5 +187,5 @@ def test_a_server_that_does_not_answer_does_not_hold_an_interruption(yard: Yard)
         silent.settimeout(20)
         connection, _ = silent.accept()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 130
+        assert process.wait(20) == 143
         connection.close()

@@ -389,7 +389,7 @@ def test_a_secret_that_is_needed_and_not_given_is_named_with_what_to_do(based: S
     [
         ("id=npm", "either src= or env="),
         ("src=secret.txt", "takes an id="),
-        ("npm", "no id=, src= or env="),
+        ("npm", "not id=, src= or env="),
         ("id=npm,src=a,src=b", "src= twice"),
         ("id=npm,src=secret.txt,env=A", "either src= or env="),
         ("id=a/b,src=secret.txt", "cannot be a name"),
@@ -450,7 +450,7 @@ def test_an_image_is_run_after_a_build_with_secrets(based: Sandbox) -> None:
     missing = based.run("run", "//app")
     assert missing.returncode == 1
     assert "pass --secret id=npm,src=FILE" in missing.stderr
-    assert based.run("run", "//app", "--secret", "id=npm,src=secret.txt").stdout == "24\n"
+    assert based.run("run", "--secret", "id=npm,src=secret.txt", "//app").stdout == "24\n"
     assert based.run("run", "//app", "--", "/run/secrets/npm").returncode == 1
 
 
