@@ -77,7 +77,9 @@ def volume(text: str) -> Bound:
             hint="there are ro and rw; owners and labels of a volume stay as they are",
         )
     if not target.startswith("/") or not target.strip("/"):
-        raise UsageError(f"--volume {text}: expected an absolute path in the container, got {target!r}")
+        raise UsageError(
+            f"--volume {text}: expected an absolute path other than / in the container, got {target!r}"
+        )
     source = os.path.abspath(os.path.expanduser(host))
     if not os.path.exists(source):
         hint = "there are no named volumes; the path is that of a file or folder of this machine"

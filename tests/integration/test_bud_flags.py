@@ -200,7 +200,7 @@ def test_keys_get_an_agent_of_their_own(yard: Yard, agent: Agent, tmp_path: Path
     )
     assert agent.fingerprint in yard.shown("cat /keys")
     for name in ("locked", "key.pub"):
-        with pytest.raises(UsageError, match="no private key, or it has a passphrase"):
+        with pytest.raises(UsageError, match="not a private key, or has a passphrase"):
             yard.bud(agents=[AgentSource("default", (str(tmp_path / name),))])
 
 

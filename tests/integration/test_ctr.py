@@ -318,7 +318,7 @@ WRONG = {
     "a missing volume": (["run", "-v", "nothing:/x", "web", "--", "true"], "nothing does not exist"),
     "a volume over the root": (
         ["run", "-v", "base:/", "web", "--", "true"],
-        "expected an absolute path in the container",
+        "expected an absolute path other than /",
     ),
     "a volume that leaves the root": (
         ["run", "-v", "base:/../..", "web", "--", "true"],

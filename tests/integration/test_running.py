@@ -212,8 +212,8 @@ def test_a_volume_must_be_there(tmp_path: Path) -> None:
         (f"{tmp_path}/none:/x", "does not exist"),
         (str(tmp_path), "expected HOST:CONTAINER"),
         (f"{tmp_path}:/x:Z", "unknown option 'Z'"),
-        (f"{tmp_path}:x", "expected an absolute path"),
-        (f"{tmp_path}:/", "expected an absolute path"),
+        (f"{tmp_path}:x", "expected an absolute path other than /"),
+        (f"{tmp_path}:/", "expected an absolute path other than /"),
     ):
         with pytest.raises(UsageError, match=reason):
             volume(text)
