@@ -1,48 +1,47 @@
 """``--mount``, ``--tmpfs`` and ``--volume`` of the command line, as a task has them.
 
-The texts are those of ``docker run`` and ``buildah run``: ``type=bind,src=..,dst=..`` and its like.
+The texts are those of ``docker run`` and ``buildah run``, which `hermes.container.mount_syntax` reads.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from hermes.container.mount_syntax import (
+    BIND,
+    CACHE,
+    SECRET,
+    TMPFS,
+    AgentUse,
+    Bind,
+    Dialect,
+    Mount,
+    SecretUse,
+    parse,
+    quoted,
+)
 from hermes.container.mount_values import Bound, Cache, Tmpfs
 from hermes.container.task import Secret
 from hermes.errors import UsageError
-from hermes.store.caches import NAME, Sharing
 
-_ALIASES: Final = {
-    "destination": "dst",
-    "target": "dst",
-    "source": "src",
-    "readonly": "ro",
-    "tmpfs-size": "size",
-    "tmpfs-mode": "mode",
-}
-_FLAGS: Final = frozenset({"ro", "rw"})
-_KNOWN: Final = {
-    "bind": frozenset({"src", "dst", "ro", "rw"}),
-    "cache": frozenset({"id", "dst", "sharing", "mode", "uid", "gid"}),
-    "secret": frozenset({"id", "dst", "mode", "uid", "gid"}),
-    "tmpfs": frozenset({"dst", "size", "mode"}),
-}
-_SIZE: Final = re.compile(r"(\d{1,6})([kKmMgG]?)[bB]?\Z")
-_UNITS: Final = {"": 0, "k": 10, "m": 20, "g": 30}
+_DIALECT: Final = Dialect(types=(BIND, CACHE, SECRET, TMPFS))
 
 
 @dataclass(frozen=True, slots=True)
 class Mounts:
-    """What a command sees besides its root. The values of ``secrets`` are still to come."""
+    """What a command sees besides its root. The values of ``secrets`` are still to come.
+
+    ``optional`` are the ids of secrets that are not mounted unless they are given.
+    """
 
     bound: tuple[Bound, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
     caches: tuple[Cache, ...] = ()
     secrets: tuple[Secret, ...] = ()
+    optional: tuple[str, ...] = ()
 
     def __add__(self, other: Mounts) -> Mounts:
         return Mounts(
@@ -50,6 +49,7 @@ class Mounts:
             self.tmpfs + other.tmpfs,
             self.caches + other.caches,
             self.secrets + other.secrets,
+            self.optional + other.optional,
         )
 
     def with_values(self, values: Mapping[str, bytes]) -> Mounts:
@@ -57,15 +57,14 @@ class Mounts:
 
         Raises `UsageError` when a secret that is mounted has not been given.
         """
-        named = {one.id for one in self.secrets}
+        mounted = [one for one in self.secrets if one.id in values or one.id not in self.optional]
+        named = {one.id for one in mounted}
         for name in named - values.keys():
             raise UsageError(
                 f"the secret {name!r} is mounted, and was not given", hint=f"add --secret id={name},src=FILE"
             )
         more = tuple(Secret(name) for name in values if name not in named)
-        return replace(
-            self, secrets=tuple(replace(one, value=values[one.id]) for one in (*self.secrets, *more))
-        )
+        return replace(self, secrets=tuple(replace(one, value=values[one.id]) for one in (*mounted, *more)))
 
 
 NO_MOUNTS: Final = Mounts()
@@ -73,17 +72,7 @@ NO_MOUNTS: Final = Mounts()
 
 def parse_mount(text: str) -> Mounts:
     """Return what one ``--mount`` means; raises `UsageError`."""
-    fields = _fields(text)
-    kind = fields.pop("type", "bind")
-    if kind not in _KNOWN:
-        raise _wrong(text, f"there is no type {kind!r}", f"there are {', '.join(sorted(_KNOWN))}")
-    for name in fields.keys() - _KNOWN[kind]:
-        raise _wrong(text, f"a {kind} has no {name!r}", f"it takes {', '.join(sorted(_KNOWN[kind]))}")
-    if "dst" not in fields and kind != "secret":
-        raise _wrong(text, "it does not say where", "add dst=PATH")
-    if "dst" in fields and not fields["dst"].startswith("/"):
-        raise _wrong(text, f"{fields['dst']!r} is no absolute path", f"write dst=/{fields['dst']}")
-    return _MAKERS[kind](text, fields)
+    return _mounts(f"--mount {text}", text)
 
 
 def together(parts: Sequence[Mounts]) -> Mounts:
@@ -94,92 +83,38 @@ def together(parts: Sequence[Mounts]) -> Mounts:
 def parse_tmpfs(text: str) -> Mounts:
     """Return what ``PATH[:size=SIZE,mode=MODE]`` means; raises `UsageError`."""
     path, _, options = text.partition(":")
-    return parse_mount(f"type=tmpfs,dst={path}{f',{options}' if options else ''}")
+    properties = ["type=tmpfs", quoted(f"target={path}"), *([options] if options else [])]
+    return _mounts(f"--tmpfs {text}", ",".join(properties))
 
 
-def _fields(text: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for part in text.split(","):
-        name, equals, value = part.partition("=")
-        name = _ALIASES.get(name.strip(), name.strip())
-        if not equals and name not in _FLAGS:
-            raise _wrong(text, f"{part!r} is no NAME=VALUE", "such as type=bind,src=/data,dst=/data")
-        if name in found:
-            raise _wrong(text, f"it says {name} twice", "say it once")
-        found[name] = value if equals else "true"
-    return found
-
-
-def _bind(text: str, fields: Mapping[str, str]) -> Mounts:
-    source = os.path.abspath(os.path.expanduser(fields.get("src", "")))
-    if "src" not in fields:
-        raise _wrong(text, "it does not say what is mounted", "add src=PATH")
-    if not os.path.exists(source):
-        raise _wrong(text, f"{source} does not exist", "src is a file or folder of this machine")
-    writable = not _flag(text, fields, "ro", default=False) and _flag(text, fields, "rw", default=True)
-    return Mounts(bound=(Bound(os.path.normpath(fields["dst"]), source, writable),))
-
-
-def _cache(text: str, fields: Mapping[str, str]) -> Mounts:
-    target = os.path.normpath(fields["dst"])
-    name = fields.get("id") or target.strip("/").replace("/", "_")
-    if not NAME.fullmatch(name):
-        raise _wrong(text, f"{name!r} cannot be the name of a cache", "use letters, digits and . _ -")
-    sharing = fields.get("sharing", "shared")
-    if sharing not in tuple(Sharing):
-        raise _wrong(text, f"sharing cannot be {sharing!r}", f"it is {', '.join(Sharing)}")
-    uid, gid = (_number(text, fields, one, 10) or 0 for one in ("uid", "gid"))
-    return Mounts(caches=(Cache(name, target, Sharing(sharing), _mode(text, fields, 0o755), uid, gid),))
-
-
-def _secret(text: str, fields: Mapping[str, str]) -> Mounts:
-    if "id" not in fields:
-        raise _wrong(text, "it does not say which secret", "add id=NAME")
-    ids = [_number(text, fields, one, 10) for one in ("uid", "gid")]
-    target = os.path.normpath(fields["dst"]) if "dst" in fields else ""
-    return Mounts(
-        secrets=(Secret(fields["id"], target, mode=_mode(text, fields, 0o400), uid=ids[0], gid=ids[1]),)
-    )
-
-
-def _tmpfs(text: str, fields: Mapping[str, str]) -> Mounts:
-    size = 0
-    if "size" in fields:
-        match = _SIZE.match(fields["size"])
-        if match is None:
-            raise _wrong(text, f"{fields['size']!r} is no size", "write it as 64m")
-        size = int(match[1]) << _UNITS[match[2].lower()]
-    return Mounts(tmpfs=(Tmpfs(os.path.normpath(fields["dst"]), size, _mode(text, fields, 0o1777)),))
-
-
-_MAKERS: Final[Mapping[str, Callable[[str, Mapping[str, str]], Mounts]]] = {
-    "bind": _bind,
-    "cache": _cache,
-    "secret": _secret,
-    "tmpfs": _tmpfs,
-}
-
-
-def _mode(text: str, fields: Mapping[str, str], default: int) -> int:
-    found = _number(text, fields, "mode", 8)
-    return default if found is None else found
-
-
-def _number(text: str, fields: Mapping[str, str], name: str, base: int) -> int | None:
-    if name not in fields:
-        return None
+def _mounts(option: str, text: str) -> Mounts:
     try:
-        return int(fields[name], base)
-    except ValueError:
-        raise _wrong(text, f"{name} cannot be {fields[name]!r}", "it is a number") from None
+        return _mounted(parse(text, _DIALECT))
+    except UsageError as error:
+        raise UsageError(f"{option}: {error.message}", hint=error.hint) from None
 
 
-def _flag(text: str, fields: Mapping[str, str], name: str, *, default: bool) -> bool:
-    value = fields.get(name)
-    if value not in (None, "true", "false", "1", "0"):
-        raise _wrong(text, f"{name} cannot be {value!r}", "it is true or false")
-    return default if value is None else value in ("true", "1")
+def _mounted(mount: Mount) -> Mounts:
+    match mount:
+        case Bind():
+            return Mounts(bound=(_bound(mount),))
+        case Cache():
+            return Mounts(caches=(mount,))
+        case Tmpfs():
+            return Mounts(tmpfs=(mount,))
+        case SecretUse(one, required):
+            secret = Secret(one.id, one.target, mode=one.mode, uid=one.uid, gid=one.gid)
+            return Mounts(secrets=(secret,), optional=() if required in (None, True) else (one.id,))
+        case AgentUse():
+            raise AssertionError("the dialect has no agents")
 
 
-def _wrong(text: str, problem: str, hint: str) -> UsageError:
-    return UsageError(f"--mount {text}: {problem}", hint=hint)
+def _bound(mount: Bind) -> Bound:
+    if mount.origin:
+        raise UsageError("a mount from an image is for RUN alone", hint="leave out from=, or copy the files")
+    if not mount.source:
+        raise UsageError("it does not say what is mounted", hint="add src=PATH")
+    source = os.path.abspath(os.path.expanduser(mount.source))
+    if not os.path.exists(source):
+        raise UsageError(f"{source} does not exist", hint="src is a file or folder of this machine")
+    return Bound(mount.target, source, mount.writable is not False)

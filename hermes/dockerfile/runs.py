@@ -8,18 +8,17 @@ from typing import Final
 
 from hermes.actions.specs.run import Run as RunSpec
 from hermes.actions.specs.spec import Ref
+from hermes.container.mount_syntax import AgentUse, Bind, Dialect, Mount, SecretUse, parse
 from hermes.container.mount_values import AgentMount, Cache, SecretMount, Tmpfs
-from hermes.dockerfile import mounts
 from hermes.dockerfile.context import Collection, Context
 from hermes.dockerfile.copies import Copies, Layers
 from hermes.dockerfile.heredocs import parse_heredoc
 from hermes.dockerfile.instructions import Run
-from hermes.dockerfile.mounts import Mount, parse_mount
 from hermes.dockerfile.options import NETWORKS, Options
 from hermes.dockerfile.recorder import Recorder
 from hermes.dockerfile.state import State
 from hermes.engine.action import Artifact
-from hermes.errors import DockerfileError
+from hermes.errors import DockerfileError, UsageError
 from hermes.wildcards import Ignored
 
 _SCRIPTS: Final = "/run/heredocs"
@@ -61,7 +60,11 @@ class Runs:
         """Return the layer of what a command changed, and the command; raises `DockerfileError`."""
         parts = _Parts()
         for text in mount_texts:
-            self._mount(parse_mount(text, state.workdir), parts, run)
+            try:
+                mount = parse(text, Dialect(workdir=state.workdir))
+            except UsageError as error:
+                raise DockerfileError(f"--mount={text}: {error.message}", hint=error.hint) from None
+            self._mount(mount, parts, run)
         argv = self._argv(run, state, parts)
         env = {**state.scope.values, **state.env}
         if parts.agents:
@@ -119,40 +122,27 @@ class Runs:
         return [*state.shell, *words] if run.command.for_shell else list(words)
 
     def _mount(self, mount: Mount, parts: _Parts, run: Run) -> None:
-        if mount.kind == mounts.BIND:
-            self._bind(mount, parts, run)
-        elif mount.kind == mounts.CACHE:
-            if mount.text("from") or mount.text("source"):
-                raise DockerfileError(
-                    "--mount: a cache here begins empty", hint="leave out from= and source="
-                )
-            parts.caches.append(
-                Cache(
-                    mount.cache_id,
-                    mount.target,
-                    mount.sharing,
-                    mount.number("mode", 0o755, 8),
-                    mount.number("uid", 0),
-                    mount.number("gid", 0),
-                    mount.flag("ro"),
-                )
-            )
-        elif mount.kind == mounts.TMPFS:
-            parts.tmpfs.append(Tmpfs(mount.target, mount.size))
-        elif mount.kind == mounts.SECRET:
-            self._secret(mount, parts)
-        else:
-            self._agent(mount, parts)
+        match mount:
+            case Bind():
+                self._bind(mount, parts, run)
+            case Cache():
+                parts.caches.append(mount)
+            case Tmpfs():
+                parts.tmpfs.append(mount)
+            case SecretUse():
+                self._secret(mount, parts)
+            case AgentUse():
+                self._agent(mount, parts)
 
-    def _bind(self, mount: Mount, parts: _Parts, run: Run) -> None:
-        if mount.has("from") and not mount.text("from"):
+    def _bind(self, mount: Bind, parts: _Parts, run: Run) -> None:
+        if mount.origin == "":
             raise DockerfileError(
                 "--mount: from= names nothing", hint="name a stage or an image, or leave it out"
             )
-        found = self._source(mount.text("from"))
-        source = mount.text("source") or "/"
+        found = self._source(mount.origin or "")
+        source = mount.source or "/"
         if isinstance(found, Layers):
-            if mount.flag("rw"):
+            if mount.writable:
                 raise DockerfileError(
                     "--mount: what is mounted from a stage or an image cannot be written", hint="leave out rw"
                 )
@@ -164,7 +154,7 @@ class Runs:
             raise DockerfileError(f"--mount: {source} matches {count}", hint="name one file or folder")
         collection = Collection(found, Ignored((), of=""), parents=False)
         collection.add(matches[0])
-        if not mount.flag("rw"):
+        if not mount.writable:
             layer = self._copies.bound_files(run.span, collection, found.mode(matches[0].path))
             parts.bound.append(Ref(layer, mount.target))
             return
@@ -176,43 +166,19 @@ class Runs:
                 path = mount.target if single else f"{mount.target}/{row.name}"
                 parts.sources.append(Ref(row.source, path))
 
-    def _secret(self, mount: Mount, parts: _Parts) -> None:
-        name = mount.text("id") or mount.target.rpartition("/")[2]
-        if not name:
-            raise DockerfileError("--mount=type=secret: it does not say which", hint="add id=NAME")
-        if mount.text("env"):
-            raise DockerfileError(
-                f"--mount: the secret {name} cannot be given as a variable",
-                hint="read it from its file, and leave out env=",
-            )
-        if name not in self._options.secrets and not mount.flag("required"):
-            return
-        parts.secrets.append(
-            SecretMount(
-                id=name,
-                target=mount.target,
-                mode=mount.number("mode", 0o400, 8),
-                uid=mount.number("uid", 0),
-                gid=mount.number("gid", 0),
-            )
-        )
+    def _secret(self, use: SecretUse, parts: _Parts) -> None:
+        one = use.mount
+        if one.id in self._options.secrets or use.required:
+            parts.secrets.append(one._replace(uid=one.uid or 0, gid=one.gid or 0))
 
-    def _agent(self, mount: Mount, parts: _Parts) -> None:
-        name = mount.text("id") or "default"
+    def _agent(self, use: AgentUse, parts: _Parts) -> None:
+        one = use.mount
         number, parts.sockets = parts.sockets, parts.sockets + 1
-        if name not in self._options.agents:
-            if mount.flag("required"):
-                raise DockerfileError(
-                    f"--mount=type=ssh: the agent {name!r} is required, and was not given",
-                    hint=f"give it: hermes bud --ssh {name}, or --ssh {name}=SOCKET or --ssh {name}=KEY",
-                )
-            return
-        parts.agents.append(
-            AgentMount(
-                id=name,
-                target=mount.target or f"/run/buildkit/ssh_agent.{number}",
-                mode=mount.number("mode", 0o600, 8),
-                uid=mount.number("uid", 0),
-                gid=mount.number("gid", 0),
+        if one.id in self._options.agents:
+            target = one.target or f"/run/buildkit/ssh_agent.{number}"
+            parts.agents.append(one._replace(target=target))
+        elif use.required:
+            raise DockerfileError(
+                f"--mount=type=ssh: the agent {one.id!r} is required, and was not given",
+                hint=f"give it: hermes bud --ssh {one.id}, or --ssh {one.id}=SOCKET or --ssh {one.id}=KEY",
             )
-        )

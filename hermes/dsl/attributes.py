@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
+from hermes.container.mount_bounds import LARGEST_ID
 from hermes.dsl.dialect.values import Builtin, EvalError, Namespace, sequence, show, type_name
 from hermes.dsl.mounts import Bind, Mounted, SecretMount, as_mount, as_secret, binds
 from hermes.dsl.providers import LabelValue, Provider
@@ -202,13 +203,13 @@ def _mode(value: Any, _: ToLabel) -> int:
 
 def _owner(value: Any, _: ToLabel) -> str:
     text = str(value) if type(value) is int else value
-    if type(text) is not str or not re.fullmatch(r"[0-9]{1,10}(:[0-9]{1,10})?", text):
+    ids = text.split(":") if type(text) is str and re.fullmatch(r"[0-9]{1,10}(:[0-9]{1,10})?", text) else []
+    if not ids or any(int(one) > LARGEST_ID for one in ids):
         raise EvalError(
             f'must be numeric ids such as "1000:1000", not {show(value)}',
             "names are in the image's /etc/passwd, which a layer of files does not see",
         )
-    uid, gid = [*text.split(":"), ""][:2]
-    return f"{int(uid)}:{int(gid or uid)}"
+    return f"{int(ids[0])}:{int(ids[-1])}"
 
 
 def _mount(value: Any, to_label: ToLabel) -> Mounted:

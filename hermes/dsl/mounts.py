@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final, NamedTuple
 
 from hermes.container import mount_values
+from hermes.container.mount_bounds import parse_size
 from hermes.container.mount_values import Cache, Tmpfs
 from hermes.dsl.dialect.values import Builtin, EvalError, show, type_name
 from hermes.dsl.providers import Dependency, File
+from hermes.errors import UsageError
 from hermes.store.caches import NAME, Sharing
 
-_SIZE: Final = re.compile(r"(\d{1,6})([KMGT]?)")
-_UNITS: Final = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _NAMES: Final = "letters, digits and . _ -"
 
 Check = Callable[[Any], Any]
@@ -184,8 +183,9 @@ def _ids(owner: str) -> tuple[int, int]:
 
 
 def _size(value: Any) -> int:
-    if type(value) is int and value >= 0:
-        return value
-    if type(value) is str and (match := _SIZE.fullmatch(value)) and int(match[1]):
-        return int(match[1]) << _UNITS[match[2]]
-    raise EvalError(f"tmpfs(): {show(value)} is no size", 'write "64M", or a number of bytes')
+    try:
+        if type(value) is str or (type(value) is int and value >= 0):
+            return parse_size(str(value))
+    except UsageError:
+        pass
+    raise EvalError(f"tmpfs(): invalid size {show(value)}", 'write "64M", or a number of bytes')

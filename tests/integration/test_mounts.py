@@ -231,7 +231,7 @@ def test_mounts_may_be_selected_and_shared_by_a_bzl_file(based: Sandbox) -> None
         ('cache("c", "/c", sharing = "all")', 'sharing is one of "shared", "locked", "private"'),
         ('cache("../c", "/c")', "cannot be its name"),
         ('cache("c", "/c"), cache("c", "/d")', 'names "c" twice'),
-        ('tmpfs("/t", size = "much")', "is no size"),
+        ('tmpfs("/t", size = "much")', "invalid size"),
         ('tmpfs("/../t")', "without . and .."),
         ('bind("missing.txt", "/x")', "no target or file 'missing.txt'"),
         ('bind("BUILD", "/x"), bind("BUILD", "/x")', "two mounts are at /x"),

@@ -27,18 +27,19 @@ GOOD = {
     "type=secret,id=a,dst=/x,mode=0440,uid=5": Mounts(secrets=(Secret("a", "/x", mode=0o440, uid=5),)),
 }
 BAD = {
-    "type=bnd,dst=/x": "there is no type 'bnd'",
+    "type=bnd,dst=/x": "unknown type 'bnd'",
     "type=bind,dst=/x": "does not say what is mounted",
     "type=bind,src=/nowhere/at/all,dst=/x": "does not exist",
-    "type=tmpfs": "does not say where",
-    "type=tmpfs,dst=x": "is no absolute path",
-    "type=tmpfs,dst=/x,size=much": "is no size",
-    "type=tmpfs,dst=/x,src=/y": "a tmpfs has no 'src'",
+    "type=tmpfs": "the target is missing",
+    "type=tmpfs,dst=x": "expected an absolute path",
+    "type=tmpfs,dst=/x,size=much": "invalid size",
+    "type=tmpfs,dst=/x,src=/y": "a mount of type tmpfs has no 'source'",
     "type=cache,dst=/x,sharing=maybe": "sharing cannot be 'maybe'",
     "type=cache,dst=/x,mode=8": "mode cannot be '8'",
     "type=secret": "does not say which secret",
-    "dst=/x,dst=/y": "says dst twice",
-    "nonsense": "is no NAME=VALUE",
+    "type=ssh": "unknown type 'ssh'",
+    "src=/,dst=/x,from=image": "a mount from an image is for RUN alone",
+    "nonsense": "expected NAME=VALUE",
     "src=/,dst=/x,ro=perhaps": "ro cannot be 'perhaps'",
 }
 

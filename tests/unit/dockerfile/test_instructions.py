@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from hermes.dockerfile import instructions as ins
 from hermes.dockerfile.checks import findings
-from hermes.dockerfile.mounts import parse_mount
 from hermes.dockerfile.parse import parse
 from hermes.dockerfile.stages import split_stages
 from hermes.dockerfile.words import Pair
@@ -90,56 +89,6 @@ def test_stages_are_found_by_name_and_number() -> None:
     assert stages.find("one", 3) is stages.stages[2]
     assert stages.find("1", 2) is stages.stages[1]
     assert stages.find("2", 2) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "kind", "target", "fields"),
-    [
-        ("target=/a", "bind", "/a", {}),
-        ("type=bind,src=x,dst=b,readwrite", "bind", "/w/b", {"source": "x", "rw": "true"}),
-        ("type=bind,target=/a,ro=false", "bind", "/a", {"rw": "true"}),
-        ("type=cache,target=/a,sharing=locked,uid=5", "cache", "/a", {"sharing": "locked", "uid": "5"}),
-        ("type=secret,id=x,required", "secret", "", {"id": "x", "required": "true"}),
-        ('type=cache,target=/a,"id=with,comma"', "cache", "/a", {"id": "with,comma"}),
-    ],
-)
-def test_mounts(text: str, kind: str, target: str, fields: dict[str, str]) -> None:
-    found = parse_mount(text, "/w")
-    assert (found.kind, found.target) == (kind, target)
-    assert {name: value for name, value in found.fields if name != "target"} == fields
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("type=cache", "does not say where"),
-        ("type=tmpfs,target=/a,source=b", "has no 'source'"),
-        ("target=/", "whole root"),
-        ("target", "no NAME=VALUE"),
-        ("target=/a,rw=maybe", "rw cannot be"),
-    ],
-)
-def test_mounts_that_are_wrong(text: str, problem: str) -> None:
-    with pytest.raises(DockerfileError) as raised:
-        parse_mount(text, "/")
-    assert problem in raised.value.message
-
-
-@pytest.mark.parametrize(
-    ("text", "base"), [("-1", 10), ("4294967295", 10), ("x", 10), ("10000", 8), ("8", 8)]
-)
-def test_numbers_that_are_none(text: str, base: int) -> None:
-    with pytest.raises(DockerfileError, match="gid cannot be"):
-        parse_mount(f"type=ssh,gid={text}", "/").number("gid", 0, base)
-
-
-def test_a_cache_has_a_name_that_a_folder_can_have() -> None:
-    names = {
-        parse_mount(f"type=cache,target=/root/.cache{more}", "/").cache_id
-        for more in ("", ",id=a b", ",id=x:y")
-    }
-    assert len(names) == 3
-    assert "root_.cache" in names
 
 
 PIECES = st.sampled_from(
