@@ -57,12 +57,12 @@ def execute(request: Request, tools: Tools) -> Outputs:
 
 def _tables(spec: Config[Resolved], tools: Tools) -> Iterator[TableOfContents | None]:
     """Yield what is known of each input that is a layer, or all of an image from elsewhere, which may not be here."""
-    notes = {one.path: tools.document(one.value) for one in spec.folders}
+    notes = {one.path: one.value for one in spec.folders}
     for number, one in enumerate((*spec.below, *spec.layers)):
         if one.value.kind == LAYER:
             yield toc.load(tools.store, one.value.digest)
         elif (note := notes.get(str(number))) is not None:
-            yield TableOfContents(one.value.digest, 0, entries_noted(note))
+            yield TableOfContents(note.digest, 0, entries_noted(tools.document(note)))
         else:
             yield None
 
