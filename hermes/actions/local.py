@@ -82,6 +82,8 @@ def executor_of(kind: str) -> Execute:
             from hermes.actions.run import execute
         case "list_files":
             from hermes.actions.list_files import execute
+        case "list_folders":
+            from hermes.actions.list_folders import execute
         case "squash":
             from hermes.actions.squash import execute
         case "write":

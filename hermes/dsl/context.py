@@ -344,6 +344,7 @@ class Actions:
                 if one in numbers
             }
 
+        notes = {number: one.folders for number, one in enumerate(stack) if one.folders is not None}
         image = Config(
             allow_conflicts=bool(allow_conflicts),
             built_on=relations(built_on),
@@ -354,7 +355,7 @@ class Actions:
             below=_refs(below),
             layers=_refs(stack[len(below) :]),
             folders=tuple(
-                Ref(one.folders, str(number)) for number, one in enumerate(stack) if one.folders is not None
+                Ref(note, str(number)) for number, note in notes.items() if len(stack) > len(below)
             ),
         )
         made = self._add(name, image)
@@ -392,6 +393,7 @@ class Actions:
         ``strip_prefix``; ``contexts`` maps names of FROM and ``--from`` to targets. ``secrets`` are names.
         """
         from hermes.actions.specs.dockerfile import Dockerfile
+        from hermes.actions.specs.list_folders import ListFolders
         from hermes.dsl.dockerfiles import checked_texts, contexts_of, dockerfile_ref
 
         spec = Dockerfile(
@@ -408,7 +410,8 @@ class Actions:
             contexts=tuple(contexts_of(context, contexts, strip_prefix)),
         )
         made = self._add(name, spec)
-        return self._whole_image(name, made)
+        look = ListFolders(layers=Ref(Output(made, "layers")))
+        return self._whole_image(name, made, Output(self._add(f"{name}.folders", look), "folders"))
 
     def index(self, name: str, images: Any, annotations: Any = None) -> Info:
         """An index of images (a list of ImageInfo), each for another platform."""

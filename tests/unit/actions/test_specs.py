@@ -27,6 +27,7 @@ from hermes.actions.specs.host import Host
 from hermes.actions.specs.index import Index
 from hermes.actions.specs.layer import Directory, Files, Group, Layer, Packages, Symlink, Tar
 from hermes.actions.specs.list_files import ListFiles
+from hermes.actions.specs.list_folders import ListFolders
 from hermes.actions.specs.manifest import Manifest
 from hermes.actions.specs.pull import Pull
 from hermes.actions.specs.resolve_destination import Named, ResolveDestination
@@ -160,6 +161,7 @@ FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
     },
     Index: {"annotations": dictionaries, "manifests": some(refs)},
     Layer: {"entries": some(groups), "mtime": numbers},
+    ListFolders: {"layers": refs},
     Manifest: {
         "annotations": dictionaries,
         "codec": st.sampled_from(("zstd", "gzip")),
