@@ -78,6 +78,11 @@ class Reanalysis(Kept):
 
     # What `Kept` asks.
 
+    def declares(self, label: Label) -> bool:
+        """See `hermes.dsl.analysis.Kept`."""
+        row = None if label.package in self._fresh else self._rows.get(label.package)
+        return row is not None and (label.name in row.listed or label.name in row.unlisted)
+
     def entered(self, asked: Configured) -> tuple[Configured, Node[Configured]] | None:
         """See `hermes.dsl.analysis.Kept`."""
         final = self._kept(asked.label.package, text_of(asked))

@@ -63,6 +63,10 @@ class Trace:
 class Kept(Protocol):
     """Knows targets as an earlier analysis left them, which need not be analyzed again."""
 
+    def declares(self, label: Label) -> bool:
+        """Tell whether a label is known to name a target, whose package need not be loaded to see that."""
+        ...
+
     def entered(self, asked: Configured) -> tuple[Configured, Node[Configured]] | None:
         """Return what a target that is asked for turns out to be, without dependencies; None if it is not kept."""
         ...
@@ -265,6 +269,8 @@ class Analysis:
         if label.repo:
             problem = LabelError(f"{label} is not a target", hint="only targets of the workspace can be used")
             raise self._at(target, attribute, problem)
+        if self._kept is not None and self._kept.declares(label):
+            return
         try:
             known = self._packages.target(label) is not None
             is_file = not known and label.name in self._packages.files_of(label.package)

@@ -276,3 +276,66 @@ def test_an_image_does_not_tell_which_target_made_it(workspace: Sandbox, tmp_pat
     both = workspace.build("//app:first", "//app:second")
     alone = Sandbox(workspace.root, tmp_path / "another").digest("//app:second")
     assert both.targets["//app:second"][0].digest == alone
+
+
+SAY = """
+Words = provider(fields = ["words"])
+
+def _impl(ctx):
+    words = [ctx.attr.word]
+    for dep in ctx.attr.deps:
+        {extend}
+    print("saying " + ctx.attr.word)
+    return [Words(words = words), DefaultInfo(files = [ctx.actions.write("words", " ".join(words))])]
+
+say = rule(
+    implementation = _impl,
+    attrs = {{"word": attr.string(), "deps": attr.label_list(providers = [Words])}},
+)
+"""
+
+
+def saying(workspace: Sandbox, extend: str = "words += dep[Words].words") -> None:
+    """Three packages, each of which says its word and depends on the one before."""
+    workspace.write("rules/say.bzl", SAY.format(extend=extend))
+    workspace.write("rules/BUILD", "")
+    before = ""
+    for name in ("one", "two", "three"):
+        workspace.write(
+            f"{name}/BUILD",
+            'load("//rules:say.bzl", "say")\nprint("loading")\n'
+            f'say(name = "{name}", word = "{name}", deps = [{before}], visibility = ["//visibility:public"])\n',
+        )
+        before = f'"//{name}"'
+
+
+def test_an_edit_loads_its_package_and_calls_the_rules_that_see_another_result(workspace: Sandbox) -> None:
+    saying(workspace)
+    workspace.build("//...")
+    workspace.said.clear()
+    workspace.write("two/BUILD", (workspace.root / "two/BUILD").read_text() + "# the same\n")
+    workspace.build("//...")
+    assert [line.rpartition(": ")[2] for line in workspace.said] == ["loading", "saying two"]
+    workspace.said.clear()
+    workspace.write("two/BUILD", (workspace.root / "two/BUILD").read_text().replace('= "two", d', '= "2", d'))
+    result = workspace.build("//...")
+    words = [line.rpartition(": ")[2] for line in workspace.said]
+    assert words == ["loading", "saying 2", "loading", "saying three"]
+    assert result.executed == ("//two:two", "//three:three")
+
+
+def test_what_a_target_provides_cannot_be_changed_by_another(workspace: Sandbox) -> None:
+    saying(workspace, "dep[Words].words.append(ctx.attr.word)")
+    with pytest.raises(BuildFileError, match="may not change a list of //one:one, which is frozen"):
+        workspace.build("//...")
+
+
+def test_a_damaged_record_of_a_package_is_made_again(workspace: Sandbox) -> None:
+    saying(workspace)
+    expected = workspace.digest("//three")
+    (records,) = (workspace.home / "index").glob("*/*.records")
+    records.write_bytes(bytes(byte ^ 1 for byte in records.read_bytes()))
+    workspace.write("two/BUILD", (workspace.root / "two/BUILD").read_text() + "# the same\n")
+    assert workspace.digest("//three") == expected
+    workspace.write("two/BUILD", (workspace.root / "two/BUILD").read_text() + "# again\n")
+    assert workspace.digest("//three") == expected
