@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Final
 
 Signature = tuple[int, int, int, int]
@@ -15,6 +16,7 @@ NOTHING = (0, 0, 0, 0)
 _NEVER = (-1, -1, -1, -1)
 _FEW: Final = 40
 """How many paths are found faster one by one than by a table of all."""
+_CHUNK: Final = 1 << 16
 
 
 def signature(path: str) -> Signature:
@@ -33,16 +35,22 @@ def output_signature(path: str) -> Signature:
 
 
 class Signatures:
-    """Paths with a signature each."""
+    """Paths with a signature each.
 
-    def __init__(self, paths: list[str], numbers: array[int]) -> None:
-        self._paths = paths
+    ``text`` has a NUL after each path, ``numbers`` four for each: strings of their own would take most of the memory
+    of a build with nothing to do.
+    """
+
+    def __init__(self, text: str, numbers: array[int]) -> None:
+        self._text = text
         self._numbers = numbers
-        self._places: dict[str, int] = {}
 
     @classmethod
     def of(cls, rows: Mapping[str, Signature]) -> Signatures:
-        return cls([], array("q")).with_rows(rows)
+        numbers = array("q")
+        for row in rows.values():
+            numbers.extend(_flat(row))
+        return cls("".join(f"{path}\0" for path in rows), numbers)
 
     @classmethod
     def load(cls, row: tuple[str, bytes]) -> Signatures:
@@ -50,53 +58,49 @@ class Signatures:
         text, data = row
         numbers = array("q")
         numbers.frombytes(data)
-        return cls(text.split("\0") if text else [], numbers)
+        return cls(text, numbers)
 
     def dump(self) -> tuple[str, bytes]:
         """Return all of it as plain values."""
-        return "\0".join(self._paths), self._numbers.tobytes()
+        return self._text, self._numbers.tobytes()
 
     def with_rows(self, rows: Mapping[str, Signature], gone: Collection[str] = ()) -> Signatures:
         """Return the same with the signatures of some paths set or added, and without those that are ``gone``."""
-        if gone:
+        if gone or len(rows) > _FEW:
             kept = {path: row for path, row in self._rows() if path not in gone}
             return Signatures.of({**kept, **rows})
-        paths, numbers = list(self._paths), self._numbers[:]
-        few = len(rows) <= _FEW
+        numbers, added = self._numbers[:], {}
         for path, row in rows.items():
-            place = self._search(path) if few else self._place(path)
-            flat = _flat(row)
+            place = self._place(path)
             if place is None:
-                paths.append(path)
-                numbers.extend(flat)
+                added[path] = row
             else:
-                numbers[place * 4 : place * 4 + 4] = flat
-        return Signatures(paths, numbers)
-
-    def __getitem__(self, path: str) -> Signature:
-        place = self._place(path)
-        if place is None:
-            raise KeyError(path)
-        mtime, ctime, size, inode = self._numbers[place * 4 : place * 4 + 4]
-        return mtime, ctime, size, inode
-
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def _search(self, path: str) -> int | None:
-        try:
-            return self._paths.index(path)
-        except ValueError:
-            return None
+                numbers[place * 4 : place * 4 + 4] = _flat(row)
+        for row in added.values():
+            numbers.extend(_flat(row))
+        return Signatures(self._text + "".join(f"{path}\0" for path in added), numbers)
 
     def _place(self, path: str) -> int | None:
-        if not self._places:
-            self._places = {known: number for number, known in enumerate(self._paths)}
-        return self._places.get(path)
+        if self._text.startswith(f"{path}\0"):
+            return 0
+        before = self._text.find(f"\0{path}\0")
+        return None if before < 0 else self._text.count("\0", 0, before + 1)
+
+    def _paths(self) -> Iterator[list[str]]:
+        """Yield the paths, many at a time."""
+        text, start = self._text, 0
+        while start < len(text):
+            end = text.index("\0", min(start + _CHUNK, len(text) - 1))
+            yield text[start:end].split("\0")
+            start = end + 1
 
     def _rows(self) -> Iterable[tuple[str, Signature]]:
         numbers = iter(self._numbers)
-        return zip(self._paths, zip(numbers, numbers, numbers, numbers, strict=True), strict=True)
+        return zip(
+            chain.from_iterable(self._paths()),
+            zip(numbers, numbers, numbers, numbers, strict=True),
+            strict=True,
+        )
 
     def changed(self, root: str) -> list[str]:
         """Return the paths, relative to ``root``, of which a file is not what it was."""
