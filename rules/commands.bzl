@@ -59,7 +59,7 @@ run_layer = rule(
             doc = "An image or layers to run in, the lowest first. The first brings along what it was built on.",
         ),
         "cmd": attr.string(doc = "The command as a line for /bin/sh."),
-        "env": attr.string_dict(doc = "Variables; $NAME refers to a value of the base image."),
+        "env": attr.env_dict(doc = "Variables; $NAME refers to a value of the base image."),
         "mounts": attr.mount_list(allow_files = True, doc = _MOUNTS),
         "network": attr.bool(doc = "Whether the command may use the network. It is then not reproducible by itself."),
         "outs": attr.path_list(doc = "Files that the command makes and that are kept as files, not in the layer."),
@@ -107,7 +107,7 @@ genrule = rule(
     implementation = _genrule_impl,
     attrs = {
         "cmd": attr.string(mandatory = True, allow_empty = False, doc = "A line for /bin/sh; $SRCS and $OUTS name the files."),
-        "env": attr.string_dict(doc = "Variables of the command."),
+        "env": attr.env_dict(doc = "Variables of the command."),
         "mounts": attr.mount_list(allow_files = True, doc = _MOUNTS),
         "network": attr.bool(doc = "Whether the command may use the network."),
         "outs": attr.string_list(mandatory = True, allow_empty = False, doc = "Files that the command makes."),
@@ -149,7 +149,7 @@ host_layer = rule(
     attrs = {
         "argv": attr.string_list(doc = "The command as a list; no shell is involved."),
         "cmd": attr.string(doc = "The command as a line for the machine's /bin/sh; $HERMES_ROOT is what it fills."),
-        "env": attr.string_dict(doc = "Variables of the command."),
+        "env": attr.env_dict(doc = "Variables of the command."),
         "network": attr.bool(doc = "Whether the command may use the network. It is then not reproducible by itself."),
         "outs": attr.path_list(doc = "Files in $HERMES_ROOT that are kept as files, not in the layer."),
         "root": attr.label_list(

@@ -20,7 +20,7 @@ def _dockerfile_image_impl(ctx):
 dockerfile_image = rule(
     implementation = _dockerfile_image_impl,
     attrs = {
-        "annotations": attr.string_dict(doc = "Annotations of the manifest."),
+        "annotations": attr.metadata_dict(doc = "Annotations of the manifest."),
         "build_args": attr.string_dict(doc = "Values of ARG instructions."),
         "context": attr.label_list(
             allow_files = True,
@@ -38,7 +38,7 @@ dockerfile_image = rule(
             doc = "The format of the image's documents; Docker's has gzip layers.",
         ),
         "hermetic": attr.bool(doc = "Whether RUN is without the network, as in other rules. A Dockerfile usually expects it."),
-        "labels": attr.string_dict(doc = "Labels of the image, besides those of LABEL."),
+        "labels": attr.metadata_dict(doc = "Labels of the image, besides those of LABEL."),
         "platform": attr.platform(doc = "What the image is for, such as linux/arm64; the build's platform if left out."),
         "secrets": attr.string_list(doc = "Names of the secrets that RUN --mount=type=secret may ask for."),
         "squash": attr.bool(doc = "Whether all layers become one."),

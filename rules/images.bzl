@@ -4,10 +4,10 @@ load(":stack.bzl", "stack_of")
 
 _STACK = [[LayerInfo], [ImageInfo]]
 
-def _port(text):
+def _port(text, attribute = "ports"):
     number, slash, protocol = text.partition("/")
     if not number.isdigit() or int(number) < 1 or int(number) > 65535 or (slash and protocol not in ("tcp", "udp", "sctp")):
-        fail("%r is not a port" % text, attr = "ports", hint = 'write "8080" or "53/udp"')
+        fail("%r is not a port" % text, attr = attribute, hint = 'write "8080" or "53/udp"')
     return "%s/%s" % (number, protocol or "tcp")
 
 def _image_impl(ctx):
@@ -32,18 +32,28 @@ def _image_impl(ctx):
                 built_on[layer] = below
                 made_on[layer] = below
                 below = below + [layer]
+    unset = {
+        "env": ctx.attr.unset_env,
+        "labels": ctx.attr.unset_labels,
+        "ports": [port if port == "*" else _port(port, "unset_ports") for port in ctx.attr.unset_ports],
+        "settings": [name for name in ("cmd", "entrypoint", "stop_signal", "user") if getattr(ctx.attr, name) in ([], "")],
+        "volumes": ctx.attr.unset_volumes,
+    }
+    unset = {name: values for name, values in unset.items() if values}
     config = {
-        "cmd": ctx.attr.cmd,
+        "cmd": ctx.attr.cmd or [],
         "created": ctx.attr.created,
-        "entrypoint": ctx.attr.entrypoint,
+        "entrypoint": ctx.attr.entrypoint or [],
         "env": ctx.attr.env,
         "labels": ctx.attr.labels,
         "ports": [_port(port) for port in ctx.attr.ports],
-        "stop_signal": ctx.attr.stop_signal,
-        "user": ctx.attr.user,
+        "stop_signal": ctx.attr.stop_signal or "",
+        "user": ctx.attr.user or "",
         "volumes": ctx.attr.volumes,
         "workdir": ctx.attr.workdir or "",
     }
+    if unset:
+        config["unset"] = unset
     return [ctx.actions.image(
         ctx.label.name,
         base = base.image,
@@ -112,23 +122,27 @@ image = rule(
     implementation = _image_impl,
     attrs = {
         "allow_conflicts": attr.bool(doc = "Whether layers may write one path differently; the upper one then counts."),
-        "annotations": attr.string_dict(doc = "Annotations of the manifest."),
+        "annotations": attr.metadata_dict(doc = "Annotations of the manifest."),
         "base": attr.label_list(
             providers = _STACK,
             doc = "An image whose layers and configuration are inherited, or layers to stand on.",
         ),
-        "cmd": attr.string_list(doc = "Arguments of the entry point, or the command where there is none."),
+        "cmd": attr.string_list(optional = True, doc = "Arguments of the entry point, or the command where there is none; `[]` drops the base's."),
         "compression": attr.string(default = "zstd", values = ["zstd", "gzip"], doc = "How layers are compressed."),
         "compression_level": attr.int(doc = "How hard: 1 to 22 for zstd, 1 to 12 for gzip; 3 and 6 if left out."),
         "created": attr.string(doc = "When the image was made (RFC 3339); the build's SOURCE_DATE_EPOCH if left out."),
-        "entrypoint": attr.string_list(doc = "The program that the image starts."),
-        "env": attr.string_dict(doc = "Variables; $NAME refers to a value of the base, $$ is a dollar sign."),
-        "labels": attr.string_dict(doc = "Labels of the image."),
+        "entrypoint": attr.string_list(optional = True, doc = "The program that the image starts; `[]` drops the base's."),
+        "env": attr.env_dict(doc = "Variables; $NAME refers to a value of the base, $$ is a dollar sign."),
+        "labels": attr.metadata_dict(doc = "Labels of the image."),
         "layers": attr.label_list(providers = [LayerInfo], doc = "The image's own layers, the lowest first."),
         "platform": attr.platform(doc = "What the image is for, such as linux/arm64; the build's platform if left out."),
         "ports": attr.string_list(doc = "Ports that the program listens on: \"8080\" or \"53/udp\"."),
-        "stop_signal": attr.string(doc = "The signal that asks the program to end, such as SIGTERM."),
-        "user": attr.string(doc = "Who runs the program."),
+        "stop_signal": attr.signal(optional = True, doc = "The signal that asks the program to end, such as SIGTERM; an empty string drops the base's."),
+        "unset_env": attr.string_list(doc = "Variables of the base to drop; `*` drops all, here as below."),
+        "unset_labels": attr.string_list(doc = "Labels of the base to drop."),
+        "unset_ports": attr.string_list(doc = "Ports of the base to drop."),
+        "unset_volumes": attr.string_list(doc = "Volumes of the base to drop."),
+        "user": attr.string(optional = True, doc = "Who runs the program; an empty string drops the base's."),
         "volumes": attr.path_list(doc = "Paths whose content is to be kept outside of the container."),
         "workdir": attr.path(doc = "Where the program starts."),
     },
@@ -155,7 +169,7 @@ def _image_index_impl(ctx):
 image_index = rule(
     implementation = _image_index_impl,
     attrs = {
-        "annotations": attr.string_dict(doc = "Annotations of the index."),
+        "annotations": attr.metadata_dict(doc = "Annotations of the index."),
         "image": attr.label(
             providers = [ImageInfo],
             each_platform = "platforms",

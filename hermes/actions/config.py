@@ -130,6 +130,7 @@ def _document(spec: Config[Resolved], platform: Platform, base: Mapping[str, Any
 
 def _config(given: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
     """Return the base's settings with what the target says; a new entry point ends an inherited command."""
+    base = _without(base, given.get("unset") or {})
     inherited = Environment.from_json(base)
     env = inherited.with_env(inherited.expanded(given.get("env") or {}))
     config = dict(base)
@@ -148,4 +149,34 @@ def _config(given: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]
     config["Labels"] = {**(base.get("Labels") or {}), **(given.get("labels") or {})}
     for name, field in (("ports", "ExposedPorts"), ("volumes", "Volumes")):
         config[field] = {**(base.get(field) or {}), **{one: {} for one in given.get(name) or ()}}
+    return config
+
+
+_SETTINGS: Final = {
+    "cmd": ("Cmd",),
+    "entrypoint": ("Entrypoint", "Cmd"),
+    "stop_signal": ("StopSignal",),
+    "user": ("User",),
+}
+
+
+def _without(base: Mapping[str, Any], unset: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Return a base's settings without those that a target unsets; ``*`` among the names of a kind means all."""
+    dropped = {field for name in unset.get("settings", ()) for field in _SETTINGS[name]}
+    config = {field: value for field, value in base.items() if field not in dropped}
+
+    def stays(kind: str, name: str) -> bool:
+        names = unset.get(kind, ())
+        return name not in names and "*" not in names
+
+    if "env" in unset:
+        config["Env"] = [one for one in base.get("Env") or () if stays("env", one.partition("=")[0])]
+    for kind, field in (("labels", "Labels"), ("ports", "ExposedPorts"), ("volumes", "Volumes")):
+        if kind in unset:
+            kept = (base.get(field) or {}).items()
+            config[field] = {
+                name: value
+                for name, value in kept
+                if stays(kind, name if kind != "ports" or "/" in name else f"{name}/tcp")
+            }
     return config

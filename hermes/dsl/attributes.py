@@ -23,7 +23,8 @@ class Attribute:
 
     ``providers`` are lists of which a target must provide all of one; ``files`` tells whether files may
     stand where targets do. ``each_platform`` names an attribute with platforms: the implementation then gets a list
-    of the target as it is for each of them.
+    of the target as it is for each of them. ``optional`` tells whether the value is None when none is given, and
+    not the empty one of the kind.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Attribute:
     files: bool = False
     empty: bool = True
     each_platform: str = ""
+    optional: bool = False
 
     dsl_type: ClassVar[str] = "Attribute"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset()
@@ -60,6 +62,8 @@ class Attribute:
         """Return the value when none is given."""
         if self.default is not None:
             return self.default
+        if self.optional:
+            return None
         empty = KINDS[self.kind].empty
         return empty() if callable(empty) else empty
 
@@ -124,7 +128,22 @@ def _bool(value: Any, _: ToLabel) -> bool:
 def _label(value: Any, to_label: ToLabel) -> Label:
     if type(value) is LabelValue:
         return value.label
-    return to_label(_expect(value, str, "a label"))
+    text = _expect(value, str, "a label")
+    if "://" in text:
+        raise EvalError(f"must be a label, not {show(text)}", _declared(*text.split("://", 1)))
+    return to_label(text)
+
+
+def _declared(scheme: str, rest: str) -> str:
+    """Return a hint that says which rule makes a target of what an address leads to."""
+    if scheme != "docker":
+        rule = "fetch_file" if scheme in ("http", "https") else "image_pull"
+        return f'declare it with {rule}(), and give its label, as ":name"'
+    host, slash, _ = rest.partition("/")
+    named = slash and ("." in host or ":" in host or host == "localhost")
+    ref = rest if named else f"docker.io/{rest}" if slash else f"docker.io/library/{rest}"
+    name = re.split(r"[:@]", rest.rpartition("/")[2])[0]
+    return f"declare it: image_pull(name = {show(name)}, ref = {show(ref)}), and give its label {show(':' + name)}"
 
 
 def _items(value: Any, name: str) -> list[Any]:
@@ -187,18 +206,67 @@ def _path(value: Any, to_label: ToLabel) -> str:
     return "/" + "/".join(parts)
 
 
+def _path_below(value: Any, to_label: ToLabel) -> str:
+    path = _path(value, to_label)
+    if path == "/":
+        raise EvalError("must be a path below the root folder")
+    return path
+
+
 def _path_list(value: Any, to_label: ToLabel) -> tuple[str, ...]:
     return tuple(_item(_path, one, to_label) for one in _items(value, "a list of paths"))
 
 
 def _mode(value: Any, _: ToLabel) -> int:
     if type(value) is int and 0 <= value <= 0o7777:
+        if _is_octal_without_mark(value):
+            raise EvalError(
+                f"must be a file mode, and {value} is {value:#o}",
+                f'write "0{value}" or 0o{value} for what ls shows',
+            )
         return value
     if type(value) is str and re.fullmatch(r"(0o)?[0-7]{1,5}", value):
         number = int(value, 8)
         if number <= 0o7777:
             return number
     raise EvalError(f'must be a file mode such as "0644", not {show(value)}')
+
+
+def _is_octal_without_mark(value: int) -> bool:
+    """Tell whether an integer was meant to be read as octal: its decimal digits are a usual mode, as those of 755."""
+    digits = str(value)
+    if value == 0o777 or not re.fullmatch("[0-7]{3,4}", digits):
+        return False
+    return _is_usual(int(digits, 8))
+
+
+def _is_usual(mode: int) -> bool:
+    """Tell whether nobody may do more than the group, nor the group more than the user, who may read."""
+    user, group, other = mode >> 6 & 7, mode >> 3 & 7, mode & 7
+    return bool(user & 4) and not group & ~user and not other & ~group
+
+
+def _variable(value: Any, to_label: ToLabel) -> str:
+    name = _string(value, to_label)
+    if not name or "=" in name or any(one.isspace() for one in name):
+        raise EvalError("must be the name of a variable: not empty, without = and spaces")
+    return name
+
+
+def _named(value: Any, to_label: ToLabel) -> str:
+    name = _string(value, to_label)
+    if not name:
+        raise EvalError("must not be an empty name")
+    return name
+
+
+def _signal(value: Any, to_label: ToLabel) -> str:
+    from hermes.image.edit import is_signal
+
+    text = _string(value, to_label)
+    if text and not is_signal(text):
+        raise EvalError(f"must be a signal, not {show(text)}", "such as SIGTERM")
+    return text
 
 
 def _owner(value: Any, _: ToLabel) -> str:
@@ -249,21 +317,24 @@ def _platform_list(value: Any, to_label: ToLabel) -> tuple[str, ...]:
 
 KINDS: Final[Mapping[str, Kind]] = {
     "bool": Kind(_bool, False),
+    "env_dict": Kind(_mapping(_variable, _string, "a dict from names of variables to strings"), dict),
     "int": Kind(_int),
     "label": Kind(_label),
     "label_dict": Kind(_mapping(_string, _label, "a dict from names to labels"), dict),
     "label_list": Kind(_label_list, ()),
+    "metadata_dict": Kind(_mapping(_named, _string, "a dict from names to strings"), dict),
     "mode": Kind(_mode),
     "mode_dict": Kind(_mapping(_string, _mode, "a dict from patterns to modes"), dict),
     "mount_list": Kind(_mount_list, ()),
     "owner": Kind(_owner, "0:0"),
     "path": Kind(_path),
-    "path_dict": Kind(_mapping(_path, _string, "a dict from paths to strings"), dict),
-    "path_label_dict": Kind(_mapping(_path, _label, "a dict from paths to labels"), dict),
+    "path_dict": Kind(_mapping(_path_below, _string, "a dict from paths to strings"), dict),
+    "path_label_dict": Kind(_mapping(_path_below, _label, "a dict from paths to labels"), dict),
     "path_list": Kind(_path_list, ()),
     "platform": Kind(_platform, ""),
     "platform_list": Kind(_platform_list, ()),
     "secret_list": Kind(_secret_list, ()),
+    "signal": Kind(_signal, ""),
     "string": Kind(_string, ""),
     "string_dict": Kind(_mapping(_string, _string, "a dict from strings to strings"), dict),
     "string_list": Kind(_string_list, ()),
@@ -284,9 +355,11 @@ def _maker(kind: str) -> Callable[..., Attribute]:
         doc: str = "",
         values: Any = (),
         allow_empty: bool = True,
+        optional: bool = False,
     ) -> Attribute:
+        listed = tuple(sequence(f"attr.{kind}", values))
         attribute = Attribute(
-            kind, None, mandatory, doc, tuple(sequence(f"attr.{kind}", values)), empty=allow_empty
+            kind, None, mandatory, doc, listed, empty=bool(allow_empty), optional=bool(optional)
         )
         return _with_default(attribute, default)
 

@@ -58,7 +58,7 @@ def files(
     """
     folder = _path(dest)
     stripped = strip_prefix.strip("/")
-    chosen = _Modes(_value("mode_dict", modes or {}))
+    chosen = _Modes(_modes(modes or {}))
     placed = []
     overrides: dict[str, int] = {}
     for one in _files(srcs):
@@ -92,8 +92,8 @@ def _placed(rows: Sequence[tuple[str, File]], mode: Any, modes: Mapping[str, int
 def directory(path: Any, mode: Any = None, owner: Any = "0:0") -> Entries:
     """A directory."""
     where = _path(path)
-    number: int = 0o755 if mode is None else _value("mode", mode)
-    group = Directory(path=where, mode=number, owner=_value("owner", owner))
+    number = _mode(mode)
+    group = Directory(path=where, mode=0o755 if number is None else number, owner=_value("owner", owner))
     return Entries(group, ((where, "dirs"),))
 
 
@@ -208,7 +208,18 @@ def _path(value: Any) -> str:
 
 
 def _mode(value: Any) -> int | None:
-    return None if value is None else _value("mode", value)
+    """Return a mode; an int is taken as it is, as it may come from an attribute, which was checked."""
+    if value is None or (type(value) is int and 0 <= value <= 0o7777):
+        return value
+    return _value("mode", value)  # type: ignore[no-any-return]
+
+
+def _modes(value: Any) -> dict[str, int]:
+    if type(value) is not dict or not all(type(pattern) is str for pattern in value):
+        raise EvalError("modes is a dict from patterns to modes")
+    checked = {pattern: mode for pattern, mode in value.items() if type(mode) is not int}
+    found: dict[str, int] = _value("mode_dict", checked)
+    return {pattern: found.get(pattern, _mode(mode) or 0) for pattern, mode in value.items()}
 
 
 def _value(kind: str, value: Any) -> Any:

@@ -43,6 +43,22 @@ from hermes.workspace.sources import FileIndex
 _MOST_NAMED: Final = 8
 """How many targets a message names."""
 
+_ELSEWHERE: Final = {
+    "container_image": "image",
+    "container_layer": "files_layer",
+    "container_pull": "image_pull",
+    "container_push": "image_push",
+    "docker_build": "dockerfile_image",
+    "docker_image": "dockerfile_image",
+    "http_file": "fetch_file",
+    "oci_image": "image",
+    "oci_image_index": "image_index",
+    "oci_pull": "image_pull",
+    "oci_push": "image_push",
+    "pkg_tar": "files_layer",
+}
+"""Rules of Bazel's rule sets and of Pants, and the rules that stand for them."""
+
 _DECLARING: Final = 400
 _CHECKING: Final = 12
 """Steps of declaring a target, and of checking an item of one of its attributes."""
@@ -277,7 +293,7 @@ class Packages:
 
     def _workspace_compiler(self) -> Compiler:
         if self._compiler is None:
-            self._compiler = Compiler(self._store, self._workspace_names())
+            self._compiler = Compiler(self._store, self._workspace_names(), _ELSEWHERE)
         return self._compiler
 
     def _module(self, label: Label) -> Module:

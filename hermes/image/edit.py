@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -28,7 +29,8 @@ _UNITS: Final = {
     "h": 3_600_000_000_000,
 }
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_SIGNAL: Final = re.compile(r"(?:SIG)?[A-Z][A-Z0-9+-]*\Z|[1-9][0-9]?\Z", re.ASCII | re.IGNORECASE)
+_REAL_TIME: Final = re.compile(r"SIGRT(MIN(\+([1-9]|1[0-5]))?|MAX(-([1-9]|1[0-4]))?)\Z")
+_MORE_SIGNALS: Final = frozenset({"SIGCLD", "SIGPOLL", "SIGSTKFLT", "SIGUNUSED"})
 _PROTOCOLS: Final = ("tcp", "udp", "sctp")
 
 
@@ -177,8 +179,17 @@ def _workdir(document: Document, text: str) -> None:
     document["config"]["WorkingDir"] = posixpath.normpath(posixpath.join("/", current, text)) if text else ""
 
 
+def is_signal(text: str) -> bool:
+    """Tell whether ``text`` is a signal as runtimes take it: its number, or its name with or without SIG."""
+    if text.isascii() and text.isdigit():
+        return 1 <= int(text[:3]) <= 64
+    name = text.upper() if text.upper().startswith("SIG") else f"SIG{text.upper()}"
+    known = {one.name for one in signal.Signals} | _MORE_SIGNALS
+    return name in known or _REAL_TIME.match(name) is not None
+
+
 def _signal(document: Document, text: str) -> None:
-    if text and not _SIGNAL.match(text):
+    if text and not is_signal(text):
         raise UsageError(f"unknown signal {text!r}", hint="write SIGTERM, or its number")
     document["config"]["StopSignal"] = text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, NoReturn
@@ -112,8 +112,13 @@ class Checked:
     lines: Sequence[str]
 
 
-def check(source: str, file: str, builtins: Collection[str]) -> Checked:
-    """Parse and check a file whose predefined names are ``builtins``; raises `BuildFileError`."""
+def check(
+    source: str, file: str, builtins: Collection[str], elsewhere: Mapping[str, str] | None = None
+) -> Checked:
+    """Parse and check a file whose predefined names are ``builtins``; raises `BuildFileError`.
+
+    ``elsewhere`` maps names that other tools have to those that are meant.
+    """
     if len(source) > _LONGEST_SOURCE:
         raise BuildFileError(
             f"the file has more than {_LONGEST_SOURCE >> 20} MiB", location=SourceLocation(file)
@@ -123,7 +128,7 @@ def check(source: str, file: str, builtins: Collection[str]) -> Checked:
     tree = _parse(source, file, lines)
     checker = _Checker(file, lines)
     checker.statements(tree.body, top=True)
-    _Names(checker, builtins).module(tree)
+    _Names(checker, builtins, elsewhere or {}).module(tree)
     return Checked(file, tree, tuple(checker.loads), lines)
 
 
@@ -450,8 +455,9 @@ class _Scope:
 class _Names:
     """Finds names that nothing defines, and globals that are defined twice."""
 
-    def __init__(self, checker: _Checker, builtins: Collection[str]) -> None:
+    def __init__(self, checker: _Checker, builtins: Collection[str], elsewhere: Mapping[str, str]) -> None:
         self._checker = checker
+        self._elsewhere = elsewhere
         self._builtins = frozenset(builtins)
 
     def module(self, tree: ast.Module) -> None:
@@ -517,6 +523,9 @@ class _Names:
         else:
             return
         if node.id not in self._builtins:
+            meant = self._elsewhere.get(node.id)
+            if meant in self._builtins:
+                self._checker.error(node, f"the name {node.id!r} is not defined", f"it is {meant!r} here")
             known = self._builtins.union(*(one.names for one in scopes))
             self._checker.error(
                 node,

@@ -10,7 +10,7 @@ import hashlib
 import marshal
 import sys
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
@@ -76,7 +76,10 @@ class Compiled:
 class Compiler:
     """Compiles files, remembering the code by content, name, dialect and Python version."""
 
-    def __init__(self, store: Store | None, builtins: Collection[str]) -> None:
+    def __init__(
+        self, store: Store | None, builtins: Collection[str], elsewhere: Mapping[str, str] | None = None
+    ) -> None:
+        self._elsewhere = elsewhere
         self._folder = store.home / "compiled" if store else None
         self._store = store
         self._builtins = frozenset(builtins)
@@ -95,7 +98,7 @@ class Compiler:
 
     def _compile(self, source: bytes, file: str) -> Compiled:
         try:
-            checked = check(source.decode("utf-8-sig"), file, self._builtins)
+            checked = check(source.decode("utf-8-sig"), file, self._builtins, self._elsewhere)
             tree = ast.fix_missing_locations(_Guarding().visit(checked.tree))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what a call of a number comes to is an error of the file

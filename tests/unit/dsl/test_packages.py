@@ -327,3 +327,77 @@ def test_a_changed_file_is_compiled_again(evaluate: Evaluator) -> None:
     evaluate("print(1)")
     evaluate("print(2)")
     assert [line[-1] for line in evaluate.said] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    "mode", ["755", "644", "600", "700", "777", "400", "500", "444", "640", "1777", "4755"]
+)
+def test_an_integer_that_reads_as_octal_is_refused_as_a_mode(evaluate: Evaluator, mode: str) -> None:
+    evaluate.write("pkg/f.txt", "")
+    for given in (f"mode = {mode}", f"dir_modes = {{'/d': {mode}}}", f"modes = {{'/f': {mode}}}"):
+        with pytest.raises(BuildFileError, match="must be a file mode") as caught:
+            evaluate(f"files_layer(name = 'l', files = {{'/f': 'f.txt'}}, {given})\n")
+        assert caught.value.location is not None
+
+
+@pytest.mark.parametrize(
+    "mode", ["'0755'", "'755'", "0o755", "0o644", "0o600", "0o777", "0o1777", "0o444", "493"]
+)
+def test_a_mode_is_octal_text_or_an_octal_number(evaluate: Evaluator, mode: str) -> None:
+    evaluate.write("pkg/f.txt", "")
+    evaluate(
+        f"files_layer(name = 'l', files = {{'/f': 'f.txt'}}, mode = {mode}, dir_modes = {{'/d': {mode}}})\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "files_layer(name = 'l', files = {'/': 'f.txt'})",
+        "files_layer(name = 'l', symlinks = {'/': 'f.txt'})",
+        "image(name = 'i', env = {'A=B': 'x'})",
+        "image(name = 'i', env = {'': 'x'})",
+        "image(name = 'i', env = {'a b': 'x'})",
+        "run_layer(name = 'i', base = ':b', cmd = 'x', env = {'a b': 'x'})",
+        "genrule(name = 'i', cmd = 'x', outs = ['o'], env = {'': 'x'})",
+        "image(name = 'i', labels = {'': 'x'})",
+        "image(name = 'i', annotations = {'': 'x'})",
+        "image(name = 'i', stop_signal = 'FOO')",
+        "image(name = 'i', stop_signal = '65')",
+        "write_file(name = 'w', path = '/a', content = '\\ud800')",
+    ],
+)
+def test_a_value_that_no_runtime_takes_is_refused_at_its_attribute(evaluate: Evaluator, text: str) -> None:
+    evaluate.write("pkg/f.txt", "")
+    with pytest.raises(BuildFileError) as caught:
+        evaluate(f"{text}\n")
+    assert caught.value.location is not None
+    assert caught.value.location.column > 1
+
+
+@pytest.mark.parametrize("signal", ["SIGTERM", "term", "9", "64", "SIGRTMIN+3", "RTMAX-1", ""])
+def test_a_signal_is_a_name_or_a_number(evaluate: Evaluator, signal: str) -> None:
+    evaluate(f"image(name = 'i', stop_signal = '{signal}')\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("oci_image(name = 'i')", "it is 'image' here"),
+        ("pkg_tar(name = 'i')", "it is 'files_layer' here"),
+        (
+            "image(name = 'i', base = 'docker://debian:12')",
+            'declare it: image_pull(name = "debian", ref = "docker.io/library/debian:12"), and give its label ":debian"',
+        ),
+        (
+            "image(name = 'i', base = 'docker://ghcr.io/a/b@sha256:0')",
+            'declare it: image_pull(name = "b", ref = "ghcr.io/a/b@sha256:0"), and give its label ":b"',
+        ),
+    ],
+)
+def test_what_other_tools_write_is_answered_with_the_rule_that_is_meant(
+    evaluate: Evaluator, text: str, hint: str
+) -> None:
+    with pytest.raises(BuildFileError) as caught:
+        evaluate(f"{text}\n")
+    assert caught.value.hint == hint
