@@ -15,8 +15,9 @@ import shutil
 import signal
 import sys
 from pathlib import Path
+from typing import Final
 
-from hermes.errors import SandboxError
+from hermes.errors import BuildError, SandboxError
 from hermes.sandbox import init
 from hermes.sandbox.idmap import IdRange, lines, same_inside
 from hermes.sandbox.process import HIDDEN_FILES, HIDDEN_FOLDERS, READ_ONLY, Ended, Process
@@ -24,6 +25,9 @@ from hermes.sandbox.seccomp import has_filter, program, rules
 from hermes.sandbox.stage import Stage, adopt, prepare, protect, reap, wait
 from hermes.sandbox.syscalls import MS_BIND, mount
 from hermes.store.blobs import write_all
+
+_MOST_OPTIONS: Final = 9000
+"""What bwrap reads of its options, of which a variable takes three (MAX_ARGS in bubblewrap.c)."""
 
 
 def find() -> tuple[str, str]:
@@ -74,6 +78,11 @@ class Bubblewrap:
         if process.seccomp == "run" or has_filter():
             kept.append(_readable(program(rules(process.seccomp, process.granted))))
             options += ["--seccomp", str(kept[-1])]
+        if len(options) > _MOST_OPTIONS:
+            raise BuildError(
+                f"the command has {len(process.env)} variables and {len(process.mounts)} mounts, more than bubblewrap takes",
+                hint="give it fewer, put them into a file, or use --runtime crun or runc",
+            )
         # Not as arguments: everybody on the machine could read the environment there.
         kept.append(_readable(b"".join(os.fsencode(one) + b"\0" for one in options)))
         arguments = ["bwrap", "--args", str(kept[-1]), "--"]

@@ -247,3 +247,28 @@ def test_no_user_namespaces_is_said_plainly(ctr: Shell) -> None:
     assert done.returncode == 1
     assert "no user namespace can be made here" in done.stderr
     assert "user.max_user_namespaces" in done.stderr
+
+
+def test_more_variables_than_the_sandbox_takes_are_said_to_be_too_many(ctr: Shell) -> None:
+    name = ctr.made()
+    some = [word for number in range(2900) for word in ("-e", f"A{number}=x")]
+    assert ctr("run", *some, name, "--", "sh", "-c", "echo $A2899") == "x"
+    more = [word for number in range(200) for word in ("-e", f"B{number}=x")]
+    said = ctr("run", *some, *more, name, "--", "true", status=1)
+    assert "variables and" in said
+    assert "more than bubblewrap takes" in said
+    assert "bwrap:" not in said
+
+
+def test_a_root_whose_proc_is_a_link_is_refused(ctr: Shell, tmp_path: Path) -> None:
+    """As runc does since CVE-2019-19921, and not with a message of bwrap."""
+    for folder in ("proc", "dev"):
+        name = ctr.made("scratch")
+        ctr("copy", "--from", "//base:root", name, "/bin/busybox", "/busybox")
+        (tmp_path / "tree").mkdir(exist_ok=True)
+        (tmp_path / f"tree/{folder}").symlink_to("srv")
+        ctr("copy", name, f"{tmp_path}/tree", "/")
+        said = ctr("run", name, "--", "/busybox", "true", status=1)
+        assert f"/{folder} is a link in the root file system" in said
+        assert "bwrap" not in said
+        (tmp_path / f"tree/{folder}").unlink()

@@ -132,8 +132,12 @@ class Container:
             )
         env = _environment(task, user)
         program = _bound_program(task) or self._program(env["PATH"])
-        points.need("/proc", directory=True)
-        points.need("/dev", directory=True)
+        for path in ("/proc", "/dev"):
+            if points.need(path, directory=True) != path:
+                raise SandboxError(
+                    f"{path} is a link in the root file system, and must be a directory to be mounted on",
+                    hint="make it a directory in the image",
+                )
         mounts = tuple(self._mounts(points))
         check_targets(mounts)
         if os.path.isfile(resolve(self._root, task.cwd)):
@@ -270,6 +274,7 @@ def _bound_program(task: Task) -> str | None:
 def _environment(task: Task, user: User) -> dict[str, str]:
     env = {**_FIXED_ENV, "HOME": user.home, "SOURCE_DATE_EPOCH": str(task.commit.mtime if task.commit else 0)}
     env.update(task.env)
+    env.pop("", None)  # of an image from elsewhere; no program can ask for it
     return env
 
 
