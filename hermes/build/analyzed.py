@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 from hermes.build.changed import changed_sources
 from hermes.build.memory.packed import pack_actions, pack_known, sources_of, unpack_known
@@ -122,21 +121,26 @@ class AnalyzedPlan:
 
 def _compare(work: Work, memory: Memory) -> None:
     """Note which actions are those of the last build, with the same sources."""
-    known: dict[str, Any] = {}
-    before: dict[str, Any] = {}
-    files: dict[str, FileRow] = {}
+    known: dict[str, Known] = {}
+    same: set[str] = set()
+    actions = work.graph.actions
     try:
         for record in memory.every():
-            known.update(record.known)
-            before.update(record.actions)
-            files.update(record.files)
+            files = record.files
+
+            def file(path: str, files: Mapping[str, FileRow] = files) -> FileRow | None:
+                return files.get(path) or memory.file(path)
+
+            for name, row in record.actions.items():
+                action = actions.get(name)
+                if action is None or name not in record.known:
+                    continue
+                if pack_actions((action,)) == [row] and not changed_sources(
+                    work.index, sources_of(row), file
+                ):
+                    same.add(name)
+            known.update(unpack_known(record.known, record.known))
     except DamagedRecord:
         return
-    work.known = unpack_known(known, known)
-    work.dirty = [
-        row[0]
-        for row in pack_actions(work.graph.actions.values())
-        if before.get(row[0]) != row
-        or row[0] not in work.known
-        or changed_sources(work.index, sources_of(row), files.get)
-    ]
+    work.known = known
+    work.dirty = [name for name in actions if name not in same]

@@ -201,14 +201,15 @@ class Memory:
         """Return the record of a package, or of `OUTSIDE`; raises `DamagedRecord`."""
         found = self._read.get(package)
         if found is None:
-            found = self._read[package] = Record.load(self.records.read(self.places[package]))
+            found = self._read[package] = self._load(package)
         return found
 
     def every(self) -> Iterator[Record]:
-        """Yield all records; raises `DamagedRecord`."""
-        yield self.record(OUTSIDE)
-        for name in self.rows:
-            yield self.record(name)
+        """Yield all records, which are not kept; raises `DamagedRecord`."""
+        return map(self._load, (OUTSIDE, *self.rows))
+
+    def _load(self, package: str) -> Record:
+        return Record.load(self.records.read(self.places[package]))
 
     def file(self, path: str) -> FileRow | None:
         """Return what was known of a file."""
