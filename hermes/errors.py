@@ -139,6 +139,10 @@ class CycleError(BuildFileError):
     """A dependency cycle of targets or files."""
 
 
+class UndecidedError(BuildFileError):
+    """No condition of a select() holds."""
+
+
 class VisibilityError(BuildFileError):
     """A target is used from a package that may not see it."""
 

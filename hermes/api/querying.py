@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from hermes.build.session import Session
-from hermes.errors import UsageError
+from hermes.errors import UndecidedError, UsageError
+from hermes.graph.label import Label
 from hermes.store import Store
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class _Query:
         self._tokens = tokens
         self._expression = expression
         self._graph: nx.DiGraph[str] | None = None
+        self._undecided: dict[Label, tuple[str, list[Label]]] = {}
 
     def answer(self) -> nx.DiGraph[str]:
         found = self._sum()
@@ -133,9 +135,31 @@ class _Query:
 
     def _targets(self, pattern: str) -> set[str]:
         labels = self._session.labels([pattern], self._package)
-        self._session.analysis.configure(labels)
+        for label in labels:
+            self._configure(label)
         self._graph = None
         return {str(label) for label in labels}
+
+    def _configure(self, label: Label) -> None:
+        """Put a target and what it depends on into the graph.
+
+        Where no condition of a select() holds, that is all that the target may depend on.
+        """
+        pending = [label]
+        while pending:
+            one = pending.pop()
+            if one in self._undecided:
+                continue
+            try:
+                self._session.analysis.configure([one])
+            except UndecidedError:
+                target = self._session.packages.target(one)
+                if target is None:
+                    raise
+                named = dict.fromkeys(below for _, below in target.possible_labels())
+                below = [each for each in named if self._session.packages.target(each) is not None]
+                self._undecided[one] = target.rule.name, below
+                pending.extend(below)
 
     def _whole(self) -> nx.DiGraph[str]:
         """Return the graph of all targets that patterns have named, and their dependencies."""
@@ -150,6 +174,9 @@ class _Query:
                 self._graph.add_edges_from(
                     (str(node.label), str(nodes[key].label)) for key in node.dependencies
                 )
+            for label, (rule, below) in self._undecided.items():
+                self._graph.add_node(str(label), rule=rule)
+                self._graph.add_edges_from((str(label), str(one)) for one in below)
         return self._graph
 
     def _expect(self, token: str) -> None:

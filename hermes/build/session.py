@@ -78,7 +78,9 @@ class Session:
             if pattern.label is not None and not pattern.negative:
                 self._check_target(pattern.label)
         if not chosen:
-            raise LabelError(f"{' '.join(patterns)} matches no target", hint="run with //... for all targets")
+            everything = any(one.recursive and not one.package and not one.negative for one in parsed)
+            hint = "declare one in a BUILD file" if everything else "run with //... for all targets"
+            raise LabelError(f"{' '.join(patterns)} matches no target", hint=hint)
         return chosen
 
     def _targets_of(self, package: str) -> list[Label]:

@@ -18,7 +18,7 @@ from hermes.dsl.providers import DEFAULT_INFO, Dependency, File, Info, LabelValu
 from hermes.dsl.rule import Target
 from hermes.dsl.selects import Branches, Select
 from hermes.engine.action import ActionGraph, Source
-from hermes.errors import BuildFileError, HermesError, LabelError
+from hermes.errors import BuildFileError, HermesError, LabelError, UndecidedError
 from hermes.graph.label import Label
 from hermes.graph.targets import Node, check_visibility, in_dependency_order
 from hermes.image.platform import Platform
@@ -242,11 +242,11 @@ class Analysis:
             if chosen := self._value(target, name, configuration):
                 final = Configured(key.label, Platform.parse(chosen))
                 configuration = self._configuration.on(final.platform)
-        self._platforms[key] = self._platforms[final] = final
         if final not in self._decided:
             attributes = {name: self._value(target, name, configuration) for name in target.rule.attributes}
             trace = self.traces[final] = Trace()
             self._decided[final] = _Decided(target, attributes, self._sources(target, attributes, trace))
+        self._platforms[key] = self._platforms[final] = final
         return final
 
     def _sources(self, target: Target, attributes: Mapping[str, Any], trace: Trace) -> frozenset[Label]:
@@ -330,7 +330,7 @@ class Analysis:
         if not holding:
             if branches.has_default:
                 return branches.default
-            raise EvalError(branches.message or self._nothing_holds(branches, configuration))
+            raise UndecidedError(branches.message or self._nothing_holds(branches, configuration))
         most = max(holding, key=lambda one: len(one[1]))
         rivals = [label for label, facts in holding if not facts <= most[1]]
         same = [label for label, facts in holding if facts == most[1] and label != most[0]]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
-from hermes.dsl.attributes import Attribute, labels_of
+from hermes.dsl.attributes import KINDS, Attribute, labels_of
 from hermes.dsl.dialect.check import suggest
 from hermes.dsl.dialect.values import EvalError
 from hermes.dsl.selects import Select
@@ -88,8 +88,17 @@ class Target:
     def possible_labels(self) -> Iterator[tuple[str, Label]]:
         """Yield the names of attributes and every label that they may have, whatever is configured."""
         for name, attribute in self.rule.attributes.items():
-            if attribute.has_labels:
-                value = self.attributes[name]
-                for one in value.possible() if type(value) is Select else (value,):
-                    for label in labels_of(attribute, one):
+            if not attribute.has_labels:
+                continue
+            value = self.attributes[name]
+            if type(value) is Select:
+                for one in value.possible():
+                    checked = None if one is None else KINDS[attribute.kind].check(one, self._label)
+                    for label in labels_of(attribute, checked):
                         yield name, label
+            else:
+                for label in labels_of(attribute, value):
+                    yield name, label
+
+    def _label(self, text: str) -> Label:
+        return Label.parse(text, relative_to=self.label.package)
