@@ -167,7 +167,7 @@ FINISH: Final = frozenset(
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("name", CORPUS)
-def test_a_hostile_file_ends_within_a_small_budget(tmp_path: Path, store: Store, name: str) -> None:
+def test_a_hostile_file_ends_within_a_small_budget(tmp_path: Path, compiled: Store, name: str) -> None:
     module, build = CORPUS[name]
     deep = tmp_path / "pkg" / "/".join("a" * 40)
     deep.mkdir(parents=True)
@@ -176,7 +176,7 @@ def test_a_hostile_file_ends_within_a_small_budget(tmp_path: Path, store: Store,
     (tmp_path / "pkg/code.bzl").write_text(module)
     (tmp_path / "pkg/BUILD").write_text(build)
     budget = Budget(2_000_000, 128 << 20)
-    packages = Packages(Folders(tmp_path), FileIndex(tmp_path), store, lambda _: None, budget)
+    packages = Packages(Folders(tmp_path), FileIndex(tmp_path), compiled, lambda _: None, budget)
     if name in FINISH:
         packages.package("pkg")
         return
