@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
 
-from hermes.build.changed import changed_sources
+from hermes.build.changed import changed_sources, linked_before
 from hermes.build.memory.packed import pack_actions, pack_known, sources_of, unpack_known
 from hermes.build.memory.records import (
     OUTSIDE,
@@ -14,6 +15,7 @@ from hermes.build.memory.records import (
     Record,
     TargetRow,
     Update,
+    WantedRow,
     owner,
     owner_of_folder,
 )
@@ -23,6 +25,7 @@ from hermes.build.outputs import Linked
 from hermes.build.plan import Work
 from hermes.build.session import Session, wanted_of
 from hermes.build.traces import Tracer, text_of
+from hermes.build.wanted import Wanted
 from hermes.dsl.analysis import Configured
 from hermes.engine.action import Source
 from hermes.engine.scheduler import Known
@@ -36,13 +39,23 @@ class AnalyzedPlan:
         self.work = work
         self._session = session
         self._wanted = wanted
+        self._outputs = Signatures.of({})
         self._analysis_files = tuple(session.index.used)
 
     @classmethod
     def make(
-        cls, session: Session, patterns: Sequence[str], package: str, memory: Memory | None
+        cls,
+        session: Session,
+        patterns: Sequence[str],
+        package: str,
+        memory: Memory | None,
+        intact: Check | None,
     ) -> AnalyzedPlan:
-        """Analyze what the patterns name. With the ``memory`` of the last build, equal actions are known."""
+        """Analyze what the patterns name.
+
+        With the ``memory`` of the last build equal actions are known, and equal outputs with its check, if what it
+        linked is ``intact``.
+        """
         labels = session.labels(patterns, package)
         targets = session.analysis.analyze(labels)
         session.warn_unused(session.analysis.unused_values)
@@ -53,7 +66,18 @@ class AnalyzedPlan:
         plan = cls(session, work, session.analysis.configure(labels))
         if memory is not None:
             _compare(work, memory)
+        if memory is not None and intact is not None and work.dirty is not None:
+            plan._keep_linked(memory, intact, [wanted_of([target]) for target in targets])
         return plan
+
+    def _keep_linked(self, memory: Memory, intact: Check, wanted: list[list[Wanted]]) -> None:
+        """Take over those outputs of the last build that are wanted again, and are still there."""
+        work = self.work
+        rows = (tuple(cast("WantedRow", tuple(one)) for one in listed) for listed in wanted)
+        work.before = linked_before(memory, intact, zip(map(text_of, self._wanted), rows, strict=True))
+        files = (one.action for one in work.wanted if not one.output)
+        work.changed = changed_sources(work.index, files, memory.file)
+        self._outputs = intact.outputs
 
     def snapshot(self, known: dict[str, Known], linked: Linked) -> tuple[Check, Update]:
         """See `hermes.build.plan.Plan`."""
@@ -64,7 +88,7 @@ class AnalyzedPlan:
             Signatures.of({path: index.lasting(path).signature for path in sources}),
             self._folders(),
             Signatures.of({path: signature(path) for path in self._session.packages.rule_files}),
-            Signatures.of({path: output_signature(path) for path in linked.vouched}),
+            self._outputs.with_rows({path: output_signature(path) for path in linked.vouched}),
             len(needed),
             linked.targets,
         )

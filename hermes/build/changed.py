@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from hermes.build.memory.records import FileRow, Memory, owner_of_folder
+from hermes.build.memory.records import FileRow, Memory, WantedRow, owner_of_folder, package_of
 from hermes.build.memory.snapshot import Changes, Check, FolderRow
+from hermes.build.result import BuiltOutput
+from hermes.digest import Digest
 from hermes.errors import SourceError
 from hermes.workspace.listing import BUILD_FILES, Folders
 from hermes.workspace.sources import FileIndex
@@ -65,6 +67,22 @@ def touched(memory: Memory, check: Check, found: Changes, index: FileIndex, fold
     _look_at_files(memory, moved, result)
     result.packages -= result.gone
     return result
+
+
+def linked_before(
+    memory: Memory, check: Check, wanted: Iterable[tuple[str, tuple[WantedRow, ...]]]
+) -> list[BuiltOutput | None]:
+    """Return what the last build linked for each wanted output of targets, by their keys; None for those it had not."""
+    found: list[BuiltOutput | None] = []
+    for text, rows in wanted:
+        package = memory.rows.get(package_of(text))
+        last = package.targets.get(text) if package else None
+        outputs = check.targets.get(text.rpartition("@")[0], ())
+        if last is not None and last.wanted == rows and len(outputs) == len(rows):
+            found.extend(BuiltOutput(kind, Digest(digest), path) for kind, digest, path in outputs)
+        else:
+            found.extend([None] * len(rows))
+    return found
 
 
 def _look_at_folders(

@@ -62,24 +62,26 @@ class TargetsBuild:
 
         def build(fresh: bool) -> BuildResult:
             with self._snapshots.memory(self._key) as memory:
-                return self._build(self._analyzed(None) if fresh else self._plan(memory, check, found))
+                return self._build(self._analyzed(None, None) if fresh else self._plan(memory, check, found))
 
         return self._driver.run(build)
 
     def _plan(self, memory: Memory | None, check: Check | None, found: Changes | None) -> Plan:
+        intact = None
         if memory and check is not None and found is not None and memory.name == check.state:
+            intact = None if found.outputs else check
             asked = Asked(self._where, self._store, self._patterns, self._options, self._say)
             plan = TouchedPlan.make(asked, memory, check, found)
             if plan is not None:
                 return plan
-        return self._analyzed(memory)
+        return self._analyzed(memory, intact)
 
-    def _analyzed(self, memory: Memory | None) -> Plan:
+    def _analyzed(self, memory: Memory | None, intact: Check | None) -> Plan:
         from hermes.build.analyzed import AnalyzedPlan
         from hermes.build.session import Session
 
         session = Session.open(self._root, self._store, self._options, self._say)
-        return AnalyzedPlan.make(session, self._patterns, self._where.package, memory)
+        return AnalyzedPlan.make(session, self._patterns, self._where.package, memory, intact)
 
     def _build(self, plan: Plan) -> BuildResult:
         work = plan.work

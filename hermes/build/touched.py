@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hermes.build.changed import Forgotten, Touched, changed_sources, touched
+from hermes.build.changed import Forgotten, Touched, changed_sources, linked_before, touched
 from hermes.build.memory.packed import pack_known, sources_of, unpack_actions, unpack_known
 from hermes.build.memory.records import (
     Cycle,
@@ -25,9 +25,7 @@ from hermes.build.memory.signatures import Signatures, output_signature, signatu
 from hermes.build.memory.snapshot import Changes, Check, FolderRow
 from hermes.build.outputs import Linked
 from hermes.build.plan import Work
-from hermes.build.result import BuiltOutput
 from hermes.build.wanted import Wanted
-from hermes.digest import Digest
 from hermes.engine.scheduler import Known
 from hermes.errors import HermesError
 from hermes.workspace.listing import Folders, Listing
@@ -170,7 +168,10 @@ class TouchedPlan:
         dirty = list(dict.fromkeys(self._dirty(order)))
         self._affected = graph.downstream(dirty)
         actions = unpack_actions(self._action(name) for name in self._affected)
-        before = [] if self._found.outputs else self._before()
+        before = []
+        if not self._found.outputs:
+            wanted = ((text, self._row(text).wanted) for text in self._wanted)
+            before = linked_before(self._memory, self._check, wanted)
         results = {*self._affected}
         for name in self._affected:
             results.update(graph.reads[name])
@@ -255,20 +256,6 @@ class TouchedPlan:
                 for name, _ in target.actions:
                     if name in self._graph.needed and not changed.isdisjoint(sources_of(actions[name])):
                         yield name
-
-    def _before(self) -> list[BuiltOutput | None]:
-        """Return what the last build linked for each wanted output."""
-        found: list[BuiltOutput | None] = []
-        for text in self._wanted:
-            wanted = self._row(text).wanted
-            package = self._memory.rows.get(package_of(text))
-            last = package.targets.get(text) if package else None
-            outputs = self._check.targets.get(text.rpartition("@")[0], ())
-            if last is not None and last.wanted == wanted and len(outputs) == len(wanted):
-                found.extend(BuiltOutput(kind, Digest(digest), path) for kind, digest, path in outputs)
-            else:
-                found.extend([None] * len(wanted))
-        return found
 
     # What the next build is to know.
 

@@ -33,6 +33,9 @@ VisibilityRow = tuple[bool, tuple[str, ...], tuple[str, ...]]
 ConditionRow = tuple[str, tuple[tuple[str, str], ...]]
 """The platform and the values of a condition."""
 
+WantedRow = tuple[str, str, str, str, str]
+"""What `hermes.build.wanted.Wanted` holds."""
+
 
 class Place(NamedTuple):
     """Where a record is in the file."""
@@ -60,7 +63,7 @@ class TargetRow(NamedTuple):
     actions: tuple[tuple[str, tuple[str, ...]], ...]
     idle: tuple[str, ...]
     foreign: tuple[str, ...]
-    wanted: tuple[tuple[str, str, str, str, str], ...]
+    wanted: tuple[WantedRow, ...]
 
 
 class PackageRow(NamedTuple):
