@@ -7,7 +7,6 @@ from typing import Final
 
 from hermes.actions.kinds import LAYER
 from hermes.actions.tools import Tools, hinted_codec
-from hermes.digest import Digest
 from hermes.engine.action import Value
 from hermes.engine.executor import Request
 from hermes.layer.folders import Folders
@@ -28,8 +27,7 @@ def folders_layer(
 
 def _folders_of(table: TableOfContents, tools: Tools) -> Folders:
     """Return what a layer does to folders, which the calling thread keeps for its next images."""
-    known: dict[Digest, Folders] = getattr(tools.local, "folders", None) or {}
-    tools.local.folders = known
+    known = tools.memory.folders
     found = known.pop(table.diff_id, None) or Folders.of(table)
     known[table.diff_id] = found
     while len(known) > _REMEMBERED:

@@ -52,8 +52,7 @@ class Root:
 
 def _view(layers: Sequence[Digest], tools: Tools) -> View:
     """Return a view, which the calling thread keeps for its next actions."""
-    known: dict[tuple[Digest, ...], View] = getattr(tools.local, "views", None) or {}
-    tools.local.views = known
+    known = tools.memory.views
     key = tuple(layers)
     found = known.pop(key, None)
     if found is None:

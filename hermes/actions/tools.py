@@ -25,7 +25,19 @@ if TYPE_CHECKING:
     from hermes.container.secrets.encodings import Form
     from hermes.container.secrets.leaks import Search
     from hermes.container.stack import StackEntry
+    from hermes.layer.folders import Folders
+    from hermes.layer.view import View
     from hermes.registry.client import Client
+
+
+class ThreadMemory(threading.local):
+    """What each thread keeps from one action to the next: each has one of its own, made at its first use."""
+
+    def __init__(self) -> None:
+        self.search: Search | None = None
+        self.session: requests.Session | None = None
+        self.views: dict[tuple[Digest, ...], View] = {}
+        self.folders: dict[Digest, Folders] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +53,7 @@ class Tools:
     commands: Commands
     mirrors: Callable[[], Sequence[str]]
     cancelled: threading.Event = field(default_factory=threading.Event)
-    local: threading.local = field(default_factory=threading.local)
+    memory: ThreadMemory = field(default_factory=ThreadMemory)
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     agents: Mapping[str, str] = field(default_factory=dict)
     subscriptions: Mapping[str, Sequence[Bound]] = field(default_factory=dict)
@@ -60,12 +72,11 @@ class Tools:
     @property
     def search(self) -> Search:
         """What looks for the secrets of this build."""
-        found: Search | None = getattr(self.local, "search", None)
-        if found is None:
+        if self.memory.search is None:
             from hermes.container.secrets.leaks import Search
 
-            found = self.local.search = Search(self.secrets)
-        return found
+            self.memory.search = Search(self.secrets)
+        return self.memory.search
 
     def check_document(self, what: str, document: Any) -> None:
         """Raise `SecretLeaked` when a document that is kept has a secret in it."""
@@ -79,12 +90,11 @@ class Tools:
 
     def session(self) -> requests.Session:
         """Return the calling thread's session, whose connections are used again."""
-        found: requests.Session | None = getattr(self.local, "session", None)
-        if found is None:
+        if self.memory.session is None:
             import requests
 
-            found = self.local.session = requests.Session()
-        return found
+            self.memory.session = requests.Session()
+        return self.memory.session
 
     def path_of(self, one: Resolved) -> str:
         """Return where the bytes of a file that an action reads are on disk."""
