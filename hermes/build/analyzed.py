@@ -29,6 +29,7 @@ from hermes.build.wanted import Wanted
 from hermes.dsl.analysis import Configured
 from hermes.engine.action import Source
 from hermes.engine.scheduler import Known
+from hermes.graph.label import Label
 from hermes.workspace.listing import Folders
 
 
@@ -56,7 +57,13 @@ class AnalyzedPlan:
         With the ``memory`` of the last build equal actions are known, and equal outputs with its check, if what it
         linked is ``intact``.
         """
-        labels = session.labels(patterns, package)
+        return cls.of(session, session.labels(patterns, package), memory, intact)
+
+    @classmethod
+    def of(
+        cls, session: Session, labels: Sequence[Label], memory: Memory | None, intact: Check | None
+    ) -> AnalyzedPlan:
+        """Analyze targets; see `make`."""
         targets = session.analysis.analyze(labels)
         session.warn_unused(session.analysis.unused_values)
         graph = session.analysis.graph

@@ -15,7 +15,7 @@ from hermes.dsl.packages import CONFIG_SETTING, MANUAL, Packages
 from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, LAYER_INFO, PUSH_INFO, Dependency
 from hermes.dsl.rule import Target
 from hermes.engine.action import Source
-from hermes.errors import BuildFileError, LabelError, SourceLocation
+from hermes.errors import BuildFileError, HermesError, LabelError, SourceLocation
 from hermes.graph.label import Label
 from hermes.graph.pattern import parse_all, select
 from hermes.image.platform import Platform
@@ -62,8 +62,13 @@ class Session:
         index = FileIndex.load(root, Snapshots(store.home, root).files)
         return cls(root, store, index, options, epoch(), say)
 
-    def labels(self, patterns: Sequence[str], package: str) -> list[Label]:
-        """Return the targets that patterns of the command line mean; raises `LabelError` when there are none."""
+    def labels(
+        self, patterns: Sequence[str], package: str, broken: dict[str, HermesError] | None = None
+    ) -> list[Label]:
+        """Return the targets that patterns of the command line mean; raises `LabelError` when there are none.
+
+        Where ``broken`` is given, it gets the errors of packages that cannot be loaded, and the others go on.
+        """
         parsed = parse_all(patterns, relative_to=package)
         candidates: dict[Label, None] = {}
         for pattern in parsed:
@@ -72,12 +77,17 @@ class Session:
             if pattern.package and not self.folders.has_folder(pattern.package):
                 self.packages.package(pattern.package)
             for name in self.folders.packages(pattern.package) if pattern.recursive else (pattern.package,):
-                candidates.update((label, None) for label in self._targets_of(name))
+                try:
+                    candidates.update((label, None) for label in self._targets_of(name))
+                except HermesError as error:
+                    if broken is None:
+                        raise
+                    broken[f"//{name}"] = error
         chosen = select(parsed, candidates)
         for pattern in parsed:
             if pattern.label is not None and not pattern.negative:
                 self._check_target(pattern.label)
-        if not chosen:
+        if not chosen and not broken:
             everything = any(one.recursive and not one.package and not one.negative for one in parsed)
             hint = "declare one in a BUILD file" if everything else "run with //... for all targets"
             raise LabelError(f"{' '.join(patterns)} matches no target", hint=hint)

@@ -18,7 +18,7 @@ from hermes.build.secrets import check_actions
 from hermes.build.touched import Asked, TouchedPlan
 from hermes.engine.events import Subscriber, Warned
 from hermes.engine.scheduler import Report
-from hermes.errors import BuildFailed, StoreError
+from hermes.errors import BuildFailed, HermesError, StoreError
 from hermes.naming.registries import registries_of
 from hermes.workspace.root import Location
 
@@ -56,6 +56,7 @@ class TargetsBuild:
         registries = partial(registries_of, where.root, where.home)
         self._driver = Driver(where.home, subscribers, registries, hidden)
         self._store = self._driver.store
+        self._broken: dict[str, HermesError] = {}
 
     def run(self, check: Check | None, found: Changes | None) -> BuildResult:
         """Build. ``found`` is how the disk differs from the ``check`` of the last build, if there is one."""
@@ -81,7 +82,19 @@ class TargetsBuild:
         from hermes.build.session import Session
 
         session = Session.open(self._root, self._store, self._options, self._say)
-        return AnalyzedPlan.make(session, self._patterns, self._where.package, memory, intact)
+        try:
+            return AnalyzedPlan.make(session, self._patterns, self._where.package, memory, intact)
+        except HermesError:
+            if not self._options.keep_going:
+                raise
+        from hermes.build.keeping import sound
+
+        probed = Session.open(self._root, self._store, self._options, lambda _: None)
+        labels, self._broken = sound(probed, self._patterns, self._where.package)
+        if not labels:
+            raise BuildFailed(self._broken)
+        session = Session.open(self._root, self._store, self._options, lambda _: None)
+        return AnalyzedPlan.of(session, labels, None, None)
 
     def _build(self, plan: Plan) -> BuildResult:
         work = plan.work
@@ -92,6 +105,8 @@ class TargetsBuild:
         for one, other, path in in_one_place(linked.targets):
             where = os.path.relpath(path, self._root)
             self._warn(f"{one} and {other} both give {where}, where only one can be: build one at a time")
+        if self._broken:
+            raise BuildFailed(self._broken)
         parts = {one for listed in report.parts.values() for one in listed}
         owners = dict.fromkeys(
             work.graph.actions[name].owner for name in report.executed if name not in parts
@@ -129,6 +144,8 @@ class TargetsBuild:
             if options.keep_going:
                 self._link_done(work, self._driver.report)
             work.index.save(self._store, self._snapshots.files)
+            if self._broken:
+                raise BuildFailed({**self._broken, **error.failures}, error.skipped) from error
             raise
 
     def _outputs(self, work: Work) -> Outputs:

@@ -112,7 +112,7 @@ class Analysis:
         """
         wanted = self.configure(labels)
         order = in_dependency_order(self.nodes, wanted, self._cycle_hint)
-        check_visibility(self.nodes)
+        check_visibility({key: self.nodes[key] for key in order})
         for key in order:
             self.result(key)
         return [self.result(key) for key in wanted]

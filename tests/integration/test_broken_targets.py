@@ -1,4 +1,4 @@
-"""Queries of a workspace whose targets cannot all be built."""
+"""Queries and builds of a workspace whose targets cannot all be built."""
 
 from __future__ import annotations
 
@@ -32,3 +32,27 @@ def test_a_workspace_without_targets_is_told_to_declare_one(workspace: Sandbox) 
     done = workspace.run("query", "//...")
     assert done.returncode == 2
     assert "declare one in a BUILD file" in done.stderr
+
+
+def test_keep_going_builds_what_can_be_analyzed_and_tells_every_error(workspace: Sandbox) -> None:
+    workspace.write("p/BUILD", BUILD + 'files_layer(name = "hidden", srcs = ["//q:q"])\n')
+    workspace.write("p/a.txt", "")
+    workspace.write("p/b.txt", "")
+    workspace.write(
+        "q/BUILD", 'filegroup(name = "q", srcs = ["q.txt"], visibility = ["//visibility:private"])\n'
+    )
+    workspace.write("q/q.txt", "")
+    workspace.write("bad/BUILD", "filegroup(name = 1)\n")
+    workspace.write("worse/BUILD", "filegroup(\n")
+    workspace.write("good/BUILD", 'files_layer(name = "layer", srcs = ["f.txt"])\n')
+    workspace.write("good/f.txt", "")
+    done = workspace.run("build", "-k", "//...")
+    assert done.returncode != 0
+    for place in ("p/BUILD:5:", "p/BUILD:7:", "bad/BUILD:1:", "worse/BUILD:"):
+        assert done.stderr.count(place) == 1, done.stderr
+    assert [path.name.partition(".")[0] for path in (workspace.root / "hermes-out/good").iterdir()] == [
+        "layer"
+    ]
+    again = workspace.run("build", "-k", "//...")
+    assert again.returncode == done.returncode
+    assert "p/BUILD:5:" in again.stderr
