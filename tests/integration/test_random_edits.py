@@ -109,5 +109,5 @@ def test_after_any_edits_a_plan_is_the_one_from_nothing(
             assert one == two, (number, history[-5:], build)
         assert files_other.items() <= files.items(), (number, history[-5:], build)
         assert listings_other.items() <= listings.items(), (number, history[-5:], build)
-    assert done > failed > 0, (done, failed)
+    assert min(done, failed) > EDITS // 8, (done, failed)
     assert from_nothing.count(other) - from_nothing.count(repo.root) > EDITS // 8
