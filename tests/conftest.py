@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from hermes.api.workspace import Workspace
 from hermes.build.result import BuildResult
@@ -21,6 +22,10 @@ ROOT = Path(__file__).parent.parent
 
 LASTING = f"sleep {1_000_000 + os.getpid()}"
 """A command that does not end by itself, and that no other tests on this machine have."""
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("hermes", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hermes")
 
 for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     if (
