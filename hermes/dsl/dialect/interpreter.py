@@ -57,7 +57,7 @@ _INTEGER: Final[Mapping[str, Callable[[int, int], int]]] = {
     "&": operator.and_,
     "^": operator.xor,
 }
-_MISSING: Final = object()
+_NO_CHANGES: Final[frozenset[str]] = frozenset()
 
 
 class Function:
@@ -290,7 +290,7 @@ class Interpreter:
             method = methods.get(name)
             if method is None:
                 raise _no_attribute(value, name)
-            return _Bound(self, value, name, method, changes=name in changes)
+            return _Bound(self, value, name, method, changes)
         if isinstance(value, Struct):
             if name in value.fields:
                 return value.fields[name]
@@ -304,7 +304,7 @@ class Interpreter:
             raise _no_attribute(value, name)
         found_value = getattr(value, name)
         if callable(found_value) and not hasattr(type(found_value), "dsl_type"):
-            return _Made(self, value, name, getattr(kind, name))
+            return _Made(self, value, name, getattr(kind, name), _NO_CHANGES)
         return found_value
 
     def binary(self, symbol: str, left: Any, right: Any) -> Any:
@@ -474,8 +474,7 @@ class _Bound:
         holder: Any,
         name: str,
         method: Callable[..., Any],
-        *,
-        changes: bool = False,
+        changes: frozenset[str],
     ) -> None:
         self._interpreter = interpreter
         self._method = method
@@ -484,7 +483,7 @@ class _Bound:
         self.changes = changes
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        if self.changes:
+        if self._name in self.changes:
             self._interpreter.check_mutable(self.holder)
         try:
             return self._method(self._interpreter.budget, self.holder, *args, **kwargs)
