@@ -30,7 +30,7 @@ from hermes.layer.entry import DIRECTORY, HARDLINK, SYMLINK, WHITEOUT_PREFIX, En
 from hermes.layer.links import resolved
 from hermes.layer.tar_reader import members
 from hermes.layer.write import Item, write_layer
-from hermes.store.faults import storing
+from hermes.store.io_errors import storing
 
 
 def execute(request: Request, tools: Tools) -> Outputs:

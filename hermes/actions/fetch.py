@@ -16,7 +16,7 @@ from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
 from hermes.errors import FetchError, LockError
 from hermes.registry.interruption import interruptible
-from hermes.store.faults import storing
+from hermes.store.io_errors import storing
 
 APT: Final = "apt:"
 

@@ -30,7 +30,7 @@ from hermes.layer.canonical import canonical
 from hermes.layer.content import FileContent
 from hermes.layer.entry import DIRECTORY, FILE, SYMLINK, WHITEOUT_PREFIX, Entry
 from hermes.layer.write import Item, write_layer
-from hermes.store.faults import storing
+from hermes.store.io_errors import storing
 
 _SUBMODULE: Final = "160000"
 _PLAIN: Final = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}

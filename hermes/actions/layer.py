@@ -23,7 +23,7 @@ from hermes.layer.content import FileContent, changed, spooled
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, Entry, join
 from hermes.layer.tar_reader import members
 from hermes.layer.write import Item, write_layer
-from hermes.store.faults import storing
+from hermes.store.io_errors import storing
 
 
 def execute(request: Request, tools: Tools) -> Outputs:

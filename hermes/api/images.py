@@ -16,7 +16,7 @@ from hermes.image.config import platform_of
 from hermes.image.descriptor import Descriptor
 from hermes.image.names import ImageNames
 from hermes.image.reference import Reference
-from hermes.naming.named import in_store, named
+from hermes.naming.image_names import in_store, named
 from hermes.naming.registries import LazyBlobs
 from hermes.store import Store
 from hermes.store.location import default_home

@@ -23,12 +23,12 @@ from hermes.build.memory.signatures import Signatures, output_signature, signatu
 from hermes.build.memory.snapshot import Check, FolderRow
 from hermes.build.outputs import Linked
 from hermes.build.plan import Work
+from hermes.build.requested_outputs import Wanted
 from hermes.build.session import Session, wanted_of
 from hermes.build.traces import Tracer, text_of
-from hermes.build.wanted import Wanted
 from hermes.dsl.analysis import Configured
 from hermes.engine.action import Source
-from hermes.engine.scheduler import Known
+from hermes.engine.scheduler import LastResult
 from hermes.graph.label import Label
 from hermes.workspace.listing import Folders
 
@@ -86,7 +86,7 @@ class AnalyzedPlan:
         work.changed = changed_sources(work.index, files, memory.file)
         self._outputs = intact.outputs
 
-    def snapshot(self, known: dict[str, Known], linked: Linked) -> tuple[Check, Update]:
+    def snapshot(self, known: dict[str, LastResult], linked: Linked) -> tuple[Check, Update]:
         """See `hermes.build.plan.Plan`."""
         work, index = self.work, self.work.index
         needed = work.graph.closure(work.wanted_actions)
@@ -101,7 +101,7 @@ class AnalyzedPlan:
         )
         return check, self._update({name: known[name] for name in needed}, sources)
 
-    def _update(self, known: dict[str, Known], sources: Sequence[str]) -> Update:
+    def _update(self, known: dict[str, LastResult], sources: Sequence[str]) -> Update:
         """Return rows and records of all packages, where ``known`` are the results of the actions that are needed."""
         session = self._session
         packages = session.packages.loaded
@@ -152,7 +152,7 @@ class AnalyzedPlan:
 
 def _compare(work: Work, memory: Memory) -> None:
     """Note which actions are those of the last build, with the same sources."""
-    known: dict[str, Known] = {}
+    known: dict[str, LastResult] = {}
     same: set[str] = set()
     actions = work.graph.actions
     try:

@@ -25,7 +25,7 @@ from hermes.digest import Digest
 from hermes.engine.action import ActionGraph
 from hermes.engine.events import Events, Subscriber, Warned
 from hermes.engine.executor import Caching
-from hermes.engine.scheduler import Known, Options, Report, Scheduler, Sources
+from hermes.engine.scheduler import LastResult, Options, Report, Scheduler, Sources
 from hermes.errors import BuildFailed, BuildInterrupted, HermesError, MissingBlobError, StoreError
 from hermes.naming.registries import LazyBlobs
 from hermes.registry.settings import Registries
@@ -53,7 +53,7 @@ class Job:
     sources: Sources
     root: Path
     called: Callable[[str], str] = lambda name: name
-    known: Mapping[str, Known] = field(default_factory=dict)
+    known: Mapping[str, LastResult] = field(default_factory=dict)
     dirty: Collection[str] | None = None
     expand: Mapping[str, Expand] = field(default_factory=dict)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from hermes.build.requested_outputs import IMAGE, INDEX
 from hermes.build.result import BuildResult
-from hermes.build.wanted import IMAGE, INDEX
 from hermes.digest import Digest
 from hermes.engine.events import Subscriber
 from hermes.errors import UsageError

@@ -7,7 +7,7 @@ from pathlib import Path
 from hermes.build.export import reference_of
 from hermes.build.incremental import build
 from hermes.build.options import BuildOptions
-from hermes.build.wanted import IMAGE, INDEX, LAYER
+from hermes.build.requested_outputs import IMAGE, INDEX, LAYER
 from hermes.digest import Digest
 from hermes.graph.label import Label
 from hermes.naming.targets import BuiltTarget

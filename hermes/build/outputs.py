@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from hermes.build.requested_outputs import FILE, IMAGE, INDEX, LAYER, PUSH, Wanted
 from hermes.build.result import BuiltOutput
-from hermes.build.wanted import FILE, IMAGE, INDEX, LAYER, PUSH, Wanted
 from hermes.container.layer_forms import LayerForms
 from hermes.digest import Digest
 from hermes.engine.action import EXECUTABLE, Value
-from hermes.engine.scheduler import Known
+from hermes.engine.scheduler import LastResult
 from hermes.errors import BuildError
 from hermes.image.config import diff_ids_of
 from hermes.image.descriptor import Descriptor
@@ -24,9 +24,9 @@ from hermes.image.stored import blobs_of, descriptor_of, manifests_of
 from hermes.layer import encodings
 from hermes.layer.compress import ZSTD
 from hermes.store import Store
-from hermes.store.beside import beside
+from hermes.store.atomic_replace import beside
 from hermes.store.blobs import missing
-from hermes.store.faults import storing
+from hermes.store.io_errors import storing
 from hermes.workspace.root import OUTPUT_FOLDER
 from hermes.workspace.sources import FileIndex
 
@@ -60,7 +60,7 @@ class Outputs:
     def link(
         self,
         wanted: Sequence[Wanted],
-        known: Mapping[str, Known],
+        known: Mapping[str, LastResult],
         before: Sequence[BuiltOutput | None] = (),
         changed: Collection[str] = (),
     ) -> Linked:
@@ -86,7 +86,7 @@ class Outputs:
         return Linked({label: tuple(outputs) for label, outputs in found.items()}, self._vouched)
 
     def _is_same(
-        self, one: Wanted, before: BuiltOutput, known: Mapping[str, Known], changed: Collection[str]
+        self, one: Wanted, before: BuiltOutput, known: Mapping[str, LastResult], changed: Collection[str]
     ) -> bool:
         if not one.output:
             return one.action not in changed
@@ -95,7 +95,7 @@ class Outputs:
             one.kind not in (FILE, PUSH) and now.outputs[one.output].digest == before.digest
         )
 
-    def _link(self, one: Wanted, known: Mapping[str, Known]) -> BuiltOutput:
+    def _link(self, one: Wanted, known: Mapping[str, LastResult]) -> BuiltOutput:
         if not one.output:
             return BuiltOutput(FILE, self._index.value(one.action).digest, self._index.absolute(one.action))
         value = known[one.action].outputs[one.output]

@@ -9,10 +9,10 @@ from typing import Protocol
 from hermes.build.memory.records import Update
 from hermes.build.memory.snapshot import Check
 from hermes.build.outputs import Linked
+from hermes.build.requested_outputs import Wanted
 from hermes.build.result import BuiltOutput
-from hermes.build.wanted import Wanted
 from hermes.engine.action import ActionGraph
-from hermes.engine.scheduler import Known
+from hermes.engine.scheduler import LastResult
 from hermes.workspace.root import Settings
 from hermes.workspace.sources import FileIndex
 
@@ -32,7 +32,7 @@ class Work:
     total: int
     settings: Settings
     index: FileIndex
-    known: dict[str, Known]
+    known: dict[str, LastResult]
     dirty: Collection[str] | None = None
     before: Sequence[BuiltOutput | None] = ()
     changed: Collection[str] = field(default=())
@@ -49,7 +49,7 @@ class Plan(Protocol):
 
     work: Work
 
-    def snapshot(self, known: dict[str, Known], linked: Linked) -> tuple[Check, Update]:
+    def snapshot(self, known: dict[str, LastResult], linked: Linked) -> tuple[Check, Update]:
         """Return what the next build needs in order to see what has changed.
 
         ``known`` is what the actions of the work gave, ``linked`` what is in the output folder.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hermes.build.epoch import epoch
 from hermes.build.memory.snapshot import Snapshots
-from hermes.build.wanted import FILE, IMAGE, INDEX, LAYER, PUSH, Wanted
+from hermes.build.requested_outputs import FILE, IMAGE, INDEX, LAYER, PUSH, Wanted
 from hermes.dsl.analysis import Analysis, Kept
 from hermes.dsl.configuration import Configuration
 from hermes.dsl.packages import CONFIG_SETTING, MANUAL, Packages

@@ -25,13 +25,12 @@ from hermes.build.memory.signatures import Signatures, output_signature, signatu
 from hermes.build.memory.snapshot import Changes, Check, FolderRow
 from hermes.build.outputs import Linked
 from hermes.build.plan import Work
-from hermes.build.wanted import Wanted
-from hermes.engine.scheduler import Known
+from hermes.build.requested_outputs import Wanted
+from hermes.engine.scheduler import LastResult
 from hermes.errors import HermesError
 from hermes.workspace.listing import Folders, Listing
 from hermes.workspace.root import Location, read_settings
-from hermes.workspace.sources import FileIndex
-from hermes.workspace.sources import Known as KnownFile
+from hermes.workspace.sources import FileIndex, FileRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,9 +114,9 @@ class TouchedPlan:
         except (Forgotten, Cycle, DamagedRecord, HermesError, RecursionError):
             return None
 
-    def _recall_file(self, path: str) -> KnownFile | None:
+    def _recall_file(self, path: str) -> FileRecord | None:
         row = self._memory.file(path)
-        return KnownFile(*row) if row is not None else None
+        return FileRecord(*row) if row is not None else None
 
     def _recall_folder(self, path: str) -> Listing | None:
         known = None if path in self._moved else self._check.folders.get(path)
@@ -178,7 +177,7 @@ class TouchedPlan:
         for number, one in enumerate(rows):
             if one.output and (not before or before[number] is None):
                 results.add(one.action)
-        known: dict[str, Known] = {}
+        known: dict[str, LastResult] = {}
         for name in results:
             known.update(unpack_known(self._memory_of(name).known, (name,)))
         changed = self._touched.sources
@@ -259,7 +258,7 @@ class TouchedPlan:
 
     # What the next build is to know.
 
-    def snapshot(self, known: dict[str, Known], linked: Linked) -> tuple[Check, Update]:
+    def snapshot(self, known: dict[str, LastResult], linked: Linked) -> tuple[Check, Update]:
         """See `hermes.build.plan.Plan`. Raises `DamagedRecord`."""
         check, found, index = self._check, self._found, self._index
         update = _Changed(self._memory, self._rows, self._again, self._touched.folders)
@@ -366,7 +365,7 @@ class _Changed:
             if path in folders:
                 self.record(owner_of_folder(self.rows, path)).listings.setdefault(path, listing)
 
-    def put_results(self, known: Mapping[str, Known]) -> None:
+    def put_results(self, known: Mapping[str, LastResult]) -> None:
         for name, row in pack_known(known).items():
             self.record(package_of(name)).known[name] = row
 
@@ -384,7 +383,7 @@ class _Changed:
                     for name in target.idle:
                         self.record(package).known.pop(name, None)
 
-    def put_files(self, files: Mapping[str, KnownFile]) -> None:
+    def put_files(self, files: Mapping[str, FileRecord]) -> None:
         for path, known in files.items():
             package = owner(self.rows, path)
             row = known.row

@@ -121,7 +121,7 @@ def status_of(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (OSError, MemoryError) as error:  # what no command expects: the machine lacks something
-        from hermes.store.faults import refusal
+        from hermes.store.io_errors import refusal
 
         return _report(refusal(error))
     return status if isinstance(status, int) else 0

@@ -13,7 +13,7 @@ from hermes.build.dockerfile.options import PULL_MISSING, PULLS, DockerfileOptio
 from hermes.cli.options import build_arguments, pairs
 from hermes.errors import UsageError, WorkspaceError
 from hermes.image.layout import write_whole
-from hermes.store.faults import writing
+from hermes.store.io_errors import writing
 from hermes.workspace.listing import BUILD_FILES
 from hermes.workspace.root import MARKER, find_root
 

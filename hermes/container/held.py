@@ -35,7 +35,7 @@ def _of_containers(store: Store) -> Iterator[str]:
                 yield store.blobs.path(encoding.digest)
         for blob in state.base:
             yield store.blobs.path(blob.digest)
-            yield store.places.path(blob.digest)
+            yield store.blob_sources.path(blob.digest)
 
 
 def _of_images(store: Store) -> Iterator[str]:
@@ -78,7 +78,7 @@ def _manifests_of(store: Store, one: Descriptor) -> Iterator[tuple[Descriptor, M
 
 
 def _notes_of(store: Store, manifest: Manifest) -> Iterator[str]:
-    yield from (store.places.path(layer.digest) for layer in manifest.layers)
+    yield from (store.blob_sources.path(layer.digest) for layer in manifest.layers)
     try:
         diff_ids = diff_ids_of(parse_config(store.blobs.read(manifest.config.digest)))
     except HermesError:

@@ -20,7 +20,7 @@ from hermes.digest import Digest, canonical_json, parse_json
 from hermes.errors import StoreError, UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.store import Store
-from hermes.store.faults import storing
+from hermes.store.io_errors import storing
 
 _VERSION: Final = 1
 _STATE: Final = "container.json"

@@ -21,7 +21,7 @@ from hermes.debian.release import IndexFile, Release, parse_release
 from hermes.digest import CHUNK, Digest
 from hermes.download import shown
 from hermes.errors import FetchError, LockError
-from hermes.store.faults import storing
+from hermes.store.io_errors import storing
 
 _RELEASE_LIMIT: Final = 32 << 20
 _INDEX_LIMIT: Final = 512 << 20

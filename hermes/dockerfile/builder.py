@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import Any, Final
 
 from hermes.dockerfile import instructions as ins
-from hermes.dockerfile.common import Common
 from hermes.dockerfile.copies import Layers
 from hermes.dockerfile.heredocs import parse_heredoc
 from hermes.dockerfile.repositories import is_repository
 from hermes.dockerfile.runs import Runs, Source
 from hermes.dockerfile.state import State
+from hermes.dockerfile.translation_context import TranslationContext
 from hermes.errors import DockerfileError
 from hermes.image.edit import exposed_port
 
@@ -22,7 +22,7 @@ from hermes.image.edit import exposed_port
 class Builder:
     """Applies the instructions of one stage to its state."""
 
-    def __init__(self, common: Common, state: State, source: Source) -> None:
+    def __init__(self, common: TranslationContext, state: State, source: Source) -> None:
         self._common = common
         self._state = state
         self._source = source

@@ -18,18 +18,18 @@ from hermes.actions.specs.squash import Squash
 from hermes.actions.specs.stack import Kept, Made
 from hermes.dockerfile.builder import Builder
 from hermes.dockerfile.checks import Directive, Finding, findings
-from hermes.dockerfile.common import Common
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.copies import Layers
-from hermes.dockerfile.joining import joined
 from hermes.dockerfile.lines import Line
 from hermes.dockerfile.options import Options
 from hermes.dockerfile.origins import Origins
 from hermes.dockerfile.parse import Dockerfile, parse_trigger
 from hermes.dockerfile.scope import PROXIES, Scope, platform_arguments
 from hermes.dockerfile.source import Span
+from hermes.dockerfile.squash_stage import joined
 from hermes.dockerfile.stages import Stage, Stages, references, split_stages
 from hermes.dockerfile.state import StackLayer, State, starting
+from hermes.dockerfile.translation_context import TranslationContext
 from hermes.engine.action import ActionGraph, Output
 from hermes.errors import DockerfileError, UsageError
 from hermes.image import docker
@@ -79,7 +79,7 @@ class _Translator:
         self._origins = origins
         self._options = options
         self._stages: Stages = split_stages(dockerfile, origins.given)
-        self._common = Common(dockerfile, options)
+        self._common = TranslationContext(dockerfile, options)
         self._recorder = self._common.recorder
         self._built: dict[int, State] = {}
         self._outer = self._global_arguments()

@@ -53,7 +53,7 @@ class Sources(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class LastResult:
     """What an action gave in the last build of the same graph."""
 
     key: str
@@ -68,7 +68,7 @@ class Report:
     ``parts`` maps each action that was expanded to those it turned out to stand for, which are in the graph too.
     """
 
-    known: dict[str, Known] = field(default_factory=dict)
+    known: dict[str, LastResult] = field(default_factory=dict)
     executed: list[str] = field(default_factory=list)
     cached: int = 0
     parts: dict[str, list[str]] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class Scheduler:
         graph: ActionGraph,
         wanted: Iterable[str],
         *,
-        known: Mapping[str, Known] | None = None,
+        known: Mapping[str, LastResult] | None = None,
         dirty: Collection[str] | None = None,
         cancel: Callable[[], None] = lambda: None,
     ) -> Report:
@@ -177,7 +177,7 @@ class _Run:
         sources: Sources,
         graph: ActionGraph,
         needed: list[str],
-        known: Mapping[str, Known],
+        known: Mapping[str, LastResult],
         dirty: Collection[str] | None,
     ) -> None:
         self.graph = graph
@@ -228,7 +228,7 @@ class _Run:
     def _note(self, name: str, key: str, result: Result, *, executed: bool) -> bool:
         """Record an action's outputs; return whether they changed."""
         before = self._known.get(name)
-        self.report.known[name] = Known(key, result.outputs, result.milliseconds)
+        self.report.known[name] = LastResult(key, result.outputs, result.milliseconds)
         if executed:
             self.executed.add(name)
         else:

@@ -17,7 +17,7 @@ from hermes.errors import ImageError, UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.reference import Reference
 from hermes.store import Store
-from hermes.store.faults import storing
+from hermes.store.io_errors import storing
 from hermes.store.removal import remove_tree
 
 LOCALHOST: Final = "localhost"

@@ -18,7 +18,7 @@ from hermes.image.manifest import INDEXES
 from hermes.image.names import ImageNames
 from hermes.layer import encodings, toc
 from hermes.layer.toc import TableOfContents
-from hermes.naming.named import asked, in_store, origin_of
+from hermes.naming.image_names import asked, in_store, origin_of
 from hermes.naming.registries import LazyBlobs
 from hermes.store import Store
 from hermes.store.location import default_home

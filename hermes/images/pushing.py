@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hermes.build.export import only_image, reference_of
+from hermes.build.requested_outputs import IMAGE, INDEX, PUSH
 from hermes.build.result import BuildResult
-from hermes.build.wanted import IMAGE, INDEX, PUSH
 from hermes.digest import Digest
 from hermes.engine.events import Subscriber
 from hermes.errors import UsageError

@@ -15,7 +15,7 @@ from hermes.layer.compress import Compression
 from hermes.naming.registries import LazyBlobs
 from hermes.sandbox.namespace import Namespace
 from hermes.store import Store
-from hermes.store.faults import storing
+from hermes.store.io_errors import storing
 
 
 def recompressed(store: Store, fetching: LazyBlobs, one: Descriptor, how: Compression) -> Descriptor:

@@ -22,7 +22,7 @@ from hermes.layer.entry import FILE, HARDLINK, Entry
 from hermes.layer.tar_reader import members
 from hermes.layer.toc import TableOfContents
 from hermes.store import BlobWriter, Store
-from hermes.store.faults import storing
+from hermes.store.io_errors import storing
 
 _AGAIN = "pull the image again, or have it made again"
 

@@ -22,7 +22,7 @@ from hermes.layer.entry import FILE, Entry
 from hermes.layer.tar_writer import END, header, padding
 from hermes.layer.toc import TableOfContents
 from hermes.store import BlobStore, BlobWriter
-from hermes.store.faults import storing
+from hermes.store.io_errors import storing
 
 _QUEUED: Final = 4
 

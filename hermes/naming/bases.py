@@ -33,7 +33,7 @@ class Base(NamedTuple):
 
 def base_of(text: str, store: Store, fetching: LazyBlobs, build: BuildTarget, platform: str) -> Base:
     """Return what a name of a base means, for which ``build`` builds targets; raises `UsageError` when it means nothing."""
-    from hermes.naming.named import in_store, platform_of
+    from hermes.naming.image_names import in_store, platform_of
 
     if text == SCRATCH:
         return _base_of_layers(text, (), platform_of(platform))
@@ -55,7 +55,7 @@ def _base_of_layers(name: str, given: Sequence[Digest], platform: Platform) -> B
 
 
 def _base_of_target(text: str, store: Store, build: BuildTarget, platform: str) -> Base:
-    from hermes.naming.named import asked, platform_of
+    from hermes.naming.image_names import asked, platform_of
     from hermes.transports.examining import choose
 
     wanted = platform_of(platform)

@@ -17,7 +17,7 @@ def fetch(client: Client, store: Store, blob: Descriptor) -> None:
     """
     if store.blobs.has(blob.digest, blob.size):
         return
-    names = store.places.of(blob.digest)
+    names = store.blob_sources.of(blob.digest)
     sources = [source for name in reversed(names) for source in client.sources(name)]
     if not sources and not is_external(blob):
         raise MissingBlobError(f"the store has no blob {blob.digest}", digest=blob.digest)

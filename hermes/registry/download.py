@@ -12,7 +12,7 @@ from hermes.registry.client import Client
 from hermes.registry.endpoint import Cut, NotThere, pieces
 from hermes.registry.repository import Address, Repository
 from hermes.store import BlobWriter, Store
-from hermes.store.faults import storing
+from hermes.store.io_errors import storing
 
 if TYPE_CHECKING:
     import requests
@@ -58,13 +58,13 @@ def _download_from(client: Client, sources: Sequence[Repository], blob: Descript
         except NotThere:
             problems.append(f"{name} does not have it")
             if not is_url:
-                store.places.remove(blob.digest, name)
+                store.blob_sources.remove(blob.digest, name)
         except RegistryError as error:
             problems.append(error.message)
             failure = error
         else:
             if not is_url:
-                store.places.add(blob.digest, name)
+                store.blob_sources.add(blob.digest, name)
             return
     if failure is not None and len(problems) == 1:
         raise failure

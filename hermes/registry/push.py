@@ -116,7 +116,9 @@ class _Push:
             if target.has_blob(blob.digest):
                 outcome = PRESENT
             else:
-                places = [one for one in self._store.places.of(blob.digest) if one.startswith(f"{host}/")]
+                places = [
+                    one for one in self._store.blob_sources.of(blob.digest) if one.startswith(f"{host}/")
+                ]
                 others = [one for one in places if one != target.name]
                 mount_from = others[-1].removeprefix(f"{host}/") if others else ""
                 try:
@@ -131,7 +133,7 @@ class _Push:
                 finally:
                     self._client.progress.ended(blob)
                 outcome = MOUNTED if mounted else SENT
-            self._store.places.add(blob.digest, target.name)
+            self._store.blob_sources.add(blob.digest, target.name)
             with self._guard:
                 self._traffic.blobs[outcome] += 1
                 self._traffic.bytes += blob.size if outcome == SENT else 0

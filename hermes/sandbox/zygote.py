@@ -32,7 +32,7 @@ from hermes.sandbox.syscalls import (
     set_mount_attributes,
     unshare,
 )
-from hermes.store.faults import store_error
+from hermes.store.io_errors import store_error
 
 _MOST_FDS: Final = 16
 

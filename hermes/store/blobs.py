@@ -16,7 +16,7 @@ from typing import BinaryIO, Final, Protocol, Self
 
 from hermes.digest import CHUNK, Digest
 from hermes.errors import MissingBlobError
-from hermes.store.faults import storing
+from hermes.store.io_errors import storing
 from hermes.store.scratch import Scratch
 
 STAMP_NS: Final = 1_000_000_000

@@ -28,11 +28,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from hermes.store.blob_sources import BlobSources
 from hermes.store.blobs import LocalBlobs
-from hermes.store.faults import storing
+from hermes.store.io_errors import storing
 from hermes.store.location import VERSION, default_home, is_made
 from hermes.store.locks import KeyLocks
-from hermes.store.places import Places
 from hermes.store.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Store:
         self.scratch = Scratch(home / "tmp")
         self.blobs = LocalBlobs(home / "blobs" / "sha256", self.scratch)
         self.locks = KeyLocks(home / "locks")
-        self.places = Places(home / "places", self.write)
+        self.blob_sources = BlobSources(home / "places", self.write)
 
     @classmethod
     def open(cls, home: Path | None = None) -> Store:

@@ -60,7 +60,7 @@ class KeyLocks:
         try:
             return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            from hermes.store.faults import store_error
+            from hermes.store.io_errors import store_error
 
             raise store_error(error, self._path) from error
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from hermes.errors import StoreError
-from hermes.store.faults import store_error
+from hermes.store.io_errors import store_error
 
 if TYPE_CHECKING:
     import diskcache

@@ -13,7 +13,7 @@ from hermes.digest import CHUNK, Digest
 from hermes.errors import BuildError
 from hermes.layer import encodings, toc
 from hermes.store import Store
-from hermes.store.beside import beside
+from hermes.store.atomic_replace import beside
 
 _MOST_PLAIN: Final = (8 << 30) - 1
 """The largest size that a header of a tar archive can say without an extended one."""

@@ -20,7 +20,7 @@ from hermes.errors import BuildError, UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.stored import link_images
 from hermes.store import Store
-from hermes.store.faults import storing
+from hermes.store.io_errors import storing
 from hermes.transports.dir import image_in
 from hermes.transports.oci import layout_in
 from hermes.transports.transport import Needs, Origin, Place, refuse_index

@@ -17,8 +17,8 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import described
 from hermes.image.stored import blobs_of, manifests_of
 from hermes.store import Store
-from hermes.store.beside import beside, replace_folder
-from hermes.store.faults import writing
+from hermes.store.atomic_replace import beside, replace_folder
+from hermes.store.io_errors import writing
 from hermes.transports.files import FilesOrigin, Folder, check_folder, copy_blob, read
 from hermes.transports.transport import Needs, Place
 

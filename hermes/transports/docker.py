@@ -94,7 +94,7 @@ class RegistryOrigin:
         if self._source is not None:
             names.append(self._source.name)
         for name in dict.fromkeys(names):  # what a mirror has, its original has as well
-            self._store.places.add(layer.digest, name)
+            self._store.blob_sources.add(layer.digest, name)
 
     def fetch(self, layers: Sequence[Descriptor]) -> None:
         self._client.each(self._download, {one.digest: one for one in layers}.values())

@@ -27,7 +27,7 @@ from hermes.image.reference import Reference, is_tag_or_name
 from hermes.layer.compress import Decompressed, Source
 from hermes.layer.entry import normal_path
 from hermes.store import Store
-from hermes.store.faults import writing
+from hermes.store.io_errors import writing
 from hermes.transports.archive import written_archive
 from hermes.transports.files import Archive, opened_archive, read
 from hermes.transports.transport import Needs, Origin, Place, RemoteBlobs, missing, refuse_index

@@ -21,8 +21,8 @@ from hermes.layer.compress import Decompressed, Source
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK
 from hermes.layer.tar_reader import members
 from hermes.store import Store
-from hermes.store.beside import beside
-from hermes.store.faults import storing
+from hermes.store.atomic_replace import beside
+from hermes.store.io_errors import storing
 from hermes.transports.transport import LARGEST_DOCUMENT, RemoteBlobs, missing
 
 _MOST_LINKS: Final = 8

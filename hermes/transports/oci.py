@@ -17,7 +17,7 @@ from hermes.image.manifest import json_object
 from hermes.image.reference import Reference, is_tag_or_name
 from hermes.image.stored import blobs_of
 from hermes.store import Store
-from hermes.store.faults import writing
+from hermes.store.io_errors import writing
 from hermes.transports.files import Files, FilesOrigin, Folder, check_folder, copy_blob, read
 from hermes.transports.transport import Needs, Place
 

@@ -12,7 +12,7 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.layout import MARKER, index_of, tagged
 from hermes.image.stored import blobs_of
 from hermes.store import Store
-from hermes.store.faults import writing
+from hermes.store.io_errors import writing
 from hermes.transports.archive import written_archive
 from hermes.transports.files import FilesOrigin, opened_archive
 from hermes.transports.oci import checked_tag, layout_of

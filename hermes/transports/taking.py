@@ -19,7 +19,7 @@ from hermes.image.manifest import INDEXES, Manifest
 from hermes.image.media_types import is_distributable, is_external
 from hermes.image.platform import Platform
 from hermes.store import Store
-from hermes.store.faults import storing
+from hermes.store.io_errors import storing
 from hermes.transports.examining import (
     Image,
     choose,

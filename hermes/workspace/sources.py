@@ -29,7 +29,7 @@ _MOST_LINKS: Final = 40
 """The most symbolic links that Linux follows in one path."""
 
 
-class Known(NamedTuple):
+class FileRecord(NamedTuple):
     """A file as it was when it was last read."""
 
     mtime: int
@@ -62,14 +62,14 @@ class FileIndex:
     def __init__(
         self,
         root: Path,
-        known: dict[str, Known] | None = None,
-        recall: Callable[[str], Known | None] | None = None,
+        known: dict[str, FileRecord] | None = None,
+        recall: Callable[[str], FileRecord | None] | None = None,
     ) -> None:
         self._root = str(root)
         self._known = {} if known is None else known
         self._recall = recall
         self._fresh: set[str] = set()
-        self.used: dict[str, Known] = {}
+        self.used: dict[str, FileRecord] = {}
         self.changed = False
 
     @classmethod
@@ -78,7 +78,7 @@ class FileIndex:
         try:
             document: dict[str, Any] = json.loads(path.read_bytes())
             if document["version"] == _VERSION:
-                return cls(root, {name: Known(*row) for name, row in document["files"].items()})
+                return cls(root, {name: FileRecord(*row) for name, row in document["files"].items()})
         except (OSError, ValueError, KeyError, TypeError):
             pass
         return cls(root)
@@ -106,7 +106,7 @@ class FileIndex:
         """Return what a file is now, reading it if it may have changed; raises `SourceError`."""
         return self.known(path).value
 
-    def known(self, path: str) -> Known:
+    def known(self, path: str) -> FileRecord:
         """Return a file's row, reading the file if it may have changed; raises `SourceError`."""
         if found := self.used.get(path):
             return found
@@ -138,7 +138,7 @@ class FileIndex:
             self.known(one)
         return tuple(found)
 
-    def lasting(self, path: str) -> Known:
+    def lasting(self, path: str) -> FileRecord:
         """Return a used file's row to be remembered: one that matches nothing if the file is too fresh."""
         found = self.used[path]
         return found._replace(mtime=-1) if path in self._fresh else found
@@ -152,7 +152,7 @@ class FileIndex:
         return os.path.lexists(self.absolute(path))
 
 
-def read(path: str, status: os.stat_result) -> Known:
+def read(path: str, status: os.stat_result) -> FileRecord:
     """Hash a file; raises `SourceError` when it is not one, or changes meanwhile."""
     mode = status.st_mode
     if stat.S_ISLNK(mode):
@@ -162,7 +162,7 @@ def read(path: str, status: os.stat_result) -> Known:
         digest = _hash(path, status)
     else:
         raise SourceError(f"{path} is neither a file nor a symbolic link")
-    return Known(*signature(status), kind, digest)
+    return FileRecord(*signature(status), kind, digest)
 
 
 def _trail(root: str, path: str) -> Iterator[str]:

@@ -15,7 +15,7 @@ from hermes.digest import Digest
 from hermes.errors import ImageError, LayerError, RegistryError, UsageError
 from hermes.image.manifest import Manifest
 from hermes.naming.bases import base_of
-from hermes.naming.named import in_store
+from hermes.naming.image_names import in_store
 from hermes.naming.registries import LazyBlobs
 from hermes.registry.settings import Registries
 from hermes.store import Store

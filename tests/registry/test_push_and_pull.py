@@ -192,7 +192,7 @@ def test_a_mount_that_is_not_possible_is_an_upload(
     digest = Digest(images.digest("//app:image"))
     manifest = Descriptor(IMAGE_MANIFEST, digest, (images.home / "blobs/sha256" / digest.hex).stat().st_size)
     for entry in (images.home / "blobs/sha256").iterdir():
-        store.places.add(Digest.from_hex(entry.name), f"{registry.host}/not/there")
+        store.blob_sources.add(Digest.from_hex(entry.name), f"{registry.host}/not/there")
     traffic = push(client, store, [Job(manifest, f"{registry.host}/app", ("v",))])
     assert traffic.blobs["sent"] == 4
     assert digest_of(f"docker://{registry.host}/app:v") == digest

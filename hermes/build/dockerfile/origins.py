@@ -23,7 +23,7 @@ from hermes.image.reference import Reference
 from hermes.image.stored import descriptor_of
 from hermes.layer import encodings
 from hermes.naming.bases import Base, base_of, base_of_image
-from hermes.naming.named import in_store
+from hermes.naming.image_names import in_store
 from hermes.naming.registries import LazyBlobs
 from hermes.naming.targets import BuildTarget
 from hermes.store import Store

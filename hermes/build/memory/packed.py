@@ -7,7 +7,7 @@ from typing import Any
 
 from hermes.digest import Digest
 from hermes.engine.action import Action, ActionGraph, Artifact, Input, Output, Source, Value
-from hermes.engine.scheduler import Known
+from hermes.engine.scheduler import LastResult
 
 
 def pack_actions(actions: Iterable[Action]) -> list[Any]:
@@ -43,7 +43,7 @@ def unpack_actions(rows: Iterable[Any]) -> ActionGraph:
     return graph
 
 
-def pack_known(known: Mapping[str, Known]) -> dict[str, Any]:
+def pack_known(known: Mapping[str, LastResult]) -> dict[str, Any]:
     """Return rows for `unpack_known`."""
     return {
         name: (
@@ -55,7 +55,7 @@ def pack_known(known: Mapping[str, Known]) -> dict[str, Any]:
     }
 
 
-def unpack_known(rows: Mapping[str, Any], names: Iterable[str]) -> dict[str, Known]:
+def unpack_known(rows: Mapping[str, Any], names: Iterable[str]) -> dict[str, LastResult]:
     """Return what the actions called ``names`` gave."""
     found = {}
     for name in names:
@@ -64,7 +64,7 @@ def unpack_known(rows: Mapping[str, Any], names: Iterable[str]) -> dict[str, Kno
             values = {
                 output: Value(kind, Digest(digest), size) for output, (kind, digest, size) in outputs.items()
             }
-            found[name] = Known(key, values, milliseconds)
+            found[name] = LastResult(key, values, milliseconds)
     return found
 
 

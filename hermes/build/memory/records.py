@@ -26,7 +26,7 @@ _CHECKSUM: Final = 16
 _LEAST_WASTE: Final = 1 << 20
 
 FileRow = tuple[int, int, int, int, str, str]
-"""What `hermes.workspace.sources.Known` holds."""
+"""What `hermes.workspace.sources.FileRecord` holds."""
 ListingRow = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 """Names of files, of folders and of links."""
 VisibilityRow = tuple[bool, tuple[str, ...], tuple[str, ...]]
@@ -34,7 +34,7 @@ ConditionRow = tuple[str, tuple[tuple[str, str], ...]]
 """The platform and the values of a condition."""
 
 WantedRow = tuple[str, str, str, str, str]
-"""What `hermes.build.wanted.Wanted` holds."""
+"""What `hermes.build.requested_outputs.Wanted` holds."""
 
 
 class Place(NamedTuple):
@@ -50,7 +50,7 @@ class TargetRow(NamedTuple):
     ``digest`` is of what it provides. ``asked`` are the keys that it asks for, and ``finals`` what these turned out to
     be; ``conditions`` labels of conditions; ``read`` paths that its analysis read; ``actions`` ids, each with those of
     the actions that it reads, of which those in ``idle`` are not needed and so have no result; ``foreign`` names other
-    packages whose files they read; ``wanted`` are rows of `hermes.build.wanted.Wanted`, if the build is of this target.
+    packages whose files they read; ``wanted`` are rows of `hermes.build.requested_outputs.Wanted`, if the build is of this target.
     """
 
     rule: str

@@ -124,7 +124,7 @@ class Snapshots:
     def save(self, store: Store, key: str, check: Check, update: Update) -> None:
         """Write what differs from what was before; the check last, because it vouches for the others."""
         from hermes.build.memory.records import plain_rows, write
-        from hermes.store.faults import storing
+        from hermes.store.io_errors import storing
 
         before = update.before
         name, rows_name = os.urandom(8).hex(), os.urandom(8).hex()

@@ -15,7 +15,7 @@ from hermes.container.mounts import mounted_below
 from hermes.sandbox.remote import serves
 from hermes.sandbox.syscalls import CLONE_NEWNS, MNT_DETACH, umount, unshare
 from hermes.store import Store
-from hermes.store.faults import storing
+from hermes.store.io_errors import storing
 from hermes.store.removal import remove_tree
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from hermes.container.secrets.masking import Masker
 from hermes.errors import HermesError
 from hermes.store.blobs import write_all
-from hermes.store.faults import store_error
+from hermes.store.io_errors import store_error
 
 _PIECE: Final = 1 << 16
 

@@ -17,7 +17,7 @@ from hermes.build.memory.keys import keys_of
 from hermes.digest import canonical_json
 from hermes.engine.action import Action, ActionGraph
 from hermes.engine.events import BuildStarted, Event, Warned
-from hermes.engine.scheduler import Known, Report
+from hermes.engine.scheduler import LastResult, Report
 from hermes.errors import BuildFailed
 from hermes.registry.settings import Registries
 from hermes.workspace.root import Settings
@@ -116,7 +116,7 @@ def test_a_build_that_fails_reports_and_remembers_what_ran(builds: Builds) -> No
     assert builds.keys("a") == [driver.report.known["a"].key]
 
 
-def reading(builds: Builds, driver: Driver, known: dict[str, Known]) -> Callable[[bool], bytes]:
+def reading(builds: Builds, driver: Driver, known: dict[str, LastResult]) -> Callable[[bool], bytes]:
     """Return a build that takes the actions of the last one for granted at first, and then reads its file."""
 
     def build(fresh: bool) -> bytes:

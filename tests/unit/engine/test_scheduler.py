@@ -14,7 +14,7 @@ from hermes.engine.action import FILE, Action, ActionGraph, Input, Output, Value
 from hermes.engine.events import ActionCached, ActionFailed, ActionFinished, BuildGrew, Event, Events
 from hermes.engine.executor import Caching, Executor, Expansion, Request, Result
 from hermes.engine.key import Resolved
-from hermes.engine.scheduler import Known, Options, Report, Scheduler
+from hermes.engine.scheduler import LastResult, Options, Report, Scheduler
 from hermes.errors import BuildError, BuildFailed, BuildInterrupted
 from hermes.store import Store
 
@@ -75,9 +75,9 @@ class Engine:
         *,
         jobs: int = 1,
         keep_going: bool = False,
-        known: dict[str, Known] | None = None,
+        known: dict[str, LastResult] | None = None,
         dirty: Sequence[str] | None = None,
-    ) -> dict[str, Known]:
+    ) -> dict[str, LastResult]:
         return self.report(
             actions, wanted, memory, jobs=jobs, keep_going=keep_going, known=known, dirty=dirty
         ).known
@@ -90,7 +90,7 @@ class Engine:
         *,
         jobs: int = 1,
         keep_going: bool = False,
-        known: dict[str, Known] | None = None,
+        known: dict[str, LastResult] | None = None,
         dirty: Sequence[str] | None = None,
     ) -> Report:
         events = Events(self.seen.append)
@@ -112,7 +112,7 @@ def test_dependencies_run_first_and_only_what_is_wanted(engine: Engine) -> None:
 
 def test_the_longest_way_to_the_end_goes_first(engine: Engine) -> None:
     memory = Memory()
-    known = {name: Known("", {}, 10) for name in "abcdx"} | {"b": Known("", {}, 1000)}
+    known = {name: LastResult("", {}, 10) for name in "abcdx"} | {"b": LastResult("", {}, 1000)}
     actions = graph("a b c:a d:c x:bd")
     engine.run(actions, ["x"], memory, known=known, dirty=list("abcdx"))
     assert memory.ran[0] == "b"

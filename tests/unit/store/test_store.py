@@ -18,7 +18,7 @@ from hermes.errors import BuildError, HermesError, MissingBlobError, StoreError
 from hermes.layer import encodings
 from hermes.layer.encodings import Foreign
 from hermes.store import Store, gc
-from hermes.store.faults import storing, writing
+from hermes.store.io_errors import storing, writing
 from hermes.store.location import is_made
 from hermes.store.removal import remove_tree
 from hermes.store.scratch import abandoned
@@ -259,18 +259,18 @@ def test_gc_removes_what_was_not_used_for_longest(store: Store) -> None:
 
 def test_gc_removes_notes_of_blobs_elsewhere_as_the_rest(store: Store) -> None:
     digest, layer = (Digest.of(text) for text in (b"blob", b"layer"))
-    store.places.add(digest, "registry.example/a")
+    store.blob_sources.add(digest, "registry.example/a")
     encodings.record_foreign(store, layer, Foreign(digest, 4, "application/vnd.oci.image.layer.v1.tar"))
     (store.home / "toc" / layer.hex).write_text("a table")
     count, size = gc.usage(store).kinds["note"]
     assert (count, size) == (2, 2 * 4096)
-    held = [store.places.path(digest)]
+    held = [store.blob_sources.path(digest)]
     assert gc.collect(store, size, lambda folders: None).removed == 0
     assert gc.collect(store, 0, lambda folders: None, lambda: held).removed == 1
-    assert store.places.of(digest) == ("registry.example/a",)
+    assert store.blob_sources.of(digest) == ("registry.example/a",)
     assert encodings.find_foreign(store, layer) is None
     assert gc.collect(store, 0, lambda folders: None).removed == 1
-    assert store.places.of(digest) == ()
+    assert store.blob_sources.of(digest) == ()
     assert (store.home / "toc" / layer.hex).exists()
 
 

@@ -16,7 +16,7 @@ from hermes.image.names import ImageNames
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.naming.bases import base_of
-from hermes.naming.named import in_store
+from hermes.naming.image_names import in_store
 from hermes.naming.registries import LazyBlobs
 from hermes.naming.targets import BuiltTarget
 from hermes.registry.settings import Registries

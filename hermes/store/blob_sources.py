@@ -17,7 +17,7 @@ from hermes.digest import Digest
 _MOST: Final = 16
 
 
-class Places:
+class BlobSources:
     """The places of the blobs of one store. ``write`` writes a file whole or not at all."""
 
     def __init__(self, folder: Path, write: Callable[[str, bytes], None]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes.store.beside import beside, replace_folder
+from hermes.store.atomic_replace import beside, replace_folder
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_what_was_written_a_moment_ago_may_be_somebodys_of_another_machine(tmp_p
 @pytest.mark.parametrize("exchanges", [True, False])
 def test_a_folder_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, exchanges: bool) -> None:
     if not exchanges:
-        monkeypatch.setattr("hermes.store.beside._exchange", lambda *_: False)
+        monkeypatch.setattr("hermes.store.atomic_replace._exchange", lambda *_: False)
     for content in ("first", "second"):
         new = tmp_path / "new"
         new.mkdir()

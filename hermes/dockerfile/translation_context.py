@@ -19,7 +19,7 @@ from hermes.errors import DockerfileError, UsageError
 _UNDEFINED: Final = "UndefinedVar"
 
 
-class Common:
+class TranslationContext:
     """The Dockerfile, how it is built, and the actions so far. ``used`` are the names of arguments that count.
 
     ``findings`` are variables that were used and not set, but for those in ``declared``, which an ARG names.
