@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from hermes.build.memory.snapshot import Snapshots, changes
 from hermes.build.options import BuildOptions
 from hermes.build.result import BuildResult
 from hermes.build.secrets import read_secrets
-from hermes.engine.events import Subscriber
 from hermes.store.location import is_made
 from hermes.workspace.root import Location
+
+if TYPE_CHECKING:
+    from hermes.engine.events import Subscriber
 
 
 def build(
