@@ -88,9 +88,15 @@ def _lazy(registry: Registry, folder: Path) -> Row:
         "files_layer(name='l', files={'/x': 'x'})\nimage(name='image', base=':base', layers=[':l'])\n"
     )
     env = {"HERMES_HOME": str(folder / "home2"), "REGISTRY_AUTH_FILE": str(folder / "auth.json")}
-    Command([*HERMES, "lock", "-q"], root, env).measure()
+    # The lock is made once, elsewhere: it reads the layers, to note which folders of the base matter.
+    Command([*HERMES, "lock", "-q"], root, {**env, "HERMES_HOME": str(folder / "home3")}).measure()
+    locked = wire.up + wire.down
     median(Command([*HERMES, "push", "-q", "//:image", f"docker://{wire.host}/lazy:v"], root, env), 1)
     wire.close()
     return Row(
-        "a small layer on a large base, all that crosses", (wire.up + wire.down) / 1000, None, 100, "kB"
+        "a small layer on a large base, all that crosses",
+        (wire.up + wire.down - locked) / 1000,
+        None,
+        100,
+        "kB",
     )

@@ -325,7 +325,10 @@ WRONG = {
         "root itself|over the root|cannot",
     ),
     "a wrong mount": (["run", "--mount", "type=bnd,dst=/x", "web", "--", "true"], "unknown type 'bnd'"),
-    "a mount without a place": (["run", "--mount", "type=tmpfs", "web", "--", "true"], "the target is missing"),
+    "a mount without a place": (
+        ["run", "--mount", "type=tmpfs", "web", "--", "true"],
+        "the target is missing",
+    ),
     "a wrong capability": (["run", "--cap-add", "SYS_ADMN", "web", "--", "true"], "did you mean SYS_ADMIN"),
     "a wrong runtime": (["run", "--runtime", "runk", "web", "--", "true"], "did you mean 'runc'"),
     "a missing secret": (["run", "--secret", "id=a,src=none", "web", "--", "true"], "No such file"),
