@@ -134,7 +134,7 @@ class TouchedPlan:
 
         asked = self._asked
         if asked.options.secrets or 2 * len(self._touched.packages) > len(self._memory.rows):
-            raise Forgotten  # all actions are searched for secrets; to load most packages again is no gain
+            raise Forgotten  # all actions are searched for secrets; loading most packages again saves nothing
 
         said: list[str] = []
 
