@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,13 +77,15 @@ class Session:
                 continue
             if pattern.package and not self.folders.has_folder(pattern.package):
                 self.packages.package(pattern.package)
-            for name in self.folders.packages(pattern.package) if pattern.recursive else (pattern.package,):
-                try:
-                    candidates.update((label, None) for label in self._targets_of(name))
-                except HermesError as error:
-                    if broken is None:
-                        raise
-                    broken[f"//{name}"] = error
+            names = [*self.folders.packages(pattern.package)] if pattern.recursive else [pattern.package]
+            with closing(self.packages.in_turn(names)) as loading:
+                for name in loading:
+                    try:
+                        candidates.update((label, None) for label in self._targets_of(name))
+                    except HermesError as error:
+                        if broken is None:
+                            raise
+                        broken[f"//{name}"] = error
         chosen = select(parsed, candidates)
         for pattern in parsed:
             if pattern.label is not None and not pattern.negative:

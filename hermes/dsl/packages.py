@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from hermes.dsl.ahead import in_turn
 from hermes.dsl.attributes import KINDS, Attribute, attr_namespace
 from hermes.dsl.dialect.budget import Budget
 from hermes.dsl.dialect.builtins import language_builtins
@@ -167,6 +169,26 @@ class Packages:
     def target(self, label: Label) -> Target | None:
         """Return the target that a label names, or None when its package has none of the name."""
         return self.package(label.package).targets.get(label.name)
+
+    def in_turn(self, names: Sequence[str]) -> Generator[str, None, None]:
+        """Yield the names of packages that are to be loaded in this order; see `hermes.dsl.ahead`."""
+        store = self._store
+        if store is None:
+            return (name for name in names)
+        compiler = self._workspace_compiler()
+        return in_turn(names, lambda: compiler.misses, partial(self._compile_all, store))
+
+    def _compile_all(self, store: Store, names: Iterator[str]) -> None:
+        """Compile BUILD files in a process of its own, which needs a scratch folder of its own."""
+        own = Store.open(store.home)
+        compiler = self._workspace_compiler().storing_in(own)
+        try:
+            for name in names:
+                with contextlib.suppress(HermesError):  # the loading process meets it
+                    file = self._build_file(name)
+                    compiler.compile(self._read(file)[0], file)
+        finally:
+            own.close()
 
     @property
     def loaded(self) -> Mapping[str, Package]:

@@ -74,7 +74,10 @@ class Compiled:
 
 
 class Compiler:
-    """Compiles files, remembering the code by content, name, dialect and Python version."""
+    """Compiles files, remembering the code by content, name, dialect and Python version.
+
+    ``misses`` counts the files of which no code was known.
+    """
 
     def __init__(
         self, store: Store | None, builtins: Collection[str], elsewhere: Mapping[str, str] | None = None
@@ -83,14 +86,20 @@ class Compiler:
         self._folder = store.home / "compiled" if store else None
         self._store = store
         self._builtins = frozenset(builtins)
+        self.misses = 0
         names = "\0".join(sorted(self._builtins))
         self._version = f"{VERSION}\0{sys.implementation.cache_tag}\0{sys.version}\0{names}"
+
+    def storing_in(self, store: Store) -> Compiler:
+        """Return one of the same names that writes through another view of the store."""
+        return Compiler(store, self._builtins, self._elsewhere)
 
     def compile(self, source: bytes, file: str) -> Compiled:
         """Return the code of a file; raises `BuildFileError`."""
         path = self._path(source, file)
         if path is not None and (found := _read(path)) is not None:
             return found
+        self.misses += 1
         compiled = self._compile(source, file)
         if path is not None and self._store is not None:
             self._store.write(path, _dump(compiled))
