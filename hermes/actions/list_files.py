@@ -30,11 +30,12 @@ def execute(request: Request, tools: Tools) -> Outputs:
     selection = _Selection(spec, tools)
     found = [one for source in spec.sources for one in selection.matching(source)]
     single = not found or (len(found) == 1 and not spec.parents and not selection.is_folder(found[0][0]))
+    several = spec.notes_several and len(found) > 1 and not selection.is_folder(found[0][0])
     for path, name, kept in found:
         selection.add(path, name, kept)
     entries, locations = selection.listed()
     return {
-        "listing": stored(tools.store, FILE_KIND, Listing(single, entries).dump()),
+        "listing": stored(tools.store, FILE_KIND, Listing(single, entries, several).dump()),
         "content": stored(tools.store, FILE_KIND, dump_locations(locations)),
     }
 

@@ -1,7 +1,7 @@
 """Lists of what is to be copied: entries by their paths below a destination, and where their bytes are.
 
 The list is what an action that copies depends on; where the bytes are is not, as the digests in the list vouch for
-them. Both are JSON: ``{"single", "entries"}``, with entries as `hermes.layer.toc` has them, and rows of diff_id and
+them. Both are JSON: ``{"single", "entries"}``, and ``"several"`` where that is so, with entries as `hermes.layer.toc` has them, and rows of diff_id and
 path, one for each entry.
 """
 
@@ -18,18 +18,24 @@ from hermes.layer.toc import entry_of_row, row_of_entry
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """``single``: it is one file, which may be given another name, or nothing, where patterns match nothing."""
+    """``single``: it is one file, which may be given another name, or nothing, where patterns match nothing.
+
+    ``several``: it is several things of which the first is a file, if anyone asked.
+    """
 
     single: bool
     entries: Sequence[Entry]
+    several: bool = False
 
     def dump(self) -> bytes:
         rows = [row_of_entry(one) for one in self.entries]
-        return canonical_json({"entries": rows, "single": self.single})
+        document = {"entries": rows, "single": self.single}
+        return canonical_json({**document, "several": True} if self.several else document)
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Listing:
-        return cls(document["single"], [entry_of_row(row) for row in document["entries"]])
+        entries = [entry_of_row(row) for row in document["entries"]]
+        return cls(document["single"], entries, document.get("several", False))
 
 
 Locations = Sequence[tuple[Digest, str]]

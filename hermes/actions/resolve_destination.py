@@ -78,14 +78,20 @@ def execute(request: Request, tools: Tools) -> Outputs:
     spec = of_request(ResolveDestination[Resolved], request)
     root = Root(spec.roots, tools)
     names: list[tuple[str, str]] = list(spec.entries)
-    single = spec.single
+    single, several = spec.single, spec.several
     if spec.listing is not None:
         listing = Listing.of(tools.document(spec.listing.value))
         names = [(entry.path, entry.type) for entry in listing.entries]
-        single = listing.single
+        single, several = listing.single, listing.several
     placing = _Placing(root.view)
     target = root.view.resolve(spec.dest)
-    is_folder = spec.folder or not single or root.view.is_folder(target)
+    is_folder = spec.folder or root.view.is_folder(target)
+    if several and not is_folder:
+        raise BuildError(
+            f"several things would be copied onto /{target}, which is not a folder",
+            hint="end the destination with a slash to put them inside",
+        )
+    is_folder = is_folder or not single
     nothing = single and not names
     missing = () if nothing else placing.missing([target] if is_folder else parents(target))
     moved = placing.moved(target, names) if is_folder else ()

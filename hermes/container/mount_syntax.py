@@ -41,6 +41,8 @@ _ALIASES: Final = {
     "tmpfs-mode": "mode",
 }
 _FLAGS: Final = ("ro", "rw", "required")
+_AT_WORKDIR: Final = (BIND, CACHE, TMPFS)
+"""The types whose target is the working directory, where there is one, unless they say another."""
 _TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 _QUOTED: Final = re.compile(r'[",\r\n]')
@@ -78,7 +80,8 @@ Mount = Bind | Cache | Tmpfs | SecretUse | AgentUse
 class Dialect(NamedTuple):
     """What is not the same for all who write mounts.
 
-    ``types`` are those that can be mounted. Relative targets are below ``workdir``, and an error where it is empty.
+    ``types`` are those that can be mounted. Relative targets are below ``workdir``, and an error where it is empty;
+    where no target is given, it is ``workdir`` itself.
     """
 
     types: tuple[str, ...] = (BIND, CACHE, SECRET, TMPFS, SSH)
@@ -96,8 +99,11 @@ def parse(text: str, dialect: Dialect) -> Mount:
             raise UsageError(
                 f"a mount of type {kind} has no {name!r}", hint=f"it takes {', '.join(_PROPERTIES[kind])}"
             )
-    target = _target(fields.get("target", ""), dialect.workdir)
-    if not target and kind in (BIND, CACHE, TMPFS):
+    given = fields.get("target", "")
+    if not given and kind in _AT_WORKDIR:
+        given = dialect.workdir
+    target = _target(given, dialect.workdir)
+    if not target and kind in _AT_WORKDIR:
         raise UsageError("the target is missing", hint="add target=PATH")
     return _MAKERS[kind](fields, target)
 

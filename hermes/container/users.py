@@ -12,6 +12,8 @@ from typing import Final
 from hermes.errors import SandboxError
 
 _LARGEST_ID: Final = 4294967294
+_ROOT: Final = "root"
+_ROOT_ID: Final = "0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,11 @@ def user_in(read: Callable[[str], str], text: str) -> User:
     """Return the user that an image's or target's ``user`` means; empty is root.
 
     ``read`` returns the files of the root by their paths: empty when they are not there. Raises `SandboxError` when
-    a name is not there.
+    a name is not there, but for ``root``: that is 0 without a file that says so, too.
     """
     name, _, group = text.partition(":")
-    name = name or "0"
-    row = _find(read, "/etc/passwd", name)
+    row = _find(read, "/etc/passwd", name or "0")
+    name = _ROOT_ID if row is None and name in ("", _ROOT) else name
     if row is None and not (name.isascii() and name.isdigit()):
         raise SandboxError(
             f"there is no user {name!r} in the root's /etc/passwd", hint="use a numeric user id"
@@ -43,6 +45,7 @@ def user_in(read: Callable[[str], str], text: str) -> User:
     if not group:
         return User(uid, gid, _groups_of(read, row[0], gid) if row else (), home)
     found = _find(read, "/etc/group", group)
+    group = _ROOT_ID if found is None and group == _ROOT else group
     if found is None and not (group.isascii() and group.isdigit()):
         raise SandboxError(
             f"there is no group {group!r} in the root's /etc/group", hint="use a numeric group id"

@@ -83,10 +83,6 @@ class Builder:
         dest = self._expand(one.dest)
         if not dest or not all(sources):
             raise DockerfileError(f"a word of this {one.keyword} is empty after expansion")
-        if len(sources) > 1 and not (dest.endswith("/") or dest in (".", "..")):
-            raise DockerfileError(
-                f"{one.keyword} of several sources needs a folder as its destination", hint=f"write {dest}/"
-            )
         whole = replace(
             one,
             owner=self._expand(one.owner),

@@ -6,7 +6,7 @@ See the Dockerfile reference, "check", and the build checks that Docker document
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from hermes.dockerfile.instructions import (
@@ -22,18 +22,20 @@ from hermes.dockerfile.instructions import (
     Shell,
     Workdir,
 )
-from hermes.dockerfile.lines import Line
+from hermes.dockerfile.lines import Line, directive_in
 from hermes.dockerfile.parse import Dockerfile
 from hermes.dockerfile.source import Span
 from hermes.dockerfile.stages import Stage, split_stages
-from hermes.errors import UsageError
+from hermes.errors import DockerfileError, UsageError
 
 _RESERVED: Final = ("scratch", "context")
 _SECRET: Final = re.compile(
     r"(?:\A|_)(?:apikey|auth|credentials?|key|passw(?:or)?d|pword|secret|token)(?:_|\Z)", re.IGNORECASE
 )
 _PUBLIC: Final = re.compile(r"(?:\A|_)public(?:_|\Z)", re.IGNORECASE)
+_CHECK: Final = "check"
 _ALL: Final = "all"
+_TRUTHS: Final = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 
 
 class Finding(NamedTuple):
@@ -45,22 +47,59 @@ class Finding(NamedTuple):
 
 
 class Directive(NamedTuple):
-    """``# check=skip=RULE,...;error=true``: rules not to look at, and whether a finding fails the build."""
+    """``# check=skip=RULE,...;error=true``: rules not to look at, and whether a finding fails the build.
+
+    ``below`` maps the lines of an instruction to the rules that a comment above it says are not for it.
+    """
 
     skip: frozenset[str]
     fails: bool
+    below: Mapping[Span, frozenset[str]]
 
     @classmethod
     def of(cls, dockerfile: Dockerfile) -> Directive:
-        text = dict(dockerfile.directives).get("check", "")
-        fields = dict(part.strip().partition("=")[::2] for part in text.split(";") if part.strip())
-        skipped = frozenset(
-            name.strip().lower() for name in fields.get("skip", "").split(",") if name.strip()
-        )
-        return cls(skipped, fields.get("error", "").lower() == "true")
+        """Raises `DockerfileError` for one that is malformed; above an instruction that is a comment like others."""
+        skip, fails = frozenset[str](), False
+        for one in dockerfile.directives:
+            if one.name == _CHECK:
+                try:
+                    skip, fails = _options(one.value)
+                except DockerfileError as error:
+                    raise dockerfile.text.error(error.message, one.span, error.hint) from None
+        return cls(skip, fails, {line.span: _skipped_below(line) for line in dockerfile.lines})
 
-    def wants(self, rule: str) -> bool:
-        return _ALL not in self.skip and rule.lower() not in self.skip
+    def wants(self, finding: Finding) -> bool:
+        skip = self.skip | self.below.get(finding.span, frozenset())
+        return _ALL not in skip and finding.rule.lower() not in skip
+
+
+def _skipped_below(line: Line) -> frozenset[str]:
+    for comment in line.comment:
+        found = directive_in(comment)
+        if found is not None and found[0] == _CHECK:
+            try:
+                return _options(found[1].partition(" ")[0])[0]
+            except DockerfileError:
+                break
+    return frozenset()
+
+
+def _options(text: str) -> tuple[frozenset[str], bool]:
+    """Return the rules that ``# check=`` skips, and whether others are errors; raises `DockerfileError`."""
+    skip, fails = frozenset[str](), False
+    for part in filter(None, map(str.strip, text.split(";"))):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if name == "error":
+            if value.lower() not in _TRUTHS:
+                raise DockerfileError(f"error cannot be {value!r}", hint="it is true or false")
+            fails = _TRUTHS[value.lower()]
+        elif equals and name == "skip":
+            skip = frozenset(filter(None, (rule.strip().lower() for rule in value.split(","))))
+        elif not (equals and name == "experimental"):
+            raise DockerfileError(
+                f"invalid check option {part!r}", hint="write # check=skip=RULE,RULE;error=true"
+            )
+    return skip, fails
 
 
 def findings(dockerfile: Dockerfile) -> list[Finding]:
@@ -70,7 +109,7 @@ def findings(dockerfile: Dockerfile) -> list[Finding]:
     found = [*_of_lines(dockerfile.lines), *_of_stages(stages)]
     for one in dockerfile.instructions:
         found += _of_instruction(one)
-    return sorted((one for one in found if directive.wants(one.rule)), key=lambda one: one.span)
+    return sorted(filter(directive.wants, found), key=lambda one: one.span)
 
 
 def tell(dockerfile: Dockerfile, found: Sequence[Finding], say: Callable[[str], None]) -> None:

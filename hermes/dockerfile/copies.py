@@ -28,7 +28,7 @@ from hermes.engine.action import Artifact, Output
 from hermes.errors import DockerfileError, UsageError
 from hermes.layer import modes
 from hermes.layer.entry import DIRECTORY, FILE
-from hermes.wildcards import Ignored
+from hermes.wildcards import Ignored, is_pattern
 
 _URL: Final = re.compile(r"https?://", re.IGNORECASE)
 _DIGEST: Final = re.compile(r"sha256:([0-9a-f]{64})\Z")
@@ -41,11 +41,15 @@ _CONTENT: Final = "content"
 
 @dataclass(slots=True)
 class Taken:
-    """What a COPY takes: rows with the artifact of each that has bytes, and archives to unpack."""
+    """What a COPY takes: rows with the artifact of each that has bytes, and archives to unpack.
+
+    ``types`` are those of the things that its sources name, in their order: what goes to a folder is `DIRECTORY`.
+    """
 
     rows: list[tuple[Row, Artifact | None]] = field(default_factory=list)
     archives: list[tuple[str, Artifact]] = field(default_factory=list)
     folders: int = 0
+    types: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.rows or self.archives or self.folders)
@@ -81,12 +85,19 @@ class Copies:
         self, copy: ins.Copy, sources: Sequence[str], dest: str, origin: Layers, state: State
     ) -> Artifact:
         """Return the layer of a ``COPY --from``; what is copied keeps its owners unless ``--chown`` names others."""
+        folder = copy.parents or _is_folder(dest)
         listing, content = self._selected(
-            copy.span, sources, origin, copy.exclude, parents=copy.parents, keep_owners=not copy.owner
+            copy.span,
+            sources,
+            origin,
+            copy.exclude,
+            parents=copy.parents,
+            keep_owners=not copy.owner,
+            notes_several=not folder and (len(sources) > 1 or any(map(is_pattern, sources))),
         )
         place = ResolveDestination(
             dest=state.absolute(dest).lstrip("/"),
-            folder=copy.parents or _is_folder(dest) or len(sources) > 1,
+            folder=folder,
             owner=copy.owner,
             roots=state.roots(),
             listing=listing,
@@ -144,6 +155,8 @@ class Copies:
     def from_context(self, copy: ins.Copy, taken: Taken, dest: str, state: State) -> Artifact:
         """Return the layer of a COPY or ADD of files of a context, heredocs and downloads."""
         mode = _mode(copy.mode)
+        folder = copy.parents or _is_folder(dest)
+        several = not folder and len(taken.types) > 1 and taken.types[0] == FILE
         rows = [row for row, _ in taken.rows]
         if isinstance(mode, str):
             rows = [
@@ -153,8 +166,9 @@ class Copies:
         place = ResolveDestination(
             dest=state.absolute(dest).lstrip("/"),
             entries=_names(rows),
-            folder=bool(copy.parents or _is_folder(dest) or taken.archives or len(copy.sources) > 1),
+            folder=folder or (bool(taken.archives) and not several),
             owner=copy.owner,
+            several=several,
             single=taken.single,
             unpacks=bool(taken.archives),
             roots=state.roots(),
@@ -186,6 +200,7 @@ class Copies:
                     text = Lexer(self._escape, plain_quotes=True).word(text, state.variables)
                 row = Row(heredoc.name, FILE, _HEREDOC_MODE)
                 found.rows.append((row, self._recorder.file(copy.span, text)))
+                found.types.append(FILE)
             elif copy.adds and _URL.match(source):
                 self._download(copy, source, found)
             else:
@@ -206,8 +221,10 @@ class Copies:
                 found.archives += [
                     (row.name, row.source) for row in single.rows.values() if row.source is not None
                 ]
+                found.types.append(DIRECTORY)
             else:
                 collection.add(match)
+                found.types.append(DIRECTORY if context.is_folder(match.path) else FILE)
 
     def _download(self, copy: ins.Copy, url: str, found: Taken) -> None:
         checksum = _DIGEST.match(copy.checksum)
@@ -224,6 +241,7 @@ class Copies:
         except UsageError as error:
             raise DockerfileError(error.message) from None
         artifact = self._recorder.fetched(copy.span, url, checksum[1])
+        found.types.append(DIRECTORY if copy.unpack else FILE)
         if copy.unpack:
             found.archives.append((name, artifact))
             return
@@ -240,6 +258,7 @@ class Copies:
         *,
         parents: bool,
         keep_owners: bool,
+        notes_several: bool = False,
         whole: bool = False,
     ) -> tuple[Ref, Ref]:
         """Return what is taken of a stack of layers, and where its bytes are."""
@@ -247,6 +266,7 @@ class Copies:
             exclude=tuple(exclude),
             from_=origin.what,
             keep_owners=keep_owners,
+            notes_several=notes_several,
             optional=not whole,
             parents=parents,
             sources=tuple(sources),

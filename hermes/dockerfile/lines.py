@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from hermes.dockerfile.heredocs import Heredoc, announced
 from hermes.dockerfile.source import SPACES, Span, Text
 from hermes.errors import DockerfileError
 
 DIRECTIVES: Final = ("syntax", "escape", "check")
-_DIRECTIVE: Final = re.compile(r"\s*#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*\Z", re.ASCII)
+_DIRECTIVE: Final = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*\Z", re.ASCII)
 _WORDS: Final = re.compile("[\t\v\f\r ]+")
 _HEREDOCS: Final = ("add", "copy", "run")
 _ONBUILD: Final = "onbuild"
@@ -28,7 +28,7 @@ class Line:
 
     ``keyword`` is its first word, ``flags`` those words that begin with ``--``, without their quotes, and ``rest``
     what follows. ``original`` is all of it, with the continuations joined. ``empty`` lists the empty lines between
-    continuations, ``comment`` holds the lines of the comment right above.
+    continuations, ``comment`` holds the comments since the instruction before, of which an empty one begins anew.
     """
 
     keyword: str
@@ -41,19 +41,33 @@ class Line:
     comment: tuple[str, ...] = ()
 
 
+class ParserDirective(NamedTuple):
+    """A comment at the top that says how to read the file: ``# name=value``."""
+
+    name: str
+    value: str
+    span: Span
+
+
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """A Dockerfile's instructions as text. ``escape`` is its escape character, ``directives`` all by name."""
+    """A Dockerfile's instructions as text. ``escape`` is its escape character."""
 
     text: Text
     lines: tuple[Line, ...]
     escape: str
-    directives: tuple[tuple[str, str], ...]
+    directives: tuple[ParserDirective, ...]
 
 
 def read(name: str, text: str) -> Lines:
     """Split a Dockerfile into instructions; raises `DockerfileError`."""
     return _Reader(name, text.removeprefix("\ufeff")).read()
+
+
+def directive_in(comment: str) -> tuple[str, str] | None:
+    """Return the name and value of a directive that a comment, without its ``#``, is written as."""
+    found = _DIRECTIVE.match(comment)
+    return (found[1].lower(), found[2]) if found else None
 
 
 def split(line: str) -> tuple[str, tuple[str, ...], str]:
@@ -73,7 +87,7 @@ class _Reader:
             self._rows.pop()
         self._ended_by_newline = text.endswith("\n")
         self._place = 0
-        self._directives: dict[str, str] = {}
+        self._directives: dict[str, ParserDirective] = {}
         self._directives_may_follow = True
         self._escape = "\\"
         self._continued = _continuation("\\")
@@ -82,12 +96,17 @@ class _Reader:
         for number, row in enumerate(self._rows, 1):
             if "\0" in row:
                 raise self._text.error("there is a NUL byte in it", Span(number, number), "save it as UTF-8")
+        if len(self._rows) == 1 and "\r" in self._rows[0].rstrip("\r"):
+            raise DockerfileError(
+                f"{self._text.name}: its lines end with CR alone, so that all of it is one line",
+                hint="save it with LF line ends, or convert it: tr '\\r' '\\n'",
+            )
         lines = tuple(self._all())
         if not lines:
             raise DockerfileError(
                 f"{self._text.name}: there are no instructions in it", hint="a Dockerfile begins with FROM"
             )
-        return Lines(self._text, lines, self._escape, tuple(self._directives.items()))
+        return Lines(self._text, lines, self._escape, tuple(self._directives.values()))
 
     def _all(self) -> Iterator[Line]:
         comment: list[str] = []
@@ -95,7 +114,8 @@ class _Reader:
             row = self._rows[self._place].rstrip("\r").lstrip(SPACES)
             first = self._place + 1
             if row.startswith("#") and not self._directive(row, first):
-                comment.append(row[1:].strip(SPACES))
+                text = row[1:].strip(SPACES)
+                comment = [*comment, text] if text else []
             elif not row.startswith("#"):
                 self._directives_may_follow = False
             self._place += 1
@@ -103,7 +123,6 @@ class _Reader:
                 continue
             row, ends = self._without_continuation(row)
             if ends and not row:
-                comment = []
                 continue
             yield self._line(row, first, ends=ends, comment=tuple(comment))
             comment = []
@@ -112,23 +131,22 @@ class _Reader:
         """Take a comment as a directive if it is one."""
         if not self._directives_may_follow:
             return False
-        found = _DIRECTIVE.match(row)
+        found = directive_in(row.removeprefix("#"))
         if found is None:
             self._directives_may_follow = False
             return False
-        name, value = found[1].lower(), found[2]
+        name, value = found
+        span = Span(number, number)
         if name not in DIRECTIVES:
             return False
         if name in self._directives:
-            raise self._text.error(f"the directive {name!r} is given twice", Span(number, number))
+            raise self._text.error(f"the directive {name!r} is given twice", span)
         if name == "escape":
             if value not in ("\\", "`"):
-                raise self._text.error(
-                    f"{value!r} cannot be the escape character", Span(number, number), "it is \\ or `"
-                )
+                raise self._text.error(f"{value!r} cannot be the escape character", span, "it is \\ or `")
             self._escape = value
             self._continued = _continuation(value)
-        self._directives[name] = value
+        self._directives[name] = ParserDirective(name, value, span)
         return True
 
     def _without_continuation(self, row: str) -> tuple[str, bool]:

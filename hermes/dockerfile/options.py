@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hermes.image.platform import Platform
 from hermes.layer.compress import ZSTD, Codec
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from hermes.container.mount_values import Bound
 
 NETWORKS = ("default", "host", "none")
+EPOCH: Final = "SOURCE_DATE_EPOCH"
+"""The argument that says the time of everything; no ARG needs to name it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from hermes.dockerfile.instructions import (
     Volume,
     Workdir,
 )
-from hermes.dockerfile.lines import Line, Lines, read, split
+from hermes.dockerfile.lines import Line, Lines, ParserDirective, read, split
 from hermes.dockerfile.source import Text
 from hermes.errors import DockerfileError, UsageError
 from hermes.image.edit import nanoseconds
@@ -43,12 +43,12 @@ _NOT_IN_ONBUILD: Final = ("FROM", "MAINTAINER", "ONBUILD")
 
 @dataclass(frozen=True, slots=True)
 class Dockerfile:
-    """``escape`` is the escape character, ``directives`` those at the top, by name; ``lines`` are as written."""
+    """``escape`` is the escape character, ``directives`` those at the top; ``lines`` are as written."""
 
     text: Text
     instructions: tuple[Instruction, ...]
     escape: str = "\\"
-    directives: tuple[tuple[str, str], ...] = ()
+    directives: tuple[ParserDirective, ...] = ()
     lines: tuple[Line, ...] = ()
 
 

@@ -21,7 +21,7 @@ from hermes.dockerfile.checks import Directive, Finding, findings
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.copies import Layers
 from hermes.dockerfile.lines import Line
-from hermes.dockerfile.options import Options
+from hermes.dockerfile.options import EPOCH, Options
 from hermes.dockerfile.origins import Origins
 from hermes.dockerfile.parse import Dockerfile, parse_trigger
 from hermes.dockerfile.scope import PROXIES, Scope, platform_arguments
@@ -91,11 +91,11 @@ class _Translator:
         for name, value in self._options.labels.items():
             state.config["Labels"] = {**(state.config.get("Labels") or {}), name: value}
         manifest = self._image(state, stage.start.span)
-        unused = self._options.arguments.keys() - self._common.used - set(PROXIES)
+        unused = self._options.arguments.keys() - self._common.used - {*PROXIES, EPOCH}
         for name in sorted(one for one in unused if not one.startswith("BUILDKIT_")):
             self._common.warnings[f"{self._file.text.name}: no ARG names the build argument {name}"] = None
         wanted = Directive.of(self._file).wants
-        of_values = [one for one in dict.fromkeys(self._common.findings) if wanted(one.rule)]
+        of_values = filter(wanted, dict.fromkeys(self._common.findings))
         found = sorted([*findings(self._file), *of_values], key=lambda one: one.span)
         return Translation(
             self._recorder.graph, manifest, self._recorder.spans, tuple(self._common.warnings), tuple(found)

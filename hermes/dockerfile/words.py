@@ -13,6 +13,8 @@ from hermes.dockerfile.source import SPACES
 from hermes.errors import DockerfileError
 
 _SPACE: Final = re.compile("[\t\v\f\r ]+")
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""What JSON can write and UTF-8 cannot; the others stand for bytes of the file that are not UTF-8."""
 
 
 class Pair(NamedTuple):
@@ -24,22 +26,22 @@ class Pair(NamedTuple):
 
 
 def json_list(text: str) -> list[str] | None:
-    """Return the strings of an exec form, or None when ``text`` is not a JSON list.
+    """Return the strings of an exec form, or None when ``text`` is not a JSON list and nothing else.
 
-    What follows the list does not count. Raises `DockerfileError` for a list that holds something else than strings.
+    Raises `DockerfileError` for a list that holds something else than strings.
     """
     stripped = text.lstrip(SPACES)
     if not stripped.startswith("["):
         return None
     try:
-        found, _ = json.JSONDecoder(strict=True, parse_constant=_no_constant).raw_decode(stripped)
+        found = json.JSONDecoder(strict=True, parse_constant=_no_constant).decode(stripped)
     except (ValueError, RecursionError):
         return None
     if not all(isinstance(one, str) for one in found):
         raise DockerfileError(
             "a list in JSON holds something else than strings", hint='write ["program", "argument"]'
         )
-    return list(found)
+    return [_LONE_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", one) for one in found]
 
 
 def _no_constant(name: str) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from hermes import SecretSource
 from hermes.engine.events import ActionFinished
-from hermes.errors import BuildFailed, DockerfileError, SecretLeaked
+from hermes.errors import BuildFailed, DockerfileError, SecretLeaked, UsageError
 from tests.conftest import run_hermes
 from tests.integration.conftest import OrdinaryUser, make_deep
 from tests.integration.yard import Yard, archive, ran
@@ -536,3 +536,35 @@ def test_a_group_alone_is_of_root(yard: Yard) -> None:
         tags=["it"],
     )
     assert yard.shown("stat -c %u:%g /a /w/b").split() == ["0:50", "0:50"]
+
+
+# What is as with BuildKit.
+
+
+def test_an_argument_says_the_time_of_everything(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "5")
+    text = "FROM base\nRUN touch /x; echo $SOURCE_DATE_EPOCH > /y\n"
+    by_argument = yard.bud(text, arguments={"SOURCE_DATE_EPOCH": "777"}, tags=["it"])
+    assert yard.said == []
+    assert yard.shown("stat -c %Y /x; cat /y") == "777\n777\n"
+    assert by_argument.digest == yard.bud(text, seconds=777).digest
+    assert yard.config(by_argument)["created"] == "1970-01-01T00:12:57Z"
+    assert by_argument.digest != yard.bud(text).digest
+    assert yard.bud(text, seconds=777, arguments={"SOURCE_DATE_EPOCH": "9"}).digest == by_argument.digest
+    with pytest.raises(UsageError, match="not a number of seconds"):
+        yard.bud(text, arguments={"SOURCE_DATE_EPOCH": "yesterday"})
+
+
+def test_words_after_a_list_in_json_are_for_the_shell(yard: Yard) -> None:
+    yard.bud('FROM base\nRUN [ "true" ] && touch /x\nCMD ["sh"] -c\n', tags=["it"])
+    assert yard.shown("ls /x") == "/x\n"
+
+
+def test_of_sources_one_of_which_is_there_a_copy_is_made(yard: Yard) -> None:
+    yard.write("a.txt", "a")
+    stage = "FROM base AS s\nRUN echo s > /s.txt\nFROM base\n"
+    yard.bud(
+        f"{stage}COPY none* a.txt hello\nCOPY --from=s /none* /s.txt /named\nCOPY a.txt none* /srv\n",
+        tags=["it"],
+    )
+    assert yard.shown("cat /hello /named; ls /srv") == "as\na.txt\nlink\n"

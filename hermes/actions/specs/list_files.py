@@ -12,7 +12,7 @@ class ListFiles(Spec[I]):
 
     ``from_`` is what errors call the stack. ``exclude`` are patterns of what is left out, of a ``--exclude``.
     ``parents`` keeps the folders on the way, ``whole`` a folder itself and not only what is in it; ``optional``: a
-    pattern may match nothing. Without ``keep_owners`` everything is root's.
+    pattern may match nothing. ``notes_several``: the list says whether the first of several things is a file. Without ``keep_owners`` everything is root's.
     """
 
     kind: ClassVar[str] = "list_files"
@@ -20,6 +20,7 @@ class ListFiles(Spec[I]):
     exclude: tuple[str, ...] = ()
     from_: str
     keep_owners: bool
+    notes_several: bool = False
     optional: bool
     parents: bool
     sources: tuple[str, ...]

@@ -26,7 +26,8 @@ class ResolveDestination(Spec[I]):
     """Where in the stack ``roots`` what is copied belongs: ``entries``, or what is in ``listing``.
 
     ``dest`` is a path without a slash at the front; ``folder``: it is a folder. ``single``: one file is copied, which
-    may be given another name, or nothing. ``unpacks``: archives are unpacked there. ``owner`` is that of a
+    may be given another name, or nothing. ``several``: several things are, of which the first is a file, so that without
+    a folder there one would take the place of another. ``unpacks``: archives are unpacked there. ``owner`` is that of a
     ``--chown``, whose names the stack knows.
     """
 
@@ -36,6 +37,7 @@ class ResolveDestination(Spec[I]):
     entries: tuple[Named, ...] = ()
     folder: bool
     owner: str = ""
+    several: bool = False
     single: bool = False
     unpacks: bool = False
     roots: tuple[I, ...] = roles("root", default=())

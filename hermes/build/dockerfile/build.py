@@ -140,7 +140,7 @@ class DockerfileBuild:
         self._say(f"warning: {text}")
 
     def _chosen(self, platform: Platform) -> Options:
-        from hermes.build.epoch import epoch
+        from hermes.build.epoch import epoch, epoch_of
 
         options = self._options
         is_docker = options.format == "docker"
@@ -156,7 +156,7 @@ class DockerfileBuild:
             volumes=tuple(options.volumes),
             hosts=tuple(options.hosts),
             capabilities=tuple(sorted(set(map(capabilities.parse, options.capabilities)))),
-            epoch=epoch() if options.seconds is None else options.seconds,
+            epoch=epoch_of(options.arguments, epoch()) if options.seconds is None else options.seconds,
             labels=options.labels,
             annotations={} if is_docker else options.annotations,
             layers=options.layers,

@@ -13,6 +13,7 @@ from hermes.actions.specs.dockerfile import Dockerfile as DockerfileSpec
 from hermes.actions.specs.dockerfile import FilesContext
 from hermes.actions.specs.run import Run
 from hermes.actions.specs.spec import Ref, of_action
+from hermes.build.epoch import epoch_of
 from hermes.build.memory.keys import part_of
 from hermes.build.secrets import check_actions
 from hermes.digest import Digest
@@ -235,7 +236,7 @@ def _options(spec: DockerfileSpec[_Read], platform: Platform) -> Options:
         platform=platform,
         network="default" if spec.network else "none",
         secrets=frozenset(spec.secrets),
-        epoch=spec.epoch,
+        epoch=epoch_of(spec.arguments, spec.epoch),
         labels=spec.labels,
         annotations=spec.annotations,
         squash=spec.squash,

@@ -43,6 +43,12 @@ GOOD: list[tuple[str, Mount]] = [
     ("target=/a,readwrite", Bind("/a", writable=True)),
     ("target=/a,ro=F", Bind("/a", writable=True)),
     ("target=/a,rw=0", Bind("/a", writable=False)),
+    ("", Bind("/w")),
+    ("type=bind", Bind("/w")),
+    ("type=bind,target=", Bind("/w")),
+    ("type=cache", Cache("w", "/w")),
+    ("type=cache,id=c", Cache("c", "/w")),
+    ("type=tmpfs", Tmpfs("/w")),
     ("target=/a,from=", Bind("/a", origin="")),
     ("target=/a,from=stage", Bind("/a", origin="stage")),
     ('type=bind,"src=/a,b",dst=/x', Bind("/x", "/a,b")),
@@ -73,9 +79,6 @@ GOOD: list[tuple[str, Mount]] = [
 
 BAD: list[tuple[str, str]] = [
     ("type=bnd,dst=/x", "unknown type 'bnd'"),
-    ("type=cache", "the target is missing"),
-    ("type=tmpfs", "the target is missing"),
-    ("", "the target is missing"),
     ("target=/", "over the whole root"),
     ("target=/x/..", "over the whole root"),
     ("target", "expected NAME=VALUE, got 'target'"),
@@ -122,6 +125,14 @@ def test_what_no_mount_can_be(text: str, problem: str) -> None:
 def test_without_a_working_folder_a_target_is_absolute() -> None:
     with pytest.raises(UsageError, match="expected an absolute path, got 'x'"):
         parse("target=x", ALONE)
+
+
+@pytest.mark.parametrize("text", ["", "type=bind", "type=cache", "type=tmpfs,target="])
+def test_a_mount_without_a_working_directory_says_where_it_is(text: str) -> None:
+    with pytest.raises(UsageError, match="the target is missing"):
+        parse(text, ALONE)
+    with pytest.raises(UsageError, match="over the whole root"):
+        parse(text, Dialect(workdir="/"))
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,51 @@ def test_flags_are_fields() -> None:
     assert (run.command, run.network) == (ins.Command(("a", "b"), for_shell=False), "none")
 
 
+LISTS = [
+    ('RUN [ "true" ] && touch /x', ins.Command(('[ "true" ] && touch /x',), for_shell=True)),
+    ('CMD ["a"] b', ins.Command(('["a"] b',), for_shell=True)),
+    ('ENTRYPOINT ["a"],', ins.Command(('["a"],',), for_shell=True)),
+    ('HEALTHCHECK CMD ["a"] ["b"]', ins.Command(('["a"] ["b"]',), for_shell=True)),
+    ('RUN  [ "a" , "b" ] \t', ins.Command(("a", "b"), for_shell=False)),
+    ("RUN [1] x", ins.Command(("[1] x",), for_shell=True)),
+    (r'RUN ["\ud800\u00e9\ud83d\ude00"]', ins.Command(("\ufffdé😀",), for_shell=False)),
+]
+
+
+@pytest.mark.parametrize(("text", "command"), LISTS)
+def test_a_list_in_json_stands_alone_or_is_none(text: str, command: ins.Command) -> None:
+    """What BuildKit's json.Unmarshal makes of the same texts."""
+    found = one(f"{text}\n")
+    assert isinstance(found, ins.Run | ins.Cmd | ins.Entrypoint | ins.Healthcheck)
+    assert found.command == command
+
+
+def test_words_after_a_list_are_words_like_the_list() -> None:
+    volume = one('VOLUME ["/a"] /b\n')
+    assert isinstance(volume, ins.Volume)
+    assert volume.paths == ('["/a"]', "/b")
+    copy = one('COPY ["a","/x/"] /y\n')
+    assert isinstance(copy, ins.Copy)
+    assert (copy.sources, copy.dest) == (('["a","/x/"]',), "/y")
+    with pytest.raises(DockerfileError, match="SHELL takes a list in JSON"):
+        one('SHELL ["/bin/sh", "-c"] x\n')
+    heredoc = one('RUN ["a"] <<E\nb\nE\n')
+    assert isinstance(heredoc, ins.Run)
+    assert heredoc.heredocs[0].content == "b\n"
+
+
+@pytest.mark.parametrize("text", ["FROM a\rRUN b\r", "FROM a\rRUN b", "FROM a\rRUN b\r\n"])
+def test_line_ends_of_cr_alone_are_named(text: str) -> None:
+    with pytest.raises(DockerfileError, match="CR alone") as raised:
+        parse("Dockerfile", text)
+    assert raised.value.hint is not None
+
+
+@pytest.mark.parametrize("text", ["FROM a\r", "FROM a\r\n", "FROM a\n\r", "FROM a\nRUN printf 'b\rc'\n"])
+def test_other_cr_are_what_they_were(text: str) -> None:
+    assert parse("Dockerfile", text).instructions[0].original == "FROM a"
+
+
 def test_a_tab_may_follow_the_kind_of_a_healthcheck() -> None:
     check = one("HEALTHCHECK CMD\\\n\techo hi\n")
     assert isinstance(check, ins.Healthcheck)
@@ -147,6 +192,12 @@ CHECKS = [
     ("FROM a\nARG PORT=80 PROTO=tcp\nEXPOSE $PORT ${PORT}/${PROTO} ${PORT}/udp\n", set()),
     ("FROM a\nEXPOSE 127.0.0.1:80:80\n", {"ExposeInvalidFormat"}),
     ("# check=skip=all\nFROM a\nMAINTAINER b\n", set()),
+    ("FROM a\n# check=skip=JSONArgsRecommended\nCMD b\nENTRYPOINT c\n", {"JSONArgsRecommended"}),
+    ("FROM a\n# check=skip=all\n# note\n\nCMD b\n", set()),
+    ("FROM a\n# check=skip=all\n#\nCMD b\n", {"JSONArgsRecommended"}),
+    ("FROM a\n# check=foo=bar\nCMD b\n", {"JSONArgsRecommended"}),
+    ("FROM a\n# check=skip=JSONArgsRecommended,X;error=true note\nCMD b\n", set()),
+    ("#\n# check=skip=StageNameCasing\nFROM a AS B\n", set()),
     ("# check=skip=MaintainerDeprecated;error=true\nFROM a\nMAINTAINER b\nCMD c\n", {"JSONArgsRecommended"}),
 ]
 
@@ -154,3 +205,17 @@ CHECKS = [
 @pytest.mark.parametrize(("text", "rules"), CHECKS)
 def test_checks(text: str, rules: set[str]) -> None:
     assert {found.rule for found in findings(parse("Dockerfile", text))} == rules
+
+
+@pytest.mark.parametrize("value", ["foo=bar", "skip", "error=maybe", "skip=all;x", "all", "error"])
+def test_a_malformed_check_directive_is_an_error(value: str) -> None:
+    with pytest.raises(DockerfileError, match=r"^Dockerfile:2: ") as raised:
+        findings(parse("Dockerfile", f"# syntax=a/b\n# check={value}\nFROM a\n"))
+    assert raised.value.hint is not None
+
+
+@pytest.mark.parametrize(
+    "value", ["skip=A, B;error=1", "experimental=all", "error=F;skip=all;experimental=X"]
+)
+def test_a_check_directive_of_known_options_is_taken(value: str) -> None:
+    assert findings(parse("Dockerfile", f"# check={value}\nFROM a\n")) == []

@@ -1,0 +1,2 @@
+FROM base
+COPY sub other /both
