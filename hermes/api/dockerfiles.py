@@ -47,16 +47,16 @@ class Dockerfiles:
         from hermes.build.dockerfile.build import DockerfileBuild
         from hermes.build.named import build_target
 
-        return DockerfileBuild(chosen, self.home, build_target, self._subscribers, self._say).run()
+        build = DockerfileBuild({"": chosen}, self.home, build_target, self._subscribers, self._say)
+        return build.run()[""]
 
     def check(self, options: DockerfileOptions | None = None) -> list[str]:
         """Return what is better done otherwise, each with its place and lines; raises as `build` does."""
         from hermes.build.dockerfile.build import DockerfileBuild
         from hermes.build.named import build_target
 
-        return DockerfileBuild(
-            read_once(options or DockerfileOptions()), self.home, build_target, (), self._say
-        ).check()
+        chosen = read_once(options or DockerfileOptions())
+        return DockerfileBuild({"": chosen}, self.home, build_target, (), self._say).check()
 
     def explain(self, options: DockerfileOptions | None = None) -> Iterator[Explanation]:
         """Yield why each action of a Dockerfile was last executed; of the options only file and context count."""

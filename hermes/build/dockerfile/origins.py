@@ -40,8 +40,8 @@ _PREFIXES: Final = {"docker-image://": "", "container-image://": "", "oci-layout
 class NamedOrigins:
     """See `hermes.dockerfile.origins.Origins`. ``build`` builds targets, ``named`` are the contexts that were given by name.
 
-    ``pull`` is one of `hermes.build.dockerfile.options.PULLS`. ``looked`` notes what is looked at. ``is_docker``: what is built on them is to have
-    Docker's format.
+    ``pull`` is one of `hermes.build.dockerfile.options.PULLS`. ``looked`` notes what is looked at. The names that
+    contexts have as sources begin with ``prefix``. ``is_docker``: what is built on them is to have Docker's format.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class NamedOrigins:
         pull: str,
         looked: Looked | None = None,
         *,
+        prefix: str = "",
         is_docker: bool = False,
     ) -> None:
         self._store = store
@@ -60,6 +61,7 @@ class NamedOrigins:
         self._fetching = fetching
         self._build = build
         self._pull = pull
+        self._prefix = prefix
         self._is_docker = is_docker
         self._images: dict[str, str] = {}
         self._folders: dict[str, Context] = {}
@@ -69,7 +71,7 @@ class NamedOrigins:
 
     @property
     def folders(self) -> Mapping[str, str]:
-        """The contexts that are folders, and where those are."""
+        """The names that contexts have as sources, and the folders that those are."""
         return self._paths
 
     @property
@@ -175,8 +177,9 @@ class NamedOrigins:
             )
         self._looked.at(ignore_files(Path(path), "", ""))
         ignored, found = ignored_in(Path(path), "", "")
-        self._folders[name.lower()] = context_at(path, name.lower(), ignored, found, self._looked)
-        self._paths[name.lower()] = path
+        called = f"{self._prefix}/{name.lower()}" if self._prefix else name.lower()
+        self._folders[name.lower()] = context_at(path, called, ignored, found, self._looked)
+        self._paths[called] = path
 
 
 def context_at(root: str, name: str, ignored: Ignored, ignore_file: str, looked: Looked) -> Context:
