@@ -22,7 +22,7 @@ from hermes.sandbox import init
 from hermes.sandbox.idmap import IdRange, lines, same_inside
 from hermes.sandbox.process import HIDDEN_FILES, HIDDEN_FOLDERS, READ_ONLY, Ended, Process
 from hermes.sandbox.seccomp import has_filter, program, rules
-from hermes.sandbox.stage import Stage, adopt, prepare, protect, reap, wait
+from hermes.sandbox.stage import Stage, adopt, check_processes, end_rest, prepare, protect, wait
 from hermes.sandbox.syscalls import MS_BIND, mount
 from hermes.store.blobs import write_all
 
@@ -56,6 +56,8 @@ class Bubblewrap:
 
     def run(self, process: Process, root: str, stdio: tuple[int, int, int]) -> Ended:
         """Run the process. Every mount point of it must exist in ``root``."""
+        if process.own_pids:
+            check_processes()
         path, needed = self._bwrap
         stage = Stage(root, process, needed)
         bwrap = path
@@ -102,7 +104,7 @@ class Bubblewrap:
             os.close(unblock)
             if not process.own_pids:
                 _end_all()
-            reap()
+            end_rest()
 
 
 def _options(process: Process, stage: Stage, blocked: int, info: int) -> list[str]:

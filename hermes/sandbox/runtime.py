@@ -21,7 +21,7 @@ from hermes.errors import SandboxError
 from hermes.sandbox import devices, init, seccomp
 from hermes.sandbox.idmap import IdRange, same_inside
 from hermes.sandbox.process import DEFAULT_PATH, HIDDEN_FILES, HIDDEN_FOLDERS, READ_ONLY, Ended, Process
-from hermes.sandbox.stage import Stage, adopt, prepare, reap, wait
+from hermes.sandbox.stage import Stage, adopt, check_processes, end_rest, prepare, wait
 from hermes.sandbox.syscalls import (
     CLONE_NEWNS,
     CLONE_NEWPID,
@@ -71,6 +71,7 @@ class OciRuntime:
 
         Raises `SandboxError` with what the runtime said when it starts no container.
         """
+        check_processes()
         stage = Stage(root, process)
         bundle = Path(stage.folder, "bundle")
         bundle.mkdir()
@@ -84,7 +85,7 @@ class OciRuntime:
         try:
             ended = wait(pid, process.timeout)
         finally:
-            reap()
+            end_rest()
         if not ended.timed_out and not (bundle / "started").exists():
             raise SandboxError(
                 f"{self._name} could not start the command: {_said(bundle / 'log')}",

@@ -133,16 +133,51 @@ def _leave_no_core() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (most, most))
 
 
+def check_processes() -> None:
+    """Raise `SandboxError` where no sandbox can have a ``/proc`` of its own processes; see proc(5)."""
+    if not _sees_processes():
+        raise SandboxError(
+            "no command can have its own /proc here, because parts of this one are hidden, as in containers",
+            hint="run the container that Hermes is in with --security-opt systempaths=unconfined "
+            "(podman: unmask=ALL), or --privileged",
+        )
+
+
+def _sees_processes() -> bool:
+    """Tell whether ``/proc`` is that of this process's pid namespace."""
+    return os.readlink("/proc/self") == str(os.getpid())
+
+
 def adopt() -> None:
-    """Make this process the parent of what its children leave behind; see `reap`."""
+    """Make this process the parent of what its children leave behind; see `end_rest`."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def reap() -> None:
-    """Wait for what a sandbox left behind: its death ends the processes in it, but not at once."""
+def end_rest() -> None:
+    """End what a sandbox left behind, and wait for it.
+
+    Its death ends the processes in it, but not at once; and a process that it had just started may not know of it.
+    """
     with contextlib.suppress(ChildProcessError):
         while True:
+            for pid in _children():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             os.waitpid(-1, 0)
+
+
+def _children() -> list[int]:
+    """Return the children of this process, as proc(5) lists them for each of its threads.
+
+    There are none to be seen where ``/proc`` is that of another pid namespace.
+    """
+    found: list[int] = []
+    if not _sees_processes():
+        return found
+    for thread in os.listdir("/proc/self/task"):
+        with contextlib.suppress(OSError), open(f"/proc/self/task/{thread}/children", "rb") as file:
+            found += map(int, file.read().split())
+    return found
 
 
 def wait(pid: int, timeout: float | None) -> Ended:

@@ -10,7 +10,15 @@ from collections.abc import Sequence
 from hermes.errors import SandboxError, UsageError
 from hermes.sandbox.idmap import current_map
 from hermes.sandbox.namespace import no_namespace, write_map
-from hermes.sandbox.syscalls import CLONE_NEWNS, CLONE_NEWUSER, MS_PRIVATE, MS_REC, mount, unshare
+from hermes.sandbox.syscalls import (
+    CLONE_NEWNS,
+    CLONE_NEWUSER,
+    MS_PRIVATE,
+    MS_REC,
+    die_with_parent,
+    mount,
+    unshare,
+)
 
 
 def run_unshared(argv: Sequence[str]) -> int:
@@ -20,11 +28,12 @@ def run_unshared(argv: Sequence[str]) -> int:
     """
     ready, made = os.pipe()
     go, mapped = os.pipe()
+    parent = os.getpid()
     pid = os.fork()
     if pid == 0:
         os.close(ready)
         os.close(mapped)
-        _become(argv, made, go)
+        _become(argv, made, go, parent)
     os.close(made)
     os.close(go)
     try:
@@ -57,8 +66,11 @@ def _parent(pid: int, argv: Sequence[str], ready: int, mapped: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _become(argv: Sequence[str], made: int, go: int) -> None:
-    """Turn the forked child into the program. Errors go through the pipe ``made``, as one byte."""
+def _become(argv: Sequence[str], made: int, go: int, parent: int) -> None:
+    """Turn the forked child into the program, which ends with its parent.
+
+    Errors go through the pipe ``made``, as one byte.
+    """
     try:
         unshare(CLONE_NEWUSER)
         os.write(made, b"\0")
@@ -66,6 +78,9 @@ def _become(argv: Sequence[str], made: int, go: int) -> None:
             os._exit(1)
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
+        die_with_parent(signal.SIGKILL)  # forgotten when ids change
+        if os.getppid() != parent:
+            os._exit(1)
         unshare(CLONE_NEWNS)
         mount(None, "/", None, MS_REC | MS_PRIVATE)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)

@@ -1,6 +1,8 @@
 """The process that holds a user namespace and forks one process per call. See `hermes.sandbox.namespace`.
 
-It has one thread, so it may fork at any time. Its children die with it, and it dies with its parent.
+It has one thread, so it may fork at any time. It is process 1 of a pid namespace, so the kernel ends everything in
+there with it (pid_namespaces(7)): also what sandboxes have just started, and what asks for no signal when its parent
+ends. It ends itself when nobody is left to call it, which its socket tells, however that process ended.
 """
 
 from __future__ import annotations
@@ -21,13 +23,16 @@ from hermes.sandbox.remote import Served
 from hermes.sandbox.syscalls import (
     CLONE_NEWCGROUP,
     CLONE_NEWNS,
+    CLONE_NEWPID,
     CLONE_NEWUSER,
     MOUNT_ATTR_NODEV,
     MOUNT_ATTR_RDONLY,
     MS_BIND,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
     MS_PRIVATE,
     MS_REC,
-    die_with_parent,
     mount,
     set_mount_attributes,
     unshare,
@@ -71,7 +76,10 @@ def begin(control: socket.socket, modules: Iterable[str]) -> None:
 
 
 def serve(control: socket.socket, modules: Iterable[str]) -> None:
-    """Make the namespace, and serve calls in it; ``modules`` are loaded while its ids are given to it."""
+    """Make the namespaces, and serve calls in them; ``modules`` are loaded while ids are given to them.
+
+    This process stays as the parent of the one that serves.
+    """
     _close_inherited(control.fileno())
     try:
         unshare(CLONE_NEWUSER)
@@ -85,8 +93,14 @@ def serve(control: socket.socket, modules: Iterable[str]) -> None:
         return
     try:
         _become_root()
+        unshare(CLONE_NEWPID)
+        if first := os.fork():
+            control.close()
+            _watch(first)
+            return
         unshare(CLONE_NEWNS)
         mount(None, "/", None, MS_REC | MS_PRIVATE)
+        _show_processes()
         _keep_devices()
         _keep_cgroups()
     except OSError as error:
@@ -97,6 +111,26 @@ def serve(control: socket.socket, modules: Iterable[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     send_message(control, {})
     _serve(control)
+
+
+def _watch(first: int) -> None:
+    """Wait for process 1 of the pid namespace, and so for all of it; end it when this process is told to end."""
+    process = os.pidfd_open(first)
+
+    def end(*_: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+
+    signal.signal(signal.SIGTERM, end)
+    os.waitpid(first, 0)
+
+
+def _show_processes() -> None:
+    """Let processes have the numbers in ``/proc`` that they have for each other."""
+    with contextlib.suppress(
+        PermissionError
+    ):  # part of it is hidden; see `hermes.sandbox.stage.check_processes`
+        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
 
 def _close_inherited(kept: int) -> None:
@@ -134,7 +168,6 @@ def _keep_cgroups() -> None:
 
 
 def _serve(control: socket.socket) -> None:
-    zygote = os.getpid()
     while True:
         _, fds, _, _ = socket.recv_fds(control, 1, _MOST_FDS)
         if not fds:
@@ -145,11 +178,9 @@ def _serve(control: socket.socket) -> None:
             control.close()
             status = 1
             try:
-                die_with_parent(signal.SIGKILL)
-                if os.getppid() == zygote:
-                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                    _answer(fds)
-                    status = 0
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                _answer(fds)
+                status = 0
             finally:
                 os._exit(status)
         for fd in fds:

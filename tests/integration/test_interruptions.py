@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Sandbox
+from hermes.sandbox.bubblewrap import find
+from tests.conftest import LASTING, Sandbox
 from tests.integration.conftest import add_base
-from tests.processes import leftovers
+from tests.processes import leftovers, processes_of
 
 BUILD = """
 files_layer(name = "files", srcs = glob(["src/*"]), dest = "/srv")
@@ -41,14 +42,23 @@ def write_app(workspace: Sandbox) -> None:
         workspace.write(f"app/src/{number}", os.urandom(20_000))
 
 
-def start(workspace: Sandbox) -> subprocess.Popen[bytes]:
+def start(workspace: Sandbox, **env: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "hermes", "build", "-q", "--json", "//app:image"],
         cwd=workspace.root,
-        env={**os.environ, "HERMES_HOME": str(workspace.home)},
+        env={**os.environ, "HERMES_HOME": str(workspace.home), **env},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+
+
+def wait_for_output(workspace: Sandbox, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a command of a build has printed something."""
+    deadline = time.monotonic() + 20
+    while not any(path.stat().st_size for path in (workspace.home / "logs").glob("*")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
 
 
 @pytest.mark.timeout(240)
@@ -85,17 +95,61 @@ def test_eight_builds_on_one_store_agree(workspace: Sandbox) -> None:
 def test_an_interrupted_build_ends_what_it_started(based: Sandbox, number: signal.Signals) -> None:
     based.write("app/BUILD", 'run_layer(name = "image", base = "//base:root", cmd = "echo on; sleep 271828")')
     process = start(based)
-    deadline = time.monotonic() + 20
-    while not any(path.stat().st_size for path in (based.home / "logs").glob("*")):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.02)
+    wait_for_output(based, process)
     process.send_signal(number)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 128 + number
     assert errors.decode().strip() == "interrupted"
     assert leftovers(based.home) == []
     assert list((based.home / "tmp").iterdir()) == []
+
+
+@pytest.fixture
+def straggling(tmp_path: Path) -> str:
+    """A PATH whose bwrap has a child that no death of its parent ends, as the real one for a moment after clone(2)."""
+    real, _ = find()
+    wrapper = tmp_path / "bin" / "bwrap"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\n/usr/bin/setsid /bin/{LASTING} &\nexec {real} "$@"\n')
+    wrapper.chmod(0o755)
+    return f"{wrapper.parent}:{os.environ['PATH']}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGQUIT, signal.SIGTERM])
+def test_what_no_parent_ends_ends_with_the_build(
+    based: Sandbox, straggling: str, number: signal.Signals
+) -> None:
+    based.write("app/BUILD", f'run_layer(name = "image", base = "//base:root", cmd = "echo on; {LASTING}")')
+    process = start(based, PATH=straggling)
+    wait_for_output(based, process)
+    assert len(list(processes_of(LASTING))) >= 2
+    process.send_signal(number)
+    process.communicate(timeout=20)
+    deadline = time.monotonic() + 5
+    while (left := leftovers(based.home) + list(processes_of(LASTING))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
+
+
+def test_what_no_parent_ends_does_not_hold_up_a_build(based: Sandbox, straggling: str) -> None:
+    based.write("app/BUILD", 'run_layer(name = "image", base = "//base:root", cmd = "echo on > /etc/on")')
+    process = start(based, PATH=straggling)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert list(processes_of(LASTING)) == []
+
+
+def test_a_program_in_unshare_ends_with_it(based: Sandbox) -> None:
+    command = [sys.executable, "-m", "hermes", "unshare", "--", *LASTING.split()]
+    with subprocess.Popen(command, env={**os.environ, "HERMES_HOME": str(based.home)}) as process:
+        deadline = time.monotonic() + 20
+        while not any(": sleep" in one for one in processes_of(LASTING)):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.kill()
+    while (left := list(processes_of(LASTING))) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert left == []
 
 
 def test_a_killed_gc_leaves_no_half_of_a_layer(based: Sandbox) -> None:

@@ -15,6 +15,7 @@ import pytest
 from hermes.errors import ActionError, BuildFailed, HermesError, SandboxError, UsageError, WorkspaceError
 from hermes.sandbox import choice
 from tests.conftest import LASTING, Sandbox
+from tests.processes import leftovers
 
 if TYPE_CHECKING:
     from tests.integration.conftest import OrdinaryUser
@@ -131,7 +132,7 @@ def test_a_killed_build_takes_its_containers_along(based: Sandbox, runtime: str)
     wait_until(lambda: "sleep 1618" in processes().splitlines())
     build.send_signal(signal.SIGKILL)
     build.wait()
-    wait_until(lambda: "sleep 1618" not in processes().splitlines())
+    wait_until(lambda: not leftovers(based.home))
     based.write("run/BUILD", RUN.format("true", ""))
     based.build("//run", runtime=runtime)
     assert_nothing_is_left(based)
