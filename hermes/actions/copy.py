@@ -26,7 +26,17 @@ from hermes.layer import encodings, modes, toc
 from hermes.layer.canonical import canonical
 from hermes.layer.compress import Decompressed
 from hermes.layer.content import FileContent, spooled
-from hermes.layer.entry import DIRECTORY, HARDLINK, SYMLINK, WHITEOUT_PREFIX, Entry, implied, is_copied, join
+from hermes.layer.entry import (
+    DIRECTORY,
+    FILE,
+    HARDLINK,
+    SYMLINK,
+    WHITEOUT_PREFIX,
+    Entry,
+    implied,
+    is_copied,
+    join,
+)
 from hermes.layer.links import resolved
 from hermes.layer.tar_reader import members
 from hermes.layer.write import Item, write_layer
@@ -55,7 +65,10 @@ class _Copying:
         self._closing = closing
         self._inputs = iter(spec.sources)
         self._place = CopyDestination.of(tools.document(spec.destination.value))
-        self._links: dict[str, str | None] = {path: f"/{folder}" for path, folder in self._place.links}
+        start = len(self._place.target) + 1 if self._place.target else 0
+        self._links: dict[str, str | None] = {
+            path[start:]: f"/{folder[start:]}" for path, folder in self._place.links
+        }
 
     def all(self) -> Iterator[Item]:
         """Yield what is to be in the layer; nothing, not even folders on the way, where there is nothing to copy."""
@@ -115,10 +128,10 @@ class _Copying:
             raise BuildError(f"{name}: in a layer a name cannot begin with {WHITEOUT_PREFIX}")
 
     def _source(self, row: CopyEntry) -> Item:
-        entry = Entry(self._at(row.name), row.type, row.mode)
+        entry = Entry(self._at(row.name), row.type, row.mode, device=row.device)
         if row.type == HARDLINK:
             return self._settled(entry._replace(link=self._place.of_entry(row.link))), None
-        if row.type == DIRECTORY:
+        if row.type not in (FILE, SYMLINK):
             return self._settled(entry), None
         one = next(self._inputs)
         if one.value.kind == LINK:
@@ -128,9 +141,10 @@ class _Copying:
         return self._settled(entry), FileContent(self._tools.path_of(one), one.value.size, one.stamp)
 
     def _archive(self, one: Resolved) -> Iterator[Item]:
-        """Yield what an archive holds, in the folder that is the destination; its owners and modes stay.
+        """Yield what an archive holds, in the folder that is the destination; its modes stay, and owners unless others are named.
 
-        Links on the way, of the stack and of what was unpacked before, are followed, as by a process that unpacks it.
+        Links on the way, of the stack and of what was unpacked before, are followed, as by a process that unpacks it and
+        for which the destination is the root.
         """
         name = one.path
         path = self._tools.store.scratch.path()
@@ -142,19 +156,23 @@ class _Copying:
                 if not entry.path:
                     continue
                 self._check_name(entry.path, f"{one.path}: {entry.path}")
+                inside = self._unpacked(entry.path)
+                link = self._unpacked(entry.link) if entry.type == HARDLINK else ""
                 entry = entry._replace(
-                    path=self._unpacked(entry.path),
-                    link=self._unpacked(entry.link) if entry.type == HARDLINK else entry.link,
+                    path=join(self._place.target, inside),
+                    link=join(self._place.target, link) if link else entry.link,
                     xattrs=tuple(pair for pair in entry.xattrs if is_copied(pair[0])),
                     mtime=self._spec.mtime,
                     passed=False,
                 )
-                self._links[entry.path] = entry.link if entry.type == SYMLINK else None
+                if self._spec.chowns_archives:
+                    entry = entry._replace(uid=self._place.uid, gid=self._place.gid)
+                self._links[inside] = entry.link if entry.type == SYMLINK else None
                 yield entry, spooled(member.content, entry.size, spool)
 
     def _unpacked(self, path: str) -> str:
-        """Return where something of an archive belongs."""
-        return resolved(join(self._place.target, path), self._links.get, follow_last=False)
+        """Return where something of an archive belongs, below the destination."""
+        return resolved(path, self._links.get, follow_last=False)
 
 
 def _from_layers(

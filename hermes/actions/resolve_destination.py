@@ -23,6 +23,7 @@ from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
 from hermes.errors import BuildError
 from hermes.layer.entry import DIRECTORY, SYMLINK, Entry, join, parents
+from hermes.layer.links import resolved
 from hermes.layer.toc import entry_of_row, row_of_entry
 from hermes.layer.view import View
 
@@ -32,8 +33,8 @@ class CopyDestination:
     """Where to put things: into the folder ``target``, or, if ``is_folder`` is false, as the file ``target``.
 
     ``missing`` are folders that have to be made, ``moved`` maps folders below the target that are links in the stack
-    to what they lead to; ``links`` are all links below the target with the folders, there or not, that they lead to, where
-    an archive is unpacked. ``uid`` and ``gid`` are of whom ``--chown`` names. ``above`` are the folders on the way that
+    to what they lead to; ``links`` are all links below the target with the folders, there or not, that they lead to for
+    someone whose root the target is, where an archive is unpacked. ``uid`` and ``gid`` are of whom ``--chown`` names. ``above`` are the folders on the way that
     are there, as rows of a table of contents: a layer only passes through them, and says what they are, because tools
     that unpack one layer by itself make folders that it does not describe, with modes of their own. ``inside`` are rows of
     the folders below the target that are not root's with mode 0755, where an archive is unpacked.
@@ -121,14 +122,13 @@ def _inside(view: View, target: str) -> Iterator[tuple[Any, ...]]:
 
 
 def _links(view: View, target: str) -> Iterator[tuple[str, str]]:
-    """Yield the links below a folder that lead to folders, or to nothing, and where they lead."""
-    for name, entry in view.below(target):
-        if entry.type == SYMLINK:
-            path = join(target, name)
-            with suppress(BuildError):
-                folder = view.resolve(path)
-                if view.is_folder(folder) or not view.exists(folder):
-                    yield path, folder
+    """Yield the links below a folder that lead to folders, or to nothing, and where they lead if the folder is the root."""
+    found = {name: entry.link for name, entry in view.below(target) if entry.type == SYMLINK}
+    for name in found:
+        with suppress(BuildError):
+            folder = join(target, resolved(name, found.get)).rstrip("/")
+            if view.is_folder(folder) or not view.exists(folder):
+                yield join(target, name), folder
 
 
 class _Placing:

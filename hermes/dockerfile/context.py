@@ -14,19 +14,23 @@ from typing import NamedTuple
 from hermes.dockerfile.files import SOCKET, Files, Status
 from hermes.engine.action import Artifact
 from hermes.errors import DockerfileError, HermesError, UsageError
-from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, join
+from hermes.layer.entry import CHARACTER, FILE, HARDLINK, SYMLINK, join
 from hermes.layer.links import resolved
 from hermes.wildcards import Ignored, expanded, is_pattern
 
 
 class Row(NamedTuple):
-    """Something to be copied: ``name`` below the destination. ``source`` is set for files and symbolic links."""
+    """Something to be copied: ``name`` below the destination. ``source`` is set for files and symbolic links.
+
+    ``device`` is as in `hermes.layer.entry.Entry`.
+    """
 
     name: str
     type: str
     mode: int
     link: str = ""
     source: Artifact | None = None
+    device: tuple[int, int] = (0, 0)
 
 
 class Match(NamedTuple):
@@ -179,8 +183,8 @@ class Collection:
         found: dict[str, Row] = {}
         first_names: dict[tuple[int, tuple[int, int]], str] = {}
         for name, (path, status, source) in self._taken.items():
-            if status.type == DIRECTORY:
-                found[name] = Row(name, DIRECTORY, status.mode)
+            if status.type not in (FILE, SYMLINK):
+                found[name] = Row(name, status.type, status.mode, device=status.device)
                 continue
             first = first_names.setdefault((source, status.inode), name) if status.inode else name
             if first == name:
@@ -249,9 +253,10 @@ class Collection:
         status = self._context.files.status(path)
         if status is None:
             raise DockerfileError(f"{inside} is gone from the context")
-        if status.type in (DIRECTORY, SYMLINK, FILE):
-            self._taken[name] = _Taken(path, status, self._sources)
-        elif status.type != SOCKET:
+        if status.type == CHARACTER and status.device == (0, 0):
             raise DockerfileError(
-                f"{inside} is neither a file, a folder nor a link", hint="leave it out with an ignore file"
+                f"{inside} is the device 0,0, which in a layer removes a file",
+                hint="leave it out with an ignore file",
             )
+        if status.type != SOCKET:
+            self._taken[name] = _Taken(path, status, self._sources)

@@ -32,7 +32,7 @@ from hermes.wildcards import Ignored, is_pattern
 
 _URL: Final = re.compile(r"https?://", re.IGNORECASE)
 _DIGEST: Final = re.compile(r"sha256:([0-9a-f]{64})\Z")
-_MODE: Final = re.compile(r"[0-7]{1,4}\Z")
+_MODE: Final = re.compile(r"0*[0-7]{1,4}\Z")
 _DOWNLOADED_MODE: Final = 0o600
 _HEREDOC_MODE: Final = 0o644
 _CONTENT: Final = "content"
@@ -174,6 +174,7 @@ class Copies:
             roots=state.roots(),
         )
         made = Copy(
+            chowns_archives=bool(copy.owner and taken.archives),
             entries=_entries(rows),
             mode=mode,
             mtime=self._epoch,
@@ -285,7 +286,7 @@ def _names(rows: Iterable[Row]) -> tuple[Named, ...]:
 
 
 def _entries(rows: Iterable[Row]) -> tuple[CopyEntry, ...]:
-    return tuple(CopyEntry(row.name, row.type, row.mode, row.link) for row in rows)
+    return tuple(CopyEntry(row.name, row.type, row.mode, row.link, row.device) for row in rows)
 
 
 def _is_folder(dest: str) -> bool:

@@ -15,20 +15,23 @@ from typing import Final, NamedTuple, Protocol
 from hermes.engine.action import EXECUTABLE, LINK, Artifact, Source
 from hermes.layer import archives
 from hermes.layer.content import Signature, signature
-from hermes.layer.entry import DIRECTORY, FILE, SYMLINK
+from hermes.layer.entry import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, SYMLINK
 
 NOTHING: Final = (0, 0, 0, 0)
 """The signature of what is not there."""
 SOCKET: Final = "socket"
-_OTHER: Final = "other"
 
 
 class Status(NamedTuple):
-    """``type`` is a type of entry, or something that a layer cannot have; ``inode`` is set where a file has several names."""
+    """``type`` is a type of entry, or `SOCKET`, which a layer cannot have; ``inode`` is set where a file has several names.
+
+    ``device`` is as in `hermes.layer.entry.Entry`.
+    """
 
     type: str
     mode: int
     inode: tuple[int, int] | None = None
+    device: tuple[int, int] = (0, 0)
 
     @property
     def is_directory(self) -> bool:
@@ -85,7 +88,12 @@ class FolderFiles:
         if stat.S_ISREG(mode):
             inode = (found.st_dev, found.st_ino) if found.st_nlink > 1 else None
             return Status(FILE, stat.S_IMODE(mode), inode)
-        return Status(SOCKET if stat.S_ISSOCK(mode) else _OTHER, 0)
+        if stat.S_ISSOCK(mode):
+            return Status(SOCKET, 0)
+        if stat.S_ISFIFO(mode):
+            return Status(FIFO, stat.S_IMODE(mode))
+        device = os.major(found.st_rdev), os.minor(found.st_rdev)
+        return Status(CHARACTER if stat.S_ISCHR(mode) else BLOCK, stat.S_IMODE(mode), device=device)
 
     def _look(self, path: str) -> os.stat_result | None:
         full = f"{self._root}/{path}".rstrip("/")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_CLAUSE: Final = re.compile(r"([ugoa]*)((?:[-+=](?:[ugo]|[rwxXst]*))+)\Z")
-_STEP: Final = re.compile(r"([-+=])([ugo]|[rwxXst]*)")
+_CLAUSE: Final = re.compile(r"([ugoa]*)((?:[-+=][ugorwxXst]*)+)\Z")
+_STEP: Final = re.compile(r"([-+=])([ugorwxXst]*)")
+_LETTERS: Final = re.compile(r"[ugo]|[rwxXst]+")
 _SHIFTS: Final = {"u": 6, "g": 3, "o": 0}
 _BITS: Final = {"r": 4, "w": 2, "x": 1}
 _SPECIAL: Final = {"u": 0o4000, "g": 0o2000, "o": 0o1000}
@@ -23,7 +24,12 @@ def changed(mode: int, text: str, *, folder: bool) -> int:
         found = _CLAUSE.match(clause)
         assert found is not None, text
         classes = "ugo" if found[1] == "" or "a" in found[1] else found[1]
-        for sign, letters in _STEP.findall(found[2]):
+        steps = (
+            (sign, letters)
+            for sign, text in _STEP.findall(found[2])
+            for letters in _LETTERS.findall(text) or [""]
+        )
+        for sign, letters in steps:
             bits = sum(_bits(mode, letters, one, folder=folder) for one in set(classes))
             if sign == "-":
                 mode &= ~bits

@@ -159,6 +159,20 @@ def test_an_archive_that_leads_out_is_refused(ctr: Shell, path: str) -> None:
     assert "points outside the root" in ctr("add", ctr.made(), "bad.tar", "/", status=1)
 
 
+def test_an_archive_stays_in_its_destination(ctr: Shell) -> None:
+    with tarfile.open(ctr.root / "up.tar", "w") as archive:
+        for name, target in (("link", "../.."), ("to", "/bin")):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, target
+            archive.addfile(link)
+        for name in ("link/one", "to/two"):
+            archive.addfile(tarfile.TarInfo(name))
+    name = ctr.made()
+    ctr("add", name, "up.tar", "/srv/in")
+    found = ctr("run", name, "--", "sh", "-c", "find / -xdev -name one -o -name two")
+    assert sorted(found.split()) == ["/srv/in/bin/two", "/srv/in/one"]
+
+
 def test_an_archive_with_a_device_is_refused(ctr: Shell) -> None:
     with tarfile.open(ctr.root / "bad.tar", "w") as archive:
         device = tarfile.TarInfo("dev/null")

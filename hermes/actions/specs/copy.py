@@ -9,32 +9,39 @@ from hermes.actions.specs.spec import I, Spec, role, roles
 
 
 class CopyEntry(NamedTuple):
-    """Something that is copied: as `Named`, with its mode; ``link`` is the name that a hard link leads to."""
+    """Something that is copied: as `Named`, with its mode; ``link`` is the name that a hard link leads to.
+
+    ``device`` is the major and minor number of a device node.
+    """
 
     name: str
     type: str
     mode: int
     link: str = ""
+    device: tuple[int, int] = (0, 0)
 
     def to_json(self) -> list[Any]:
-        return list(self) if self.link else [self.name, self.type, self.mode]
+        if self.device != (0, 0):
+            return [self.name, self.type, self.mode, self.link, list(self.device)]
+        return [*self[:4]] if self.link else [*self[:3]]
 
     @classmethod
     def from_json(cls, row: Sequence[Any]) -> Self:
-        return cls(*row)
+        return cls(*row[:4], *((major, minor) for major, minor in row[4:]))
 
 
 class Copy(Spec[I]):
     """The layer of a copy: what is in ``listing``, or ``entries`` and ``archives``, at its ``destination``.
 
     ``sources`` are the files and symbolic links of the entries, in their order. ``mode`` is a mode, or a change of it
-    in letters, for all. Without ``keep_owners`` everything belongs to whom the destination says. ``content`` says where the
-    bytes of a listing are; it is in no key.
+    in letters, for all but what is in archives. Without ``keep_owners`` everything belongs to whom the destination says, and
+    with ``chowns_archives`` also what is in archives. ``content`` says where the bytes of a listing are; it is in no key.
     """
 
     kind: ClassVar[str] = "copy"
 
     entries: tuple[CopyEntry, ...] = ()
+    chowns_archives: bool = False
     keep_owners: bool = False
     mode: int | str | None = None
     mtime: int

@@ -160,18 +160,15 @@ class Copier:
     def _extract(self, path: str, dest: str) -> None:
         uid, gid = self._ids
         keeps = not self._copy.owner
-        self._writer.folder(dest)
+        writer = self._writer.below(dest)  # as BuildKit and buildah: links in an archive lead nowhere else
         with open(path, "rb") as file:
             for member in members(Decompressed(file, name=path).read, name=path):
                 entry = member.entry
-                entry = entry._replace(path=join(dest, entry.path).rstrip("/"))
-                if entry.type == HARDLINK:
-                    entry = entry._replace(link=join(dest, entry.link))
                 if not keeps:
                     entry = entry._replace(uid=uid, gid=gid)
                 entry = entry._replace(xattrs=tuple(one for one in entry.xattrs if is_copied(one[0])))
                 if member.entry.path:
-                    self._writer.add(entry, member.content)
+                    writer.add(entry, member.content)
 
 
 _KINDS: Final = {

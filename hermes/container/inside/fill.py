@@ -21,10 +21,14 @@ _PARENT_MODE: Final = 0o755
 
 
 class RootWriter:
-    """Adds entries to a root. ``owner`` is that of the folders that had to be made on the way."""
+    """Adds entries to a root. ``owner`` is that of the folders that had to be made on the way.
 
-    def __init__(self, root: str, *, owner: tuple[int, int] = (0, 0)) -> None:
+    ``called`` is what errors put before paths, where the root is a folder of another one.
+    """
+
+    def __init__(self, root: str, *, owner: tuple[int, int] = (0, 0), called: str = "") -> None:
         self._root = root
+        self._called = called
         self._owner = owner
         self._folders: dict[str, str] = {}
 
@@ -55,10 +59,16 @@ class RootWriter:
             os.mkfifo(target)
         elif entry.type in (CHARACTER, BLOCK):
             raise BuildError(
-                f"/{path} is a device node, which the kernel lets nobody make in a user namespace",
+                f"{self._called}/{path} is a device node, which the kernel lets nobody make in a user namespace",
                 hint="leave it out; a runtime makes the devices that a program needs",
             )
         self._settle(entry, target)
+
+    def below(self, path: str) -> RootWriter:
+        """Return a writer for which a directory of the root, made where it is missing, is the root."""
+        root = self.folder(path)
+        self._folders.clear()  # what the other writes may lead elsewhere
+        return RootWriter(root, owner=self._owner, called=f"{self._called}/{path}".rstrip("/"))
 
     def folder(self, path: str) -> str:
         """Return where a directory of the root is, making it and those above it where they are missing."""
@@ -75,7 +85,8 @@ class RootWriter:
             missing.append(at)
             at = os.path.dirname(at)
         if not stat.S_ISDIR(os.lstat(at).st_mode):
-            raise BuildError(f"/{path} cannot be a directory: {at[len(self._root) :]} is not one")
+            found = f"{self._called}{at[len(self._root) :]}"
+            raise BuildError(f"{self._called}/{path} cannot be a directory: {found} is not one")
         for one in reversed(missing):
             os.mkdir(one, _PARENT_MODE)
             os.chown(one, *self._owner)
@@ -89,7 +100,7 @@ class RootWriter:
             return
         if stat.S_ISDIR(found.st_mode):
             raise BuildError(
-                f"/{path} is a directory, and something else is to be there",
+                f"{self._called}/{path} is a directory, and something else is to be there",
                 hint="end the destination with a slash to put it inside",
             )
         os.unlink(target)

@@ -139,7 +139,7 @@ class Copying:
         ids = _IDS.match(place.owner or "0")
         dest = stack.resolve(place.dest)
         is_folder = place.folder or not place.single or bool(stack.is_folder(dest))
-        if ids is None:
+        if ids is None or (copy.chowns_archives and place.owner):
             return self._owned(name, copy, place, stack, files, folders)
         owner = f"{int(ids[1])}:{int(ids[2] or ids[1])}"
         rows = list(self._rows(copy, dest, stack, files, is_folder=is_folder))
@@ -167,7 +167,12 @@ class Copying:
         )  # a change in letters is made to the modes of files before
         sources = iter(copy.sources)
         known: dict[str, str] = {}
-        for entry, kind, mode, link in copy.entries:
+        for entry, kind, mode, link, _ in copy.entries:
+            if kind not in (DIRECTORY, FILE, HARDLINK, SYMLINK):
+                raise DockerfileError(
+                    f"{entry} is a FIFO or a device node, for which no rule has a way",
+                    hint="leave it out with an ignore file, or build with dockerfile_image",
+                )
             path = dest
             if is_folder:
                 above = stack.resolve(join(dest, posixpath.dirname(entry)).strip("/"))

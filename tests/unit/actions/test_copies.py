@@ -127,9 +127,18 @@ def test_a_name_that_the_image_does_not_know_is_an_error(bench: Bench) -> None:
 
 
 def test_links_below_are_followed_where_an_archive_is_unpacked(bench: Bench) -> None:
-    below = bench.layer(folder("srv"), link("srv/l", "/opt"), folder("opt"), folder("srv/d", 0o700))
+    below = bench.layer(
+        folder("srv"),
+        link("srv/l", "/opt"),
+        link("srv/m", "../../d"),
+        link("srv/n", "m"),
+        link("srv/o", "f"),
+        folder("opt"),
+        folder("srv/d", 0o700),
+        file("srv/f", 1),
+    )
     found = placed(bench, below, dest="srv/", entries=(), single=False, unpacks=True)
-    assert found["links"] == [["srv/l", "opt"]]
+    assert found["links"] == [["srv/l", "srv/opt"], ["srv/m", "srv/d"], ["srv/n", "srv/d"]]
     assert [row[:3] for row in found["inside"]] == [["srv/d", DIRECTORY, 0o700]]
 
 

@@ -80,7 +80,9 @@ secrets = st.builds(
 )
 agents = st.builds(AgentMount, id=texts, target=texts, mode=modes, uid=numbers, gid=numbers)
 named = st.builds(Named, texts, st.sampled_from((FILE_ENTRY, DIRECTORY)))
-entries = st.builds(CopyEntry, texts, st.sampled_from((FILE_ENTRY, HARDLINK)), modes, texts)
+entries = st.builds(
+    CopyEntry, texts, st.sampled_from((FILE_ENTRY, HARDLINK)), modes, texts, st.tuples(numbers, numbers)
+)
 descriptors = st.builds(Descriptor, texts, digests, numbers)
 contexts = st.lists(
     st.builds(FilesContext, texts, st.lists(refs, min_size=1, max_size=2).map(tuple))
@@ -128,6 +130,7 @@ FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
     },
     Compress: {"codec": st.sampled_from(("zstd", "gzip")), "layer": refs},
     Copy: {
+        "chowns_archives": st.booleans(),
         "entries": some(entries),
         "keep_owners": st.booleans(),
         "mode": st.none() | modes | texts,
