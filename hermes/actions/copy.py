@@ -23,8 +23,8 @@ from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
 from hermes.errors import BuildError
 from hermes.layer import encodings, modes, toc
+from hermes.layer.archives import archive_members
 from hermes.layer.canonical import canonical
-from hermes.layer.compress import Decompressed
 from hermes.layer.content import FileContent, spooled
 from hermes.layer.entry import (
     DIRECTORY,
@@ -38,7 +38,6 @@ from hermes.layer.entry import (
     join,
 )
 from hermes.layer.links import resolved
-from hermes.layer.tar_reader import members
 from hermes.layer.write import Item, write_layer
 from hermes.store.io_errors import storing
 
@@ -151,7 +150,7 @@ class _Copying:
         spool = self._closing.enter_context(open(path, "w+b", buffering=0))  # noqa: SIM115
         os.unlink(path)
         with open(self._tools.path_of(one), "rb") as file:
-            for member in members(Decompressed(file, name=name).read, name=name):
+            for member in archive_members(file, name=name):
                 entry = member.entry
                 if not entry.path:
                     continue

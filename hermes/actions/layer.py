@@ -17,11 +17,10 @@ from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
 from hermes.errors import HermesError, SourceError
 from hermes.layer import encodings, toc
+from hermes.layer.archives import archive_members
 from hermes.layer.canonical import canonical
-from hermes.layer.compress import Decompressed
 from hermes.layer.content import FileContent, changed, spooled
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, Entry, join
-from hermes.layer.tar_reader import members
 from hermes.layer.write import Item, write_layer
 from hermes.store.io_errors import storing
 
@@ -82,8 +81,7 @@ class _Assembly:
         name = os.path.basename(one.origin) or "its archive"
         spool = self._spool()
         with open(_file(self._tools.path_of(one), one), "rb") as file:
-            archive = Decompressed(file, name=name)
-            for member in members(archive.read, name=name):
+            for member in archive_members(file, name=name):
                 entry = member.entry._replace(path=join(dest, member.entry.path), mtime=self._mtime)
                 entry = entry._replace(path=entry.path.rstrip("/"), passed=False)
                 if not entry.path:

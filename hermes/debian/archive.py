@@ -10,17 +10,18 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from hermes.debian.apt_source import AptSource
 from hermes.debian.download import download
 from hermes.debian.keyring import Keyring, machine_keyring, named_keyring, signed_text, unsigned_text
 from hermes.debian.packages import Package, parse_packages
-from hermes.debian.release import IndexFile, Release, parse_release
+from hermes.debian.release import INDEX_FORMS, IndexFile, Release, parse_release
 from hermes.digest import CHUNK, Digest
 from hermes.download import shown
-from hermes.errors import FetchError, LockError
+from hermes.errors import FetchError, LayerError, LockError
+from hermes.layer.decompress import Decompressed
 from hermes.store.io_errors import storing
 
 _RELEASE_LIMIT: Final = 32 << 20
@@ -189,23 +190,14 @@ def _fetch_index(suite: Suite, release: Release, index: IndexFile) -> bytes:
 
 def _unpack(data: bytes, path: str, plain_size: int | None, where: str) -> bytes:
     """Decompress an index, up to the size that the Release gives (a limit where it gives none)."""
-    import gzip
-    import lzma
-    import zlib
-
     limit = min(plain_size if plain_size is not None else _PLAIN_LIMIT, _PLAIN_LIMIT)
-    packed = io.BytesIO(data)
-    file: io.BufferedIOBase = packed
-    if path.endswith(".xz"):
-        file = lzma.LZMAFile(packed)  # noqa: SIM115 - what it reads is in memory
-    elif path.endswith(".gz"):
-        file = gzip.GzipFile(fileobj=packed)
-    plain = bytearray()
     try:
+        file = Decompressed(io.BytesIO(data), name=where, form=INDEX_FORMS[PurePath(path).suffix])
+        plain = bytearray()
         while piece := file.read(CHUNK):
             plain += piece
             if len(plain) > limit:
                 raise LockError(f"{where}: is larger than {limit} bytes when decompressed", hint=_STALE)
-    except (lzma.LZMAError, zlib.error, OSError, EOFError) as error:
-        raise LockError(f"{where}: cannot be decompressed: {error}", hint=_STALE) from None
+    except LayerError as error:
+        raise LockError(error.message, hint=_STALE) from None
     return bytes(plain)

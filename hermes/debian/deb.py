@@ -15,10 +15,10 @@ from typing import BinaryIO, Final
 
 from hermes.debian.relation import parse_relations
 from hermes.errors import LayerError, LockError
-from hermes.layer.compress import Decompressed
+from hermes.layer.archives import archive_members
 from hermes.layer.content import BytesContent, Content, spooled
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, Entry, parents
-from hermes.layer.tar_reader import members
+from hermes.layer.tar_reader import Member
 from hermes.layer.write import Item
 
 STATUS_D: Final = "status.d"
@@ -30,6 +30,7 @@ _AR_MAGIC: Final = b"!<arch>\n"
 _AR_HEADER: Final = re.compile(
     rb"([!-~]{1,16}) *[0-9]* *[0-9]* *[0-9]* *[0-7]* *([0-9]{1,10}) *`\n\Z", re.DOTALL
 )
+_FORMS: Final = {"": "", ".gz": "gzip", ".xz": "xz", ".zst": "zstd", ".bz2": "bzip2", ".lzma": "lzma"}
 _MOST_CONTROL: Final = 16 << 20
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+\Z")
 _MERGED: Final = frozenset({"bin", "sbin", "lib", "lib32", "lib64", "libo32", "libx32"})
@@ -102,15 +103,19 @@ def unpacked(
 def _read(file: DebFile, spool: BinaryIO) -> _Package:
     package = _Package(file)
     with open(file.path, "rb") as stream:
-        found = {}
+        found: dict[str, tuple[str, int, int]] = {}
         for name, offset, size in _ar_members(stream, file.name):
             kind = name.partition(".")[0]
-            if kind in ("control", "data") and kind not in found:
-                found[kind] = offset, size
+            if kind in ("control", "data"):
+                found.setdefault(kind, (name, offset, size))
         for kind in ("control", "data"):
             if kind not in found:
                 raise LayerError(f"{file.name}: not a Debian package: it has no {kind}.tar")
-            tar = Decompressed(_Region(stream, *found[kind]), name=f"{file.name}: {kind}.tar")
+            name, offset, size = found[kind]
+            form = _FORMS.get(name.removeprefix(f"{kind}.tar"))
+            if form is None:
+                raise LayerError(f"{file.name}: {name} has a form that dpkg does not know")
+            tar = archive_members(_Region(stream, offset, size), name=f"{file.name}: {name}", form=form)
             if kind == "control":
                 _read_control(package, tar)
             else:
@@ -147,9 +152,9 @@ class _Region:
         return data
 
 
-def _read_control(package: _Package, tar: Decompressed) -> None:
+def _read_control(package: _Package, tar: Iterator[Member]) -> None:
     name = package.file.name
-    for member in members(tar.read, name=f"{name}: control.tar"):
+    for member in tar:
         entry = member.entry
         if entry.type != FILE or "/" in entry.path:
             continue
@@ -175,8 +180,8 @@ def _fields(data: bytes, name: str) -> dict[str, str]:
         raise LayerError(f"{name}: its control file is malformed: {error}") from None
 
 
-def _read_data(package: _Package, tar: Decompressed, spool: BinaryIO) -> None:
-    for member in members(tar.read, name=f"{package.file.name}: data.tar"):
+def _read_data(package: _Package, tar: Iterator[Member], spool: BinaryIO) -> None:
+    for member in tar:
         entry = member.entry
         if entry.path:
             package.items.append((entry, spooled(member.content, entry.size, spool)))

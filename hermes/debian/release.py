@@ -16,7 +16,9 @@ from typing import Final
 from hermes.errors import LockError
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
-_INDEX: Final = re.compile(r"(?:.*/)?Packages(?:\.xz|\.gz)?\Z")
+INDEX_FORMS: Final = {".zst": "zstd", ".xz": "xz", ".bz2": "bzip2", ".lzma": "lzma", ".gz": "gzip", "": ""}
+"""The compression of an index by the end of its name, in apt's order of preference."""
+_INDEX: Final = re.compile(rf"(?:.*/)?Packages(?:{'|'.join(map(re.escape, INDEX_FORMS))})\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,9 @@ class Release:
     files: Mapping[str, IndexFile]
 
     def packages_index(self, folder: str) -> IndexFile | None:
-        """Return the smallest form of the index in ``folder`` (empty: beside the Release), or None."""
+        """Return the index in ``folder`` (empty: beside the Release), in the form that apt takes, or None."""
         prefix = f"{folder}/" if folder else ""
-        for ending in (".xz", ".gz", ""):
+        for ending in INDEX_FORMS:
             if (found := self.files.get(f"{prefix}Packages{ending}")) is not None:
                 return found
         return None

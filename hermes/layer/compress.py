@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import collections
 import os
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from hermes.digest import CHUNK, Digest
-from hermes.errors import LayerError, UsageError
+from hermes.errors import UsageError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -22,26 +21,8 @@ if TYPE_CHECKING:
 _ZSTD_JOB: Final = 4 << 20
 _GZIP_MEMBER: Final = 1 << 20
 _MOST_WORKERS: Final = 8
-_MOST_UNCOMPRESSED: Final = 64 << 30
-_LARGEST_WINDOW: Final = 1 << 27
-
-_MAGICS: Final = {
-    "zstd": b"\x28\xb5\x2f\xfd",
-    "gzip": b"\x1f\x8b",
-    "xz": b"\xfd7zXZ\0",
-    "bzip2": b"BZh",
-}
-_LONGEST_MAGIC: Final = max(map(len, _MAGICS.values()))
 
 Write = Callable[[bytes | bytearray], None]
-
-
-class Source(Protocol):
-    """What bytes are read from: a file, or what reads one."""
-
-    def read(self, count: int, /) -> bytes:
-        """Return up to ``count`` bytes, and nothing only at the end."""
-        ...
 
 
 class Encoder(Protocol):
@@ -232,158 +213,6 @@ class _GzipEncoder:
         while len(self._members) > self._most:
             self._write(self._members.popleft().result())
 
-
-class Decompressed:
-    """The uncompressed bytes of a file in plain, gzip, zstd, xz or bzip2 form, told apart by its magic.
-
-    ``form`` is the name of that, or empty for a plain file. Raises `LayerError`, naming the file ``name``, where the compressed data is damaged, or is so large that
-    it can only be meant to fill the disk.
-    """
-
-    def __init__(self, file: Source, *, name: str) -> None:
-        self._name = name
-        head = file.read(_LONGEST_MAGIC)
-        while len(head) < _LONGEST_MAGIC and (more := file.read(_LONGEST_MAGIC - len(head))):
-            head += more
-        self.form = next((form for form, magic in _MAGICS.items() if head.startswith(magic)), "")
-        self._pieces = self._checked(_PIECES[self.form](head, file))
-        self._buffer = b""
-        self._position = 0
-
-    def read(self, count: int) -> bytes:
-        """Return up to ``count`` bytes, and nothing only at the end."""
-        if self._position >= len(self._buffer):
-            self._buffer = next(self._pieces, b"")
-            self._position = 0
-        data = self._buffer[self._position : self._position + count]
-        self._position += len(data)
-        return data
-
-    def _checked(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        import lzma
-
-        total = 0
-        try:
-            for data in pieces:
-                total += len(data)
-                if total > _MOST_UNCOMPRESSED:
-                    raise LayerError(f"{self._name}: more than {_MOST_UNCOMPRESSED >> 30} GiB uncompressed")
-                if data:
-                    yield data
-        except (zlib.error, EOFError, lzma.LZMAError) as error:
-            raise LayerError(f"{self._name}: its compressed data is damaged ({error})") from error
-        except OSError as error:
-            if error.errno is not None:
-                raise
-            raise LayerError(f"{self._name}: its compressed data is damaged ({error})") from error
-
-
-def _plain_pieces(head: bytes, file: Source) -> Iterator[bytes]:
-    yield head
-    while data := file.read(CHUNK):
-        yield data
-
-
-def _zstd_pieces(head: bytes, file: Source) -> Iterator[bytes]:
-    """Decompress frame after frame, never more than a chunk at a time: a few bytes can hold gigabytes."""
-    import zstandard
-
-    decompressor = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
-    try:
-        joined: Any = _Joined(head, file)
-        with decompressor.stream_reader(joined, read_across_frames=True) as reader:
-            while data := reader.read(CHUNK):
-                yield data
-    except zstandard.ZstdError as error:
-        raise zlib.error(str(error)) from error
-
-
-class _Joined:
-    """A file of which the first bytes have been read already."""
-
-    def __init__(self, head: bytes, file: Source) -> None:
-        self._head = head
-        self._file = file
-
-    def read(self, count: int = CHUNK) -> bytes:
-        if self._head:
-            data, self._head = self._head, b""
-            return data
-        return self._file.read(count)
-
-
-def _gzip_pieces(head: bytes, file: Source) -> Iterator[bytes]:
-    stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    rest = head
-    while True:
-        while rest:
-            if stream.eof:
-                if rest.strip(b"\0") == b"":
-                    rest = b""
-                    break
-                stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
-            yield stream.decompress(rest, CHUNK)
-            rest = stream.unused_data if stream.eof else stream.unconsumed_tail
-        rest = file.read(CHUNK)
-        if not rest:
-            break
-    while not stream.eof:
-        data = stream.decompress(b"", CHUNK)
-        if not data and not stream.eof:
-            raise EOFError("it ends too early")
-        yield data
-
-
-class _Decompressor(Protocol):
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def needs_input(self) -> bool: ...
-
-    @property
-    def unused_data(self) -> bytes: ...
-
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
-
-
-def _stream_pieces(head: bytes, file: Source, make: Callable[[], _Decompressor]) -> Iterator[bytes]:
-    """Decompress xz or bzip2, which may be several streams one after the other."""
-    stream = make()
-    rest = head
-    while True:
-        if stream.eof:
-            rest = stream.unused_data or file.read(CHUNK)
-            if not rest.strip(b"\0"):
-                return
-            stream = make()
-        elif stream.needs_input and not rest:
-            rest = file.read(CHUNK)
-            if not rest:
-                raise EOFError("it ends too early")
-        yield stream.decompress(rest, CHUNK)
-        rest = b""
-
-
-def _xz_pieces(head: bytes, file: Source) -> Iterator[bytes]:
-    import lzma
-
-    return _stream_pieces(head, file, lzma.LZMADecompressor)
-
-
-def _bzip2_pieces(head: bytes, file: Source) -> Iterator[bytes]:
-    import bz2
-
-    return _stream_pieces(head, file, bz2.BZ2Decompressor)
-
-
-_PIECES: Final[Mapping[str, Callable[[bytes, Source], Iterator[bytes]]]] = {
-    "": _plain_pieces,
-    "zstd": _zstd_pieces,
-    "gzip": _gzip_pieces,
-    "xz": _xz_pieces,
-    "bzip2": _bzip2_pieces,
-}
 
 if TYPE_CHECKING:
     import zstandard

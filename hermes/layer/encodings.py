@@ -21,7 +21,8 @@ from typing import Any, Final
 
 from hermes.digest import CHUNK, Digest
 from hermes.errors import HermesError, MissingBlobError
-from hermes.layer.compress import CODECS, Codec, Decompressed, Encoding
+from hermes.layer.compress import CODECS, Codec, Encoding
+from hermes.layer.decompress import Decompressed
 from hermes.layer.trees import has_tree
 from hermes.store import Store
 from hermes.store.blobs import corrupt

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from hermes.digest import CHUNK, Digest
 from hermes.errors import LayerError, MissingBlobError
 from hermes.layer import encodings, toc
-from hermes.layer.compress import Decompressed, Source
+from hermes.layer.decompress import Decompressed, Source
 from hermes.layer.encodings import FORMS, Foreign
 from hermes.layer.entry import FILE, HARDLINK, Entry
 from hermes.layer.tar_reader import members
@@ -212,7 +212,7 @@ def _entries(tar: _Hashed, name: str) -> list[Entry]:
     A hard link leads to its file, also where the archive has it lead to another hard link.
     """
     found: dict[str, Entry] = {}
-    for member in members(tar.read, name=name):
+    for member in members(tar.read, name=name, unpadded=True):
         entry = _with_digest(member.entry, member.content)
         if entry.type == HARDLINK and (other := found.get(entry.link)) and other.type == HARDLINK:
             entry = entry._replace(link=other.link)

@@ -42,15 +42,19 @@ class Member(NamedTuple):
     content: Iterator[bytes]
 
 
-def members(read: Read, *, name: str, skip: Callable[[int], None] | None = None) -> Iterator[Member]:
+def members(
+    read: Read, *, name: str, skip: Callable[[int], None] | None = None, unpadded: bool = False
+) -> Iterator[Member]:
     """Yield the members of the tar archive that ``read(n)`` gives up to n bytes of.
 
     The mode of a symbolic link, which means nothing on Linux, is always 0777.
 
-    ``skip(n)``, if given, goes past n bytes without reading them, and past the end without saying so. ``name`` is what errors call the archive. Raises `LayerError` when it is truncated, damaged or holds
-    what a layer cannot.
+    ``skip(n)``, if given, goes past n bytes without reading them, and past the end without saying so. ``unpadded``
+    archives may end behind the last file's content instead of its padding, as layers that umoci writes do; the digest
+    says whether they are whole. ``name`` is what errors call the archive. Raises `LayerError` when it is truncated,
+    damaged or holds what a layer cannot.
     """
-    return _Reader(read, name, skip).members()
+    return _Reader(read, name, skip, unpadded=unpadded).members()
 
 
 def is_tar(read: Read) -> bool:
@@ -66,10 +70,11 @@ def is_tar(read: Read) -> bool:
 
 
 class _Reader:
-    def __init__(self, read: Read, name: str, skip: Callable[[int], None] | None) -> None:
+    def __init__(self, read: Read, name: str, skip: Callable[[int], None] | None, *, unpadded: bool) -> None:
         self._read = read
         self._go_past = skip
         self._name = name
+        self._unpadded = unpadded
         self._offset = 0
         self._unread = 0
         self._padding = 0
@@ -132,6 +137,8 @@ class _Reader:
             return None
         while len(data) < BLOCK_SIZE:
             more = self._read(BLOCK_SIZE - len(data))
+            if not more and not data.strip(b"\0") and self._offset:  # cut where nothing is lost
+                return None
             if not more:
                 raise self._error("the archive ends in the middle of a header")
             data += more
@@ -274,10 +281,11 @@ class _Reader:
             self._go_past(self._unread)
             self._offset += self._unread
             self._unread = 0
-        while self._unread > self._padding:
-            data = self._exactly(min(CHUNK, self._unread - self._padding))
+        needed = self._padding if self._unpadded else 0
+        while self._unread > needed:
+            data = self._exactly(min(CHUNK, self._unread - needed))
             self._unread -= len(data)
-        while self._unread and (data := self._read(self._unread)):  # umoci leaves out the padding at the end
+        while self._unread and (data := self._read(self._unread)):
             self._offset += len(data)
             self._unread -= len(data)
 

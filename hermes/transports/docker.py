@@ -22,7 +22,7 @@ from hermes.transports import REGISTRY
 from hermes.transports.transport import Needs, Place, missing
 
 if TYPE_CHECKING:
-    from hermes.layer.compress import Source
+    from hermes.layer.decompress import Source
 
 
 def parse_name(text: str) -> Reference:

@@ -24,7 +24,7 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import Manifest, json_object
 from hermes.image.media_types import has_form, layer_type
 from hermes.image.reference import Reference, is_tag_or_name
-from hermes.layer.compress import Decompressed, Source
+from hermes.layer.decompress import Decompressed, Source
 from hermes.layer.entry import normal_path
 from hermes.store import Store
 from hermes.store.io_errors import writing

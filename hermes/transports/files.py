@@ -17,9 +17,10 @@ from typing import BinaryIO, Final, Protocol
 from hermes.digest import CHUNK, Digest
 from hermes.errors import BuildError, ImageError, LayerError, UsageError
 from hermes.image.descriptor import Descriptor
-from hermes.layer.compress import Decompressed, Source
+from hermes.layer.decompress import Decompressed, Source
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK
 from hermes.layer.tar_reader import members
+from hermes.layer.tar_writer import BLOCK_SIZE
 from hermes.store import Store
 from hermes.store.atomic_replace import beside
 from hermes.store.io_errors import storing
@@ -125,7 +126,7 @@ class Archive:
                 raise LayerError(f"{self._name}: it has more than {_MOST_MEMBERS} entries")
             if entry.type == FILE:
                 start = file.tell()
-                if start + entry.size > whole:
+                if start + entry.size + -entry.size % BLOCK_SIZE > whole:
                     raise LayerError(f"{self._name}: the archive ends in the middle of {entry.path}")
                 self._places[entry.path] = start, entry.size
             elif entry.type in (SYMLINK, HARDLINK):

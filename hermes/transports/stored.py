@@ -10,7 +10,7 @@ from hermes.store import Store
 from hermes.transports.transport import RemoteBlobs
 
 if TYPE_CHECKING:
-    from hermes.layer.compress import Source
+    from hermes.layer.decompress import Source
 
 
 class StoreOrigin:

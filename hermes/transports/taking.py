@@ -33,7 +33,7 @@ from hermes.transports.examining import (
 from hermes.transports.transport import Origin
 
 if TYPE_CHECKING:
-    from hermes.layer.compress import Source
+    from hermes.layer.decompress import Source
     from hermes.layer.importing import LayerBlob
 
 _AT_ONCE: Final = 4

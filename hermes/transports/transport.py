@@ -17,7 +17,7 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import INDEXES
 
 if TYPE_CHECKING:
-    from hermes.layer.compress import Source
+    from hermes.layer.decompress import Source
     from hermes.registry.client import Client
     from hermes.store import Store
 

@@ -19,10 +19,8 @@ from hermes.container.inside.users import find_user
 from hermes.container.overlay import Tree, mount_stack
 from hermes.digest import CHUNK
 from hermes.errors import BuildError, UsageError
-from hermes.layer.archives import is_archive
-from hermes.layer.compress import Decompressed
+from hermes.layer.archives import archive_members, is_archive
 from hermes.layer.entry import DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry, Xattrs, is_copied, join
-from hermes.layer.tar_reader import members
 from hermes.wildcards import Ignored, expanded, is_pattern
 
 
@@ -162,7 +160,7 @@ class Copier:
         keeps = not self._copy.owner
         writer = self._writer.below(dest)  # as BuildKit and buildah: links in an archive lead nowhere else
         with open(path, "rb") as file:
-            for member in members(Decompressed(file, name=path).read, name=path):
+            for member in archive_members(file, name=path):
                 entry = member.entry
                 if not keeps:
                     entry = entry._replace(uid=uid, gid=gid)

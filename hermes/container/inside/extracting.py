@@ -35,7 +35,7 @@ def extract(call: Extraction) -> None:
         os.mkdir(root, 0o755)
         writer = TreeWriter(root, name=name, one_id=has_one_id())
         with encodings.open_tar(store, digest) as tar:
-            for member in members(tar.read, name=name):
+            for member in members(tar.read, name=name, unpadded=True):
                 writer.add(member.entry, member.content)
             tar.check()
         describe_tree(scratch, writer.finish(), writer.owners)

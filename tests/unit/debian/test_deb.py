@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
+import shutil
+import subprocess
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from hermes.debian.deb import DPKG, STATUS_D, DebFile, unpacked
 from hermes.errors import LayerError
@@ -235,3 +242,63 @@ GOOD_CONTROL = tar({"control": b"Package: pa\nVersion: 1\nArchitecture: all\n"},
 def test_a_malformed_package_is_refused(repository: Repository, data: bytes, message: str) -> None:
     with pytest.raises(LayerError, match=message):
         layer(repository.file("bad.deb", data))
+
+
+@pytest.mark.parametrize("compression", ["gzip", "xz", "none"])
+def test_a_package_is_cut_as_dpkg_cuts_it(tmp_path: Path, compression: str) -> None:
+    """Not zstd: on such a package that is cut dpkg-deb 1.21 never ends."""
+    if not shutil.which("dpkg-deb"):
+        pytest.skip("dpkg-deb is not installed")
+    (tmp_path / "tree/DEBIAN").mkdir(parents=True, mode=0o755)
+    (tmp_path / "tree/DEBIAN/control").write_text(
+        "Package: hello\nVersion: 1\nArchitecture: amd64\nMaintainer: x <x@x>\nDescription: x\n"
+    )
+    (tmp_path / "tree/usr").mkdir()
+    (tmp_path / "tree/usr/file").write_bytes(b"hello world" * 3)
+    command = ["dpkg-deb", "--root-owner-group", f"-Z{compression}", "-b", "tree", "whole.deb"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    whole = (tmp_path / "whole.deb").read_bytes()
+    for length in sorted({*range(0, len(whole), 31), *range(len(whole) - 12, len(whole) + 1)}):
+        (tmp_path / "cut.deb").write_bytes(whole[:length])
+        done = [
+            subprocess.run(["dpkg-deb", option, "cut.deb"], cwd=tmp_path, capture_output=True, check=False)
+            for option in ("--fsys-tarfile", "-I")
+        ]
+        try:
+            layer(DebFile("cut.deb", str(tmp_path / "cut.deb")))
+            found = True
+        except LayerError:
+            found = False
+        assert found is not any(one.returncode for one in done), length
+
+
+@pytest.mark.parametrize(
+    ("ending", "pack"),
+    [
+        ("", bytes),
+        (".gz", gzip.compress),
+        (".bz2", bz2.compress),
+        (".xz", lzma.compress),
+        (".lzma", lambda data: lzma.compress(data, format=lzma.FORMAT_ALONE)),
+        (".zst", zstandard.ZstdCompressor().compress),
+    ],
+)
+def test_every_form_that_dpkg_reads_is_read(
+    repository: Repository, ending: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """As `dpkg-deb`: the name tells the form, not the content."""
+    control = tar({"control": b"Package: old\nVersion: 1\nArchitecture: all\n"}, "gz")
+    files = tar({"usr/": None, "usr/file": b"content"}, "")
+    data = {"debian-binary": b"2.0\n", "control.tar.gz": control, f"data.tar{ending}": pack(files)}
+    assert layer(repository.file("old.deb", ar(data)))["usr/file"][1] == b"content"
+    if ending:
+        data[f"data.tar{ending}"] = files
+        with pytest.raises(LayerError, match=r"^old\.deb: data\.tar"):
+            layer(repository.file("old.deb", ar(data)))
+
+
+def test_a_form_that_dpkg_does_not_know_is_refused(repository: Repository) -> None:
+    control = tar({"control": b"Package: old\nVersion: 1\nArchitecture: all\n"}, "gz")
+    data = {"debian-binary": b"2.0\n", "control.tar.gz": control, "data.tar.lz4": b"x"}
+    with pytest.raises(LayerError, match=r"old\.deb: data\.tar\.lz4 .*dpkg"):
+        layer(repository.file("old.deb", ar(data)))

@@ -16,7 +16,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hermes.layer.compress import CODECS, Decompressed
+from hermes.layer.compress import CODECS
+from hermes.layer.decompress import Decompressed
 
 SAMPLE = b"".join(
     random.Random(seed).randbytes(3000) + b"some text that repeats itself\n" * 300 for seed in range(700)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hermes.errors import LayerError
 from hermes.layer.apply import TreeWriter
-from hermes.layer.compress import Decompressed
+from hermes.layer.decompress import Decompressed
 from hermes.layer.tar_reader import members
 from tests.properties import examples
 

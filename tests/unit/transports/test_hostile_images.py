@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hermes.digest import Digest
 from hermes.errors import HermesError, ImageError
 from hermes.image.platform import Platform
-from hermes.layer import compress
+from hermes.layer import decompress
 from hermes.registry.client import Client
 from hermes.store import Store, gc
 from hermes.transports.table import opened as opened_origin
@@ -340,7 +340,7 @@ def test_the_archives_are_right_but_for_what_is_wrong_with_them(store: Store, tm
 
 @pytest.mark.parametrize("form", ["+gzip", "+zstd"])
 def test_a_bomb_is_refused(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
-    monkeypatch.setattr(compress, "_MOST_UNCOMPRESSED", 8 << 20)
+    monkeypatch.setattr(decompress, "_MOST_UNCOMPRESSED", 8 << 20)
     bomb = tar_of({"zeros": bytes(32 << 20)})
     refused(store, Made([bomb], form).layout(tmp_path / "bomb"), "uncompressed")
 
