@@ -20,7 +20,8 @@ from hermes.layer import encodings, toc
 from hermes.layer.archives import archive_members
 from hermes.layer.canonical import canonical
 from hermes.layer.content import FileContent, changed, spooled
-from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, Entry, join
+from hermes.layer.entry import DIRECTORY, FILE, SYMLINK, Entry
+from hermes.layer.unpacking import Unpacking
 from hermes.layer.write import Item, write_layer
 from hermes.store.io_errors import storing
 
@@ -78,16 +79,13 @@ class _Assembly:
             yield entry, FileContent(self._tools.path_of(one), value.size, one.stamp)
 
     def _tar(self, one: Resolved, dest: str) -> Iterator[Item]:
+        """Yield what an archive holds, as GNU tar unpacks it: ``./`` is the folder that it is unpacked into."""
         name = os.path.basename(one.origin) or "its archive"
         spool = self._spool()
+        unpacking = Unpacking(dest)
         with open(_file(self._tools.path_of(one), one), "rb") as file:
             for member in archive_members(file, name=name):
-                entry = member.entry._replace(path=join(dest, member.entry.path), mtime=self._mtime)
-                entry = entry._replace(path=entry.path.rstrip("/"), passed=False)
-                if not entry.path:
-                    continue
-                if entry.type == HARDLINK:
-                    entry = entry._replace(link=join(dest, entry.link))
+                entry = unpacking.placed(member.entry)._replace(mtime=self._mtime, passed=False)
                 yield entry, spooled(member.content, entry.size, spool)
 
     def _packages(self, group: Packages[Resolved]) -> list[Item]:

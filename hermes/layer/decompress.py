@@ -98,16 +98,18 @@ def _zstd_pieces(head: bytes, file: Source) -> Iterator[bytes]:
 
     decompressor = zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW)
     try:
-        frames: Any = _ZstdFrames(_Joined(head, file))
-        with decompressor.stream_reader(frames, read_across_frames=True) as reader:
+        frames = _ZstdFrames(_Joined(head, file))
+        source: Any = frames
+        with decompressor.stream_reader(source, read_across_frames=True) as reader:
             while data := reader.read(CHUNK):
                 yield data
+        frames.check()
     except zstandard.ZstdError as error:
         raise zlib.error(str(error)) from error
 
 
 class _ZstdFrames:
-    """Passes zstd frames on, and raises `EOFError` where they end in the middle of one.
+    """Passes zstd frames on, and knows whether they end in the middle of one: see `check`.
 
     The stream reader of ``zstandard`` takes a cut frame for a whole one. See RFC 8878, section 3.1.
     """
@@ -122,8 +124,6 @@ class _ZstdFrames:
 
     def read(self, count: int = CHUNK) -> bytes:
         data = self._source.read(count)
-        if not data and (self._past or self._pending or not self._between):
-            raise EOFError(_CUT)
         at = 0
         while at < len(data):
             if self._past:
@@ -138,6 +138,11 @@ class _ZstdFrames:
                 self._wanted = self._steps.send(bytes(self._pending))
                 self._pending.clear()
         return data
+
+    def check(self) -> None:
+        """Raise `EOFError` where what was read ends in the middle of a frame."""
+        if self._past or self._pending or not self._between:
+            raise EOFError(_CUT)
 
     def _frames(self) -> Generator[int, bytes, None]:
         """Yield how many bytes are to be looked at next, once ``self._past`` bytes have gone by."""

@@ -1,7 +1,7 @@
 """Reads tar archives that anyone may have written, as a stream.
 
-Understands ustar, pax (global and per entry), GNU long names and links, and base-256 numbers; refuses what
-it does not understand instead of guessing. It never writes anything: see `hermes.layer.apply`.
+Understands ustar, pax (global and per entry), GNU long names and links, sparse files and base-256 numbers; refuses
+what it does not understand instead of guessing. It never writes anything: see `hermes.layer.apply`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import Final, NamedTuple
 from hermes.digest import CHUNK
 from hermes.errors import LayerError
 from hermes.layer.entry import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry, normal_path
+from hermes.layer.sparse import MAP, NAME, OLD_GNU, REPEATED, is_sparse, sparse_of
 from hermes.layer.tar_writer import BLOCK_SIZE, PASSED
 
 Read = Callable[[int], bytes]
 
 _MOST_METADATA: Final = 1 << 20
 _MOST_ENTRIES: Final = 5_000_000
+_MOST_HOLES: Final = 8 << 30
 _LARGEST_ID: Final = (1 << 32) - 2
 _LATEST: Final = (1 << 63) - 1
 _KINDS: Final = {
@@ -30,6 +32,7 @@ _KINDS: Final = {
     b"4": BLOCK,
     b"5": DIRECTORY,
     b"6": FIFO,
+    OLD_GNU: FILE,
 }
 _ZERO: Final = bytes(BLOCK_SIZE)
 _XATTR: Final = "SCHILY.xattr."
@@ -78,6 +81,7 @@ class _Reader:
         self._offset = 0
         self._unread = 0
         self._padding = 0
+        self._holes = 0
 
     def members(self) -> Iterator[Member]:
         shared: dict[str, bytes] = {}
@@ -105,10 +109,37 @@ class _Reader:
             if count > _MOST_ENTRIES:
                 raise self._error(f"more than {_MOST_ENTRIES} entries")
             entry = self._entry(block, pax, long_name, long_link)
-            self._padding = -entry.size % BLOCK_SIZE
-            self._unread = entry.size + self._padding
-            yield Member(entry, self._content(entry.size))
+            if is_sparse(block[156:157], pax):
+                yield self._sparse(entry, block, pax)
+            else:
+                self._follows(entry.size)
+                yield Member(entry, self._content(entry.size))
             self._skip()
+
+    def _follows(self, size: int) -> None:
+        """Note that ``size`` bytes and their padding follow."""
+        self._padding = -size % BLOCK_SIZE
+        self._unread = size + self._padding
+
+    def _sparse(self, entry: Entry, block: bytes, pax: dict[str, bytes]) -> Member:
+        if entry.type != FILE or self._go_past is not None:
+            raise self._error(f"{entry.path}: is a sparse file, which cannot be here")
+        start = self._offset
+        try:
+            found = sparse_of(
+                block, pax, lambda field: self._number(field, "size"), lambda: self._exactly(BLOCK_SIZE)
+            )
+        except ValueError as error:
+            raise self._error(f"{entry.path}: {error}") from None
+        in_data = 0 if block[156:157] == OLD_GNU else self._offset - start
+        stored = found.size - found.holes
+        if stored != entry.size - in_data:
+            raise self._error(f"{entry.path}: the map of a sparse file is not that of its data")
+        self._holes += found.holes
+        if self._holes > _MOST_HOLES:
+            raise self._error(f"{entry.path}: more than {_MOST_HOLES >> 30} GiB of holes in sparse files")
+        self._follows(stored)
+        return Member(entry._replace(size=found.size), found.expanded(self._content(stored)))
 
     def _error(self, what: str) -> LayerError:
         return LayerError(f"{self._name}: {what} (at byte {self._offset})")
@@ -172,7 +203,11 @@ class _Reader:
             key, equals, value = record[:-1].partition(b"=")
             if length > len(body) or not record.endswith(b"\n") or not equals or b"\0" in key:
                 raise self._error("an extended header is malformed")
-            records[_text(key)] = value
+            name = _text(key)
+            if name in REPEATED:
+                value = b",".join((records[MAP], value)) if MAP in records else value
+                name = MAP
+            records[name] = value
             body = body[length:]
         return records
 
@@ -205,10 +240,11 @@ class _Reader:
         self, block: bytes, pax: dict[str, bytes], long_name: bytes | None, long_link: bytes | None
     ) -> Entry:
         kind = _KINDS.get(block[156:157])
-        if kind is None or any(key.startswith("GNU.sparse") for key in pax):
-            what = "sparse files" if kind is not None or block[156:157] == b"S" else "entries of this type"
-            raise self._error(f"{what} are not supported (type {block[156:157]!r})")
-        name = pax.get("path") or long_name  # an empty value counts as absent; see pax, "pax Extended Header"
+        if kind is None:
+            raise self._error(f"entries of this type are not supported (type {block[156:157]!r})")
+        name = (
+            pax.get(NAME) or pax.get("path") or long_name
+        )  # an empty value counts as absent; see pax, "pax Extended Header"
         if name is None:
             name = block[:100].split(b"\0", 1)[0]
             prefix = block[345:500].split(b"\0", 1)[0] if block[257:263] == b"ustar\0" else b""
