@@ -19,7 +19,7 @@ from hermes.dockerfile.migration.buildfile import Target, build_file
 from hermes.dockerfile.migration.copies import Copying
 from hermes.dockerfile.migration.migrate import KnownBase, migrate
 from hermes.dockerfile.options import Options
-from hermes.dockerfile.origins import BaseImage
+from hermes.dockerfile.origins import BaseImage, context_name
 from hermes.dockerfile.parse import parse
 from hermes.dockerfile.translate import translate
 from hermes.errors import LabelError, UsageError
@@ -145,7 +145,7 @@ class _Origins(NamedOrigins):
         self._platform = platform
         self.bases: dict[str, KnownBase] = {}
         self.pulled: list[Target] = []
-        self._named = {name.lower(): text for name, text in named.items()}
+        self._named = {context_name(name): text for name, text in named.items()}
 
     def image(self, name: str, platform: Platform) -> BaseImage:
         if platform != self._platform:
@@ -163,7 +163,7 @@ class _Origins(NamedOrigins):
         return replace(found, layers=tuple(one._replace(blob=None) for one in found.layers))
 
     def _label(self, name: str) -> str:
-        text = self._named.get(name.lower(), name)
+        text = self._named.get(context_name(name), name)
         if is_label(text):
             return text
         text = text.removeprefix("docker-image://").removeprefix(REGISTRY)

@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple, Protocol
 
 from hermes.digest import Digest
 from hermes.dockerfile.context import Context
+from hermes.errors import UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
+from hermes.image.reference import Reference
+
+_HUB: Final = ("", "docker.io", "index.docker.io")
+_LIBRARY: Final = "library/"
+_LATEST: Final = "latest"
+
+
+def context_name(text: str) -> str:
+    """Return the form in which the names of contexts, and what FROM and ``--from`` name, are compared.
+
+    It is that of BuildKit and buildx: ``docker.io/library/nginx:latest`` is ``nginx``. Names of stages are in small letters.
+    """
+    try:
+        found = Reference.parse(text)
+    except UsageError:
+        try:
+            found = Reference.parse(text.lower())
+        except UsageError:
+            return text.lower()
+    host, path = found.host.lower(), found.path
+    if host in _HUB:
+        host, path = "", path.removeprefix(_LIBRARY) if path.count("/") == 1 else path
+    is_latest = found.tag == _LATEST and found.digest is None
+    return str(replace(found, host=host, path=path, tag="" if is_latest else found.tag))
 
 
 class BaseLayer(NamedTuple):
@@ -32,7 +57,7 @@ class BaseImage:
 
 
 class Origins(Protocol):
-    """Finds them. ``given`` are the names, in small letters, for which somebody said what they mean."""
+    """Finds them. ``given`` are the names, as `context_name` has them, for which somebody said what they mean."""
 
     @property
     def given(self) -> Collection[str]: ...

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hermes.dockerfile.instructions import Arg, Copy, From, Instruction, Run
+from hermes.dockerfile.origins import context_name
 from hermes.dockerfile.parse import Dockerfile
 
 _FROM: Final = re.compile(r"(?:\A|,)from=([^,]+)")
@@ -40,7 +41,7 @@ class Stages:
     def find(self, name: str, before: int) -> Stage | None:
         """Return the last stage called ``name``, or of that number, of those before the one numbered ``before``."""
         for stage in reversed(self.stages[:before]):
-            if stage.name == name.lower():
+            if name and stage.name == name.lower():
                 return stage
         if name.isascii() and name.isdigit() and int(name) < before:
             return self.stages[int(name)]
@@ -48,7 +49,7 @@ class Stages:
 
     def earlier(self, name: str, stage: Stage) -> Stage | None:
         """Return the stage before ``stage`` that a name means there, unless it is that of a context."""
-        return None if name.lower() in self.given else self.find(name, stage.number)
+        return None if context_name(name) in self.given else self.find(name, stage.number)
 
     def near(self, name: str) -> str | None:
         """Return a hint with the name of a stage that is like ``name``."""
@@ -58,16 +59,22 @@ class Stages:
 
 def references(stages: Stages, stage: Stage) -> Iterator[Stage]:
     """Yield the earlier stages that a stage is built on or takes files from, as far as no variables are involved."""
-    image = stage.start.image
+    image, *origins = names_in(stage)
     if not image.isdigit() and (found := stages.earlier(image, stage)):
         yield found
+    for origin in origins:
+        if found := stages.earlier(origin, stage):
+            yield found
+
+
+def names_in(stage: Stage) -> Iterator[str]:
+    """Yield what a stage is built on, and what it takes files from, as it is written."""
+    yield stage.start.image
     for one in stage.instructions:
-        origins = [one.origin] if isinstance(one, Copy) else []
+        if isinstance(one, Copy) and one.origin:
+            yield one.origin
         if isinstance(one, Run):
-            origins = [match[1] for text in one.mounts for match in _FROM.finditer(text)]
-        for origin in origins:
-            if found := stages.earlier(origin, stage):
-                yield found
+            yield from (match[1] for text in one.mounts for match in _FROM.finditer(text))
 
 
 def split_stages(dockerfile: Dockerfile, given: Collection[str] = ()) -> Stages:

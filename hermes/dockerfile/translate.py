@@ -6,7 +6,7 @@ to its files becomes actions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -22,12 +22,12 @@ from hermes.dockerfile.context import Context
 from hermes.dockerfile.copies import Layers
 from hermes.dockerfile.lines import Line
 from hermes.dockerfile.options import EPOCH, Options
-from hermes.dockerfile.origins import Origins
+from hermes.dockerfile.origins import Origins, context_name
 from hermes.dockerfile.parse import Dockerfile, parse_trigger
 from hermes.dockerfile.scope import PROXIES, Scope, platform_arguments
 from hermes.dockerfile.source import Span
 from hermes.dockerfile.squash_stage import joined
-from hermes.dockerfile.stages import Stage, Stages, references, split_stages
+from hermes.dockerfile.stages import Stage, Stages, names_in, references, split_stages
 from hermes.dockerfile.state import StackLayer, State, starting
 from hermes.dockerfile.translation_context import TranslationContext
 from hermes.engine.action import ActionGraph, Output
@@ -82,6 +82,7 @@ class _Translator:
         self._common = TranslationContext(dockerfile, options)
         self._recorder = self._common.recorder
         self._built: dict[int, State] = {}
+        self._named: set[str] = set()
         self._outer = self._global_arguments()
 
     def translate(self) -> Translation:
@@ -94,6 +95,10 @@ class _Translator:
         unused = self._options.arguments.keys() - self._common.used - {*PROXIES, EPOCH}
         for name in sorted(one for one in unused if not one.startswith("BUILDKIT_")):
             self._common.warnings[f"{self._file.text.name}: no ARG names the build argument {name}"] = None
+        for name in sorted(set(self._origins.given) - self._named - set(map(context_name, self._written()))):
+            self._common.warnings[f"{self._file.text.name}: no FROM or --from names the context {name}"] = (
+                None
+            )
         wanted = Directive.of(self._file).wants
         of_values = filter(wanted, dict.fromkeys(self._common.findings))
         found = sorted([*findings(self._file), *of_values], key=lambda one: one.span)
@@ -102,6 +107,10 @@ class _Translator:
         )
 
     # Stages.
+
+    def _written(self) -> Iterator[str]:
+        """Yield the names in all stages, also those that are not needed, with their variables."""
+        return (name for stage in self._stages.stages for name in (stage.name, *names_in(stage)))
 
     def _global_arguments(self) -> dict[str, str]:
         found = platform_arguments(self._options)
@@ -169,6 +178,7 @@ class _Translator:
             platform = self._options.platform
             if start.platform and (text := self._common.word(start.platform, self._outer)):
                 platform = Platform.parse(text)
+            self._named.add(context_name(name))
             scope = Scope(self._options.arguments, self._outer)
             earlier = self._stages.earlier(name, stage) if not name.isdigit() else None
             if earlier is not None:
@@ -203,6 +213,7 @@ class _Translator:
         """Return what ``from`` names in a stage; an empty name is the build's own context."""
         if not name:
             return self._context
+        self._named.add(context_name(name))
         earlier = self._stages.earlier(name, stage)
         if earlier is not None:
             return Layers(self._state(earlier).roots(), f"the stage {earlier.shown}")

@@ -568,3 +568,16 @@ def test_of_sources_one_of_which_is_there_a_copy_is_made(yard: Yard) -> None:
         tags=["it"],
     )
     assert yard.shown("cat /hello /named; ls /srv") == "as\na.txt\nlink\n"
+
+
+def test_an_image_is_given_for_every_spelling_of_its_name(yard: Yard) -> None:
+    text = "FROM {}\nRUN echo x > /x\n"
+    digests = {
+        yard.bud(
+            text.format(one), contexts={given: "docker-image://base", "gone": "docker-image://none"}
+        ).digest
+        for one in ("fake", "fake:latest", "docker.io/library/fake", "index.docker.io/library/fake:latest")
+        for given in ("fake", "docker.io/library/fake:latest")
+    }
+    assert len(digests) == 1
+    assert set(yard.said) == {"warning: Dockerfile: no FROM or --from names the context gone"}

@@ -13,7 +13,7 @@ from hermes.build.dockerfile.snapshot import Looked
 from hermes.digest import Digest
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.files import FolderFiles
-from hermes.dockerfile.origins import BaseImage, BaseLayer
+from hermes.dockerfile.origins import BaseImage, BaseLayer, context_name
 from hermes.errors import ImageError, MissingBlobError, NoSuchPlatform, RegistryError, UsageError
 from hermes.graph.label import is_label
 from hermes.image.kept import kept_blob
@@ -79,11 +79,11 @@ class NamedOrigins:
         return self._images.keys() | self._folders.keys()
 
     def context(self, name: str) -> Context | None:
-        return self._folders.get(name.lower())
+        return self._folders.get(context_name(name))
 
     def image(self, name: str, platform: Platform) -> BaseImage:
         """Raises `UsageError` when there is none; see there for what else."""
-        text = self._images.get(name.lower(), name)
+        text = self._images.get(context_name(name), name)
         if has_transport(text) or is_label(text):
             self._looked.lasts = False
             base = base_of(text, self._store, self._fetching, self._build, str(platform))
@@ -162,10 +162,10 @@ class NamedOrigins:
     def _take(self, name: str, text: str) -> None:
         for prefix, instead in _PREFIXES.items():
             if text.startswith(prefix):
-                self._images[name.lower()] = instead + text.removeprefix(prefix)
+                self._images[context_name(name)] = instead + text.removeprefix(prefix)
                 return
         if has_transport(text) or is_label(text):
-            self._images[name.lower()] = text
+            self._images[context_name(name)] = text
             return
         if "://" in text:
             raise UsageError(f"--build-context {name}={text} is not on this machine", hint="fetch it first")
@@ -178,7 +178,7 @@ class NamedOrigins:
         self._looked.at(ignore_files(Path(path), "", ""))
         ignored, found = ignored_in(Path(path), "", "")
         called = f"{self._prefix}/{name.lower()}" if self._prefix else name.lower()
-        self._folders[name.lower()] = context_at(path, called, ignored, found, self._looked)
+        self._folders[context_name(name)] = context_at(path, called, ignored, found, self._looked)
         self._paths[called] = path
 
 

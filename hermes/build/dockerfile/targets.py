@@ -21,7 +21,7 @@ from hermes.dockerfile.checks import tell
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.files import DeclaredFile, DeclaredFiles
 from hermes.dockerfile.options import Options
-from hermes.dockerfile.origins import BaseImage, BaseLayer
+from hermes.dockerfile.origins import BaseImage, BaseLayer, context_name
 from hermes.dockerfile.parse import Dockerfile, parse
 from hermes.dockerfile.translate import Translation, scratch, translate
 from hermes.engine.action import LINK, Action, ActionGraph, Artifact, Input, Output
@@ -34,7 +34,6 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.kept import kept_blob
 from hermes.image.manifest import Manifest
 from hermes.image.platform import Platform
-from hermes.image.reference import Reference
 from hermes.layer.content import changed
 from hermes.store import Store
 
@@ -162,22 +161,22 @@ class _Origins:
         self._declared = declared
         self._store = store
         self._owner = owner
-        self._images = {_canonical(name): name for name in declared.layers}
+        self._images = {context_name(name): name for name in declared.layers}
         self._folders = {
-            name.lower(): Context(DeclaredFiles(files, f"the files of {name}"))
+            context_name(name): Context(DeclaredFiles(files, f"the files of {name}"))
             for name, files in declared.files.items()
             if name != _MAIN
         }
 
     @property
     def given(self) -> Collection[str]:
-        return {name.lower() for name in (*self._declared.layers, *self._folders)}
+        return {*self._images, *self._folders}
 
     def context(self, name: str) -> Context | None:
-        return self._folders.get(name.lower())
+        return self._folders.get(context_name(name))
 
     def image(self, name: str, platform: Platform) -> BaseImage:
-        given = self._images.get(_canonical(name))
+        given = self._images.get(context_name(name))
         if given is None:
             import difflib
 
@@ -243,14 +242,6 @@ def _options(spec: DockerfileSpec[_Read], platform: Platform) -> Options:
         docker=spec.docker,
         codec=spec.codec,
     )
-
-
-def _canonical(name: str) -> str:
-    """Return a name in the form that all spellings of it share: ``Debian`` is ``debian:latest``."""
-    try:
-        return str(Reference.parse(name.lower()))
-    except UsageError:
-        return name.lower()
 
 
 # The actions of a Dockerfile as those of a target.

@@ -12,7 +12,7 @@ from hermes.digest import Digest, canonical_json
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.files import FolderFiles
 from hermes.dockerfile.options import Options
-from hermes.dockerfile.origins import BaseImage, BaseLayer
+from hermes.dockerfile.origins import BaseImage, BaseLayer, context_name
 from hermes.dockerfile.parse import parse
 from hermes.dockerfile.translate import Translation, translate
 from hermes.engine.action import Action, Artifact, Output, Source
@@ -29,7 +29,7 @@ class KnownBases:
     """See `hermes.dockerfile.origins.Origins`: every name is an image of one layer, or one of ``folders``."""
 
     def __init__(self, folders: Mapping[str, Context] | None = None) -> None:
-        self._folders = folders or {}
+        self._folders = {context_name(name): one for name, one in (folders or {}).items()}
         self.asked: list[tuple[str, str]] = []
 
     @property
@@ -37,7 +37,7 @@ class KnownBases:
         return set(self._folders)
 
     def context(self, name: str) -> Context | None:
-        return self._folders.get(name.lower())
+        return self._folders.get(context_name(name))
 
     def image(self, name: str, platform: Platform) -> BaseImage:
         self.asked.append((name, str(platform)))
