@@ -24,7 +24,7 @@ from hermes.digest import Digest
 from hermes.engine.action import EXECUTABLE, FILE, LINK, Outputs, Value
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
-from hermes.errors import ActionError, BuildError, SandboxError, SecretError, SecretLeaked
+from hermes.errors import ActionError, BuildError, MissingBlobError, SandboxError, SecretError, SecretLeaked
 
 WORK_FOLDER: Final = "."
 """The mount that stands for the folder that the command works in."""
@@ -65,7 +65,7 @@ def performed(request: Request, tools: Tools, task: Task, run: RunTask) -> Outco
     log = tools.store.log_path(request.key)
     try:
         outcome = _logged(task, log, run)
-    except (SandboxError, SecretLeaked):
+    except (SandboxError, SecretLeaked, MissingBlobError):
         raise
     except BuildError as error:
         raise ActionError(

@@ -119,9 +119,9 @@ def clear(names: tuple[str, ...]) -> None:
 
 @command.command()
 def verify() -> None:
-    """Read and check blobs, tables of contents, results, names and containers.
+    """Read and check blobs, tables of contents, trees, results, names and containers.
 
-    Damaged blobs, tables and results are removed; builds make them again.
+    Damaged blobs, tables, trees and results are removed; builds make them again.
 
     \b
     hermes cache verify

@@ -62,7 +62,10 @@ class Commands:
             task = replace(task, runtime=task.runtime or self._runtime)
             where = choice.located(task.runtime)
             self.layers.ensure_trees(task.stack)
-            return self._namespace.run(RUN, Running(str(self._store.home), task, where, caches), stdio)
+            outcome = self._namespace.run(RUN, Running(str(self._store.home), task, where, caches), stdio)
+            if outcome.diff_id is not None:
+                self.layers.note_tree(outcome.diff_id)
+            return outcome
 
     def run_host(self, task: Task, stdio: tuple[int, int, int]) -> Outcome:
         """As `run`, but the command is one of this machine, which sees the stack at `hermes.sandbox.host.ROOT`."""

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from hermes.container.calls.layers import (
+    CHECK,
     EXTRACT,
     GATHER,
     PACK,
     SQUASH,
+    Checking,
     Extraction,
     Gathering,
     InTree,
@@ -46,6 +48,7 @@ class LayerForms:
         self._namespace = namespace
         self._home = str(store.home)
         self._fetch = fetch
+        self._checked: set[Digest] = set()
 
     def ensure_present(self, diff_id: Digest) -> None:
         """Fetch a layer that the store has in no form, if it can be fetched."""
@@ -55,7 +58,35 @@ class LayerForms:
             self._fetch(diff_id)
 
     def ensure_tree(self, diff_id: Digest) -> None:
-        """Extract a layer unless that has been done, and note that it is used."""
+        """Extract a layer unless that has been done, and note that it is used. A tree that was changed is made again."""
+        self._check([diff_id])
+        self._ensure_tree(diff_id)
+
+    def ensure_trees(self, stack: Iterable[StackEntry]) -> None:
+        """Do what `ensure_tree` does, for a stack of layers."""
+        diff_ids = [below.diff_id for below in stack]
+        self._check(diff_ids)
+        for diff_id in diff_ids:
+            self._ensure_tree(diff_id)
+
+    def note_tree(self, diff_id: Digest) -> None:
+        """Note that a command of this process has just made the tree of a layer."""
+        self._checked.add(diff_id)
+
+    def check_trees(self, diff_ids: Sequence[Digest]) -> Sequence[Digest]:
+        """Read trees that are there, remove those that are not what their layers are, and return them."""
+        return self._namespace.call(CHECK, Checking(self._home, tuple(diff_ids), read=True)).removed
+
+    def _check(self, diff_ids: Iterable[Digest]) -> None:
+        """Remove trees that were changed; once in a process for each, as it looks at every file."""
+        unchecked = [
+            one for one in dict.fromkeys(diff_ids) if one not in self._checked and has_tree(self._store, one)
+        ]
+        if unchecked:
+            self._namespace.call(CHECK, Checking(self._home, tuple(unchecked)))
+            self._checked.update(unchecked)
+
+    def _ensure_tree(self, diff_id: Digest) -> None:
         owned = self._namespace.map.whole
         if has_tree(self._store, diff_id, owned=owned):
             with contextlib.suppress(OSError):
@@ -66,10 +97,7 @@ class LayerForms:
                 self.ensure_present(diff_id)
                 self.remover.remove([f"{self._store.trees}/{diff_id.hex}"])
                 self._namespace.call(EXTRACT, Extraction(self._home, diff_id))
-
-    def ensure_trees(self, stack: Iterable[StackEntry]) -> None:
-        for below in stack:
-            self.ensure_tree(below.diff_id)
+            self._checked.add(diff_id)
 
     def compressed(self, diff_id: Digest, codec: Codec) -> Encoding:
         """Return a layer's blob in the form that ``codec`` gives, making it unless it is there.

@@ -8,7 +8,6 @@ takes one page of options: so 500 of them (the kernel's limit) fit on every kern
 from __future__ import annotations
 
 import errno
-import json
 import os
 import stat
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from hermes.container.stack import Upper
 from hermes.errors import ConflictError, SandboxError
 from hermes.layer.apply import OPAQUE_XATTR, xattrs_of
 from hermes.layer.entry import Xattrs, parents
-from hermes.layer.trees import OWNERS, Passing, read_passing
+from hermes.layer.trees import Passing, read_owners, read_passing
 from hermes.sandbox.syscalls import MS_NODEV, MS_RDONLY, mount
 
 if TYPE_CHECKING:
@@ -43,13 +42,7 @@ class Tree(NamedTuple):
     @classmethod
     def open(cls, folder: str, name: str) -> Tree:
         """Open the tree in ``folder``, which errors call ``name``."""
-        passing = read_passing(folder)
-        try:
-            with open(f"{folder}/{OWNERS}", encoding="utf-8", errors="surrogateescape") as file:
-                owners = json.load(file)
-        except FileNotFoundError:
-            owners = {}
-        return cls(name, f"{folder}/root", passing, owners)
+        return cls(name, f"{folder}/root", read_passing(folder), read_owners(folder))
 
 
 def owner_in(trees: Sequence[Tree]) -> OwnerOf | None:

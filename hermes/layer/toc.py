@@ -3,12 +3,14 @@
 On disk a table is JSON: ``{"version", "diff_id", "size", "entries"}``, where an entry is the list ``[path,
 type, mode, uid, gid, size, sha256, link]``, followed by ``{"xattrs": {name: base64}, "device": [major,
 minor], "mtime": seconds, "passed": true}`` with those that are not empty. ``passed`` marks a directory that the layer
-only passes through; see `Entry`.
+only passes through; see `Entry`. Its first member is ``"check"``: the sha256 in hexadecimal of all bytes of the file
+that come after its comma. Tables of earlier versions do not have it.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ from hermes.store import Store
 from hermes.store.removal import remove_tree
 
 _VERSION: Final = 1
+_CHECK: Final = b'{"check":"%s",'
+_BODY: Final = len(_CHECK % (b"0" * 64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +38,16 @@ class TableOfContents:
     def dump(self) -> bytes:
         rows = [row_of_entry(entry) for entry in self.entries]
         document = {"version": _VERSION, "diff_id": self.diff_id, "size": self.size, "entries": rows}
-        return json.dumps(document, separators=(",", ":")).encode()
+        body = json.dumps(document, separators=(",", ":")).encode()[1:]
+        return _CHECK % hashlib.sha256(body).hexdigest().encode() + body
 
     @classmethod
     def load(cls, data: bytes) -> TableOfContents:
+        """Return what was dumped; raises `ValueError`, or what comes of damage, when ``data`` is not that."""
+        if data.startswith(_CHECK[:10]):
+            body = memoryview(data)[_BODY:]
+            if data[:_BODY] != _CHECK % hashlib.sha256(body).hexdigest().encode():
+                raise ValueError("its check does not match")
         document = json.loads(data)
         if document["version"] != _VERSION:
             raise ValueError(f"version {document['version']}")

@@ -1,21 +1,26 @@
-"""Which layers are extracted: the folders ``trees/HEX`` of the store."""
+"""Which layers are extracted: the folders ``trees/HEX`` of the store, and whether somebody changed one.
+
+::
+
+    trees/HEX/root       the files of the layer, an overlay's lower directory
+    trees/HEX/parents    which of its directories are none of its layer's changes: a `Passing` in JSON
+    trees/HEX/owners     in a namespace with one id: who should own what is not root's
+    trees/HEX/sealed     when the tree was finished, and what is in it; see `seal`
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from hermes.digest import Digest
 from hermes.store import Store
 
 OWNERS: Final = "owners"
-"""The file beside a tree, made in a namespace with one id, that says who should own what is not root's."""
-
-
 PASSING: Final = "parents"
-"""The file beside a tree that says which of its directories are none of its layer's changes: a `Passing` in JSON."""
+SEAL: Final = "sealed"
 
 
 class Passing(NamedTuple):
@@ -29,13 +34,18 @@ class Passing(NamedTuple):
     passed: Sequence[str] = ()
 
 
-def write_passing(folder: str, passing: Passing) -> None:
+def describe_tree(folder: str, passing: Passing, owners: Mapping[str, tuple[int, int]]) -> None:
+    """Write what belongs beside the root of a tree that is finished, and seal it."""
     with open(f"{folder}/{PASSING}", "w", encoding="utf-8", errors="surrogateescape") as file:
         json.dump(passing, file)
+    if owners:
+        with open(f"{folder}/{OWNERS}", "w", encoding="utf-8") as file:
+            json.dump(owners, file)
+    seal(folder)
 
 
 def read_passing(folder: str) -> Passing:
-    """Return what `write_passing` wrote; earlier versions wrote a list of paths."""
+    """Return what `describe_tree` wrote of directories; earlier versions wrote a list of paths."""
     with open(f"{folder}/{PASSING}", encoding="utf-8", errors="surrogateescape") as file:
         found = json.load(file)
     if len(found) == 2 and all(isinstance(one, list) for one in found):
@@ -43,7 +53,61 @@ def read_passing(folder: str) -> Passing:
     return Passing(found)
 
 
+def read_owners(folder: str) -> dict[str, Sequence[int]]:
+    """Return what `describe_tree` wrote of owners: paths to user and group ids."""
+    try:
+        with open(f"{folder}/{OWNERS}", encoding="utf-8", errors="surrogateescape") as file:
+            found: dict[str, Sequence[int]] = json.load(file)
+            return found
+    except FileNotFoundError:
+        return {}
+
+
 def has_tree(store: Store, diff_id: Digest, *, owned: bool = False) -> bool:
     """Tell whether a layer is extracted; ``owned``: with every file belonging to whom it should."""
     folder = f"{store.trees}/{diff_id.hex}"
     return os.path.isdir(f"{folder}/root") and not (owned and os.path.exists(f"{folder}/{OWNERS}"))
+
+
+def seal(folder: str) -> None:
+    """Note that a tree is as it should be now: the time as its file system has it, and the paths of what is in it.
+
+    Whatever is done to a file or directory later sets the time of its last change of status (ctime), which no program
+    can choose. Paths are relative to ``folder``; those of symbolic links are left out, as they cannot be changed
+    but by their directory. Runs where all of the tree can be read.
+    """
+    paths = [one for one in (PASSING, OWNERS) if os.path.exists(f"{folder}/{one}")]
+    pending = ["root"]
+    while pending:
+        at = pending.pop()
+        paths.append(at)
+        with os.scandir(f"{folder}/{at}") as items:
+            for item in items:
+                if item.is_dir(follow_symlinks=False):
+                    pending.append(f"{at}/{item.name}")
+                elif not item.is_symlink():
+                    paths.append(f"{at}/{item.name}")
+    with open(f"{folder}/{SEAL}", "wb") as file:
+        now = os.fstat(file.fileno()).st_ctime_ns
+        file.write(b"\0".join([b"%d" % now, *map(os.fsencode, paths)]))
+
+
+def is_sealed(folder: str) -> bool:
+    """Tell whether nothing in a tree was changed since it was sealed, by the ctime of all that is in it.
+
+    Runs where all of the tree can be read. A file that lost bits on the disk is not found: see `hermes.layer.tree_check`.
+    """
+    try:
+        here = os.open(".", os.O_PATH | os.O_CLOEXEC)
+        try:
+            os.chdir(folder)
+            with open(SEAL, "rb") as file:
+                sealed, *paths = file.read().split(b"\0")
+            latest = int(sealed)
+            lstat = os.lstat
+            return bool(paths) and not any(lstat(path).st_ctime_ns > latest for path in paths)
+        finally:
+            os.fchdir(here)
+            os.close(here)
+    except (OSError, ValueError):
+        return False

@@ -120,9 +120,11 @@ class OrdinaryUser:
         self.workspace = Sandbox(folder / "workspace", self.home)
 
     def run(
-        self, *arguments: str, check: bool = True, env: dict[str, str] | None = None
+        self, *arguments: str, check: bool = True, env: dict[str, str] | None = None, own: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        subprocess.run(["chown", "-R", self.name, str(self.folder)], check=True)
+        """Run a command; ``own``: with all in the folder, also the files of extracted layers, given to the user before."""
+        if own:
+            subprocess.run(["chown", "-R", self.name, str(self.folder)], check=True)
         return subprocess.run(
             [sys.executable, "-m", "hermes", *arguments],
             cwd=self.workspace.root,

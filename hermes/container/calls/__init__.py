@@ -8,6 +8,7 @@ from typing import Final
 PRELOADED: Final = (
     "hermes.container.inside.run_in_stack",
     "hermes.container.inside.committing",
+    "hermes.container.inside.checking",
     "hermes.container.inside.extracting",
     "hermes.sandbox.bubblewrap",
 )

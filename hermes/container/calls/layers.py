@@ -33,6 +33,30 @@ class Extraction(NamedTuple):
         return cls(home, Digest(diff_id))
 
 
+class Checking(NamedTuple):
+    """Check the trees of layers: those that were changed, or with ``read`` all."""
+
+    home: str
+    diff_ids: tuple[Digest, ...]
+    read: bool = False
+
+    @classmethod
+    def from_json(cls, document: list[Any]) -> Self:
+        home, diff_ids, read = document
+        return cls(home, tuple(map(Digest, diff_ids)), read)
+
+
+class Checked(NamedTuple):
+    """The layers whose trees were not what the layers are, and have been removed."""
+
+    removed: tuple[Digest, ...]
+
+    @classmethod
+    def from_json(cls, document: list[Any]) -> Self:
+        (removed,) = document
+        return cls(tuple(map(Digest, removed)))
+
+
 class Packing(NamedTuple):
     """Make a blob of the layer ``diff_id`` from its tree; ``codec`` is the spec of a codec, or empty."""
 
@@ -109,6 +133,7 @@ def stack_of_rows(rows: list[list[str]]) -> tuple[StackEntry, ...]:
 _INSIDE: Final = "hermes.container.inside"
 
 EXTRACT: Final = Remote(f"{_INSIDE}.extracting.extract", Extraction, type(None), "extract a layer")
+CHECK: Final = Remote(f"{_INSIDE}.checking.check", Checking, Checked, "check the trees of layers")
 PACK: Final = Remote(f"{_INSIDE}.extracting.pack", Packing, Blob, "pack a layer")
 GATHER: Final = Remote(f"{_INSIDE}.gathering.gather", Gathering, WrittenLayer, "copy files of layers")
 SQUASH: Final = Remote(f"{_INSIDE}.squash.squash", Squashing, WrittenLayer, "squash layers")

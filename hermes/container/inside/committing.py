@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from hermes.container.overlay import Tree, mount_stack, owner_in
 from hermes.digest import Digest
 from hermes.layer.diff import Changes, changes
-from hermes.layer.trees import OWNERS, Passing, has_tree, write_passing
+from hermes.layer.trees import Passing, describe_tree, has_tree, is_sealed
 from hermes.sandbox.syscalls import umount
 from hermes.store import Store
 
@@ -55,17 +54,14 @@ def write_changes(store: Store, found: Changes, upper: str, codec: Codec | None)
     return Made(diff_id, written.toc.size, written.encoding)
 
 
-def describe_tree(folder: str, passing: Passing, owners: Mapping[str, tuple[int, int]]) -> None:
-    write_passing(folder, passing)
-    if owners:
-        with open(f"{folder}/{OWNERS}", "w", encoding="utf-8") as file:
-            json.dump(owners, file)
-
-
 def publish(store: Store, diff_id: Digest, folder: str) -> None:
-    """Make ``folder``, which holds ``root`` and its description, the tree of a layer, unless it has one."""
+    """Make ``folder``, which holds ``root`` and its description, the tree of a layer, unless it has an unchanged one."""
+    there = f"{store.trees}/{diff_id.hex}"
     try:
-        os.rename(folder, f"{store.trees}/{diff_id.hex}")
+        os.rename(folder, there)
     except OSError:
         if not has_tree(store, diff_id):
             raise
+        if not is_sealed(there):
+            os.rename(there, f"{folder}.changed")
+            os.rename(folder, there)

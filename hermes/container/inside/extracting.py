@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 
 from hermes.container.calls.layers import EXTRACT, PACK, Extraction, Packing
-from hermes.container.inside.committing import describe_tree, publish
+from hermes.container.inside.committing import publish
 from hermes.container.inside.scratch import scratch_of, store_at
 from hermes.container.stack import Blob
 from hermes.errors import MissingBlobError
@@ -20,6 +20,7 @@ from hermes.layer.compress import codec_of
 from hermes.layer.content import Content, FileContent
 from hermes.layer.entry import FILE
 from hermes.layer.tar_reader import members
+from hermes.layer.trees import describe_tree
 from hermes.layer.write import Item, write_layer
 from hermes.sandbox.idmap import has_one_id
 from hermes.sandbox.remote import serves

@@ -25,6 +25,8 @@ from hermes.container.calls.containers import (
     WorkingRoot,
 )
 from hermes.container.calls.layers import (
+    Checked,
+    Checking,
     Extraction,
     Gathering,
     InTree,
@@ -78,6 +80,8 @@ VALUES = [
     Committing(ROOT, 7, "gzip:9"),
     Committed(D),
     Committed(None),
+    Checking("/home", (D,), True),
+    Checked((D, Digest.of(b"b"))),
     Blob(D, 4, "zstd:3"),
     WrittenLayer(D, 4),
     Extraction("/home", D),
