@@ -287,6 +287,10 @@ class SandboxError(BuildError):
     """This machine cannot do what a sandbox needs."""
 
 
+class NetworkUnavailable(SandboxError):
+    """A command cannot have a network of its own here."""
+
+
 class SecretError(BuildError):
     """A secret that a command needs was not given, or cannot be used."""
 

@@ -41,7 +41,7 @@ def _task(spec: Host[Resolved], request: Request, tools: Tools) -> Task:
         argv=spec.argv,
         env=(("SOURCE_DATE_EPOCH", str(spec.mtime)), *spec.env.items()),
         capabilities=_CAPABILITIES,
-        network=spec.network,
+        network=spec.chosen_network,
         timeout=request.action.timeout,
         staged=tuple(staged(spec, tools, "/")),
         bound=tuple(Bound(path, path) for path in _elsewhere(spec.tools)),

@@ -115,7 +115,7 @@ def _task(spec: Run[Resolved], request: Request, tools: Tools) -> Task:
         cwd=cwd,
         user=spec.user or inherited.user,
         capabilities=spec.capabilities,
-        network=spec.network,
+        network=spec.chosen_network,
         timeout=request.action.timeout,
         tmpfs=spec.tmpfs if spec.own_tmp else (Tmpfs("/tmp"), *spec.tmpfs),  # noqa: S108 - a path of the sandbox
         staged=tuple(staged(spec, tools, cwd)),

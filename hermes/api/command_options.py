@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hermes.api.mount_options import NO_MOUNTS, Mounts
 from hermes.sandbox.process import BUILD_CAPABILITIES
+
+if TYPE_CHECKING:
+    from hermes.sandbox.network import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,7 @@ class CommandOptions:
     workdir: str = ""
     user: str = ""
     hostname: str = ""
-    network: bool = False
+    network: Network = "none"
     mounts: Mounts = NO_MOUNTS
     capabilities: tuple[str, ...] = BUILD_CAPABILITIES
     terminal: bool = False

@@ -256,7 +256,7 @@ class Containers:
         namespace = Namespace()
         fetching = LazyBlobs.here(store)
         layers = LayerForms(store, namespace, fetching.layer)
-        commands = Commands(store, namespace, layers)
+        commands = Commands(store, namespace, layers, warn=lambda text: self._say(f"warning: {text}"))
         try:
             with store.in_use():
                 layers.remover.sweep()

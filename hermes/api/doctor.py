@@ -68,8 +68,17 @@ def _sandbox(store: Store, namespace: Namespace) -> Iterator[Finding]:
     yield _subordinate_ids(namespace)
     yield _tried("overlay", lambda: probes.try_overlay(store, namespace))
     yield _tried("bubblewrap", lambda: probes.try_sandbox(choice.BWRAP, namespace))
+    yield _network(store, namespace)
     for name in RUNTIMES:
         yield _runtime(namespace, name)
+
+
+def _network(store: Store, namespace: Namespace) -> Finding:
+    found = _tried("network", lambda: probes.try_network(store, namespace))
+    if found.state == FAILED:
+        detail = f"commands with a network share this machine's: {found.detail}"
+        return found._replace(state=LIMITED, detail=detail)
+    return found
 
 
 def _subordinate_ids(namespace: Namespace) -> Finding:

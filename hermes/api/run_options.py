@@ -11,8 +11,7 @@ from typing import Final
 from hermes.container.mount_values import Bound
 from hermes.errors import UsageError
 from hermes.sandbox import capabilities
-
-NETWORKS: Final = ("none", "host")
+from hermes.sandbox.network import NETWORKS, Network
 
 _HOSTNAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?")
 _HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?")
@@ -25,7 +24,7 @@ class RunOptions:
     """How to run an image. Everything but the defaults gives the program more than it needs to have.
 
     ``writable``: the root can be written, and what is written is thrown away. ``capabilities`` are full
-    names, which only root in the container has. ``network`` is one of `NETWORKS`. ``env`` holds pairs on top
+    names, which only root in the container has. ``network`` is that of the program. ``env`` holds pairs on top
     of the image's. ``user`` and ``workdir`` take the place of the image's. ``runtime`` is a name of
     `hermes.sandbox.choice`, empty for what ``hermes.yaml`` says. Raises `UsageError`.
     """
@@ -33,7 +32,7 @@ class RunOptions:
     writable: bool = False
     capabilities: tuple[str, ...] = ()
     volumes: tuple[Bound, ...] = ()
-    network: str = "none"
+    network: Network = "none"
     env: tuple[tuple[str, str], ...] = ()
     user: str = ""
     workdir: str = ""
@@ -98,8 +97,8 @@ def host(text: str) -> tuple[str, str]:
         )
     if address == _GATEWAY:
         raise UsageError(
-            f"--add-host {text}: there is no gateway, because commands share the network of this machine",
-            hint=f"write --add-host {name}:127.0.0.1, which is this machine",
+            f"--add-host {text}: there is no gateway to services that listen on this machine's loopback interface",
+            hint=f"write an address that others reach this machine by, or --network host and --add-host {name}:127.0.0.1",
         )
     try:
         found = ipaddress.ip_address(address.removeprefix("[").removesuffix("]"))

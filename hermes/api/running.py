@@ -55,7 +55,7 @@ def run_image(
                 cwd=options.workdir or environment.workdir or "/",
                 user=user,
                 capabilities=options.capabilities,
-                network=options.network == "host",
+                network=options.network,
                 read_only=not options.writable,
                 session=not os.isatty(stdio[0]),
                 tmpfs=() if options.writable else _TMPFS,

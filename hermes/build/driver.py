@@ -156,17 +156,27 @@ class Driver:
 
             return mirrors(how.settings)
 
+        def warn(text: str) -> None:
+            self.events.emit(Warned(text))
+
         runtime = how.runtime or how.settings.runtime
         tools = Tools(
             self.store,
-            Commands(self.store, self._namespace, self.layers, runtime),
+            Commands(
+                self.store,
+                self._namespace,
+                self.layers,
+                runtime,
+                network=how.settings.network,
+                warn=warn,
+            ),
             mirrors,
             self.cancelled,
             registry=lambda: self.fetching.client,
             secrets=how.secrets,
             agents=how.agents,
             subscriptions=_subscriptions(how.settings),
-            warn=lambda text: self.events.emit(Warned(text)),
+            warn=warn,
         )
         results: ResultCache = self.store.results if how.use_cache else _Fresh(self.store.results)
         caching = Caching(

@@ -29,6 +29,7 @@ from hermes.cli.terminal import standard
 from hermes.errors import CommandFailed, UsageError
 from hermes.sandbox import capabilities
 from hermes.sandbox.choice import BWRAP, check_name, of_isolation
+from hermes.sandbox.network import NETWORKS, Network
 
 _SIGNALLED: Final = 128
 
@@ -43,7 +44,11 @@ _SIGNALLED: Final = 128
 @click.option("--user", default="", metavar="USER[:GROUP]", help="Who runs it.")
 @click.option("--hostname", default="", metavar="NAME", help="The host name that it sees.")
 @click.option(
-    "--network", type=click.Choice(["none", "host"]), default="none", show_default=True, help="Its network."
+    "--network",
+    type=click.Choice(NETWORKS),
+    default="none",
+    show_default=True,
+    help="Its network: one of its own with a way out (default), or this machine's (host).",
 )
 @click.option(
     "--mount",
@@ -67,7 +72,7 @@ def run(
     workdir: str,
     user: str,
     hostname: str,
-    network: str,
+    network: Network,
     mounts: tuple[str, ...],
     volumes: tuple[str, ...],
     tmpfs: tuple[str, ...],
@@ -106,7 +111,7 @@ def run(
             workdir=workdir,
             user=user,
             hostname=check_hostname(hostname),
-            network=network == "host",
+            network=network,
             mounts=found.with_values(read_secrets([SecretSource.parse(one) for one in secrets])),
             capabilities=capabilities.chosen(added, dropped),
             terminal=has_terminal,

@@ -14,6 +14,7 @@ from hermes.cli.progress import Display, display
 from hermes.cli.signals import passed_on
 from hermes.cli.terminal import standard
 from hermes.errors import CommandFailed
+from hermes.sandbox.network import NETWORKS, Network
 from hermes.store.location import default_home
 
 
@@ -37,9 +38,10 @@ from hermes.store.location import default_home
 )
 @click.option(
     "--network",
+    type=click.Choice(NETWORKS),
     default="none",
-    metavar="none|host",
-    help="Give it this machine's network; by default it has none.",
+    show_default=True,
+    help="Its network: one of its own with a way out (default), or this machine's (host).",
 )
 @click.option(
     "--port", "ports", multiple=True, metavar="PORT", help="Only a note: see --network host, which it needs."
@@ -69,7 +71,7 @@ def command(
     writable: bool,
     capabilities: tuple[str, ...],
     volumes: tuple[str, ...],
-    network: str,
+    network: Network,
     ports: tuple[str, ...],
     variables: tuple[str, ...],
     user: str,

@@ -7,30 +7,47 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hermes.container.layer_forms import LayerForms
-from hermes.errors import HermesError, SandboxError
+from hermes.errors import HermesError, NetworkUnavailable, SandboxError
 from hermes.store import Store
 
 if TYPE_CHECKING:
     from hermes.container.task import Outcome, Task
     from hermes.sandbox.namespace import Namespace
+    from hermes.sandbox.network import Network, Port
+    from hermes.sandbox.remote import P, RemoteCommand
 
 
 class Commands:
     """Runs commands on layers of one store. Safe to use from several threads.
 
-    ``runtime`` runs the commands of tasks that name none; see `hermes.sandbox.choice`.
+    ``runtime`` runs the commands of tasks that name none; see `hermes.sandbox.choice`. ``network`` is what the
+    ``default`` of tasks means. ``warn`` is told when commands cannot have a network of their own, and so have the
+    machine's.
     """
 
-    def __init__(self, store: Store, namespace: Namespace, layers: LayerForms, runtime: str = "") -> None:
+    def __init__(
+        self,
+        store: Store,
+        namespace: Namespace,
+        layers: LayerForms,
+        runtime: str = "",
+        *,
+        network: Network = "default",
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.layers = layers
         self._store = store
         self._namespace = namespace
         self._runtime = runtime
+        self._network = network
+        self._warn = warn
+        self._guard = threading.Lock()
 
     @property
     def has_one_id(self) -> bool:
@@ -38,12 +55,16 @@ class Commands:
         return not self._namespace.map.whole
 
     def run(
-        self, task: Task, stdio: tuple[int, int, int], waiting: Callable[[], None] | None = None
+        self,
+        task: Task,
+        stdio: tuple[int, int, int],
+        waiting: Callable[[], None] | None = None,
+        ports: Sequence[Port] = (),
     ) -> Outcome:
         """Run a command on a stack of layers and commit what it asks for.
 
         ``stdio`` are the descriptors of its standard input, output and error. ``waiting`` is called on each
-        turn of a wait for a cache, and may raise to give up. Raises `MissingBlobError` when a layer of the
+        turn of a wait for a cache, and may raise to give up. ``ports`` are published by a network of its own. Raises `MissingBlobError` when a layer of the
         stack is not in the store, `SandboxError` or `BuildError` when it cannot start, `SecretLeaked` when a
         secret is in what it left.
         """
@@ -62,10 +83,8 @@ class Commands:
             task = replace(task, runtime=task.runtime or self._runtime)
             where = choice.located(task.runtime)
             self.layers.ensure_trees(task.stack)
-            outcome = self._namespace.run(RUN, Running(str(self._store.home), task, where, caches), stdio)
-            if outcome.diff_id is not None:
-                self.layers.note_tree(outcome.diff_id)
-            return outcome
+            home = str(self._store.home)
+            return self._connected(task, RUN, lambda task: Running(home, task, where, caches), stdio, ports)
 
     def run_host(self, task: Task, stdio: tuple[int, int, int]) -> Outcome:
         """As `run`, but the command is one of this machine, which sees the stack at `hermes.sandbox.host.ROOT`."""
@@ -76,7 +95,54 @@ class Commands:
         hidden = (home, os.path.expanduser("~"))
         where = choice.located(choice.BWRAP)
         self.layers.ensure_trees(task.stack)
-        return self._namespace.run(RUN_TOOL, RunningTool(home, task, where, hidden), stdio)
+        return self._connected(task, RUN_TOOL, lambda task: RunningTool(home, task, where, hidden), stdio)
+
+    def _connected(
+        self,
+        task: Task,
+        remote: RemoteCommand[P, Outcome],
+        call: Callable[[Task], P],
+        stdio: tuple[int, int, int],
+        ports: Sequence[Port] = (),
+    ) -> Outcome:
+        """Make a call with the network that the task asks for.
+
+        Where that cannot be, which shows before the command begins, it has the machine's: raises `UsageError` if not all
+        of ``ports`` can be had there.
+        """
+        network = self._network if task.network == "default" else task.network
+        if network == "default":
+            from hermes.sandbox.usermode import Connection, installed
+
+            try:
+                programs = installed()
+                with (
+                    self._store.scratch.directory() as folder,
+                    Connection(programs, ports, str(folder)) as connect,
+                ):
+                    own = call(replace(task, network="default"))
+                    return self._noted(self._namespace.run(remote, own, stdio, connect))
+            except NetworkUnavailable as error:
+                self._share(error, ports)
+                network = "host"
+        return self._noted(self._namespace.run(remote, call(replace(task, network=network)), stdio))
+
+    def _noted(self, outcome: Outcome) -> Outcome:
+        """Note that the tree of the layer that a command made needs no check."""
+        if outcome.diff_id is not None:
+            self.layers.note_tree(outcome.diff_id)
+        return outcome
+
+    def _share(self, error: NetworkUnavailable, ports: Sequence[Port]) -> None:
+        """Say, once, why commands have the machine's network."""
+        with self._guard:
+            if self._network == "host":
+                return
+            self._network = "host"
+        self._warn(
+            f"commands with a network share this machine's, for they cannot have one of their own: {error.message}"
+            " (see `hermes doctor`)"
+        )
 
     def _caches(
         self, task: Task, held: contextlib.ExitStack, waiting: Callable[[], None] | None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from hermes.container.calls.probes import TRY_OVERLAY, TRY_SANDBOX, SandboxTrial
 from hermes.sandbox import choice
 from hermes.sandbox.namespace import Namespace
@@ -19,5 +21,20 @@ def try_sandbox(name: str, namespace: Namespace) -> str:
     Raises `SandboxError` when it is not installed or does not work here.
     """
     where = choice.located(name)
-    version = namespace.call(TRY_SANDBOX, SandboxTrial(name, where))
+    with open(os.devnull, "rb") as nothing:
+        version = namespace.run(TRY_SANDBOX, SandboxTrial(name, where), (nothing.fileno(),) * 3)
     return f"{version} at {where[0]}"
+
+
+def try_network(store: Store, namespace: Namespace) -> str:
+    """Give a sandbox a network of its own; return what connected it, or raise `NetworkUnavailable`."""
+    from hermes.sandbox.usermode import Connection, installed
+
+    trial = SandboxTrial(choice.BWRAP, choice.located(choice.BWRAP), "default")
+    with (
+        open(os.devnull, "rb") as nothing,
+        store.scratch.directory() as folder,
+        Connection(installed(), (), str(folder)) as connect,
+    ):
+        namespace.run(TRY_SANDBOX, trial, (nothing.fileno(),) * 3, connect)
+        return f"commands have one of their own, connected by {connect.name}"

@@ -18,6 +18,7 @@ from hermes.store.caches import Sharing
 if TYPE_CHECKING:
     from hermes.layer.compress import Encoding
     from hermes.layer.content import Signature
+    from hermes.sandbox.network import Network
     from hermes.sandbox.seccomp import Profile
 
 
@@ -102,7 +103,7 @@ class Task:
     cwd: str = "/"
     user: str = ""
     capabilities: tuple[str, ...] = ()
-    network: bool = False
+    network: Network = "none"
     timeout: float | None = None
     read_only: bool = False
     session: bool = True

@@ -76,7 +76,8 @@ class Runs:
             literal_env=True,
             mounts=parts.mounts,
             mtime=self._options.epoch,
-            network=self._network(run),
+            network=(network := self._network(run)) != "none",
+            host_network=network == "host",
             user=state.user,
             own_tmp=True,
             writable=tuple(parts.writable),
@@ -94,7 +95,7 @@ class Runs:
         )
         return self._recorder.layer(command, run.span), argv
 
-    def _network(self, run: Run) -> bool:
+    def _network(self, run: Run) -> str:
         chosen = run.network or self._options.network
         if chosen not in NETWORKS:
             raise DockerfileError(f"--network cannot be {chosen!r}", hint=f"it is {', '.join(NETWORKS)}")
@@ -103,7 +104,7 @@ class Runs:
                 f"--security={run.security} is not to be had: commands run in a sandbox",
                 hint="leave the flag out, and give the capability that the command needs with --cap-add",
             )
-        return chosen != "none"
+        return chosen
 
     def _argv(self, run: Run, state: State, parts: _Parts) -> list[str]:
         words = run.command.words

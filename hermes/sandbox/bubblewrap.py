@@ -20,7 +20,9 @@ from typing import Final
 from hermes.errors import BuildError, SandboxError
 from hermes.sandbox import init
 from hermes.sandbox.idmap import IdRange, lines, same_inside
+from hermes.sandbox.netns import NetworkNamespace
 from hermes.sandbox.process import HIDDEN_FILES, HIDDEN_FOLDERS, READ_ONLY, Ended, Process
+from hermes.sandbox.remote import Caller
 from hermes.sandbox.seccomp import has_filter, program, rules
 from hermes.sandbox.stage import Stage, adopt, check_processes, end_rest, prepare, protect, wait
 from hermes.sandbox.syscalls import MS_BIND, mount
@@ -54,7 +56,7 @@ class Bubblewrap:
     def __init__(self, bwrap: tuple[str, str]) -> None:
         self._bwrap = bwrap
 
-    def run(self, process: Process, root: str, stdio: tuple[int, int, int]) -> Ended:
+    def run(self, process: Process, root: str, stdio: tuple[int, int, int], caller: Caller) -> Ended:
         """Run the process. Every mount point of it must exist in ``root``."""
         if process.own_pids:
             check_processes()
@@ -97,7 +99,9 @@ class Bubblewrap:
         for fd in kept:
             os.close(fd)
         try:
-            _map_ids(process, info, unblock, "/proc" if process.own_pids else f"{stage.root}/proc")
+            if child := _started(info):
+                proc = "/proc" if process.own_pids else f"{stage.root}/proc"
+                _release(process, (pid, child), proc, unblock, caller)
             return wait(pid, process.timeout)
         finally:
             os.close(info)
@@ -113,7 +117,7 @@ def _options(process: Process, stage: Stage, blocked: int, info: int) -> list[st
     options += ["--userns-block-fd", str(blocked), "--block-fd", str(blocked), "--info-fd", str(info)]
     options += ["--unshare-ipc", "--unshare-uts"]
     options += ["--hostname", process.hostname, "--die-with-parent"]
-    if not process.network:
+    if process.network != "host":
         options.append("--unshare-net")
     if process.session:
         options.append("--new-session")
@@ -198,30 +202,49 @@ def _become(
         os._exit(126)
 
 
-def _map_ids(process: Process, info: int, unblock: int, proc: str) -> None:
-    """Wait for bwrap to name its child, give the child's namespace its ids, and let it go on.
-
-    ``proc`` is where the processes have the numbers that bwrap gives them.
-    """
+def _started(info: int) -> int:
+    """Wait for bwrap to name its child, and return that; 0 when bwrap has ended: its status and output say why."""
     text = b""
     while not text.rstrip().endswith(b"}"):
         data = os.read(info, 4096)
         if not data:
-            return  # bwrap ended; its status and its output say why
+            return 0
         text += data
-    pid = json.loads(text)["child-pid"]
+    pid: int = json.loads(text)["child-pid"]
+    return pid
+
+
+def _release(process: Process, pids: tuple[int, int], proc: str, unblock: int, caller: Caller) -> None:
+    """Give the namespaces of bwrap's child their ids and network, and let both processes go on.
+
+    ``pids`` are those of bwrap and its child, ``proc`` is where they have these numbers. What is raised ends them.
+    """
+    try:
+        with contextlib.suppress(FileNotFoundError, BrokenPipeError):  # bwrap ended
+            _map_ids(process, f"{proc}/{pids[1]}")
+            if process.network == "host":
+                os.write(unblock, b"11")
+                return
+            with NetworkNamespace(f"{proc}/{pids[1]}") as network:
+                os.write(unblock, b"1")
+                if process.network == "default":
+                    network.connect(caller, pids[1], pids[0])
+                os.write(unblock, b"1")
+    except BaseException:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        raise
+
+
+def _map_ids(process: Process, child: str) -> None:
     for kind, own in (("uid", process.uid), ("gid", process.gid)):
         ranges = (IdRange(own, 0, 1),) if process.disguised else same_inside(kind)
-        try:
-            fd = os.open(f"{proc}/{pid}/{kind}_map", os.O_WRONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return
+        fd = os.open(f"{child}/{kind}_map", os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.write(fd, lines(ranges))
         finally:
             os.close(fd)
-    with contextlib.suppress(BrokenPipeError):
-        os.write(unblock, b"11")
 
 
 def _end_all() -> None:

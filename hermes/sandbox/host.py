@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from hermes.errors import HermesError, SandboxError
+from hermes.errors import HermesError, SandboxError, error_of
 from hermes.sandbox.bubblewrap import Bubblewrap
+from hermes.sandbox.network import HOSTS, RESOLV_CONF, Network, hosts, resolver
 from hermes.sandbox.process import (
     DEFAULT_PATH,
     HIDDEN_FILES,
@@ -28,6 +29,7 @@ from hermes.sandbox.process import (
     Mount,
     Process,
 )
+from hermes.sandbox.remote import Caller
 from hermes.sandbox.syscalls import (
     CLONE_NEWNS,
     CLONE_NEWPID,
@@ -66,8 +68,7 @@ _PRIVATE: Final = (
     "/etc/sudoers",
     "/etc/sudoers.d",
 )
-_OF_THE_NETWORK: Final = ("/etc/hosts", "/etc/resolv.conf")
-_FIXED: Final = {"/etc/hostname": f"{HOSTNAME}\n", "/etc/machine-id": ""}
+_FIXED: Final = {"/etc/hostname": f"{HOSTNAME}\n".encode(), "/etc/machine-id": b""}
 
 
 def shows(path: str) -> bool:
@@ -87,7 +88,7 @@ class HostSandbox:
         self._view = f"{folder}/host"
         self._hidden = hidden
 
-    def run(self, process: Process, root: str, stdio: tuple[int, int, int]) -> Ended:
+    def run(self, process: Process, root: str, stdio: tuple[int, int, int], caller: Caller) -> Ended:
         """Run the process in a mount and a pid namespace that a child of this process makes.
 
         It takes a grandchild: who makes a pid namespace is not in it, and only who is in it can mount its
@@ -97,7 +98,7 @@ class HostSandbox:
         child = os.fork()
         if child == 0:
             os.close(answers)
-            _answer(answer, lambda: self._prepared(process, root), lambda it: self._start(it, stdio))
+            _answer(answer, lambda: self._prepared(process, root), lambda it: self._start(it, stdio, caller))
         os.close(answer)
         with open(answers, "rb") as file:
             text = file.read()
@@ -106,7 +107,7 @@ class HostSandbox:
             raise SandboxError("the process for a host tool ended without an answer (was it killed?)")
         found = json.loads(text)
         if "error" in found:
-            raise SandboxError(found["error"], hint=found["hint"])
+            raise error_of(found["error"])
         return Ended(**found)
 
     def _prepared(self, process: Process, root: str) -> Process:
@@ -115,7 +116,7 @@ class HostSandbox:
         os.mkdir(view)
         _show_host(view)
         _hide(view, self._hidden)
-        fixed = tuple(self._fixed(network=process.network))
+        fixed = tuple(self._fixed(process.network))
         empty = tuple(Mount(path) for path in EMPTY)
         mounts = (*empty, *fixed, Mount(ROOT, root, writable=True), *process.mounts)
         for one in mounts:
@@ -125,22 +126,19 @@ class HostSandbox:
         unshare(CLONE_NEWPID)
         return replace(process, mounts=mounts, own_pids=False)
 
-    def _start(self, process: Process, stdio: tuple[int, int, int]) -> Ended:
+    def _start(self, process: Process, stdio: tuple[int, int, int], caller: Caller) -> Ended:
         _mount_proc(f"{self._view}/proc")
-        return Bubblewrap(self._bwrap).run(process, self._view, stdio)
+        return Bubblewrap(self._bwrap).run(process, self._view, stdio, caller)
 
-    def _fixed(self, *, network: bool) -> Iterator[Mount]:
+    def _fixed(self, network: Network) -> Iterator[Mount]:
         """Yield files that would tell the machine's name and network, as every command is to see them."""
-        nameless = {} if network else dict.fromkeys(_OF_THE_NETWORK, "")
-        for path, text in {**nameless, **_FIXED}.items():
+        names = {HOSTS: hosts(network, HOSTNAME), RESOLV_CONF: resolver(network)}
+        for path, content in {**names, **_FIXED}.items():
             if os.path.lexists(f"{self._view}{path}"):
                 source = f"{self._folder}/{os.path.basename(path)}"
-                with open(source, "w", encoding="utf-8") as file:
-                    file.write(text)
+                with open(source, "wb") as file:
+                    file.write(content)
                 yield Mount(os.path.realpath(path), source)
-        for path in _OF_THE_NETWORK if network else ():
-            if os.path.isfile(path):
-                yield Mount(os.path.realpath(path), os.path.realpath(path))
 
 
 def _answer(answer: int, prepare: Callable[[], Process], start: Callable[[Process], Ended]) -> None:
@@ -157,14 +155,15 @@ def _answer(answer: int, prepare: Callable[[], Process], start: Callable[[Proces
             ended = start(prepared)
             found: dict[str, Any] = {"status": ended.status, "timed_out": ended.timed_out}
         except HermesError as error:
-            found = {"error": error.message, "hint": error.hint}
+            found = {"error": error.to_data()}
         except OSError as error:
-            found = {
-                "error": f"the machine cannot be shown to a host tool: {error.filename}: {error.strerror}",
-                "hint": "run `hermes doctor`; Linux 5.12 or later is needed",
-            }
+            refused = SandboxError(
+                f"the machine cannot be shown to a host tool: {error.filename}: {error.strerror}",
+                hint="run `hermes doctor`; Linux 5.12 or later is needed",
+            )
+            found = {"error": refused.to_data()}
         except Exception:  # noqa: BLE001 - a bug is reported where somebody sees it
-            found = {"error": traceback.format_exc(), "hint": None}
+            found = {"error": SandboxError(traceback.format_exc()).to_data()}
         os.write(answer, json.dumps(found).encode())
     finally:
         os._exit(0)

@@ -12,16 +12,19 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from hermes.errors import BuildInterrupted, SandboxError, error_of
+from hermes.errors import BuildInterrupted, HermesError, SandboxError, error_of
 from hermes.sandbox.idmap import IdMap, IdRange, current_map, lines
 from hermes.sandbox.messages import receive_message, send_message
 from hermes.sandbox.remote import P, R, Remote, RemoteCommand, Stdio, decoded, encoded
 
 if TYPE_CHECKING:
     import socket
+
+Connect = Callable[[int], None]
+"""Connects the network namespace of a process, given by its number, with the machine's network."""
 
 _BOOT: Final = "import sys; sys.path[:] = sys.argv[3:]; from hermes.sandbox import zygote; zygote.main()"
 
@@ -67,13 +70,28 @@ class Namespace:
         Raises the `HermesError` that the function raised, `SandboxError` when there can be no namespace, and
         `BuildInterrupted` when `close` ended the call.
         """
-        return self._called(remote, parameters, ())
+        return self._called(remote, parameters, (), None)
 
-    def run(self, remote: RemoteCommand[P, R], parameters: P, stdio: Stdio) -> R:
-        """As `call`, with the descriptors of a command's standard input, output and error."""
-        return self._called(remote, parameters, stdio)
+    def run(
+        self,
+        remote: RemoteCommand[P, R],
+        parameters: P,
+        stdio: Stdio,
+        connect: Connect | None = None,
+    ) -> R:
+        """As `call`, with the descriptors of a command's standard input, output and error.
 
-    def _called(self, remote: Remote[P, R] | RemoteCommand[P, R], parameters: P, fds: Sequence[int]) -> R:
+        A command with a network of its own is connected by ``connect``, whose errors are raised here.
+        """
+        return self._called(remote, parameters, stdio, connect)
+
+    def _called(
+        self,
+        remote: Remote[P, R] | RemoteCommand[P, R],
+        parameters: P,
+        fds: Sequence[int],
+        connect: Connect | None,
+    ) -> R:
         import socket
 
         here, there = socket.socketpair()
@@ -88,7 +106,8 @@ class Namespace:
             send_message(
                 here, {"module": remote.module, "name": remote.name, "parameters": encoded(parameters)}
             )
-            answer = receive_message(here)
+            while (answer := receive_message(here)) and "connect" in answer:
+                _connect(here, connect)
         if answer is None:
             if self._closed:
                 raise BuildInterrupted
@@ -143,6 +162,30 @@ class Namespace:
             os.waitpid(self._pid, 0)
             raise
         return here
+
+
+def _connect(call: socket.socket, connect: Connect | None) -> None:
+    """Do what `hermes.sandbox.remote.Caller.connect` asks for."""
+    import socket
+
+    _, fds, _, _ = socket.recv_fds(call, 1, 1)
+    try:
+        if connect is None:
+            raise SandboxError("nothing connects the network of this command")
+        connect(_number_of(fds[0]))
+        send_message(call, {})
+    except HermesError as error:
+        send_message(call, {"error": error.to_data()})
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def _number_of(process: int) -> int:
+    """Return the number that a process has here, whatever it is in the namespace; see pidfd_open(2)."""
+    with open(f"/proc/self/fdinfo/{process}", encoding="ascii") as file:
+        fields = dict(line.split(":", 1) for line in file if ":" in line)
+    return int(fields["Pid"])
 
 
 def _fork(control: socket.socket, modules: Sequence[str]) -> int:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
+    from hermes.sandbox.network import Network
+    from hermes.sandbox.remote import Caller
     from hermes.sandbox.seccomp import Profile
 
 HOSTNAME: Final = "hermes"
@@ -59,8 +61,7 @@ class Process:
     """A command and all that it may see and do.
 
     ``program`` is the path in the root of what ``argv[0]`` means. ``env`` holds pairs of name and value, the
-    whole environment. ``cwd`` is a path in the root. With ``network`` it shares the machine's network, without
-    it has only a loopback interface of its own. ``timeout`` is in seconds. With ``read_only`` the root cannot be written. ``session``: it is cut off
+    whole environment. ``cwd`` is a path in the root. ``timeout`` is in seconds. With ``read_only`` the root cannot be written. ``session``: it is cut off
     from the terminal. ``disguised``: the namespace has one id only, and the command sees that as its own.
     Without ``own_pids`` the caller has made its pid namespace, and mounted the ``/proc`` of that in the root.
     ``seccomp`` is what the kernel refuses it; see `hermes.sandbox.seccomp`.
@@ -74,7 +75,7 @@ class Process:
     gid: int = 0
     groups: tuple[int, ...] = ()
     capabilities: tuple[str, ...] = ()
-    network: bool = False
+    network: Network = "none"
     read_only: bool = False
     session: bool = True
     disguised: bool = False
@@ -101,6 +102,9 @@ class Ended:
 class Sandbox(Protocol):
     """Runs a process in a root file system, in the namespace of the caller."""
 
-    def run(self, process: Process, root: str, stdio: tuple[int, int, int]) -> Ended:
-        """Run ``process`` with ``root`` as its root and wait for it."""
+    def run(self, process: Process, root: str, stdio: tuple[int, int, int], caller: Caller) -> Ended:
+        """Run ``process`` with ``root`` as its root and wait for it.
+
+        ``caller`` connects its network, if it is ``default``. Raises `NetworkUnavailable` before the process begins.
+        """
         ...

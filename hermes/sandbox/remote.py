@@ -10,7 +10,13 @@ Values cross as JSON: what has ``to_json`` and ``from_json`` says how, and other
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from hermes.errors import SandboxError, error_of
+from hermes.sandbox.messages import receive_message, send_message
+
+if TYPE_CHECKING:
+    import socket
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -34,7 +40,29 @@ class Remote(_Declared[P, R]):
 
 
 class RemoteCommand(_Declared[P, R]):
-    """A function that takes a ``P`` and the descriptors of a command, and returns an ``R``."""
+    """A function that takes a ``P``, the descriptors of a command and the caller, and returns an ``R``."""
+
+
+class Caller:
+    """What a function of the namespace may ask of the process that called it, over the socket of the call."""
+
+    def __init__(self, call: socket.socket) -> None:
+        self._call = call
+
+    def connect(self, process: int) -> None:
+        """Have the network namespace of a process (a pidfd) connected with the machine's network; return when it is.
+
+        Raises the error of `hermes.sandbox.namespace.Connect`.
+        """
+        import socket
+
+        send_message(self._call, {"connect": True})
+        socket.send_fds(self._call, [b"n"], [process])
+        answer = receive_message(self._call)
+        if answer is None:
+            raise SandboxError("the process that was to connect the network of a command has ended")
+        if "error" in answer:
+            raise error_of(answer["error"])
 
 
 class Served(Generic[P, R]):
@@ -44,11 +72,10 @@ class Served(Generic[P, R]):
         self.remote = remote
         self.function = function
 
-    def answer(self, parameters: Any, fds: Sequence[int]) -> Any:
+    def answer(self, parameters: Any, fds: Sequence[int], caller: Caller) -> Any:
         """Call the function with what `encoded` gave; return its result in the same form."""
-        decoded_parameters = decoded(self.remote.parameters, parameters)
-        result = self.function(decoded_parameters, tuple(fds)) if fds else self.function(decoded_parameters)
-        return encoded(result)
+        more = (tuple(fds), caller) if fds else ()
+        return encoded(self.function(decoded(self.remote.parameters, parameters), *more))
 
 
 def serves(remote: Remote[P, R]) -> Callable[[Callable[[P], R]], Served[P, R]]:
@@ -56,7 +83,9 @@ def serves(remote: Remote[P, R]) -> Callable[[Callable[[P], R]], Served[P, R]]:
     return lambda function: Served(remote, function)
 
 
-def serves_command(remote: RemoteCommand[P, R]) -> Callable[[Callable[[P, Stdio], R]], Served[P, R]]:
+def serves_command(
+    remote: RemoteCommand[P, R],
+) -> Callable[[Callable[[P, Stdio, Caller], R]], Served[P, R]]:
     """As `serves`, for a function that runs a command."""
     return lambda function: Served(remote, function)
 

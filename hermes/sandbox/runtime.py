@@ -13,14 +13,16 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from hermes.errors import SandboxError
+from hermes.errors import NetworkUnavailable, SandboxError
 from hermes.sandbox import devices, init, seccomp
 from hermes.sandbox.idmap import IdRange, same_inside
+from hermes.sandbox.netns import NetworkNamespace
 from hermes.sandbox.process import DEFAULT_PATH, HIDDEN_FILES, HIDDEN_FOLDERS, READ_ONLY, Ended, Process
+from hermes.sandbox.remote import Caller
 from hermes.sandbox.stage import Stage, adopt, check_processes, end_rest, prepare, wait
 from hermes.sandbox.syscalls import (
     CLONE_NEWNS,
@@ -66,7 +68,7 @@ class OciRuntime:
         self._name = name
         self._path = path
 
-    def run(self, process: Process, root: str, stdio: tuple[int, int, int]) -> Ended:
+    def run(self, process: Process, root: str, stdio: tuple[int, int, int], caller: Caller) -> Ended:
         """Run the process. Every mount point of it must exist in ``root``.
 
         Raises `SandboxError` with what the runtime said when it starts no container.
@@ -81,11 +83,13 @@ class OciRuntime:
         adopt()
         pid = os.fork()
         if pid == 0:
-            _own_processes(self._name, self._path, bundle, stdio)
+            _own_processes(self._name, self._path, bundle, stdio, lambda: _connect(process, bundle, caller))
         try:
             ended = wait(pid, process.timeout)
         finally:
             end_rest()
+        if (bundle / "unconnected").exists():
+            raise NetworkUnavailable((bundle / "unconnected").read_text(encoding="utf-8"))
         if not ended.timed_out and not (bundle / "started").exists():
             raise SandboxError(
                 f"{self._name} could not start the command: {_said(bundle / 'log')}",
@@ -103,8 +107,27 @@ def _said(log: Path) -> str:
         return "it did not say why"
 
 
-def _own_processes(name: str, path: str, bundle: Path, stdio: tuple[int, int, int]) -> None:
-    """Run the container in a new process namespace, and end as its command does. Does not return."""
+def _connect(process: Process, bundle: Path, caller: Caller) -> None:
+    """Give the network namespace of a created container its settings and its network; a file says why it has none."""
+    if process.network == "host":
+        return
+    pid = int((bundle / "pid").read_bytes())
+    with NetworkNamespace(f"/proc/{pid}") as network:
+        if process.network == "default":
+            try:
+                network.connect(caller, pid, pid)
+            except SandboxError as error:
+                (bundle / "unconnected").write_text(error.message, encoding="utf-8")
+                os._exit(126)
+
+
+def _own_processes(
+    name: str, path: str, bundle: Path, stdio: tuple[int, int, int], created: Callable[[], None]
+) -> None:
+    """Run the container in a new process namespace, and end as its command does. Does not return.
+
+    ``created`` is called before it is started.
+    """
     status = 126
     try:
         die_with_parent(signal.SIGKILL)
@@ -112,7 +135,7 @@ def _own_processes(name: str, path: str, bundle: Path, stdio: tuple[int, int, in
         pid = os.fork()
         if pid == 0:
             die_with_parent(signal.SIGKILL)
-            status = _supervise(name, path, bundle, stdio)
+            status = _supervise(name, path, bundle, stdio, created)
         else:
             _, ended = os.waitpid(pid, 0)
             status = _exit_status(ended)
@@ -122,7 +145,9 @@ def _own_processes(name: str, path: str, bundle: Path, stdio: tuple[int, int, in
         os._exit(status)
 
 
-def _supervise(name: str, path: str, bundle: Path, stdio: tuple[int, int, int]) -> int:
+def _supervise(
+    name: str, path: str, bundle: Path, stdio: tuple[int, int, int], created: Callable[[], None]
+) -> int:
     """Start the container as process 1 of a namespace, to which what ends falls; return its exit status.
 
     The runtime does not stay: it would put pipes between the command and its standard output.
@@ -139,6 +164,8 @@ def _supervise(name: str, path: str, bundle: Path, stdio: tuple[int, int, int]) 
             _become(path, [*general, *arguments], stdio, f"{bundle}/init")
         if status := _waited(runtime, ended):
             return _exit_status(status)
+        if arguments[0] == "create":
+            created()
     (bundle / "started").touch()
     return _exit_status(_waited(int((bundle / "pid").read_bytes()), ended))
 
@@ -190,7 +217,7 @@ def _set_cgroups_aside(name: str) -> None:
 def configuration(process: Process, stage: Stage) -> dict[str, Any]:
     """Return the ``config.json`` that gives a process what bubblewrap would."""
     namespaces = ["user", "pid", "mount", "ipc", "uts"]
-    if not process.network:
+    if process.network != "host":
         namespaces.append("network")
     return {
         "ociVersion": "1.0.2",

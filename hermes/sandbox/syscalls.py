@@ -10,6 +10,7 @@ CLONE_NEWNS: Final = 0x00020000
 CLONE_NEWCGROUP: Final = 0x02000000
 CLONE_NEWUSER: Final = 0x10000000
 CLONE_NEWPID: Final = 0x20000000
+CLONE_NEWNET: Final = 0x40000000
 
 MS_RDONLY: Final = 1
 MS_NOSUID: Final = 2
@@ -37,6 +38,11 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def unshare(flags: int) -> None:
     """Move the calling process to new namespaces: unshare, section 2."""
     _check(_libc.unshare(flags), "unshare")
+
+
+def setns(namespace: int, kind: int) -> None:
+    """Move the calling thread to the namespace that a descriptor stands for: setns, section 2."""
+    _check(_libc.setns(namespace, kind), "setns")
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int = 0, options: str = "") -> None:

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from hermes.errors import HermesError
 from hermes.sandbox.messages import receive_message, send_message
-from hermes.sandbox.remote import Served
+from hermes.sandbox.remote import Caller, Served
 from hermes.sandbox.syscalls import (
     CLONE_NEWCGROUP,
     CLONE_NEWNS,
@@ -192,13 +192,13 @@ def _answer(fds: list[int]) -> None:
     call = receive_message(caller)
     if call is None:
         return
-    send_message(caller, _result(call, fds[1:]))
+    send_message(caller, _result(call, fds[1:], Caller(caller)))
 
 
-def _result(call: dict[str, Any], fds: list[int]) -> dict[str, Any]:
+def _result(call: dict[str, Any], fds: list[int], caller: Caller) -> dict[str, Any]:
     try:
         served: Served[Any, Any] = getattr(importlib.import_module(call["module"]), call["name"])
-        return {"value": served.answer(call["parameters"], fds)}
+        return {"value": served.answer(call["parameters"], fds, caller)}
     except HermesError as error:
         return {"error": error.to_data()}
     except OSError as error:

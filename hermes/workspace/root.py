@@ -6,16 +6,19 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hermes.debian.apt_source import AptSource
 from hermes.errors import UsageError, WorkspaceError
 from hermes.registry.settings import Registries
 
+if TYPE_CHECKING:
+    from hermes.sandbox.network import Network
+
 MARKER: Final = "hermes.yaml"
 OUTPUT_FOLDER: Final = "hermes-out"
 
-_KNOWN: Final = {"apt", "ignore", "jobs", "registries", "runtime", "subscriptions"}
+_KNOWN: Final = {"apt", "ignore", "jobs", "network", "registries", "runtime", "subscriptions"}
 _KNOWN_APT: Final = {"sources", "keyring"}
 _KNOWN_SOURCE: Final = {"uri", "suites", "components", "signed_by"}
 
@@ -30,7 +33,10 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What ``hermes.yaml`` says. An empty file says nothing, and everything has a default."""
+    """What ``hermes.yaml`` says. An empty file says nothing, and everything has a default.
+
+    ``network`` is that of commands that ask for one.
+    """
 
     ignore: tuple[str, ...] = ()
     jobs: int | None = None
@@ -38,6 +44,7 @@ class Settings:
     subscriptions: tuple[Subscription, ...] = field(default=())
     runtime: str = ""
     registries: Registries = field(default=Registries())
+    network: Network = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +142,7 @@ def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
         tuple(_subscription(path, str(name), value) for name, value in subscriptions.items()),
         runtime,
         _registries(path, document.get("registries")),
+        _network(path, document.get("network", "default")),
     )
 
 
@@ -174,6 +182,15 @@ def _runtime(path: Path, value: Any) -> str:
     except UsageError as error:
         raise WorkspaceError(f"{path}: runtime: {error.message}", hint=error.hint) from None
     return str(value)
+
+
+def _network(path: Path, value: Any) -> Network:
+    if value not in ("default", "host"):
+        raise WorkspaceError(
+            f"{path}: network: expected default or host, got {value!r}",
+            hint="it says which network commands have that ask for one",
+        )
+    return "host" if value == "host" else "default"
 
 
 def _apt_source(path: Path, number: int, document: Any, keyring: str) -> AptSource:

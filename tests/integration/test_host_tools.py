@@ -196,8 +196,10 @@ def test_a_tool_may_mount_and_change_its_root(workspace: Sandbox) -> None:
 
 def test_there_is_no_network_unless_it_is_asked_for(workspace: Sandbox) -> None:
     show = "cat /proc/net/dev; cat /etc/resolv.conf"
-    alone, shared = output_of(workspace, show), output_of(workspace, show, "network = True")
+    alone = output_of(workspace, show)
     assert len(alone.splitlines()) == 3
+    workspace.write("hermes.yaml", "network: host")
+    shared = output_of(workspace, show, "network = True")
     machine = Path("/proc/net/dev").read_text().splitlines()
     assert [line.split(":")[0] for line in machine] == [
         line.split(":")[0] for line in shared.splitlines()[: len(machine)]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from hermes.actions.specs.spec import NONE, I, Spec, roles
+
+if TYPE_CHECKING:
+    from hermes.sandbox.network import Network
 
 
 class Command(Spec[I]):
@@ -13,7 +16,8 @@ class Command(Spec[I]):
 
     The layer has times of ``mtime`` seconds. ``outs`` are the paths of files to keep, which are outputs of their own
     (``out0`` ...). ``mounts`` maps where files are mounted to whether it is one file; ``.`` is where the command
-    works. Without ``layer`` what it changes is forgotten. ``roots`` are the layers of its root, the lowest first.
+    works. Without ``layer`` what it changes is forgotten. ``roots`` are the layers of its root, the lowest first. With
+    ``host_network`` its ``network`` is the machine's and not one of its own.
     """
 
     for_platform: ClassVar[bool] = True
@@ -24,12 +28,19 @@ class Command(Spec[I]):
     mounts: Mapping[str, bool] = NONE
     mtime: int
     network: bool
+    host_network: bool = False
     outs: tuple[str, ...] = ()
     roots: tuple[I, ...] = roles("root", default=())
 
     @property
     def outputs(self) -> tuple[str, ...]:
         return (*(["layer"] if self.layer else []), *self.out_names)
+
+    @property
+    def chosen_network(self) -> Network:
+        if not self.network:
+            return "none"
+        return "host" if self.host_network else "default"
 
     @property
     def out_names(self) -> tuple[str, ...]:

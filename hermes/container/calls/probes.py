@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple, Self
 
-from hermes.sandbox.remote import Remote
+from hermes.sandbox.network import Network
+from hermes.sandbox.remote import Remote, RemoteCommand
 
 
 class SandboxTrial(NamedTuple):
@@ -12,14 +13,15 @@ class SandboxTrial(NamedTuple):
 
     name: str
     where: tuple[str, str]
+    network: Network = "none"
 
     @classmethod
     def from_json(cls, document: list[Any]) -> Self:
-        name, (path, library) = document
-        return cls(name, (path, library))
+        name, (path, library), network = document
+        return cls(name, (path, library), network)
 
 
 _INSIDE: Final = "hermes.container.inside.probe"
 
 TRY_OVERLAY: Final = Remote(f"{_INSIDE}.overlay", str, str, "try an overlay")
-TRY_SANDBOX: Final = Remote(f"{_INSIDE}.sandbox", SandboxTrial, str, "try a sandbox")
+TRY_SANDBOX: Final = RemoteCommand(f"{_INSIDE}.sandbox", SandboxTrial, str, "try a sandbox")

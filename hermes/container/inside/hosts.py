@@ -1,45 +1,37 @@
-"""What a command finds in ``/etc`` about the names of machines. Runs in the user namespace."""
+"""What a command finds in ``/etc`` about the names of machines. Runs in the user namespace.
+
+Every command has ``/etc/hosts`` and ``/etc/resolv.conf``, as in any container: files of its own, which cover what the
+root has there and become no part of a layer.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import stat
 from collections.abc import Iterator
-from typing import Final
 
 from hermes.container.inside.rootpath import MountPoints
 from hermes.container.task import Task
+from hermes.errors import BuildError
+from hermes.sandbox.network import HOSTS, RESOLV_CONF, hosts, resolver
 from hermes.sandbox.process import Mount
 
-_RESOLVER: Final = "/etc/resolv.conf"
-_HOSTS: Final = "/etc/hosts"
-_LARGEST: Final = 1 << 20
 
+def names_of_machines(task: Task, points: MountPoints, folder: str) -> Iterator[Mount]:
+    """Write the files to ``folder`` and yield where they belong.
 
-def names_of_machines(task: Task, root: str, points: MountPoints, path: str) -> Iterator[Mount]:
-    """Yield the files of this machine, for a command that has its network, with the task's hosts before all others.
-
-    The latter are written to ``path``, together with the root's own file where that of the machine is not to be seen.
+    Where a root has something else in their place (a folder, say) a command without a network goes without.
     """
-    if task.network and os.path.isfile(_RESOLVER):
-        yield Mount(points.need(_RESOLVER, directory=False), os.path.realpath(_RESOLVER))
-    shown = os.path.realpath(_HOSTS) if task.network and os.path.isfile(_HOSTS) else ""
-    if not (shown or task.hosts):
-        return
-    target = points.need(_HOSTS, directory=False)
-    if task.hosts:
-        lines = "".join(f"{address}\t{name}\n" for name, address in task.hosts)
-        with open(path, "wb") as file:
-            file.write(lines.encode() + _content(shown or f"{root}{target}"))
-        os.chmod(path, 0o644)
-        os.utime(path, ns=(0, 0))
-        shown = path
-    yield Mount(target, shown)
-
-
-def _content(path: str) -> bytes:
-    """Return what a file without links holds, if it is one that can be read without waiting."""
-    if not stat.S_ISREG(os.lstat(path).st_mode):
-        return b""
-    with open(path, "rb") as file:
-        return file.read(_LARGEST)
+    for target, content in (
+        (HOSTS, hosts(task.network, task.hostname, task.hosts)),
+        (RESOLV_CONF, resolver(task.network)),
+    ):
+        optional = task.network == "none" and not task.hosts
+        with contextlib.suppress(BuildError) if optional else contextlib.nullcontext():
+            found = points.need(target, directory=False)
+            path = f"{folder}/{os.path.basename(target)}"
+            with open(path, "wb") as file:
+                file.write(content)
+            os.chmod(path, 0o644)
+            os.utime(path, ns=(0, 0))
+            yield Mount(found, path, writable=not task.read_only)

@@ -14,7 +14,7 @@ from hermes.container.stack import Upper
 from hermes.errors import SandboxError
 from hermes.sandbox import choice
 from hermes.sandbox.process import Process
-from hermes.sandbox.remote import serves
+from hermes.sandbox.remote import Caller, Stdio, serves, serves_command
 from hermes.sandbox.syscalls import CLONE_NEWNS, unshare
 
 
@@ -36,19 +36,23 @@ def overlay(home: str) -> str:
         return "whiteouts and extended attributes work"
 
 
-@serves(TRY_SANDBOX)
-def sandbox(trial: SandboxTrial) -> str:
-    """Run a program of this machine in a sandbox, as it is run in a container; return the sandbox's version."""
-    name, where = trial
+@serves_command(TRY_SANDBOX)
+def sandbox(trial: SandboxTrial, stdio: Stdio, caller: Caller) -> str:
+    """Run a program of this machine in a sandbox, as it is run in a container; return the sandbox's version.
+
+    ``stdio`` is not used: what the program says is in the error.
+    """
+    name, where, network = trial
+    del stdio
     unshare(CLONE_NEWNS)
     found = subprocess.run([where[0], "--version"], capture_output=True, text=True, check=False)
     program = shutil.which("true")
     if found.returncode or program is None:
         raise SandboxError(f"{where[0]}: {found.stderr.strip() or 'there is no program true to try it with'}")
-    process = Process(("true",), program, read_only=True, seccomp="run")
+    process = Process(("true",), program, network=network, read_only=True, seccomp="run")
     with tempfile.TemporaryFile() as said, open(os.devnull, "rb") as nothing:
-        stdio = nothing.fileno(), said.fileno(), said.fileno()
-        ended = choice.sandbox(name, where).run(process, "/", stdio)
+        own = nothing.fileno(), said.fileno(), said.fileno()
+        ended = choice.sandbox(name, where).run(process, "/", own, caller)
         said.seek(0)
         if ended.status:
             text = (

@@ -18,17 +18,17 @@ from hermes.container.task import Outcome
 from hermes.errors import BuildError
 from hermes.sandbox.host import ROOT, HostSandbox
 from hermes.sandbox.process import DEFAULT_PATH, Mount, Process
-from hermes.sandbox.remote import Stdio, serves_command
+from hermes.sandbox.remote import Caller, Stdio, serves_command
 
 _CWD: Final = "/tmp"  # noqa: S108 - a path of the sandbox
 _ENV: Final = {"PATH": DEFAULT_PATH, "LANG": "C.UTF-8", "TZ": "UTC", "HOME": _CWD}
 
 
 @serves_command(RUN_TOOL)
-def run(call: RunningTool, stdio: Stdio) -> Outcome:
+def run(call: RunningTool, stdio: Stdio, caller: Caller) -> Outcome:
     with store_at(call.home) as store, scratch_of(store) as scratch:
         sandbox = HostSandbox(call.where, scratch, call.hidden)
-        return _Hosted(store, call.task, scratch).run(sandbox, stdio)
+        return _Hosted(store, call.task, scratch).run(sandbox, stdio, caller)
 
 
 class _Hosted(Container):

@@ -35,7 +35,7 @@ from hermes.errors import BuildError, ProgramMissing, ProgramRefused, SandboxErr
 from hermes.sandbox.choice import sandbox
 from hermes.sandbox.idmap import has_one_id
 from hermes.sandbox.process import DEFAULT_PATH, Ended, Mount, Process, Sandbox
-from hermes.sandbox.remote import Stdio, serves_command
+from hermes.sandbox.remote import Caller, Stdio, serves_command
 from hermes.sandbox.syscalls import MNT_DETACH, umount
 from hermes.store import Store
 from hermes.store.blobs import write_all
@@ -48,10 +48,10 @@ _REMOVED_HINT: Final = "those files have been removed from the container; write 
 
 
 @serves_command(RUN)
-def run(call: Running, stdio: Stdio) -> Outcome:
+def run(call: Running, stdio: Stdio, caller: Caller) -> Outcome:
     with store_at(call.home) as store, scratch_of(store) as scratch:
         container = Container(store, call.task, scratch, dict(call.caches))
-        return container.run(sandbox(call.task.runtime, call.where), stdio)
+        return container.run(sandbox(call.task.runtime, call.where), stdio, caller)
 
 
 class Container:
@@ -70,7 +70,7 @@ class Container:
         self._search = Search({one.id: one.value for one in task.secrets})
         self._caches = UsedCaches(task.caches, caches, self._search)
 
-    def run(self, sandbox: Sandbox, stdio: Stdio) -> Outcome:
+    def run(self, sandbox: Sandbox, stdio: Stdio, caller: Caller) -> Outcome:
         if not self._root:
             self._root = mount_stack(self._trees, self._scratch, target="merged", upper=self._upper)
         with MountPoints(self._root, self._task.upper.points if self._task.upper else "") as points:
@@ -79,7 +79,7 @@ class Container:
             try:
                 with self._searched():
                     try:
-                        ended = sandbox.run(process, self._root, stdio)
+                        ended = sandbox.run(process, self._root, stdio, caller)
                     finally:
                         points.remove()
             finally:
@@ -195,7 +195,7 @@ class Container:
             (Tmpfs(one) if isinstance(one, str) else one for one in task.tmpfs), key=lambda one: one.target
         ):
             yield Mount(need(one.target, directory=True), size=one.size, mode=one.mode)
-        yield from names_of_machines(task, self._root, points, f"{self._scratch}/hosts")
+        yield from names_of_machines(task, points, self._scratch)
         for number, staged in enumerate(task.staged):
             source = f"{self._scratch}/staged{number}"
             stage(staged, source)

@@ -102,6 +102,7 @@ of_command = {
     "mounts": st.dictionaries(texts, st.booleans(), max_size=2),
     "mtime": numbers,
     "network": st.booleans(),
+    "host_network": st.booleans(),
     "outs": some(texts),
     "roots": some(refs),
     "sources": some(refs),

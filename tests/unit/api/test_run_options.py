@@ -37,7 +37,7 @@ def test_hosts(text: str, pair: tuple[str, str]) -> None:
         ("db:10.0.0", "invalid IP address '10.0.0'"),
         ("db:other", "invalid IP address 'other'"),
         ("db:::1%x\n10.0.0.8 other", "invalid IP address"),
-        ("db:host-gateway", "write --add-host db:127.0.0.1"),
+        ("db:host-gateway", "--network host and --add-host db:127.0.0.1"),
     ],
 )
 def test_hosts_that_are_wrong(text: str, problem: str) -> None:

@@ -43,7 +43,7 @@ from hermes.container.task import Agent, KeptFile, Outcome, Secret, Staged, Stag
 from hermes.digest import Digest
 from hermes.layer.compress import ZSTD
 from hermes.layer.write import Encoding
-from hermes.sandbox.remote import Remote, RemoteCommand, Served, Stdio, decoded, encoded
+from hermes.sandbox.remote import Caller, Remote, RemoteCommand, Served, Stdio, decoded, encoded
 from hermes.store.caches import Sharing
 
 D = Digest.of(b"a")
@@ -68,6 +68,7 @@ TASK = Task(
     caches=(Cache("c", "/c", Sharing.LOCKED, 0o700, 1, 2, True),),
     upper=Upper("/u", "/w"),
     hosts=(("h", "::1"),),
+    network="default",
 )
 VALUES = [
     Running("/home", TASK, ("/bwrap", ""), (("c", "/caches/c"),)),
@@ -90,6 +91,7 @@ VALUES = [
     Squashing("/home", STACK, "zstd:3", (D,), 9),
     Removal(("/a", "/b")),
     SandboxTrial("bwrap", ("/bwrap", "")),
+    SandboxTrial("bwrap", ("/bwrap", ""), "default"),
     "/home",
 ]
 
@@ -117,7 +119,7 @@ def test_the_function_of_a_call_takes_and_returns_what_is_declared(name: str) ->
     assert served.remote is remote
     hints = get_type_hints(served.function)
     returned = hints.pop("return")
-    takes = [remote.parameters, Stdio] if isinstance(remote, RemoteCommand) else [remote.parameters]
+    takes = [remote.parameters, Stdio, Caller] if isinstance(remote, RemoteCommand) else [remote.parameters]
     assert (list(hints.values()), returned) == (takes, remote.result)
     assert remote.module.startswith("hermes.container.inside.")
     assert remote.task
