@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 HERMES := $(BIN)/hermes
 
-.PHONY: setup demo test test-all lint bench clean
+.PHONY: setup demo test test-all lint bench chaos clean
 
 # A virtual environment with Hermes in it, installed from this folder.
 setup: $(VENV)/hermes
@@ -34,6 +34,10 @@ lint: $(VENV)/lint
 bench: $(VENV)/test
 	@tests/packages.sh bench
 	$(BIN)/python -m tests.bench $(ARGS)
+
+# Kills 1,000 commands at random moments and looks for what is left of them. ARGS="--kills 100 --user NAME" and more.
+chaos: $(VENV)/test
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 clean:
 	rm -rf $(VENV) hermes-out

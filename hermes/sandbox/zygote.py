@@ -81,36 +81,51 @@ def serve(control: socket.socket, modules: Iterable[str]) -> None:
     This process stays as the parent of the one that serves.
     """
     _close_inherited(control.fileno())
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # nobody is left who would call
+        if _make_user_namespace(control, modules) and _begin_processes(control):
+            _serve(control)
+
+
+def _make_user_namespace(control: socket.socket, modules: Iterable[str]) -> bool:
+    """Tell whether the namespace was made and has got its ids; the other side is told why not."""
     try:
         unshare(CLONE_NEWUSER)
     except OSError as error:
         send_message(control, {"errno": error.errno})
-        return
+        return False
     send_message(control, {})
     for name in modules:
         importlib.import_module(name)
-    if not control.recv(1):
-        return
+    return bool(control.recv(1))
+
+
+def _begin_processes(control: socket.socket) -> bool:
+    """Go on in process 1 of a pid namespace; tell whether this is that, and all is well.
+
+    The other one, its parent, waits here for its end.
+    """
     try:
         _become_root()
         unshare(CLONE_NEWPID)
-        if first := os.fork():
-            control.close()
-            _watch(first)
-            return
-        unshare(CLONE_NEWNS)
-        mount(None, "/", None, MS_REC | MS_PRIVATE)
-        _show_processes()
-        _keep_devices()
-        _keep_cgroups()
+        first = os.fork()
+        if first == 0:
+            unshare(CLONE_NEWNS)
+            mount(None, "/", None, MS_REC | MS_PRIVATE)
+            _show_processes()
+            _keep_devices()
+            _keep_cgroups()
     except OSError as error:
         send_message(control, {"errno": error.errno})
-        return
+        return False
+    if first:
+        control.close()
+        _watch(first)
+        return False
     os.umask(0o022)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     send_message(control, {})
-    _serve(control)
+    return True
 
 
 def _watch(first: int) -> None:
