@@ -149,14 +149,16 @@ class Commands:
     ) -> tuple[tuple[str, str], ...]:
         """Take the caches of a task, in one order for all tasks, so that no two wait for each other."""
         found: dict[str, str] = {}
-        for one in sorted(task.caches, key=lambda one: one.id):
-            if one.id in found:
+        for one in sorted(task.caches, key=lambda one: one.name):
+            if one.name in found:
                 raise SandboxError(
                     f"the cache {one.id!r} is mounted twice", hint="a command has it at one path"
                 )
             remove = self.layers.remover.remove
-            using = self._store.caches.used(one.id, one.sharing, remove=remove, waiting=waiting)
-            found[one.id] = held.enter_context(using)
+            using = self._store.caches.used(
+                one.id, one.sharing, form=one.form, remove=remove, waiting=waiting
+            )
+            found[one.name] = held.enter_context(using)
         return tuple(found.items())
 
 

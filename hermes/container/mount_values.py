@@ -6,9 +6,11 @@ actions, where what has its default is left out: another default is another sche
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from hermes.store.caches import Sharing
+
+_CACHE_MODE: Final = 0o755
 
 
 class Bound(NamedTuple):
@@ -30,16 +32,28 @@ class Tmpfs(NamedTuple):
 class Cache(NamedTuple):
     """A folder called ``id`` that is kept between commands, mounted at ``target``.
 
-    ``mode``, ``uid`` and ``gid`` are those of the folder itself. ``readonly``: the command cannot write to it.
+    ``mode``, ``uid`` and ``gid`` are those of the folder itself; with others it is another folder. ``readonly``: the command
+    cannot write to it.
     """
 
     id: str
     target: str
     sharing: Sharing = Sharing.SHARED
-    mode: int = 0o755
+    mode: int = _CACHE_MODE
     uid: int = 0
     gid: int = 0
     readonly: bool = False
+
+    @property
+    def form(self) -> str:
+        """Whose folder it is; empty where nothing is said of that."""
+        usual = (self.uid, self.gid, self.mode) == (0, 0, _CACHE_MODE)
+        return "" if usual else f"{self.uid}-{self.gid}-{self.mode:04o}"
+
+    @property
+    def name(self) -> str:
+        """Id and form, which no other folder has."""
+        return f"{self.id}@{self.form}" if self.form else self.id
 
 
 class SecretMount(NamedTuple):

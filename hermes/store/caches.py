@@ -2,10 +2,11 @@
 
 ::
 
-    caches/NAME/NUMBER/data            what is mounted
-    caches/NAME/NUMBER/unsearched.*    a command with secrets is using it, or was when it was killed
+    caches/NAME/NUMBER[@FORM]/data            what is mounted
+    caches/NAME/NUMBER[@FORM]/unsearched.*    a command with secrets is using it, or was when it was killed
 
-A name has one folder, number 0, unless several want it for themselves at the same time.
+A name has one folder of each form, number 0, unless several want it for themselves at the same time. A form says whose
+the folder is: what one user left there, another may not be able to write to. BuildKit keeps them apart, too.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Caches:
         name: str,
         sharing: Sharing,
         *,
+        form: str = "",
         remove: Callable[[list[str]], None],
         waiting: Callable[[], None] | None = None,
     ) -> Iterator[str]:
@@ -67,19 +69,19 @@ class Caches:
         if not NAME.fullmatch(name):
             raise StoreError(f"{name!r} cannot be the name of a cache", hint="use letters, digits and . _ -")
         with contextlib.ExitStack() as held:
+            called = _called(0, form)
             if sharing is Sharing.PRIVATE:
-                folder = self._free(name, held)
-                self._tidy(folder, remove)
+                called = self._free(name, form, held)
+                self._tidy(self._path(name, called), remove)
             elif sharing is Sharing.LOCKED:
-                folder = self._path(name, 0)
-                held.enter_context(self._locks.held(_lock(name, 0), waiting=waiting))
-                self._tidy(folder, remove)
+                held.enter_context(self._locks.held(_lock(name, called), waiting=waiting))
+                self._tidy(self._path(name, called), remove)
             else:
-                folder = self._path(name, 0)
-                with self._locks.tried(_lock(name, 0)) as alone:
+                with self._locks.tried(_lock(name, called)) as alone:
                     if alone:
-                        self._tidy(folder, remove)
-                held.enter_context(self._locks.held(_lock(name, 0), shared=True, waiting=waiting))
+                        self._tidy(self._path(name, called), remove)
+                held.enter_context(self._locks.held(_lock(name, called), shared=True, waiting=waiting))
+            folder = self._path(name, called)
             os.makedirs(folder, 0o700, exist_ok=True)
             os.utime(folder)
             yield folder
@@ -89,28 +91,29 @@ class Caches:
         with contextlib.suppress(FileNotFoundError):
             for name in sorted(os.listdir(self._folder)):
                 with contextlib.suppress(NotADirectoryError):
-                    for number in sorted(os.listdir(self._folder / name)):
-                        yield CacheFolder(name, f"{self._folder}/{name}/{number}")
+                    for called in sorted(os.listdir(self._folder / name)):
+                        yield CacheFolder(name, f"{self._folder}/{name}/{called}")
 
     def clear(self, folder: CacheFolder, remove: Callable[[list[str]], None]) -> bool:
         """Remove a folder unless it is in use; return whether it was removed."""
-        with self._locks.tried(_lock(folder.name, int(os.path.basename(folder.path)))) as free:
+        with self._locks.tried(_lock(folder.name, os.path.basename(folder.path))) as free:
             if free:
                 remove([folder.path])
                 with contextlib.suppress(OSError):
                     os.rmdir(self._folder / folder.name)
             return free
 
-    def _free(self, name: str, held: contextlib.ExitStack) -> str:
+    def _free(self, name: str, form: str, held: contextlib.ExitStack) -> str:
         for number in itertools.count():
+            called = _called(number, form)
             with contextlib.ExitStack() as tried:
-                if tried.enter_context(self._locks.tried(_lock(name, number))):
+                if tried.enter_context(self._locks.tried(_lock(name, called))):
                     held.push(tried.pop_all())
-                    return self._path(name, number)
+                    return called
         raise AssertionError
 
-    def _path(self, name: str, number: int) -> str:
-        return f"{self._folder}/{name}/{number}"
+    def _path(self, name: str, called: str) -> str:
+        return f"{self._folder}/{name}/{called}"
 
     def _tidy(self, folder: str, remove: Callable[[list[str]], None]) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -121,5 +124,9 @@ class Caches:
                     os.unlink(f"{folder}/{one}")
 
 
-def _lock(name: str, number: int) -> str:
-    return f"cache:{name}:{number}"
+def _called(number: int, form: str) -> str:
+    return f"{number}@{form}" if form else str(number)
+
+
+def _lock(name: str, called: str) -> str:
+    return f"cache:{name}:{called}"

@@ -12,7 +12,7 @@ class Running(NamedTuple):
     """Run a command in a stack of layers.
 
     ``home`` is the folder of the store. ``where`` is what `hermes.sandbox.choice.located` returned for the task's
-    runtime. ``caches`` are pairs of the id of a cache and its folder, which the caller has locked.
+    runtime. ``caches`` are pairs of the name of a cache and its folder, which the caller has locked.
     """
 
     home: str

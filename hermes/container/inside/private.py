@@ -14,7 +14,7 @@ from hermes.container.users import User
 from hermes.errors import SandboxError
 from hermes.sandbox.idmap import has_one_id
 from hermes.sandbox.process import Mount
-from hermes.sandbox.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, mount
+from hermes.sandbox.syscalls import MS_NODEV, MS_NOSUID, mount
 from hermes.store.blobs import write_all
 from hermes.store.caches import DATA, UNSEARCHED
 
@@ -30,7 +30,9 @@ def write_secrets(given: Sequence[Secret], folder: str, user: User) -> Iterator[
     if not given:
         return
     os.mkdir(folder, 0o700)
-    mount("secrets", folder, "ramfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700")
+    mount(
+        "secrets", folder, "ramfs", MS_NOSUID | MS_NODEV, "mode=0700"
+    )  # their modes say what can be executed
     for number, one in enumerate(given):
         path = f"{folder}/{number}"
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -56,7 +58,7 @@ def give_sockets(agents: Sequence[Agent]) -> Iterator[Agent]:
 
 
 class UsedCaches:
-    """The caches of one command: ``folders`` maps their ids to folders of the store."""
+    """The caches of one command: ``folders`` maps their names to folders of the store."""
 
     def __init__(self, caches: Sequence[Cache], folders: Mapping[str, str], search: Search) -> None:
         self._caches = caches
@@ -68,7 +70,7 @@ class UsedCaches:
     def made(self) -> Iterator[tuple[Cache, str]]:
         """Make the folders ready to be mounted; yield where each is."""
         for one in self._caches:
-            data = f"{self._folders[one.id]}/{DATA}"
+            data = f"{self._folders[one.name]}/{DATA}"
             with contextlib.suppress(FileExistsError):
                 os.mkdir(data, 0o700)
             fd = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -85,17 +87,17 @@ class UsedCaches:
         """Note that from now on secrets may come into the folders."""
         if self._search:
             for one in self._caches:
-                mark = f"{self._folders[one.id]}/{self._mark}"
+                mark = f"{self._folders[one.name]}/{self._mark}"
                 with open(mark, "wb") as file:
-                    self._since[one.id] = os.fstat(file.fileno()).st_ctime_ns
+                    self._since[one.name] = os.fstat(file.fileno()).st_ctime_ns
 
     def check(self) -> None:
         """Take what holds a secret out of the folders; raises `SecretLeaked` if there was something."""
         found: list[Leak] = []
         for one in self._caches:
-            if one.id in self._since:
-                folder = self._folders[one.id]
-                found += self._search.take_from(f"{folder}/{DATA}", self._since[one.id], one.target)
+            if one.name in self._since:
+                folder = self._folders[one.name]
+                found += self._search.take_from(f"{folder}/{DATA}", self._since[one.name], one.target)
                 os.unlink(f"{folder}/{self._mark}")
         if found:
             raise leaked(found, self._search.masker, CACHE_HINT)

@@ -1,0 +1,54 @@
+"""``RUN --mount``: where it is mounted, what of it can be executed, and whose a cache is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from hermes import SecretSource
+from tests.integration.test_runtimes import RUNTIMES
+from tests.integration.yard import Yard
+
+
+@RUNTIMES
+def test_the_mode_of_a_secret_says_what_can_be_executed(yard: Yard, tmp_path: Path, runtime: str) -> None:
+    """As with docker and buildah, and in every runtime the same."""
+    (tmp_path / "secret").write_text("#!/bin/sh\necho it ran\n")
+    yard.bud(
+        "FROM base\nRUN mkdir -m 1777 /o\nRUN --mount=type=secret,id=s,mode=0700 test -x /run/secrets/s && /run/secrets/s > /one\n"
+        "USER 33\nRUN --mount=type=secret,id=s,mode=0555,target=/bin/tool tool | tee /o/two\n"
+        "RUN --mount=type=secret,id=s ! test -x /run/secrets/s\n",
+        secrets=[SecretSource.parse(f"id=s,src={tmp_path}/secret")],
+        runtime=runtime,
+        tags=["it"],
+    )
+    assert yard.shown("cat /one /o/two") == "it ran\n" * 2
+
+
+def test_caches_of_one_id_and_several_owners_are_several(yard: Yard) -> None:
+    """As with BuildKit, whose key of a cache has the folder in it that it begins with."""
+    mount = "RUN --mount=type=cache,id=c,target=/c"
+    text = (
+        f"FROM base\nRUN mkdir -m 1777 /o\n{mount},uid=0 mkdir -p /c/d && echo root > /c/f\nUSER 33\n"
+        f"{mount},uid=33 mkdir -p /c/d/e && echo web > /c/f\n{mount},uid=33,mode=0700 ! test -e /c/f\n"
+        f"USER 0\n{mount} cat /c/f > /root-sees\nUSER 33\n{mount},uid=33 cat /c/f > /o/web-sees\n"
+        "USER 0\nRUN --mount=type=cache,id=c,target=/c --mount=type=cache,id=c,uid=33,target=/d cat /?/f > /both\n"
+    )
+    yard.bud(text, tags=["it"])
+    assert yard.shown("cat /root-sees /o/web-sees /both") == "root\nweb\nroot\nweb\n"
+    assert sorted(os.listdir(yard.sandbox.home / "caches/c")) == ["0", "0@33-0-0700", "0@33-0-0755"]
+    shown = yard.run("cache", "info").stdout
+    assert shown.count("cache c:") == 1
+    assert yard.run("cache", "clear", "c").returncode == 0
+    assert not (yard.sandbox.home / "caches/c").exists()
+
+
+def test_a_mount_without_a_target_is_at_the_working_directory(yard: Yard) -> None:
+    yard.write("a.txt", "a")
+    yard.bud(
+        "FROM base\nWORKDIR /w\nRUN --mount=type=bind cat a.txt > /one\nRUN --mount=type=cache,id=w pwd > f && ls > /two\n"
+        "RUN --mount=type=tmpfs grep ' /w ' /proc/mounts > /three\nRUN ls > /four\n",
+        tags=["it"],
+    )
+    shown = yard.shown("cat /one /two; wc -l < /three; cat /four; ls /w")
+    assert shown == "af\n1\n"
