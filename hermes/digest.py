@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 from hermes.errors import HermesError
 
 _SHA256: Final = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _OTHER: Final = re.compile(r"(?!sha256:)[a-z0-9]+(?:[+._-][a-z0-9]+)*:[A-Za-z0-9=_-]+\Z")
+
+_DEEPEST: Final = 100
 
 CHUNK: Final = 1 << 20
 """How many bytes are read, hashed and compressed at a time."""
@@ -65,7 +69,38 @@ def canonical_json(value: Any) -> bytes:
 
 def parse_json(data: bytes) -> Any:
     """Return what `canonical_json` has encoded, bytes that are not UTF-8 as lone surrogates; raises `ValueError`."""
-    return json.loads(data.decode("utf-8", "surrogateescape"))
+    return read_json(data.decode("utf-8", "surrogateescape"))
+
+
+def read_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text that anyone may have written; raises `ValueError`.
+
+    Also for one that is nested too deeply for those that go through it, and for NaN and infinite numbers, which JSON
+    does not have.
+    """
+    try:
+        value = json.loads(text, parse_constant=_no_number, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [below for one in level if isinstance(one, dict | list) for below in _values(one)]
+        if not level:
+            return value
+    raise ValueError("it is nested too deeply")
+
+
+def _values(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is not a number of JSON")
 
 
 def _refuse_floats(value: Any) -> None:

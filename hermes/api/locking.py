@@ -19,6 +19,7 @@ from hermes.graph.label import Label
 from hermes.graph.pattern import parse_all
 from hermes.image.platform import Platform
 from hermes.store import Store
+from hermes.yaml_text import YamlError, parse_yaml
 
 if TYPE_CHECKING:
     from hermes.build.options import BuildOptions
@@ -192,13 +193,11 @@ def _folders(
 
 def _read_image_lock(path: Path) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]:
     """Return what names of images are pinned to, and what is noted of the folders of those, by digest."""
-    import yaml
-
     try:
-        document = yaml.safe_load(path.read_bytes())
+        document = parse_yaml(path.read_bytes())
     except FileNotFoundError:
         return {}, {}
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, YamlError) as error:
         raise LockError(f"{path} cannot be read: {error}", hint="remove it and run `hermes lock`") from None
     images = document.get("images") if isinstance(document, dict) else None
     if not isinstance(images, dict) or document.get("version") != LOCK_VERSION:
@@ -207,12 +206,13 @@ def _read_image_lock(path: Path) -> tuple[dict[str, dict[str, str]], dict[str, d
 
 
 def _texts(document: Any) -> dict[str, dict[str, str]]:
+    """Return a mapping of names to mappings of texts, without what is of another type."""
     if not isinstance(document, dict):
         return {}
     return {
-        str(name): {str(key): str(text) for key, text in row.items()}
+        name: {key: text for key, text in row.items() if isinstance(key, str) and isinstance(text, str)}
         for name, row in document.items()
-        if isinstance(row, dict)
+        if isinstance(name, str) and isinstance(row, dict)
     }
 
 

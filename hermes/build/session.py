@@ -24,6 +24,7 @@ from hermes.store import Store
 from hermes.workspace.listing import Folders
 from hermes.workspace.root import MARKER, read_settings
 from hermes.workspace.sources import FileIndex
+from hermes.yaml_text import YamlError, parse_yaml
 
 if TYPE_CHECKING:
     from hermes.build.options import BuildOptions
@@ -119,18 +120,14 @@ class Session:
             self._say(f"warning: nothing depends on --set {name}")
 
     def _read_yaml(self, path: str) -> tuple[Any, tuple[str, ...]]:
-        import yaml
-
         paths = self.index.follow(path)
         absolute = self.index.absolute(path)
         try:
             with open(absolute, "rb") as file:
-                return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)), paths  # noqa: S506
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            where = SourceLocation(path, mark.line + 1, mark.column + 1) if mark else SourceLocation(path)
-            problem = getattr(error, "problem", None) or "it cannot be parsed"
-            raise BuildFileError(f"this is not YAML: {problem}", location=where) from None
+                return parse_yaml(file.read()), paths
+        except YamlError as error:
+            where = SourceLocation(path, error.line, error.column) if error.line else SourceLocation(path)
+            raise BuildFileError(error.problem, location=where) from None
         except OSError as error:
             raise BuildFileError(f"{path}: {error.strerror}") from error
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from hermes.errors import SandboxError
+from hermes.layer.entry import LARGEST_ID
 
-_LARGEST_ID: Final = 4294967294
 _ROOT: Final = "root"
 _ROOT_ID: Final = "0"
 
@@ -73,6 +73,6 @@ def _rows(read: Callable[[str], str], path: str) -> list[list[str]]:
 
 
 def _number(text: str, name: str) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text) > _LARGEST_ID:
+    if not (text.isascii() and text.isdigit()) or int(text) > LARGEST_ID:
         raise SandboxError(f"{name!r} has no valid numeric id ({text!r})")
     return int(text)

@@ -103,7 +103,9 @@ def locked_digest(read: Callable[[str], Any], ref: str, platform: str, label: st
             f"add {platform} to platforms, and {hint}",
             attribute="ref",
         )
-    return str(found)
+    if type(found) is not str:
+        raise EvalError(f"{LOCK_FILE} does not lock {ref} for {platform} to a digest", hint, attribute="ref")
+    return found
 
 
 def locked_folders(read: Callable[[str], Any], digest: str) -> dict[str, str] | None:

@@ -112,10 +112,11 @@ class Result:
             if document["version"] != _VERSION:
                 return None
             outputs = {
-                name: Value(kind, Digest.parse(digest), int(size))
+                name: Value(str(kind), Digest.parse(digest), int(size))
                 for name, (kind, digest, size) in document["outputs"].items()
             }
-            return cls(outputs, int(document["milliseconds"]), document["log"], executed=False)
+            log = Digest.parse(document["log"]) if document["log"] else ""
+            return cls(outputs, int(document["milliseconds"]), log, executed=False)
         except Exception:  # noqa: BLE001 - whatever is wrong with it, it cannot be used
             return None
 

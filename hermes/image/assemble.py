@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from hermes.digest import Digest, canonical_json
 from hermes.errors import ImageError
 from hermes.image import docker
-from hermes.image.config import platform_of, readable
+from hermes.image.config import PASSED_ON, platform_of, readable
 from hermes.image.descriptor import IMAGE_CONFIG, IMAGE_MANIFEST, Descriptor
 from hermes.image.manifest import Manifest
 from hermes.layer.tar_writer import END
@@ -24,9 +24,6 @@ EMPTY: Final = Digest.of(END)
 
 MOST_LAYERS: Final = 125
 """What docker takes: "max depth exceeded" with 126 (``maxLayerDepth`` in moby, 20.10 to 28)."""
-
-_FIELDS: Final = ("author", "created", "os.features", "os.version")
-"""The fields of a configuration that are passed on as they are; see image-spec, config.md, "Properties"."""
 
 
 class Format(NamedTuple):
@@ -96,7 +93,7 @@ def configuration(
     }
     if platform.variant:
         made["variant"] = platform.variant
-    made.update({name: document[name] for name in _FIELDS if document.get(name)})
+    made.update({name: document[name] for name in PASSED_ON if document.get(name)})
     found: dict[str, Any] = readable(made)
     return found
 

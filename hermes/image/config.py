@@ -15,6 +15,9 @@ from hermes.image.platform import Platform
 _RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\Z", re.ASCII)
 _LATEST: Final = 253402300799
 
+PASSED_ON: Final = ("author", "created", "os.features", "os.version")
+"""The fields of a configuration that images on it have as they are; see image-spec, config.md, "Properties"."""
+
 
 def timestamp(seconds: int) -> str:
     """Return a time as RFC 3339 has it; raises `ImageError` when it has no four-digit year."""
@@ -112,7 +115,16 @@ def parse_config(data: bytes) -> dict[str, Any]:
     created = document.get("created")
     if created is not None and not isinstance(created, str):
         raise ImageError("the image's configuration: created is of a wrong type")
+    if _has_fraction([config, history, [document.get(name) for name in PASSED_ON]]):
+        raise ImageError("the image's configuration: it has a number that is not an integer")
     return document
+
+
+def _has_fraction(value: Any) -> bool:
+    """Tell whether there is a number in a value that the documents of images do not have."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return isinstance(value, float) or (isinstance(value, list) and any(map(_has_fraction, value)))
 
 
 def _is_text(value: Any) -> bool:

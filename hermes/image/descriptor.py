@@ -58,14 +58,19 @@ class Descriptor:
             parsed = Digest.parse(digest)
         except HermesError as error:
             raise ImageError(f"a descriptor: {error.message}") from None
-        annotations = document.get("annotations") or {}
-        if not isinstance(annotations, Mapping):
-            raise ImageError("a descriptor's annotations are not an object")
-        pairs = tuple(sorted((str(name), str(value)) for name, value in annotations.items()))
+        pairs = annotations_of(document, "a descriptor")
         urls = document.get("urls") or []
         if not isinstance(urls, list) or not all(isinstance(one, str) for one in urls):
             raise ImageError("a descriptor's urls are not a list of texts")
         return cls(media_type, parsed, size, pairs, _platform(document.get("platform")), tuple(urls))
+
+
+def annotations_of(document: Mapping[str, Any], what: str) -> tuple[tuple[str, str], ...]:
+    """Return the annotations of a document, sorted by name; raises `ImageError`, calling the document ``what``."""
+    found = document.get("annotations") or {}
+    if not isinstance(found, Mapping) or not all(isinstance(value, str) for value in found.values()):
+        raise ImageError(f"{what}'s annotations are not a mapping of texts")
+    return tuple(sorted(found.items()))
 
 
 def _platform(document: Any) -> Platform | None:

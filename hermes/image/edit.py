@@ -13,6 +13,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from hermes.digest import read_json
 from hermes.errors import UsageError
 from hermes.image.platform import Platform
 
@@ -70,7 +71,7 @@ def command_line(text: str) -> list[str]:
     """Return a command that was given as JSON (``["a", "b"]``) or as a line for a shell to split."""
     if text.lstrip().startswith("["):
         try:
-            found = json.loads(text)
+            found = read_json(text)
         except ValueError:
             found = None
         if not isinstance(found, list) or not all(isinstance(one, str) for one in found):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from hermes.digest import Digest, canonical_json
+from hermes.digest import Digest, canonical_json, read_json
 from hermes.errors import ImageError
 from hermes.image.descriptor import IMAGE_INDEX, REF_NAME, Descriptor
 from hermes.store.blobs import missing
@@ -66,7 +65,7 @@ def read_index(folder: Path) -> list[dict[str, Any]]:
     """Return the manifests that a layout's index lists, as they are; raises `ImageError`."""
     path = folder / "index.json"
     try:
-        document = json.loads(path.read_bytes())
+        document = read_json(path.read_bytes())
     except FileNotFoundError:
         return []
     except ValueError as error:

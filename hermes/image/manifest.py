@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hermes.digest import Digest, canonical_json
+from hermes.digest import Digest, canonical_json, read_json
 from hermes.errors import ImageError
 from hermes.image import docker
-from hermes.image.descriptor import IMAGE_INDEX, IMAGE_MANIFEST, Descriptor
+from hermes.image.descriptor import IMAGE_INDEX, IMAGE_MANIFEST, Descriptor, annotations_of
 
 INDEXES: Final = (IMAGE_INDEX, docker.INDEX)
 MANIFESTS: Final = (IMAGE_MANIFEST, docker.MANIFEST)
@@ -51,7 +50,7 @@ class Manifest:
         return cls(
             Descriptor.from_json(document["config"]),
             tuple(Descriptor.from_json(one) for one in layers),
-            _annotations(document, "the manifest"),
+            annotations_of(document, "the manifest"),
             media_type_of(document),
         )
 
@@ -83,14 +82,7 @@ class Index:
         if not isinstance(listed, list):
             raise ImageError("the index has no list of manifests")
         manifests = tuple(Descriptor.from_json(one) for one in listed)
-        return cls(manifests, _annotations(document, "the index"), media_type_of(document))
-
-
-def _annotations(document: dict[str, Any], what: str) -> tuple[tuple[str, str], ...]:
-    found = document.get("annotations") or {}
-    if not isinstance(found, dict):
-        raise ImageError(f"{what}'s annotations are not an object")
-    return tuple(sorted((str(name), str(value)) for name, value in found.items()))
+        return cls(manifests, annotations_of(document, "the index"), media_type_of(document))
 
 
 def parsed(data: bytes, what: str) -> dict[str, Any]:
@@ -107,9 +99,7 @@ def parsed(data: bytes, what: str) -> dict[str, Any]:
 def json_object(data: bytes, what: str) -> dict[str, Any]:
     """Return the object that a JSON text is; raises `ImageError`, calling it ``what``."""
     try:
-        document = json.loads(data)
-    except RecursionError:
-        raise ImageError(f"{what} is nested too deeply") from None
+        document = read_json(data)
     except ValueError as error:
         raise ImageError(f"{what} is not JSON: {error}") from None
     if not isinstance(document, dict):

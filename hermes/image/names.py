@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
 
-from hermes.digest import Digest, canonical_json
+from hermes.digest import Digest, canonical_json, read_json
 from hermes.errors import ImageError, UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.reference import Reference
@@ -50,7 +49,7 @@ class ImageNames:
         """Return the manifest that has a name."""
         for one in _forms(name):
             try:
-                return Descriptor.from_json(json.loads(self._path(one).read_bytes()))
+                return Descriptor.from_json(read_json(self._path(one).read_bytes()))
             except (ValueError, ImageError, OSError) as error:
                 if isinstance(error, OSError) and error.errno in _NOT_THERE:
                     continue

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from hermes.digest import CHUNK, Digest
+from hermes.digest import CHUNK, Digest, read_json
 from hermes.errors import HermesError, MissingBlobError
 from hermes.layer.compress import CODECS, Codec, Encoding
 from hermes.layer.decompress import Decompressed
@@ -87,7 +87,7 @@ def find_foreign(store: Store, diff_id: Digest) -> Foreign | None:
     """Return the blob that is said to hold a layer, whether it is in the store or not."""
     try:
         with open(store.foreign_path(diff_id), "rb") as file:
-            document = json.loads(file.read())
+            document = read_json(file.read())
         return Foreign(
             Digest.parse(document["digest"]),
             int(document["size"]),
@@ -197,7 +197,7 @@ def _usual(store: Store, diff_id: Digest, codec: Codec) -> dict[str, Any] | None
     """Return the row of the blob in the form of a usual codec, whichever version of its encoder made it."""
     try:
         with open(_path(store, diff_id, codec), "rb") as file:
-            document = json.loads(file.read())
+            document = read_json(file.read())
         row = {name: document[name] for name in ("size", "codec")}
         return {**row, "digest": Digest.parse(document["digest"]), "form": codec.name}
     except (OSError, ValueError, KeyError, TypeError, HermesError):
@@ -212,7 +212,7 @@ def _others(store: Store, diff_id: Digest) -> list[dict[str, Any]]:
     """Return the rows of a layer's list; a damaged list is an empty one."""
     try:
         with open(_others_path(store, diff_id), "rb") as file:
-            rows = json.loads(file.read())
+            rows = read_json(file.read())
         return [one for one in rows if {"digest", "size", "codec", "form"} <= one.keys()]
     except (OSError, ValueError, TypeError, AttributeError):
         return []

@@ -20,6 +20,8 @@ FIFO: Final = "6"
 
 WHITEOUT_PREFIX: Final = ".wh."
 OPAQUE_NAME: Final = ".wh..wh..opq"
+LARGEST_ID: Final = (1 << 32) - 2
+"""The largest user or group id; the one above stands for "unchanged" in chown(2)."""
 
 Xattrs = tuple[tuple[str, bytes], ...]
 

@@ -14,9 +14,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
+from urllib.parse import quote, unquote
 
 from hermes.errors import BuildError, LayerError
-from hermes.layer.entry import DIRECTORY, SYMLINK, Entry, implied
+from hermes.layer.entry import DIRECTORY, LARGEST_ID, SYMLINK, Entry, implied, normal_path
 from hermes.layer.entry import parents as parents_of
 from hermes.layer.toc import TableOfContents
 from hermes.layer.view import View
@@ -123,7 +124,7 @@ def _same(shown: Entry | None, meant: Entry) -> bool:
     return shown is not None and shown.same_thing(meant)
 
 
-_FOLDER: Final = re.compile(r"([0-7]{1,4}) (\d{1,10}):(\d{1,10})((?: [^ =]+=[A-Za-z0-9+/=]*)*)\Z")
+_FOLDER: Final = re.compile(r"([0-7]{1,4}) (\d{1,10}):(\d{1,10})((?: [^ =]+=[A-Za-z0-9+/=]*)*)\Z", re.ASCII)
 _LINK: Final = "-> "
 
 
@@ -145,7 +146,7 @@ def noted(entries: Iterable[Entry]) -> dict[str, str]:
     for entry in entries:
         text = f"{_LINK}{entry.link}"
         if entry.type == DIRECTORY:
-            pairs = (f" {name}={base64.b64encode(value).decode()}" for name, value in entry.xattrs)
+            pairs = (f" {_quoted(name)}={base64.b64encode(value).decode()}" for name, value in entry.xattrs)
             text = f"{entry.mode:04o} {entry.uid}:{entry.gid}{''.join(pairs)}"
         found[f"/{entry.path}"] = text
     return found
@@ -153,16 +154,30 @@ def noted(entries: Iterable[Entry]) -> dict[str, str]:
 
 def entries_noted(note: Mapping[str, str]) -> list[Entry]:
     """Return the entries that `noted` was given, in canonical order; raises `LayerError` for what it would not write."""
-    entries = []
-    for path, text in note.items():
-        if text.startswith(_LINK):
-            entries.append(Entry(path[1:], SYMLINK, 0o777, link=text[len(_LINK) :]))
-            continue
-        match = _FOLDER.match(text)
-        if match is None or path[:1] != "/":
-            raise LayerError(f"{path}: {text!r} does not say what a folder is")
-        pairs = (one.partition("=") for one in match[4].split())
-        xattrs = tuple((name, base64.b64decode(value)) for name, _, value in pairs)
-        entry = Entry(path[1:], DIRECTORY, int(match[1], 8), int(match[2]), int(match[3]), xattrs=xattrs)
-        entries.append(entry)
-    return sorted(entries, key=lambda entry: entry.sort_key)
+    return sorted((_noted_entry(*row) for row in note.items()), key=lambda entry: entry.sort_key)
+
+
+def _noted_entry(path: str, text: str) -> Entry:
+    inside = normal_path(path, of="the note of an image's folders")
+    if path != f"/{inside}":
+        raise LayerError(f"{path!r} is not the absolute path of a folder")
+    link = text.removeprefix(_LINK)
+    if inside and link and link != text and "\0" not in link:
+        return Entry(inside, SYMLINK, 0o777, link=link)
+    match = _FOLDER.match(text)
+    if match is None or max(int(match[2]), int(match[3])) > LARGEST_ID:
+        raise LayerError(f"{path}: {text!r} does not say what a folder is")
+    try:
+        xattrs = tuple(map(_noted_xattr, match[4].split()))
+    except ValueError:
+        raise LayerError(f"{path}: {text!r} does not say what a folder is") from None
+    return Entry(inside, DIRECTORY, int(match[1], 8), int(match[2]), int(match[3]), xattrs=xattrs)
+
+
+def _noted_xattr(text: str) -> tuple[str, bytes]:
+    name, _, value = text.partition("=")
+    return unquote(name, errors="surrogateescape"), base64.b64decode(value)
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="", errors="surrogateescape")

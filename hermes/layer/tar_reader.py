@@ -11,7 +11,18 @@ from typing import Final, NamedTuple
 
 from hermes.digest import CHUNK
 from hermes.errors import LayerError
-from hermes.layer.entry import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry, normal_path
+from hermes.layer.entry import (
+    BLOCK,
+    CHARACTER,
+    DIRECTORY,
+    FIFO,
+    FILE,
+    HARDLINK,
+    LARGEST_ID,
+    SYMLINK,
+    Entry,
+    normal_path,
+)
 from hermes.layer.sparse import MAP, NAME, OLD_GNU, REPEATED, is_sparse, sparse_of
 from hermes.layer.tar_writer import BLOCK_SIZE, PASSED
 
@@ -20,7 +31,6 @@ Read = Callable[[int], bytes]
 _MOST_METADATA: Final = 1 << 20
 _MOST_ENTRIES: Final = 5_000_000
 _MOST_HOLES: Final = 8 << 30
-_LARGEST_ID: Final = (1 << 32) - 2
 _LATEST: Final = (1 << 63) - 1
 _KINDS: Final = {
     b"0": FILE,
@@ -232,7 +242,7 @@ class _Reader:
 
     def _identity(self, pax: dict[str, bytes], key: str, otherwise: bytes, what: str) -> int:
         value = self._decimal(pax, key, otherwise, what)
-        if value > _LARGEST_ID:
+        if value > LARGEST_ID:
             raise self._error(f"{value} is not a {what}")
         return value
 

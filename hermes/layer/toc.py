@@ -25,6 +25,15 @@ from hermes.store.removal import remove_tree
 _VERSION: Final = 1
 _CHECK: Final = b'{"check":"%s",'
 _BODY: Final = len(_CHECK % (b"0" * 64))
+_DAMAGES: Final = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    IsADirectoryError,
+    HermesError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,7 @@ def load(store: Store, diff_id: Digest) -> TableOfContents:
             return TableOfContents.load(file.read())
     except FileNotFoundError:
         raise StoreError(f"the store has no table of contents of layer {diff_id}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, IsADirectoryError, HermesError) as error:
+    except _DAMAGES as error:
         remove_tree(path)
         raise MissingBlobError(
             f"the table of contents of layer {diff_id} was damaged",

@@ -5,7 +5,6 @@ See RFC 9110, section 11, and the distribution project's "Token Authentication".
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
+from hermes.digest import read_json
 from hermes.errors import RegistryError
 from hermes.registry.addresses import joined
 from hermes.registry.credentials import Credential
@@ -122,7 +122,7 @@ def token_request(
 def parse_token(data: bytes, *, of: str, now: Callable[[], float] = time.monotonic) -> Token:
     """Return the token in a token server's answer; raises `RegistryError`."""
     try:
-        document = json.loads(data)
+        document = read_json(data)
         text = document.get("token") or document.get("access_token")
         life = document.get("expires_in") or _SHORTEST_LIFE
         if not isinstance(text, str) or not re.fullmatch(r"[\x21-\x7e]+", text):

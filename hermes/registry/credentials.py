@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import os
 import re
 import shutil
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from hermes.digest import read_json
 from hermes.errors import RegistryError
 
 DOCKER_HUB: Final = "docker.io"
@@ -92,7 +92,7 @@ class Credentials:
             except OSError as error:
                 raise RegistryError(f"{path} cannot be read: {error.strerror}") from error
             try:
-                document = json.loads(data) if data.strip() else {}
+                document = read_json(data) if data.strip() else {}
             except ValueError as error:
                 raise RegistryError(
                     f"{path} is not JSON: {error}", hint="log in again with the tool that wrote it"
@@ -174,7 +174,7 @@ def _ask_helper(path: Path, name: str, server: str) -> Credential | None:
             return None
         raise RegistryError(f"{program} for {server} failed: {said[:500] or f'status {done.returncode}'}")
     try:
-        document = json.loads(done.stdout)
+        document = read_json(done.stdout)
         username, secret = str(document["Username"]), str(document["Secret"])
     except (ValueError, KeyError, TypeError):
         raise RegistryError(f"{program} for {server} answered something else than a credential") from None

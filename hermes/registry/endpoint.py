@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
-import json
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
+from hermes.digest import read_json
 from hermes.errors import BuildInterrupted, RegistryError
 from hermes.registry.addresses import joined
 from hermes.registry.auth import Challenge, Token, parse_challenges, parse_token, token_request
@@ -447,8 +447,8 @@ def read_document(answer: requests.Response, limit: int, what: str) -> bytes:
 def parse_document(data: bytes, answer: requests.Response, what: str) -> Any:
     """Return a JSON document; raises `RegistryError` that says what it is instead."""
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
+        return read_json(data)
+    except ValueError:
         kind = answer.headers.get("Content-Type", "").partition(";")[0] or "something"
         raise RegistryError(
             f"{what}: the answer is {kind}, not JSON",
@@ -500,14 +500,14 @@ def _said(answer: requests.Response, data: bytes | None) -> str:
     if not data:
         return ""
     try:
-        document = json.loads(data)
+        document = read_json(data)
         listed = document.get("errors") or [document]
         parts = []
         for one in listed[:3]:
             code, message = str(one.get("code") or ""), str(one.get("message") or one.get("details") or "")
             parts.append(": ".join(part for part in (code, message) if part))
         text = "; ".join(part for part in parts if part)
-    except (ValueError, AttributeError, TypeError, RecursionError):
+    except (ValueError, AttributeError, TypeError):
         kind = answer.headers.get("Content-Type", "").partition(";")[0]
         return f" with {kind}, which a registry does not answer with" if kind == "text/html" else ""
     shown = "".join(char if char.isprintable() else " " for char in text)[:_SHOWN]

@@ -18,7 +18,7 @@ from hermes.digest import Digest, canonical_json
 from hermes.errors import HermesError, ImageError, RegistryError
 from hermes.image import docker
 from hermes.image.descriptor import IMAGE_INDEX, IMAGE_MANIFEST, Descriptor
-from hermes.image.manifest import INDEXES, LARGEST_MANIFEST, MANIFESTS
+from hermes.image.manifest import INDEXES, LARGEST_MANIFEST, MANIFESTS, json_object
 from hermes.registry.addresses import joined
 from hermes.registry.endpoint import Ask, Cut, Endpoint, NotThere, Refused, parse_document, read_document
 
@@ -194,8 +194,7 @@ class Repository:
             found = self.manifest(_referrers_tag(digest))
         except NotThere:
             return {"manifests": []}
-        document: Mapping[str, Any] = json.loads(found.data)
-        return document
+        return json_object(found.data, f"the referrers of {self.name}@{digest}")
 
     def _pages(self, where: str, what: str) -> Iterator[Mapping[str, Any]]:
         """Yield the pages of a list, as Link headers name them; see RFC 8288."""

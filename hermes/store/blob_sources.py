@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from hermes.digest import Digest
+from hermes.digest import Digest, read_json
 
 _MOST: Final = 16
 
@@ -32,7 +32,7 @@ class BlobSources:
         """Return the repositories that had a blob."""
         try:
             with open(self.path(digest), "rb") as file:
-                found = json.loads(file.read())
+                found = read_json(file.read())
         except (OSError, ValueError):
             return ()
         return tuple(found) if isinstance(found, list) and all(isinstance(one, str) for one in found) else ()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
-from hermes.digest import CHUNK, Digest, canonical_json
+from hermes.digest import CHUNK, Digest, canonical_json, read_json
 from hermes.errors import HermesError, ImageError, UsageError
 from hermes.image import docker
 from hermes.image.config import diff_ids_of
@@ -206,8 +206,8 @@ class _DockerArchive:
 def _rows(archive: Archive, text: str) -> Iterator[_Row]:
     """Yield the images that ``manifest.json`` lists."""
     try:
-        listed = json.loads(read(archive, "manifest.json", text))
-    except (ValueError, RecursionError) as error:
+        listed = read_json(read(archive, "manifest.json", text))
+    except ValueError as error:
         raise ImageError(f"{text}: manifest.json is not JSON: {error}") from None
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
         raise ImageError(f"{text}: manifest.json is not a list of images")

@@ -6,7 +6,6 @@ See the Docker Engine API, "Export an image" and "Import images".
 from __future__ import annotations
 
 import http.client
-import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 from urllib.parse import quote
 
+from hermes.digest import read_json
 from hermes.errors import BuildError, HermesError, UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.reference import Reference
@@ -90,8 +90,8 @@ def _check(answer: http.client.HTTPResponse, text: str) -> None:
 def _problem(line: bytes) -> str:
     """Return what an answer says is wrong, or an empty string."""
     try:
-        document = json.loads(line)
-    except (ValueError, RecursionError):
+        document = read_json(line)
+    except ValueError:
         return ""
     if not isinstance(document, dict):
         return ""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hermes.debian.apt_source import AptSource
 from hermes.errors import UsageError, WorkspaceError
 from hermes.registry.settings import Registries
+from hermes.yaml_text import YamlError, parse_yaml
 
 if TYPE_CHECKING:
     from hermes.sandbox.network import Network
@@ -99,16 +100,11 @@ def _read(root: Path) -> Settings:
 
 
 def _parse(path: Path, data: bytes) -> Mapping[str, Any]:
-    import yaml
-
     try:
-        document = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise WorkspaceError(f"{where}: {error.problem or 'this is not YAML'}") from error
-    except yaml.YAMLError as error:
-        raise WorkspaceError(f"{path}: this is not YAML ({error})") from error
+        document = parse_yaml(data)
+    except YamlError as error:
+        where = f"{path}:{error.line}:{error.column}" if error.line else str(path)
+        raise WorkspaceError(f"{where}: {error.problem}") from error
     if document is None:
         return {}
     if not isinstance(document, dict):

@@ -79,7 +79,7 @@ class FileIndex:
             document: dict[str, Any] = json.loads(path.read_bytes())
             if document["version"] == _VERSION:
                 return cls(root, {name: FileRecord(*row) for name, row in document["files"].items()})
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             pass
         return cls(root)
 

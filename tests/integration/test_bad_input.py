@@ -214,6 +214,7 @@ def test_no_workspace(tmp_path: Path, home: Path) -> None:
         ("jobs: many\n", "jobs must be a number"),
         ("ignored: [x]\n", "did you mean 'ignore'"),
         ("a: [\n", "hermes.yaml:2:1"),
+        ("a: 2001-99-99\n", "hermes.yaml: it has a value that is not of its type: month must be in"),
         ("- x\n", "must hold a mapping"),
         ("apt: {sources: [{uri: gopher://x}]}\n", "must be an http, https or file address"),
     ],
@@ -327,6 +328,7 @@ def test_a_lock_entry_that_is_gone_from_the_mirror(app: Sandbox) -> None:
     [
         ("version: 2\n", "is not a lock file of Debian packages"),
         ("{", r"l.lock.yaml:\d+:\d+: this is not YAML"),
+        ("version: !!bool x", r"l.lock.yaml: (.*: )?it has a value that is not of its type"),
         (LOCK.replace("amd64]", "armhf]"), "has no packages for amd64(.|\n)*run `hermes lock //app:l`"),
         (LOCK.format("zz"), "is not a sha256"),
         (LOCK.replace("  size: 7\n", ""), "a package has no size"),

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from hermes.digest import read_json
 from hermes.store import Store
 
 STANDARD_INPUT: Final = "-"
@@ -35,7 +36,7 @@ def keys_of(store: Store, root: Path, action: str) -> list[str]:
     if noted is None:
         return []
     try:
-        return [str(key) for key in json.loads(noted)]
+        return [str(key) for key in read_json(noted)]
     except (ValueError, TypeError):
         return []
 
@@ -45,7 +46,7 @@ def noted_keys(store: Store) -> set[str]:
     found: set[str] = set()
     for noted in store.results.notes():
         with suppress(ValueError, TypeError):
-            found.update(one for one in json.loads(noted) if isinstance(one, str))
+            found.update(one for one in read_json(noted) if isinstance(one, str))
     return found
 
 
@@ -63,7 +64,7 @@ def parts_of(store: Store, root: Path, action: str) -> list[tuple[str, str]]:
     """Return ids and kinds of what an action, or a Dockerfile, stood for when it was last looked at."""
     noted = store.results.noted(_name(root, action, "parts"))
     try:
-        return [(str(name), str(kind)) for name, kind in json.loads(noted or b"[]")]
+        return [(str(name), str(kind)) for name, kind in read_json(noted or b"[]")]
     except (ValueError, TypeError):
         return []
 

@@ -14,6 +14,7 @@ from hermes.engine.action import EXECUTABLE, FILE, LINK, Action, Input, Source, 
 from hermes.engine.executor import Request, Result
 from hermes.engine.key import SCHEMA, Resolved, key_of, preimage
 from hermes.errors import BuildError
+from tests.properties import changed, examples
 
 texts = st.text(st.characters(codec="utf-8"), max_size=8) | st.just("not \udcff utf-8")
 objects = st.dictionaries(texts, texts | st.integers(0, 9), max_size=3).map(json.dumps)
@@ -84,6 +85,24 @@ def test_a_request_does_not_tell_of_this_machine_or_of_targets(request: Request)
 @given(results)
 def test_a_result_arrives_as_it_was(result: Result) -> None:
     assert Result.load(result.dump()) == result
+
+
+OF_OLD = json.loads(Result({"layer": Value("layer", Digest.of(b"x"), 5)}, 7, Digest.of(b"log")).dump())
+
+
+@examples(400)
+@given(changed(OF_OLD))
+def test_a_changed_result_is_read_or_counts_as_missing(document: object) -> None:
+    found = Result.load(json.dumps(document).encode())
+    if found is not None:
+        assert Result.load(found.dump()) == found
+
+
+@pytest.mark.parametrize(
+    "change", [{"log": 1.5}, {"log": "../x"}, {"version": 2}, {"outputs": {"a": ["b"]}}, {"outputs": []}]
+)
+def test_a_result_that_cannot_be_used_counts_as_missing(change: dict[str, object]) -> None:
+    assert Result.load(json.dumps(OF_OLD | change).encode()) is None
 
 
 def test_a_request_of_another_version_is_refused() -> None:

@@ -123,7 +123,26 @@ def test_what_a_lock_notes_of_a_tree() -> None:
     assert entries_noted(note) == [home, entries[4], TMP]
 
 
-@pytest.mark.parametrize("text", ["755", "0755 0", "0999 0:0", "0755 0:0 a", "", "0755 0:0\n"])
+@pytest.mark.parametrize("name", ["user.a b", "user.a=b", "user.%20", "user.\udcff", "user.\xa0\n"])
+def test_a_note_holds_extended_attributes_of_any_name(name: str) -> None:
+    entry = folder("a", 0o700)._replace(xattrs=((name, b"x"),))
+    assert entries_noted(noted([entry])) == [entry]
+
+
+@pytest.mark.parametrize("path", ["a", "", "//a", "/a/", "/../a", "/a/../b", "/a//b", "/a\0b"])
+@pytest.mark.parametrize("text", ["0755 0:0", "-> b"])
+def test_a_note_names_paths_of_the_root(path: str, text: str) -> None:
+    with pytest.raises(LayerError, match=r"path"):
+        entries_noted({path: text})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("755", "0755 0", "0999 0:0", "0755 0:0 a", "", "0755 0:0\n"),
+        *("0755 4294967295:0", "0755 0:4294967295", "0755 \u0661:0", "0755 0:0 a=b", "-> ", "-> a\0"),
+    ],
+)
 def test_what_a_lock_does_not_note(text: str) -> None:
     with pytest.raises(LayerError, match="does not say what a folder is"):
         entries_noted({"/a": text})

@@ -1,0 +1,70 @@
+"""YAML of people: a value, or one error that says where."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from hermes.yaml_text import YamlError, parse_yaml
+from tests.properties import examples
+
+
+def test_plain_values_are_read() -> None:
+    assert parse_yaml(b"a: [1, x, null]\nb: {c: true}\n") == {"a": [1, "x", None], "b": {"c": True}}
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("a: [\n", (2, 1)),
+        ("a: b: c\n", (1, 5)),
+        ("? [1]\n: b\n", (1, 3)),
+        ("!!python/object:os.system x\n", (1, 1)),
+        ("a: 2001-99-99\n", (0, 0)),
+        ("a: !!bool x\n", (0, 0)),
+        ("a: !!int x\n", (0, 0)),
+        ("a: !!int ''\n", (0, 0)),
+        ("a: 0x_\n", (0, 0)),
+        ("a: !!timestamp x\n", (0, 0)),
+        ("[" * 5000, (0, 0)),
+    ],
+)
+def test_what_cannot_be_read_is_one_error_with_its_place(text: str, place: tuple[int, int]) -> None:
+    with pytest.raises(YamlError) as raised:
+        parse_yaml(text.encode())
+    assert (raised.value.line, raised.value.column) == place or place == (0, 0)
+    assert raised.value.problem
+
+
+PIECES = st.sampled_from(
+    [
+        *(*"[]{},:?-|>&*!%@`'\"#\n \t\0", "a", "&a ", "*a", "!!", "int", "bool ", "timestamp ", "binary "),
+        *(
+            "set ",
+            "omap ",
+            "<<",
+            ": ",
+            "\n- ",
+            "0x",
+            "0b_",
+            "2001-",
+            "99-",
+            "12:60",
+            ".inf",
+            "~",
+            "é",
+            "\ufeff",
+        ),
+    ]
+)
+
+
+@examples(600)
+@given(st.lists(PIECES, max_size=12).map("".join))
+@example("!!float _")
+def test_whatever_is_written_gives_a_value_or_one_error(text: str) -> None:
+    try:
+        parse_yaml(text.encode())
+    except YamlError as error:
+        assert error.problem
