@@ -147,6 +147,10 @@ class VisibilityError(BuildFileError):
     """A target is used from a package that may not see it."""
 
 
+class ComposeError(BuildFileError):
+    """A compose file is wrong."""
+
+
 class DockerfileError(BuildFileError):
     """A Dockerfile is wrong. ``excerpt`` shows the lines around the place."""
 

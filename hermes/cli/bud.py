@@ -15,6 +15,8 @@ from hermes.build.dockerfile.built import BuiltDockerfile
 from hermes.build.dockerfile.options import PULL_ALWAYS, PULL_MISSING, PULLS, DockerfileOptions
 from hermes.build.secrets import SecretSource
 from hermes.build.ssh_agents import AgentSource
+from hermes.cli.bud_compose import ComposeOptions, compose_options
+from hermes.cli.bud_compose import build as build_composed
 from hermes.cli.options import (
     build_arguments,
     capability_options,
@@ -43,7 +45,7 @@ class _Command(click.Command):
 
 
 @click.command("bud", cls=_Command)
-@click.argument("context", default=".")
+@click.argument("words", nargs=-1, metavar="[CONTEXT | SERVICE...]")
 @click.option(
     "-f", "--file", "file", default="", metavar="FILE", help="The Dockerfile; - reads standard input."
 )
@@ -59,7 +61,12 @@ class _Command(click.Command):
     metavar="NAME=WHERE",
     help="Name a folder, oci:DIR, docker-image://NAME or a label for FROM and --from.",
 )
-@click.option("--platform", default="", metavar="OS/ARCH", help="Build for another platform.")
+@click.option(
+    "--platform",
+    default="",
+    metavar="OS/ARCH,...",
+    help="Build for another platform, or for several, as an index.",
+)
 @click.option(
     "--pull",
     type=click.Choice(PULLS),
@@ -121,8 +128,9 @@ class _Command(click.Command):
 @capability_options
 @secret_option
 @runtime_option
+@compose_options
 def command(
-    context: str,
+    words: tuple[str, ...],
     file: str,
     tags: tuple[str, ...],
     target: str,
@@ -152,6 +160,11 @@ def command(
     dropped: tuple[str, ...],
     secrets: tuple[str, ...],
     runtime: str,
+    compose_files: tuple[str, ...],
+    profiles: tuple[str, ...],
+    project_name: str,
+    env_files: tuple[str, ...],
+    only_print: bool,
 ) -> None:
     """Build an image from a Dockerfile and the files of a CONTEXT; print the digest of its manifest.
 
@@ -160,14 +173,23 @@ def command(
     \b
     hermes bud -t app:latest .
     hermes bud -f deploy/Dockerfile --build-context base=oci:layouts/base -o oci-archive:app.tar .
+    hermes bud --compose compose.yaml web worker
     """
     started = time.monotonic()
+    compose = ComposeOptions(compose_files, project_name, profiles, env_files, only_print)
+    if not compose_files:
+        compose.check_absent()
+        if len(words) > 1:
+            raise UsageError(
+                f"one context is enough, not {len(words)}: {' '.join(words)}",
+                hint="options come before the context; services go with --compose FILE",
+            )
     if iidfile and (os.path.isdir(iidfile) or not os.path.isdir(os.path.dirname(iidfile) or ".")):
         raise UsageError(
             f"--iidfile {iidfile} cannot be written", hint="name a file in a folder that is there"
         )
     options = DockerfileOptions(
-        context=context,
+        context=words[0] if words and not compose_files else ".",
         file="" if file == "-" else file,
         text=sys.stdin.buffer.read().decode("utf-8", "surrogateescape") if file == "-" else None,
         tags=tags,
@@ -194,6 +216,9 @@ def command(
         seconds=timestamp,
         runtime=runtime,
     )
+    if compose_files:
+        build_composed(compose, words, options, quiet=quiet, plain=progress == "plain")
+        return
     if check:
         found = Dockerfiles().check(options)
         for one in found:

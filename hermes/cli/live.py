@@ -49,7 +49,7 @@ class Live:
     def event(self, event: Event) -> None:
         match event:
             case BuildStarted(total=total):
-                self._total = total
+                self._total = self._done + total
                 self._is_building = bool(total)
                 if total:
                     self._show()

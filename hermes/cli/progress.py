@@ -84,7 +84,7 @@ class Plain:
 
         match event:
             case BuildStarted(total=total):
-                self._total = total
+                self._total = self._done + total
             case BuildGrew(added=added):
                 self._total += added
             case ActionCached():

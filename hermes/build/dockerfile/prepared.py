@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from hermes.actions.specs.index import Index
+from hermes.actions.specs.spec import Ref, declared
 from hermes.build.dockerfile.built import BuiltDockerfile
 from hermes.build.dockerfile.options import DockerfileOptions, dockerfile_of, folder_of
 from hermes.build.dockerfile.origins import NamedOrigins, context_at, ignore_files, ignored_in
 from hermes.build.dockerfile.snapshot import Looked, remember
 from hermes.build.memory.keys import STANDARD_INPUT, part_of
-from hermes.dockerfile.checks import shown, tell
+from hermes.dockerfile.checks import Finding, shown, tell
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.options import Options
 from hermes.dockerfile.parse import Dockerfile, parse
 from hermes.dockerfile.translate import Translation, translate
-from hermes.engine.action import Output, Value
+from hermes.engine.action import Action, Output
 from hermes.engine.scheduler import Report
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
+from hermes.image.stored import descriptor_of
 from hermes.layer.compress import GZIP, ZSTD
 from hermes.naming.registries import LazyBlobs
 from hermes.naming.targets import BuildTarget
@@ -28,16 +31,50 @@ from hermes.sandbox import capabilities
 from hermes.store import Store
 
 if TYPE_CHECKING:
-    from hermes.engine.action import Action
     from hermes.registry.client import Client
     from hermes.transports.transport import Destination
+
+
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    """The actions for one platform; ``name`` tells them from all others of the build, and is empty if there are none."""
+
+    name: str
+    platform: Platform
+    translation: Translation
+
+    def actions(self) -> Iterator[Action]:
+        for action in self.translation.graph.actions.values():
+            yield self._renamed(action) if self.name else action
+
+    @property
+    def manifest(self) -> Output:
+        found = self.translation.manifest
+        return Output(self._id(found.action), found.name)
+
+    def owner(self, place: str) -> str:
+        return f"{self.name} {place}" if self.name else place
+
+    def _renamed(self, action: Action) -> Action:
+        own = self.translation.graph.actions
+        inputs = tuple(
+            one._replace(artifact=Output(self._id(one.artifact.action), one.artifact.name))
+            if isinstance(one.artifact, Output) and one.artifact.action in own
+            else one
+            for one in action.inputs
+        )
+        return replace(action, id=self._id(action.id), owner=self.owner(action.owner), inputs=inputs)
+
+    def _id(self, action: str) -> str:
+        return part_of(self.name, action) if self.name else action
 
 
 class Prepared:
     """See the module.
 
-    ``name`` tells it from the others of the build, and is empty where it is the only one. ``secrets`` and ``agents``
-    are the ids that the build has. `translate` comes before all else. Raises `UsageError` and `DockerfileError`.
+    ``name`` tells it from the others of the build, and is empty where it is the only one. For several platforms it
+    gives an index. ``secrets`` and ``agents`` are the ids that the build has. `translate` comes before all else.
+    Raises `UsageError` and `DockerfileError`.
     """
 
     def __init__(
@@ -62,7 +99,8 @@ class Prepared:
         self._source = self._file, text = dockerfile_of(options, self.folder)
         self._dockerfile: Dockerfile = parse(os.path.basename(self._file) or "Dockerfile", text)
         self._looked = Looked.now()
-        self._translation: Translation
+        self._platforms = _platforms(options.platform)
+        self._variants: list[_Variant] = []
 
     def open_destinations(self, client: Callable[[], Client]) -> None:
         """Look at where the image is to be written, so that a mistake is told before anything is built."""
@@ -76,7 +114,6 @@ class Prepared:
         options = self.options
         self._warnings.clear()
         context = self._context()
-        platform = Platform.parse(options.platform) if options.platform else Platform.host()
         origins = NamedOrigins(
             store,
             fetching,
@@ -87,30 +124,39 @@ class Prepared:
             prefix=self.name,
             is_docker=options.format == "docker",
         )
-        self._translation = translate(self._dockerfile, context, origins, self._chosen(platform))
+        self._variants = [
+            _Variant(
+                self._variant_name(one),
+                one,
+                translate(self._dockerfile, context, origins, self._chosen(one)),
+            )
+            for one in self._platforms
+        ]
         return {self.name: str(self.folder), **origins.folders}
 
     def check(self) -> list[str]:
         """Return what is better done otherwise, each with its place and lines."""
         file = self._dockerfile
-        return [f"{shown(file, one)}\n{file.text.excerpt(one.span)}" for one in self._translation.findings]
+        return [f"{shown(file, one)}\n{file.text.excerpt(one.span)}" for one in self._findings()]
 
     def tell(self) -> None:
         """Say all warnings."""
-        for warning in self._translation.warnings:
+        for warning in dict.fromkeys(text for one in self._variants for text in one.translation.warnings):
             self._warn(warning)
-        tell(self._dockerfile, self._translation.findings, self._warn)
+        tell(self._dockerfile, self._findings(), self._warn)
 
     def actions(self) -> Iterator[Action]:
         """Yield the actions, with ids and owners that no other Dockerfile of the build has."""
-        for action in self._translation.graph.actions.values():
-            yield self._renamed(action) if self.name else action
+        for one in self._variants:
+            yield from one.actions()
+        if (index := self._index()) is not None:
+            yield index
 
     @property
     def wanted(self) -> Output:
-        """The output that is the image."""
-        manifest = self._translation.manifest
-        return Output(self._id(manifest.action), manifest.name)
+        """The output that is the image, or the index."""
+        index = self._index()
+        return self._variants[0].manifest if index is None else Output(index.id, "index")
 
     @property
     def called(self) -> str:
@@ -122,12 +168,16 @@ class Prepared:
     def excerpts(self) -> dict[str, str]:
         """Return the lines that the owners of actions are."""
         text = self._dockerfile.text
-        return {self._owner(owner): text.excerpt(span) for owner, span in self._translation.spans.items()}
+        return {
+            one.owner(owner): text.excerpt(span)
+            for one in self._variants
+            for owner, span in one.translation.spans.items()
+        }
 
     def finish(self, report: Report, store: Store, fetching: LazyBlobs) -> BuiltDockerfile:
         """Name the image, write it, and remember what it was made of."""
         value = report.known[self.wanted.action].outputs[self.wanted.name]
-        manifest = _descriptor(store, value)
+        manifest = descriptor_of(store, value.digest)
         self._publish(manifest, store, fetching)
         own = {one.id: one for one in self.actions()}
         executed = tuple((own[name].kind, own[name].owner) for name in report.executed if name in own)
@@ -175,21 +225,23 @@ class Prepared:
             codec=GZIP if is_docker else ZSTD,
         )
 
-    def _renamed(self, action: Action) -> Action:
-        own = self._translation.graph.actions
-        inputs = tuple(
-            one._replace(artifact=Output(self._id(one.artifact.action), one.artifact.name))
-            if isinstance(one.artifact, Output) and one.artifact.action in own
-            else one
-            for one in action.inputs
-        )
-        return replace(action, id=self._id(action.id), owner=self._owner(action.owner), inputs=inputs)
+    def _variant_name(self, platform: Platform) -> str:
+        several = (str(platform),) if len(self._platforms) > 1 else ()
+        return " ".join(one for one in (self.name, *several) if one)
 
-    def _id(self, action: str) -> str:
-        return part_of(self.name, action) if self.name else action
+    def _findings(self) -> list[Finding]:
+        return list(dict.fromkeys(one for variant in self._variants for one in variant.translation.findings))
 
-    def _owner(self, place: str) -> str:
-        return f"{self.name} {place}" if self.name else place
+    def _index(self) -> Action | None:
+        """Return the action that makes one index of the images, if they are for several platforms."""
+        if len(self._variants) < 2:
+            return None
+        manifests = tuple(Ref(one.manifest, str(one.platform)) for one in self._variants)
+        annotations = {} if self.options.format == "docker" else dict(self.options.annotations)
+        spec = Index(annotations=annotations, manifests=manifests)
+        file = os.path.basename(self._file) or "Dockerfile"
+        name = part_of(self.name, "index") if self.name else "index"
+        return declared(spec, name=name, owner=f"{self.name} {file}".strip(), platform="")
 
     def _publish(self, manifest: Descriptor, store: Store, fetching: LazyBlobs) -> None:
         from hermes.image.names import ImageNames
@@ -202,8 +254,7 @@ class Prepared:
             fetching.write(destination, manifest, called)
 
 
-def _descriptor(store: Store, value: Value) -> Descriptor:
-    from hermes.image.manifest import Manifest
-
-    parsed = Manifest.parse(store.blobs.read(value.digest))
-    return Descriptor(parsed.media_type, value.digest, value.size)
+def _platforms(text: str) -> list[Platform]:
+    """Return the platforms that ``OS/ARCH,OS/ARCH`` names, this machine's if it names none; raises `UsageError`."""
+    named = [Platform.parse(one.strip()) for one in text.split(",")] if text else [Platform.host()]
+    return list(dict.fromkeys(named))

@@ -185,10 +185,14 @@ def _plain(value: Any) -> Any:
     )
 
 
-def _blobs(store: Store, manifest: Descriptor) -> list[tuple[Digest, int]]:
-    """Return the blobs of an image that are in the store; others are in registries and come when they are needed."""
+def _blobs(store: Store, image: Descriptor) -> list[tuple[Digest, int]]:
+    """Return the blobs of an image or index that are in the store; others are in registries and come when they are needed."""
     from hermes.image.manifest import Manifest
+    from hermes.image.stored import manifests_of
 
-    parsed = Manifest.parse(store.blobs.read(manifest.digest))
-    listed = [manifest, parsed.config, *parsed.layers]
-    return [(one.digest, one.size) for one in listed if store.blobs.has(one.digest, one.size)]
+    listed = [image]
+    for manifest in manifests_of(image, store):
+        parsed = Manifest.parse(store.blobs.read(manifest.digest))
+        listed += [manifest, parsed.config, *parsed.layers]
+    found = {one.digest: one.size for one in listed if store.blobs.has(one.digest, one.size)}
+    return list(found.items())
