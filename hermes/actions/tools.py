@@ -97,8 +97,11 @@ class Tools:
         return self.memory.session
 
     def path_of(self, one: Resolved) -> str:
-        """Return where the bytes of a file that an action reads are on disk."""
-        return one.origin or self.store.blobs.path(one.value.digest)
+        """Return where the bytes of a file that an action reads are on disk; raises `MissingBlobError`."""
+        if one.origin:
+            return one.origin
+        self.store.blobs.check(one.value.digest)
+        return self.store.blobs.path(one.value.digest)
 
     def document(self, value: Value) -> Any:
         """Return the JSON document in a blob; raises `ImageError` for anything else."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hermes.build.incremental import build
 from hermes.build.options import BuildOptions
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from hermes.images.pushing import Pushed
     from hermes.layer.compress import Compression
     from hermes.registry.settings import Registries
+
+T = TypeVar("T")
 
 
 class Workspace:
@@ -60,8 +62,27 @@ class Workspace:
         if chosen.destinations:
             from hermes.build.export import export
 
-            export(self.home, result, chosen.destinations, self.registries, self._tell())
+            def leave(built: BuildResult) -> None:
+                export(self.home, built, chosen.destinations, self.registries, self._tell())
+
+            self._leaving(
+                result, leave, lambda: build(self._here, patterns, chosen, self._subscribers, self._say)
+            )
         return result
+
+    def _leaving(
+        self, result: BuildResult, leave: Callable[[BuildResult], T], again: Callable[[], BuildResult]
+    ) -> T:
+        """Take what was built out of the store; where a blob turns out to be damaged, build it ``again`` once."""
+        from hermes.errors import MissingBlobError
+
+        try:
+            return leave(result)
+        except MissingBlobError as error:
+            from hermes.engine.events import Warned
+
+            self._tell()(Warned(f"{error.message}; building what gives it again"))
+        return leave(again())
 
     def _tell(self) -> Subscriber:
         from hermes.engine.events import Events
@@ -149,7 +170,11 @@ class Workspace:
 
         result = self.build(patterns, options)
         pushing = Pushing(self.home, self.registries, self._say, self._tell(), compression)
-        return pushing.built(result, destinations)
+        return self._leaving(
+            result,
+            lambda built: pushing.built(built, destinations),
+            lambda: self.build(patterns, options),
+        )
 
     def explain(self, patterns: Sequence[str], options: BuildOptions | None = None) -> Iterator[Explanation]:
         """Yield why each action of the targets was last executed."""

@@ -127,6 +127,7 @@ class Driver:
             if missing is None:
                 raise
             self.events.emit(Warned(f"{missing.message}; building what gives it again"))
+            self.store.blobs.in_doubt = True
             _restore(self.store, missing)
         return build(True)
 

@@ -25,7 +25,6 @@ from hermes.layer import encodings
 from hermes.layer.compress import ZSTD
 from hermes.store import Store
 from hermes.store.atomic_replace import beside
-from hermes.store.blobs import missing
 from hermes.store.io_errors import storing
 from hermes.workspace.root import OUTPUT_FOLDER
 from hermes.workspace.sources import FileIndex
@@ -158,8 +157,7 @@ class Outputs:
 
     def _whole(self, digest: Digest) -> str:
         """Return where a blob is; raises `MissingBlobError` when it is not there or was damaged."""
-        if not self._store.blobs.has(digest):
-            raise missing(digest)
+        self._store.blobs.check(digest)
         return self._store.blobs.path(digest)
 
     def _make_place(self, path: str) -> None:

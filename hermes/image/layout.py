@@ -13,6 +13,7 @@ from hermes.digest import Digest, canonical_json, read_json
 from hermes.errors import ImageError
 from hermes.image.descriptor import IMAGE_INDEX, REF_NAME, Descriptor
 from hermes.store.blobs import missing
+from hermes.store.stamps import keep_fresh
 
 MARKER: Final = b'{"imageLayoutVersion":"1.0.0"}'
 
@@ -42,12 +43,15 @@ def link_layout(folder: Path, manifests: Sequence[Descriptor], blobs: Iterable[t
     write_whole(f"{folder}/index.json", index_of(manifests))
     for name, entry in before.items():
         if name not in wanted:
+            keep_fresh(entry.path)
             os.unlink(entry.path)
 
 
 def link_blob(source: str, path: str) -> None:
     """Make ``path`` a hard link to a blob, or a symbolic link where that cannot be."""
     temporary = f"{path}.{os.getpid()}~"
+    keep_fresh(source)
+    keep_fresh(path)
     try:
         os.link(source, temporary)
     except FileNotFoundError:

@@ -11,14 +11,18 @@ from hermes.store import Store
 
 
 def fetch(client: Client, store: Store, blob: Descriptor) -> None:
-    """Fetch a blob from where it was seen, or its URLs, unless the store has it.
+    """Fetch a blob from where it was seen, or its URLs, unless the store has it whole.
 
     Raises `MissingBlobError` when it was seen nowhere, `RegistryError` when it cannot be fetched from there.
     """
-    if store.blobs.has(blob.digest, blob.size):
+    try:
+        store.blobs.check(blob.digest, blob.size)
+    except MissingBlobError as error:
+        lost = error
+    else:
         return
     names = store.blob_sources.of(blob.digest)
     sources = [source for name in reversed(names) for source in client.sources(name)]
     if not sources and not is_external(blob):
-        raise MissingBlobError(f"the store has no blob {blob.digest}", digest=blob.digest)
+        raise lost
     download(client, list(dict.fromkeys(sources)), blob, store)

@@ -1,11 +1,13 @@
 """Blobs: immutable files named by the sha256 of what they hold.
 
-A blob is hashed while it is written and gets a fixed modification time, so that a later change to it shows
-in its `stat` and is found without reading it again.
+A blob is hashed while it is written, and its modification time is in second 1, so that a later write to it shows in its
+`stat`. Before it leaves the store it is read again if anything was done to it since it was last known to be whole: see
+`hermes.store.stamps`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -18,9 +20,9 @@ from hermes.digest import CHUNK, Digest
 from hermes.errors import MissingBlobError
 from hermes.store.io_errors import storing
 from hermes.store.scratch import Scratch
+from hermes.store.stamps import is_fresh, is_stamped, stamp
 
-STAMP_NS: Final = 1_000_000_000
-"""The modification time of a blob that nobody touched, in nanoseconds."""
+_AGAIN: Final = "build or pull what it belongs to again"
 
 
 class BlobStore(Protocol):
@@ -66,7 +68,8 @@ class BlobWriter:
     def commit(self) -> Digest:
         """Make the blob visible under its digest and return that."""
         digest = self.digest
-        os.utime(self._fd, ns=(STAMP_NS, STAMP_NS))
+        now = stamp()
+        os.utime(self._fd, ns=(now, now))
         os.close(self._fd)
         self._fd = -1
         os.rename(self._path, f"{self._folder}/{digest.hex}")
@@ -84,10 +87,14 @@ class BlobWriter:
 
 
 class LocalBlobs:
-    """`BlobStore` in a folder of this machine."""
+    """`BlobStore` in a folder of this machine.
+
+    While it is ``in_doubt``, because one blob was found to be damaged, `has` reads what may have been changed.
+    """
 
     def __init__(self, folder: Path, scratch: Scratch) -> None:
         self.folder = str(folder)
+        self.in_doubt = False
         self._scratch = scratch
 
     def path(self, digest: Digest) -> str:
@@ -115,15 +122,29 @@ class LocalBlobs:
         if not stat.S_ISREG(status.st_mode) or (size is not None and status.st_size != size):
             self.remove(digest)
             return False
-        if status.st_mtime_ns != STAMP_NS:
-            return self.verify(digest)
-        return True
+        if self.in_doubt:
+            return is_fresh(status.st_mtime_ns, status.st_ctime_ns) or self.verify(digest)
+        return is_stamped(status.st_mtime_ns) or self.verify(digest)
+
+    def check(self, digest: Digest, size: int | None = None) -> None:
+        """Raise `MissingBlobError` for a blob that is not there, or not whole; it is read if it may have changed.
+
+        What leaves the store without being read must be checked first. What is damaged is removed.
+        """
+        path = self.path(digest)
+        was_there = os.path.lexists(path)
+        if not self.has(digest, size):
+            raise corrupt(digest) if was_there else missing(digest)
+        status = os.stat(path)
+        if not is_fresh(status.st_mtime_ns, status.st_ctime_ns) and not self.verify(digest):
+            raise corrupt(digest)
 
     def verify(self, digest: Digest) -> bool:
         """Read the whole blob; remove it when it is not what its name says."""
         path = self.path(digest)
         try:
             with open(path, "rb") as file:
+                status = os.fstat(file.fileno())
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except FileNotFoundError:
             return False
@@ -132,7 +153,10 @@ class LocalBlobs:
         if found != digest.hex:
             self.remove(digest)
             return False
-        os.utime(path, ns=(STAMP_NS, STAMP_NS))
+        if not is_fresh(status.st_mtime_ns, status.st_ctime_ns):
+            now = stamp()
+            with contextlib.suppress(OSError):  # of a store that is read-only
+                os.utime(path, ns=(now, now))
         return True
 
     def read(self, digest: Digest) -> bytes:
@@ -192,8 +216,12 @@ def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
 
 
 def missing(digest: Digest) -> MissingBlobError:
-    return MissingBlobError(f"the store has no blob {digest}", digest=digest)
+    return MissingBlobError(f"the store has no blob {digest}", digest=digest, hint=_AGAIN)
 
 
 def corrupt(digest: Digest) -> MissingBlobError:
-    return MissingBlobError(f"the store's blob {digest} did not match its digest", digest=digest)
+    return MissingBlobError(
+        f"the store's blob {digest} did not match its digest and was removed",
+        digest=digest,
+        hint=_AGAIN,
+    )

@@ -22,6 +22,7 @@ from hermes.registry.settings import Registries, RegistrySettings
 from hermes.registry.upload import upload
 from hermes.store import Store
 from tests.conftest import Sandbox
+from tests.integration.test_damaged_blobs import check_blobs, rot
 from tests.interop.test_tools import output_of, short
 from tests.registry.servers import (
     PASSWORD,
@@ -455,3 +456,18 @@ def test_an_index_with_attestations_is_taken_and_pushed_whole(
     blobs = last.root / "out/blobs/sha256"
     assert (blobs / rows[1]["digest"][7:]).read_bytes() == statement
     assert ok(last.run("pull", place, "one")) != ""
+
+
+def test_damaged_blobs_are_built_or_fetched_again_before_they_leave(
+    images: Sandbox, registry: Registry, tmp_path: Path
+) -> None:
+    name = f"docker://{registry.host}/{tmp_path.name.lower()}"
+    first = ok(images.run("push", "//app:image", f"{name}/whole:v"))
+    rot(images.home)
+    assert ok(images.run("push", "//app:image", f"{name}/again:v")).split()[-1] == first.split()[-1]
+    other = Sandbox(images.root, tmp_path / "other")
+    ok(other.run("pull", f"{name}/again:v", "image"))
+    ok(other.run("copy", "image", f"oci:{tmp_path}/before"))
+    rot(other.home, documents=False)
+    ok(other.run("copy", "image", f"oci:{tmp_path}/after"))
+    assert check_blobs(tmp_path / "after") == check_blobs(tmp_path / "before")

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final
 
+from hermes.store.stamps import STAMP_NS, is_fresh, is_stamped
+
 Signature = tuple[int, int, int, int]
 """mtime and ctime in nanoseconds, size in bytes, inode."""
 
@@ -29,9 +31,12 @@ def signature(path: str) -> Signature:
 
 
 def output_signature(path: str) -> Signature:
-    """Return a `signature` without the ctime, which changes when a blob gets or loses a name elsewhere."""
+    """Return a `signature` without the ctime, which changes when a blob gets or loses a name elsewhere.
+
+    Of a blob, whose modification time says whether somebody else changed it, only the second of that counts.
+    """
     mtime, _, size, inode = signature(path)
-    return mtime, 0, size, inode
+    return STAMP_NS if is_stamped(mtime) else mtime, 0, size, inode
 
 
 class Signatures:
@@ -121,7 +126,7 @@ class Signatures:
         return any(signature(path) != known for path, known in self._rows())
 
     def outputs_differ(self) -> bool:
-        """Tell whether one of the absolute paths has another `output_signature` than it had."""
+        """Tell whether one of the absolute paths has another `output_signature` than it had, or is a changed blob."""
         lstat = os.lstat
         for path, known in self._rows():
             try:
@@ -130,7 +135,10 @@ class Signatures:
                 if known != NOTHING:
                     return True
                 continue
-            if (status.st_mtime_ns, 0, status.st_size, status.st_ino) != known:
+            mtime = status.st_mtime_ns
+            if known[0] == STAMP_NS and is_fresh(mtime, status.st_ctime_ns):
+                mtime = STAMP_NS
+            if (mtime, 0, status.st_size, status.st_ino) != known:
                 return True
         return False
 
