@@ -18,6 +18,7 @@ from hermes.actions.specs.run import Run
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, hinted_codec, stack_of
 from hermes.container.mount_values import Bound, Tmpfs
+from hermes.container.output import piped
 from hermes.container.stack import Commit
 from hermes.container.task import Agent, Outcome, Secret, Staged, StagedFile, Task
 from hermes.digest import Digest
@@ -90,7 +91,8 @@ def _logged(task: Task, log: str, run: RunTask) -> Outcome:
     fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return run(task, (nothing, fd, fd))
+        with piped((nothing, fd, fd)) as stdio:
+            return run(task, stdio)
     finally:
         os.close(fd)
         os.close(nothing)

@@ -165,15 +165,15 @@ class Commands:
 @contextlib.contextmanager
 def _guarded(task: Task, stdio: tuple[int, int, int]) -> Iterator[tuple[int, int, int]]:
     """Keep a task's secrets out of what the command prints, and out of the errors that speak of its files."""
+    from hermes.container.output import piped
     from hermes.container.secrets.encodings import check_value
     from hermes.container.secrets.leaks import Search
-    from hermes.container.secrets.output import masked
 
     for one in task.secrets:
         check_value(one.id, one.value)
     search = Search({one.id: one.value for one in task.secrets})
     try:
-        with masked(stdio, lambda: search.masker) as guarded:
+        with piped(stdio, lambda: search.masker) as guarded:
             yield guarded
     except HermesError as error:
         error.message = search.masker.text(error.message)

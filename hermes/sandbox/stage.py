@@ -101,8 +101,8 @@ def protect(path: str) -> None:
 def prepare(stdio: tuple[int, int, int], kept: Collection[int], *, terminal: bool = False) -> None:
     """Make the calling process, which is to become a sandbox, what a command expects to come from.
 
-    It has ``stdio`` and ``kept`` as its only descriptors (others may lead out of the sandbox), none of the
-    signals that Python ignores is ignored, and core dumps are off. With ``terminal`` its standard input, if it
+    It has ``stdio`` and ``kept`` as its only descriptors (others may lead out of the sandbox), no signal is ignored
+    or blocked, whatever Python or ``nohup`` does, and core dumps are off. With ``terminal`` its standard input, if it
     is one, becomes the terminal that controls it.
     """
     for number, fd in enumerate(stdio):
@@ -113,8 +113,9 @@ def prepare(stdio: tuple[int, int, int], kept: Collection[int], *, terminal: boo
                 os.close(fd)
     for fd in kept:
         os.set_inheritable(fd, True)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     _leave_no_core()
     if terminal and os.isatty(0):
         os.setsid()

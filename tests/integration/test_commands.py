@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -177,6 +179,30 @@ def test_a_command_is_given_no_descriptors_of_whoever_started_it(based: Sandbox)
     assert "hermes.yaml" not in done.stderr
     assert "socket:" not in done.stderr
     assert "has 0 1 2 3\n" in done.stderr
+
+
+def test_a_command_prints_into_pipes(based: Sandbox) -> None:
+    """The path of a log would be in what it makes, and is another in each store."""
+    standard_input, output, errors = output_of(
+        based, "for fd in 0 1 2; do readlink /proc/1/fd/$fd; done"
+    ).split()
+    assert standard_input == "/dev/null"
+    assert output == errors
+    assert re.fullmatch(r"pipe:\[\d+\]", output)
+
+
+def test_a_command_ignores_and_blocks_no_signals_of_whoever_started_it(based: Sandbox) -> None:
+    based.write("run/BUILD", RUN.format("grep -E '^Sig(Blk|Ign)' /proc/self/status; exit 1", ""))
+    changed = {signal.SIGHUP, signal.SIGUSR1, signal.SIGALRM}
+
+    def change() -> None:
+        for number in changed:
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, changed)
+
+    done = based.run("build", "//run", preexec_fn=change)
+    assert "SigBlk:\t0000000000000000\n" in done.stderr
+    assert "SigIgn:\t0000000000000000\n" in done.stderr
 
 
 def test_there_is_no_network_unless_it_is_asked_for(based: Sandbox) -> None:

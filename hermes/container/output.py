@@ -1,4 +1,7 @@
-"""What a command prints, with the secrets in it masked before it goes anywhere."""
+"""What a command prints: through pipes, and with the secrets in it masked before it goes anywhere.
+
+A command sees a pipe, as with docker and buildah, and not the file that its output goes to: that is another in each store.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,23 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from hermes.container.secrets.masking import Masker
 from hermes.errors import HermesError
 from hermes.store.blobs import write_all
 from hermes.store.io_errors import store_error
+
+if TYPE_CHECKING:
+    from hermes.container.secrets.masking import Masker
 
 _PIECE: Final = 1 << 16
 
 
 @contextmanager
-def masked(stdio: tuple[int, int, int], masker: Callable[[], Masker]) -> Iterator[tuple[int, int, int]]:
-    """Give descriptors for a command whose output reaches that of ``stdio`` only through a masker.
+def piped(
+    stdio: tuple[int, int, int], masker: Callable[[], Masker | None] = lambda: None
+) -> Iterator[tuple[int, int, int]]:
+    """Give descriptors for a command whose output reaches that of ``stdio`` only through pipes, and maskers if given.
 
     Output and error that are one descriptor stay one stream. At the end everything has been written; raises
     `StoreError` when it could not be written.
@@ -40,12 +47,12 @@ def masked(stdio: tuple[int, int, int], masker: Callable[[], Masker]) -> Iterato
 class _Stream:
     """A pipe, and the thread that empties it."""
 
-    def __init__(self, target: int, masker: Masker) -> None:
+    def __init__(self, target: int, masker: Masker | None) -> None:
         self.error: OSError | None = None
-        self._target = target
+        self._target = os.dup(target)  # the caller may close its own while this still copies
         self._masker = masker
         self._source, self.fd = os.pipe()
-        self._thread = threading.Thread(target=self._copy, name="masker", daemon=True)
+        self._thread = threading.Thread(target=self._copy, name="output", daemon=True)
         self._thread.start()
 
     def close(self, *, ended: bool) -> None:
@@ -56,9 +63,11 @@ class _Stream:
 
     def _copy(self) -> None:
         while data := os.read(self._source, _PIECE):
-            self._write(self._masker.feed(data))
-        self._write(self._masker.finish())
+            self._write(self._masker.feed(data) if self._masker else data)
+        if self._masker:
+            self._write(self._masker.finish())
         os.close(self._source)
+        os.close(self._target)
 
     def _write(self, data: bytes) -> None:
         """Write, or note that it failed and go on: the command must not wait for a full pipe."""
