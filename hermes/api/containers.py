@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,7 @@ from hermes.image.descriptor import Descriptor
 from hermes.naming.registries import LazyBlobs
 from hermes.sandbox.namespace import Namespace
 from hermes.store import Store
+from hermes.store.home import FOR_GC
 from hermes.store.location import default_home
 from hermes.transports.table import has_transport
 
@@ -258,7 +260,7 @@ class Containers:
         layers = LayerForms(store, namespace, fetching.layer)
         commands = Commands(store, namespace, layers, warn=lambda text: self._say(f"warning: {text}"))
         try:
-            with store.in_use():
+            with store.in_use(cache(lambda: self._say(FOR_GC))):
                 layers.remover.sweep()
                 yield store, layers, WorkingContainers(store, namespace, commands, self._say)
         finally:

@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -31,6 +32,7 @@ from hermes.naming.registries import LazyBlobs
 from hermes.registry.settings import Registries
 from hermes.sandbox.namespace import Namespace
 from hermes.store import ResultCache, Store
+from hermes.store.home import FOR_GC
 from hermes.workspace.root import Settings
 
 if TYPE_CHECKING:
@@ -104,7 +106,7 @@ class Driver:
         looked at.
         """
         try:
-            with self.store.in_use():
+            with self.store.in_use(cache(lambda: self.events.emit(Warned(FOR_GC)))):
                 self.layers.remover.sweep()
                 try:
                     return self._built(build)

@@ -76,9 +76,9 @@ def collect(
 
     ``remove`` removes folders whose files may have any owner; ``held`` returns the paths of what must stay, and
     ``forget`` forgets what is of no use without what was removed. Waits for commands that use the store,
-    and calls ``waiting`` meanwhile.
+    and calls ``waiting`` meanwhile; commands that come later wait for this.
     """
-    with store.locks.held("gc", waiting=waiting):
+    with store.locks.held_in_turn("gc", waiting=waiting):
         kept = set(held())
         items = [item for item, links in _items(store) if links == 1 and item.path not in kept]
         left = sum(item.size for item in items)

@@ -22,8 +22,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -45,6 +46,12 @@ FOREIGN: Final = ".foreign"
 _FOLDERS: Final = ("blobs/sha256", "trees", "toc", "compiled", "index", "logs", "caches", "containers", "tmp")
 _PRIVATE: Final = ("trees", "caches", "containers", "tmp")
 """Folders with files of images, whose setuid programs other users of the machine must not reach."""
+
+FOR_GC: Final = "waiting for `hermes cache gc`"
+"""What is said when `Store.in_use` has to wait."""
+
+_IN_USE: Final[ContextVar[frozenset[str]]] = ContextVar("in_use", default=frozenset())
+"""The stores that the calling thread keeps `gc` away from, by their paths."""
 
 
 class Store:
@@ -136,10 +143,23 @@ class Store:
             os.replace(temporary, path)
 
     @contextmanager
-    def in_use(self) -> Iterator[None]:
-        """Keep `gc` away for as long as a build may hold anything."""
-        with self.locks.held("gc", shared=True):
+    def in_use(self, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+        """Keep `gc` away for as long as a build may hold anything; wait for one that waits already.
+
+        A command may ask for it again while it has it: an inspection that has to build something, for example.
+        ``waiting`` is called on each turn of a wait.
+        """
+        home = os.path.realpath(self.home)
+        held = _IN_USE.get()
+        if home in held:
             yield
+            return
+        with self.locks.held_in_turn("gc", shared=True, waiting=waiting):
+            before = _IN_USE.set(held | {home})
+            try:
+                yield
+            finally:
+                _IN_USE.reset(before)
 
     def close(self) -> None:
         if "results" in vars(self):

@@ -37,12 +37,26 @@ class KeyLocks:
         """
         fd = self._open()
         try:
-            delay = _FIRST_WAIT
-            while not _try_lock(fd, name, shared=shared):
-                if waiting is not None:
-                    waiting()
-                time.sleep(delay)
-                delay = min(delay * 2, _LONGEST_WAIT)
+            _wait(fd, name, shared, waiting)
+            yield
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def held_in_turn(
+        self, name: str, *, shared: bool = False, waiting: Callable[[], None] | None = None
+    ) -> Iterator[None]:
+        """As `held`, but nobody who comes later passes one that waits for the exclusive lock.
+
+        A thread that holds the lock must not ask for it again: it would wait for one that waits for it.
+        """
+        turn = f"{name}, turn"
+        fd = self._open()
+        try:
+            _wait(fd, turn, shared, waiting)
+            _wait(fd, name, shared, waiting)
+            if shared:
+                _unlock(fd, turn)
             yield
         finally:
             os.close(fd)
@@ -65,11 +79,27 @@ class KeyLocks:
             raise store_error(error, self._path) from error
 
 
+def _wait(fd: int, name: str, shared: bool, waiting: Callable[[], None] | None) -> None:
+    delay = _FIRST_WAIT
+    while not _try_lock(fd, name, shared=shared):
+        if waiting is not None:
+            waiting()
+        time.sleep(delay)
+        delay = min(delay * 2, _LONGEST_WAIT)
+
+
 def _try_lock(fd: int, name: str, *, shared: bool) -> bool:
-    offset = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 2
-    kind = fcntl.F_RDLCK if shared else fcntl.F_WRLCK
     try:
-        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(kind, os.SEEK_SET, offset, 1, 0))
+        _set_lock(fd, name, fcntl.F_RDLCK if shared else fcntl.F_WRLCK)
     except BlockingIOError:
         return False
     return True
+
+
+def _unlock(fd: int, name: str) -> None:
+    _set_lock(fd, name, fcntl.F_UNLCK)
+
+
+def _set_lock(fd: int, name: str, kind: int) -> None:
+    offset = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 2
+    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(kind, os.SEEK_SET, offset, 1, 0))

@@ -164,3 +164,25 @@ run_layer(name = "count", base = ["//base:root", ":files"], cmd = "ls /srv/src |
                 process.kill()
     based.write("app/BUILD", build % "again")
     assert based.digest("//app:count") == expected
+
+
+def test_gc_gets_its_turn_between_builds_that_overlap(based: Sandbox) -> None:
+    for name in ("app", "next"):
+        based.write(
+            f"{name}/BUILD",
+            f'run_layer(name = "image", base = "//base:root", cmd = "echo on; sleep 2; : {name}")',
+        )
+    first = start(based)
+    wait_for_output(based, first)
+    environment = {**os.environ, "HERMES_HOME": str(based.home)}
+    command = [sys.executable, "-m", "hermes", "cache", "gc"]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as collecting:
+        assert collecting.stderr is not None
+        assert collecting.stderr.readline() == b"waiting for other commands to end\n"
+        done = based.run("build", "//next:image")
+        assert collecting.poll() == 0
+    assert done.returncode == 0
+    assert "waiting for `hermes cache gc`" in done.stderr
+    first.communicate()

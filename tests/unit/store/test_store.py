@@ -133,6 +133,55 @@ def test_threads_exclude_each_other_and_readers_share(store: Store) -> None:
         assert not taken
 
 
+def test_nobody_who_comes_later_passes_one_that_waits_for_a_lock_alone(store: Store) -> None:
+    """Commands that overlap without end would keep `gc` out for ever."""
+    order: list[str] = []
+    waits = threading.Event()
+
+    def write() -> None:
+        with store.locks.held_in_turn("key", waiting=waits.set):
+            order.append("written")
+
+    def read() -> None:
+        with store.locks.held_in_turn("key", shared=True, waiting=asked.set):
+            order.append("read")
+
+    with store.locks.held_in_turn("key", shared=True):
+        writer, reader = threading.Thread(target=write), threading.Thread(target=read)
+        writer.start()
+        assert waits.wait(10)
+        asked = threading.Event()
+        reader.start()
+        assert asked.wait(10), "the later reader did not wait"
+        assert order == []
+    writer.join(10)
+    reader.join(10)
+    assert order == ["written", "read"]
+
+
+def test_readers_in_turn_share(store: Store) -> None:
+    with store.locks.held_in_turn("key", shared=True), store.locks.held_in_turn("key", shared=True):
+        pass
+
+
+def test_what_uses_a_store_may_use_it_again_while_gc_waits(store: Store, home: Path) -> None:
+    waits = threading.Event()
+    collecting = threading.Thread(
+        target=lambda: gc.collect(store, 0, remove=lambda _: None, waiting=waits.set)
+    )
+    another = Store.open(home)
+    with store.in_use():
+        collecting.start()
+        assert waits.wait(10)
+        with another.in_use(), store.in_use():
+            pass
+        assert collecting.is_alive()
+    collecting.join(10)
+    assert not collecting.is_alive()
+    with store.in_use(), another.locks.tried("gc") as alone:
+        assert not alone
+
+
 def test_a_store_without_its_locks_says_so(store: Store) -> None:
     """A command of another user may have made the file; root is refused a folder alone."""
     (store.home / "locks").unlink(missing_ok=True)
