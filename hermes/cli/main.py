@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
 from typing import Final
@@ -13,7 +15,7 @@ from typing import Final
 import click
 from click.exceptions import NoArgsIsHelpError
 
-from hermes.errors import BuildInterrupted, CommandFailed, HermesError
+from hermes.errors import BuildInterrupted, CommandFailed, HermesError, UsageError
 from hermes.version import __version__
 
 _COMMANDS: Final = {
@@ -39,6 +41,7 @@ _COMMANDS: Final = {
     "unshare": ("unshare", "Run a command where an ordinary user's containers can be mounted."),
 }
 _ALIASES: Final = {"build-using-dockerfile": "bud"}
+_OF_DOCKERFILES: Final = ("-t", "--tag", "-f", "--file", "--build-arg", "--build-context", "--target")
 _SIGNALLED: Final = 128
 """Added to a signal's number, the exit status of what it ended; see exit(1p)."""
 
@@ -66,12 +69,28 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in _COMMANDS and args[0] not in _ALIASES:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], _COMMANDS, 1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
-            raise click.UsageError(f"there is no command {args[0]!r}{meant}", ctx)
+            raise _no_command(args[0], ctx)
+        if args[0] == "build" and _means_dockerfile(args[1:]):
+            args = ["bud", *args[1:]]
         return super().resolve_command(ctx, args)
+
+
+def _means_dockerfile(arguments: Sequence[str]) -> bool:
+    """Tell whether ``build ARGUMENTS`` is said as to docker: a build of targets has no such option."""
+    options = itertools.takewhile(lambda one: one != "--", arguments)
+    return any(one.startswith(_OF_DOCKERFILES) for one in options)
+
+
+def _no_command(name: str, ctx: click.Context) -> Exception:
+    import difflib
+
+    from hermes.cli.other_tools import WAYS
+
+    if name in WAYS:
+        return UsageError(f"there is no command {name!r}", hint=WAYS[name])
+    near = difflib.get_close_matches(name, _COMMANDS, 1)
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    return click.UsageError(f"there is no command {name!r}{meant}", ctx)
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

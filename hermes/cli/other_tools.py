@@ -1,0 +1,62 @@
+"""What docker, podman and buildah call what Hermes does: their commands, and the way here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_NO_SERVICE: Final = "Hermes runs no containers in the background: use podman or docker with the image"
+
+WAYS: Final = {
+    "add": "`hermes ctr add CONTAINER FILE /path`",
+    "attach": _NO_SERVICE,
+    "bake": "`hermes bud --compose FILE` builds several images; bake files are not read yet",
+    "builder": "`hermes cache gc` shrinks the store, `hermes cache info` says what it holds",
+    "buildx": "`hermes bud` builds Dockerfiles, `hermes bud --platform A,B` for several platforms",
+    "commit": "`hermes ctr commit CONTAINER NAME`",
+    "compose": "`hermes bud --compose compose.yaml` builds the services; it starts none",
+    "config": "`hermes ctr config --env NAME=VALUE CONTAINER`",
+    "container": "`hermes ctr`: from, mount, copy, run, config, commit",
+    "containers": "`hermes ctr ps`",
+    "cp": "`hermes ctr copy CONTAINER FILE /path`",
+    "create": "`hermes ctr from IMAGE`",
+    "events": "`hermes build --events FILE` writes the events of a build",
+    "exec": "`hermes ctr run CONTAINER -- COMMAND`, or `hermes run --entrypoint sh IMAGE` for a look into an image",
+    "export": "`hermes build` links the layers of a target into hermes-out; `hermes ctr mount` shows all files",
+    "from": "`hermes ctr from IMAGE`",
+    "help": "`hermes --help`",
+    "history": "`hermes inspect IMAGE --layers`, or `--config` for what made each layer",
+    "image": "`hermes images`, `hermes inspect`, `hermes tag`, `hermes rmi`",
+    "import": "`tar_layer` makes a layer of a tar in a BUILD file; `ADD root.tar /` in a Dockerfile",
+    "info": "`hermes doctor` says what this machine can do, `hermes cache info` what the store holds",
+    "kill": _NO_SERVICE,
+    "load": "`hermes pull docker-archive:FILE` or `hermes pull oci-archive:FILE`",
+    "login": "credentials come from the files of docker, podman and skopeo: log in with one of them",
+    "logout": "credentials come from the files of docker, podman and skopeo: log out with one of them",
+    "logs": _NO_SERVICE,
+    "manifest": "`image_index` in a BUILD file, or `hermes bud --platform A,B`",
+    "mount": "`hermes ctr mount CONTAINER`",
+    "network": "`hermes run --network` says which network a command has",
+    "pause": _NO_SERVICE,
+    "port": "`hermes run -p HOST:CONTAINER` publishes a port",
+    "prune": "`hermes cache gc`",
+    "ps": "`hermes ctr ps` lists the working containers; no other is left when a command ends",
+    "rename": "`hermes ctr rename CONTAINER NAME`",
+    "restart": _NO_SERVICE,
+    "rm": "`hermes ctr rm CONTAINER`",
+    "save": "`hermes copy NAME docker-archive:FILE`",
+    "search": "registries have no search; name the image",
+    "start": _NO_SERVICE,
+    "stats": _NO_SERVICE,
+    "stop": _NO_SERVICE,
+    "system": "`hermes cache info`, `hermes cache gc` and `hermes doctor`",
+    "test": "`hermes run` starts an image; tests of images are not built yet",
+    "top": _NO_SERVICE,
+    "umount": "`hermes ctr umount CONTAINER`",
+    "unpause": _NO_SERVICE,
+    "untag": "`hermes rmi NAME`",
+    "update": _NO_SERVICE,
+    "version": "`hermes --version`",
+    "volume": "`-v FOLDER:/path` mounts a folder; there are no named volumes",
+    "wait": _NO_SERVICE,
+}
+"""Commands that Hermes has not, and what to do instead."""
