@@ -32,6 +32,9 @@ _MOST_METADATA: Final = 1 << 20
 _MOST_ENTRIES: Final = 5_000_000
 _MOST_HOLES: Final = 8 << 30
 _LATEST: Final = (1 << 63) - 1
+_LARGEST_MAJOR: Final = (1 << 12) - 1
+_LARGEST_MINOR: Final = (1 << 20) - 1
+"""See ``MINORBITS`` in Linux, include/linux/kdev_t.h."""
 _KINDS: Final = {
     b"0": FILE,
     b"\0": FILE,
@@ -286,14 +289,16 @@ class _Reader:
             self._decimal(pax, "size", block[124:136], "size") if kind == FILE else 0,
             link=target,
             xattrs=_xattrs(pax),
-            device=(
-                (self._number(block[329:337], "device"), self._number(block[337:345], "device"))
-                if kind in (CHARACTER, BLOCK)
-                else (0, 0)
-            ),
+            device=self._device(block) if kind in (CHARACTER, BLOCK) else (0, 0),
             mtime=self._mtime(pax, block),
             passed=kind == DIRECTORY and pax.get("comment") == PASSED,
         )
+
+    def _device(self, block: bytes) -> tuple[int, int]:
+        major, minor = self._number(block[329:337], "device"), self._number(block[337:345], "device")
+        if major > _LARGEST_MAJOR or minor > _LARGEST_MINOR:
+            raise self._error(f"{major}:{minor} is not a device")
+        return major, minor
 
     def _mtime(self, pax: dict[str, bytes], block: bytes) -> int:
         seconds = self._seconds(pax, block)

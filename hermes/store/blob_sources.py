@@ -42,9 +42,8 @@ class BlobSources:
         before = self.of(digest)
         if place in before:
             return
-        kept = [one for one in before if one != place][1 - _MOST :]
         os.makedirs(self._folder, exist_ok=True)
-        self._write(self.path(digest), json.dumps([*kept, place]).encode())
+        self._write(self.path(digest), json.dumps([*before[1 - _MOST :], place]).encode())
 
     def remove(self, digest: Digest, place: str) -> None:
         """Note that a repository does not have a blob any more."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from hermes.digest import Digest
+from hermes.digest import Digest, canonical_json
 from hermes.engine.action import EXECUTABLE, FILE, LINK, Action, Source, Value
-from hermes.engine.key import Resolved, differences, facts, key_of, preimage
+from hermes.engine.key import UNKEYED, Resolved, differences, facts, key_of, preimage
 
 GOLDEN = Path(__file__).with_name("golden_keys.json")
 
@@ -80,6 +80,12 @@ def test_what_cannot_change_an_output_is_not_in_the_key() -> None:
     assert preimage(one, inputs) == preimage(other, moved)
 
 
+def test_where_bytes_are_is_not_in_the_key() -> None:
+    one, inputs = CASES["run"]
+    unkeyed = resolved(f"{UNKEYED}where", "", b"a registry")
+    assert preimage(one, [inputs[0], unkeyed, inputs[1]]) == preimage(one, inputs)
+
+
 def test_everything_else_is_in_the_key() -> None:
     one, inputs = CASES["run"]
     changed = [
@@ -107,7 +113,29 @@ def test_what_differs_is_named_with_both_values() -> None:
         ("src /in", str(Digest.of(b"x")), None),
         ("env.C", None, "3"),
     ]
-    assert dict(facts(preimage(one, inputs)))["root //base:root"] == Digest.of(b"layer")
+    assert dict(facts(preimage(one, inputs))) == {
+        "kind": "run",
+        "platform": "linux/amd64",
+        "argv": '["sh"]',
+        "env.A": "1",
+        "root //base:root": Digest.of(b"layer"),
+        "src /in": Digest.of(b"x"),
+    }
+
+
+def test_inputs_of_one_role_are_told_apart() -> None:
+    one, _ = CASES["compress"]
+    old = preimage(one, [resolved("layer", "", text, "layer") for text in (b"a", b"b", b"c")])
+    new = preimage(one, [resolved("layer", "", text, "layer") for text in (b"a", b"x", b"y")])
+    assert list(differences(old, new)) == [
+        ("layer #2", Digest.of(b"b"), Digest.of(b"x")),
+        ("layer #3", Digest.of(b"c"), Digest.of(b"y")),
+    ]
+
+
+def test_a_value_that_is_not_utf_8_can_be_told() -> None:
+    one = action("run", canonical_json({"argv": ["\udcff"]}).decode("utf-8", "surrogateescape"))
+    assert dict(facts(preimage(one, [])))["argv"] == '["\ufffd"]'
 
 
 if __name__ == "__main__":

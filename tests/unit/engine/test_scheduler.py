@@ -11,12 +11,23 @@ import pytest
 
 from hermes.digest import Digest
 from hermes.engine.action import FILE, Action, ActionGraph, Input, Output, Value
-from hermes.engine.events import ActionCached, ActionFailed, ActionFinished, BuildGrew, Event, Events
+from hermes.engine.events import (
+    ActionCached,
+    ActionFailed,
+    ActionFinished,
+    ActionStarted,
+    BuildGrew,
+    Event,
+    Events,
+    Warned,
+)
 from hermes.engine.executor import Caching, Executor, Expansion, Request, Result
-from hermes.engine.key import Resolved
+from hermes.engine.key import Resolved, key_of, preimage
 from hermes.engine.scheduler import LastResult, Options, Report, Scheduler
-from hermes.errors import BuildError, BuildFailed, BuildInterrupted
+from hermes.errors import BuildError, BuildFailed, BuildInterrupted, SourceLocation, UsageError
 from hermes.store import Store
+
+PLACE = SourceLocation("BUILD", 1, 1)
 
 
 def graph(text: str) -> ActionGraph:
@@ -92,11 +103,16 @@ class Engine:
         keep_going: bool = False,
         known: dict[str, LastResult] | None = None,
         dirty: Sequence[str] | None = None,
+        available: Callable[[Value], bool] = lambda value: True,
+        cancel: Callable[[], None] = lambda: None,
     ) -> Report:
         events = Events(self.seen.append)
-        caching = Caching(memory, self._store.results, self._store.locks, lambda value: True, events)
+        caching = Caching(memory, self._store.results, self._store.locks, available, events)
         scheduler = Scheduler(caching, NoSources(), Options(jobs, keep_going), events)
-        return scheduler.run(actions, wanted, known=known, dirty=dirty)
+        return scheduler.run(actions, wanted, known=known, dirty=dirty, cancel=cancel)
+
+    def warnings(self) -> list[str]:
+        return [event.message for event in self.seen if isinstance(event, Warned)]
 
 
 @pytest.fixture
@@ -116,6 +132,96 @@ def test_the_longest_way_to_the_end_goes_first(engine: Engine) -> None:
     actions = graph("a b c:a d:c x:bd")
     engine.run(actions, ["x"], memory, known=known, dirty=list("abcdx"))
     assert memory.ran[0] == "b"
+
+
+def test_a_way_is_as_long_as_all_that_is_on_it(engine: Engine) -> None:
+    memory = Memory()
+    known = {name: LastResult("", {}, 10) for name in "acdx"} | {"b": LastResult("", {}, 25)}
+    engine.run(graph("b a c:a d:c x:bd"), ["x"], memory, known=known, dirty=list("abcdx"))
+    assert memory.ran[0] == "a"
+
+
+def test_what_takes_unknown_time_counts_as_something(engine: Engine) -> None:
+    memory = Memory()
+    engine.run(graph("b a c:a x:bc"), ["x"], memory)
+    assert memory.ran == ["a", "b", "c", "x"]
+
+
+def test_what_is_dirty_and_not_needed_is_left_alone(engine: Engine) -> None:
+    known = engine.run(graph("a b:a c:a d:bc"), ["d"], Memory())
+    memory = Memory()
+    report = engine.report(graph("a b:a c:a d:bc e:a"), ["d"], memory, known=known, dirty=["e", "gone"])
+    assert (memory.ran, report.cached) == ([], 4)
+
+
+def test_a_result_whose_output_is_gone_is_made_again(engine: Engine) -> None:
+    engine.run(graph("a b:a"), ["b"], Memory())
+    gone = Digest.of(b"a")
+    memory = Memory()
+    engine.report(graph("a b:a"), ["b"], memory, available=lambda value: value.digest != gone)
+    assert memory.ran == ["a"]
+    assert engine.warnings() == [f"//a: file {gone} is gone from the store or was changed; building it again"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", Result({"other": Value(FILE, Digest.of(b"a"), 1)}).dump()])
+def test_a_damaged_result_is_made_again(engine: Engine, store: Store, damage: bytes) -> None:
+    known = engine.run(graph("a"), ["a"], Memory())
+    store.results.put(known["a"].key, damage, b"")
+    memory = Memory()
+    engine.run(graph("a"), ["a"], memory)
+    assert memory.ran == ["a"]
+    assert engine.warnings() == ["//a: its cached result is damaged; building it again"]
+    again = Memory()
+    engine.run(graph("a"), ["a"], again)
+    assert again.ran == []
+
+
+def test_an_early_end_counts_what_need_not_be_looked_at(engine: Engine) -> None:
+    known = engine.run(graph("a b:a c:b d:c"), ["d"], Memory(same="b"))
+    changed = graph("a b:a c:b d:c")
+    changed.actions["b"] = Action("b", "//b", "write", '{"name":"B"}', changed.actions["b"].inputs, ("out",))
+    report = engine.report(changed, ["d"], Memory(same="b"), known=known, dirty=["b"])
+    assert (report.executed, report.cached) == (["b"], 3)
+
+
+def hinted(*hints: tuple[str, str]) -> ActionGraph:
+    """Return a graph of an action ``a`` with consumers, each of a name and a hint."""
+    found = graph("a")
+    for name, hint in hints:
+        inputs = (Input("in", "", Output("a", "out"), hint),)
+        found.add(Action(name, f"//{name}", "write", f'{{"name":"{name}"}}', inputs, ("out",)))
+    return found
+
+
+class Hearing(Memory):
+    """Notes the hints that it is given, by action."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: dict[str, frozenset[str]] = {}
+
+    def execute(self, request: Request) -> Result:
+        self.heard[request.action.id] = request.hints
+        return super().execute(request)
+
+
+def test_an_action_is_told_how_its_output_is_wanted(engine: Engine) -> None:
+    memory = Hearing()
+    engine.run(hinted(("b", "zstd"), ("c", "gzip"), ("d", ""), ("e", "xz")), ["b", "c", "d"], memory)
+    none: frozenset[str] = frozenset()
+    assert memory.heard == {"a": frozenset({"zstd", "gzip"}), "b": none, "c": none, "d": none}
+
+
+def test_the_parts_of_an_expansion_are_told_how_their_outputs_are_wanted(engine: Engine) -> None:
+    class Expander(Hearing):
+        def execute(self, request: Request) -> Result | Expansion:  # type: ignore[override]
+            if request.action.id == "x":
+                return Expansion(hinted(("b", "zstd")), {"out": Output("b", "out")})
+            return super().execute(request)
+
+    memory = Expander()
+    engine.report(graph("x"), ["x"], memory)
+    assert memory.heard["a"] == frozenset({"zstd"})
 
 
 def test_results_are_used_again(engine: Engine) -> None:
@@ -160,7 +266,8 @@ def test_a_failure_stops_what_has_not_begun(engine: Engine) -> None:
     with pytest.raises(BuildFailed) as caught:
         engine.run(graph("a b:a c d:bc"), ["d"], memory)
     assert list(caught.value.failures) == ["//a"]
-    assert caught.value.skipped == 3 - len(memory.ran[1:])
+    assert memory.ran == ["a"]
+    assert caught.value.skipped == 3
     assert sum(isinstance(event, ActionFailed) for event in engine.seen) == 1
 
 
@@ -171,6 +278,22 @@ def test_keep_going_runs_what_does_not_depend_on_a_failure(engine: Engine) -> No
     assert sorted(memory.ran) == ["a", "d", "e"]
     assert set(caught.value.failures) == {"//a", "//e"}
     assert caught.value.skipped == 2
+
+
+def test_a_failure_says_once_whose_it_is(engine: Engine) -> None:
+    def act(name: str) -> None:
+        raise BuildError("//b: no" if name == "b" else "no", location=PLACE if name == "c" else None)
+
+    with pytest.raises(BuildFailed) as caught:
+        engine.run(graph("a b c"), ["a", "b", "c"], Memory(act), keep_going=True)
+    found = {owner: error.message for owner, error in caught.value.failures.items()}
+    assert found == {"//a": "//a: no", "//b": "//b: no", "//c": "no"}
+
+
+@pytest.mark.parametrize("jobs", [0, -1])
+def test_there_is_at_least_one_job(jobs: int) -> None:
+    with pytest.raises(UsageError, match="at least 1"):
+        Options(jobs)
 
 
 def test_failures_are_not_cached(engine: Engine) -> None:
@@ -185,8 +308,47 @@ def test_an_interruption_is_no_failure(engine: Engine) -> None:
     def interrupt(name: str) -> None:
         raise BuildInterrupted
 
+    ended: list[str] = []
     with pytest.raises(BuildInterrupted):
-        engine.run(graph("a"), ["a"], Memory(interrupt))
+        engine.report(graph("a"), ["a"], Memory(interrupt), cancel=lambda: ended.append("a"))
+    assert ended == ["a"]
+
+
+def test_an_interruption_waits_for_what_runs(engine: Engine) -> None:
+    begun, cancelled = threading.Event(), threading.Event()
+    ended: list[str] = []
+
+    def act(name: str) -> None:
+        if name == "b":
+            begun.wait(60)
+            raise BuildInterrupted
+        begun.set()
+        cancelled.wait(60)
+        time.sleep(0.05)
+        ended.append(name)
+
+    with pytest.raises(BuildInterrupted):
+        engine.report(graph("a b"), ["a", "b"], Memory(act), jobs=2, cancel=cancelled.set)
+    assert ended == ["a"]
+
+
+def test_who_waits_for_the_same_action_elsewhere_can_be_interrupted(store: Store) -> None:
+    events = Events()
+    caching = Caching(Memory(), store.results, store.locks, lambda value: True, events)
+    action = graph("a").actions["a"]
+    caching.cancelled = True
+    with store.locks.held(f"action:{key_of(preimage(action, ()))}"), pytest.raises(BuildInterrupted):
+        caching.run(action, (), frozenset())
+    caching.cancelled = False
+    assert isinstance(caching.run(action, (), frozenset())[1], Result)
+
+
+def test_no_thread_is_left(engine: Engine) -> None:
+    before = threading.active_count()
+    engine.run(graph("a b c d:abc"), ["d"], Memory(), jobs=3)
+    with pytest.raises(BuildFailed):
+        engine.run(graph("e f g"), ["e", "f", "g"], Memory(fail_in("e")), jobs=3)
+    assert threading.active_count() == before
 
 
 def test_one_key_is_executed_once_by_many(store: Store) -> None:
@@ -203,6 +365,7 @@ def test_events_tell_what_happened(engine: Engine) -> None:
     engine.run(graph("a b:a"), ["b"], Memory())
     finished = [event.id for event in engine.seen if isinstance(event, ActionFinished)]
     assert finished == ["a", "b"]
+    assert [event.id for event in engine.seen if isinstance(event, ActionStarted)] == ["a", "b"]
 
 
 def test_inputs_are_given_in_their_order(engine: Engine) -> None:

@@ -16,6 +16,7 @@ from hermes.errors import LayerError
 from hermes.layer.apply import TreeWriter
 from hermes.layer.decompress import Decompressed
 from hermes.layer.tar_reader import members
+from hermes.layer.tar_writer import header
 from tests.properties import examples
 
 
@@ -145,6 +146,29 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, name: str, make: Callable[
 def test_what_no_file_system_can_say_is_refused(tmp_path: Path, fields: dict[str, object]) -> None:
     with pytest.raises(LayerError, match=r"^test: "):
         extract(tar_of(("a", fields)), tmp_path)
+
+
+def with_device(major: int, minor: int) -> bytes:
+    """Return the header of a device, whose numbers are binary as GNU tar writes large ones."""
+    block = bytearray(tar_of(("a", {"type": tarfile.CHRTYPE}))[:512])
+    for at, number in ((329, major), (337, minor)):
+        block[at : at + 8] = b"\x80" + number.to_bytes(7, "big")
+    block[148:156] = b" " * 8
+    block[148:155] = b"%06o\0" % sum(block)
+    return bytes(block) + bytes(1024)
+
+
+@pytest.mark.parametrize(("major", "minor"), [(1 << 12, 0), (0, 1 << 20), (1 << 52, 1 << 52)])
+def test_a_device_that_linux_cannot_have_is_refused(major: int, minor: int) -> None:
+    with pytest.raises(LayerError, match=f"{major}:{minor} is not a device"):
+        list(members(io.BytesIO(with_device(major, minor)).read, name="test"))
+
+
+def test_the_largest_device_goes_through_a_layer() -> None:
+    (found,) = (one.entry for one in members(io.BytesIO(with_device(4095, 1048575)).read, name="test"))
+    assert found.device == (4095, 1048575)
+    again = io.BytesIO(header(found) + bytes(1024))
+    assert [one.entry for one in members(again.read, name="test")] == [found]
 
 
 def test_an_empty_value_of_an_extended_header_is_none(tmp_path: Path) -> None:

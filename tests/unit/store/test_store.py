@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pickle
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from hermes.digest import Digest, canonical_json
 from hermes.errors import BuildError, HermesError, MissingBlobError, StoreError
 from hermes.layer import encodings
 from hermes.layer.encodings import Foreign
-from hermes.store import Store, gc
+from hermes.store import Store, gc, removal
 from hermes.store.io_errors import storing, writing
 from hermes.store.location import is_made
 from hermes.store.removal import remove_tree
@@ -59,14 +59,16 @@ def test_a_folder_in_place_of_a_blob_counts_as_missing(store: Store) -> None:
     def look(call: Callable[[], object]) -> None:
         path.mkdir()
         (path / "file").touch()
-        with contextlib.suppress(MissingBlobError):
-            assert not call()
+        assert not call()
         assert not path.exists()
 
     look(lambda: store.blobs.has(digest))
     look(lambda: store.blobs.verify(digest))
-    look(lambda: store.blobs.read(digest))
-    look(lambda: store.blobs.open(digest))
+    for call in (store.blobs.read, store.blobs.open):
+        path.mkdir()
+        with pytest.raises(MissingBlobError):
+            call(digest)
+        assert not path.exists()
     path.mkdir()
     assert store.blobs.put(b"content") == digest
     assert store.blobs.read(digest) == b"content"
@@ -251,10 +253,51 @@ def test_a_folder_of_any_depth_is_removed_and_nothing_else(store: Store, tmp_pat
         os.close(fd)
         fd = below
     os.close(fd)
+    before = os.listdir("/proc/self/fd")
     remove_tree(folder)
+    assert os.listdir("/proc/self/fd") == before
     assert not os.path.lexists(folder)
     remove_tree(folder)
     assert (outside / "file").exists()
+
+
+def test_a_folder_that_is_moved_while_it_is_removed_takes_nothing_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "doomed/a/b").mkdir(parents=True)
+    (tmp_path / "elsewhere/b").mkdir(parents=True)
+    moved = removal._moved
+
+    def moving(fd: int, name: str) -> int:
+        if name == ".." and (tmp_path / "doomed/a/b").exists():
+            (tmp_path / "doomed/a/b").rename(tmp_path / "elsewhere/b")
+        return moved(fd, name)
+
+    monkeypatch.setattr(removal, "_moved", moving)
+    remove_tree(str(tmp_path / "doomed"))
+    assert (tmp_path / "elsewhere/b").exists()
+
+
+def test_a_scratch_folder_goes_with_what_is_in_it(store: Store) -> None:
+    with store.scratch.directory() as path:
+        (path / "a/b").mkdir(parents=True)
+        (path / "a/file").touch()
+        assert path.stat().st_mode & 0o777 == 0o700
+    assert os.listdir(store.scratch.folder) == []
+
+
+def test_of_the_scratch_folders_those_count_as_left_that_nobody_makes_or_holds(store: Store) -> None:
+    tmp = store.home / "tmp"
+    held = store.scratch.folder
+    for name in ("1-a", "2-b", ".3-new", ".4-old"):
+        (tmp / name).mkdir()
+    for number in range(5):
+        (tmp / f"file{number}").touch()
+    long_ago = time.time() - 3600
+    os.utime(tmp / ".4-old", (long_ago, long_ago))
+    found = abandoned(tmp)
+    assert sorted(path.name for path in found) == [".4-old", "1-a", "2-b"]
+    assert Path(held) not in found
 
 
 def test_a_result_comes_back_with_what_its_key_was_made_of(store: Store) -> None:
@@ -286,10 +329,35 @@ def test_a_damaged_database_is_started_again(store: Store) -> None:
     store.results.close()
     for path in (store.home / "results").glob("cache.db*"):
         path.write_bytes(b"damage" * 1000)
+    assert not store.results.damaged
     assert store.results.get("key") is None
     assert store.results.damaged
     store.results.put("key", b"again", b"preimage")
     assert store.results.get("key") == b"again"
+
+
+@pytest.mark.parametrize("make", [Path.touch, lambda path: path.symlink_to("/dev/full")])
+def test_something_else_in_place_of_the_results_is_one_error(
+    store: Store, make: Callable[[Path], None]
+) -> None:
+    make(store.home / "results")
+    with pytest.raises(StoreError, match="results"):
+        store.results.put("key", b"result", b"preimage")
+    with pytest.raises(StoreError, match="results"):
+        store.results.get("key")
+
+
+def test_a_database_that_is_damaged_again_is_started_again(store: Store) -> None:
+    for _ in range(2):
+        store.results.put("key", b"result", b"preimage")
+        store.results.close()
+        for path in (store.home / "results").glob("cache.db*"):
+            path.write_bytes(b"damage" * 1000)
+        aside = store.home / "results.damaged"
+        aside.mkdir()
+        (aside / "file").touch()
+        assert store.results.get("key") is None
+        assert not aside.exists()
 
 
 def test_gc_removes_what_was_not_used_for_longest(store: Store) -> None:
