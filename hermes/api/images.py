@@ -116,6 +116,10 @@ class Images:
                         f"{image} has {len(found)} names: {', '.join(map(str, found))}",
                         hint="name those that are to go, or say --force",
                     )
+            elif names.without_name(image):
+                raise UsageError(
+                    f"the image {image} has no name", hint="`hermes cache gc` removes such images"
+                )
             else:
                 found = [names.stored_name(Reference.parse(image))]
             for one in found:

@@ -24,13 +24,11 @@ from hermes.dockerfile.parse import parse
 from hermes.dockerfile.translate import translate
 from hermes.errors import LabelError, UsageError
 from hermes.graph.label import Label, is_label
-from hermes.image.names import LOCALHOST
 from hermes.image.platform import Platform
-from hermes.image.reference import Reference
+from hermes.image.reference import LOCALHOST, Reference
 from hermes.layer import encodings, toc
 from hermes.layer.view import View
 from hermes.naming.registries import LazyBlobs
-from hermes.registry.client import with_host
 from hermes.store import Store
 from hermes.store.location import default_home
 from hermes.transports import REGISTRY
@@ -172,7 +170,7 @@ class _Origins(NamedOrigins):
                 f"{name} is on this machine only, and no target",
                 hint=f"name the target that it is: --build-context {name}=//PACKAGE:NAME",
             )
-        reference = with_host(Reference.parse(text))
+        reference = Reference.parse(text).full
         slug = self._slug(reference)
         tag = f":{reference.tag}" if reference.tag else ""
         attributes = {"ref": f"{reference.host}/{reference.path}{tag}"}

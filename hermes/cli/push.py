@@ -18,6 +18,7 @@ from hermes.store.location import default_home
 if TYPE_CHECKING:
     from hermes.images.pushing import Pushed
     from hermes.layer.compress import Compression
+    from hermes.transports.stored import StoreOrigin
 
 
 @click.command("push")
@@ -42,7 +43,7 @@ def command(
     quiet: bool,
     secrets: tuple[str, ...],
 ) -> None:
-    """Build images and push them to registries, or push one that has a name in the store; print the digests.
+    """Build images and push them to registries, or push one of the store; print the digests.
 
     DEST is docker://HOST/NAME[:TAG]; with one or more of them there is one image to push. Without, targets of the
     rule image_push say where they go. Blobs are sent first, each once, then manifests, then tags.
@@ -64,13 +65,13 @@ def command(
         )
     options = chosen(jobs, keep_going, platform, values, secrets=secrets, runtime=runtime)
     with display(quiet=quiet) as screen:
-        digest = named_image(patterns[0]) if len(patterns) == 1 and destinations else None
-        if digest is None:
+        stored = named_image(patterns[0]) if len(patterns) == 1 and destinations else None
+        if stored is None:
             pushed = Workspace(subscribers=[screen.event], say=screen.say).push(
                 patterns, destinations, options, compression=asked
             )
         else:
-            pushed = _from_store(patterns[0], digest, destinations, screen, asked)
+            pushed = _from_store(stored, destinations, screen, asked)
     show(pushed, as_json=as_json)
     if digest_file:
         _write_digest(digest_file, pushed)
@@ -91,15 +92,14 @@ def show(pushed: list[Pushed], *, as_json: bool = False) -> None:
 
 
 def _from_store(
-    name: str, digest: str, destinations: list[str], screen: Display, compression: Compression | None
+    stored: StoreOrigin, destinations: list[str], screen: Display, compression: Compression | None
 ) -> list[Pushed]:
-    from hermes.digest import Digest
     from hermes.images.pushing import Pushing
     from hermes.naming.registries import registries_of
 
     home = default_home()
     pushing = Pushing(home, lambda: registries_of(None, home), screen.say, screen.event, compression)
-    return pushing.stored(name, Digest(digest), destinations)
+    return pushing.stored(stored, destinations)
 
 
 def _write_digest(path: Path, pushed: list[Pushed]) -> None:

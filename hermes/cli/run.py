@@ -85,9 +85,10 @@ def command(
     quiet: bool,
     secrets: tuple[str, ...],
 ) -> None:
-    """Build an image and run it in the sandbox, or run one that has a name in the store; push an image_push target.
+    """Build an image and run it in the sandbox, or run one of the store; push an image_push target.
 
-    A name that is not a label's (//app:image, :image) is first looked for among the images of the store.
+    A name that is not a label's (//app:image, :image) is first looked for among the images of the store; a digest, or
+    the first twelve digits of one, will do as well.
 
     It has a read-only root, no network, no capabilities, and sees nothing of this machine, unless options say
     otherwise. ARGS take the place of the image's command; the exit status is the program's, 127 when there
@@ -119,9 +120,9 @@ def command(
     )
     notes = [port_note(one, network) for one in ports]
     options = chosen(jobs, keep_going, platform, values, secrets=secrets, runtime=runtime)
-    digest = named_image(image)
+    stored = named_image(image)
     with display(quiet=quiet) as screen:
-        if digest is None:
+        if stored is None:
             workspace = Workspace(subscribers=[screen.event], say=screen.say)
             result = workspace.build([image], options)
             if has_pushes(result):
@@ -130,10 +131,10 @@ def command(
         for note in notes:
             screen.say(note)
     with passed_on(), standard(terminal=None if runtime in ("", "bwrap") else False) as (stdio, _):
-        if digest is None:
+        if stored is None:
             status = workspace.run_built(result, arguments, entrypoint=entrypoint, how=how, stdio=stdio)
         else:
-            status = run_image(default_home(), image, digest, arguments, entrypoint, how, stdio)
+            status = run_image(default_home(), image, stored.root().digest, arguments, entrypoint, how, stdio)
     if status:
         raise CommandFailed(status)
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from hermes.digest import Digest
 from hermes.dockerfile.context import Context
 from hermes.errors import UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
-from hermes.image.reference import Reference
-
-_HUB: Final = ("", "docker.io", "index.docker.io")
-_LIBRARY: Final = "library/"
-_LATEST: Final = "latest"
+from hermes.image.reference import LATEST, Reference
 
 
 def context_name(text: str) -> str:
@@ -30,11 +26,8 @@ def context_name(text: str) -> str:
             found = Reference.parse(text.lower())
         except UsageError:
             return text.lower()
-    host, path = found.host.lower(), found.path
-    if host in _HUB:
-        host, path = "", path.removeprefix(_LIBRARY) if path.count("/") == 1 else path
-    is_latest = found.tag == _LATEST and found.digest is None
-    return str(replace(found, host=host, path=path, tag="" if is_latest else found.tag))
+    known = replace(found, host=found.host.lower()).normal
+    return str(known).removesuffix(f":{LATEST}")
 
 
 class BaseLayer(NamedTuple):

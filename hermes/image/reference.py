@@ -12,6 +12,14 @@ from typing import Final
 from hermes.digest import Digest
 from hermes.errors import HermesError, UsageError
 
+DOCKER_HUB: Final = "docker.io"
+"""The registry of names that say none."""
+LATEST: Final = "latest"
+LOCALHOST: Final = "localhost"
+"""The host of names that are of this machine only."""
+
+_HUB_HOSTS: Final = frozenset({DOCKER_HUB, "index.docker.io"})
+_LIBRARY: Final = "library/"
 _PART: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _HOST: Final = re.compile(
     r"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9.-]+(?=:)|\[[0-9a-fA-F:]+\])(?::[0-9]+)?\Z"
@@ -57,7 +65,7 @@ class Reference:
         port = host.rpartition("]")[2].partition(":")[2]
         if port and int(port) > _LARGEST_PORT:
             raise _malformed(text, f"invalid port {port}", f"a port is {_LARGEST_PORT} at most")
-        return cls(host, path, tag or ("" if digest else "latest"), digest)
+        return cls(host, path, tag or ("" if digest else LATEST), digest)
 
     @property
     def name(self) -> str:
@@ -69,9 +77,39 @@ class Reference:
         """The last part of the path."""
         return self.path.rpartition("/")[2]
 
+    @property
+    def full(self) -> Reference:
+        """The name with the registry that it means: `DOCKER_HUB` where it says none, official images in ``library/``."""
+        if self.host and self.host not in _HUB_HOSTS:
+            return self
+        path = self.path if "/" in self.path else _LIBRARY + self.path
+        return Reference(DOCKER_HUB, path, self.tag, self.digest)
+
+    @property
+    def normal(self) -> Reference:
+        """The one form that the store has a name in, and that names are compared in: without what is implied.
+
+        ``docker.io/library/alpine``, ``library/alpine`` and ``alpine`` are all ``alpine``.
+        """
+        full = self.full
+        if full.host != DOCKER_HUB:
+            return full
+        path = full.path.removeprefix(_LIBRARY) if full.path.count("/") == 1 else full.path
+        if _HOST.match(path.partition("/")[0]) and "/" in path:
+            return full
+        return Reference("", path, self.tag, self.digest)
+
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
         return f"{self.name}{tag}{f'@{self.digest}' if self.digest else ''}"
+
+
+def normal_name(text: str) -> str:
+    """Return a name in its normal form; what is not a name stays as it is."""
+    try:
+        return str(Reference.parse(text).normal)
+    except UsageError:
+        return text
 
 
 def is_tag_or_name(text: str) -> bool:

@@ -25,6 +25,7 @@ from hermes.sizes import size
 from hermes.store import Store
 from hermes.transports import REGISTRY
 from hermes.transports.docker import registry_destination
+from hermes.transports.stored import StoreOrigin
 
 Say = Callable[[str], None]
 
@@ -72,10 +73,11 @@ class Pushing:
                     )
             return opened.pushed(jobs)
 
-    def stored(self, name: str, digest: Digest, destinations: Sequence[str]) -> list[Pushed]:
-        """Push the image that has a name in the store; its own tag goes where a destination has none."""
+    def stored(self, image: StoreOrigin, destinations: Sequence[str]) -> list[Pushed]:
+        """Push an image of the store; the tag of its name goes where a destination has none."""
+        digest, name = image.root().digest, image.title or "image"
         with self._opened() as opened:
-            return opened.pushed(opened.to_destinations(name, digest, name, destinations))
+            return opened.pushed(opened.to_destinations(image.name, digest, name, destinations))
 
     def _fetching(self, store: Store) -> LazyBlobs:
         return LazyBlobs(store, self.registries, tell=self.tell)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from hermes.errors import UsageError
 from hermes.graph.label import is_label
 from hermes.image.descriptor import Descriptor
-from hermes.image.names import ImageNames
+from hermes.image.names import ImageNames, digits
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.naming.registries import LazyBlobs
@@ -80,17 +80,42 @@ def in_store(
 
 def named(text: str, store: Store) -> StoreOrigin:
     """Return the image that has a name in the store, or a digest; raises `UsageError`."""
+    found = find_named(text, store)
+    if found is not None:
+        return found
+    if digits(text) and ":" in text:
+        raise UsageError(f"there is no image with the digest {text} in the store", hint="see `hermes images`")
+    reference = Reference.parse(text)
+    ImageNames(store).get(reference)
+    raise UsageError(f"there is no image {reference} in the store")
+
+
+def find_named(text: str, store: Store) -> StoreOrigin | None:
+    """Return the image of the store that has a name or a digest, or the beginning of one; None where there is none.
+
+    A name counts before the beginning of a digest that is written like it. Seven digits are enough for an image with a
+    name, and twelve for others. Raises `UsageError` for what can be neither, or is several images.
+    """
     names = ImageNames(store)
-    same = names.by_digest(text)
-    if len(same) == 1:
-        title = str(names.names_of(same[0].digest)[0])
-        return StoreOrigin(store, same[0], text, title)
+    begin = digits(text)
+    if begin is None or ":" not in text:
+        reference = Reference.parse(text)
+        found = names.find(reference)
+        if found is not None:
+            if reference.digest not in (None, found.digest):
+                raise UsageError(f"{text}: the image with that name has the digest {found.digest}")
+            title = names.stored_name(reference)
+            return StoreOrigin(store, found, text, str(title))
+    return find_by_digest(text, store)
+
+
+def find_by_digest(text: str, store: Store) -> StoreOrigin | None:
+    """Return the image of the store whose digest begins with ``text``; see `find_named`."""
+    names = ImageNames(store)
+    same = names.by_digest(text) or names.without_name(text)
     if len(same) > 1:
         raise UsageError(f"{text}: {len(same)} images have a digest that begins so", hint="write more of it")
-    if text.startswith("sha256:"):
-        raise UsageError(f"no image with a name has the digest {text}", hint="see `hermes images`")
-    reference = Reference.parse(text)
-    found = names.get(reference)
-    if reference.digest is not None and reference.digest != found.digest:
-        raise UsageError(f"{text}: the image with that name has the digest {found.digest}")
-    return StoreOrigin(store, found, text, str(Reference(reference.host, reference.path, reference.tag)))
+    if not same:
+        return None
+    called = names.names_of(same[0].digest)
+    return StoreOrigin(store, same[0], text, str(called[0]) if called else "")

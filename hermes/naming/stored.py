@@ -1,24 +1,43 @@
-"""Images that have a name in the store."""
+"""Images of the store, where the command line could also mean a target."""
 
 from __future__ import annotations
 
-from hermes.digest import Digest
-from hermes.errors import UsageError
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hermes.errors import UsageError, WorkspaceError
 from hermes.graph.label import is_label
-from hermes.store import Store
+
+if TYPE_CHECKING:
+    from hermes.transports.stored import StoreOrigin
 
 
-def named_image(text: str) -> Digest | None:
-    """Return the manifest of the image that has a name in the store, or None where ``text`` is not such a name."""
-    from hermes.image.names import ImageNames
-    from hermes.image.reference import Reference
+def named_image(text: str) -> StoreOrigin | None:
+    """Return the image of the store that ``text`` names, by a name or a digest.
+
+    Returns None where it can only be a target, or could be one of the workspace here. Raises `UsageError`, with a name
+    that is near, where there is no workspace either.
+    """
+    from hermes.naming.image_names import find_named, named
+    from hermes.store import Store
     from hermes.store.location import default_home
 
-    if is_label(text) or text.startswith("-") or not (default_home() / "images").is_dir():
+    if is_label(text) or text.startswith("-"):
         return None
+    store = Store(default_home())
+    if text.startswith("sha256:") or not _in_a_workspace():
+        return named(text, store)
     try:
-        name = Reference.parse(text)
+        return find_named(text, store)
     except UsageError:
         return None
-    found = ImageNames(Store(default_home())).find(name)
-    return found.digest if found else None
+
+
+def _in_a_workspace() -> bool:
+    from hermes.workspace.root import find_root
+
+    try:
+        find_root(Path.cwd())
+    except WorkspaceError:
+        return False
+    return True

@@ -11,9 +11,8 @@ from urllib.parse import urlsplit
 
 from hermes.errors import BuildInterrupted, RegistryError
 from hermes.image.descriptor import Descriptor
-from hermes.image.reference import Reference
 from hermes.registry.addresses import joined
-from hermes.registry.credentials import DOCKER_HUB, Credential, Credentials
+from hermes.registry.credentials import Credential, Credentials
 from hermes.registry.endpoint import Endpoint
 from hermes.registry.repository import Address, Repository
 from hermes.registry.settings import Registries, RegistrySettings
@@ -165,12 +164,3 @@ class Client:
 
 def _blocked(name: str, prefix: str) -> RegistryError:
     return RegistryError(f"{name} is blocked", hint=f"hermes.yaml says so of {prefix}, under registries")
-
-
-def with_host(name: Reference) -> Reference:
-    """Return a name with the host that is meant where it has none, which is Docker Hub's."""
-    host, path = name.host or DOCKER_HUB, name.path
-    if host in (DOCKER_HUB, "index.docker.io"):
-        host = DOCKER_HUB
-        path = path if "/" in path else f"library/{path}"
-    return Reference(host, path, name.tag, name.digest)

@@ -19,8 +19,7 @@ from typing import Any, Final
 
 from hermes.digest import read_json
 from hermes.errors import RegistryError
-
-DOCKER_HUB: Final = "docker.io"
+from hermes.image.reference import DOCKER_HUB
 
 _HUB_KEYS: Final = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 _HUB_SERVER: Final = "https://index.docker.io/v1/"

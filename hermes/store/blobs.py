@@ -23,6 +23,7 @@ from hermes.store.scratch import Scratch
 from hermes.store.stamps import is_fresh, is_stamped, stamp
 
 _AGAIN: Final = "build or pull what it belongs to again"
+_HEX_DIGITS: Final = 64
 
 
 class BlobStore(Protocol):
@@ -193,6 +194,15 @@ class LocalBlobs:
         except IsADirectoryError:
             self.remove(digest)
             raise corrupt(digest) from None
+
+    def beginning(self, begin: str) -> list[Digest]:
+        """Return the digests of the blobs whose hexadecimal digits begin with ``begin``, sorted."""
+        try:
+            listed = os.listdir(self.folder)
+        except FileNotFoundError:
+            return []
+        names = [name for name in listed if name.startswith(begin) and len(name) == _HEX_DIGITS]
+        return [Digest.from_hex(name) for name in sorted(names)]
 
     def remove(self, digest: Digest) -> None:
         path = self.path(digest)

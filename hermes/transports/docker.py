@@ -12,7 +12,7 @@ from hermes.errors import RegistryError, UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import INDEXES, MANIFESTS
 from hermes.image.reference import Reference
-from hermes.registry.client import Client, with_host
+from hermes.registry.client import Client
 from hermes.registry.download import download
 from hermes.registry.endpoint import NotThere
 from hermes.registry.push import Job, push
@@ -29,7 +29,7 @@ def parse_name(text: str) -> Reference:
     """Return the image that ``docker://NAME`` names, with its host; raises `UsageError`."""
     if not text.startswith(REGISTRY):
         raise UsageError(f"{text!r} is not in a registry", hint=f"write {REGISTRY}HOST/NAME:TAG")
-    return with_host(Reference.parse(text.removeprefix(REGISTRY)))
+    return Reference.parse(text.removeprefix(REGISTRY)).full
 
 
 @contextmanager

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from hermes.digest import CHUNK, Digest, canonical_json, read_json
-from hermes.errors import HermesError, ImageError, UsageError
+from hermes.errors import ImageError, UsageError
 from hermes.image import docker
 from hermes.image.config import diff_ids_of
 from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import Manifest, json_object
 from hermes.image.media_types import has_form, layer_type
-from hermes.image.reference import Reference, is_tag_or_name
+from hermes.image.reference import is_tag_or_name, normal_name
 from hermes.layer.decompress import Decompressed, Source
 from hermes.layer.entry import normal_path
 from hermes.store import Store
@@ -40,8 +40,6 @@ NEEDS: Final = Needs(uncompressed=True)
 
 _LEGACY_VERSION: Final = b"1.0"
 _MOST_LAYERS: Final = 10_000
-_DEFAULT_HOST: Final = "docker.io"
-_LIBRARY: Final = "library/"
 
 
 class _Row(NamedTuple):
@@ -299,27 +297,14 @@ def _chosen(text: str, rows: list[_Row], name: str) -> _Row:
                 hint=f"name one: {known}" if known else "none of them has a name",
             )
         return rows[0]
-    wanted = _full(name)
-    found = [row for row in rows if any(_full(one) == wanted for one in row.names)]
+    wanted = normal_name(name)
+    found = [row for row in rows if any(normal_name(one) == wanted for one in row.names)]
     if not found:
         raise UsageError(
             f"{text}: there is no image {name}", hint=f"it has {known}" if known else "it has no names"
         )
-    called = next(one for one in found[0].names if _full(one) == wanted)
+    called = next(one for one in found[0].names if normal_name(one) == wanted)
     return found[0]._replace(names=[called])
-
-
-def _full(name: str) -> str:
-    """Return a name as Docker completes it; anything else stays as it is."""
-    try:
-        parsed = Reference.parse(name)
-    except HermesError:
-        return name
-    host = parsed.host or _DEFAULT_HOST
-    path = parsed.path
-    if host == _DEFAULT_HOST and "/" not in path:
-        path = _LIBRARY + path
-    return str(Reference(host, path, parsed.tag, parsed.digest))
 
 
 def _is_texts(value: Any) -> bool:

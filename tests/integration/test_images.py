@@ -20,6 +20,7 @@ from hermes.errors import BuildFailed
 from hermes.image.manifest import Index
 from hermes.store import Store
 from tests.conftest import Sandbox
+from tests.integration.yard import Yard
 from tests.unit.transports.images import Made, small, tar_of
 
 BUILD = """
@@ -244,6 +245,84 @@ def test_diff_knows_what_folders_are_that_no_layer_describes(images: Sandbox, tm
         assert [line[:6] for line in files if line[:1] != " "] == said
 
 
+DIGESTS = {
+    "whole": lambda digest: digest,
+    "without the algorithm": lambda digest: digest[7:],
+    "twelve digits": lambda digest: digest[7:19],
+}
+
+
+@pytest.mark.parametrize("written", DIGESTS)
+def test_a_digest_that_was_printed_is_an_image_everywhere(yard: Yard, written: str) -> None:
+    """Of an image without a name, as `hermes bud` and `hermes build` leave it, and where there is no workspace."""
+    yard.write("Dockerfile", 'FROM base\nENV A=1\nENTRYPOINT ["/bin/echo"]\n')
+    done = yard.run("bud", "-q", ".")
+    printed = done.stdout.split()[-1]
+    Digest.parse(printed)
+    text = DIGESTS[written](printed)
+
+    def run(*arguments: str) -> str:
+        done = yard.run(*arguments)
+        assert done.returncode == 0, done.stderr
+        return str(done.stdout)
+
+    assert run("run", text, "hello") == "hello\n"
+    assert json.loads(run("inspect", "--json", text))["digest"] == printed
+    run("copy", "-q", text, "oci:layout:v1")
+    assert run("pull", "oci:layout:v1", "copied") == f"copied:latest  {printed}\n"
+    run("rmi", "copied")
+    container = run("ctr", "from", text).strip()
+    run("ctr", "rm", container)
+    assert "D config Env A" in yard.run("diff", text, "base").stdout
+    yard.write("Dockerfile", f"FROM {text}\nENV B=2\n")
+    run("bud", "-q", "-t", "above", ".")
+    assert json.loads(run("inspect", "--json", "above"))["config"]["Env"][-2:] == ["A=1", "B=2"]
+    assert "has no name" in yard.run("rmi", text).stderr
+    run("tag", text, "named")
+    assert run("rmi", text) == "named:latest\n"
+
+
+def test_one_name_is_meant_by_every_form_of_it(yard: Yard) -> None:
+    digest = yard.bud("FROM base\nENV A=1\n", tags=["docker.io/library/some"]).digest
+    assert "some:latest" in yard.run("images", "-q").stdout.split()
+    for text in ("some", "docker.io/some:latest", "library/some"):
+        assert json.loads(yard.run("inspect", "--json", text).stdout)["digest"] == digest, text
+        built = yard.bud(f"FROM {text}\nENV B=1\n")
+        assert yard.config(built)["config"]["Env"][-2:] == ["A=1", "B=1"]
+    other = yard.bud("FROM base\nENV A=2\n").digest
+    for key in ("some", "docker.io/library/some:latest"):
+        for text in ("some:latest", "library/some"):
+            built = yard.bud(f"FROM {text}\n", contexts={key: f"docker-image://{other}"})
+            assert yard.config(built)["config"]["Env"][-1] == "A=2", (key, text)
+    assert yard.run("rmi", "index.docker.io/library/some").stdout == "some:latest\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["run", "bsae"], "there is no image bsae:latest in the store(.|\n)*did you mean base:latest"),
+        (["run", "sha256:" + "0" * 64], "there is no image with the digest sha256:0000"),
+        (["push", "bsae", "docker://localhost:1/x"], "there is no image bsae(.|\n)*did you mean base:latest"),
+        (["inspect", "bsae"], "there is no image bsae(.|\n)*did you mean base:latest"),
+        (["tag", "0123456789ab", "x"], "there is no image 0123456789ab"),
+        (["ctr", "from", "bsae"], "there is no image bsae(.|\n)*did you mean base:latest"),
+        (["rmi", "bsae"], "there is no image bsae(.|\n)*did you mean base:latest"),
+        (
+            ["bud", "--pull=never", "."],
+            "Dockerfile:1: there is no image bsae(.|\n)*did you mean base:latest",
+        ),
+    ],
+)
+def test_a_name_that_is_near_is_told_where_there_is_no_workspace(
+    yard: Yard, arguments: list[str], problem: str
+) -> None:
+    yard.write("Dockerfile", "FROM bsae\n")
+    done = yard.run(*arguments)
+    assert done.returncode == 2 or arguments[0] == "bud"
+    assert re.search(problem, done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+
+
 WRONG = {
     "an unknown name": (["inspect", "nothing"], "there is no image nothing"),
     "no transport": (["pull", "debian"], "has no transport(.|\n)*docker://debian"),
@@ -267,7 +346,7 @@ WRONG = {
         ["copy", "--platform", "arm64", "--all-platforms", "oci:index", "oci:x"],
         "say one of them",
     ),
-    "an unknown digest": (["inspect", "sha256:0123456789"], "no image with a name has the digest"),
+    "an unknown digest": (["inspect", "sha256:0123456789"], "there is no image with the digest"),
     "no names": (["rmi"], "name images, or say --all"),
     "two outputs": (["inspect", "--raw", "--config", "oci:layout"], "say one of them"),
 }

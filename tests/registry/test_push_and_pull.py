@@ -66,6 +66,15 @@ def elsewhere(tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
+def test_an_image_is_pushed_by_its_digest(images: Sandbox, registry: Registry) -> None:
+    """Without a name, and as what it has no name of: so it is the latest of what it is called there."""
+    digest = images.digest("//app:image")
+    for text in (digest, digest[7:19]):
+        name = f"{registry.host}/by-digest/{len(text)}"
+        assert ok(images.run("push", "-q", text, f"docker://{name}")) == digest
+        assert digest_of(f"docker://{name}:latest") == digest
+
+
 def test_an_image_is_pushed_as_it_was_built(images: Sandbox, registry: Registry) -> None:
     target = f"docker://{registry.host}/team/app:v1"
     ok(images.run("build", "-q", "//app:image", "-o", target))

@@ -17,13 +17,13 @@ from hermes.dockerfile.origins import BaseImage, BaseLayer, context_name
 from hermes.errors import ImageError, MissingBlobError, NoSuchPlatform, RegistryError, UsageError
 from hermes.graph.label import is_label
 from hermes.image.kept import kept_blob
-from hermes.image.names import LOCALHOST, ImageNames
+from hermes.image.names import ImageNames, digits
 from hermes.image.platform import Platform
-from hermes.image.reference import Reference
+from hermes.image.reference import LOCALHOST, Reference
 from hermes.image.stored import descriptor_of
 from hermes.layer import encodings
 from hermes.naming.bases import Base, base_of, base_of_image
-from hermes.naming.image_names import in_store
+from hermes.naming.image_names import find_by_digest, in_store, named
 from hermes.naming.registries import LazyBlobs
 from hermes.naming.targets import BuildTarget
 from hermes.store import Store
@@ -87,12 +87,14 @@ class NamedOrigins:
         if has_transport(text) or is_label(text):
             self._looked.lasts = False
             base = base_of(text, self._store, self._fetching, self._build, str(platform))
+        elif (stored := self._by_digest(text)) is not None:
+            base = base_of_image(text, choose(stored, platform).descriptor.digest, self._store)
         else:
             reference = Reference.parse(text)
             before = ImageNames(self._store).find(reference)
             base = self._stored(reference, platform) or self._pulled(text, platform)
-            if reference.digest is None and (named := before or ImageNames(self._store).find(reference)):
-                self._looked.names[text] = str(named.digest)
+            if reference.digest is None and (known := before or ImageNames(self._store).find(reference)):
+                self._looked.names[text] = str(known.digest)
         layers = [
             BaseLayer(
                 one.diff_id, blob and kept_blob(self._store, one.diff_id, blob, is_docker=self._is_docker)
@@ -100,6 +102,14 @@ class NamedOrigins:
             for one, blob in zip_longest(base.stack, base.blobs)
         ]
         return BaseImage(name, base.document, tuple(layers))
+
+    def _by_digest(self, text: str) -> StoreOrigin | None:
+        """Return the image of the store that has a digest, if ``text`` is one or begins one, and is not a name."""
+        if text.startswith("sha256:"):
+            return named(text, self._store)
+        if not digits(text) or ImageNames(self._store).find(Reference.parse(text)) is not None:
+            return None
+        return find_by_digest(text, self._store)
 
     def _stored(self, name: Reference, platform: Platform) -> Base | None:
         """Return an image that is in the store, unless one from a registry is to take its place."""
@@ -132,9 +142,12 @@ class NamedOrigins:
         """
         reference = Reference.parse(name)
         if self._is_here_only(reference):
+            near = ImageNames(self._store).near(reference)
             raise UsageError(
                 f"there is no image {name} in the store",
-                hint=f"give one that is here with --build-context {name}=oci:DIR, or name one in the store: "
+                hint=f"did you mean {near}?"
+                if near
+                else f"give one that is here with --build-context {name}=oci:DIR, or name one in the store: "
                 "`hermes pull`, `hermes bud -t`, `hermes ctr commit`",
             )
         try:
@@ -149,9 +162,13 @@ class NamedOrigins:
             )
         except (ImageError, RegistryError, UsageError) as error:
             problem = f"there is no image {name} for {platform} in the store, and {error.message}"
+            hint = error.hint or "check the name, and the network"
+            if not isinstance(error, NoSuchPlatform) and (near := ImageNames(self._store).near(reference)):
+                hint = f"did you mean {near}?"
             if self._pull == PULL_ALWAYS:
                 problem = f"{name} cannot be taken from its registry: {error.message}"
-            raise UsageError(problem, hint=error.hint) from None
+                hint = error.hint or hint
+            raise UsageError(problem, hint=hint) from None
         if reference.digest is None:
             ImageNames(self._store).set(reference, origin.root())
         return base_of_image(name, origin.root().digest, self._store)

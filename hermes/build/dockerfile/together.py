@@ -14,7 +14,7 @@ from hermes.build.dockerfile.options import DockerfileOptions
 from hermes.build.dockerfile.snapshot import unchanged
 from hermes.engine.events import Subscriber
 from hermes.errors import UsageError
-from hermes.image.names import LOCALHOST
+from hermes.image.reference import LOCALHOST
 from hermes.naming.targets import BuildTarget
 
 

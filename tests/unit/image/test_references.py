@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hermes.digest import Digest
+from hermes.dockerfile.origins import context_name
 from hermes.errors import UsageError
 from hermes.image.descriptor import IMAGE_MANIFEST, Descriptor
 from hermes.image.names import ImageNames
@@ -75,3 +80,79 @@ def test_the_store_knows_names(store: Store) -> None:
         names.get(Reference.parse("team/app:2"))
     assert names.remove(Reference.parse("localhost/team/app:1"))
     assert not names.remove(Reference.parse("localhost/team/app:1"))
+
+
+IMAGE = Descriptor(IMAGE_MANIFEST, Digest.of(b"one"), 3)
+OTHER = Descriptor(IMAGE_MANIFEST, Digest.of(b"another"), 7)
+SAME = {
+    "alpine:latest": [
+        *("alpine", "docker.io/alpine", "library/alpine", "docker.io/library/alpine:latest"),
+        *("index.docker.io/library/alpine", "index.docker.io/alpine:latest"),
+    ],
+    "team/app:1": ["team/app:1", "docker.io/team/app:1", "index.docker.io/team/app:1"],
+    "example.org/library/alpine:latest": ["example.org/library/alpine"],
+    "localhost/alpine:latest": ["localhost/alpine"],
+    "localhost:5000/library/alpine:2": ["localhost:5000/library/alpine:2"],
+    "library/a/b:latest": ["docker.io/library/a/b", "library/a/b"],
+    f"alpine@{SHA}": [f"docker.io/library/alpine@{SHA}", f"alpine@{SHA}"],
+    "docker.io/example.org/app:latest": ["docker.io/example.org/app"],
+}
+"""What `reference.FamiliarString` of the distribution project makes of names, which docker shows; but for the last one,
+which it makes the name of another registry."""
+
+
+@pytest.mark.parametrize("normal", SAME)
+def test_a_name_has_one_normal_form(normal: str) -> None:
+    for text in SAME[normal]:
+        found = Reference.parse(text)
+        assert str(found.normal) == normal
+        assert found.normal.full == found.full
+        assert context_name(text) == context_name(normal)
+    assert Reference.parse(normal).normal == Reference.parse(normal)
+
+
+def test_contexts_are_compared_without_the_tag_that_is_implied() -> None:
+    assert context_name("docker.io/library/Alpine:latest") == context_name("alpine") == "alpine"
+    assert context_name("alpine:3") != context_name("alpine")
+    assert context_name("Some Name") == "some name"
+
+
+@given(st.permutations(SAME["alpine:latest"]))
+def test_an_image_is_found_by_every_form_of_its_name(texts: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder, closing(Store.open(Path(folder))) as store:
+        names = ImageNames(store)
+        first, second, *others = (Reference.parse(text) for text in texts)
+        names.set(first, IMAGE)
+        names.set(second, OTHER)
+        for one in others:
+            assert names.find(one) == OTHER
+            assert str(names.stored_name(one)) == "alpine:latest"
+        assert [str(one) for one, _ in names] == ["alpine:latest"]
+
+
+def test_names_of_this_machine_need_not_say_so(store: Store) -> None:
+    names = ImageNames(store)
+    names.set(Reference.parse("localhost/app"), IMAGE)
+    names.set(Reference.parse("other:1"), OTHER)
+    assert names.find(Reference.parse("app")) == IMAGE
+    assert names.find(Reference.parse("localhost/other:1")) == OTHER
+    for text in ("docker.io/app", "docker.io/library/app", "example.org/app", "localhost:5000/app", "app:1"):
+        assert names.find(Reference.parse(text)) is None
+
+
+def test_a_name_that_was_stored_with_its_registry_is_still_found(store: Store) -> None:
+    names = ImageNames(store)
+    names.set(Reference.parse("x"), IMAGE)
+    folder = store.home / "images"
+    (folder / "x%3Alatest").rename(folder / "docker.io%2Flibrary%2Fx%3Alatest")
+    assert names.find(Reference.parse("x")) == IMAGE
+    names.set(Reference.parse("x"), OTHER)
+    assert [(str(name), one) for name, one in names] == [("x:latest", OTHER)]
+
+
+def test_a_name_that_is_near_is_told(store: Store) -> None:
+    names = ImageNames(store)
+    names.set(Reference.parse("docker.io/library/busybox"), IMAGE)
+    with pytest.raises(UsageError) as caught:
+        names.get(Reference.parse("docker.io/library/busybxo"))
+    assert caught.value.hint == "did you mean busybox:latest?"

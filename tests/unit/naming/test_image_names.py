@@ -157,3 +157,30 @@ def test_a_target_that_gives_layers_alone_is_a_base_with_a_row_of_history_for_ea
     base = base_of("//app:layer", store, fetching, targets, "linux/amd64")
     assert tuple(one.diff_id for one in base.stack) == targets.layers["//app:layer"]
     assert len(base.document["history"]) == 2
+
+
+def test_an_image_without_a_name_has_its_digest(
+    store: Store, fetching: LazyBlobs, targets: Targets, tmp_path: Path
+) -> None:
+    image = take_in(small().layout(tmp_path / "small"), store, AMD64)
+    for text in (image.digest, image.digest.hex, image.digest.hex[:12], f"sha256:{image.digest.hex[:20]}"):
+        assert in_store(text, store, fetching, targets).root() == image, text
+    with pytest.raises(UsageError, match="there is no image"):
+        in_store(image.digest.hex[:11], store, fetching, targets)
+
+
+def test_a_digest_of_something_else_is_no_image(store: Store, fetching: LazyBlobs, targets: Targets) -> None:
+    config = b'{"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}}'
+    for digest in (store.blobs.put(b"{}"), store.blobs.put(config), store.blobs.put(b"no JSON")):
+        text = digest.hex[:12]
+        with pytest.raises(UsageError, match="there is no image"):
+            in_store(text, store, fetching, targets)
+
+
+def test_a_name_counts_before_a_digest_that_begins_like_it(
+    store: Store, fetching: LazyBlobs, targets: Targets, image: Descriptor, tmp_path: Path
+) -> None:
+    other = take_in(Made([]).layout(tmp_path / "other"), store, AMD64)
+    ImageNames(store).set(Reference.parse(image.digest.hex[:12]), other)
+    assert in_store(image.digest.hex[:12], store, fetching, targets).root() == other
+    assert in_store(image.digest.hex[:13], store, fetching, targets).root() == image
