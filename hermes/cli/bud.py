@@ -17,6 +17,7 @@ from hermes.build.secrets import SecretSource
 from hermes.build.ssh_agents import AgentSource
 from hermes.cli.bud_compose import ComposeOptions, compose_options
 from hermes.cli.bud_compose import build as build_composed
+from hermes.cli.lines import print_beside
 from hermes.cli.options import (
     build_arguments,
     capability_options,
@@ -234,7 +235,7 @@ def command(
             Path(iidfile).write_text(built.digest, encoding="utf-8")
         except OSError as error:
             raise UsageError(f"--iidfile {iidfile}: {error.strerror}") from None
-    click.echo(built.digest)
+    print_beside(built.digest, destinations)
 
 
 def _volumes(texts: tuple[str, ...]) -> tuple[Bound, ...]:

@@ -13,10 +13,13 @@ import click
 from hermes.api.workspace import Workspace
 from hermes.build.result import BuildResult
 from hermes.cli.completion import labels
+from hermes.cli.lines import print_beside
 from hermes.cli.options import build_options, chosen, output_option, runtime_option, secret_option
 from hermes.cli.progress import display
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hermes.engine.events import Subscriber
 
 
@@ -70,15 +73,15 @@ def command(
     if as_json:
         import json
 
-        click.echo(json.dumps(result.to_json(), indent=2, sort_keys=True))
+        print_beside(json.dumps(result.to_json(), indent=2, sort_keys=True), destinations)
     elif not quiet:
-        _print(result)
+        _print(result, destinations)
 
 
-def _print(result: BuildResult) -> None:
+def _print(result: BuildResult, destinations: Sequence[str]) -> None:
     here = os.getcwd()
     for label, outputs in result.targets.items():
         for one in outputs:
             path = os.path.relpath(one.path, here)
             shown = path if len(path) < len(one.path) else one.path
-            click.echo(f"{label}  {one.kind}  {one.digest}  {shown}")
+            print_beside(f"{label}  {one.kind}  {one.digest}  {shown}", destinations)

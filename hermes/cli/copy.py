@@ -6,6 +6,7 @@ import click
 
 from hermes.api.images import Images
 from hermes.cli import completion
+from hermes.cli.lines import print_beside
 from hermes.cli.options import compression_options, nondistributable_option, transports_in_help
 from hermes.cli.progress import display
 from hermes.errors import UsageError
@@ -57,4 +58,4 @@ def command(
             keep_nondistributable=keep_nondistributable,
         )
     if not quiet:
-        click.echo(manifest.digest)
+        print_beside(manifest.digest, [destination])

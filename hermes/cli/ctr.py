@@ -13,7 +13,7 @@ from hermes.api.containers import COMPRESSIONS, FORMATS, CommitOptions, Containe
 from hermes.cli import completion
 from hermes.cli.containers import opened
 from hermes.cli.each import each
-from hermes.cli.lines import write_line
+from hermes.cli.lines import print_beside, write_line
 from hermes.cli.options import transports_in_help
 from hermes.cli.tables import columns
 from hermes.container.state import State
@@ -171,7 +171,7 @@ def commit(
     if iidfile:
         iidfile.write(manifest.digest)
     if not quiet:
-        click.echo(manifest.digest)
+        print_beside(manifest.digest, [target])
 
 
 @command.command()

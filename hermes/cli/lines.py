@@ -8,6 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hermes.build.result import BuildResult
 
 
@@ -22,6 +24,15 @@ def elapsed(started: float) -> str:
     """Return the time since ``started`` (of `time.monotonic`) for a person."""
     seconds = time.monotonic() - started
     return f"{seconds:.1f}s" if seconds < 60 else f"{int(seconds) // 60}m{int(seconds) % 60:02}s"
+
+
+def print_beside(text: str, destinations: Sequence[str]) -> None:
+    """Print a line on standard output, or on standard error where one of ``destinations`` is standard output."""
+    import click
+
+    from hermes.transports.table import is_standard_output
+
+    click.echo(text, err=any(map(is_standard_output, destinations)))
 
 
 def write_line(text: str) -> None:

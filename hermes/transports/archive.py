@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, BinaryIO, Final, cast
 
 from hermes.digest import CHUNK, Digest
 from hermes.errors import BuildError
 from hermes.layer import encodings, toc
 from hermes.store import Store
 from hermes.store.atomic_replace import beside
+from hermes.transports.transport import STANDARD
 
 _MOST_PLAIN: Final = (8 << 30) - 1
 """The largest size that a header of a tar archive can say without an extended one."""
+
+
+_MOST_LINKS: Final = 40
 
 
 class ArchiveWriter:
@@ -72,14 +77,78 @@ class _Pieces:
 
 @contextmanager
 def written_archive(path: Path) -> Iterator[ArchiveWriter]:
-    """Give an archive that takes the place of ``path`` once it is whole."""
-    if path.is_dir():
+    """Give an archive that takes the place of ``path`` once it is whole; where that is a link, of what it leads to.
+
+    What is not a regular file, such as a FIFO or a device, is written to, and so is standard output (`STANDARD`).
+    Raises `BuildError` for a folder and a terminal.
+    """
+    place, is_stream = (path, True) if path == STANDARD else _place(path)
+    if is_stream:
+        with _opened_stream(place) as stream, _archive(stream) as archive:
+            yield archive
+        return
+    if place.is_dir():
         raise BuildError(f"{path} is a folder", hint="name a file")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = beside(path)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    temporary = beside(place)
     try:
-        with tarfile.TarFile(temporary, "w", format=tarfile.USTAR_FORMAT, copybufsize=CHUNK) as archive:
-            yield ArchiveWriter(archive)
-        temporary.rename(path)
+        with open(temporary, "wb") as file, _archive(file) as archive:
+            yield archive
+        temporary.rename(place)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _place(path: Path) -> tuple[Path, bool]:
+    """Return where links lead that are at ``path``, and whether that is to be written to as it is.
+
+    A link below /proc, where /dev/stdout leads, is an open file of a process and not a path.
+    """
+    for _ in range(_MOST_LINKS):
+        is_ours = not os.path.realpath(path.parent).startswith("/proc/")
+        if not is_ours or not path.is_symlink():
+            break
+        path = path.parent / path.readlink()
+    else:
+        raise BuildError(f"{path}: too many symbolic links", hint="name a file")
+    if not is_ours:
+        return path, True
+    return path, path.exists() and not path.is_file() and not path.is_dir()
+
+
+@contextmanager
+def _opened_stream(path: Path) -> Iterator[BinaryIO]:
+    if path == STANDARD:
+        if os.isatty(1):
+            raise BuildError(
+                "standard output is a terminal, and no place for an archive",
+                hint="redirect it, or name a file",
+            )
+        with open(1, "wb", closefd=False) as stream:
+            yield cast("BinaryIO", _Counted(stream))
+        return
+    with open(os.open(path, os.O_WRONLY | os.O_CLOEXEC), "wb") as stream:
+        yield cast("BinaryIO", _Counted(stream))
+
+
+class _Counted(io.RawIOBase):
+    """A stream that knows how much was written to it, as archives must."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._count = 0
+
+    def write(self, data: Any, /) -> int:
+        self._stream.write(data)
+        self._count += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._count
+
+
+@contextmanager
+def _archive(file: Any) -> Iterator[ArchiveWriter]:
+    how: Any = {"format": tarfile.USTAR_FORMAT, "copybufsize": CHUNK}
+    with tarfile.TarFile(fileobj=file, mode="w", **how) as archive:
+        yield ArchiveWriter(archive)

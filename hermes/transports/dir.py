@@ -5,6 +5,7 @@ An index is the ``manifest.json``, and each of its manifests is beside it with i
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,7 +69,7 @@ class DirectoryDestination:
     folder: Path
 
     def write(self, manifest: Descriptor, store: Store, name: str) -> None:
-        folder = self.folder
+        folder = Path(os.path.realpath(self.folder))  # a link stays, and leads to what is written
         with writing(folder):
             check_folder(folder, "version", "a dir: image")
             making = beside(folder)

@@ -24,7 +24,7 @@ from hermes.layer.tar_writer import BLOCK_SIZE
 from hermes.store import Store
 from hermes.store.atomic_replace import beside
 from hermes.store.io_errors import storing
-from hermes.transports.transport import LARGEST_DOCUMENT, RemoteBlobs, missing
+from hermes.transports.transport import LARGEST_DOCUMENT, STANDARD, RemoteBlobs, missing
 
 _MOST_LINKS: Final = 8
 _MOST_MEMBERS: Final = 100_000
@@ -209,6 +209,12 @@ class _Counted:
 
 @contextmanager
 def _opened_file(path: Path, name: str) -> Iterator[BinaryIO]:
+    if path == STANDARD:
+        if os.isatty(0):
+            raise UsageError(f"{name}: standard input is a terminal", hint="redirect it, or name a file")
+        with open(0, "rb", closefd=False) as file:
+            yield file
+        return
     try:
         file = open(path, "rb")  # noqa: SIM115 - closed below
     except FileNotFoundError:

@@ -92,6 +92,12 @@ def has_transport(text: str) -> bool:
     return bool(colon) and transport in _ROWS
 
 
+def is_standard_output(text: str) -> bool:
+    """Tell whether a destination is an archive on standard output, where nothing else may be printed then."""
+    transport, _, where = text.partition(":")
+    return transport.endswith("-archive") and where.partition(":")[0] == "-"
+
+
 @contextmanager
 def opened(text: str, store: Store, client: Callable[[], Client]) -> Iterator[Origin]:
     """Open ``TRANSPORT:WHERE``; raises as `Reader.opened` does."""

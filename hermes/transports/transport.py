@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from hermes.registry.client import Client
     from hermes.store import Store
 
+STANDARD: Final = Path("-")
+"""The path that means standard output or input, for archives."""
 LARGEST_DOCUMENT: Final = 8 << 20
 """How large a manifest, an index or a configuration may be, in bytes."""
 
@@ -113,8 +115,10 @@ class Place(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """The absolute path of ``PATH[:NAME]``; raises `UsageError` when there is none."""
+        """The absolute path of ``PATH[:NAME]``, or `STANDARD`; raises `UsageError` when there is none."""
         path = self.where.partition(":")[0]
+        if path == str(STANDARD):
+            return STANDARD
         if not path:
             transport = self.text.partition(":")[0]
             raise UsageError(f"{self.text!r} names no path", hint=f"write {transport}:PATH")
