@@ -50,13 +50,26 @@ class Dockerfiles:
         build = DockerfileBuild({"": chosen}, self.home, build_target, self._subscribers, self._say)
         return build.run()[""]
 
-    def check(self, options: DockerfileOptions | None = None) -> list[str]:
-        """Return what is better done otherwise, each with its place and lines; raises as `build` does."""
+    def check(
+        self, options: DockerfileOptions | None = None, found: Callable[[str], None] | None = None
+    ) -> list[str]:
+        """Return what is better done otherwise, each with its place and lines; raises as `build` does.
+
+        That is of all stages, or of those that ``target`` needs. ``found`` is told of each before an error is raised.
+        """
         from hermes.build.dockerfile.build import DockerfileBuild
         from hermes.build.named import build_target
 
         chosen = read_once(options or DockerfileOptions())
-        return DockerfileBuild({"": chosen}, self.home, build_target, (), self._say).check()
+        texts: list[str] = []
+
+        def note(text: str) -> None:
+            texts.append(text)
+            if found is not None:
+                found(text)
+
+        DockerfileBuild({"": chosen}, self.home, build_target, (), self._say).check(note)
+        return texts
 
     def explain(self, options: DockerfileOptions | None = None) -> Iterator[Explanation]:
         """Yield why each action of a Dockerfile was last executed; of the options only file and context count."""

@@ -221,10 +221,7 @@ def command(
         build_composed(compose, words, options, quiet=quiet, plain=progress == "plain")
         return
     if check:
-        found = Dockerfiles().check(options)
-        for one in found:
-            click.echo(one)
-        if found:
+        if Dockerfiles().check(options, click.echo):
             raise CommandFailed(1)
         return
     with display(quiet=quiet, plain=progress == "plain") as screen:

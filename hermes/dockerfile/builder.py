@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
 from hermes.dockerfile import instructions as ins
 from hermes.dockerfile.copies import Layers
-from hermes.dockerfile.heredocs import parse_heredoc
+from hermes.dockerfile.expansion import Lexer
+from hermes.dockerfile.heredocs import Heredoc, parse_heredoc
 from hermes.dockerfile.repositories import is_repository
 from hermes.dockerfile.runs import Runs, Source
+from hermes.dockerfile.stage_checks import of_command, of_port, of_variable, of_workdir
 from hermes.dockerfile.state import State
 from hermes.dockerfile.translation_context import TranslationContext
 from hermes.errors import DockerfileError
@@ -36,25 +39,31 @@ class Builder:
             handler(self, instruction)
 
     def _expand(self, text: str) -> str:
-        return self._common.word(text, self._state.variables)
+        return self._common.checked_word(text, self._state.scope, self._state.variables)
 
     def arg(self, one: ins.Arg) -> None:
         shown = []
         for argument in one.arguments:
-            name = self._expand(argument.name)
-            default = None if argument.default is None else self._expand(argument.default)
+            name = self._common.word(argument.name, self._state.variables)
+            default = argument.default
+            if default is not None and name not in self._common.options.arguments:
+                default = self._expand(default)
+            elif default is not None:
+                with suppress(DockerfileError):  # it does not count
+                    default = self._common.word(default, self._state.variables)
+            self._common.note(of_variable(name))
             self._common.used.add(name)
-            self._common.declared.add(name)
             self._state.scope.declare(name, default)
             shown.append(name if default is None else f"{name}={default}")
         self._state.note(f"ARG {' '.join(shown)}")
 
     def env(self, one: ins.Env) -> None:
-        variables = self._state.variables
+        variables, scope = self._state.variables, self._state.scope
         shown = []
         for pair in one.pairs:
-            name = self._common.word(pair.name, variables)
-            value = self._common.word(pair.value, variables)
+            name = self._common.checked_word(pair.name, scope, variables)
+            value = self._common.checked_word(pair.value, scope, variables)
+            self._common.note(of_variable(name))
             if not name:
                 raise DockerfileError(f"{pair.name} expands to an empty variable name")
             self._state.set_env(name, value)
@@ -101,13 +110,21 @@ class Builder:
         elif isinstance(found, Layers):
             layer = copies.from_layers(whole, sources, dest, found, self._state)
         else:
-            taken = copies.taken(whole, sources, found, self._state)
+            texts = [self._heredoc_text(heredoc) for heredoc in one.heredocs]
+            taken = copies.taken(whole, sources, found, texts)
             if not taken:
                 shown = " ".join(sources)
                 self._common.warn(f"{shown} matches nothing, so that this {one.keyword} copies nothing")
             layer = copies.from_context(whole, taken, dest, self._state)
         shown = f" --from={one.origin}" if one.origin else ""
         self._push(layer, one, f"{one.keyword}{shown} {' '.join(sources)} {dest}")
+
+    def _heredoc_text(self, heredoc: Heredoc) -> str:
+        """Return the text of a heredoc with its variables; the escape character of the Dockerfile is none there."""
+        if not heredoc.expands:
+            return heredoc.text
+        lexer = Lexer("\\", plain_quotes=True)
+        return self._common.checked_word(heredoc.text, self._state.scope, self._state.variables, lexer=lexer)
 
     def _is_heredoc(self, one: ins.Copy, text: str) -> bool:
         return bool(one.heredocs) and parse_heredoc(text) is not None
@@ -126,6 +143,8 @@ class Builder:
         self._state.note(f"ENTRYPOINT {json.dumps(words)}")
 
     def _command(self, command: ins.Command) -> list[str]:
+        has_shell = bool(self._state.config.get("Shell"))
+        self._common.note(of_command(for_shell=command.for_shell, has_shell=has_shell))
         if not command.for_shell:
             return list(command.words)
         return [*self._state.shell, *command.words] if command.words[0] else []
@@ -139,6 +158,7 @@ class Builder:
         texts = [word for port in one.ports for word in self._common.words(port, variables)]
         ports = dict(self._state.config.get("ExposedPorts") or {})
         for text in texts:
+            self._common.note(of_port(text))
             ports.update({port: {} for port in _ports(text)})
         self._state.config["ExposedPorts"] = dict(sorted(ports.items()))
         self._state.note(f"EXPOSE {' '.join(texts)}")
@@ -162,6 +182,8 @@ class Builder:
         path = self._expand(one.path)
         if not path:
             raise DockerfileError(f"{one.path} is empty after expansion; expected a folder")
+        self._common.note(of_workdir(path, is_first=not self._state.has_workdir))
+        self._state.has_workdir = True
         path = self._state.absolute(path)
         layer = self._common.copies.workdir(path, one.span, self._state)
         self._state.edit("workdir", path)

@@ -17,7 +17,6 @@ from hermes.actions.specs.resolve_destination import Named, ResolveDestination
 from hermes.actions.specs.spec import Ref
 from hermes.dockerfile import instructions as ins
 from hermes.dockerfile.context import Collection, Context, Row
-from hermes.dockerfile.expansion import Lexer
 from hermes.dockerfile.heredocs import parse_heredoc
 from hermes.dockerfile.recorder import Recorder
 from hermes.dockerfile.repositories import Repository
@@ -69,12 +68,11 @@ class Layers:
 
 
 class Copies:
-    """Adds the actions of copies. ``expand`` is what expands words where the instruction stands."""
+    """Adds the actions of copies."""
 
-    def __init__(self, recorder: Recorder, epoch: int, escape: str) -> None:
+    def __init__(self, recorder: Recorder, epoch: int) -> None:
         self._recorder = recorder
         self._epoch = epoch
-        self._escape = escape
 
     def workdir(self, path: str, span: Span, state: State) -> Artifact:
         """Return a layer with a folder and those above it, as far as they are missing, of the user in force."""
@@ -184,21 +182,18 @@ class Copies:
         )
         return self._recorder.layer(made, copy.span)
 
-    def taken(self, copy: ins.Copy, sources: Sequence[str], context: Context, state: State) -> Taken:
-        """Return what the sources mean; raises `DockerfileError`."""
+    def taken(self, copy: ins.Copy, sources: Sequence[str], context: Context, texts: Sequence[str]) -> Taken:
+        """Return what the sources mean, ``texts`` being those of heredocs; raises `DockerfileError`."""
         found = Taken()
         try:
             excluded = Ignored(copy.exclude, of="--exclude")
         except UsageError as error:
             raise DockerfileError(error.message) from None
         collection = Collection(context, excluded, parents=copy.parents)
-        heredocs = iter(copy.heredocs)
+        heredocs = zip(copy.heredocs, texts, strict=True)
         for source in sources:
             if copy.heredocs and parse_heredoc(source):
-                heredoc = next(heredocs)
-                text = heredoc.text
-                if heredoc.expands:
-                    text = Lexer(self._escape, plain_quotes=True).word(text, state.variables)
+                heredoc, text = next(heredocs)
                 row = Row(heredoc.name, FILE, _HEREDOC_MODE)
                 found.rows.append((row, self._recorder.file(copy.span, text)))
                 found.types.append(FILE)

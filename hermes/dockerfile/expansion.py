@@ -22,7 +22,7 @@ class Lexer:
 
     ``raw_quotes`` and ``raw_escapes`` leave quotes and escape characters in, ``plain_quotes`` takes quotes for
     characters like others, ``keep_unset`` leaves variables that are not set as they are written. ``unset`` collects
-    the names of those that are not there, and for which the word says nothing else.
+    the names of those that are not there, whatever the word says instead, and ``found`` of those that are.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Lexer:
         self.plain_quotes = plain_quotes
         self.keep_unset = keep_unset
         self.unset: set[str] = set()
+        self.found: set[str] = set()
 
     def word(self, text: str, variables: Mapping[str, str]) -> str:
         """Return one word; raises `DockerfileError`, without a place, where ``text`` is malformed."""
@@ -186,7 +187,7 @@ class _Scan:
         if kind not in tuple("+-?#%") and not empty_is_unset:
             raise DockerfileError(f"there is no substitution ${{{name}{shown}...}}")
         word = self._until_brace(raw=kind in tuple("#%"))
-        value = self._variables.get(name) if kind in tuple("+-?") else self._value(name)
+        value = self._value(name)
         if value is None and self._lexer.keep_unset:
             return f"${{{name}{shown}{word}}}"
         return _substituted(name, value, kind, word, shown, empty_is_unset=empty_is_unset)
@@ -230,8 +231,7 @@ class _Scan:
 
     def _value(self, name: str) -> str | None:
         value = self._variables.get(name)
-        if value is None:
-            self._lexer.unset.add(name)
+        (self._lexer.unset if value is None else self._lexer.found).add(name)
         return value
 
 

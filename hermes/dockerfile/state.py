@@ -36,7 +36,7 @@ class State:
     """``document`` is the image's configuration without layers and history; ``base_layers`` counts those of its base.
 
     ``ends`` says how many layers there were at the end of each earlier stage that this one is built on.
-    ``has_cmd``: a CMD of this stage is in force.
+    ``has_cmd``: a CMD of this stage is in force; ``has_workdir``: there was a WORKDIR, here or in a stage that it is built on.
     """
 
     document: dict[str, Any]
@@ -47,6 +47,7 @@ class State:
     base_layers: int = 0
     ends: tuple[int, ...] = ()
     has_cmd: bool = False
+    has_workdir: bool = False
 
     @property
     def config(self) -> dict[str, Any]:
@@ -123,6 +124,7 @@ class State:
             list(self.layers),
             self.base_layers,
             (*self.ends, len(self.layers)),
+            has_workdir=self.has_workdir,
         )
 
 

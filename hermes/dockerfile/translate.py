@@ -7,6 +7,7 @@ to its files becomes actions.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -17,9 +18,11 @@ from hermes.actions.specs.spec import Ref
 from hermes.actions.specs.squash import Squash
 from hermes.actions.specs.stack import Kept, Made
 from hermes.dockerfile.builder import Builder
-from hermes.dockerfile.checks import Directive, Finding, findings
+from hermes.dockerfile.checks import findings
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.copies import Layers
+from hermes.dockerfile.findings import Directive, Finding
+from hermes.dockerfile.from_checks import Arguments, from_findings
 from hermes.dockerfile.lines import Line
 from hermes.dockerfile.options import EPOCH, Options
 from hermes.dockerfile.origins import Origins, context_name
@@ -60,6 +63,13 @@ def translate(dockerfile: Dockerfile, context: Context, origins: Origins, option
     return _Translator(dockerfile, context, origins, options).translate()
 
 
+def check(
+    dockerfile: Dockerfile, context: Context, origins: Origins, options: Options
+) -> tuple[list[Finding], DockerfileError | None]:
+    """Return what is better done otherwise in all stages, or those that a target needs, and the error that a build would end with."""
+    return _Translator(dockerfile, context, origins, options).check()
+
+
 def scratch(platform: Platform) -> dict[str, Any]:
     """Return the configuration that ``FROM scratch`` begins with."""
     document: dict[str, Any] = {
@@ -83,7 +93,7 @@ class _Translator:
         self._recorder = self._common.recorder
         self._built: dict[int, State] = {}
         self._named: set[str] = set()
-        self._outer = self._global_arguments()
+        self._outer = self._global_arguments(options.arguments)
 
     def translate(self) -> Translation:
         stage = self._target()
@@ -99,12 +109,33 @@ class _Translator:
             self._common.warnings[f"{self._file.text.name}: no FROM or --from names the context {name}"] = (
                 None
             )
-        wanted = Directive.of(self._file).wants
-        of_values = filter(wanted, dict.fromkeys(self._common.findings))
-        found = sorted([*findings(self._file), *of_values], key=lambda one: one.span)
+        found = self._findings()
         return Translation(
             self._recorder.graph, manifest, self._recorder.spans, tuple(self._common.warnings), tuple(found)
         )
+
+    def check(self) -> tuple[list[Finding], DockerfileError | None]:
+        """See the function of this name."""
+        needed = self._needed(self._target())
+        found: DockerfileError | None = None
+        for one in needed if self._options.target else self._stages.stages:
+            try:
+                self._state(one)
+            except DockerfileError as error:
+                found = found or (error if one in needed else None)
+        return self._findings(), found
+
+    def _findings(self) -> list[Finding]:
+        default = None
+        with suppress(DockerfileError):
+            default = self._global_arguments({})
+        names = {one.name for arg in self._stages.arguments for one in arg.arguments}
+        of_from = from_findings(
+            self._stages.stages, Arguments(self._outer, default, names), self._file.escape
+        )
+        wanted = Directive.of(self._file).wants
+        of_values = filter(wanted, dict.fromkeys((*of_from, *self._common.findings)))
+        return sorted([*findings(self._file), *of_values], key=lambda one: (one.span, one.rule))
 
     # Stages.
 
@@ -112,7 +143,7 @@ class _Translator:
         """Yield the names in all stages, also those that are not needed, with their variables."""
         return (name for stage in self._stages.stages for name in (stage.name, *names_in(stage)))
 
-    def _global_arguments(self) -> dict[str, str]:
+    def _global_arguments(self, given: Mapping[str, str]) -> dict[str, str]:
         found = platform_arguments(self._options)
         found.update({name: value for name, value in self._options.arguments.items() if name in found})
         for arg in self._stages.arguments:
@@ -120,9 +151,8 @@ class _Translator:
                 with self._common.at(arg.span):
                     name = self._common.word(one.name, found)
                     self._common.used.add(name)
-                    self._common.declared.add(name)
-                    if name in self._options.arguments:
-                        found[name] = self._options.arguments[name]
+                    if name in given:
+                        found[name] = given[name]
                     elif one.default is not None:
                         found[name] = self._common.word(one.default, found)
         return found
@@ -169,7 +199,7 @@ class _Translator:
     def _start(self, stage: Stage) -> State:
         start = stage.start
         with self._common.at(start.span):
-            name = self._common.word(start.image, self._outer, rule="UndefinedArgInFrom")
+            name = self._common.word(start.image, self._outer)
             if not name:
                 raise DockerfileError(
                     f"{start.image} is empty after expansion",

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from hermes.dockerfile.checks import Finding
 from hermes.dockerfile.copies import Copies
 from hermes.dockerfile.expansion import Lexer
+from hermes.dockerfile.findings import Finding
 from hermes.dockerfile.options import Options
 from hermes.dockerfile.parse import Dockerfile
 from hermes.dockerfile.recorder import Recorder
+from hermes.dockerfile.scope import Scope
 from hermes.dockerfile.source import Span
+from hermes.dockerfile.stage_checks import Hint
 from hermes.errors import DockerfileError, UsageError
 
 _UNDEFINED: Final = "UndefinedVar"
@@ -22,40 +24,42 @@ _UNDEFINED: Final = "UndefinedVar"
 class TranslationContext:
     """The Dockerfile, how it is built, and the actions so far. ``used`` are the names of arguments that count.
 
-    ``findings`` are variables that were used and not set, but for those in ``declared``, which an ARG names.
-    ``warnings`` are in their order. ``span`` are the lines of the instruction at hand.
+    ``findings`` are those of instructions whose variables are expanded. ``warnings`` are in their order. ``span`` are the lines of the instruction at hand.
     """
 
     def __init__(self, dockerfile: Dockerfile, options: Options) -> None:
         self.dockerfile = dockerfile
         self.options = options
         self.recorder = Recorder(dockerfile.text, options.platform)
-        self.copies = Copies(self.recorder, options.epoch, dockerfile.escape)
+        self.copies = Copies(self.recorder, options.epoch)
         self.used: set[str] = set()
-        self.declared: set[str] = set()
         self.findings: list[Finding] = []
         self.warnings: dict[str, None] = {}
         self.span = Span(0, 0)
 
-    def word(self, text: str, variables: Mapping[str, str], *, rule: str = _UNDEFINED) -> str:
+    def word(self, text: str, variables: Mapping[str, str]) -> str:
         """Expand a word; raises `DockerfileError` without a place."""
-        lexer = Lexer(self.dockerfile.escape)
-        found = lexer.word(text, variables)
-        self._note_unset(lexer, variables, rule)
-        return found
+        return Lexer(self.dockerfile.escape).word(text, variables)
 
     def words(self, text: str, variables: Mapping[str, str]) -> list[str]:
         """Expand a word that may come to several."""
-        lexer = Lexer(self.dockerfile.escape)
-        found = lexer.words(text, variables)
-        self._note_unset(lexer, variables, _UNDEFINED)
-        return found
+        return Lexer(self.dockerfile.escape).words(text, variables)
 
-    def _note_unset(self, lexer: Lexer, variables: Mapping[str, str], rule: str) -> None:
-        for name in sorted(lexer.unset - self.declared):
+    def checked_word(
+        self, text: str, scope: Scope, variables: Mapping[str, str], *, lexer: Lexer | None = None
+    ) -> str:
+        """Expand a word of a stage, and note the variables that nothing sets and that no ARG has named before."""
+        lexer = lexer or Lexer(self.dockerfile.escape)
+        found = lexer.word(text, variables)
+        for name in sorted(lexer.unset - scope.declared):
             near = difflib.get_close_matches(name, variables, 1)
             hint = f" (did you mean ${near[0]}?)" if near else ""
-            self.findings.append(Finding(rule, f"nothing sets the variable ${name}{hint}", self.span))
+            self.note([Hint(_UNDEFINED, f"nothing sets the variable ${name}{hint}")])
+        return found
+
+    def note(self, hints: Iterable[Hint]) -> None:
+        """Record what checks say of the current instruction."""
+        self.findings += [Finding(one.rule, one.message, self.span) for one in hints]
 
     def warn(self, message: str) -> None:
         """Record a warning about the current instruction."""

@@ -581,3 +581,16 @@ def test_an_image_is_given_for_every_spelling_of_its_name(yard: Yard) -> None:
     }
     assert len(digests) == 1
     assert set(yard.said) == {"warning: Dockerfile: no FROM or --from names the context gone"}
+
+
+def test_a_check_tells_what_it_found_before_the_error_that_ends_it(yard: Yard) -> None:
+    yard.write("Dockerfile", "ARG B\nFROM base AS x\nCMD a\nFROM $B\n")
+    done = yard.run("bud", "--check", "--pull=never", ".")
+    assert done.returncode == 2
+    assert [line.partition(": ")[0] for line in done.stdout.splitlines() if line.endswith("]")] == [
+        "Dockerfile:3",
+        "Dockerfile:4",
+    ]
+    assert "error: Dockerfile:4: $B is empty" in done.stderr
+    yard.write("Dockerfile", "FROM base AS x\nCMD a\nFROM base\n")
+    assert yard.run("bud", "--check", "--pull=never", ".").returncode == 1

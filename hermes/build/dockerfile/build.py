@@ -71,14 +71,14 @@ class DockerfileBuild:
 
         return self._driver.run(build)
 
-    def check(self) -> list[str]:
-        """Return what is better done otherwise, each with its place and lines."""
+    def check(self, say: Callable[[str], None]) -> None:
+        """Say what is better done otherwise, each with its place and lines; raises the `DockerfileError` of a build."""
 
-        def checked(_: bool) -> list[str]:
-            self._translate()
-            return [text for one in self._prepared for text in one.check()]
+        def checked(_: bool) -> None:
+            for one in self._prepared:
+                one.check(self._store, self._driver.fetching, self._build_target, say)
 
-        return self._driver.run(checked)
+        self._driver.run(checked)
 
     def _translate(self) -> dict[str, str]:
         folders: dict[str, str] = {}

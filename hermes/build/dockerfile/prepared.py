@@ -14,11 +14,11 @@ from hermes.build.dockerfile.options import DockerfileOptions, dockerfile_of, fo
 from hermes.build.dockerfile.origins import NamedOrigins, context_at, ignore_files, ignored_in
 from hermes.build.dockerfile.snapshot import Looked, remember
 from hermes.build.memory.keys import STANDARD_INPUT, part_of
-from hermes.dockerfile.checks import Finding, shown, tell
 from hermes.dockerfile.context import Context
+from hermes.dockerfile.findings import Finding, shown, tell
 from hermes.dockerfile.options import Options
 from hermes.dockerfile.parse import Dockerfile, parse
-from hermes.dockerfile.translate import Translation, translate
+from hermes.dockerfile.translate import Translation, check, translate
 from hermes.engine.action import Action, Output
 from hermes.engine.scheduler import Report
 from hermes.image.descriptor import Descriptor
@@ -111,19 +111,9 @@ class Prepared:
 
     def translate(self, store: Store, fetching: LazyBlobs, build_target: BuildTarget) -> dict[str, str]:
         """Find out the actions, and return the folders of all contexts, by the names that sources have."""
-        options = self.options
         self._warnings.clear()
         context = self._context()
-        origins = NamedOrigins(
-            store,
-            fetching,
-            build_target,
-            options.contexts,
-            options.pull,
-            self._looked,
-            prefix=self.name,
-            is_docker=options.format == "docker",
-        )
+        origins = self._origins(store, fetching, build_target)
         self._variants = [
             _Variant(
                 self._variant_name(one),
@@ -134,10 +124,31 @@ class Prepared:
         ]
         return {self.name: str(self.folder), **origins.folders}
 
-    def check(self) -> list[str]:
-        """Return what is better done otherwise, each with its place and lines."""
-        file = self._dockerfile
-        return [f"{shown(file, one)}\n{file.text.excerpt(one.span)}" for one in self._findings()]
+    def check(
+        self, store: Store, fetching: LazyBlobs, build_target: BuildTarget, say: Callable[[str], None]
+    ) -> None:
+        """Say what is better done otherwise, each with its place and lines; raises the `DockerfileError` of a build."""
+        file, context = self._dockerfile, self._context()
+        origins = self._origins(store, fetching, build_target)
+        checked = [check(file, context, origins, self._chosen(one)) for one in self._platforms]
+        for one in dict.fromkeys(finding for found, _ in checked for finding in found):
+            say(f"{shown(file, one)}\n{file.text.excerpt(one.span)}")
+        for _, error in checked:
+            if error is not None:
+                raise error
+
+    def _origins(self, store: Store, fetching: LazyBlobs, build_target: BuildTarget) -> NamedOrigins:
+        options = self.options
+        return NamedOrigins(
+            store,
+            fetching,
+            build_target,
+            options.contexts,
+            options.pull,
+            self._looked,
+            prefix=self.name,
+            is_docker=options.format == "docker",
+        )
 
     def tell(self) -> None:
         """Say all warnings."""

@@ -17,9 +17,9 @@ from hermes.build.epoch import epoch_of
 from hermes.build.memory.keys import part_of
 from hermes.build.secrets import check_actions
 from hermes.digest import Digest
-from hermes.dockerfile.checks import tell
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.files import DeclaredFile, DeclaredFiles
+from hermes.dockerfile.findings import tell
 from hermes.dockerfile.options import Options
 from hermes.dockerfile.origins import BaseImage, BaseLayer, context_name
 from hermes.dockerfile.parse import Dockerfile, parse

@@ -134,7 +134,7 @@ def test_words_are_split_after_expansion(text: str, expected: list[str]) -> None
 def test_variables_that_are_not_set_are_told_of() -> None:
     lexer = Lexer("\\")
     lexer.word("$a $b ${c:-d} ${f#x} '$e'", VARIABLES)
-    assert lexer.unset == {"b", "f"}
+    assert (lexer.unset, lexer.found) == ({"b", "c", "f"}, {"a"})
 
 
 NAMES = st.sampled_from(["a", "empty", "unset", "path"])
