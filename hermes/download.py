@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _ATTEMPTS: Final = 4
 _FIRST_WAIT: Final = 0.5
-_TIMEOUT: Final = (15, 60)
 _TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _ABSENT: Final = frozenset({404, 410})
 
@@ -40,21 +39,27 @@ def download(
 ) -> T:
     """Return what ``take`` makes of what is at an address; it is called again, with all of it, after a failure.
 
-    Proxies are those of the environment. Raises `FetchError`, `Absent` when there is nothing, and `BuildInterrupted`
+    ``session`` is one of `hermes.registry.pace`. Proxies are those of the environment. Raises `FetchError`, `Absent` when there is nothing, and `BuildInterrupted`
     once ``cancelled`` is set.
     """
     import requests
 
-    from hermes.registry.endpoint import Cut
+    from hermes.registry.endpoint import STALLS, Cut, Stalled
 
     cancelled = cancelled or threading.Event()
     problem = ""
+    stalls = 0
     for attempt in range(_ATTEMPTS):
         if attempt and cancelled.wait(_FIRST_WAIT * 2 ** (attempt - 1)):
             raise BuildInterrupted
         try:
             return take(_pieces(address, session, cancelled))
-        except (_Later, requests.ConnectionError, requests.Timeout) as error:
+        except Stalled as error:
+            problem = str(error)
+            stalls += 1
+            if stalls == STALLS:
+                break
+        except (_Later, requests.ConnectionError) as error:
             problem = _reason(error)
         except (Cut, requests.exceptions.ChunkedEncodingError):
             problem = "the connection broke"
@@ -98,10 +103,14 @@ def _pieces(address: str, session: requests.Session, cancelled: threading.Event)
 def _remote(address: str, session: requests.Session) -> Iterator[bytes]:
     import requests
 
-    from hermes.registry.endpoint import pieces
+    from hermes.registry import pace
+    from hermes.registry.endpoint import Stalled, pieces, reason_of
 
+    patience = (pace.CONNECTING, pace.SECONDS)
     try:
-        answer = session.get(address, stream=True, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"})
+        answer = session.get(address, stream=True, timeout=patience, headers={"Accept-Encoding": "identity"})
+    except requests.Timeout as error:
+        raise Stalled(reason_of(error, pace.SECONDS)) from None
     except requests.RequestException:
         raise
     except ValueError as error:

@@ -91,9 +91,9 @@ class Tools:
     def session(self) -> requests.Session:
         """Return the calling thread's session, whose connections are used again."""
         if self.memory.session is None:
-            import requests
+            from hermes.registry import pace
 
-            self.memory.session = requests.Session()
+            self.memory.session = pace.session()
         return self.memory.session
 
     def path_of(self, one: Resolved) -> str:

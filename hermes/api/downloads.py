@@ -45,7 +45,7 @@ def downloaded(urls: Sequence[str], checksum: str) -> Iterator[tuple[tuple[str, 
 
 
 def _fetch(url: str, path: Path) -> Digest:
-    import requests
+    from hermes.registry import pace
 
     def take(pieces: Iterator[bytes]) -> Digest:
         hasher = hashlib.sha256()
@@ -56,7 +56,7 @@ def _fetch(url: str, path: Path) -> Digest:
         return Digest.from_hex(hasher.hexdigest())
 
     try:
-        with requests.Session() as session:
+        with pace.session() as session:
             digest = download(url, take, session)
     except Absent as error:
         raise FetchError(f"{shown(url)}: {error}", hint="check the address") from None

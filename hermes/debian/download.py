@@ -17,7 +17,7 @@ def download(address: str, limit: int) -> bytes | None:
 
     Raises `FetchError` when it has more than ``limit`` bytes or cannot be had.
     """
-    import requests
+    from hermes.registry import pace
 
     def collect(pieces: Iterator[bytes]) -> bytes:
         data = bytearray()
@@ -31,7 +31,7 @@ def download(address: str, limit: int) -> bytes | None:
         return bytes(data)
 
     try:
-        with requests.Session() as session:
+        with pace.session() as session:
             return downloading.download(address, collect, session)
     except Absent:
         return None

@@ -9,7 +9,7 @@ from hermes.errors import RegistryError
 from hermes.image.descriptor import Descriptor
 from hermes.image.media_types import is_external
 from hermes.registry.client import Client
-from hermes.registry.endpoint import Cut, NotThere, pieces
+from hermes.registry.endpoint import STALLS, Cut, NotThere, Stalled, pieces
 from hermes.registry.repository import Address, Repository
 from hermes.store import BlobWriter, Store
 from hermes.store.io_errors import storing
@@ -96,14 +96,16 @@ def _download(client: Client, source: Repository | Address, blob: Descriptor, st
 
 def _read_whole(client: Client, source: Repository | Address, blob: Descriptor, writer: BlobWriter) -> None:
     """Read a blob from the start; connections that end may do so as often as they like if each brings enough."""
-    fruitless = 0
+    fruitless = stalls = 0
     while True:
         before = writer.size
         try:
             _read_on(client, source, blob, writer)
         except Cut as error:
-            fruitless = 0 if writer.size >= before + _ENOUGH else fruitless + 1
-            if fruitless == _ATTEMPTS:
+            fruitless, stalls = fruitless + 1, stalls + isinstance(error, Stalled)
+            if writer.size >= before + _ENOUGH:
+                fruitless = stalls = 0
+            if fruitless == _ATTEMPTS or stalls == STALLS:
                 raise RegistryError(
                     f"{source.name}: the connection ended after {writer.size} of {blob.size} bytes of {blob.digest}: {error}",
                     hint="try again",

@@ -34,8 +34,11 @@ LARGEST_ANSWER: Final = 1 << 20
 
 _FIRST_WAIT: Final = 0.5
 _LONGEST_WAIT: Final = 60.0
-_TIMEOUT: Final = (15, 60)
 _BLOCK: Final = 1 << 18
+_WRITTEN: Final = 60
+"""How many seconds a registry may take to answer to what was written to it: it may have to read all of it again."""
+STALLS: Final = 2
+"""After how many attempts that stalled there is no other one."""
 _MOST_REDIRECTS: Final = 5
 _TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -45,6 +48,10 @@ _SHOWN: Final = 300
 
 class Cut(Exception):
     """The connection ended or stalled before the answer did; it may help to try again."""
+
+
+class Stalled(Cut):
+    """Next to nothing came for so long that it was given up; see `hermes.registry.pace`."""
 
 
 class NotThere(Exception):
@@ -134,14 +141,19 @@ class Endpoint:
         statuses: Collection[int] = _TRANSIENT,
         *,
         cut: bool = True,
+        stalls: int = STALLS,
     ) -> requests.Response:
-        """Return the answer that ``ask`` gives, called again after one of ``statuses`` and, with ``cut``, after a `Cut`."""
+        """Return the answer that ``ask`` gives, called again after one of ``statuses`` and, with ``cut``, after a `Cut`.
+
+        It may stall ``stalls`` times.
+        """
         for attempt in range(ATTEMPTS):
             is_last = attempt == ATTEMPTS - 1
             try:
                 answer = ask()
-            except Cut:
-                if is_last or not cut:
+            except Cut as error:
+                stalls -= isinstance(error, Stalled)
+                if is_last or not cut or stalls <= 0:
                     raise
                 self.wait(attempt)
                 continue
@@ -231,7 +243,8 @@ class Endpoint:
                         raise self._refusal(Ask("GET", "/v2/"), answer)
 
     def _ping(self, base: str, *, last: bool) -> requests.Response:
-        return self._tried(lambda: self._follow("GET", f"{base}/v2/", {}, None, "", base), cut=last)
+        """Ask whether a registry is there; one that has not answered yet may not stall twice."""
+        return self._tried(lambda: self._follow("GET", f"{base}/v2/", {}, None, "", base), cut=last, stalls=1)
 
     def _authorization(self, scopes: tuple[str, ...]) -> str:
         challenge = next((one for one in self._challenges if one.scheme == "bearer"), None)
@@ -328,7 +341,10 @@ class Endpoint:
     ) -> requests.Response:
         import requests
 
+        from hermes.registry import pace
+
         session = self._session(loopback=is_loopback(urlsplit(url).netloc))
+        patience = pace.SECONDS if method in ("GET", "HEAD") else _WRITTEN
         try:
             answer = session.request(
                 method,
@@ -337,15 +353,18 @@ class Endpoint:
                 data=body,
                 stream=True,
                 allow_redirects=False,
-                timeout=_TIMEOUT,
+                timeout=(pace.CONNECTING, patience),
                 verify=False if settings.insecure else settings.ca or True,
                 cert=(settings.cert, settings.key or settings.cert) if settings.cert else None,
             )
         except requests.exceptions.SSLError as error:
             raise self._tls(url, error) from None
+        except requests.Timeout as error:
+            host = urlsplit(url).netloc
+            reason = reason_of(error, patience)
+            raise Stalled(reason if host == self.host else f"{host}: {reason}") from None
         except (
             requests.ConnectionError,
-            requests.Timeout,
             requests.exceptions.ChunkedEncodingError,
             requests.exceptions.ContentDecodingError,
         ) as error:
@@ -372,23 +391,16 @@ class Endpoint:
         name = "direct" if loopback else "session"
         found: requests.Session | None = getattr(self._local, name, None)
         if found is None:
-            import requests
             import urllib3
-            from requests.adapters import HTTPAdapter
+
+            from hermes.registry import pace
 
             if self._settings.insecure:  # as hermes.yaml says, so nobody needs to be told
                 urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-
-            class Adapter(HTTPAdapter):
-                def init_poolmanager(self, *arguments: Any, **named: Any) -> Any:
-                    return super().init_poolmanager(*arguments, blocksize=_BLOCK, **named)
-
-            found = requests.Session()
+            found = pace.session()
             found.trust_env = not loopback
             found.auth = lambda request: request  # or requests shows what is in ~/.netrc
             setattr(found, "get_redirect_target", lambda _: None)  # noqa: B010 - redirects are followed here
-            for scheme in ("https://", "http://"):
-                found.mount(scheme, Adapter())
             setattr(self._local, name, found)
             self._sessions.append(found)
         return found
@@ -464,9 +476,13 @@ def pieces(answer: requests.Response, size: int, *, decoded: bool = False) -> It
     """
     import urllib3
 
+    from hermes.registry import pace
+
     while True:
         try:
             data = answer.raw.read(size, decode_content=decoded)
+        except (urllib3.exceptions.ReadTimeoutError, TimeoutError):
+            raise Stalled(_stalled(pace.SECONDS)) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Cut(str(error)) from None
         if not data:
@@ -543,14 +559,23 @@ def _seconds(text: str) -> float | None:
     return max(0.0, when.timestamp() - time.time())
 
 
-def _reason(error: Exception) -> str:
-    """Return what an exception of `requests` comes to, without the addresses that it names."""
+def reason_of(error: requests.Timeout, patience: float) -> str:
+    """Return what a time-out means; ``patience`` is how many seconds were waited for something to come."""
     import requests
 
+    from hermes.registry import pace
+
     if isinstance(error, requests.ConnectTimeout):
-        return f"no connection within {_TIMEOUT[0]} seconds"
-    if isinstance(error, requests.Timeout):
-        return f"nothing came for {_TIMEOUT[1]} seconds"
+        return f"no connection within {pace.CONNECTING} seconds"
+    return _stalled(patience)
+
+
+def _stalled(patience: float) -> str:
+    return f"next to nothing came for {patience:g} seconds"
+
+
+def _reason(error: Exception) -> str:
+    """Return what an exception of `requests` comes to, without the addresses that it names."""
     inner = error.args[0] if error.args else None
     parts: tuple[object, ...] = getattr(inner, "args", ())
     if len(parts) == 2 and isinstance(parts[1], Exception):  # urllib3's "Connection aborted."

@@ -20,7 +20,17 @@ from hermes.image import docker
 from hermes.image.descriptor import IMAGE_INDEX, IMAGE_MANIFEST, Descriptor
 from hermes.image.manifest import INDEXES, LARGEST_MANIFEST, MANIFESTS, json_object
 from hermes.registry.addresses import joined
-from hermes.registry.endpoint import Ask, Cut, Endpoint, NotThere, Refused, parse_document, read_document
+from hermes.registry.endpoint import (
+    STALLS,
+    Ask,
+    Cut,
+    Endpoint,
+    NotThere,
+    Refused,
+    Stalled,
+    parse_document,
+    read_document,
+)
 
 if TYPE_CHECKING:
     import requests
@@ -75,7 +85,7 @@ class Repository:
                     data = read_document(answer, LARGEST_MANIFEST, what)
                 break
             except Cut as error:
-                if attempt == 2:
+                if attempt == 2 or (attempt == STALLS - 1 and isinstance(error, Stalled)):
                     raise RegistryError(f"{what}: {error}", hint="try again") from None
                 self.endpoint.wait(attempt)
         return Document(data, _described(data, answer, reference, what))

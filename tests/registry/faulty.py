@@ -5,9 +5,11 @@ It keeps an upload that was cut, which a docker-registry does not.
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import re
+import time
 import urllib.parse
 from collections import defaultdict
 from collections.abc import Callable
@@ -200,6 +202,24 @@ def short(data: bytes, sent: int) -> Fault:
         handler.end_headers()
         handler.wfile.write(data[:sent])
         handler.close_connection = True
+
+    return answer
+
+
+def trickle(data: bytes, sent: int = 0, *, headers: bool = False) -> Fault:
+    """Send some of ``data``, or nothing but a header, and then a byte ten times a second."""
+
+    def answer(handler: Handler) -> None:
+        handler.close_connection = True
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        if not headers:
+            handler.wfile.write(b"Content-Length: %d\r\n\r\n" % len(data))
+            handler.wfile.write(data[:sent])
+        with contextlib.suppress(OSError):
+            for byte in data[sent:]:
+                handler.wfile.write(b"x" if headers else bytes([byte]))
+                handler.wfile.flush()
+                time.sleep(0.1)
 
     return answer
 

@@ -22,7 +22,7 @@ from hermes.image.platform import Platform
 from hermes.registry.client import Client
 from hermes.store import Store
 from tests.conftest import Sandbox
-from tests.registry.faulty import Fault, FaultyRegistry, answers, endless, hang_up, short
+from tests.registry.faulty import Fault, FaultyRegistry, answers, endless, hang_up, short, trickle
 from tests.registry.taking import layer, pull, refused, take
 
 
@@ -283,27 +283,68 @@ def test_a_download_that_is_always_cut_ends(client: Client, faulty: FaultyRegist
     assert f"the connection ended after 0 of {len(data)} bytes" in refused(client, faulty, store)
 
 
-def test_a_slow_registry(
-    client: Client, faulty: FaultyRegistry, store: Store, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What must come within half a minute must come within half a second."""
+    monkeypatch.setattr("hermes.registry.pace.SECONDS", 0.5)
+
+
+def silent(handler: object) -> None:
+    time.sleep(1)
+    handler.close_connection = True
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_registry_that_stalls_is_asked_once_more(
+    client: Client, faulty: FaultyRegistry, store: Store
 ) -> None:
-    monkeypatch.setattr("hermes.registry.endpoint._TIMEOUT", (1, 0.1))
     data = layer(1_000_000)
     digest = faulty.add_image([data])
 
-    def slow(handler: object) -> None:
-        time.sleep(0.4)
-        handler.close_connection = True
-
     def stalls(handler: object) -> None:
         short(data, 300_000)(handler)
-        time.sleep(0.4)
+        time.sleep(1)
 
-    faulty.faults["/manifests"] += [slow] * 5
-    assert "cannot be reached: nothing came for 0.1 seconds" in refused(client, faulty, store)
-    faulty.faults["/manifests"] += [slow]
+    faulty.faults["/manifests"] += [silent] * 2
+    assert "cannot be reached: next to nothing came for 0.5 seconds" in refused(client, faulty, store)
+    assert len(faulty.asked("/manifests")) == 2
+    faulty.faults["/manifests"] += [silent]
     faulty.faults[f"/blobs/{Digest.of(data)}"] += [stalls]
     assert take(client, faulty, store).descriptor.digest == digest
     assert faulty.asked(f"/blobs/{Digest.of(data)}")[-1][1]["Range"] == "bytes=262144-"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_registry_that_never_answered_is_asked_once(
+    client: Client, faulty: FaultyRegistry, store: Store
+) -> None:
+    faulty.add_image([layer(100)])
+    faulty.faults["/v2/"] += [silent] * 9
+    assert "cannot be reached" in refused(client, faulty, store)
+    assert len(faulty.asked("/v2/")) == 1
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("sent", [0, 100_000])
+def test_a_registry_that_sends_a_byte_now_and_then_is_given_up(
+    client: Client, faulty: FaultyRegistry, store: Store, sent: int
+) -> None:
+    """Each byte is something, and so no time-out of a socket ends it."""
+    data = layer(200_000)
+    faulty.add_image([data])
+    faulty.faults[f"/blobs/{Digest.of(data)}"] += [trickle(data, sent)] + [trickle(data)] * 9
+    assert "next to nothing came for 0.5 seconds" in refused(client, faulty, store)
+    assert len(faulty.asked(f"/blobs/{Digest.of(data)}")) <= 3
+
+
+@pytest.mark.usefixtures("impatient")
+def test_headers_that_come_a_byte_now_and_then_are_given_up(
+    client: Client, faulty: FaultyRegistry, store: Store
+) -> None:
+    faulty.add_image([layer(100)])
+    faulty.faults["/manifests"] += [trickle(bytes(200), headers=True)] * 9
+    assert "next to nothing came for 0.5 seconds" in refused(client, faulty, store)
+    assert len(faulty.asked("/manifests")) == 2
 
 
 def test_what_was_cancelled_gives_up(faulty: FaultyRegistry, store: Store) -> None:

@@ -16,6 +16,8 @@ from hermes.api.downloads import downloaded
 from hermes.debian.download import download as download_document
 from hermes.download import Absent, download
 from hermes.errors import BuildInterrupted, FetchError, UsageError
+from hermes.registry import pace
+from tests.registry.faulty import trickle
 from tests.registry.servers import Web, free_port, reply
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -53,8 +55,22 @@ def web(answers: list[Answer], monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]
         yield found
 
 
+@pytest.mark.parametrize("headers", [False, True])
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(
+    web: Web, answers: list[Answer], monkeypatch: pytest.MonkeyPatch, headers: bool
+) -> None:
+    monkeypatch.setattr(pace, "SECONDS", 0.5)
+    answers.append(trickle(bytes(200), headers=headers))
+    with pytest.raises(FetchError, match=f"^http://{web.host}/file: next to nothing came for 0.5 seconds$"):
+        fetched(web)
+    assert len(web.seen) == 2
+    with pytest.raises(FetchError, match="next to nothing came") as caught:
+        download_document(f"http://{web.host}/InRelease", 1000)
+    assert "check the network" in (caught.value.hint or "")
+
+
 def fetched(web: Web, host: str = "") -> bytes:
-    with requests.Session() as session:
+    with pace.session() as session:
         return download(f"http://ada:secret@{host or web.host}/file", b"".join, session)
 
 
