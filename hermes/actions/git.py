@@ -6,16 +6,17 @@ proxies, other addresses. What is checked out depends on the commit alone: no se
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
-import signal
 import stat
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from hermes import children
 from hermes.actions.kinds import LAYER
 from hermes.actions.specs.git import Git
 from hermes.actions.specs.spec import of_request
@@ -35,7 +36,6 @@ from hermes.store.io_errors import storing
 _SUBMODULE: Final = "160000"
 _PLAIN: Final = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
 _ASK_NOBODY: Final = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "LC_ALL": "C"}
-_SSH: Final = {"GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
 _ELSEWHERE: Final = (
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_COMMON_DIR"),
     *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CEILING_DIRECTORIES"),
@@ -159,25 +159,31 @@ class _Checkout:
         own = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
         if env is not None:
             own = {name: value for name, value in own.items() if not name.startswith(_OVERRIDES)}
-        environment = {**_SSH, **own, **_ASK_NOBODY, **(env or {})}
-        process = subprocess.Popen(
+        environment = {**_bounds(), **own, **_ASK_NOBODY, **(env or {})}
+        with children.started(
             argv,
             env=environment,
+            umask=0o022,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            umask=0o022,
-            start_new_session=True,
-        )
-        while True:
-            try:
-                output, problem = process.communicate(timeout=0.2)
-                return subprocess.CompletedProcess(argv, process.returncode, output, problem)
-            except subprocess.TimeoutExpired:
-                if self._tools.cancelled.is_set():
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.communicate()
-                    self._tools.check_cancelled()
+        ) as process:
+            while True:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    output, problem = process.communicate(timeout=0.2)
+                    return subprocess.CompletedProcess(argv, process.returncode, output, problem)
+                self._tools.check_cancelled()
+
+
+def _bounds() -> dict[str, str]:
+    """Return variables by which git gives up a server that sends next to nothing, as Hermes itself does."""
+    from hermes.registry.pace import CONNECTING, LEAST, SECONDS
+
+    return {
+        "GIT_SSH_COMMAND": f"ssh -o BatchMode=yes -o ConnectTimeout={CONNECTING} -o ServerAliveInterval={CONNECTING}",
+        "GIT_HTTP_LOW_SPEED_LIMIT": str(int(LEAST / SECONDS)),
+        "GIT_HTTP_LOW_SPEED_TIME": str(int(SECONDS)),
+    }
 
 
 def _items(root: Path) -> Iterator[Item]:

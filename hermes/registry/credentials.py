@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from hermes import children
 from hermes.digest import read_json
 from hermes.errors import RegistryError
 from hermes.image.reference import DOCKER_HUB
@@ -162,9 +163,7 @@ def _ask_helper(path: Path, name: str, server: str) -> Credential | None:
             hint="install it, or take it out of the file and log in again",
         )
     try:
-        done = subprocess.run(
-            [where, "get"], input=server.encode(), capture_output=True, timeout=_HELPER_SECONDS, check=False
-        )
+        done = children.run([where, "get"], server.encode(), _HELPER_SECONDS, terminal=True)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RegistryError(f"{program} for {server}: {error}") from None
     if done.returncode:

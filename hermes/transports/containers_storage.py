@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from hermes import children
 from hermes.errors import BuildError, UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.stored import link_images
@@ -117,10 +117,10 @@ def _policy(folder: Path) -> str:
 
 def _run(command: Sequence[str], what: str) -> str:
     """Run a program, and return its output; raises `BuildError` with what it says when it fails."""
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
-    )
+    done = children.run(command, terminal=True)
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.strip()] or ["it does not say why"]
+        said = [line for line in done.stderr.decode(errors="replace").splitlines() if line.strip()] or [
+            "it does not say why"
+        ]
         raise BuildError(f"{what}: {command[0]} failed: {said[-1][-_SHOWN:]}")
-    return done.stdout
+    return done.stdout.decode(errors="replace")

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from hermes import children
 from hermes.errors import BuildError, UsageError
 
 _SOCKET: Final = "unix:///var/run/docker.sock"
@@ -115,6 +116,7 @@ class _SshConnection(http.client.HTTPConnection):
         super().__init__("localhost", timeout=_SECONDS)
         self._command = command
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `end`
+        self._held = contextlib.ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
 
     def connect(self) -> None:
@@ -122,7 +124,8 @@ class _SshConnection(http.client.HTTPConnection):
         self.sock.settimeout(self.timeout)
         with theirs:
             end = theirs.fileno()
-            self._process = subprocess.Popen(self._command, stdin=end, stdout=end, stderr=self._said)
+            started = children.started(self._command, terminal=True, stdin=end, stdout=end, stderr=self._said)
+            self._process = self._held.enter_context(started)
 
     def complaint(self) -> str:
         """Return what the program last said, or an empty text."""
@@ -138,6 +141,7 @@ class _SshConnection(http.client.HTTPConnection):
         if self._process is not None:
             self._process.terminate()
             self._process.wait()
+        self._held.close()
         self._said.close()
 
 

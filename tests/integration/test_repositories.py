@@ -15,8 +15,11 @@ from pathlib import Path
 import pytest
 
 from hermes.errors import BuildFailed, DockerfileError
+from hermes.registry import pace
 from tests.integration.yard import Yard, ran
-from tests.registry.servers import free_port
+from tests.processes import processes_of
+from tests.registry.faulty import trickle
+from tests.registry.servers import Web, free_port
 
 AS_SOMEBODY = {
     **{f"GIT_{who}_{what}": "a@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
@@ -189,3 +192,30 @@ def test_a_server_that_does_not_answer_does_not_hold_an_interruption(yard: Yard)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 143
         connection.close()
+
+
+def test_git_ends_with_a_killed_build(yard: Yard) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/x.git"
+        yard.write("Dockerfile", f"FROM base\nADD {url}#{'1' * 40} /srv/\n")
+        with subprocess.Popen(
+            [sys.executable, "-m", "hermes", "bud", "-q", "--pull=never", "."],
+            cwd=yard.root,
+            env={**os.environ, "HERMES_HOME": str(yard.sandbox.home)},
+        ) as process:
+            silent.settimeout(20)
+            connection, _ = silent.accept()
+            process.kill()
+        end = time.monotonic() + 10
+        while (left := list(processes_of(url))) and time.monotonic() < end:
+            time.sleep(0.05)
+        connection.close()
+    assert left == []
+
+
+def test_a_server_that_sends_next_to_nothing_is_given_up(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "SECONDS", 1)
+    with Web(trickle(bytes(1000))) as web, pytest.raises(BuildFailed, match="too slow"):
+        yard.bud(f"FROM base\nADD http://{web.host}/x.git#{'1' * 40} /srv/\n")
