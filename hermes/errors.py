@@ -147,6 +147,10 @@ class VisibilityError(BuildFileError):
     """A target is used from a package that may not see it."""
 
 
+class BakeError(BuildFileError):
+    """A bake file is wrong."""
+
+
 class ComposeError(BuildFileError):
     """A compose file is wrong."""
 

@@ -15,8 +15,8 @@ from hermes.build.dockerfile.built import BuiltDockerfile
 from hermes.build.dockerfile.options import PULL_ALWAYS, PULL_MISSING, PULLS, DockerfileOptions
 from hermes.build.secrets import SecretSource
 from hermes.build.ssh_agents import AgentSource
-from hermes.cli.bud_compose import ComposeOptions, compose_options
-from hermes.cli.bud_compose import build as build_composed
+from hermes.cli.bud_projects import ProjectOptions, project_options
+from hermes.cli.bud_projects import build as build_project
 from hermes.cli.lines import print_beside
 from hermes.cli.options import (
     build_arguments,
@@ -46,7 +46,7 @@ class _Command(click.Command):
 
 
 @click.command("bud", cls=_Command)
-@click.argument("words", nargs=-1, metavar="[CONTEXT | SERVICE...]")
+@click.argument("words", nargs=-1, metavar="[CONTEXT | SERVICE... | TARGET...]")
 @click.option(
     "-f", "--file", "file", default="", metavar="FILE", help="The Dockerfile; - reads standard input."
 )
@@ -129,7 +129,7 @@ class _Command(click.Command):
 @capability_options
 @secret_option
 @runtime_option
-@compose_options
+@project_options
 def command(
     words: tuple[str, ...],
     file: str,
@@ -162,9 +162,11 @@ def command(
     secrets: tuple[str, ...],
     runtime: str,
     compose_files: tuple[str, ...],
+    bake_files: tuple[str, ...],
     profiles: tuple[str, ...],
     project_name: str,
     env_files: tuple[str, ...],
+    overrides: tuple[str, ...],
     only_print: bool,
 ) -> None:
     """Build an image from a Dockerfile and the files of a CONTEXT; print the digest of its manifest.
@@ -175,22 +177,24 @@ def command(
     hermes bud -t app:latest .
     hermes bud -f deploy/Dockerfile --build-context base=oci:layouts/base -o oci-archive:app.tar .
     hermes bud --compose compose.yaml web worker
+    hermes bud --bake docker-bake.hcl --set '*.platform=linux/arm64'
     """
     started = time.monotonic()
-    compose = ComposeOptions(compose_files, project_name, profiles, env_files, only_print)
-    if not compose_files:
-        compose.check_absent()
-        if len(words) > 1:
-            raise UsageError(
-                f"one context is enough, not {len(words)}: {' '.join(words)}",
-                hint="options come before the context; services go with --compose FILE",
-            )
+    project = ProjectOptions(
+        compose_files, bake_files, project_name, profiles, env_files, overrides, only_print
+    )
+    project.check()
+    if len(words) > 1 and not project.is_asked:
+        raise UsageError(
+            f"one context is enough, not {len(words)}: {' '.join(words)}",
+            hint="services and targets go with --compose FILE and --bake FILE",
+        )
     if iidfile and (os.path.isdir(iidfile) or not os.path.isdir(os.path.dirname(iidfile) or ".")):
         raise UsageError(
             f"--iidfile {iidfile} cannot be written", hint="name a file in a folder that is there"
         )
     options = DockerfileOptions(
-        context=words[0] if words and not compose_files else ".",
+        context=words[0] if words and not project.is_asked else ".",
         file="" if file == "-" else file,
         text=sys.stdin.buffer.read().decode("utf-8", "surrogateescape") if file == "-" else None,
         tags=tags,
@@ -217,8 +221,8 @@ def command(
         seconds=timestamp,
         runtime=runtime,
     )
-    if compose_files:
-        build_composed(compose, words, options, quiet=quiet, plain=progress == "plain")
+    if project.is_asked:
+        build_project(project, words, options, quiet=quiet, plain=progress == "plain")
         return
     if check:
         if Dockerfiles().check(options, click.echo):

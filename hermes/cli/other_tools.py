@@ -9,7 +9,7 @@ _NO_SERVICE: Final = "Hermes runs no containers in the background: use podman or
 WAYS: Final = {
     "add": "`hermes ctr add CONTAINER FILE /path`",
     "attach": _NO_SERVICE,
-    "bake": "`hermes bud --compose FILE` builds several images; bake files are not read yet",
+    "bake": "`hermes bud --bake docker-bake.hcl [TARGET...]`",
     "builder": "`hermes cache gc` shrinks the store, `hermes cache info` says what it holds",
     "buildx": "`hermes bud` builds Dockerfiles, `hermes bud --platform A,B` for several platforms",
     "commit": "`hermes ctr commit CONTAINER NAME`",

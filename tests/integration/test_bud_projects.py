@@ -1,4 +1,4 @@
-"""`hermes bud --compose`: the services of compose files, built as one graph; and images for several platforms."""
+"""`hermes bud --compose` and `--bake`: images of a file built as one graph; and images for several platforms."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes.api.composing import ComposeProject
+from hermes.api.projects import ComposeProject
 from hermes.build.dockerfile.built import BuiltDockerfile
 from hermes.build.dockerfile.options import DockerfileOptions
 from hermes.compose.project import Asked
@@ -205,3 +205,57 @@ def test_an_index_is_written_where_an_image_would_be(yard: Yard, tmp_path: Path)
     assert only["digest"] == built.digest
     for one in json.loads((layout / "blobs/sha256" / built.digest[7:]).read_text())["manifests"]:
         assert (layout / "blobs/sha256" / one["digest"][7:]).is_file()
+
+
+BAKE = """\
+variable "WHO" { default = "bake" }
+group "default" { targets = ["web", "jobs"] }
+target "common" { context = "common" }
+target "web" {
+  context  = "web"
+  contexts = { common = "target:common" }
+  args     = { WHO = upper(WHO) }
+  tags     = ["shop/web:bake"]
+  secret   = ["id=token,env=TOKEN_OF_TEST"]
+}
+target "jobs" {
+  name     = "job-${n}"
+  matrix   = { n = ["1", "2"] }
+  context  = "common"
+  target   = "job"
+  labels   = { number = n }
+  tags     = ["shop/job:${n}"]
+}
+"""
+
+
+def test_targets_of_a_bake_file_are_built_on_each_other(shop: Yard) -> None:
+    shop.write("docker-bake.hcl", BAKE)
+    done = shop.run("bud", "--pull=never", "--bake", "docker-bake.hcl", "--set", "web.args.WHO=set")
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["web", "job-1", "job-2", "common"]
+    assert shop.shown("cat /common /who", "shop/web:bake") == "common\nset\n"
+    assert shop.shown("cat /job", "shop/job:2") == "job"
+    again = shop.run("bud", "--pull=never", "--bake", "docker-bake.hcl", "job-2")
+    assert again.stdout.split() == ["job-2", done.stdout.splitlines()[2].split()[1]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--bake", "nope.hcl"], "nope.hcl: No such file or directory"),
+        (["--bake", "docker-bake.hcl", "wbe"], "there is no target wbe\nhint: did you mean web?"),
+        (["--bake", "docker-bake.hcl", "--set", "x"], "--set x: expected TARGET.KEY=VALUE"),
+        (
+            ["--bake", "docker-bake.hcl", "--compose", "compose.yaml"],
+            "--compose and --bake do not go together",
+        ),
+        (["--set", "a.tags=b", "."], "--set is for --bake"),
+        (["--bake", "docker-bake.hcl", "-o", "oci:x"], "-o does not go with --bake"),
+    ],
+)
+def test_mistakes_with_bake_files(shop: Yard, arguments: list[str], message: str) -> None:
+    shop.write("docker-bake.hcl", BAKE)
+    done = shop.run("bud", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr

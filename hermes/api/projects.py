@@ -1,0 +1,142 @@
+"""The Python interface to compose and bake files: what ``hermes bud --compose`` and ``--bake`` do.
+
+::
+
+    project = ComposeProject(Asked(["compose.yaml"]))
+    print(project.build(["web"])["web"].digest)
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hermes.build.dockerfile.built import BuiltDockerfile
+from hermes.build.dockerfile.options import DockerfileOptions
+from hermes.build.dockerfile.together import Wanted, build_together
+from hermes.store.location import default_home
+
+if TYPE_CHECKING:
+    from hermes.bake.project import Asked as BakeAsked
+    from hermes.compose.project import Asked as ComposeAsked
+    from hermes.engine.events import Subscriber
+
+
+class _Project(ABC):
+    """Images that files describe by name; ``say`` is told of warnings."""
+
+    def __init__(
+        self,
+        home: Path | None = None,
+        subscribers: Sequence[Subscriber] = (),
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.home = home or default_home()
+        self._subscribers = tuple(subscribers)
+        self._say = say
+
+    def build(
+        self, names: Sequence[str] = (), options: DockerfileOptions | None = None
+    ) -> dict[str, BuiltDockerfile]:
+        """Build what is named, or what the files mean where nothing is, and the images that it uses.
+
+        ``options`` count for all of them, before what the files say. Raises `HermesError`.
+        """
+        from hermes.build.named import build_target
+
+        wanted = self._wanted(names, options or DockerfileOptions())
+        return build_together(wanted, self.home, build_target, self._subscribers, self._say)
+
+    def plan(self, names: Sequence[str] = (), options: DockerfileOptions | None = None) -> dict[str, Any]:
+        """Return what `build` would build, in the form of ``docker buildx bake --print``."""
+        wanted = self._wanted(names, options or DockerfileOptions())
+        return {
+            "group": {"default": {"targets": list(self._named(names, wanted))}},
+            "target": {name: _shown(one) for name, one in wanted.items()},
+        }
+
+    @abstractmethod
+    def _wanted(self, names: Sequence[str], options: DockerfileOptions) -> dict[str, Wanted]:
+        """Return what is to be built, by name."""
+
+    def _named(self, names: Sequence[str], wanted: Iterable[str]) -> Iterable[str]:
+        """Return those of what is wanted that names mean."""
+        return names or wanted
+
+
+class ComposeProject(_Project):
+    """The services that compose files describe. Raises `ComposeError` and `UsageError`."""
+
+    def __init__(
+        self,
+        asked: ComposeAsked,
+        *,
+        home: Path | None = None,
+        subscribers: Sequence[Subscriber] = (),
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        from hermes.compose.project import load
+
+        super().__init__(home, subscribers, say)
+        self._project = load(asked, os.environ, say)
+
+    def _wanted(self, names: Sequence[str], options: DockerfileOptions) -> dict[str, Wanted]:
+        from hermes.build.dockerfile.composed import wanted_of
+
+        return wanted_of(self._project, names, options, self._say)
+
+
+class BakeProject(_Project):
+    """The targets that bake files describe. Raises `BakeError` and `UsageError`."""
+
+    def __init__(
+        self,
+        asked: BakeAsked,
+        *,
+        home: Path | None = None,
+        subscribers: Sequence[Subscriber] = (),
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        from hermes.bake.project import Project
+
+        super().__init__(home, subscribers, say)
+        self._project = Project(asked, os.environ, say)
+
+    def _wanted(self, names: Sequence[str], options: DockerfileOptions) -> dict[str, Wanted]:
+        from hermes.build.dockerfile.baked import wanted_of
+
+        return wanted_of(self._project.chosen(names), options, self._say)
+
+    def _named(self, names: Sequence[str], wanted: Iterable[str]) -> Iterable[str]:
+        return self._project.order(names)
+
+
+def _shown(one: Wanted) -> dict[str, Any]:
+    options = one.options
+    contexts = {**options.contexts, **{name: f"target:{other}" for name, other in one.uses.items()}}
+    found = {
+        "context": options.context,
+        "contexts": contexts,
+        "dockerfile": options.file,
+        "dockerfile-inline": options.text,
+        "args": dict(options.arguments),
+        "labels": dict(options.labels),
+        "tags": list(options.tags),
+        "target": options.target,
+        "secret": [
+            f"id={secret.id}," + (f"src={secret.file}" if secret.file else f"env={secret.variable}")
+            for secret in options.secrets
+        ],
+        "ssh": [
+            f"{agent.id}={','.join(agent.paths)}" if agent.paths else agent.id for agent in options.agents
+        ],
+        "platforms": options.platform.split(",") if options.platform else [],
+        "network": options.network if options.network != "default" else "",
+        "no-cache": not options.use_cache,
+        "output": list(options.destinations),
+        "extra-hosts": [f"{name}={address}" for name, address in options.hosts],
+    }
+    return {key: value for key, value in found.items() if value}

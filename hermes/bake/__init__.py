@@ -1,0 +1,1 @@
+"""Bake files of docker buildx, in HCL or JSON: which targets there are, and how each is built."""
