@@ -6,33 +6,42 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
+from hermes.api.ports import check_together
 from hermes.container.mount_values import Bound
 from hermes.errors import UsageError
 from hermes.sandbox import capabilities
-from hermes.sandbox.network import NETWORKS, Network
+from hermes.sandbox.network import NETWORKS, Network, Port
+from hermes.sandbox.process import SERVER_CAPABILITIES
 
 _HOSTNAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?")
 _HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?")
 _GATEWAY: Final = "host-gateway"
-_PORT: Final = re.compile(r"(?:([0-9]{1,5}):)?([0-9]{1,5})(?:/(?:tcp|udp))?")
+
+
+RunProfile = Literal["strict", "server"]
+PROFILES: Final[tuple[RunProfile, ...]] = ("strict", "server")
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """How to run an image. Everything but the defaults gives the program more than it needs to have.
 
-    ``writable``: the root can be written, and what is written is thrown away. ``capabilities`` are full
-    names, which only root in the container has. ``network`` is that of the program. ``env`` holds pairs on top
+    ``writable``: the root can be written, and what is written is thrown away. ``profile`` is one of `PROFILES`; see
+    `hermes.api.running`. ``capabilities`` are those that it has besides, ``dropped`` those that it has not, as
+    `hermes.sandbox.capabilities.chosen` takes them; only root in the container has any. ``network`` is that of the program. ``ports`` are published, which takes a network. ``env`` holds pairs on top
     of the image's. ``user`` and ``workdir`` take the place of the image's. ``runtime`` is a name of
     `hermes.sandbox.choice`, empty for what ``hermes.yaml`` says. Raises `UsageError`.
     """
 
     writable: bool = False
+    profile: RunProfile = "strict"
     capabilities: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
     volumes: tuple[Bound, ...] = ()
     network: Network = "none"
+    ports: tuple[Port, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     user: str = ""
     workdir: str = ""
@@ -42,11 +51,28 @@ class RunOptions:
     def __post_init__(self) -> None:
         if self.network not in NETWORKS:
             raise UsageError(f"unknown network {self.network!r}", hint=f"there are {', '.join(NETWORKS)}")
+        if self.ports and self.network == "none":
+            raise UsageError(
+                f"--publish {self.ports[0]}: the program has no network that could be reached from outside",
+                hint="leave out --network none",
+            )
+        if self.network == "host" and self.ports:
+            from hermes.sandbox.usermode import check_shared
+
+            check_shared(self.ports)
+        check_together(self.ports)
         if self.workdir and not self.workdir.startswith("/"):
             raise UsageError(f"--workdir {self.workdir}: must be an absolute path in the image")
         check_hostname(self.hostname)
-        for name in self.capabilities:
-            capabilities.parse(name)
+        if self.profile not in PROFILES:
+            raise UsageError(f"unknown profile {self.profile!r}", hint=f"there are {', '.join(PROFILES)}")
+        self.granted  # noqa: B018 - checks the names
+
+    @property
+    def granted(self) -> tuple[str, ...]:
+        """The full names of the capabilities of root in the container."""
+        base = SERVER_CAPABILITIES if self.profile == "server" else ()
+        return capabilities.chosen(self.capabilities, self.dropped, base)
 
     def check_user(self, user: str) -> None:
         """Raises `UsageError` when capabilities are asked for and ``user`` is not root."""
@@ -121,22 +147,3 @@ def variable(text: str, environment: Mapping[str, str]) -> tuple[str, str]:
     if name not in environment:
         raise UsageError(f"--env {name}: it is not set here", hint=f"write --env {name}=VALUE")
     return name, environment[name]
-
-
-def port_note(text: str, network: str) -> str:
-    """Return what to say of a ``--port``; raises `UsageError` where it cannot mean anything."""
-    match = _PORT.fullmatch(text)
-    if match is None or not all(0 < int(one) < 65536 for one in match.groups() if one):
-        raise UsageError(f"--port: expected PORT or PORT:PORT, got {text!r}")
-    outer, inner = match[1] or match[2], match[2]
-    if network == "none":
-        raise UsageError(
-            f"--port {text}: the program has no network that could be reached from outside",
-            hint="add --network host: the program then listens on this machine's own addresses",
-        )
-    if outer != inner:
-        raise UsageError(
-            f"--port {text}: with --network host a port cannot become another one",
-            hint=f"have the program listen on {outer}",
-        )
-    return f"note: --port {text} changes nothing: with --network host all ports are this machine's"

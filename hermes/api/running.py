@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,15 +14,24 @@ from hermes.container.layer_forms import LayerForms
 from hermes.container.stack import StackEntry
 from hermes.container.task import Task
 from hermes.digest import Digest
-from hermes.errors import UsageError
+from hermes.errors import NetworkUnavailable, UsageError
 from hermes.image.config import diff_ids_of
 from hermes.image.stored import descriptor_of
 from hermes.naming.registries import LazyBlobs
 from hermes.sandbox.namespace import Namespace
+from hermes.sandbox.network import Port
 from hermes.sandbox.process import HOSTNAME
 from hermes.store import Store
 from hermes.transports.examining import choose
 from hermes.transports.stored import StoreOrigin
+
+_NOT_STARTED: Final = 126
+
+_VARIABLE: Final = ("/run", "/var")
+"""What a server writes to, besides the volumes of its image: see file-hierarchy(7).
+
+They begin with what the image has there, such as a folder of ``/run`` that belongs to the server's user.
+"""
 
 _TMPFS: Final = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - paths of the sandbox
 
@@ -35,8 +44,13 @@ def run_image(
     entrypoint: str | None,
     options: RunOptions,
     stdio: tuple[int, int, int],
+    say: Callable[[str], None] = lambda _: None,
 ) -> int:
-    """Run an image of the store, which errors call ``name``; return the program's exit status."""
+    """Run an image of the store, which errors call ``name``; return the program's exit status.
+
+    ``say`` is told which ports were chosen, and warnings.
+    """
+    ports = _ports(options, say)
     store = Store.open(home)
     namespace = Namespace()
     fetching = LazyBlobs.here(store)
@@ -54,22 +68,69 @@ def run_image(
                 env=(*_terminal(stdio), *environment.env, *options.env),
                 cwd=options.workdir or environment.workdir or "/",
                 user=user,
-                capabilities=options.capabilities,
+                capabilities=options.granted,
                 network=options.network,
                 read_only=not options.writable,
                 session=not os.isatty(stdio[0]),
-                tmpfs=() if options.writable else _TMPFS,
+                tmpfs=_tmpfs(options),
+                writable=_writable(options, config),
                 bound=options.volumes,
                 runtime=options.runtime,
                 hostname=options.hostname or HOSTNAME,
                 seccomp="run",
             )
             layers = LayerForms(store, namespace, fetching.layer)
-            return Commands(store, namespace, layers).run(task, stdio).status
+            commands = Commands(store, namespace, layers, warn=lambda text: say(f"warning: {text}"))
+            status = commands.run(task, stdio, ports=ports).status
+            # On a terminal the command line looks at what the program said.
+            if 0 < status < _NOT_STARTED and not os.isatty(stdio[2]):
+                from hermes.api.refusals import advice_on_image
+
+                if advice := advice_on_image(config, options):
+                    say(f"hint: {advice}")
+            return status
     finally:
         fetching.close()
         namespace.close()
         store.close()
+
+
+def _tmpfs(options: RunOptions) -> tuple[str, ...]:
+    """Return the folders that are empty and in memory."""
+    if options.writable:
+        return ()
+    return _TMPFS if options.profile == "strict" else ("/tmp",)  # noqa: S108 - a path of the sandbox
+
+
+def _writable(options: RunOptions, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the folders of the root that can be written, the outer first; what is written is thrown away."""
+    if options.writable or options.profile == "strict":
+        return ()
+    volumes = {os.path.normpath(path) for path in config.get("Volumes") or {} if path.startswith("/")}
+    return tuple(sorted({*_VARIABLE, *volumes} - {"/"}))
+
+
+def _ports(options: RunOptions, say: Callable[[str], None]) -> tuple[Port, ...]:
+    """Return the ports to publish, with numbers; raises `UsageError` where that cannot be."""
+    ports = options.ports
+    if not ports:
+        return ()
+    from hermes.sandbox.usermode import check_ports, check_shared, installed, with_numbers
+
+    if options.network == "host":
+        say("note: --publish changes nothing: with --network host all ports are this machine's")
+        return ()
+    try:
+        installed()
+    except NetworkUnavailable:
+        check_shared(ports)
+        return ports
+    check_ports(ports)
+    ports = tuple(with_numbers(ports))
+    for asked, one in zip(options.ports, ports, strict=True):
+        if not asked.outer:
+            say(f"published {one}")
+    return ports
 
 
 def _argv(

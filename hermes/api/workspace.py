@@ -122,8 +122,9 @@ class Workspace:
         entrypoint: str | None = None,
         how: RunOptions | None = None,
         stdio: tuple[int, int, int] = (0, 1, 2),
+        say: Callable[[str], None] | None = None,
     ) -> int:
-        """Run the one image of a build; see `run`."""
+        """Run the one image of a build; see `run`. ``say`` is told what the user should know meanwhile."""
         from hermes.api.run_options import RunOptions
         from hermes.api.running import run_image
         from hermes.build.export import only_image
@@ -133,7 +134,7 @@ class Workspace:
         if not how.runtime:
             how = replace(how, runtime=read_settings(self.root, self.home).runtime)
         label, digest = only_image(result)
-        return run_image(self.home, str(label), digest, arguments, entrypoint, how, stdio)
+        return run_image(self.home, str(label), digest, arguments, entrypoint, how, stdio, say or self._say)
 
     def lock(
         self,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections import deque
+from typing import Final
 
 import click
 
+from hermes.api.run_options import PROFILES, RunProfile
 from hermes.api.workspace import Workspace
 from hermes.build.result import BuildResult
 from hermes.cli.completion import bases
+from hermes.cli.lines import write_line
 from hermes.cli.options import PROGRAM, arguments_of, build_options, chosen, runtime_option, secret_option
 from hermes.cli.progress import Display, display
 from hermes.cli.signals import passed_on
@@ -16,6 +20,10 @@ from hermes.cli.terminal import standard
 from hermes.errors import CommandFailed
 from hermes.sandbox.network import NETWORKS, Network
 from hermes.store.location import default_home
+
+_NOT_STARTED: Final = 126
+_KEPT_PIECES: Final = 16
+"""How much of what a program showed is looked at when it failed."""
 
 
 @click.command("run", context_settings=PROGRAM)
@@ -26,7 +34,21 @@ from hermes.store.location import default_home
 )
 @click.option("--rw", "writable", is_flag=True, help="Let it write to its root; all of it is thrown away.")
 @click.option(
-    "--cap-add", "capabilities", multiple=True, metavar="CAP", help="Give it a capability, as NET_RAW."
+    "--profile",
+    type=click.Choice(PROFILES),
+    default="strict",
+    show_default=True,
+    help="What it may do: server is for programs that begin as root, write below /run and /var and bind a port.",
+)
+@click.option(
+    "--cap-add",
+    "capabilities",
+    multiple=True,
+    metavar="CAP",
+    help="Give it a capability, as NET_RAW, or all.",
+)
+@click.option(
+    "--cap-drop", "dropped", multiple=True, metavar="CAP", help="Take one of the profile's away, or all."
 )
 @click.option(
     "-v",
@@ -39,12 +61,17 @@ from hermes.store.location import default_home
 @click.option(
     "--network",
     type=click.Choice(NETWORKS),
-    default="none",
-    show_default=True,
-    help="Its network: one of its own with a way out (default), or this machine's (host).",
+    help="Its network: one of its own with a way out (default), or this machine's (host); it has none, or default if "
+    "a port is published.",
 )
 @click.option(
-    "--port", "ports", multiple=True, metavar="PORT", help="Only a note: see --network host, which it needs."
+    "-p",
+    "--publish",
+    "--port",
+    "ports",
+    multiple=True,
+    metavar="[[IP:][HOST]:]CTR[/udp]",
+    help="Let a port of this machine lead to one of the program; without HOST, any free one.",
 )
 @click.option(
     "-e",
@@ -69,9 +96,11 @@ def command(
     arguments: tuple[str, ...],
     entrypoint: str | None,
     writable: bool,
+    profile: RunProfile,
     capabilities: tuple[str, ...],
+    dropped: tuple[str, ...],
     volumes: tuple[str, ...],
-    network: Network,
+    network: Network | None,
     ports: tuple[str, ...],
     variables: tuple[str, ...],
     user: str,
@@ -97,28 +126,31 @@ def command(
 
     \b
     hermes run //examples/hello:image --name Ada
-    hermes run --network host -v ./data:/data:ro //app:image
+    hermes run -p 8080:80 -v ./data:/data:ro //app:image
+    hermes run --profile server -p 8080:80 nginx
     hermes run --entrypoint sh app:debug
     """
-    from hermes.api.run_options import RunOptions, port_note, variable, volume
+    from hermes.api.ports import published
+    from hermes.api.run_options import RunOptions, variable, volume
     from hermes.api.running import run_image
     from hermes.images.pushing import has_pushes
     from hermes.naming.stored import named_image
-    from hermes.sandbox.capabilities import parse
 
     arguments = arguments_of(arguments)
     how = RunOptions(
         writable=writable,
-        capabilities=tuple(dict.fromkeys(map(parse, capabilities))),
+        profile=profile,
+        capabilities=capabilities,
+        dropped=dropped,
         volumes=tuple(map(volume, volumes)),
-        network=network,
+        network=network or ("default" if ports else "none"),
+        ports=tuple(one for text in ports for one in published(text)),
         env=tuple(variable(one, os.environ) for one in variables),
         user=user,
         workdir=workdir,
         hostname=hostname,
         runtime=runtime,
     )
-    notes = [port_note(one, network) for one in ports]
     options = chosen(jobs, keep_going, platform, values, secrets=secrets, runtime=runtime)
     stored = named_image(image)
     with display(quiet=quiet) as screen:
@@ -128,14 +160,30 @@ def command(
             if has_pushes(result):
                 _push(workspace, result, screen)
                 return
-        for note in notes:
-            screen.say(note)
-    with passed_on(), standard(terminal=None if runtime in ("", "bwrap") else False) as (stdio, _):
+    shown: deque[bytes] = deque(maxlen=_KEPT_PIECES)
+    with (
+        passed_on(),
+        standard(terminal=None if runtime in ("", "bwrap") else False, shown=shown) as (stdio, is_terminal),
+    ):
+
+        def say(text: str) -> None:
+            write_line(f"{text}\r" if is_terminal else text)
+
         if stored is None:
-            status = workspace.run_built(result, arguments, entrypoint=entrypoint, how=how, stdio=stdio)
+            status = workspace.run_built(
+                result, arguments, entrypoint=entrypoint, how=how, stdio=stdio, say=say
+            )
         else:
-            status = run_image(default_home(), image, stored.root().digest, arguments, entrypoint, how, stdio)
+            status = run_image(
+                default_home(), image, stored.root().digest, arguments, entrypoint, how, stdio, say
+            )
     if status:
+        if is_terminal and status < _NOT_STARTED:
+            from hermes.api.refusals import advice_on_output
+
+            said = b"".join(shown).decode("utf-8", "replace")
+            if advice := advice_on_output(said, how):
+                write_line(f"hint: {advice}")
         raise CommandFailed(status)
 
 

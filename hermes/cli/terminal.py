@@ -16,6 +16,7 @@ import sys
 import termios
 import threading
 import tty
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -29,8 +30,10 @@ Stdio = tuple[int, int, int]
 
 
 @contextmanager
-def standard(*, terminal: bool | None) -> Iterator[tuple[Stdio, bool]]:
+def standard(*, terminal: bool | None, shown: deque[bytes] | None = None) -> Iterator[tuple[Stdio, bool]]:
     """Give the descriptors for a program's standard input, output and error, and whether they are a terminal.
+
+    What is shown on the terminal is added to ``shown``, too.
 
     ``terminal`` asks for one; None is to have one where Hermes has one. Raises `UsageError` when one is asked for
     where there is none.
@@ -39,20 +42,20 @@ def standard(*, terminal: bool | None) -> Iterator[tuple[Stdio, bool]]:
     if terminal and not has_one:
         raise UsageError("standard input and output are no terminal", hint="leave out --terminal")
     if terminal or (terminal is None and has_one):
-        with _relayed() as stdio:
+        with _relayed(shown) as stdio:
             yield stdio, True
     else:
         yield (0, 1, 2), False
 
 
 @contextmanager
-def _relayed() -> Iterator[Stdio]:
+def _relayed(shown: deque[bytes] | None) -> Iterator[Stdio]:
     ours, theirs = os.openpty()
     stop, stopped = os.pipe()
     before = termios.tcgetattr(0)
     termios.tcsetattr(theirs, termios.TCSANOW, before)
     pumps = [threading.Thread(target=_pump_in, args=(ours, stop), daemon=True)]
-    pumps.append(threading.Thread(target=_pump_out, args=(ours,), daemon=True))
+    pumps.append(threading.Thread(target=_pump_out, args=(ours, shown), daemon=True))
     with _sized(ours):
         tty.setraw(0)
         try:
@@ -97,7 +100,7 @@ def _pump_in(ours: int, stop: int) -> None:
             os.write(ours, data)
 
 
-def _pump_out(ours: int) -> None:
+def _pump_out(ours: int, shown: deque[bytes] | None) -> None:
     """Show what the program writes, until nobody has its end of the terminal open."""
     while True:
         try:
@@ -108,5 +111,7 @@ def _pump_out(ours: int) -> None:
             raise
         if not data:
             return
+        if shown is not None:
+            shown.append(data)
         while data:
             data = data[os.write(1, data) :]

@@ -135,13 +135,18 @@ class Commands:
 
     def _share(self, error: NetworkUnavailable, ports: Sequence[Port]) -> None:
         """Say, once, why commands have the machine's network."""
+        if ports:
+            from hermes.sandbox.usermode import check_shared
+
+            check_shared(ports)
         with self._guard:
             if self._network == "host":
                 return
             self._network = "host"
+        listens = ", where the program itself listens on its ports" if ports else ""
         self._warn(
-            f"commands with a network share this machine's, for they cannot have one of their own: {error.message}"
-            " (see `hermes doctor`)"
+            f"commands with a network share this machine's{listens}, for they cannot have one of their own: "
+            f"{error.message} (see `hermes doctor`)"
         )
 
     def _caches(

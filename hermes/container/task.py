@@ -89,7 +89,8 @@ class Task:
     ``env`` holds pairs on top of a fixed environment. ``user`` is as in an image's configuration. ``outs``
     are absolute paths in the root of files to keep; they become no part of the layer. ``timeout`` is in
     seconds. ``hosts`` are pairs of name and address that it finds in ``/etc/hosts``. ``tmpfs`` are empty
-    folders, forgotten at the end; a path alone has the size and mode of any.
+    folders, forgotten at the end; a path alone has the size and mode of any. ``writable`` are folders of a root that
+    is ``read_only`` otherwise.
 
     With ``secrets`` the standard output and error are masked, and what the command leaves is searched.
     ``upper`` is where a working container keeps its changes, ``root`` where it is mounted, if it is.
@@ -115,6 +116,7 @@ class Task:
     secrets: tuple[Secret, ...] = ()
     agents: tuple[Agent, ...] = ()
     caches: tuple[Cache, ...] = ()
+    writable: tuple[str, ...] = ()
     upper: Upper | None = None
     root: str = ""
     runtime: str = ""
@@ -150,7 +152,7 @@ class Task:
             Cache(name, target, Sharing(sharing), *more)
             for name, target, sharing, *more in document["caches"]
         )
-        for name in ("argv", "capabilities", "outs"):
+        for name in ("argv", "capabilities", "outs", "writable"):
             fields[name] = tuple(document[name])
         return cls(**fields)
 

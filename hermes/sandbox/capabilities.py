@@ -36,13 +36,15 @@ def parse(text: str) -> str:
     return name
 
 
-def chosen(added: Sequence[str], dropped: Sequence[str]) -> tuple[str, ...]:
-    """Return those that builds have, with and without others; ``all`` is all. Raises `UsageError`.
+def chosen(
+    added: Sequence[str], dropped: Sequence[str], base: Sequence[str] = BUILD_CAPABILITIES
+) -> tuple[str, ...]:
+    """Return those of ``base``, with and without others; ``all`` is all. Raises `UsageError`.
 
     A text may name several, with commas. One that is both added and dropped by its name is dropped.
     """
     more, fewer = _named(added), _named(dropped)
-    found = set() if _ALL in fewer else set(BUILD_CAPABILITIES)
+    found = set() if _ALL in fewer else set(base)
     found |= set(NAMES) if _ALL in more else more
     return tuple(sorted(found - fewer))
 

@@ -24,6 +24,8 @@ HOSTS: Final = "/etc/hosts"
 RESOLV_CONF: Final = "/etc/resolv.conf"
 _LARGEST: Final = 1 << 20
 
+EVERY_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - as docker publishes ports
+
 Protocol = Literal["tcp", "udp"]
 
 
@@ -32,7 +34,7 @@ class Port(NamedTuple):
 
     outer: int
     inner: int
-    address: str = "0.0.0.0"  # noqa: S104 - as docker publishes ports
+    address: str = EVERY_ADDRESS
     protocol: Protocol = "tcp"
 
     def __str__(self) -> str:

@@ -28,6 +28,14 @@ BUILD_CAPABILITIES: Final = (
 )
 """What a command that builds may do, within its user namespace: enough for package managers."""
 
+SERVER_CAPABILITIES: Final = (
+    *BUILD_CAPABILITIES,
+    "CAP_AUDIT_WRITE",
+    "CAP_MKNOD",
+    "CAP_NET_RAW",
+)
+"""What root in a container of docker has: enough for servers that bind a port and become another user."""
+
 HIDDEN_FILES: Final = (
     *("/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug"),
     *("/proc/sysrq-trigger", "/proc/timer_list", "/proc/timer_stats"),

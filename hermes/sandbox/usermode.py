@@ -18,7 +18,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, Self
 
 from hermes.errors import NetworkUnavailable, UsageError
-from hermes.sandbox.network import ADDRESS, GATEWAY, INTERFACE, PREFIX, RESOLVER, Port, resolver
+from hermes.sandbox.network import (
+    ADDRESS,
+    EVERY_ADDRESS,
+    GATEWAY,
+    INTERFACE,
+    PREFIX,
+    RESOLVER,
+    Port,
+    resolver,
+)
 from hermes.sandbox.process import DEFAULT_PATH
 
 _TUN: Final = "/dev/net/tun"
@@ -125,15 +134,32 @@ def check_ports(ports: Sequence[Port]) -> None:
                 ) from None
 
 
-def free_port(address: str, protocol: str) -> int:
-    """Return a port of this machine that nothing listens on."""
+def with_numbers(ports: Sequence[Port]) -> Iterator[Port]:
+    """Yield ports with a free one of this machine where any will do (0)."""
     import socket
 
-    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
-    with socket.socket(socket.AF_INET, kind) as attempt:
-        attempt.bind((address, 0))
-        port: int = attempt.getsockname()[1]
-        return port
+    for one in ports:
+        kind = socket.SOCK_STREAM if one.protocol == "tcp" else socket.SOCK_DGRAM
+        with socket.socket(socket.AF_INET, kind) as attempt:
+            if not one.outer:
+                attempt.bind((one.address, 0))
+            yield one if one.outer else one._replace(outer=attempt.getsockname()[1])
+
+
+def check_shared(ports: Sequence[Port]) -> None:
+    """Raises `UsageError` for ports that cannot be had by a program that shares this machine's network."""
+    for one in ports:
+        if one.outer not in (0, one.inner):
+            raise UsageError(
+                f"--publish {one}: with this machine's network a port cannot become another one",
+                hint=f"have the program listen on {one.outer}; a network of its own takes slirp4netns or pasta "
+                "(`hermes doctor`)",
+            )
+        if one.address != EVERY_ADDRESS:
+            raise UsageError(
+                f"--publish {one}: with this machine's network the program itself decides at which addresses it listens",
+                hint="leave the address out; a network of its own takes slirp4netns or pasta (`hermes doctor`)",
+            )
 
 
 def _slirp4netns(path: str, process: int, ports: Sequence[Port], folder: str) -> Running:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -23,6 +24,7 @@ from hermes.digest import Digest
 from hermes.errors import NetworkUnavailable
 from hermes.image.manifest import Manifest
 from hermes.layer import toc
+from hermes.sandbox import choice
 from hermes.sandbox.usermode import installed
 from hermes.store import Store
 from tests.conftest import LASTING, Sandbox
@@ -106,12 +108,29 @@ int main(int count, char **words) {
 """
 
 
-def write_connect(folder: Path) -> None:
-    """Write ``connect``, a static program that prints what an abstract socket says."""
+ECHO = """
+#include <arpa/inet.h>
+#include <sys/socket.h>
+int main(void) {
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(53)}, peer;
+    char said[99];
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    if (bind(fd, (struct sockaddr *)&own, sizeof own)) return 1;
+    for (;;) {
+        socklen_t size = sizeof peer;
+        ssize_t count = recvfrom(fd, said, sizeof said, 0, (struct sockaddr *)&peer, &size);
+        if (count > 0) sendto(fd, said, count, 0, (struct sockaddr *)&peer, size);
+    }
+}
+"""
+
+
+def compiled(name: str, text: str, folder: Path) -> None:
+    """Write a static program: ``connect`` prints what an abstract socket says, ``echo`` answers on UDP port 53."""
     if not shutil.which("gcc"):
         pytest.skip("gcc is not installed (tests/packages.sh does)")
-    (folder / "connect.c").write_text(CONNECT)
-    subprocess.run(["gcc", "-static", "-o", "connect", "connect.c"], cwd=folder, check=True)
+    (folder / f"{name}.c").write_text(text)
+    subprocess.run(["gcc", "-static", "-o", name, f"{name}.c"], cwd=folder, check=True)
 
 
 def only(program: str, folder: Path, *more: str) -> dict[str, str]:
@@ -154,7 +173,7 @@ def test_a_run_reaches_this_machine_by_its_address_and_not_by_its_loopback(
 @CONNECTED
 @RUNTIMES
 def test_a_command_reaches_no_abstract_socket_of_this_machine(yard: Yard, runtime: str) -> None:
-    write_connect(yard.root)
+    compiled("connect", CONNECT, yard.root)
     name, server = abstract()
     yard.write("Dockerfile", f"FROM base\nCOPY connect /\nRUN /connect {name} > /said\n")
     with greeting(server):
@@ -400,3 +419,145 @@ def test_names_of_machines_become_no_part_of_a_layer(yard: Yard) -> None:
         document = json.loads(store.blobs.read(manifest.config.digest))
         entries = toc.load(store, Digest.parse(document["rootfs"]["diff_ids"][-1])).entries
         assert [one.path for one in entries if not one.passed] == ["x"], network
+
+
+# Ports of programs.
+
+SERVES = """
+image(name = "web", base = "//base:root", user = "33:44", ports = ["80/tcp"],
+    cmd = ["busybox", "httpd", "-f", "-p", "80", "-h", "/etc"])
+"""
+
+
+@contextlib.contextmanager
+def running(
+    workspace: Sandbox, *arguments: str, env: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """Run an image until the block ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hermes", "run", *arguments],
+        cwd=workspace.root,
+        env={**os.environ, "HERMES_HOME": str(workspace.home), **(env or {})},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def answer_of(address: str, port: int, path: str = "/hosts") -> str:
+    """What a web server at an address says, within ten seconds."""
+    end = time.monotonic() + 10
+    while True:
+        try:
+            with socket.create_connection((address, port), timeout=3) as call:
+                call.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+                if said := call.makefile("rb").read():
+                    return said.decode()
+        except OSError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.1)
+
+
+def unused() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@CONNECTED
+@PROGRAMS
+def test_a_low_port_of_a_user_without_capabilities_is_published(
+    based: Sandbox, program: str, tmp_path: Path
+) -> None:
+    based.write("BUILD", SERVES)
+    based.build("//:web")
+    first, second = unused(), unused()
+    options = ["-q", "-p", f"{first}:80", "-p", f"127.0.0.1:{second}:80"]
+    with running(based, *options, "//:web", env=only(program, tmp_path / "bin")):
+        assert "localhost hermes" in answer_of("127.0.0.1", first)
+        assert "localhost hermes" in answer_of(own_address(), first)
+        assert "localhost hermes" in answer_of("127.0.0.1", second)
+        with (
+            pytest.raises(OSError, match="refused"),
+            socket.create_connection((own_address(), second), timeout=3),
+        ):
+            pass
+
+
+@CONNECTED
+@RUNTIMES
+def test_a_free_port_is_chosen_and_said(based: Sandbox, runtime: str) -> None:
+    based.write("BUILD", SERVES)
+    based.build("//:web")
+    with running(based, "-q", "-p", "127.0.0.1::80", "--runtime", runtime, "//:web") as process:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        assert re.fullmatch(r"published 127\.0\.0\.1:[0-9]+ -> 80/tcp\n", said)
+        assert "localhost hermes" in answer_of("127.0.0.1", int(said.split(":")[1].split()[0]))
+
+
+@CONNECTED
+@PROGRAMS
+def test_a_udp_port_is_published(based: Sandbox, program: str, tmp_path: Path) -> None:
+    compiled("echo", ECHO, based.root)
+    based.write(
+        "BUILD",
+        'files_layer(name = "program", files = {"/bin/echo53": "echo"})\n'
+        'image(name = "answering", base = "//base:root", layers = [":program"], user = "33", cmd = ["/bin/echo53"])\n',
+    )
+    based.build("//:answering")
+    port = unused()
+    with (
+        running(based, "-q", "-p", f"{port}:53/udp", "//:answering", env=only(program, tmp_path / "bin")),
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as call,
+    ):
+        call.settimeout(0.5)
+        for _ in range(30):
+            call.sendto(b"hello", (own_address(), port))
+            with contextlib.suppress(OSError):
+                assert call.recv(9) == b"hello"
+                return
+        pytest.fail("nothing came back")
+
+
+@CONNECTED
+def test_a_port_that_is_taken_is_an_error_before_anything_runs(based: Sandbox) -> None:
+    based.write("BUILD", SERVES)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        done = based.run("run", "-q", "-p", f"127.0.0.1:{port}:80", "//:web")
+    assert (
+        done.returncode,
+        f"{port} of this machine cannot be used: Address already in use" in done.stderr,
+    ) == (2, True)
+
+
+def test_a_low_port_can_be_bound_without_any_network(based: Sandbox) -> None:
+    based.write("BUILD", SERVES)
+    script = "(busybox httpd -f -p 80 -h /etc &) && sleep 0.5 && busybox wget -q -O - http://127.0.0.1/hosts"
+    for runtime in choice.NAMES:
+        done = based.run(
+            "run", "-q", "--runtime", runtime, "//:web", "busybox", "timeout", "5", "sh", "-c", script
+        )
+        assert "localhost hermes" in done.stdout, (runtime, done.stderr)
+
+
+def test_without_a_way_out_a_published_program_has_the_network_of_this_machine(
+    based: Sandbox, tmp_path: Path
+) -> None:
+    port = unused()
+    based.write("BUILD", SERVES.replace('"80", "-h"', f'"{port}", "-h"'))
+    based.build("//:web")
+    env = only("nothing", tmp_path / "bin")
+    with running(based, "-q", "-p", str(port), "//:web", env=env) as process:
+        assert process.stderr is not None
+        assert "where the program itself listens on its ports" in process.stderr.readline()
+        assert "localhost" in answer_of("127.0.0.1", port)
+    for other in f"{port}:80", f"127.0.0.1:{port}:{port}":
+        done = based.run("run", "-q", "-p", other, "//:web", env=env)
+        assert (done.returncode, "with this machine's network" in done.stderr) == (2, True), done.stderr

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hermes.api.run_options import RunOptions, port_note, variable, volume
+from hermes.api.run_options import RunOptions, variable, volume
 from hermes.errors import UsageError
 from tests.conftest import Sandbox
 from tests.integration.conftest import add_base
@@ -225,13 +225,6 @@ def test_a_variable_without_a_value_must_be_set() -> None:
     for text in ("A", "=x"):
         with pytest.raises(UsageError):
             variable(text, {})
-
-
-def test_a_port_means_something_only_with_the_machines_network() -> None:
-    assert "changes nothing" in port_note("8080:8080", "host")
-    for text, network in (("80", "none"), ("80:81", "host"), ("0", "host"), ("x", "host"), ("65536", "host")):
-        with pytest.raises(UsageError):
-            port_note(text, network)
 
 
 def test_what_cannot_be_is_said_before_anything_is_run() -> None:

@@ -159,7 +159,7 @@ class Container:
             read_only=task.read_only,
             session=task.session,
             disguised=disguised,
-            mounts=mounts,
+            mounts=(*self._writable_folders(points), *mounts),
             timeout=task.timeout,
             hostname=task.hostname,
             seccomp=task.seccomp,
@@ -182,6 +182,12 @@ class Container:
             f"{there} cannot be executed: its mode has no execute bit",
             hint="make it executable where the layer is made, or name what is to read it: sh FILE",
         )
+
+    def _writable_folders(self, points: MountPoints) -> Iterator[Mount]:
+        """Yield what makes folders of a read-only root writable again; everything else may be mounted in them."""
+        for path in self._task.writable:
+            target = points.need(path, directory=True)
+            yield Mount(target, f"{self._root}{target}", writable=True)
 
     def _mounts(self, points: MountPoints) -> Iterator[Mount]:
         task = self._task

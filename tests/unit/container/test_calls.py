@@ -69,6 +69,7 @@ TASK = Task(
     upper=Upper("/u", "/w"),
     hosts=(("h", "::1"),),
     network="default",
+    writable=("/var",),
 )
 VALUES = [
     Running("/home", TASK, ("/bwrap", ""), (("c", "/caches/c"),)),
