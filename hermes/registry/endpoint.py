@@ -369,7 +369,9 @@ class Endpoint:
             requests.exceptions.ContentDecodingError,
         ) as error:
             host = urlsplit(url).netloc
-            raise Cut(_reason(error) if host == self.host else f"{host}: {_reason(error)}") from None
+            reason = _reason(error)
+            kind = Stalled if "timed out" in reason else Cut  # while writing, which is no `requests.Timeout`
+            raise kind(reason if host == self.host else f"{host}: {reason}") from None
         except requests.RequestException as error:
             raise RegistryError(f"{urlsplit(url).netloc}: {_reason(error)}") from None
         except ValueError as error:  # urllib3's, of a name that has no form of names

@@ -15,7 +15,7 @@ from hermes.errors import RegistryError
 from hermes.image.descriptor import Descriptor
 from hermes.registry.addresses import joined
 from hermes.registry.client import Client
-from hermes.registry.endpoint import Ask, Cut, NotThere, Refused
+from hermes.registry.endpoint import STALLS, Ask, Cut, NotThere, Refused, Stalled
 from hermes.registry.repository import Repository, unreachable
 from hermes.store import Store
 
@@ -54,7 +54,7 @@ def upload(
 
     ``provide`` is called when the store needs to have it. Tells whether it was mounted. Raises `RegistryError`.
     """
-    fruitless = 0
+    fruitless = stalls = 0
     session: _Session | None = None
     while True:
         before = session.offset if session else 0
@@ -71,8 +71,10 @@ def upload(
                 _send(client, target, blob, session, file)
         except (Cut, NotThere) as error:
             reached = session.offset if session else 0
-            fruitless = 0 if reached > before else fruitless + 1
-            if fruitless == _ATTEMPTS:
+            fruitless, stalls = fruitless + 1, stalls + isinstance(error, Stalled)
+            if reached > before:
+                fruitless = stalls = 0
+            if fruitless == _ATTEMPTS or stalls == STALLS:
                 raise RegistryError(
                     f"{target.name}: the connection ended after {reached} of {blob.size} bytes of {blob.digest}: {error}",
                     hint="try again",

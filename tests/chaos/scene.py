@@ -100,7 +100,7 @@ class Scene:
         if kind == "build":
             return ["build", "-q", "--json", "//app:image"]
         if kind == "bud":
-            return ["bud", "-q", "--network", "none", "--pull=never", "app"]
+            return ["bud", "-q", "--pull=never", "app"]
         if kind == "ctr run":
             return ["ctr", "run", _CONTAINER, "sh", "-c", _FILL.format(salt=self.salt)]
         return ["ctr", "commit", "--timestamp", "0", _CONTAINER, "committed"]

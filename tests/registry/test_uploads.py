@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import signal
@@ -130,6 +131,31 @@ def test_an_interrupted_push_ends_at_once_though_the_registry_is_stuck(
         stuck.set()
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_registry_that_stalls_while_it_is_written_to_is_given_up(
+    client: Client, faulty: FaultyRegistry, store: Store, monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
+    monkeypatch.setattr("hermes.registry.pace.CONNECTING", 0.5)
+    monkeypatch.setattr("hermes.registry.endpoint._WRITTEN", 0.5)
+    over = threading.Event()
+
+    def stall(handler: http.server.BaseHTTPRequestHandler) -> None:
+        if reads:
+            handler.rfile.read(int(handler.headers["Content-Length"]))
+        over.wait(20)
+        handler.close_connection = True
+
+    faulty.faults["PATCH"] += [stall] * 9
+    faulty.faults["PUT /v2/app/blobs"] += [stall] * 9
+    image = image_in(store, 30_000_000)
+    try:
+        with pytest.raises(RegistryError, match="the connection ended after"):
+            push(client, store, [Job(image, f"{faulty.host}/app", ("v",))])
+    finally:
+        over.set()
+    assert len(faulty.asked("PATCH")) <= 2 * 2
 
 
 def test_tags_come_in_pages(client: Client, faulty: FaultyRegistry) -> None:
