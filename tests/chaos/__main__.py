@@ -20,12 +20,15 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000, help="how many commands to kill (default: 1000)")
     parser.add_argument("--seed", type=int, default=1, help="of the random moments")
     parser.add_argument("--user", default="", help="who runs the commands, if not you; takes root")
+    parser.add_argument("--runtime", default="bwrap", help="what runs commands: bwrap, crun or runc")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="hermes-chaos-"))
     folder.chmod(0o755)
     began = time.monotonic()
     try:
-        chaos = Chaos(folder, options.seed, options.user, say=lambda text: print(text, flush=True))
+        chaos = Chaos(
+            folder, options.seed, options.user, options.runtime, say=lambda text: print(text, flush=True)
+        )
         chaos.run(options.kills)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -33,17 +33,23 @@ _GROUPS: Final = ("/sys/fs/cgroup/unified", "/sys/fs/cgroup/freezer", "/sys/fs/c
 
 
 class Chaos:
-    """``folder`` is for the scenes, ``user`` who runs the commands (empty: this process's user).
+    """``folder`` is for the scenes, ``user`` who runs the commands (empty: this process's user), by
+    ``runtime``.
 
     ``kills`` counts what was killed, by command and way; ``faults`` says what was wrong.
     """
 
     def __init__(
-        self, folder: Path, seed: int, user: str = "", say: Callable[[str], None] = lambda _: None
+        self,
+        folder: Path,
+        seed: int,
+        user: str = "",
+        runtime: str = "bwrap",
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.kills: Counter[tuple[str, str]] = Counter()
         self.faults: list[str] = []
-        self._scene = Scene(folder / "killed", user)
+        self._scene = Scene(folder / "killed", user, runtime)
         self._quiet = Scene(folder / "quiet", user)
         self._chance = random.Random(seed)
         self._seed = seed

@@ -64,14 +64,15 @@ class Stuck(Exception):
 
 
 class Scene:
-    """``folder`` is this scene's alone. Commands are run as ``user``, who is this process's when empty.
+    """``folder`` is this scene's alone. Commands are run as ``user``, who is this process's when empty, by ``runtime``.
 
     Two scenes that are given the same salt must come to the same results.
     """
 
-    def __init__(self, folder: Path, user: str = "") -> None:
+    def __init__(self, folder: Path, user: str = "", runtime: str = "bwrap") -> None:
         self.folder = folder
         self.user = user
+        self.runtime = ["--runtime", runtime]
         self.home = folder / "home"
         self.temporary = folder / "temporary"
         self.temporary.mkdir(parents=True)
@@ -98,11 +99,11 @@ class Scene:
     def arguments(self, kind: str) -> list[str]:
         """Return the command line of one of `KINDS`, without the program."""
         if kind == "build":
-            return ["build", "-q", "--json", "//app:image"]
+            return ["build", "-q", "--json", *self.runtime, "//app:image"]
         if kind == "bud":
-            return ["bud", "-q", "--pull=never", "app"]
+            return ["bud", "-q", "--pull=never", *self.runtime, "app"]
         if kind == "ctr run":
-            return ["ctr", "run", _CONTAINER, "sh", "-c", _FILL.format(salt=self.salt)]
+            return ["ctr", "run", *self.runtime, _CONTAINER, "sh", "-c", _FILL.format(salt=self.salt)]
         return ["ctr", "commit", "--timestamp", "0", _CONTAINER, "committed"]
 
     def result(self, kind: str) -> str:
