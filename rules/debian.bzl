@@ -118,7 +118,7 @@ apt_layer = rule(
         "exclude": attr.string_list(doc = "Packages that are not locked, and that others may take as present."),
         "lock": attr.label(mandatory = True, allow_files = True, doc = "The lock file, which `hermes lock` writes."),
         "merged_usr": attr.bool(default = True, doc = "Whether /bin, /lib and /sbin are links into /usr."),
-        "packages": attr.string_list(doc = "What `hermes lock` resolves: names, or name=version."),
+        "packages": attr.string_list(doc = "What `hermes lock` resolves: names, name=version, or name=pattern as in perl=5.36*."),
         "recommends": attr.bool(doc = "Whether to lock recommended packages too."),
     },
     doc = "Debian packages and what they depend on, as locked, in a layer.",

@@ -9,6 +9,7 @@ from typing import Final
 from hermes.actions.specs.fetch import Fetch
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools
+from hermes.debian.download import quoted
 from hermes.digest import Digest
 from hermes.download import Absent, download, shown
 from hermes.engine.action import EXECUTABLE, FILE, Outputs, Value
@@ -65,7 +66,7 @@ def _addresses(listed: Sequence[str], tools: Tools) -> Iterator[str]:
     for address in listed:
         if address.startswith(APT):
             for mirror in tools.mirrors():
-                yield f"{mirror.rstrip('/')}/{address.removeprefix(APT)}"
+                yield f"{mirror.rstrip('/')}/{quoted(address.removeprefix(APT))}"
         else:
             yield address
 

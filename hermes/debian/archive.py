@@ -15,7 +15,14 @@ from typing import Final
 
 from hermes.debian.apt_source import AptSource
 from hermes.debian.download import download
-from hermes.debian.keyring import Keyring, machine_keyring, named_keyring, signed_text, unsigned_text
+from hermes.debian.keyring import (
+    Keyring,
+    check_signature,
+    machine_keyring,
+    named_keyring,
+    signed_text,
+    unsigned_text,
+)
 from hermes.debian.packages import Package, parse_packages
 from hermes.debian.release import INDEX_FORMS, IndexFile, Release, parse_release
 from hermes.digest import CHUNK, Digest
@@ -85,7 +92,7 @@ def read_release(
     say: Callable[[str], None],
     machine_keys: Callable[[], Keyring | None] = machine_keyring,
 ) -> Release:
-    """Fetch and verify a suite's ``InRelease``.
+    """Fetch and verify a suite's ``InRelease``, or where there is none its ``Release`` with ``Release.gpg``.
 
     Without any keyring on the machine nothing can be verified, and ``say`` is told so. Raises `FetchError`
     and `LockError`.
@@ -94,17 +101,35 @@ def read_release(
     where = shown(address)
     keyring = named_keyring(suite.signed_by) if suite.signed_by else machine_keys()
     data = download(address, _RELEASE_LIMIT)
+    signature = None
     if data is None:
-        raise FetchError(
-            f"{where}: there is no such file",
-            hint="check the address and the suite of this package source; it must have a signed InRelease",
-        )
+        data, signature = _detached(suite, where)
+        where = shown(f"{suite.folder}/Release")
     if keyring is None:
         say(
             f"warning: {where}: no keyring was found, so the signature is not verified; name one as signed_by"
         )
         return parse_release(unsigned_text(data), where)
-    return parse_release(signed_text(data, keyring, where), where)
+    if signature is None:
+        return parse_release(signed_text(data, keyring, where), where)
+    return parse_release(check_signature(data, signature, keyring, where), where)
+
+
+def _detached(suite: Suite, where: str) -> tuple[bytes, bytes]:
+    """Return a suite's ``Release`` and the signature beside it; ``where`` is the file that was looked for first."""
+    data = download(f"{suite.folder}/Release", _RELEASE_LIMIT)
+    if data is None:
+        raise FetchError(
+            f"{where}: there is no such file, and no Release beside it",
+            hint="check the address and the suite of this package source",
+        )
+    signature = download(f"{suite.folder}/Release.gpg", _RELEASE_LIMIT)
+    if signature is None:
+        raise FetchError(
+            f"{shown(suite.folder)}/Release: is not signed: there is no InRelease, and no Release.gpg",
+            hint="a package source must be signed",
+        )
+    return data, signature
 
 
 def read_packages(

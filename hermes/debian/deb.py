@@ -17,7 +17,8 @@ from hermes.debian.relation import parse_relations
 from hermes.errors import LayerError, LockError
 from hermes.layer.archives import archive_members
 from hermes.layer.content import BytesContent, Content, spooled
-from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, Entry, parents
+from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, Entry, join, parents
+from hermes.layer.links import resolved
 from hermes.layer.tar_reader import Member
 from hermes.layer.write import Item
 
@@ -79,17 +80,19 @@ def unpacked(
 
     ``spool`` gives an unnamed temporary file. With ``merged_usr`` what is in ``/bin``, ``/lib`` and the like
     moves below ``/usr``, and links lead there. Of a directory that several packages hold the first one's
-    modes count. Raises `LayerError` when a package is malformed, or when two hold one file and neither
+    modes count, and of a directory and a link at one path the first: what is below it goes where the link leads. Raises `LayerError` when a package is malformed, or when two hold one file and neither
     replaces the other.
     """
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         read = list(pool.map(lambda one: _read(one, spool()), packages))
     merged: dict[str, tuple[Item, _Package]] = {}
     used: set[str] = set()
+    placing = _Placing()
     for package in read:
         for entry, content in package.items:
-            moved = _below_usr(entry, used) if merged_usr else entry
+            moved = placing.placed(_below_usr(entry, used) if merged_usr else entry)
             _merge(merged, (moved._replace(mtime=mtime), content), package)
+            placing.note(merged[moved.path][0][0])
     items = [item for item, _ in merged.values()]
     if merged_usr:
         items += _usr_links(merged, used, mtime)
@@ -190,6 +193,46 @@ def _read_data(package: _Package, tar: Iterator[Member], spool: BinaryIO) -> Non
 # Putting packages together.
 
 
+class _Placing:
+    """Where paths of packages lead: through the links of packages before, as dpkg unpacks all into one root."""
+
+    def __init__(self) -> None:
+        self._links: dict[str, str] = {}
+        self._folders: dict[str, str] = {}
+
+    def placed(self, entry: Entry) -> Entry:
+        path = self._placed(entry.path)
+        return entry._replace(
+            path=path, link=self._placed(entry.link) if entry.type == HARDLINK else entry.link
+        )
+
+    def note(self, entry: Entry) -> None:
+        """Take note of what is at a path now."""
+        link = entry.link if entry.type == SYMLINK else None
+        if self._links.get(entry.path) == link:
+            return
+        if entry.path in self._folders:
+            self._folders.clear()
+        if link is None:
+            del self._links[entry.path]
+        else:
+            self._links[entry.path] = link
+
+    def _placed(self, path: str) -> str:
+        folder, _, name = path.rpartition("/")
+        return join(self._folder(folder), name)
+
+    def _folder(self, folder: str) -> str:
+        if not folder:
+            return ""
+        found = self._folders.get(folder)
+        if found is None:
+            self._folder(folder.rpartition("/")[0])
+            found = self._folders[folder] = resolved(folder, self._links.get)
+            self._folders.setdefault(found, found)
+        return found
+
+
 def _below_usr(entry: Entry, used: set[str]) -> Entry:
     """Return an entry with its paths below /usr, if they are in a folder that has moved there."""
     if entry.path in _MERGED and entry.type == SYMLINK:
@@ -222,11 +265,8 @@ def _merge(merged: dict[str, tuple[Item, _Package]], item: Item, package: _Packa
     (before, before_content), other = merged[entry.path]
     if entry.type == before.type == DIRECTORY:
         return
-    if entry.type == DIRECTORY and before.type == SYMLINK:
-        return
-    if before.type == DIRECTORY and entry.type == SYMLINK:
-        merged[entry.path] = item, package
-        return
+    if {entry.type, before.type} == {DIRECTORY, SYMLINK}:
+        return  # the first one stays, see dpkg's ``tarobject``
     if other is package or _replaces(package, other):
         merged[entry.path] = item, package
     elif not _replaces(other, package) and not _alike((before, before_content), item):

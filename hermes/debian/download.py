@@ -9,7 +9,18 @@ from hermes import download as downloading
 from hermes.download import Absent, shown
 from hermes.errors import FetchError
 
+_QUOTED: Final = frozenset(b"%+~")
 _HINT: Final = "check the network, the addresses of the package sources, and what the server asks for"
+
+
+def quoted(path: str) -> str:
+    """Return a path of an archive as apt asks for it: what an index lists is the name of a file, not part of a URL.
+
+    See ``QuoteString`` of apt, and its ``Acquire::URIEncode``.
+    """
+    return "".join(
+        chr(one) if 0x20 < one < 0x7F and one not in _QUOTED else f"%{one:02x}" for one in path.encode()
+    )
 
 
 def download(address: str, limit: int) -> bytes | None:

@@ -93,6 +93,31 @@ def signed_text(data: bytes, keyring: Keyring, where: str) -> str:
     return message.bytes.decode("utf-8", "replace")
 
 
+def check_signature(data: bytes, signatures: bytes, keyring: Keyring, where: str) -> str:
+    """Return ``data`` as text, all of which one of the keys has signed: with one of the detached ``signatures``.
+
+    They are OpenPGP packets, armored or not, of which each is tried. Raises `LockError` when none of the keys has.
+    """
+    import pysequoia
+    from pysequoia.packet import PacketPile, Tag
+
+    problem = "there is no signature"
+    try:
+        found = [bytes(one) for one in PacketPile.from_bytes(signatures) if one.tag == Tag.Signature]
+    except RuntimeError as error:
+        raise _refused(where, keyring, _first_line(error)) from None
+    for one in found:
+        try:
+            detached = pysequoia.Sig.from_bytes(one)
+            verified = pysequoia.verify(bytes=data, store=lambda _: list(keyring.certs), signature=detached)
+        except RuntimeError as error:
+            problem = _first_line(error)
+            continue
+        if verified.valid_sigs:
+            return data.decode("utf-8", "replace")
+    raise _refused(where, keyring, problem)
+
+
 def unsigned_text(data: bytes) -> str:
     """Return the text of a cleartext message without looking at its signature (RFC 9580, section 7)."""
     text = data.decode("utf-8", "replace")

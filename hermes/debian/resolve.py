@@ -7,6 +7,7 @@ option (conflict-directed backjumping, Prosser 1993). It is a loop, so a chain o
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from hermes.debian.relation import Clause, Relation, parse_clauses, parse_relati
 from hermes.debian.universe import Universe, answers, provided
 from hermes.errors import LockError
 
+_PATTERN: Final = re.compile(r"[*?\[]")
 _LIMIT: Final = 20_000
 """How many choices are taken back before giving up."""
 
@@ -87,7 +89,7 @@ def resolve(
 ) -> tuple[Package, ...]:
     """Return the packages to install, sorted by name.
 
-    ``requested`` are names, or ``name=version``. ``recommends`` adds what is recommended where it is available,
+    ``requested`` are names, ``name=version``, or ``name=pattern`` (with ``*``, ``?`` and ``[...]``). ``recommends`` adds what is recommended where it is available,
     ``essential`` what every Debian system has; what is in ``exclude`` counts as there and is not returned.
     Raises `LockError`, showing by whom the package was needed that cannot be had.
     """
@@ -119,12 +121,29 @@ def _requested(universe: Universe, text: str, present: frozenset[str]) -> Relati
     except LockError:
         clauses = ()
     if clauses != ((Relation(name),),) or "/" in name or (equals and not version):
-        raise LockError(f"{text!r} is not a package", hint="write a name, or name=version")
+        raise LockError(f"{text!r} is not a package", hint="write a name, or name=version, as in perl=5.36*")
     if name in present:
         return None
     if not universe.versions(name):
         _check_provided(universe, name)
-    return Relation(name, "=", version) if equals else Relation(name)
+    if not equals:
+        return Relation(name)
+    if _PATTERN.search(version):
+        version = _best(universe, name, version)
+    return Relation(name, "=", version)
+
+
+def _best(universe: Universe, name: str, pattern: str) -> str:
+    """Return the best version of a package that a pattern matches, as for ``apt install NAME=PATTERN``."""
+    from fnmatch import fnmatchcase
+
+    versions = [one.version for one in universe.versions(name)]
+    for version in versions:
+        if fnmatchcase(version, pattern):
+            return version
+    raise LockError(
+        f"no version of {name} matches {pattern}", hint=f"the archive has {', '.join(versions) or 'none'}"
+    )
 
 
 def _check_provided(universe: Universe, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
 import lzma
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+import zstandard
 
 from hermes.debian.apt_source import AptSource
+from hermes.debian.download import quoted
 from hermes.debian.lock import LockRequest, make_lock
 from hermes.debian.sources import machine_sources
 from hermes.errors import FetchError, HermesError, LockError, WorkspaceError
@@ -55,6 +58,9 @@ class Signer:
     def sign(self, text: str) -> bytes:
         return self._gpg("--clearsign", data=text.encode())
 
+    def detached(self, data: bytes, *, armored: bool) -> bytes:
+        return self._gpg(*(["--armor"] if armored else []), "--detach-sign", data=data)
+
     def close(self) -> None:
         subprocess.run(["gpgconf", "--homedir", str(self._home), "--kill", "all"], check=True)
 
@@ -85,14 +91,12 @@ class Archive:
         ):
             (index / name).write_bytes(data)
             rows.append(f" {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-amd64/{name}")
-        text = (
-            "Suite: stable\nCodename: some\nArchitectures: amd64\nComponents: main\n"
-            + fields
-            + "SHA256:\n"
-            + "\n".join(rows)
-            + "\n"
-        )
-        (self.folder / "dists/stable/InRelease").write_bytes(self._signer.sign(text))
+        self.release("\n".join(rows) + "\n", fields)
+
+    def release(self, rows: str, fields: str = "") -> None:
+        """Sign a Release that lists indexes."""
+        text = "Suite: stable\nCodename: some\nArchitectures: amd64\nComponents: main\n" + fields
+        (self.folder / "dists/stable/InRelease").write_bytes(self._signer.sign(f"{text}SHA256:\n{rows}"))
 
     @property
     def source(self) -> AptSource:
@@ -173,6 +177,58 @@ def test_a_release_that_was_tampered_with_is_refused(archive: Archive, change: o
     path = archive.folder / "dists/stable/InRelease"
     path.write_bytes(change(path.read_bytes()))  # type: ignore[operator]
     with pytest.raises(LockError, match=message):
+        archive.lock("hello")
+
+
+def detach(archive: Archive, *signers: Signer, armored: bool = False) -> None:
+    """Take InRelease away, and have Release and Release.gpg, signed by some."""
+    folder = archive.folder / "dists/stable"
+    lines = (folder / "InRelease").read_text().split("\n\n", 1)[1]
+    text = lines.split("-----BEGIN PGP SIGNATURE")[0].encode()
+    (folder / "InRelease").unlink()
+    (folder / "Release").write_bytes(text)
+    if signers:
+        signature = b"".join(one.detached(text, armored=armored) for one in signers)
+        (folder / "Release.gpg").write_bytes(signature)
+
+
+@pytest.mark.parametrize("armored", [True, False])
+def test_a_release_with_a_signature_beside_it_is_believed(
+    archive: Archive, signer: Signer, armored: bool
+) -> None:
+    """As archives without InRelease have them, which apt still reads."""
+    before = archive.lock("hello")
+    detach(archive, signer, armored=armored)
+    assert archive.lock("hello") == before
+    assert archive.said == [one for one in archive.said if not one.startswith("warning")]
+
+
+def test_one_signature_of_several_is_enough(
+    archive: Archive, signer: Signer, new_signer: Callable[[], Signer]
+) -> None:
+    detach(archive, new_signer(), signer)
+    assert archive.lock("hello")["packages"]
+
+
+def test_a_release_with_a_wrong_signature_beside_it_is_refused(
+    archive: Archive, signer: Signer, new_signer: Callable[[], Signer]
+) -> None:
+    detach(archive, signer)
+    release = archive.folder / "dists/stable/Release"
+    whole = release.read_bytes()
+    release.write_bytes(whole.replace(b"Suite: stable", b"Suite: evil!!"))
+    with pytest.raises(LockError, match="Release: the signature does not verify"):
+        archive.lock("hello")
+    release.write_bytes(whole)
+    for wrong in (b"", b"no signature", new_signer().detached(whole, armored=True), signer.public):
+        (archive.folder / "dists/stable/Release.gpg").write_bytes(wrong)
+        with pytest.raises(LockError, match="Release: the signature does not verify"):
+            archive.lock("hello")
+    (archive.folder / "dists/stable/Release.gpg").unlink()
+    with pytest.raises(FetchError, match="is not signed"):
+        archive.lock("hello")
+    release.unlink()
+    with pytest.raises(FetchError, match="no Release beside it"):
         archive.lock("hello")
 
 
@@ -298,3 +354,30 @@ def test_a_malformed_source_is_named_with_its_line(tmp_path: Path, name: str, te
     (tmp_path / name).write_text(text)
     with pytest.raises(WorkspaceError, match=rf"{name}:1: "):
         machine_sources(tmp_path)
+
+
+@pytest.mark.parametrize("ending", [".zst", ".xz", ".bz2", ".lzma", ".gz", ""])
+def test_an_index_in_one_form_alone_is_read(archive: Archive, ending: str) -> None:
+    pack = {
+        ".zst": zstandard.ZstdCompressor().compress,
+        ".xz": lzma.compress,
+        ".bz2": bz2.compress,
+        ".lzma": lambda data: lzma.compress(data, format=lzma.FORMAT_ALONE),
+        ".gz": gzip.compress,
+        "": bytes,
+    }[ending]
+    data = pack(PACKAGES.encode())
+    folder = archive.folder / "dists/stable/main/binary-amd64"
+    for one in folder.iterdir():
+        one.unlink()
+    (folder / f"Packages{ending}").write_bytes(data)
+    row = f" {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-amd64/Packages{ending}\n"
+    archive.release(row)
+    assert len(archive.lock("hello")["packages"]) == 2  # type: ignore[arg-type]
+
+
+def test_a_path_is_asked_for_as_apt_asks_for_it() -> None:
+    """What `apt-get download --print-uris` of apt 2.6 prints."""
+    assert quoted("pool/a_1%3a2.0+b1~rc_amd64.deb") == "pool/a_1%253a2.0%2bb1%7erc_amd64.deb"
+    assert quoted("./a:b@c=d,e (f).deb") == "./a:b@c=d,e%20(f).deb"
+    assert quoted("pool/\u00e9.deb") == "pool/%c3%a9.deb"

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import shutil
 import subprocess
 import tarfile
@@ -302,3 +303,82 @@ def test_a_form_that_dpkg_does_not_know_is_refused(repository: Repository) -> No
     data = {"debian-binary": b"2.0\n", "control.tar.gz": control, "data.tar.lz4": b"x"}
     with pytest.raises(LayerError, match=r"old\.deb: data\.tar\.lz4 .*dpkg"):
         layer(repository.file("old.deb", ar(data)))
+
+
+def unpacked_by_dpkg(folder: Path, *packages: DebFile) -> dict[str, str]:
+    """What dpkg has below /usr/share when it unpacks packages one after the other: modes, links and contents."""
+    root = folder / "root"
+    for name in ("info", "updates"):
+        (root / "var/lib/dpkg" / name).mkdir(parents=True)
+    (root / "var/lib/dpkg/status").touch()
+    for one in packages:
+        command = ["dpkg", f"--root={root}", "--force-not-root", "--force-architecture", "--unpack", one.path]
+        done = subprocess.run(command, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+    share = root / "usr/share"
+    return {str(path.relative_to(root)): shown(path) for path in share.rglob("*")}
+
+
+def shown(path: Path) -> str:
+    if path.is_symlink():
+        return f"-> {path.readlink()}"
+    return f"{path.stat().st_mode & 0o7777:o}" if path.is_dir() else path.read_text()
+
+
+def described(found: dict[str, tuple[Entry, bytes]]) -> dict[str, str]:
+    return {
+        path: f"-> {entry.link}" if entry.link else data.decode() if entry.type == "0" else f"{entry.mode:o}"
+        for path, (entry, data) in found.items()
+        if path.startswith("usr/share/")
+    }
+
+
+FIELDS = "Maintainer: x <x@x>\n"
+LINKING: dict[str, str | bytes | None] = {
+    "usr/": None,
+    "usr/share/": None,
+    "usr/share/real/": None,
+    "usr/share/real/a": b"a",
+    "usr/share/lnk": "real",
+}
+BELOW: dict[str, str | bytes | None] = {
+    "usr/": None,
+    "usr/share/": None,
+    "usr/share/lnk/": None,
+    "usr/share/lnk/b": b"b",
+    "usr/share/lnk/deep/": None,
+    "usr/share/lnk/deep/c": b"c",
+    "usr/share/lnk/e": "../lnk/b",
+}
+
+
+@pytest.mark.parametrize("link_first", [True, False])
+@pytest.mark.parametrize("merged_usr", [True, False])
+def test_a_link_of_one_package_and_a_folder_of_another_are_as_dpkg_has_them(
+    repository: Repository, tmp_path: Path, link_first: bool, merged_usr: bool
+) -> None:
+    """The first one stays, and what is below goes where it leads."""
+    if not shutil.which("dpkg"):
+        pytest.skip("dpkg is not installed")
+    if os.geteuid():
+        pytest.skip("only root unpacks with dpkg")
+    packages = [
+        repository.package("linking", LINKING, fields=FIELDS),
+        repository.package("below", BELOW, fields=FIELDS),
+    ]
+    if not link_first:
+        packages.reverse()
+    found = described(layer(*packages, merged_usr=merged_usr))
+    assert found == unpacked_by_dpkg(tmp_path, *packages)
+    assert ("usr/share/real/deep/c" in found) is link_first
+
+
+def test_a_link_from_the_root_on_leads_there(repository: Repository) -> None:
+    linking = repository.package(
+        "linking", {"opt/": None, "opt/x": "/usr/lib/x", "usr/": None, "usr/lib/": None, "usr/lib/x/": None}
+    )
+    below = repository.package("second", {"opt/": None, "opt/x/": None, "opt/x/f": b"f", "opt/x/sub/": None})
+    found = layer(linking, below)
+    assert found["usr/lib/x/f"][1] == b"f"
+    assert "usr/lib/x/sub" in found
+    assert found["opt/x"][0].link == "/usr/lib/x"

@@ -62,6 +62,10 @@ def chosen(*requested: str, **options: object) -> list[str]:
     [
         ("lib", "base 1, lib 3"),
         ("lib=2", "base 1, lib 2"),
+        ("lib=*", "base 1, lib 3"),
+        ("lib=[12]", "base 1, lib 2"),
+        ("lib=2*", "base 1, lib 2"),
+        ("lib=?", "base 1, lib 3"),
         ("app", "app 1, base 1, lib 3, mawk 1, shell 1"),
         ("app busybox", "app 1, base 1, busybox 1, lib 3"),
         ("shell gawk", "gawk 1, shell 1"),
@@ -161,3 +165,9 @@ def test_a_result_meets_every_need_and_a_refusal_is_right(
         assert not any(is_solution(subset, requested) for subset in subsets)
     else:
         assert is_solution(list(found), requested)
+
+
+def test_a_pattern_of_versions_that_matches_none_is_told() -> None:
+    with pytest.raises(LockError, match=r"no version of lib matches 4\*") as caught:
+        chosen("lib=4*")
+    assert caught.value.hint == "the archive has 3, 2, 1"
