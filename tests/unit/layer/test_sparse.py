@@ -133,7 +133,8 @@ def test_a_map_that_does_not_fit_is_refused(tmp_path: Path) -> None:
 
 
 def test_holes_that_fill_the_disk_are_refused(tmp_path: Path) -> None:
-    sparse_file(tmp_path / "sparse", 9 << 30, {})
+    with open(tmp_path / "sparse", "wb") as file:
+        file.truncate(9 << 30)  # which nobody reads
     for how in FORMATS.values():
         tar = archive(tmp_path, how, "sparse")
         with pytest.raises(LayerError, match="8 GiB of holes"):
