@@ -20,6 +20,8 @@ from tests.conftest import Sandbox
 _SECONDS = 20
 _LOCAL = 3
 """Where in the settings of a terminal its local modes are."""
+_CHARACTERS = 6
+"""Where its special characters are."""
 
 
 class Session:
@@ -53,6 +55,9 @@ class Session:
     def mode(self) -> list[object]:
         """The settings of the terminal, as termios has them."""
         return termios.tcgetattr(self._fd)
+
+    def set_mode(self, settings: list[object]) -> None:
+        termios.tcsetattr(self._fd, termios.TCSANOW, settings)  # type: ignore[arg-type]
 
     def type(self, text: str) -> None:
         os.write(self._fd, text.encode())
@@ -155,6 +160,22 @@ def test_a_window_that_changes_its_size_is_noticed(prepared: Sandbox) -> None:
     session.type("busybox stty size\n")
     session.until("44 111")
     session.type("exit\n")
+    assert session.ended() == 0
+
+
+def test_the_programs_terminal_has_the_settings_of_ours(prepared: Sandbox) -> None:
+    command = ["run", "-q", "--entrypoint", "/bin/busybox", "//app:image", "stty", "-a"]
+    session = Session(prepared, command, around=True)
+    session.until("before")
+    settings = session.mode()
+    settings[_LOCAL] &= ~termios.ECHOCTL  # type: ignore[operator]
+    settings[_CHARACTERS][termios.VERASE] = b"\x07"  # type: ignore[index]
+    session.set_mode(settings)
+    session.type("\n")
+    session.until("erase = ^G")
+    session.until("-echoctl")
+    session.until("status 0")
+    session.type("\n")
     assert session.ended() == 0
 
 

@@ -16,6 +16,8 @@ from hermes.actions.specs.resolve_destination import Named, ResolveDestination
 from hermes.engine.action import Value
 from hermes.engine.key import Resolved
 from hermes.errors import BuildError
+from hermes.layer import encodings
+from hermes.layer.compress import GZIP, ZSTD
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, Entry, whiteout
 from tests.unit.actions.bench import Bench, file, folder, link
 
@@ -256,6 +258,29 @@ def test_a_file_that_is_copied_is_roots_with_its_mode_and_the_time_of_the_build(
     # A folder on the way is as it is in the root, and no change of it.
     assert (found["srv"].mode, found["srv"].uid, found["srv"].passed) == (0o1777, 5, True)
     assert (found["srv/new"].mode, found["srv/new"].passed) == (0o755, False)
+
+
+@pytest.mark.parametrize("hints", [(), (ZSTD.spec,), (GZIP.spec,)], ids=["", "zstd", "gzip"])
+@pytest.mark.parametrize("of_stage", [False, True])
+def test_a_copy_is_compressed_once_for_the_image_that_needs_it(
+    bench: Bench, *, hints: tuple[str, ...], of_stage: bool
+) -> None:
+    below = bench.layer(folder("srv"))
+    more: dict[str, Any]
+    if of_stage:
+        chosen = selected(bench, bench.layer(file("a", 5)), sources=("/a",))
+        listing = bench.output(chosen["listing"])
+        place = bench.run(ResolveDestination(dest="srv/", folder=True, roots=(below,), listing=listing))
+        more = {"keep_owners": True, "listing": listing, "content": bench.output(chosen["content"])}
+    else:
+        place = bench.run(ResolveDestination(dest="srv/", folder=True, roots=(below,), entries=ONE_FILE))
+        more = {"entries": (CopyEntry("a", FILE, 0o640),), "sources": (bench.file("a", b"abc"),)}
+    spec: Copy[Resolved] = Copy(destination=bench.output(place["destination"]), mtime=7, **more)
+    layer = bench.run(spec, *hints)["layer"].digest
+    made = {codec.spec for codec in (ZSTD, GZIP) if encodings.find(bench.store, layer, codec)}
+    assert made == set(hints)
+    plain = encodings.find_plain(bench.store, layer) is not None
+    assert plain == (not hints)
 
 
 def test_an_owner_is_that_of_new_folders_too_and_of_no_other(bench: Bench) -> None:

@@ -16,12 +16,18 @@ import pytest
 
 from hermes.actions.specs.run import Run
 from hermes.actions.specs.spec import Ref, of_action
-from hermes.dockerfile.translate import Translation
+from hermes.dockerfile.context import Context
+from hermes.dockerfile.files import FolderFiles
+from hermes.dockerfile.options import Options
+from hermes.dockerfile.parse import parse
+from hermes.dockerfile.translate import Translation, translate
 from hermes.errors import DockerfileError, UsageError
 from hermes.image import docker
 from tests.corpus import FILES
 from tests.unit.dockerfile.graphs import (
     EXAMPLES,
+    PLATFORM,
+    KnownBases,
     actions_of,
     make_context,
     of_corpus,
@@ -167,6 +173,14 @@ def test_stages_that_the_target_does_not_need_are_not_looked_at() -> None:
     assert [params_of(one)["argv"][-1] for one in actions_of(found, "run")] == ["one", "three"]
     with pytest.raises(DockerfileError, match="gone is not in the context"):
         translated(text, target="two")
+
+
+def test_a_stage_is_built_on_the_image_of_the_platform_that_it_names() -> None:
+    text = "ARG P=linux/arm64\nFROM --platform=$P a AS x\nFROM --platform=$NONE b\nCOPY --from=x /f /f\nCOPY --from=c /f /\n"
+    bases = KnownBases()
+    context = Context(FolderFiles("/nonexistent", ""))
+    translate(parse("Dockerfile", text), context, bases, Options(platform=PLATFORM))
+    assert sorted(bases.asked) == [("a", "linux/arm64"), ("b", "linux/amd64"), ("c", "linux/amd64")]
 
 
 def test_a_chain_of_five_thousand_stages_is_not_nested() -> None:

@@ -76,6 +76,16 @@ def test_a_platform_that_is_not_there_lists_those_that_are(
         chosen(tmp_path, store, found, wanted)
 
 
+def test_an_image_alone_is_for_its_platform_and_what_that_runs(tmp_path: Path, store: Store) -> None:
+    made = small(config={"architecture": "arm", "os": "linux", "variant": "v6", "author": "arm/v6"})
+    with opened(made.layout(tmp_path, [made.row]), store, Client) as origin:
+        for wanted in (None, Platform.parse("linux/arm/v6"), Platform.parse("linux/arm/v7")):
+            assert choose(origin, wanted).config["author"] == "arm/v6"
+        for other in ("linux/arm/v5", "linux/arm64", "windows/arm/v6"):
+            with pytest.raises(NoSuchPlatform, match="linux/arm/v6"):
+                choose(origin, Platform.parse(other))
+
+
 def test_a_row_that_says_its_platform_comes_before_one_that_does_not(tmp_path: Path, store: Store) -> None:
     found = [row("linux/amd64", said=False), row("linux/amd64/v1")]
     assert chosen(tmp_path, store, found, "linux/amd64") == "linux/amd64/v1"
