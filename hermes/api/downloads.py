@@ -1,17 +1,17 @@
-"""Files from the network for working containers. What is downloaded is not kept in the store."""
+"""Files from the network for working containers. The store has them only for as long as they are copied."""
 
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from hermes.digest import Digest
 from hermes.download import Absent, download, name_of, shown
 from hermes.errors import FetchError, UsageError
+from hermes.store import Store
+from hermes.store.location import default_home
 
 
 def is_url(text: str) -> bool:
@@ -25,8 +25,7 @@ def downloaded(urls: Sequence[str], checksum: str) -> Iterator[tuple[tuple[str, 
     Raises `FetchError` when something cannot be fetched, or has another digest than ``checksum``.
     """
     expected = Digest.parse(checksum) if checksum else None
-    folder = Path(tempfile.mkdtemp(prefix="hermes-"))
-    try:
+    with closing(Store.open(default_home())) as store, store.scratch.directory() as folder:
         found = []
         for number, url in enumerate(urls):
             name = name_of(url)
@@ -40,8 +39,6 @@ def downloaded(urls: Sequence[str], checksum: str) -> Iterator[tuple[tuple[str, 
                 raise FetchError(f"{shown(url)}: has the digest {digest}, and {expected} was asked for")
             found.append((str(path), name))
         yield tuple(found)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _fetch(url: str, path: Path) -> Digest:

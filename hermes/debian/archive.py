@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -29,6 +28,7 @@ from hermes.digest import CHUNK, Digest
 from hermes.download import shown
 from hermes.errors import FetchError, LayerError, LockError
 from hermes.layer.decompress import Decompressed
+from hermes.store.atomic_replace import beside
 from hermes.store.io_errors import storing
 
 _RELEASE_LIMIT: Final = 32 << 20
@@ -178,9 +178,9 @@ def _read_index(suite: Suite, release: Release, index: IndexFile, cache: Path) -
     data = _fetch_index(suite, release, index)
     with storing(cache):
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=cache, prefix=".", delete=False) as file:
-            file.write(data)
-        os.replace(file.name, kept)
+        temporary = beside(kept)
+        temporary.write_bytes(data)
+        os.replace(temporary, kept)
     return data
 
 

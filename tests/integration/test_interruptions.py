@@ -16,6 +16,8 @@ from tests.chaos.kills import Chaos
 from tests.conftest import LASTING, Sandbox
 from tests.integration.conftest import add_base
 from tests.processes import leftovers, processes_of
+from tests.registry.faulty import trickle
+from tests.registry.servers import Web
 
 BUILD = """
 files_layer(name = "files", srcs = glob(["src/*"]), dest = "/srv")
@@ -137,6 +139,24 @@ def test_a_program_in_unshare_ends_with_it(based: Sandbox) -> None:
     while (left := list(processes_of(LASTING))) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert left == []
+
+
+def test_a_killed_download_is_removed_by_the_next_command(based: Sandbox, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    environment = {**os.environ, "HERMES_HOME": str(based.home), "TMPDIR": str(temporary)}
+    name = based.run("ctr", "from", "scratch").stdout.strip()
+    with Web(trickle(bytes(1000), 500)) as web:
+        command = [sys.executable, "-m", "hermes", "ctr", "add", name, f"http://{web.host}/x", "/"]
+        with subprocess.Popen(command, env=environment) as process:
+            deadline = time.monotonic() + 20
+            while not web.seen:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            process.kill()
+    assert list(temporary.iterdir()) == []
+    assert based.run("ctr", "ps").returncode == 0
+    assert list((based.home / "tmp").iterdir()) == []
 
 
 def test_a_killed_gc_leaves_no_half_of_a_layer(based: Sandbox) -> None:
