@@ -89,7 +89,14 @@ class Client:
         with self._guard:
             key = host, settings, self._credentials.find(name)
             if key not in self._endpoints:
-                self._endpoints[key] = Endpoint(host, settings, self.registries, key[2], self.cancelled)
+                self._endpoints[key] = Endpoint(
+                    host,
+                    settings,
+                    self.registries,
+                    key[2],
+                    self.cancelled,
+                    no_credential=self._credentials.problem(name),
+                )
             return Repository(self._endpoints[key], path, writing)
 
     def sources(self, name: str) -> list[Repository]:

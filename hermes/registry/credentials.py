@@ -51,11 +51,13 @@ class Credentials:
         self._env = env
         self._documents: list[tuple[Path, Mapping[str, Any]]] | None = None
         self._asked: dict[tuple[str, str], Credential | None] = {}
+        self._problems: dict[str, str] = {}
 
     def find(self, name: str) -> Credential | None:
         """Return the credential for ``HOST/PATH``; the one for the most of it, where there are several.
 
-        Raises `RegistryError` when a file or helper that should have it cannot be used.
+        Raises `RegistryError` when a file, or the helper of ``credHelpers`` that should have it, cannot be used. A
+        ``credsStore`` stands for all hosts, most of which need no credential, so one that fails has none: see `problem`.
         """
         if self._documents is None:
             self._documents = list(self._read())
@@ -63,6 +65,10 @@ class Credentials:
             if found := self._in_document(path, document, name):
                 return found
         return None
+
+    def problem(self, name: str) -> str:
+        """Return why the ``credsStore`` gave no credential for ``HOST/PATH``, or an empty text."""
+        return self._problems.get(name.partition("/")[0], "")
 
     def _in_document(self, path: Path, document: Mapping[str, Any], name: str) -> Credential | None:
         host = name.partition("/")[0]
@@ -74,8 +80,18 @@ class Credentials:
         if row and isinstance(row[1], Mapping) and (found := _credential(path, row[1])):
             return found
         if not helper and (store := document.get("credsStore")):  # an empty helper says: from this file
-            return self._ask_helper(path, str(store), _HUB_SERVER if host == DOCKER_HUB else host)
+            return self._ask_store(path, str(store), host)
         return None
+
+    def _ask_store(self, path: Path, store: str, host: str) -> Credential | None:
+        """Ask the helper that stands for all hosts, unless it failed for this one before."""
+        if host in self._problems:
+            return None
+        try:
+            return self._ask_helper(path, store, _HUB_SERVER if host == DOCKER_HUB else host)
+        except RegistryError as error:
+            self._problems[host] = error.message
+            return None
 
     def _ask_helper(self, path: Path, name: str, server: str) -> Credential | None:
         """Ask a helper program, once for each server."""

@@ -89,7 +89,7 @@ class Endpoint:
 
     ``registries`` are the settings of other hosts, to which answers may lead. Once ``cancelled`` is set, what
     waits gives up. A server other than a registry has a ``base``, its scheme and host, and is not asked whether it is
-    one.
+    one. ``no_credential`` says why there is no credential, where that could not be found out.
     """
 
     def __init__(
@@ -100,8 +100,11 @@ class Endpoint:
         credential: Credential | None,
         cancelled: threading.Event,
         base: str = "",
+        *,
+        no_credential: str = "",
     ) -> None:
         self.host = host
+        self._no_credential = no_credential
         self._settings = settings
         self._registries = registries
         self._credential = credential
@@ -442,7 +445,9 @@ class Endpoint:
         return RegistryError(problem)
 
     def _denied(self, what: str, problem: str) -> RegistryError:
-        if self._credential is None:
+        if self._no_credential:
+            hint = f"{self._no_credential}; mend that, or log in with another tool"
+        elif self._credential is None:
             hint = f"log in first, as with `podman login {self.host}`; registries say the same of what is not there"
         else:
             hint = f"the credential for {self.host} may have expired, or not be enough for this; log in again"

@@ -232,6 +232,46 @@ def test_tls_and_a_password(images: Sandbox, secure: Registry, elsewhere: Store,
     assert "Traceback" not in without.stderr + wrong.stderr + refused.stderr
 
 
+def has_failed(done: subprocess.CompletedProcess[str]) -> bool:
+    assert "Traceback" not in done.stderr
+    return done.returncode != 0
+
+
+@pytest.mark.parametrize("field", ["credsStore", "credHelpers"])
+@pytest.mark.parametrize("name", ["absent", "locked"])
+def test_a_helper_that_fails_is_taken_as_by_skopeo(
+    images: Sandbox, registry: Registry, auth_file: Path, tmp_path: Path, field: str, name: str
+) -> None:
+    """Where no credential is needed, one that stands for all hosts is no error, and one for this host is."""
+    target = f"docker://{registry.host}/team/app:v1"
+    ok(images.run("push", "-q", "//app:image", target))
+    helper = tmp_path / "bin/docker-credential-locked"
+    helper.parent.mkdir()
+    helper.write_text("#!/bin/sh\necho the vault is locked; exit 1\n")
+    helper.chmod(0o755)
+    path = {"PATH": f"{helper.parent}:{os.environ['PATH']}"}
+    auth_file.write_text(json.dumps({field: name if field == "credsStore" else {registry.host: name}}))
+    theirs = subprocess.run(
+        [program("skopeo"), "inspect", "--tls-verify=false", "--authfile", str(auth_file), target],
+        env={**os.environ, **path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    ours = images.run("inspect", target, env=path)
+    assert has_failed(ours) == has_failed(theirs) == (field == "credHelpers")
+
+
+def test_why_there_is_no_credential_is_told_where_one_is_needed(
+    images: Sandbox, secure: Registry, auth_file: Path
+) -> None:
+    images.write("hermes.yaml", f"registries:\n  {secure.host}:\n    ca: {secure.ca}\n")
+    auth_file.write_text('{"credsStore": "absent"}')
+    done = images.run("inspect", f"docker://{secure.host}/team/app:v1")
+    assert "denies access" in done.stderr
+    assert "docker-credential-absent, which is not installed" in done.stderr
+
+
 def test_insecure_only_when_configured(images: Sandbox, secure: Registry) -> None:
     images.write("hermes.yaml", f"registries:\n  {secure.host}:\n    insecure: true\n")
     ok(images.run("push", "-q", "//app:image", f"docker://{secure.host}/team/app:v1"))

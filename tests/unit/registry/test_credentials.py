@@ -185,3 +185,49 @@ def test_what_cannot_be_used_is_an_error(
     with pytest.raises(RegistryError) as error:
         Credentials(env).find(f"{name}/x")
     assert says in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("store", "host", "problem"),
+    [
+        ("absent", "a.example", "docker-credential-absent, which is not installed"),
+        ("../../evil", "a.example", "invalid name of a credential helper"),
+        ("vault", "broken.example", "the vault is locked"),
+        ("vault", "odd.example", "something else than a credential"),
+        ("vault", "none.example", ""),
+    ],
+)
+def test_a_store_that_fails_has_no_credential(
+    tmp_path: Path, env: dict[str, str], helper: Path, store: str, host: str, problem: str
+) -> None:
+    """It stands for all hosts, most of which need none; where one refuses, the problem is told."""
+    write(tmp_path / "run/containers/auth.json", {"credsStore": store})
+    credentials = Credentials(env)
+    for _ in range(2):
+        assert credentials.find(f"{host}/x") is None
+        assert problem in credentials.problem(f"{host}/y")
+    if not problem:
+        assert credentials.problem(f"{host}/y") == ""
+    if store == "vault":
+        assert len(Path(f"{helper}.asked").read_text().splitlines()) == 1
+    assert credentials.problem("other.example/x") == ""
+
+
+def test_what_another_file_has_counts_where_a_store_fails(
+    tmp_path: Path, env: dict[str, str], helper: Path
+) -> None:
+    write(tmp_path / "run/containers/auth.json", {"credsStore": "absent"})
+    write(tmp_path / "me/.docker/config.json", {"auths": {"a.example": encoded("a", "b")}})
+    assert Credentials(env).find("a.example/x") == Credential("a", "b")
+
+
+def test_a_helper_of_one_host_that_fails_is_an_error_beside_a_store_that_fails(
+    tmp_path: Path, env: dict[str, str], helper: Path
+) -> None:
+    write(
+        tmp_path / "me/.docker/config.json", {"credsStore": "absent", "credHelpers": {"a.example": "absent"}}
+    )
+    credentials = Credentials(env)
+    assert credentials.find("b.example/x") is None
+    with pytest.raises(RegistryError, match="not installed"):
+        credentials.find("a.example/x")
