@@ -12,6 +12,7 @@ from hermes.build.named import build_target
 from hermes.digest import Digest
 from hermes.engine.events import Events, Subscriber
 from hermes.errors import HermesError, UsageError
+from hermes.graph.label import is_label
 from hermes.image.config import platform_of
 from hermes.image.descriptor import Descriptor
 from hermes.image.names import ImageNames
@@ -20,6 +21,7 @@ from hermes.naming.image_names import in_store, named
 from hermes.naming.registries import LazyBlobs
 from hermes.store import Store
 from hermes.store.location import default_home
+from hermes.transports import REGISTRY
 from hermes.transports.examining import Image, examine, images_of
 from hermes.transports.stored import StoreOrigin
 from hermes.transports.table import has_transport, parse_destination
@@ -80,13 +82,11 @@ class Images:
         """Take an image from elsewhere into the store and give it a name: by default the one that it has there.
 
         ``whole`` takes an index with the images for all its platforms. Layers that may not be distributed are refused,
-        or with ``keep_nondistributable`` stay where they are.
+        or with ``keep_nondistributable`` stay where they are. What names no transport is a name of a registry.
         """
-        if not has_transport(origin):
-            raise UsageError(
-                f"{origin!r} has no transport",
-                hint=f"write docker://{origin}, or oci:DIR, docker-archive:FILE ...",
-            )
+        if not has_transport(origin) and not is_label(origin):
+            Reference.parse(origin)
+            origin = f"{REGISTRY}{origin}"
         given = _new_name(name) if name else None
         with self._opened() as store, self._fetching(store, keep_nondistributable) as fetching:
             found = in_store(origin, store, fetching, build_target, platform, whole=whole)

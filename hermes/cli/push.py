@@ -45,36 +45,67 @@ def command(
 ) -> None:
     """Build images and push them to registries, or push one of the store; print the digests.
 
-    DEST is docker://HOST/NAME[:TAG]; with one or more of them there is one image to push. Without, targets of the
-    rule image_push say where they go. Blobs are sent first, each once, then manifests, then tags.
+    DEST is HOST/NAME[:TAG]; with one or more of them there is one image to push. Without, targets of the rule
+    image_push say where they go, and an image of the store goes where its name says. Blobs are sent first, each once,
+    then manifests, then tags.
 
     \b
     hermes push //app:image docker://registry.example.org/team/app:v1
+    hermes push registry.example.org/team/app:v1
     hermes push //...
     """
     from hermes.layer.compress import Compression
-    from hermes.naming.stored import named_image
     from hermes.transports import REGISTRY
 
     asked = Compression.at(compression, level)
-    destinations = [one for one in names if one.startswith(REGISTRY)]
-    patterns = [one for one in names if not one.startswith(REGISTRY)]
+    is_destination = [one.startswith(REGISTRY) or (at > 0 and _has_host(one)) for at, one in enumerate(names)]
+    destinations = [
+        one if one.startswith(REGISTRY) else f"{REGISTRY}{one}"
+        for one, is_one in zip(names, is_destination, strict=True)
+        if is_one
+    ]
+    patterns = [one for one, is_one in zip(names, is_destination, strict=True) if not is_one]
     if not patterns:
         raise UsageError(
             "nothing is named that is to be pushed", hint="hermes push //app:image docker://HOST/NAME:TAG"
         )
     options = chosen(jobs, keep_going, platform, values, secrets=secrets, runtime=runtime)
     with display(quiet=quiet) as screen:
-        stored = named_image(patterns[0]) if len(patterns) == 1 and destinations else None
+        stored = _stored(patterns[0], destinations) if len(patterns) == 1 else None
         if stored is None:
             pushed = Workspace(subscribers=[screen.event], say=screen.say).push(
                 patterns, destinations, options, compression=asked
             )
         else:
-            pushed = _from_store(stored, destinations, screen, asked)
+            pushed = _from_store(stored, destinations or [f"{REGISTRY}{stored.title}"], screen, asked)
     show(pushed, as_json=as_json)
     if digest_file:
         _write_digest(digest_file, pushed)
+
+
+def _has_host(text: str) -> bool:
+    """Tell whether a text is a name with the host of a registry, and no label or pattern."""
+    from hermes.graph.label import is_label
+    from hermes.image.reference import Reference
+
+    if is_label(text) or text.startswith("-"):
+        return False
+    try:
+        return bool(Reference.parse(text).host)
+    except UsageError:
+        return False
+
+
+def _stored(text: str, destinations: list[str]) -> StoreOrigin | None:
+    """Return the image of the store that is to be pushed, or None where a target is.
+
+    Without destinations a name without a host is a target where there is a workspace.
+    """
+    from hermes.naming.stored import in_a_workspace, named_image
+
+    if not destinations and not _has_host(text) and in_a_workspace():
+        return None
+    return named_image(text)
 
 
 def show(pushed: list[Pushed], *, as_json: bool = False) -> None:

@@ -25,7 +25,7 @@ def named_image(text: str) -> StoreOrigin | None:
     if is_label(text) or text.startswith("-"):
         return None
     store = Store(default_home())
-    if text.startswith("sha256:") or not _in_a_workspace():
+    if text.startswith("sha256:") or not in_a_workspace():
         return named(text, store)
     try:
         return find_named(text, store)
@@ -33,7 +33,8 @@ def named_image(text: str) -> StoreOrigin | None:
         return None
 
 
-def _in_a_workspace() -> bool:
+def in_a_workspace() -> bool:
+    """Tell whether this folder is in a workspace."""
     from hermes.workspace.root import find_root
 
     try:

@@ -137,6 +137,20 @@ def test_an_image_of_the_store_is_pushed_by_its_name(images: Sandbox, registry: 
     assert digest_of(f"docker://{registry.host}/direct:x") == again == digest
 
 
+def test_names_of_registries_need_no_transport(images: Sandbox, registry: Registry) -> None:
+    """As docker's and podman's users write them: tag, push by that name, pull."""
+    ok(images.run("ctr", "from", "--name", "c", "//app:image"))
+    digest = ok(images.run("ctr", "commit", "c", "shop/app:v7"))
+    name = f"{registry.host}/plain/app:v1"
+    ok(images.run("tag", "shop/app:v7", name))
+    assert ok(images.run("push", "-q", name)) == digest
+    assert digest_of(f"docker://{name}") == digest
+    assert ok(images.run("push", "-q", "shop/app:v7", f"{registry.host}/plain/other")) == digest
+    assert digest_of(f"docker://{registry.host}/plain/other:v7") == digest
+    ok(images.run("rmi", name))
+    assert ok(images.run("pull", name)) == f"{name}  {digest}"
+
+
 def test_image_push_targets_are_pushed_and_run(images: Sandbox, registry: Registry) -> None:
     for package in ("one", "two"):
         images.write(
