@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import posixpath
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from hermes.digest import CHUNK
+from hermes.digest import CHUNK, Digest
 from hermes.errors import BuildInterrupted, FetchError, UsageError
 
 if TYPE_CHECKING:
@@ -66,6 +69,28 @@ def download(
         except requests.RequestException as error:
             raise FetchError(f"{shown(address)}: {_reason(error)}") from error
     raise FetchError(f"{shown(address)}: {problem}")
+
+
+def saved(address: str, path: Path) -> Digest:
+    """Write what is at an address to a new file that only this user may read; raises `FetchError`."""
+    from hermes.registry import pace
+
+    def take(pieces: Iterator[bytes]) -> Digest:
+        hasher = hashlib.sha256()
+        with open(path, "wb", opener=partial(os.open, mode=0o600)) as file:
+            for data in pieces:
+                hasher.update(data)
+                file.write(data)
+        return Digest.from_hex(hasher.hexdigest())
+
+    try:
+        with pace.session() as session:
+            return download(address, take, session)
+    except Absent as error:
+        raise FetchError(f"{shown(address)}: {error}", hint="check the address") from None
+    except FetchError as error:
+        error.hint = error.hint or "check the address and the network"
+        raise
 
 
 def shown(address: str) -> str:

@@ -12,6 +12,7 @@ import os
 import shutil
 import stat
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -25,7 +26,7 @@ from hermes.download import shown
 from hermes.engine.action import Outputs, Value
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
-from hermes.errors import BuildError, FetchError
+from hermes.errors import BuildError, BuildInterrupted, FetchError
 from hermes.layer import encodings, toc
 from hermes.layer.canonical import canonical
 from hermes.layer.content import FileContent
@@ -61,14 +62,8 @@ _NO_SETTINGS: Final = (
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `FetchError` when the commit cannot be had, `BuildError` when it holds what a layer cannot."""
     spec = of_request(Git[Resolved], request)
-    program = shutil.which("git")
-    if program is None:
-        raise BuildError(
-            "this machine has no git, which fetches repositories",
-            hint="install git, or add an archive of the commit by its URL",
-        )
     with tools.store.scratch.directory() as folder, storing("the store"):
-        checkout = _Checkout(program, folder, spec.url, tools)
+        checkout = Checkout(folder, spec.url, tools.cancelled)
         root = checkout.files(spec.commit, spec.ref, spec.folder)
         items = canonical(_items(root), name="the layer")
         written = write_layer(items, blobs=tools.store.blobs, codec=None)
@@ -78,13 +73,37 @@ def execute(request: Request, tools: Tools) -> Outputs:
     return {"layer": Value(LAYER, written.toc.diff_id, written.toc.size)}
 
 
-class _Checkout:
-    def __init__(self, program: str, folder: Path, url: str, tools: Tools) -> None:
+class Checkout:
+    """A repository at ``url``, fetched to ``folder`` until ``cancelled`` is set; raises `BuildError` without a git."""
+
+    def __init__(self, folder: Path, url: str, cancelled: threading.Event) -> None:
+        program = shutil.which("git")
+        if program is None:
+            raise BuildError(
+                "this machine has no git, which fetches repositories",
+                hint="install git, or name an archive of the commit by its URL",
+            )
         self._program = program
         self._repository = folder / "repository"
         self._tree = folder / "tree"
         self._url = url
-        self._tools = tools
+        self._cancelled = cancelled
+
+    def commit_of(self, ref: str) -> str:
+        """Return the commit that a branch, a tag or ``HEAD`` leads to now; raises `FetchError`."""
+        done = self._run("ls-remote", "--", self._url, ref, f"{ref}^{{}}", at=None)
+        if done.returncode:
+            problem = _last_line(done.stderr) or "it cannot be read"
+            raise FetchError(f"{shown(self._url)}: {problem}", hint="check the address and the network")
+        rows = (row.partition("\t") for row in done.stdout.decode("utf-8", "replace").splitlines())
+        found = {name: commit for commit, _, name in rows}
+        for name in (f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}", f"refs/heads/{ref}", f"refs/{ref}", ref):
+            if name in found:
+                return found[name]
+        raise FetchError(
+            f"{shown(self._url)} has no branch or tag {ref}",
+            hint="name one after #, as #main or #v1.2, or a commit by all its digits",
+        )
 
     def files(self, commit: str, ref: str, folder: str) -> Path:
         """Fetch a commit and return the folder with the files of one of its folders."""
@@ -172,7 +191,8 @@ class _Checkout:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     output, problem = process.communicate(timeout=0.2)
                     return subprocess.CompletedProcess(argv, process.returncode, output, problem)
-                self._tools.check_cancelled()
+                if self._cancelled.is_set():
+                    raise BuildInterrupted
 
 
 def _bounds() -> dict[str, str]:

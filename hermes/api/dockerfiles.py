@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hermes.build.dockerfile.built import BuiltDockerfile
+from hermes.build.dockerfile.fetched_contexts import fetched
 from hermes.build.dockerfile.options import DockerfileOptions, read_once
 from hermes.build.dockerfile.snapshot import unchanged
 from hermes.store.location import default_home
@@ -41,14 +42,14 @@ class Dockerfiles:
 
         Raises `HermesError`: `DockerfileError` when the Dockerfile is wrong, `BuildFailed` when an action failed.
         """
-        chosen = read_once(options or DockerfileOptions())
-        if found := unchanged(chosen, self.home, self._say):
-            return found
-        from hermes.build.dockerfile.build import DockerfileBuild
-        from hermes.build.named import build_target
+        with fetched(read_once(options or DockerfileOptions()), self.home, self._say) as chosen:
+            if known := unchanged(chosen, self.home, self._say):
+                return known
+            from hermes.build.dockerfile.build import DockerfileBuild
+            from hermes.build.named import build_target
 
-        build = DockerfileBuild({"": chosen}, self.home, build_target, self._subscribers, self._say)
-        return build.run()[""]
+            build = DockerfileBuild({"": chosen}, self.home, build_target, self._subscribers, self._say)
+            return build.run()[""]
 
     def check(
         self, options: DockerfileOptions | None = None, found: Callable[[str], None] | None = None
@@ -60,7 +61,6 @@ class Dockerfiles:
         from hermes.build.dockerfile.build import DockerfileBuild
         from hermes.build.named import build_target
 
-        chosen = read_once(options or DockerfileOptions())
         texts: list[str] = []
 
         def note(text: str) -> None:
@@ -68,7 +68,8 @@ class Dockerfiles:
             if found is not None:
                 found(text)
 
-        DockerfileBuild({"": chosen}, self.home, build_target, (), self._say).check(note)
+        with fetched(read_once(options or DockerfileOptions()), self.home, self._say) as chosen:
+            DockerfileBuild({"": chosen}, self.home, build_target, (), self._say).check(note)
         return texts
 
     def explain(self, options: DockerfileOptions | None = None) -> Iterator[Explanation]:

@@ -171,6 +171,9 @@ def command(
 ) -> None:
     """Build an image from a Dockerfile and the files of a CONTEXT; print the digest of its manifest.
 
+    The CONTEXT is a folder, - (an archive or a Dockerfile on standard input), or the address of an archive or of a git
+    repository: URL[#REF[:FOLDER]].
+
     RUN has the network unless --network none or RUN --network=none says otherwise.
 
     \b

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import json
 import os
 import shutil
 import tarfile
-import threading
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -383,21 +379,6 @@ def test_a_command_line_of_its_own(yard: Yard) -> None:
     done = yard.run("bud", "-f", "-", "-t", "it", ".", input="FROM base\nRUN echo in > /a\n")
     assert done.returncode == 0, done.stderr
     assert yard.shown("cat /a") == "in\n"
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address at which a server has it."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield folder, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def test_downloads_are_known_by_their_digest(yard: Yard, served: tuple[Path, str]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes.errors import BuildFailed, DockerfileError
+from hermes.errors import BuildFailed, DockerfileError, HermesError, UsageError
 from hermes.registry import pace
 from tests.integration.yard import Yard, ran
 from tests.processes import processes_of
@@ -219,3 +219,28 @@ def test_a_server_that_sends_next_to_nothing_is_given_up(yard: Yard, monkeypatch
     monkeypatch.setattr(pace, "SECONDS", 1)
     with Web(trickle(bytes(1000))) as web, pytest.raises(BuildFailed, match="too slow"):
         yard.bud(f"FROM base\nADD http://{web.host}/x.git#{'1' * 40} /srv/\n")
+
+
+# A repository as the context.
+
+
+def test_a_repository_is_the_context(yard: Yard, repository: Repository) -> None:
+    text = "FROM base\nCOPY . /got/\nRUN cat /got/a.txt > /said\n"
+    first = repository.commit(a_txt="one", Dockerfile=text, sub__Dockerfile=text, sub__a_txt="below")
+    repository.git("tag", "-a", "-m", "a release", "v1")
+    last = repository.commit(a_txt="two")
+    digests = []
+    for fragment, said in (("", "two"), ("#v1", "one"), (f"#{first}", "one"), ("#main:sub", "below")):
+        digests.append(yard.bud(context=f"{repository.url}{fragment}", tags=["it"]).digest)
+        assert yard.shown("cat /said; ls -a /got | grep git; true") == said
+    assert digests[1] == digests[2]
+    assert f"{repository.url} is at the commit {last}" in yard.said
+    for fragment, problem in (("#gone", "no branch or tag gone"), ("#main:none", "has no none at")):
+        with pytest.raises(HermesError, match=problem):
+            yard.bud(context=f"{repository.url}{fragment}")
+    with pytest.raises(UsageError, match="is not understood"):
+        yard.bud(context=f"{repository.url}?ref=main")
+    yard.bud(
+        "FROM base\nCOPY --from=code sub/a.txt /c\n", contexts={"code": f"{repository.url}#v1"}, tags=["it"]
+    )
+    assert yard.shown("cat /c") == "below"

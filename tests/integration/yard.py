@@ -34,7 +34,7 @@ class Yard:
             self.write("Dockerfile", dockerfile)
         options.setdefault("pull", "never")
         builder = Dockerfiles(home=self.sandbox.home, subscribers=[self.events.append], say=self.said.append)
-        return builder.build(DockerfileOptions(context=str(self.root), **options))
+        return builder.build(DockerfileOptions(**{"context": str(self.root), **options}))
 
     def run(self, *arguments: str, **options: object) -> object:
         return run_hermes(*arguments, cwd=self.root, home=self.sandbox.home, **options)

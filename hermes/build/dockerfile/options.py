@@ -32,6 +32,8 @@ FORMATS: Final = ("oci", "docker")
 class DockerfileOptions:
     """What to build and how.
 
+    ``context`` is a folder, ``-`` for standard input, or the address of an archive or a git repository; see
+    `hermes.build.dockerfile.fetched_contexts`.
     ``file`` is relative to where the command runs (default: one of `NAMES` in the context); ``text`` takes its place.
     ``contexts`` maps names to folders, ``oci:DIR``, names of images or labels. ``pull`` says when images are taken
     from their registries; see `PULLS`. ``secrets`` say where secrets come from,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError as Cycle
 from graphlib import TopologicalSorter
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from hermes.build.dockerfile.build import DockerfileBuild, runs_like
 from hermes.build.dockerfile.built import BuiltDockerfile
+from hermes.build.dockerfile.fetched_contexts import fetched
 from hermes.build.dockerfile.options import DockerfileOptions
 from hermes.build.dockerfile.snapshot import unchanged
 from hermes.engine.events import Subscriber
@@ -38,6 +40,21 @@ def build_together(
     Those that do not need each other are one graph. One to which nothing changed is only named. Raises `UsageError`
     where they use each other, and as `DockerfileBuild.run` does.
     """
+    with ExitStack() as fetching:
+        here = {
+            name: replace(one, options=fetching.enter_context(fetched(one.options, home, say)))
+            for name, one in wanted.items()
+        }
+        return _built(here, home, build_target, subscribers, say)
+
+
+def _built(
+    wanted: Mapping[str, Wanted],
+    home: Path,
+    build_target: BuildTarget,
+    subscribers: Sequence[Subscriber],
+    say: Callable[[str], None],
+) -> dict[str, BuiltDockerfile]:
     found: dict[str, BuiltDockerfile] = {}
     for names in _in_turn(wanted):
         options = {name: _on_others(wanted[name], found) for name in names}
