@@ -1,6 +1,17 @@
-"""Sizes, as people read them."""
+"""Sizes as people read them, and numbers as files and headers have them."""
 
 from __future__ import annotations
+
+
+def whole_number(text: str, most: int) -> int | None:
+    """Return the number that ASCII digits are; None for any other text, and for a number beyond ``most``.
+
+    However long the text is: ``int`` raises `ValueError` beyond 4,300 digits.
+    """
+    if not (text.isascii() and text.isdigit()):
+        return None
+    digits = text.lstrip("0") or "0"
+    return int(digits) if len(digits) <= len(str(most)) and int(digits) <= most else None
 
 
 def size(number: int) -> str:

@@ -6,9 +6,8 @@ import re
 from typing import Final
 
 from hermes.errors import UsageError
+from hermes.layer.entry import LARGEST_ID
 
-LARGEST_ID: Final = (1 << 32) - 2
-"""The last one, 4294967295, stands for "leave it as it is" in chown(2)."""
 LARGEST_MODE: Final = 0o7777
 LARGEST_SIZE: Final = (1 << 63) - 1
 

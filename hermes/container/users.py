@@ -11,6 +11,7 @@ from typing import Final
 
 from hermes.errors import SandboxError
 from hermes.layer.entry import LARGEST_ID
+from hermes.sizes import whole_number
 
 _ROOT: Final = "root"
 _ROOT_ID: Final = "0"
@@ -55,11 +56,11 @@ def user_in(read: Callable[[str], str], text: str) -> User:
 
 def _groups_of(read: Callable[[str], str], name: str, gid: int) -> tuple[int, ...]:
     found = {
-        int(row[2])
+        whole_number(row[2], LARGEST_ID)
         for row in _rows(read, "/etc/group")
-        if len(row) > 3 and name in row[3].split(",") and row[2].isascii() and row[2].isdigit()
+        if len(row) > 3 and name in row[3].split(",")
     }
-    return tuple(sorted(found - {gid}))
+    return tuple(sorted(one for one in found if one not in (None, gid)))
 
 
 def _find(read: Callable[[str], str], path: str, name: str) -> list[str] | None:
@@ -73,6 +74,7 @@ def _rows(read: Callable[[str], str], path: str) -> list[list[str]]:
 
 
 def _number(text: str, name: str) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text) > LARGEST_ID:
-        raise SandboxError(f"{name!r} has no valid numeric id ({text!r})")
-    return int(text)
+    found = whole_number(text, LARGEST_ID)
+    if found is None:
+        raise SandboxError(f"{name[:80]!r} has no valid numeric id ({text[:80]!r})")
+    return found

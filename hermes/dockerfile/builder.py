@@ -19,7 +19,8 @@ from hermes.dockerfile.stage_checks import of_command, of_port, of_variable, of_
 from hermes.dockerfile.state import State
 from hermes.dockerfile.translation_context import TranslationContext
 from hermes.errors import DockerfileError
-from hermes.image.edit import exposed_port
+from hermes.image.edit import LARGEST_PORT, exposed_port
+from hermes.sizes import whole_number
 
 
 class Builder:
@@ -251,8 +252,8 @@ def _ports(text: str) -> list[str]:
     suffix = f"/{protocol.lower()}" if slash else ""
     if not dash:
         return [exposed_port(f"{first}{suffix}")]
-    if not (
-        (first + last).isascii() and first.isdigit() and last.isdigit() and int(first) <= int(last) < 65536
-    ):
+    end = whole_number(last, LARGEST_PORT)
+    start = None if end is None else whole_number(first, end)
+    if start is None or end is None:
         raise DockerfileError(f"invalid port range {text!r}", hint="write 8000-8010")
-    return [exposed_port(f"{number}{suffix}") for number in range(int(first), int(last) + 1)]
+    return [exposed_port(f"{number}{suffix}") for number in range(start, end + 1)]

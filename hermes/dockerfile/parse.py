@@ -36,7 +36,8 @@ from hermes.dockerfile.instructions import (
 from hermes.dockerfile.lines import Line, Lines, ParserDirective, read, split
 from hermes.dockerfile.source import Text
 from hermes.errors import DockerfileError, UsageError
-from hermes.image.edit import nanoseconds
+from hermes.image.edit import MOST_RETRIES, nanoseconds
+from hermes.sizes import whole_number
 
 _NOT_IN_ONBUILD: Final = ("FROM", "MAINTAINER", "ONBUILD")
 
@@ -255,9 +256,10 @@ def _healthcheck(one: _Written) -> Instruction:
         raise DockerfileError(f"HEALTHCHECK has no {kind!r}", hint="write HEALTHCHECK CMD COMMAND, or NONE")
     if not rest:
         raise DockerfileError("HEALTHCHECK CMD has no command")
-    retries = one.flags.text("retries")
-    if retries and not (retries.isascii() and retries.isdigit()):
-        raise DockerfileError(f"--retries cannot be {retries!r}", hint="it is a number")
+    given = one.flags.text("retries")
+    retries = whole_number(given or "0", MOST_RETRIES)
+    if retries is None:
+        raise DockerfileError(f"--retries cannot be {given!r}", hint="it is a number")
     return Healthcheck(
         one.line.span,
         one.line.original,
@@ -266,7 +268,7 @@ def _healthcheck(one: _Written) -> Instruction:
         _time(one.flags, "timeout"),
         _time(one.flags, "start-period"),
         _time(one.flags, "start-interval"),
-        int(retries or 0),
+        retries,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from hermes.dockerfile.instructions import Arg, Copy, From, Instruction, Run
 from hermes.dockerfile.origins import context_name
 from hermes.dockerfile.parse import Dockerfile
+from hermes.sizes import whole_number
 
 _FROM: Final = re.compile(r"(?:\A|,)from=([^,]+)")
 
@@ -43,9 +44,8 @@ class Stages:
         for stage in reversed(self.stages[:before]):
             if name and stage.name == name.lower():
                 return stage
-        if name.isascii() and name.isdigit() and int(name) < before:
-            return self.stages[int(name)]
-        return None
+        number = whole_number(name, before - 1)
+        return None if number is None else self.stages[number]
 
     def earlier(self, name: str, stage: Stage) -> Stage | None:
         """Return the stage before ``stage`` that a name means there, unless it is that of a context."""

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
-from hermes.container.mount_bounds import LARGEST_ID
 from hermes.dsl.dialect.values import Builtin, EvalError, Namespace, sequence, show, type_name
 from hermes.dsl.mounts import Bind, Mounted, SecretMount, as_mount, as_secret, binds
 from hermes.dsl.providers import LabelValue, Provider
 from hermes.dsl.selects import Select
 from hermes.graph.label import Label
+from hermes.layer.entry import LARGEST_ID
 
 ToLabel = Callable[[str], Label]
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 from hermes.digest import read_json
 from hermes.errors import UsageError
 from hermes.image.platform import Platform
+from hermes.sizes import whole_number
 
 Document = dict[str, Any]
 
@@ -33,6 +34,11 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _REAL_TIME: Final = re.compile(r"SIGRT(MIN(\+([1-9]|1[0-5]))?|MAX(-([1-9]|1[0-4]))?)\Z")
 _MORE_SIGNALS: Final = frozenset({"SIGCLD", "SIGPOLL", "SIGSTKFLT", "SIGUNUSED"})
 _PROTOCOLS: Final = ("tcp", "udp", "sctp")
+_LAST_SIGNAL: Final = 64
+_LONGEST: Final = (1 << 63) - 1
+LARGEST_PORT: Final = 65535
+MOST_RETRIES: Final = (1 << 31) - 1
+"""What Docker reads the retries of a health check as: an int32."""
 
 
 def edited(document: Mapping[str, Any], changes: Sequence[tuple[str, str]]) -> Document:
@@ -51,20 +57,20 @@ def edited(document: Mapping[str, Any], changes: Sequence[tuple[str, str]]) -> D
 def exposed_port(text: str) -> str:
     """Return a port as ``ExposedPorts`` has it; raises `UsageError`."""
     number, slash, protocol = text.partition("/")
-    if (
-        not (number.isascii() and number.isdigit())
-        or not 0 < int(number) < 65536
-        or (slash and protocol not in _PROTOCOLS)
-    ):
+    port = whole_number(number, LARGEST_PORT)
+    if not port or (slash and protocol not in _PROTOCOLS):
         raise UsageError(f"{text!r} is not a port", hint="write 8080 or 53/udp")
-    return f"{int(number)}/{protocol or 'tcp'}"
+    return f"{port}/{protocol or 'tcp'}"
 
 
 def nanoseconds(text: str) -> int:
     """Return a time as Go writes it (``1m30s``); raises `UsageError`."""
     if not _DURATION.match(text):
         raise UsageError(f"invalid duration {text!r}", hint="write it as 30s, 1m30s or 500ms")
-    return int(sum(float(number) * _UNITS[unit] for number, unit in _PIECE.findall(text)))
+    found = sum(float(number) * _UNITS[unit] for number, unit in _PIECE.findall(text))
+    if found > _LONGEST:
+        raise UsageError(f"the duration {text!r} is longer than 292 years")
+    return int(found)
 
 
 def command_line(text: str) -> list[str]:
@@ -183,7 +189,7 @@ def _workdir(document: Document, text: str) -> None:
 def is_signal(text: str) -> bool:
     """Tell whether ``text`` is a signal as runtimes take it: its number, or its name with or without SIG."""
     if text.isascii() and text.isdigit():
-        return 1 <= int(text[:3]) <= 64
+        return bool(whole_number(text, _LAST_SIGNAL))
     name = text.upper() if text.upper().startswith("SIG") else f"SIG{text.upper()}"
     known = {one.name for one in signal.Signals} | _MORE_SIGNALS
     return name in known or _REAL_TIME.match(name) is not None
@@ -218,9 +224,10 @@ def _health_command(document: Document, text: str) -> None:
 def _health(field: str) -> Callable[[Document, str], None]:
     def change(document: Document, text: str) -> None:
         if field == "Retries":
-            if not (text.isascii() and text.isdigit()):
+            retries = whole_number(text, MOST_RETRIES)
+            if retries is None:
                 raise UsageError(f"invalid number of retries {text!r}")
-            value = int(text)
+            value = retries
         else:
             value = nanoseconds(text)
         check = dict(document["config"].get("Healthcheck") or {})
@@ -234,14 +241,14 @@ def _platform_part(part: str) -> Callable[[Document, str], None]:
 
     def change(document: Document, text: str) -> None:
         document[part] = text
-        names = (document.get("os") or "linux", document.get("architecture") or "", document.get("variant"))
         if part == "variant":
             if not re.fullmatch(r"[a-z0-9.]*", text):
                 raise UsageError(f"invalid variant {text!r}", hint="such as v8")
             if not text:
                 document.pop("variant")
             return
-        parsed = Platform.parse("/".join(name for name in names[:2] if name))
+        names = (document.get("os") or "linux", document.get("architecture") or "")
+        parsed = Platform.parse("/".join(name for name in names if name))
         document[part] = parsed.os if part == "os" else parsed.architecture
 
     return change

@@ -11,6 +11,7 @@ from hermes.image.media_types import is_external
 from hermes.registry.client import Client
 from hermes.registry.endpoint import STALLS, Cut, NotThere, Stalled, pieces
 from hermes.registry.repository import Address, Repository
+from hermes.sizes import whole_number
 from hermes.store import BlobWriter, Store
 from hermes.store.io_errors import storing
 
@@ -119,7 +120,11 @@ def _read_on(client: Client, source: Repository | Address, blob: Descriptor, wri
     """Read the rest of a blob."""
     with source.blob(blob.digest, writer.size) as answer:
         declared = answer.headers.get("Content-Length", "")
-        if answer.status_code == 200 and declared.isdecimal() and int(declared) != blob.size:
+        if (
+            answer.status_code == 200
+            and declared.isdecimal()
+            and whole_number(declared, blob.size) != blob.size
+        ):
             raise RegistryError(
                 f"{source.name}: the blob {blob.digest} has {declared} bytes, and should have {blob.size}",
                 hint=_LIES,

@@ -23,6 +23,7 @@ from hermes.registry.addresses import joined
 from hermes.registry.auth import Challenge, Token, parse_challenges, parse_token, token_request
 from hermes.registry.credentials import Credential
 from hermes.registry.settings import Registries, RegistrySettings, is_loopback
+from hermes.sizes import whole_number
 from hermes.version import __version__
 
 if TYPE_CHECKING:
@@ -500,7 +501,7 @@ def pieces(answer: requests.Response, size: int, *, decoded: bool = False) -> It
 def _read(answer: requests.Response, limit: int) -> bytes | None:
     """Return the body of an answer, or None when it has more bytes than ``limit``."""
     declared = answer.headers.get("Content-Length", "")
-    if declared.isdecimal() and int(declared) > limit and answer.request.method != "HEAD":
+    if declared.isdecimal() and whole_number(declared, limit) is None and answer.request.method != "HEAD":
         return None
     found = bytearray()
     for data in pieces(answer, 1 << 16, decoded=True):
@@ -513,7 +514,7 @@ def _read(answer: requests.Response, limit: int) -> bytes | None:
 def _drain(answer: requests.Response) -> None:
     """Read the rest of a short answer, so that its connection can be used again."""
     declared = answer.headers.get("Content-Length", "0")
-    if answer.request.method == "HEAD" or (declared.isdecimal() and int(declared) < _BLOCK):
+    if answer.request.method == "HEAD" or whole_number(declared, _BLOCK - 1) is not None:
         with contextlib.suppress(Cut):
             for _ in pieces(answer, _BLOCK):
                 pass

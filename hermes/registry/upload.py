@@ -17,12 +17,14 @@ from hermes.registry.addresses import joined
 from hermes.registry.client import Client
 from hermes.registry.endpoint import STALLS, Ask, Cut, NotThere, Refused, Stalled
 from hermes.registry.repository import Repository, unreachable
+from hermes.sizes import whole_number
 from hermes.store import Store
 
 if TYPE_CHECKING:
     import requests
 
 _ATTEMPTS: Final = 5
+_LARGEST_CHUNK: Final = 1 << 40
 _WHOLE: Final = 1 << 20
 """A blob of so many bytes is sent with one request after the first."""
 _CHUNK: Final = 16 << 20
@@ -106,7 +108,7 @@ def _begin(target: Repository, blob: Descriptor, mount_from: str) -> _Session | 
             if answer.status_code == 201:
                 return None
             least = answer.headers.get("OCI-Chunk-Min-Length", "")
-            return _Session(_location(answer, target), least=int(least) if least.isdecimal() else 1)
+            return _Session(_location(answer, target), least=whole_number(least, _LARGEST_CHUNK) or 1)
     except Cut as error:
         raise unreachable(target.endpoint, error) from None
     except Refused as error:

@@ -20,7 +20,19 @@ from hermes.container.overlay import Tree, mount_stack
 from hermes.digest import CHUNK
 from hermes.errors import BuildError, UsageError
 from hermes.layer.archives import archive_members, is_archive
-from hermes.layer.entry import DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry, Xattrs, is_copied, join
+from hermes.layer.entry import (
+    DIRECTORY,
+    FIFO,
+    FILE,
+    HARDLINK,
+    LARGEST_ID,
+    SYMLINK,
+    Entry,
+    Xattrs,
+    is_copied,
+    join,
+)
+from hermes.sizes import whole_number
 from hermes.wildcards import Ignored, expanded, is_pattern
 
 
@@ -205,9 +217,8 @@ def _owner(root: str, text: str) -> tuple[int, int]:
     if not text:
         return 0, 0
     user = find_user(root, text)
-    if text.isascii() and text.isdigit():
-        return int(text), int(text)
-    return user.uid, user.gid
+    number = whole_number(text, LARGEST_ID)
+    return (user.uid, user.gid) if number is None else (number, number)
 
 
 def _names(folder: str) -> list[str]:
