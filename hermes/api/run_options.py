@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from hermes.api.ports import check_together
-from hermes.container.mount_values import Bound
+from hermes.container.mount_values import Bound, Tmpfs
 from hermes.errors import UsageError
 from hermes.sandbox import capabilities
 from hermes.sandbox.network import NETWORKS, Network, Port
@@ -30,7 +30,7 @@ class RunOptions:
 
     ``writable``: the root can be written, and what is written is thrown away. ``profile`` is one of `PROFILES`; see
     `hermes.api.running`. ``capabilities`` are those that it has besides, ``dropped`` those that it has not, as
-    `hermes.sandbox.capabilities.chosen` takes them; only root in the container has any. ``network`` is that of the program. ``ports`` are published, which takes a network. ``env`` holds pairs on top
+    `hermes.sandbox.capabilities.chosen` takes them; only root in the container has any. ``tmpfs`` are empty folders in memory. ``network`` is that of the program. ``ports`` are published, which takes a network. ``env`` holds pairs on top
     of the image's. ``user`` and ``workdir`` take the place of the image's. ``runtime`` is a name of
     `hermes.sandbox.choice`, empty for what ``hermes.yaml`` says. Raises `UsageError`.
     """
@@ -40,6 +40,7 @@ class RunOptions:
     capabilities: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     volumes: tuple[Bound, ...] = ()
+    tmpfs: tuple[Tmpfs, ...] = ()
     network: Network = "none"
     ports: tuple[Port, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
@@ -147,3 +148,29 @@ def variable(text: str, environment: Mapping[str, str]) -> tuple[str, str]:
     if name not in environment:
         raise UsageError(f"--env {name}: it is not set here", hint=f"write --env {name}=VALUE")
     return name, environment[name]
+
+
+def variables_of_file(path: str, environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the variables of a file as ``docker run --env-file`` reads it; raises `UsageError`.
+
+    A line is ``NAME=VALUE``, taken as it is, or the ``NAME`` of a variable of the environment, which may be unset; one
+    that begins with ``#`` is a comment.
+    """
+    try:
+        with open(os.path.expanduser(path), encoding="utf-8-sig") as file:
+            lines = file.read().split("\n")
+    except OSError as error:
+        raise UsageError(f"--env-file {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"--env-file {path}: the file is not UTF-8") from None
+    for number, line in enumerate(lines, 1):
+        text = line.removesuffix("\r").lstrip()
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = text.partition("=")
+        if not name or any(one.isspace() for one in name) or "\0" in text:
+            raise UsageError(f"--env-file {path}: line {number}: expected NAME=VALUE or NAME, got {text!r}")
+        if equals:
+            yield name, value
+        elif name in environment:
+            yield name, environment[name]

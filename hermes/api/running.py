@@ -72,7 +72,7 @@ def run_image(
                 network=options.network,
                 read_only=not options.writable,
                 session=not os.isatty(stdio[0]),
-                tmpfs=_tmpfs(options),
+                tmpfs=(*_tmpfs(options), *options.tmpfs),
                 writable=_writable(options, config),
                 bound=options.volumes,
                 runtime=options.runtime,
@@ -99,7 +99,9 @@ def _tmpfs(options: RunOptions) -> tuple[str, ...]:
     """Return the folders that are empty and in memory."""
     if options.writable:
         return ()
-    return _TMPFS if options.profile == "strict" else ("/tmp",)  # noqa: S108 - a path of the sandbox
+    own = {one.target for one in options.tmpfs}
+    listed = _TMPFS if options.profile == "strict" else ("/tmp",)  # noqa: S108 - a path of the sandbox
+    return tuple(one for one in listed if one not in own)
 
 
 def _writable(options: RunOptions, config: Mapping[str, Any]) -> tuple[str, ...]:

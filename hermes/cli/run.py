@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -17,13 +18,33 @@ from hermes.cli.options import PROGRAM, arguments_of, build_options, chosen, run
 from hermes.cli.progress import Display, display
 from hermes.cli.signals import passed_on
 from hermes.cli.terminal import standard
-from hermes.errors import CommandFailed
+from hermes.errors import CommandFailed, UsageError
 from hermes.sandbox.network import NETWORKS, Network
 from hermes.store.location import default_home
+
+if TYPE_CHECKING:
+    from hermes.api.mount_options import Mounts
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _NOT_STARTED: Final = 126
 _KEPT_PIECES: Final = 16
 """How much of what a program showed is looked at when it failed."""
+
+
+def _accepted(function: F) -> F:
+    """Add options of docker and podman that ask for what is so anyway: nothing is left, and a terminal is passed on."""
+    for names, text in (
+        (("--rm",), "Nothing: no container is left when the program ends."),
+        (("-i", "--interactive"), "Nothing: standard input is the program's."),
+        (("-t", "--tty"), "Nothing: on a terminal the program has one."),
+        (("--init",), "Nothing: the first process passes signals on and waits for orphans."),
+        (("--read-only",), "Nothing: the root is read-only without --rw."),
+    ):
+        function = click.option(*names, is_flag=True, expose_value=False, help=text)(function)
+    return click.option(
+        "--name", expose_value=False, metavar="NAME", help="Nothing: no container is kept that has a name."
+    )(function)
 
 
 @click.command("run", context_settings=PROGRAM)
@@ -88,6 +109,16 @@ _KEPT_PIECES: Final = 16
     "-w", "--workdir", default="", metavar="PATH", help="Start in another folder than the image says."
 )
 @click.option("--hostname", default="", metavar="NAME", help="The host name it sees (default: hermes).")
+@click.option("--env-file", "env_files", multiple=True, metavar="FILE", help="Set the variables of a file.")
+@click.option(
+    "--mount",
+    "mounts",
+    multiple=True,
+    metavar="type=TYPE,dst=PATH,...",
+    help="Mount something: bind (src, ro) or tmpfs (size, mode).",
+)
+@click.option("--tmpfs", multiple=True, metavar="PATH[:OPTIONS]", help="An empty folder in memory.")
+@_accepted
 @build_options
 @secret_option
 @runtime_option
@@ -106,6 +137,9 @@ def command(
     user: str,
     workdir: str,
     hostname: str,
+    env_files: tuple[str, ...],
+    mounts: tuple[str, ...],
+    tmpfs: tuple[str, ...],
     jobs: int | None,
     keep_going: bool,
     platform: str,
@@ -131,21 +165,24 @@ def command(
     hermes run --entrypoint sh app:debug
     """
     from hermes.api.ports import published
-    from hermes.api.run_options import RunOptions, variable, volume
+    from hermes.api.run_options import RunOptions, variable, variables_of_file, volume
     from hermes.api.running import run_image
     from hermes.images.pushing import has_pushes
     from hermes.naming.stored import named_image
 
     arguments = arguments_of(arguments)
+    mounted = _mounted(mounts, tmpfs)
+    of_files = (pair for path in env_files for pair in variables_of_file(path, os.environ))
     how = RunOptions(
         writable=writable,
         profile=profile,
         capabilities=capabilities,
         dropped=dropped,
-        volumes=tuple(map(volume, volumes)),
+        volumes=(*map(volume, volumes), *mounted.bound),
+        tmpfs=mounted.tmpfs,
         network=network or ("default" if ports else "none"),
         ports=tuple(one for text in ports for one in published(text)),
-        env=tuple(variable(one, os.environ) for one in variables),
+        env=(*of_files, *(variable(one, os.environ) for one in variables)),
         user=user,
         workdir=workdir,
         hostname=hostname,
@@ -185,6 +222,20 @@ def command(
             if advice := advice_on_output(said, how):
                 write_line(f"hint: {advice}")
         raise CommandFailed(status)
+
+
+def _mounted(mounts: tuple[str, ...], tmpfs: tuple[str, ...]) -> Mounts:
+    """Return what ``--mount`` and ``--tmpfs`` mean; raises `UsageError`."""
+    from hermes.api.mount_options import Mounts, parse_mount, parse_tmpfs, together
+
+    if not mounts and not tmpfs:
+        return Mounts()
+    found = together([*map(parse_mount, mounts), *map(parse_tmpfs, tmpfs)])
+    if found.caches or found.secrets:
+        raise UsageError(
+            "--mount: a program has no cache or secret of a build", hint="mount a folder or a file: type=bind"
+        )
+    return found
 
 
 def _push(workspace: Workspace, result: BuildResult, screen: Display) -> None:

@@ -60,6 +60,41 @@ def test_options_end_at_the_image_as_with_docker(images: Sandbox, tmp_path: Path
     assert run(images, "--", "//:image", "echo", "--", "-v").stdout == "-- -v\n"
 
 
+@RUNTIMES
+def test_mounts_and_files_of_variables_are_those_of_docker(
+    images: Sandbox, runtime: str, tmp_path: Path
+) -> None:
+    (tmp_path / "in").write_text("in\n")
+    (tmp_path / "env").write_text("# a comment\nF=of the file\nG=g # kept\nOUTER\nABSENT\nE=lost\n")
+    script = 'cat /data/in; touch /data/x || echo ro; echo t > /scratch/t && cat /scratch/t; echo "$E|$F|$G|$OUTER"'
+    options = ["--mount", f"type=bind,src={tmp_path},dst=/data,ro", "--tmpfs", "/scratch:size=1m"]
+    options += ["--env-file", str(tmp_path / "env"), "-e", "E=e", "--runtime", runtime]
+    done = images.run("run", "-q", "--rm", *options, "//:image", "sh", "-c", script, env={"OUTER": "o"})
+    assert done.stdout == "in\nro\nt\ne|of the file|g # kept|o\n", done.stderr
+
+
+def test_what_is_so_anyway_may_be_said(images: Sandbox) -> None:
+    options = ["--rm", "-it", "--init", "--read-only", "--name", "web"]
+    assert run(images, *options, "//:image", "echo", "x").stdout == "x\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--env-file", "nothing"], "--env-file nothing: No such file or directory"),
+        (["--env-file", "odd"], "--env-file odd: line 2: expected NAME=VALUE or NAME, got 'a b=c'"),
+        (["--mount", "type=cache,dst=/x"], "a program has no cache or secret of a build"),
+        (["--mount", "type=bind,src=nothing,dst=/x"], "does not exist"),
+        (["--tmpfs", "x"], "--tmpfs x: "),
+    ],
+)
+def test_wrong_mounts_and_files_of_variables(images: Sandbox, options: list[str], message: str) -> None:
+    images.write("odd", "A=1\na b=c\n")
+    done = run(images, *options, "//:image", "true", check=False)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
 def test_one_pair_of_dashes_may_stand_before_the_arguments(images: Sandbox) -> None:
     assert run(images, "//:image", "--", "echo", "--", "x").stdout == "-- x\n"
 
