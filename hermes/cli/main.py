@@ -44,6 +44,8 @@ _ALIASES: Final = {"build-using-dockerfile": "bud"}
 _OF_DOCKERFILES: Final = ("-t", "--tag", "-f", "--file", "--build-arg", "--build-context", "--target")
 _SIGNALLED: Final = 128
 """Added to a signal's number, the exit status of what it ended; see exit(1p)."""
+_SOON: Final = 0.01
+"""Seconds after which a signal is sent again."""
 
 
 class _Commands(click.Group):
@@ -108,11 +110,25 @@ def exit_status() -> int:
         received.append(number)
         raise KeyboardInterrupt
 
+    def interrupt_again(lost: sys.UnraisableHookArgs) -> None:
+        if issubclass(lost.exc_type, KeyboardInterrupt):
+            _send_again(received[-1] if received else signal.SIGINT)
+        else:
+            sys.__unraisablehook__(lost)
+
+    sys.unraisablehook = interrupt_again
     signal.signal(signal.SIGTERM, interrupt)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # else somebody, such as nohup, wants it ignored
         signal.signal(signal.SIGHUP, interrupt)
     status = status_of(sys.argv[1:])
     return _SIGNALLED + received[0] if received and status == BuildInterrupted.exit_status else status
+
+
+def _send_again(number: int) -> None:
+    """Send this process a signal that came where Python forgets exceptions, in the callback of a weak reference say."""
+    import threading
+
+    threading.Timer(_SOON, os.kill, (os.getpid(), number)).start()
 
 
 def status_of(arguments: list[str]) -> int:

@@ -106,7 +106,7 @@ class Chaos:
             self.faults.append(f"{what}: it does not end")
             process.kill()
             _, errors = process.communicate()
-        if "Traceback" in errors:
+        if "Traceback" in errors and not _is_of_start(errors):
             self.faults.append(f"{what}: {errors[-2000:]}")
         self._look_for_rest(what, group)
 
@@ -133,6 +133,11 @@ class Chaos:
             yield
         except Stuck as error:
             self.faults.append(str(error))
+
+
+def _is_of_start(errors: str) -> bool:
+    """Tell whether an interruption came while Python started, before there was anybody to take it."""
+    return errors.rstrip().endswith("KeyboardInterrupt") and ", in main\n" not in errors
 
 
 def _kill_one(chance: random.Random, main: int, group: Path | None) -> None:

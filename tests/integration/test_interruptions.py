@@ -141,6 +141,33 @@ def test_a_program_in_unshare_ends_with_it(based: Sandbox) -> None:
     assert left == []
 
 
+LOSING = """
+import os, signal, sys, time, weakref
+from hermes.cli import main
+
+class Thing: pass
+
+def work(*_, **__):
+    thing = Thing()
+    watched = weakref.ref(thing, lambda _: os.kill(os.getpid(), getattr(signal, sys.argv[1])))
+    del thing
+    time.sleep(30)
+
+main.hermes.main = work
+sys.exit(main.exit_status())
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_is_not_lost_where_python_forgets_exceptions(name: str) -> None:
+    """As it may come in the callback of a weak reference, of which there are some while modules are loaded."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOSING, name], capture_output=True, text=True, timeout=25, check=False
+    )
+    assert done.returncode == 128 + getattr(signal, name)
+    assert done.stderr == "interrupted\n"
+
+
 def test_a_killed_download_is_removed_by_the_next_command(based: Sandbox, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
