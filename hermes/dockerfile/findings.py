@@ -30,15 +30,15 @@ class Finding(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Rules in small letters, or `ALL`: those not to look at, and those ``experimental`` ones to look at."""
+    """Rules, or ``all``: those not to look at, and those ``experimental`` ones to look at."""
 
     skip: frozenset[str] = frozenset()
     experimental: frozenset[str] = frozenset()
 
     def wants(self, rule: str) -> bool:
         if rule in EXPERIMENTAL:
-            return bool(self.experimental & {_ALL, rule.lower()})
-        return not self.skip & {_ALL, rule.lower()}
+            return bool(self.experimental & {_ALL, rule})
+        return not self.skip & {_ALL, rule}
 
     def with_more(self, other: Choice) -> Choice:
         return Choice(self.skip | other.skip, self.experimental | other.experimental)
@@ -76,24 +76,27 @@ def _chosen_above(line: Line) -> Choice:
         found = directive_in(comment)
         if found is not None and found[0] == _CHECK:
             try:
-                return _parsed(found[1].partition(" ")[0])[0]
+                return _parsed(found[1])[0]
             except DockerfileError:
                 break
     return Choice()
 
 
 def _parsed(text: str) -> tuple[Choice, bool]:
-    """Return what ``# check=`` chooses, and whether findings are errors; raises `DockerfileError`."""
+    """Return what ``# check=`` chooses, and whether findings are errors; raises `DockerfileError`.
+
+    As with BuildKit, what follows a space is a comment.
+    """
     chosen: dict[str, frozenset[str]] = {}
     fails = False
-    for part in filter(None, map(str.strip, text.split(";"))):
-        name, equals, value = (piece.strip() for piece in part.partition("="))
+    for part in text.partition(" ")[0].split(";"):
+        name, equals, value = part.partition("=")
         if name == "error":
             if value.lower() not in _TRUTHS:
                 raise DockerfileError(f"error cannot be {value!r}", hint="it is true or false")
             fails = _TRUTHS[value.lower()]
         elif equals and name in Choice._fields:
-            chosen[name] = frozenset(filter(None, (rule.strip().lower() for rule in value.split(","))))
+            chosen[name] = frozenset(filter(None, value.split(",")))
         else:
             raise DockerfileError(
                 f"invalid check option {part!r}", hint="write # check=skip=RULE,RULE;error=true"

@@ -138,6 +138,7 @@ class _Reader:
         name, value = found
         span = Span(number, number)
         if name not in DIRECTIVES:
+            self._directives_may_follow = False
             return False
         if name in self._directives:
             raise self._text.error(f"the directive {name!r} is given twice", span)

@@ -144,6 +144,19 @@ CHECKS = [
     ("FROM a\nCMD\n", "2:JSONArgsRecommended"),
     ("FROM a\nENTRYPOINT []\n", ""),
     ("FROM a AS x\nENV SECRET=1\nFROM b\n", "2:SecretsUsedInArgOrEnv"),
+    ("# foo=bar\n# check=skip=all\nFROM a\nMAINTAINER b\n", "4:MaintainerDeprecated"),
+    ("# check=skip=A, MaintainerDeprecated\nFROM a\nMAINTAINER b\n", "3:MaintainerDeprecated"),
+    ("# check=skip=A,MaintainerDeprecated\nFROM a\nMAINTAINER b\n", ""),
+    ("#check=skip=maintainerdeprecated\nFROM a\nMAINTAINER b\n", "3:MaintainerDeprecated"),
+    ("# CHECK = skip=all note\nFROM a\nMAINTAINER b\n", ""),
+    ("\n# check=skip=all\nFROM a\nMAINTAINER b\n", "4:MaintainerDeprecated"),
+    ("# escape=`\n# check=skip=all\nFROM a\nMAINTAINER b\n", ""),
+    ("FROM a AS b\nONBUILD ARG X\nFROM b\nENV Y=$X\n", ""),
+    ("FROM a\nARG A B=$A\n", ""),
+    ("FROM scratch\nENV A=$PATH\n", ""),
+    ("FROM a\nENV X=$TARGETARCH\n", "2:UndefinedVar"),
+    ("FROM a\nARG TARGETARCH\nENV X=$TARGETARCH\n", ""),
+    ("FROM --platform=$X scratch\n", "1:UndefinedArgInFrom"),
 ]
 """Dockerfiles, and the lines and rules that BuildKit's linter of August 2026 gives for them."""
 
@@ -180,7 +193,9 @@ def test_names_that_are_not_expanded_are_errors_and_no_findings() -> None:
     ]
 
 
-@pytest.mark.parametrize("value", ["foo=bar", "skip", "error=maybe", "skip=all;x", "all", "error"])
+@pytest.mark.parametrize(
+    "value", ["foo=bar", "skip", "error=maybe", "skip=all;x", "all", "error", "error=1;"]
+)
 def test_a_malformed_check_directive_is_an_error(value: str) -> None:
     with pytest.raises(DockerfileError, match=r"^Dockerfile:2: ") as raised:
         findings(parse("Dockerfile", f"# syntax=a/b\n# check={value}\nFROM a\n"))
