@@ -103,8 +103,10 @@ class Chaos:
         try:
             _, errors = process.communicate(timeout=STUCK)
         except subprocess.TimeoutExpired:
-            self.faults.append(f"{what}: it does not end")
+            left = list(_members(group))  # what is left may have its output, too
+            self.faults.append(f"{what}: it does not end, or something of it: {left}")
             process.kill()
+            _kill_all(group)
             _, errors = process.communicate()
         if "Traceback" in errors and not _is_of_start(errors):
             self.faults.append(f"{what}: {errors[-2000:]}")
@@ -116,9 +118,7 @@ class Chaos:
             time.sleep(0.02)
         if left:
             self.faults.append(f"{what}: left {left}")
-            for pid in _pids(group):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            _kill_all(group)
 
     def _settled(self, *arguments: str) -> None:
         self._try(lambda: self._scene.finished(*arguments))
@@ -146,6 +146,12 @@ def _kill_one(chance: random.Random, main: int, group: Path | None) -> None:
     if found:
         with contextlib.suppress(ProcessLookupError):
             os.kill(chance.choice(found), signal.SIGKILL)
+
+
+def _kill_all(group: Path | None) -> None:
+    for pid in _pids(group):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager
