@@ -83,7 +83,7 @@ class _Assembly:
         name = os.path.basename(one.origin) or "its archive"
         spool = self._spool()
         unpacking = Unpacking(dest)
-        with open(_file(self._tools.path_of(one), one), "rb") as file:
+        with open(self._tools.path_of(one), "rb") as file:
             for member in archive_members(file, name=name):
                 entry = unpacking.placed(member.entry)._replace(mtime=self._mtime, passed=False)
                 yield entry, spooled(member.content, entry.size, spool)
@@ -106,12 +106,6 @@ class _Assembly:
         file = self._closing.enter_context(open(path, "w+b", buffering=0))  # noqa: SIM115
         os.unlink(path)
         return file
-
-
-def _file(path: str, one: Resolved) -> str:
-    if one.value.kind == LINK:
-        raise SourceError(f"{path} is a symbolic link", hint="name the file that it leads to")
-    return path
 
 
 def link_of(one: Resolved) -> str:

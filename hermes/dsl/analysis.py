@@ -14,14 +14,15 @@ from hermes.dsl.context import Actions, Context, PlatformValue
 from hermes.dsl.dialect.values import Depset, EvalError, Struct, type_name
 from hermes.dsl.mounts import Bind
 from hermes.dsl.packages import CONFIG_SETTING, Packages
-from hermes.dsl.providers import DEFAULT_INFO, Dependency, File, Info, LabelValue
+from hermes.dsl.providers import DEFAULT_INFO, Dependency, File, Info, LabelValue, Link
 from hermes.dsl.rule import Target
 from hermes.dsl.selects import Branches, Select
 from hermes.engine.action import ActionGraph, Source
-from hermes.errors import BuildFileError, HermesError, LabelError, UndecidedError
+from hermes.errors import BuildError, BuildFileError, HermesError, LabelError, UndecidedError
 from hermes.graph.label import Label
 from hermes.graph.targets import Node, check_visibility, in_dependency_order
 from hermes.image.platform import Platform
+from hermes.layer.links import resolved
 from hermes.workspace.listing import Folders
 
 
@@ -34,14 +35,15 @@ class Configured(NamedTuple):
 
 @dataclass(slots=True)
 class _Decided:
-    """A target whose selects are decided; ``files`` are those of its labels that name source files.
+    """A target whose selects are decided.
 
+    ``files`` are those of its labels that name source files, and where those lead that are links.
     ``dependencies`` maps what it asks for to what it gets, which may say itself what platform it is for.
     """
 
     target: Target
     attributes: Mapping[str, Any]
-    files: frozenset[Label]
+    files: Mapping[Label, Link | None]
     dependencies: dict[Configured, Configured] = field(default_factory=dict)
 
     def platforms(self, name: str, own: Platform) -> list[Platform]:
@@ -249,9 +251,11 @@ class Analysis:
         self._platforms[key] = self._platforms[final] = final
         return final
 
-    def _sources(self, target: Target, attributes: Mapping[str, Any], trace: Trace) -> frozenset[Label]:
-        """Return those labels of a target that name files of its package."""
-        found = set()
+    def _sources(
+        self, target: Target, attributes: Mapping[str, Any], trace: Trace
+    ) -> Mapping[Label, Link | None]:
+        """Return those labels of a target that name files of its package, and where they lead that are links."""
+        found: dict[Label, Link | None] = {}
         for name, attribute in target.rule.attributes.items():
             if not attribute.has_labels:
                 continue
@@ -261,9 +265,11 @@ class Analysis:
                 elif self._packages.target(label) is None and label.name in self._packages.files_of(
                     label.package
                 ):
-                    self._check_link(target, name, label, trace)
-                    found.add(label)
-        return frozenset(found)
+                    try:
+                        found[label] = self._link(label, trace)
+                    except LabelError as error:
+                        raise self._at(target, name, error) from None
+        return found
 
     def _check_foreign(self, target: Target, attribute: str, label: Label) -> None:
         if label.repo:
@@ -283,19 +289,44 @@ class Analysis:
             )
             raise self._at(target, attribute, problem)
 
-    def _check_link(self, target: Target, attribute: str, label: Label, trace: Trace) -> None:
+    def _link(self, label: Label, trace: Trace) -> Link | None:
+        """Return where a source file leads that is a link; raises `LabelError` when that is out of its package."""
         path = _path_of(label)
         if not self._folders.is_link(path):
-            return
-        trace.read.add(path)
+            return None
+
+        def link_at(inside: str) -> str | None:
+            folder, _, name = inside.rpartition("/")
+            if not self._folders.has_folder(folder) or name not in self._folders.listing(folder).links:
+                return None
+            trace.read.add(inside)
+            return self._within(inside, label.package)
+
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), link_at(path) or ""))
+        try:
+            end = resolved(path, link_at)
+        except BuildError:
+            return Link("", problem="is a symbolic link that leads in a circle")
+        if end in self._packages.owned_by(label.package):
+            return Link(target, end)
+        shown = f"/{end}".removeprefix(f"/{label.package}/" if label.package else "/")
+        if self._folders.has_folder(end):
+            return Link(target, problem=f"is a symbolic link that leads to the folder {shown or '.'}")
+        return Link(
+            target, problem=f"is a symbolic link that leads to {shown}, which is not a file of its package"
+        )
+
+    def _within(self, path: str, package: str) -> str:
+        """Return the target of a link that must stay in a package; raises `LabelError`."""
         link = self._packages.link(path)
-        inside = posixpath.normpath(posixpath.join(posixpath.dirname(label.name), link))
+        below = path.removeprefix(f"{package}/") if package else path
+        inside = posixpath.normpath(posixpath.join(posixpath.dirname(below), link))
         if link.startswith("/") or inside == ".." or inside.startswith("../"):
-            problem = LabelError(
+            raise LabelError(
                 f"{path} is a symbolic link that leads out of its package, to {link}",
                 hint='use a file of the package, or make the link in the image: symlinks = {"/path": "target"}',
             )
-            raise self._at(target, attribute, problem)
+        return link
 
     def _cycle_hint(self, cycle: Sequence[Configured]) -> str:
         """Say how to end a cycle: where a target has a file's name, the file was probably meant."""
@@ -435,7 +466,7 @@ class Analysis:
     def _dependency(self, decided: _Decided, asked: Configured) -> Dependency:
         label = asked.label
         if label in decided.files:
-            file = File(Source(_path_of(label)), label, label.name)
+            file = File(Source(_path_of(label)), label, label.name, decided.files[label])
             return Dependency(LabelValue(label), {id(DEFAULT_INFO): DEFAULT_INFO(files=[file])}, [file])
         return self.result(decided.dependencies[asked])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from hermes.actions.specs.spec import Ref
@@ -11,6 +11,7 @@ from hermes.dsl.attributes import KINDS
 from hermes.dsl.dialect.values import EvalError, show, type_name
 from hermes.dsl.mounts import binds
 from hermes.dsl.providers import File
+from hermes.engine.action import Source
 from hermes.errors import HermesError
 from hermes.graph.label import Label
 
@@ -76,13 +77,22 @@ def staged(inputs: Mapping[str, Any]) -> tuple[dict[str, bool], tuple[Ref, ...]]
         path = target if target == "." else KINDS["path"].check(target, _no_label)
         single = type(value) is File
         mounts[path] = single
+        there = {one.artifact.path for one in found if type(one.artifact) is Source}
         for one in found:
             place = path if single else f"{path}/{one.path}"
             if place in taken:
                 raise EvalError(f"two files are at {place}", "files are put by their paths in their packages")
             taken.add(place)
-            rows.append(Ref(one.artifact, place))
+            rows.append(Ref(one.artifact if _leads_to(one, there) else one.content, place))
     return mounts, tuple(rows)
+
+
+def _leads_to(one: File, there: Collection[str]) -> bool:
+    """Tell whether a file is a link to one of others (or to a folder of theirs) that are put beside it as they are."""
+    if one.link is None:
+        return False
+    target = one.link.target
+    return target in there or any(path.startswith(f"{target}/") for path in there)
 
 
 def _no_label(text: str) -> Label:

@@ -18,7 +18,7 @@ def dockerfile_ref(dockerfile: Any) -> Ref:
     if type(dockerfile) is not File:
         raise EvalError(f"dockerfile is a file, not {type_name(dockerfile)}", attribute="dockerfile")
     package = dockerfile.owner.package
-    return Ref(dockerfile.artifact, f"{package}/{dockerfile.path}" if package else dockerfile.path)
+    return Ref(dockerfile.content, f"{package}/{dockerfile.path}" if package else dockerfile.path)
 
 
 def contexts_of(context: Any, contexts: Any, strip_prefix: str) -> Iterator[Context[Ref]]:

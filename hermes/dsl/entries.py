@@ -80,7 +80,12 @@ def file(path: Any, src: Any, mode: Any = None, owner: Any = "0:0") -> Entries:
     """One file at exactly ``path``."""
     one = _single(src)
     where = _path(path)
-    return _placed([(where, one)], mode, {}, owner)
+    return _placed([(where, _followed(one))], mode, {}, owner)
+
+
+def _followed(one: File) -> File:
+    """Return the file that a link leads to, where one file is asked for; errors call it by the name of the link."""
+    return one if one.link is None else File(one.content, one.owner, one.path)
 
 
 def _placed(rows: Sequence[tuple[str, File]], mode: Any, modes: Mapping[str, int], owner: Any) -> Entries:
@@ -108,7 +113,7 @@ def symlink(path: Any, target: Any, owner: Any = "0:0") -> Entries:
 
 def tar(src: Any, dest: Any = "/") -> Entries:
     """What a tar archive holds, below ``dest``."""
-    return Entries(Tar(archive=Ref(_single(src).artifact), dest=_path(dest)))
+    return Entries(Tar(archive=Ref(_single(src).content), dest=_path(dest)))
 
 
 def packages(srcs: Any, database: Any = "status.d", merged_usr: Any = True) -> Entries:
@@ -119,7 +124,7 @@ def packages(srcs: Any, database: Any = "status.d", merged_usr: Any = True) -> E
     """
     if database not in ("", "dpkg", "status.d"):
         raise EvalError(f"the database is status.d or dpkg, not {database!r}")
-    refs = tuple(Ref(one.artifact, one.basename) for one in _files(srcs))
+    refs = tuple(Ref(one.content, one.basename) for one in _files(srcs))
     return Entries(Packages(packages=refs, database=database, merged_usr=bool(merged_usr)))
 
 

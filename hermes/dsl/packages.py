@@ -228,7 +228,7 @@ class Packages:
                 f"{label} is a folder", hint=f'use glob(["{label.name}/**"]) for the files in it'
             )
         owner = self._folders.package_of(path.rpartition("/")[0])
-        if owner is not None and owner != label.package and path in self._owned_by(owner):
+        if owner is not None and owner != label.package and path in self.owned_by(owner):
             name = path[len(owner) + 1 :] if owner else path
             return LabelError(f"{label} is in another package", hint=f"did you mean //{owner}:{name}?")
         near = suggest(label.name, [*package.targets, *self.files_of(label.package)])
@@ -242,7 +242,7 @@ class Packages:
         self._sources.known(path)
         return os.readlink(self._sources.absolute(path))
 
-    def _owned_by(self, package: str) -> frozenset[str]:
+    def owned_by(self, package: str) -> frozenset[str]:
         prefix = f"{package}/" if package else ""
         return frozenset(prefix + name for name in self.files_of(package))
 

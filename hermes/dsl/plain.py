@@ -19,6 +19,7 @@ from hermes.dsl.providers import (
     Info,
     LabelValue,
     Layer,
+    Link,
     Provider,
 )
 from hermes.engine.action import Artifact, Output, Source
@@ -66,7 +67,8 @@ class PlainValues:
         if kind is dict:
             return "m", [(self._plain(key, shared), self._plain(one, shared)) for key, one in value.items()]
         if kind is File:
-            return "f", _artifact(value.artifact), _label(value.owner), value.path
+            plain = "f", _artifact(value.artifact), _label(value.owner), value.path
+            return plain if value.link is None else (*plain, tuple(value.link))
         if kind is Layer:
             manifest = value.manifest and _artifact(value.manifest)
             return "y", _artifact(value.artifact), _label(value.owner), manifest
@@ -129,7 +131,8 @@ def _value(plain: Any, provider: Callable[[ProviderName], Provider]) -> Any:
     if kind == "m":
         return {_value(key, provider): _value(one, provider) for key, one in plain[1]}
     if kind == "f":
-        return File(_artifact_of(plain[1]), Label(*plain[2]), plain[3])
+        link = Link(*plain[4]) if len(plain) > 4 else None
+        return File(_artifact_of(plain[1]), Label(*plain[2]), plain[3], link)
     if kind == "y":
         return Layer(_artifact_of(plain[1]), Label(*plain[2]), plain[3] and _artifact_of(plain[3]))
     if kind == "b":

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 from hermes.dsl.dialect.check import suggest
 from hermes.dsl.dialect.values import EvalError, Struct, type_name
-from hermes.engine.action import Artifact
+from hermes.engine.action import Artifact, Source
 from hermes.graph.label import Label
 
 
@@ -72,17 +72,42 @@ PUSH_INFO: Final = Provider("PushInfo", ("destination", "image"))
 """``image``: the ImageInfo of what is pushed; ``destination``: a file that says where to; see `ctx.actions.push`."""
 
 
-class File:
-    """A file of the workspace, or one that an action makes. ``path`` is relative to its package."""
+class Link(NamedTuple):
+    """Where a source file that is a symbolic link leads, within its package.
 
-    __slots__ = ("artifact", "owner", "path")
+    ``target`` is what it names (empty for a circle of links), ``end`` the file that it comes to through more links; where that is not a file, ``end``
+    is empty and ``problem`` says what is wrong. Both are relative to the workspace.
+    """
+
+    target: str
+    end: str = ""
+    problem: str = ""
+
+
+class File:
+    """A file of the workspace, or one that an action makes. ``path`` is relative to its package.
+
+    ``link`` is set for a file of the workspace that is a symbolic link: ``artifact`` is then the link itself.
+    """
+
+    __slots__ = ("artifact", "link", "owner", "path")
     dsl_type: ClassVar[str] = "File"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset({"basename", "extension", "owner", "path"})
 
-    def __init__(self, artifact: Artifact, owner: Label, path: str) -> None:
+    def __init__(self, artifact: Artifact, owner: Label, path: str, link: Link | None = None) -> None:
         self.artifact = artifact
         self.owner = owner
         self.path = path
+        self.link = link
+
+    @property
+    def content(self) -> Artifact:
+        """The file itself, or what it leads to if it is a link; raises `EvalError` where that is not a file."""
+        if self.link is None:
+            return self.artifact
+        if self.link.problem:
+            raise EvalError(f"{self.owner} {self.link.problem}", "name a file, or a link that leads to one")
+        return Source(self.link.end)
 
     @property
     def basename(self) -> str:

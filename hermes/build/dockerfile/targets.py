@@ -27,7 +27,7 @@ from hermes.dockerfile.translate import Translation, scratch, translate
 from hermes.engine.action import LINK, Action, ActionGraph, Artifact, Input, Output
 from hermes.engine.executor import Expansion, Request
 from hermes.engine.key import Resolved
-from hermes.errors import BuildFailed, DockerfileError, MissingBlobError, SourceError, UsageError
+from hermes.errors import BuildFailed, MissingBlobError, SourceError, UsageError
 from hermes.image.assemble import Layer
 from hermes.image.config import history_of, parse_config, platform_of, timestamp
 from hermes.image.descriptor import Descriptor
@@ -100,10 +100,6 @@ class DockerfileTargets:
                     raise dockerfile.text.error(f"{owner} does not declare the secret {one.id!r}", span, hint)
 
     def _text(self, one: Resolved) -> bytes:
-        if one.value.kind == LINK:
-            raise DockerfileError(
-                f"{one.path} is a symbolic link to {link_of(one)}", hint="name the file that it leads to"
-            )
         try:
             with open(self._place(one), "rb") as file:
                 data = file.read()
