@@ -30,6 +30,10 @@ class Absent(Exception):
     """There is nothing at an address, and asking again will not help."""
 
 
+class ServerStalled(FetchError):
+    """A server sent next to nothing for too long, and would again."""
+
+
 class _Later(Exception):
     """A server cannot answer now."""
 
@@ -61,7 +65,7 @@ def download(
             problem = str(error)
             stalls += 1
             if stalls == STALLS:
-                break
+                raise ServerStalled(f"{shown(address)}: {problem}") from None
         except (_Later, requests.ConnectionError) as error:
             problem = _reason(error)
         except (Cut, requests.exceptions.ChunkedEncodingError):

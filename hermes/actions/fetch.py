@@ -11,7 +11,7 @@ from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools
 from hermes.debian.download import quoted
 from hermes.digest import Digest
-from hermes.download import Absent, download, shown
+from hermes.download import Absent, ServerStalled, download, shown
 from hermes.engine.action import EXECUTABLE, FILE, Outputs, Value
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
@@ -35,12 +35,15 @@ def execute(request: Request, tools: Tools) -> Outputs:
 def _download(owner: str, listed: Sequence[str], digest: Digest, size: int | None, tools: Tools) -> None:
     problems = []
     gone = True
-    for address in _addresses(listed, tools):
+    stalled = {address for address in _addresses(listed, tools) if _host(address) in tools.stalled}
+    for address in sorted(_addresses(listed, tools), key=stalled.__contains__):
         try:
             _fetch(address, digest, size, tools)
         except Absent as error:
             problems.append(f"{shown(address)}: {error}")
         except FetchError as error:
+            if isinstance(error, ServerStalled):
+                tools.stalled.add(_host(address))
             gone = False
             problems.append(error.message)
         else:
@@ -69,6 +72,10 @@ def _addresses(listed: Sequence[str], tools: Tools) -> Iterator[str]:
                 yield f"{mirror.rstrip('/')}/{quoted(address.removeprefix(APT))}"
         else:
             yield address
+
+
+def _host(address: str) -> str:
+    return address.split("/", 3)[2] if "://" in address else ""
 
 
 def _fetch(address: str, digest: Digest, size: int | None, tools: Tools) -> None:

@@ -47,6 +47,7 @@ class Tools:
     ``mirrors`` returns addresses to which a package's path is appended, the best first. Once ``cancelled``
     is set, what waits for the network gives up. ``secrets`` maps ids to values, ``agents`` those of SSH
     agents to sockets, ``subscriptions`` names to what is mounted for them. ``warn`` is told what the user should know.
+    ``stalled`` are hosts that were waited for in vain, which are asked last from then on.
     """
 
     store: Store
@@ -54,6 +55,7 @@ class Tools:
     mirrors: Callable[[], Sequence[str]]
     cancelled: threading.Event = field(default_factory=threading.Event)
     memory: ThreadMemory = field(default_factory=ThreadMemory)
+    stalled: set[str] = field(default_factory=set)
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     agents: Mapping[str, str] = field(default_factory=dict)
     subscriptions: Mapping[str, Sequence[Bound]] = field(default_factory=dict)
