@@ -142,12 +142,13 @@ class _Differ:
                 self.kept.append(entry)
             else:
                 self._passed.append(entry._replace(passed=True))
-        for item in os.scandir(target):
-            if item.is_dir(follow_symlinks=False):
-                self._check_name(item.name, path)
-                yield join(path, item.name), covered
-            else:
-                self._other(join(path, item.name), covered=covered)
+        with os.scandir(target) as items:
+            for item in items:
+                if item.is_dir(follow_symlinks=False):
+                    self._check_name(item.name, path)
+                    yield join(path, item.name), covered
+                else:
+                    self._other(join(path, item.name), covered=covered)
 
     def _other(self, path: str, *, covered: bool) -> None:
         target = _at(self._upper, path)
