@@ -91,8 +91,11 @@ class Builder:
         copies = self._common.copies
         sources = [text if self._is_heredoc(one, text) else self._expand(text) for text in one.sources]
         dest = self._expand(one.dest)
-        if not dest or not all(sources):
-            raise DockerfileError(f"a word of this {one.keyword} is empty after expansion")
+        if not all(sources):
+            self._common.warn(
+                f"a source of this {one.keyword} is empty after expansion, which names all that is there"
+            )
+            sources = [source or "/" for source in sources]
         whole = replace(
             one,
             owner=self._expand(one.owner),
@@ -173,16 +176,14 @@ class Builder:
         self._state.note(f"VOLUME {json.dumps(paths)}")
 
     def user(self, one: ins.User) -> None:
+        """Change the user; an empty one is root."""
         user = self._expand(one.user)
-        if not user:
-            raise DockerfileError(f"{one.user} is empty after expansion; expected a user")
         self._state.edit("user", user)
         self._state.note(f"USER {user}")
 
     def workdir(self, one: ins.Workdir) -> None:
+        """Change the folder; an empty path leaves it as it is."""
         path = self._expand(one.path)
-        if not path:
-            raise DockerfileError(f"{one.path} is empty after expansion; expected a folder")
         self._common.note(of_workdir(path, is_first=not self._state.has_workdir))
         self._state.has_workdir = True
         path = self._state.absolute(path)

@@ -28,18 +28,19 @@ class Arguments(NamedTuple):
 
 def from_findings(stages: Sequence[Stage], arguments: Arguments, escape: str) -> Iterator[Finding]:
     """Yield what the FROM of each stage shows. What cannot be expanded is an error where the stage is needed."""
-    for stage in stages:
+    for number, stage in enumerate(stages):
+        names = {one.name for one in stages[:number]}
         try:
-            yield from _of_stage(stage, arguments, escape)
+            yield from _of_stage(stage, names, arguments, escape)
         except DockerfileError:
             continue
 
 
-def _of_stage(stage: Stage, arguments: Arguments, escape: str) -> Iterator[Finding]:
+def _of_stage(stage: Stage, earlier: Collection[str], arguments: Arguments, escape: str) -> Iterator[Finding]:
     start = stage.start
-    if "$" in start.image and arguments.default is not None:
+    if arguments.default is not None:
         name = Lexer(escape).word(start.image, arguments.default)
-        if not _is_name(name):
+        if name.lower() not in earlier and not _is_name(name):
             message = f"with the defaults of its arguments {start.image} names no image: {name!r}"
             yield Finding("InvalidDefaultArgInFrom", message, start.span)
     image = Lexer(escape)

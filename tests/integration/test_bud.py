@@ -575,3 +575,16 @@ def test_a_check_tells_what_it_found_before_the_error_that_ends_it(yard: Yard) -
     assert "error: Dockerfile:4: $B is empty" in done.stderr
     yard.write("Dockerfile", "FROM base AS x\nCMD a\nFROM base\n")
     assert yard.run("bud", "--check", "--pull=never", ".").returncode == 1
+
+
+def test_words_that_are_empty_after_expansion_mean_what_they_mean_to_docker_and_buildah(yard: Yard) -> None:
+    """A WORKDIR stays, a USER is root, a destination is the working directory, and a source is all there is."""
+    yard.write("sub/a.txt", "a")
+    yard.bud(
+        "FROM base AS s\nWORKDIR /w\nWORKDIR $X\nCOPY sub/a.txt $X\nUSER 5\nUSER $X\nRUN id -u > /who && pwd > /where\n"
+        "COPY $X /all\nFROM scratch\nCOPY --from=s $X /\n",
+        tags=["it"],
+    )
+    assert yard.shown("cat /who /where; ls /w /all/sub") == "0\n/w\n/all/sub:\na.txt\n\n/w:\na.txt\n"
+    assert sum("which names all that is there" in one for one in yard.said) == 2
+    assert sum("nothing sets the variable $X" in one for one in yard.said) == 5

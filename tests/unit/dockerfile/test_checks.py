@@ -157,6 +157,10 @@ CHECKS = [
     ("FROM a\nENV X=$TARGETARCH\n", "2:UndefinedVar"),
     ("FROM a\nARG TARGETARCH\nENV X=$TARGETARCH\n", ""),
     ("FROM --platform=$X scratch\n", "1:UndefinedArgInFrom"),
+    ("FROM a\nWORKDIR $X\nCMD b\n", "2:UndefinedVar 2:WorkdirRelativePath 3:JSONArgsRecommended"),
+    ("FROM a\nUSER $X\nWORKDIR /y$X\n", "2:UndefinedVar 3:UndefinedVar"),
+    ("FROM a\nCOPY x $X\n", "2:UndefinedVar"),
+    ("FROM a\nFROM REPLACE-ME\n", "2:InvalidDefaultArgInFrom"),
 ]
 """Dockerfiles, and the lines and rules that BuildKit's linter of August 2026 gives for them."""
 
@@ -186,8 +190,8 @@ def test_an_image_by_a_transport_is_a_name_too() -> None:
         assert checked(f"ARG B=/x\nFROM {name}\n")[0] == []
 
 
-def test_names_that_are_not_expanded_are_errors_and_no_findings() -> None:
-    """BuildKit says InvalidDefaultArgInFrom of names without a variable, too."""
+def test_the_name_of_a_stage_is_a_name_in_any_case() -> None:
+    """BuildKit looks for stages in small letters, and takes the name for that of an image."""
     assert checked("FROM a AS Builder\nFROM Builder\n")[0] == [
         Finding("StageNameCasing", "the stage Builder is better builder", Span(1, 1))
     ]
