@@ -20,8 +20,9 @@ from pathlib import Path
 
 import pytest
 
+from hermes.api.command_options import CommandOptions
 from hermes.digest import Digest
-from hermes.errors import NetworkUnavailable
+from hermes.errors import NetworkUnavailable, UsageError
 from hermes.image.manifest import Manifest
 from hermes.layer import toc
 from hermes.sandbox import choice
@@ -29,6 +30,7 @@ from hermes.sandbox.usermode import installed
 from hermes.store import Store
 from tests.conftest import LASTING, Sandbox
 from tests.integration.conftest import OrdinaryUser, add_base
+from tests.integration.shell import Shell
 from tests.integration.test_runtimes import RUNTIMES
 from tests.integration.yard import Yard, ran
 
@@ -184,6 +186,19 @@ def test_a_command_reaches_no_abstract_socket_of_this_machine(yard: Yard, runtim
         for network, said in ("none", "refused\n"), ("default", "refused\n"), ("host", "hello\n"):
             done = yard.run("run", "-q", "--network", network, "--runtime", runtime, "it", "/connect", name)
             assert (done.stdout, done.returncode) == (said, 0), done.stderr
+
+
+@CONNECTED
+def test_a_command_in_a_container_has_the_network_that_is_asked_for(ctr: Shell) -> None:
+    name = ctr.made()
+    show = ["--", "sh", "-c", "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '"]
+    assert ctr("run", name, *show) == "lo"
+    assert sorted(ctr("run", "--network", "default", name, *show).split()) == ["lo", "tap0"]
+    assert sorted(ctr("run", "--network", "host", name, *show).split()) == sorted(
+        os.listdir("/sys/class/net")
+    )
+    with pytest.raises(UsageError, match="unknown network True"):
+        CommandOptions(network=True)  # type: ignore[arg-type]
 
 
 @CONNECTED
