@@ -7,6 +7,7 @@ import re
 import shlex
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
@@ -44,6 +45,7 @@ _LONGEST_ARGUMENT: Final = 128 << 10
 """In bytes, with the zero at its end: what Linux calls MAX_ARG_STRLEN; see execve(2)."""
 _TAIL_LINES: Final = 20
 _TAIL_BYTES: Final = 1 << 16
+_LONGEST_LINE: Final = 1 << 16
 _CONTROL: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\t\x20-\x7e\xa0-\U0010ffff]")
 
 
@@ -65,7 +67,7 @@ def performed(request: Request, tools: Tools, task: Task, run: RunTask) -> Outco
     """Run a task with a log of its output; raises `ActionError` when it fails in any way of its own."""
     log = tools.store.log_path(request.key)
     try:
-        outcome = _logged(task, log, run)
+        outcome = _logged(task, log, run, partial(tools.printed, request.action))
     except (SandboxError, SecretLeaked, MissingBlobError):
         raise
     except BuildError as error:
@@ -87,11 +89,11 @@ def performed(request: Request, tools: Tools, task: Task, run: RunTask) -> Outco
     return outcome
 
 
-def _logged(task: Task, log: str, run: RunTask) -> Outcome:
+def _logged(task: Task, log: str, run: RunTask, printed: Callable[[str], None]) -> Outcome:
     fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        with piped((nothing, fd, fd)) as stdio:
+        with whole_lines(printed) as tell, piped((nothing, fd, fd), tell=tell) as stdio:
             return run(task, stdio)
     finally:
         os.close(fd)
@@ -224,6 +226,30 @@ def _ending(outcome: Outcome, timeout: float | None) -> str:
     if outcome.status == 127:
         return "ended with status 127 (a program was not found)"
     return f"ended with status {outcome.status}"
+
+
+@contextmanager
+def whole_lines(printed: Callable[[str], None]) -> Iterator[Callable[[bytes], None]]:
+    """Give what takes the pieces of an output, and tells ``printed`` the lines in them, the last one at the end."""
+    rest = b""
+
+    def take(data: bytes) -> None:
+        nonlocal rest
+        whole, newline, rest = (rest + data).rpartition(b"\n")
+        if len(rest) > _LONGEST_LINE:
+            whole, rest = whole + newline + rest, b""
+        if whole:
+            printed(_plain(whole))
+
+    yield take
+    if rest:
+        printed(_plain(rest))
+
+
+def _plain(data: bytes) -> str:
+    """Return lines as they are when they have been printed: what a carriage return writes over is gone."""
+    lines = data.decode("utf-8", "replace").split("\n")
+    return "\n".join(_CONTROL.sub("", line.rstrip("\r").rpartition("\r")[2]).rstrip() for line in lines)
 
 
 def _tail(log: str) -> tuple[str, ...]:

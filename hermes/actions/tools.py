@@ -11,7 +11,7 @@ from hermes.actions.kinds import LAYER, LAYERS
 from hermes.container.commands import Commands
 from hermes.container.layer_forms import LayerForms
 from hermes.digest import Digest, parse_json
-from hermes.engine.action import Value
+from hermes.engine.action import Action, Value
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
 from hermes.errors import BuildInterrupted, ImageError, SecretLeaked
@@ -46,8 +46,9 @@ class Tools:
 
     ``mirrors`` returns addresses to which a package's path is appended, the best first. Once ``cancelled``
     is set, what waits for the network gives up. ``secrets`` maps ids to values, ``agents`` those of SSH
-    agents to sockets, ``subscriptions`` names to what is mounted for them. ``warn`` is told what the user should know.
-    ``stalled`` are hosts that were waited for in vain, which are asked last from then on.
+    agents to sockets, ``subscriptions`` names to what is mounted for them. ``warn`` is told what the user should know,
+    ``printed`` the lines that the command of an action prints. ``stalled`` are hosts that were waited for in vain, which
+    are asked last from then on.
     """
 
     store: Store
@@ -61,6 +62,7 @@ class Tools:
     subscriptions: Mapping[str, Sequence[Bound]] = field(default_factory=dict)
     registry: Callable[[], Client] | None = None
     warn: Callable[[str], None] = lambda _: None
+    printed: Callable[[Action, str], None] = lambda _action, _text: None
 
     @property
     def layers(self) -> LayerForms:

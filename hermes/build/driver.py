@@ -24,7 +24,7 @@ from hermes.container.layer_forms import LayerForms
 from hermes.container.removal import sweep_after
 from hermes.digest import Digest
 from hermes.engine.action import ActionGraph
-from hermes.engine.events import Events, Subscriber, Warned
+from hermes.engine.events import ActionPrinted, Events, Subscriber, Warned
 from hermes.engine.executor import Caching
 from hermes.engine.scheduler import LastResult, Options, Report, Scheduler, Sources
 from hermes.errors import BuildFailed, BuildInterrupted, HermesError, MissingBlobError, StoreError
@@ -180,6 +180,7 @@ class Driver:
             agents=how.agents,
             subscriptions=_subscriptions(how.settings),
             warn=warn,
+            printed=lambda one, text: self.events.emit(ActionPrinted(one.id, one.owner, one.kind, text)),
         )
         results: ResultCache = self.store.results if how.use_cache else _Fresh(self.store.results)
         caching = Caching(

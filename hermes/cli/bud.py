@@ -23,6 +23,7 @@ from hermes.cli.options import (
     capability_options,
     output_option,
     pairs,
+    progress_option,
     runtime_option,
     secret_option,
     volume_option,
@@ -100,9 +101,7 @@ class _Command(click.Command):
     "--format", "format_", type=click.Choice(["oci", "docker"]), default="oci", help="The image's format."
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but the digest, errors and warnings.")
-@click.option(
-    "--progress", type=click.Choice(["auto", "plain"]), default="auto", help="How to show what goes on."
-)
+@progress_option
 @click.option("-j", "--jobs", type=click.IntRange(1, 1024), metavar="N", help="Run N actions at once.")
 @click.option(
     "--timestamp",
@@ -225,13 +224,13 @@ def command(
         runtime=runtime,
     )
     if project.is_asked:
-        build_project(project, words, options, quiet=quiet, plain=progress == "plain")
+        build_project(project, words, options, quiet=quiet, progress=progress)
         return
     if check:
         if Dockerfiles().check(options, click.echo):
             raise CommandFailed(1)
         return
-    with display(quiet=quiet, plain=progress == "plain") as screen:
+    with display(quiet=quiet, progress=progress) as screen:
         built = Dockerfiles(subscribers=[screen.event], say=screen.say).build(options)
         screen.say(_summary(built, time.monotonic() - started))
     if iidfile:

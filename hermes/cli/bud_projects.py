@@ -99,7 +99,7 @@ def project_options(function: F) -> F:
 
 
 def build(
-    asked: ProjectOptions, names: tuple[str, ...], options: DockerfileOptions, *, quiet: bool, plain: bool
+    asked: ProjectOptions, names: tuple[str, ...], options: DockerfileOptions, *, quiet: bool, progress: str
 ) -> None:
     """Build services or targets, and print each with the digest of its image."""
     started = time.monotonic()
@@ -116,7 +116,7 @@ def build(
         project = asked.project([], lambda text: click.echo(text, err=True))
         click.echo(json.dumps(project.plan(names, options), indent=2))
         return
-    with display(quiet=quiet, plain=plain) as screen:
+    with display(quiet=quiet, progress=progress) as screen:
         built = asked.project([screen.event], screen.say).build(names, options)
         ran = sum(len(one.executed) for one in built.values())
         did = (

@@ -14,7 +14,14 @@ from hermes.api.workspace import Workspace
 from hermes.build.result import BuildResult
 from hermes.cli.completion import labels
 from hermes.cli.lines import print_beside
-from hermes.cli.options import build_options, chosen, output_option, runtime_option, secret_option
+from hermes.cli.options import (
+    build_options,
+    chosen,
+    output_option,
+    progress_option,
+    runtime_option,
+    secret_option,
+)
 from hermes.cli.progress import display
 
 if TYPE_CHECKING:
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 
 @click.command("build")
 @click.argument("patterns", nargs=-1, required=True, metavar="PATTERN...", shell_complete=labels)
+@progress_option
 @build_options
 @secret_option
 @runtime_option
@@ -40,6 +48,7 @@ def command(
     values: tuple[str, ...],
     runtime: str,
     quiet: bool,
+    progress: str,
     secrets: tuple[str, ...],
     destinations: tuple[str, ...],
     as_json: bool,
@@ -58,7 +67,7 @@ def command(
     started = time.monotonic()
     options = chosen(jobs, keep_going, platform, values, destinations, secrets, runtime)
     with ExitStack() as closing:
-        screen = closing.enter_context(display(quiet=quiet))
+        screen = closing.enter_context(display(quiet=quiet, progress=progress))
         subscribers: list[Subscriber] = [screen.event]
         if profile or events:
             from hermes.cli.traces import event_lines, trace

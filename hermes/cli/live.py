@@ -18,6 +18,7 @@ from hermes.engine.events import (
     ActionCached,
     ActionFailed,
     ActionFinished,
+    ActionPrinted,
     ActionStarted,
     BlobEnded,
     BlobMoved,
@@ -41,6 +42,7 @@ class Live:
         self._console = Console(stderr=True, highlight=False)
         self._live: RichLive | None = None
         self._running: dict[str, ActionStarted] = {}
+        self._said: dict[str, str] = {}
         self._blobs: dict[str, BlobMoved] = {}
         self._is_building = self._is_closed = False
         self._total = self._done = self._cached = 0
@@ -67,15 +69,20 @@ class Live:
             case ActionCached():
                 self._done += 1
                 self._cached += 1
+            case ActionPrinted(id=name, text=text):
+                self._said[name] = next((one for one in reversed(text.split("\n")) if one.strip()), "")
             case ActionFinished(id=name):
-                self._running.pop(name, None)
-                self._done += 1
+                self._end(name)
             case ActionFailed(id=name, owner=owner, kind=kind):
-                self._running.pop(name, None)
-                self._done += 1
+                self._end(name)
                 self._print(Text(f"{owner} {kind} failed", style="bold red"))
             case Warned(message=message):
                 self._print(Text(f"warning: {message}", style="yellow"))
+
+    def _end(self, name: str) -> None:
+        self._running.pop(name, None)
+        self._said.pop(name, None)
+        self._done += 1
 
     def say(self, text: str) -> None:
         self._print(Text(text))
@@ -120,6 +127,8 @@ class Live:
             line = Text(f"  {one.owner} ", no_wrap=True, overflow="ellipsis")
             line.append(f"{one.kind} {elapsed(one.time)}", style="dim")
             yield line
+            if said := self._said.get(one.id):
+                yield Text(f"    {said}", style="dim", no_wrap=True, overflow="ellipsis")
         if len(running) > _MOST_SHOWN:
             yield Text(f"  and {len(running) - _MOST_SHOWN} more", style="dim")
 

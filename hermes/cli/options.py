@@ -75,6 +75,18 @@ def build_options(function: F) -> F:
     return function
 
 
+def progress_option(function: F) -> F:
+    """Add how a build is shown."""
+    from hermes.cli.progress import PROGRESS
+
+    return click.option(
+        "--progress",
+        type=click.Choice(PROGRESS),
+        default="auto",
+        help="How to show what goes on: live on a terminal, else plain lines with what commands print.",
+    )(function)
+
+
 def secret_option(function: F) -> F:
     """Add what says where secrets come from."""
     return click.option(

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from hermes.cli.live import Live
     from hermes.engine.events import Event
 
+PROGRESS: Final = ("auto", "tty", "plain", "quiet")
+"""How builds are shown: as fits, live, in lines with what commands print, or not."""
+
 _WARNING: Final = "warning: "
 
 
@@ -35,11 +38,11 @@ class Display(Protocol):
 
 
 @contextmanager
-def display(*, quiet: bool, plain: bool = False) -> Iterator[Display]:
-    """Give the display that fits where standard error goes; ``plain``: lines, also on a terminal."""
-    if quiet:
+def display(*, quiet: bool, progress: str = "auto") -> Iterator[Display]:
+    """Give the display that fits where standard error goes, or that ``progress`` says, one of `PROGRESS`."""
+    if quiet or progress == "quiet":
         yield Quiet()
-    elif not plain and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+    elif progress == "tty" or (progress == "auto" and _is_terminal()):
         terminal = Terminal()
         try:
             yield terminal
@@ -47,6 +50,10 @@ def display(*, quiet: bool, plain: bool = False) -> Iterator[Display]:
             terminal.close()
     else:
         yield Plain()
+
+
+def _is_terminal() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 class Quiet:
@@ -66,7 +73,7 @@ class Quiet:
 
 
 class Plain:
-    """A line for each action that was executed."""
+    """A line for each action that was executed, and before it what its command printed."""
 
     def __init__(self) -> None:
         self._done = 0
@@ -77,6 +84,7 @@ class Plain:
             ActionCached,
             ActionFailed,
             ActionFinished,
+            ActionPrinted,
             BuildGrew,
             BuildStarted,
             Warned,
@@ -95,6 +103,9 @@ class Plain:
             case ActionFailed(owner=owner, kind=kind):
                 self._done += 1
                 self.say(f"[{self._done}/{self._total}] {owner} {kind} FAILED")
+            case ActionPrinted(owner=owner, text=text):
+                for line in text.split("\n"):
+                    self.say(f"{owner} | {line}")
             case Warned(message=message):
                 self.say(f"{_WARNING}{message}")
             case _:

@@ -10,7 +10,14 @@ import click
 from hermes.api.workspace import Workspace
 from hermes.cli.completion import labels
 from hermes.cli.lines import write_line
-from hermes.cli.options import build_options, chosen, compression_options, runtime_option, secret_option
+from hermes.cli.options import (
+    build_options,
+    chosen,
+    compression_options,
+    progress_option,
+    runtime_option,
+    secret_option,
+)
 from hermes.cli.progress import Display, display
 from hermes.errors import BuildError, UsageError
 from hermes.store.location import default_home
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--digest-file", type=click.Path(path_type=Path), help="Write the image's digest to a file.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was pushed as JSON.")
 @compression_options
+@progress_option
 @build_options
 @secret_option
 @runtime_option
@@ -41,6 +49,7 @@ def command(
     values: tuple[str, ...],
     runtime: str,
     quiet: bool,
+    progress: str,
     secrets: tuple[str, ...],
 ) -> None:
     """Build images and push them to registries, or push one of the store; print the digests.
@@ -70,7 +79,7 @@ def command(
             "nothing is named that is to be pushed", hint="hermes push //app:image docker://HOST/NAME:TAG"
         )
     options = chosen(jobs, keep_going, platform, values, secrets=secrets, runtime=runtime)
-    with display(quiet=quiet) as screen:
+    with display(quiet=quiet, progress=progress) as screen:
         stored = _stored(patterns[0], destinations) if len(patterns) == 1 else None
         if stored is None:
             pushed = Workspace(subscribers=[screen.event], say=screen.say).push(

@@ -14,7 +14,15 @@ from hermes.api.workspace import Workspace
 from hermes.build.result import BuildResult
 from hermes.cli.completion import bases
 from hermes.cli.lines import write_line
-from hermes.cli.options import PROGRAM, arguments_of, build_options, chosen, runtime_option, secret_option
+from hermes.cli.options import (
+    PROGRAM,
+    arguments_of,
+    build_options,
+    chosen,
+    progress_option,
+    runtime_option,
+    secret_option,
+)
 from hermes.cli.progress import Display, display
 from hermes.cli.signals import passed_on
 from hermes.cli.terminal import standard
@@ -119,6 +127,7 @@ def _accepted(function: F) -> F:
 )
 @click.option("--tmpfs", multiple=True, metavar="PATH[:OPTIONS]", help="An empty folder in memory.")
 @_accepted
+@progress_option
 @build_options
 @secret_option
 @runtime_option
@@ -146,6 +155,7 @@ def command(
     values: tuple[str, ...],
     runtime: str,
     quiet: bool,
+    progress: str,
     secrets: tuple[str, ...],
 ) -> None:
     """Build an image and run it in the sandbox, or run one of the store; push an image_push target.
@@ -190,7 +200,7 @@ def command(
     )
     options = chosen(jobs, keep_going, platform, values, secrets=secrets, runtime=runtime)
     stored = named_image(image)
-    with display(quiet=quiet) as screen:
+    with display(quiet=quiet, progress=progress) as screen:
         if stored is None:
             workspace = Workspace(subscribers=[screen.event], say=screen.say)
             result = workspace.build([image], options)

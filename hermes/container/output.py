@@ -23,14 +23,16 @@ _PIECE: Final = 1 << 16
 
 @contextmanager
 def piped(
-    stdio: tuple[int, int, int], masker: Callable[[], Masker | None] = lambda: None
+    stdio: tuple[int, int, int],
+    masker: Callable[[], Masker | None] = lambda: None,
+    tell: Callable[[bytes], None] = lambda _: None,
 ) -> Iterator[tuple[int, int, int]]:
     """Give descriptors for a command whose output reaches that of ``stdio`` only through pipes, and maskers if given.
 
-    Output and error that are one descriptor stay one stream. At the end everything has been written; raises
+    ``tell`` is called with each piece, by another thread. Output and error that are one descriptor stay one stream. At the end everything has been written; raises
     `StoreError` when it could not be written.
     """
-    streams = {fd: _Stream(fd, masker()) for fd in dict.fromkeys(stdio[1:])}
+    streams = {fd: _Stream(fd, masker(), tell) for fd in dict.fromkeys(stdio[1:])}
     try:
         yield stdio[0], streams[stdio[1]].fd, streams[stdio[2]].fd
     except BaseException as error:
@@ -47,8 +49,9 @@ def piped(
 class _Stream:
     """A pipe, and the thread that empties it."""
 
-    def __init__(self, target: int, masker: Masker | None) -> None:
+    def __init__(self, target: int, masker: Masker | None, tell: Callable[[bytes], None]) -> None:
         self.error: OSError | None = None
+        self._tell = tell
         self._target = os.dup(target)  # the caller may close its own while this still copies
         self._masker = masker
         self._source, self.fd = os.pipe()
@@ -76,3 +79,4 @@ class _Stream:
                 write_all(self._target, data)
             except OSError as error:
                 self.error = error
+        self._tell(data)

@@ -72,6 +72,16 @@ class ActionFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class ActionPrinted:
+    """The command of an action printed ``text``: whole lines, without what would drive a terminal."""
+
+    id: str
+    owner: str
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class BlobMoved:
     """Of a blob that comes from a registry, or with ``sending`` goes to one, ``done`` of ``size`` bytes have crossed."""
 
@@ -111,6 +121,7 @@ Event = (
     | ActionCached
     | ActionFinished
     | ActionFailed
+    | ActionPrinted
     | BlobMoved
     | BlobEnded
     | Warned

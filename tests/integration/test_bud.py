@@ -592,3 +592,28 @@ def test_words_that_are_empty_after_expansion_mean_what_they_mean_to_docker_and_
     assert yard.shown("cat /who /where; ls /w /all/sub") == "0\n/w\n/all/sub:\na.txt\n\n/w:\na.txt\n"
     assert sum("which names all that is there" in one for one in yard.said) == 2
     assert sum("nothing sets the variable $X" in one for one in yard.said) == 5
+
+
+def test_plain_progress_shows_what_commands_print_by_step(yard: Yard) -> None:
+    yard.write("Dockerfile", "FROM base\nRUN echo one; printf 'half\\rwhole\\n'; echo two >&2; printf rest\n")
+    done = yard.run("bud", "--pull=never", "--progress=plain", ".")
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    told = [line for line in lines if line.startswith("Dockerfile:2 | ")]
+    assert told == [f"Dockerfile:2 | {one}" for one in ("one", "whole", "two", "rest")]
+    assert lines.index(told[-1]) < next(at for at, line in enumerate(lines) if "Dockerfile:2 run" in line)
+    again = yard.run("bud", "--pull=never", "--progress=plain", ".")
+    assert "Dockerfile:2 | " not in again.stderr
+
+
+def test_what_is_shown_of_a_command_has_no_secret_and_no_control_characters(yard: Yard) -> None:
+    yard.write("token", "s3cret-of-the-test")
+    yard.write(
+        "Dockerfile",
+        "FROM base\nRUN --mount=type=secret,id=t cat /run/secrets/t; printf '\\033[2J\\033[31mred\\033[0m\\n'\n",
+    )
+    done = yard.run("bud", "--pull=never", "--secret", "id=t,src=token", "--progress=plain", ".")
+    assert "s3cret" not in done.stderr
+    assert "Dockerfile:2 | " in done.stderr
+    assert "red" in done.stderr
+    assert "\x1b" not in done.stderr

@@ -1,0 +1,48 @@
+"""What builds show: plain lines with what commands print, nothing, and which of them fits."""
+
+from __future__ import annotations
+
+import pytest
+
+from hermes.cli.progress import display
+from hermes.engine.events import ActionFailed, ActionFinished, ActionPrinted, BuildStarted, Warned
+from hermes.errors import BuildError
+
+
+def shown(capsys: pytest.CaptureFixture[str], *, quiet: bool = False, progress: str = "auto") -> str:
+    with display(quiet=quiet, progress=progress) as screen:
+        screen.event(BuildStarted(2, 1))
+        screen.event(ActionPrinted("a", "Dockerfile:2", "run", "one\ntwo"))
+        screen.event(ActionFinished("a", "Dockerfile:2", "run", "key", 1.0, 2.5))
+        screen.event(Warned("look out"))
+        screen.event(ActionFailed("b", "Dockerfile:3", "run", BuildError("no"), 1.0, 2.0))
+        screen.event(BuildStarted(3, 1))
+        screen.event(ActionFinished("c", "Dockerfile:4", "copy", "key", 1.0, 1.0))
+    return capsys.readouterr().err
+
+
+LINES = """\
+Dockerfile:2 | one
+Dockerfile:2 | two
+[1/2] Dockerfile:2 run 1.5s
+warning: look out
+[2/2] Dockerfile:3 run FAILED
+[3/5] Dockerfile:4 copy 0.0s
+"""
+
+
+@pytest.mark.parametrize("progress", ["auto", "plain"])
+def test_plain_lines_say_what_commands_print(capsys: pytest.CaptureFixture[str], progress: str) -> None:
+    assert shown(capsys, progress=progress) == LINES
+
+
+@pytest.mark.parametrize(("quiet", "progress"), [(True, "auto"), (False, "quiet"), (True, "plain")])
+def test_quiet_says_warnings_alone(capsys: pytest.CaptureFixture[str], quiet: bool, progress: str) -> None:
+    assert shown(capsys, quiet=quiet, progress=progress) == "warning: look out\n"
+
+
+def test_a_live_display_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    told = shown(capsys, progress="tty")
+    assert "Dockerfile:3 run failed" in told
+    assert "warning: look out" in told
+    assert "[1/2]" not in told
