@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -33,6 +34,16 @@ def print_beside(text: str, destinations: Sequence[str]) -> None:
     from hermes.transports.table import is_standard_output
 
     click.echo(text, err=any(map(is_standard_output, destinations)))
+
+
+def colored(text: str, code: str) -> str:
+    """Return a text in a color (a code of ECMA-48, "Select Graphic Rendition") where standard error is a terminal.
+
+    Without color where ``NO_COLOR`` is set (no-color.org) or the terminal has none.
+    """
+    if not sys.stderr.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\x1b[{code}m{text}\x1b[0m"
 
 
 def write_line(text: str) -> None:

@@ -42,6 +42,9 @@ _COMMANDS: Final = {
 }
 _ALIASES: Final = {"build-using-dockerfile": "bud"}
 _OF_DOCKERFILES: Final = ("-t", "--tag", "-f", "--file", "--build-arg", "--build-context", "--target")
+_LONG: Final = 12
+"""Lines of an error after which its first one is shown again."""
+
 _SIGNALLED: Final = 128
 """Added to a signal's number, the exit status of what it ended; see exit(1p)."""
 _SOON: Final = 0.01
@@ -163,8 +166,18 @@ def status_of(arguments: list[str]) -> int:
 
 
 def _report(error: HermesError) -> int:
+    """Show an error; of a long one the first line again at the end, which a terminal still shows."""
     text = error.render()
-    _say(text if isinstance(error, BuildInterrupted) else f"error: {text}")
+    if isinstance(error, BuildInterrupted):
+        _say(text)
+        return error.exit_status
+    from hermes.cli.lines import colored
+
+    head = colored("error:", "1;31")
+    _say(f"{head} {text}")
+    lines = text.split("\n")
+    if len(lines) > _LONG:
+        _say(f"{head} {lines[0]}")
     return error.exit_status
 
 

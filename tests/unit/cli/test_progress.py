@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import pytest
 
+from hermes.cli.main import hermes, status_of
 from hermes.cli.progress import display
 from hermes.engine.events import ActionFailed, ActionFinished, ActionPrinted, BuildStarted, Warned
 from hermes.errors import BuildError
@@ -46,3 +50,37 @@ def test_a_live_display_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> 
     assert "Dockerfile:3 run failed" in told
     assert "warning: look out" in told
     assert "[1/2]" not in told
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_colored"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
+)
+def test_errors_are_colored_on_a_terminal_that_wants_it(
+    variables: dict[str, str], is_colored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert status_of(["inspect", "a b"]) == 2
+    assert terminal.getvalue().startswith("\x1b[1;31merror:\x1b[0m " if is_colored else "error: ")
+
+
+def test_a_long_error_ends_with_what_it_begins_with(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise BuildError("\n".join(["it failed", *map(str, range(30))]))
+
+    monkeypatch.setattr(hermes, "main", fail)
+    assert status_of([]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert (lines[0], lines[-1], len(lines)) == ("error: it failed", "error: it failed", 32)
