@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
-from hermes.cli.main import status_of
+from hermes.cli.main import hermes, status_of
 from hermes.dsl.attributes import KINDS
 from hermes.dsl.packages import Packages
 from hermes.dsl.rule import COMMON, Rule
@@ -103,6 +105,25 @@ def test_the_commands_in_the_documents_exist(capsys: pytest.CaptureFixture[str])
     for name in named:
         assert status_of([name, "--help"]) == 0
     assert "Usage: hermes" in capsys.readouterr().out
+
+
+def ways() -> list[str]:
+    """The commands of docs/coming-from.md, with options and arguments."""
+    text = (ROOT / "docs/coming-from.md").read_text()
+    return sorted(set(re.findall(r"`(?:\w+=\$\()?(hermes [^`]*?)\)?`", text)))
+
+
+@pytest.mark.parametrize("way", ways())
+def test_the_ways_from_other_tools_are_command_lines_that_there_are(way: str) -> None:
+    words = shlex.split(way)[1:]
+    if words[:1] == ["build"] and "-t" in words:
+        words[0] = "bud"
+    command: click.Command = hermes
+    while isinstance(command, click.Group) and words:
+        name, found, words = command.resolve_command(click.Context(command), words)
+        assert found is not None, name
+        command = found
+    command.make_context("hermes", words, resilient_parsing=True)
 
 
 def test_the_tests_that_documents_name_exist() -> None:
