@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -123,7 +124,12 @@ class OrdinaryUser:
         self.workspace = Sandbox(folder / "workspace", self.home)
 
     def run(
-        self, *arguments: str, check: bool = True, env: dict[str, str] | None = None, own: bool = True
+        self,
+        *arguments: str,
+        check: bool = True,
+        env: dict[str, str] | None = None,
+        own: bool = True,
+        stdin: IO[bytes] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command; ``own``: with all in the folder, also the files of extracted layers, given to the user before."""
         if own:
@@ -135,6 +141,7 @@ class OrdinaryUser:
             user=self.name,
             group=self.name,
             extra_groups=[],
+            stdin=stdin,
             capture_output=True,
             text=True,
             check=check,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hermes.errors import FetchError, LayerError, UsageError
+from tests.integration.conftest import OrdinaryUser
 from tests.integration.yard import Yard, ran
 
 TEXT = "FROM base\nCOPY sub /got\nRUN ls /got > /listed\n"
@@ -133,3 +134,17 @@ def test_a_check_reads_standard_input_too(yard: Yard) -> None:
     text.write_text("FROM base\nCMD a\n")
     done = bud_from(yard, text, "--check")
     assert (done.returncode, "JSONArgsRecommended" in done.stdout) == (1, True)
+
+
+def test_an_ordinary_user_leaves_nothing_of_a_context(yard: Yard, ordinary_user: OrdinaryUser) -> None:
+    (yard.root / "closed/in").mkdir(parents=True)
+    yard.write("closed/in/file", "x")
+    yard.write("Dockerfile", "FROM scratch\nCOPY closed /\n")
+    for folder in ("closed/in", "closed"):
+        (yard.root / folder).chmod(0o555)
+    archive = packed(yard)
+    archive.chmod(0o644)
+    with archive.open("rb") as stdin:
+        done = ordinary_user.run("bud", "-q", "-", stdin=stdin)
+    assert done.returncode == 0, done.stderr
+    assert os.listdir(ordinary_user.home / "tmp") == []

@@ -48,10 +48,10 @@ def fetched(
     try:
         with store.in_use(), store.scratch.directory() as folder:
             fetching = _Fetching(store, folder, say)
-            if options.context == STANDARD_INPUT or _is_address(options.context):
-                options = fetching.main(options)
-            contexts = {name: str(fetching.named(name, text)) for name, text in named.items()}
             try:
+                if options.context == STANDARD_INPUT or _is_address(options.context):
+                    options = fetching.main(options)
+                contexts = {name: str(fetching.named(name, text)) for name, text in named.items()}
                 yield replace(options, contexts={**options.contexts, **contexts})
             finally:
                 fetching.forget()
@@ -69,6 +69,7 @@ class _Fetching:
         self._folder = folder
         self._say = say
         self._roots: list[Path] = []
+        self._closed: list[str] = []
 
     def main(self, options: DockerfileOptions) -> DockerfileOptions:
         """Return the options with the build's own context, and with what in it is the Dockerfile."""
@@ -113,11 +114,13 @@ class _Fetching:
         return root
 
     def forget(self) -> None:
-        """Remove what the build remembers of the folders, which will not be there again."""
+        """Remove what the build remembers of the folders, which will not be there again, and let them be emptied."""
         import shutil
 
         from hermes.build.memory.snapshot import Snapshots
 
+        for folder in self._closed:
+            os.chmod(folder, 0o700)
         for root in self._roots:
             shutil.rmtree(Snapshots(self._store.home, root).folder, ignore_errors=True)
 
@@ -161,7 +164,7 @@ class _Fetching:
             return file.read_bytes().decode("utf-8", "surrogateescape")
         from hermes.build.dockerfile.unpacked import unpack
 
-        unpack(file, root, name)
+        self._closed += unpack(file, root, name)
         file.unlink()
         return None
 

@@ -17,17 +17,17 @@ _OWN: Final = 0o700
 """What this user needs to write into a folder."""
 
 
-def unpack(archive: Path, root: Path, name: str) -> None:
+def unpack(archive: Path, root: Path, name: str) -> list[str]:
     """Unpack an archive, compressed or not, into an empty folder; ``name`` is what errors call it.
 
-    Links lead where they would in a file system of which the folder is the root. Everything belongs to this user.
+    Return the folders, the highest first, that their owner may not empty. Links lead where they would in a file system of which the folder is the root. Everything belongs to this user.
     Raises `LayerError` for one that is damaged or cut short, `BuildError` for what cannot be made here.
     """
     unpacking = _Unpacking(root, name)
     with archive.open("rb") as file:
         for member in members(Decompressed(file, name=name).read, name=name):
             unpacking.add(member)
-    unpacking.settle()
+    return unpacking.settle()
 
 
 class _Unpacking:
@@ -60,10 +60,11 @@ class _Unpacking:
         else:
             self._make(entry, target)
 
-    def settle(self) -> None:
-        """Give the folders their modes, once nothing is written into them any more."""
+    def settle(self) -> list[str]:
+        """Give the folders their modes, once nothing is written into them any more; return those that are closed then."""
         for path, mode in sorted(self._modes.items(), reverse=True):
             os.chmod(f"{self._root}/{path}", mode)
+        return [f"{self._root}/{path}" for path, mode in sorted(self._modes.items()) if ~mode & _OWN]
 
     def _make(self, entry: Entry, target: str) -> None:
         try:
