@@ -15,11 +15,12 @@ from hermes.errors import SandboxError
 from hermes.sandbox.remote import Caller
 from hermes.sandbox.syscalls import CLONE_NEWNET, setns
 
-_SETTINGS: Final = {
-    # As in containers of docker: every user in it may bind every port, and ping.
-    "ip_unprivileged_port_start": "0",
-    "ping_group_range": "0 2147483647",
-}
+_SETTINGS: Final = (
+    # As in containers of docker: every user in it may bind every port, and ping; a range must be of ids that it has.
+    ("ip_unprivileged_port_start", "0"),
+    ("ping_group_range", "0 65535"),
+    ("ping_group_range", "0 2147483647"),
+)
 _NETLINK_ROUTE: Final = 0
 _RTMGRP_LINK: Final = 1  # rtnetlink(7)
 _SIOCGIFFLAGS: Final = 0x8913  # netdevice(7)
@@ -52,7 +53,7 @@ class NetworkNamespace:
             setns(self._namespace, CLONE_NEWNET)
             self._links = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_ROUTE)
             self._links.bind((0, _RTMGRP_LINK))
-            for name, value in _SETTINGS.items():
+            for name, value in _SETTINGS:
                 # Where /proc/sys cannot be written, or lacks it, a command needs the capability.
                 with contextlib.suppress(OSError), open(f"/proc/sys/net/ipv4/{name}", "w") as file:
                     file.write(value)

@@ -568,6 +568,15 @@ def test_a_low_port_can_be_bound_without_any_network(based: Sandbox) -> None:
         assert "localhost hermes" in done.stdout, (runtime, done.stderr)
 
 
+def test_every_user_in_a_network_of_its_own_may_ping(based: Sandbox, ordinary_user: OrdinaryUser) -> None:
+    show = ["sh", "-c", "busybox awk '{print ($1 == 0 && $2 >= 65535)}' /proc/sys/net/ipv4/ping_group_range"]
+    based.write("BUILD", SERVES)
+    assert based.run("run", "-q", "//:web", *show).stdout == "1\n"
+    add_base(ordinary_user.workspace)
+    ordinary_user.workspace.write("BUILD", SERVES)
+    assert ordinary_user.run("run", "-q", "//:web", *show).stdout == "1\n"
+
+
 def test_without_a_way_out_a_published_program_has_the_network_of_this_machine(
     based: Sandbox, tmp_path: Path
 ) -> None:
