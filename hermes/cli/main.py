@@ -166,7 +166,7 @@ def status_of(arguments: list[str]) -> int:
 
 
 def _report(error: HermesError) -> int:
-    """Show an error; of a long one the first line again at the end, which a terminal still shows."""
+    """Show an error; on a terminal the first line of a long one again at the end, where it is still seen."""
     text = error.render()
     if isinstance(error, BuildInterrupted):
         _say(text)
@@ -176,7 +176,7 @@ def _report(error: HermesError) -> int:
     head = colored("error:", "1;31")
     _say(f"{head} {text}")
     lines = text.split("\n")
-    if len(lines) > _LONG:
+    if len(lines) > _LONG and sys.stderr.isatty():
         _say(f"{head} {lines[0]}")
     return error.exit_status
 
