@@ -168,3 +168,52 @@ def test_whatever_is_written_gives_instructions_or_one_message(text: str) -> Non
         assert str(error).startswith("Dockerfile:")
     else:
         assert all(1 <= one.span.first <= one.span.last for one in found.instructions)
+
+
+REFUSED = [
+    ("HEALTHCHECK NONE x", "HEALTHCHECK NONE stands alone"),
+    ("HEALTHCHECK --interval=1s NONE", "HEALTHCHECK NONE stands alone"),
+    ("HEALTHCHECK TEST x", "HEALTHCHECK has no 'TEST'"),
+    ("HEALTHCHECK CMD", "HEALTHCHECK CMD has no command"),
+    ("HEALTHCHECK", "HEALTHCHECK has no command"),
+    ("HEALTHCHECK --retries=-1 CMD x", "--retries cannot be '-1'"),
+    ("HEALTHCHECK --retries=1.5 CMD x", "--retries cannot be '1.5'"),
+    ("HEALTHCHECK --interval=soon CMD x", "--interval: invalid duration 'soon'"),
+    ("HEALTHCHECK --timeout=999us CMD x", "--timeout cannot be shorter than a millisecond"),
+    ("ONBUILD FROM a", "FROM cannot be a trigger of ONBUILD"),
+    ("ONBUILD MAINTAINER a", "MAINTAINER cannot be a trigger of ONBUILD"),
+    ("ONBUILD onbuild RUN a", "ONBUILD cannot be a trigger of ONBUILD"),
+    ("ONBUILD", "ONBUILD has no instruction"),
+    ("ONBUILD COPY a", "COPY has no destination"),
+    ("COPY a", "COPY has no destination"),
+    ('ADD ["a"]', "ADD has no destination"),
+    ("COPY a <<E\nx\nE", "COPY cannot have a heredoc as its destination"),
+    ("FROM", "FROM has no image"),
+    ("FROM a b", "FROM has an image, and may have a name"),
+    ("FROM a AS", "FROM has an image, and may have a name"),
+    ("FROM a OF b", "FROM has an image, and may have a name"),
+    ("RUN []", "RUN has an empty list"),
+    ("VOLUME", "VOLUME has no path"),
+    ('VOLUME ["a", " "]', "VOLUME has an empty path"),
+    ("USER", "USER has no name"),
+    ("WORKDIR", "WORKDIR has no path"),
+    ("STOPSIGNAL", "STOPSIGNAL has no signal"),
+    ("EXPOSE", "EXPOSE has no port"),
+    ("ARG =x", "'=x' names no variable"),
+    ("LABEL =x", "LABEL has a value without a name"),
+    ("RUM a", "there is no instruction RUM"),
+]
+
+
+@pytest.mark.parametrize(("text", "problem"), REFUSED, ids=[text for text, _ in REFUSED])
+def test_what_an_instruction_cannot_be_is_refused_at_its_line(text: str, problem: str) -> None:
+    with pytest.raises(DockerfileError) as raised:
+        parse("Dockerfile", f"ARG x\n{text}\n")
+    assert raised.value.message.startswith(f"Dockerfile:2: {problem}")
+
+
+@pytest.mark.parametrize("interval", ["0s", "1ms", "1000us"])
+def test_a_time_of_a_healthcheck_is_a_millisecond_or_none(interval: str) -> None:
+    check = one(f"HEALTHCHECK --interval={interval} --retries=0 cmd x\n")
+    assert isinstance(check, ins.Healthcheck)
+    assert (check.interval, check.retries) == (0 if interval == "0s" else 1_000_000, 0)

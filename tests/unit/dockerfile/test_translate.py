@@ -324,3 +324,37 @@ def test_variables_of_a_command_are_what_they_are() -> None:
 
 if __name__ == "__main__":
     _write_golden()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("FROM a AS x\nCOPY --from=x /a /b\n", "a stage cannot copy from itself"),
+        ("FROM a\nCOPY --from=0 /a /b\n", "a stage cannot copy from itself"),
+        ("FROM a\nFROM b\nCOPY --from=2 /a /b\n", "there is no stage 2 before this one"),
+        ("FROM a\nRUN --network=other x\n", "--network cannot be 'other'"),
+        ("FROM a\nRUN --security=insecure x\n", "--security=insecure"),
+        ("FROM $A\n", "is empty after expansion"),
+    ],
+)
+def test_what_a_stage_cannot_say_is_refused_at_its_line(text: str, problem: str) -> None:
+    with pytest.raises(DockerfileError, match=r"^Dockerfile:\d+: ") as caught:
+        translated(text)
+    assert problem in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "argv"),
+    [
+        ("RUN a b", ["/bin/sh", "-c", "a b"]),
+        ('RUN ["a", "b"]', ["a", "b"]),
+        ("RUN <<E\na\nb\nE", ["/bin/sh", "-c", "a\nb\n"]),
+        ("RUN <<-E\n\ta\n\tE", ["/bin/sh", "-c", "a\n"]),
+        ("RUN cat <<E\na\nE", ["/bin/sh", "-c", "cat <<E\na\nE"]),
+        ("RUN <<E\n#!/bin/x\na\nE", ["/run/heredocs/E"]),
+        ('SHELL ["/bin/bash", "-e"]\nRUN a', ["/bin/bash", "-e", "a"]),
+    ],
+)
+def test_a_command_is_for_the_shell_or_as_it_is(text: str, argv: list[str]) -> None:
+    (run,) = actions_of(translated(f"FROM a\n{text}\n"), "run")
+    assert params_of(run)["argv"] == argv
