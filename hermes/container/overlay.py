@@ -138,75 +138,79 @@ def _missing_metadata(trees: Sequence[Tree]) -> dict[str, Metadata]:
     tree count, where the layer meant those of the nearest layer that changes them, or else of the nearest that says
     what they were.
     """
-    passed = [
-        dict.fromkeys(tree.passing.passed, True) | dict.fromkeys(tree.passing.implied, False)
-        for tree in trees
-    ]
+    looks = [_Look(tree) for tree in trees]
     found: dict[str, Metadata] = {}
-    for path in sorted(frozenset().union(*passed)):
-        shown, meant = _directory(path, trees, passed)
+    for path in sorted(frozenset().union(*(one.passed for one in looks))):
+        shown, meant = _directory(path, looks)
         if shown != meant:
             for one in (path, *parents(path), ""):
                 if one not in found:
-                    found[one] = _directory(one, trees, passed)[1]
+                    found[one] = _directory(one, looks)[1]
     return found
 
 
-def _directory(
-    path: str, trees: Sequence[Tree], passed: Sequence[Mapping[str, bool]]
-) -> tuple[Metadata, Metadata]:
-    """Return what the merged root shows of a directory, and what the layers meant.
+class _Look:
+    """What one tree has at paths, each looked at once, as trees may be deep.
 
-    ``passed`` tells of the directories that a tree passes through whether it says what they were.
+    ``passed`` tells of the directories that the tree passes through whether it says what they were.
     """
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.passed = dict.fromkeys(tree.passing.passed, True) | dict.fromkeys(tree.passing.implied, False)
+        self._known = {"": ("directory", False)}
+
+    def at(self, path: str) -> tuple[str, bool]:
+        """Say what is at ``path`` (empty: nothing), and whether that hides what is below it."""
+        pending = [path]
+        while (above := pending[-1]) not in self._known:
+            pending.append(above.rpartition("/")[0])
+        for one in reversed(pending[:-1]):
+            self._known[one] = self._below(one, *self._known[one.rpartition("/")[0]])
+        return self._known[path]
+
+    def _below(self, path: str, kind: str, covers: bool) -> tuple[str, bool]:
+        """Do what `at` does, where the directory above is known."""
+        if kind != "directory":
+            return "", covers
+        here = _at(self.tree.root, path)
+        try:
+            mode = os.lstat(here).st_mode
+        except FileNotFoundError:
+            return "", covers
+        if stat.S_ISDIR(mode):
+            return "directory", covers or _is_opaque(here)
+        if stat.S_ISCHR(mode):
+            return "", True
+        return (f"a symbolic link to {os.readlink(here)}" if stat.S_ISLNK(mode) else "a file"), True
+
+
+def _directory(path: str, looks: Sequence[_Look]) -> tuple[Metadata, Metadata]:
+    """Return what the merged root shows of a directory, and what the layers meant."""
     shown: Metadata | None = None
     before: Metadata | None = None
-    for tree, passing in zip(reversed(trees), reversed(passed), strict=True):
-        kind, covers = _look(tree.root, path)
+    for look in reversed(looks):
+        kind, covers = look.at(path)
         if kind == "directory":
-            here = _metadata(_at(tree.root, path))
+            here = _metadata(_at(look.tree.root, path))
             shown = shown or here
-            if path not in passing:
+            if path not in look.passed:
                 return shown, here
-            if passing[path]:
+            if look.passed[path]:
                 before = before or here
         elif kind and shown:
-            raise _in_the_way(path, kind, tree, trees, passed)
+            raise _in_the_way(path, kind, look.tree, looks)
         if covers:
             break
     return shown or _PLAIN, before or _PLAIN
-
-
-def _look(root: str, path: str) -> tuple[str, bool]:
-    """Say what a tree has at ``path`` (empty: nothing), and whether that hides what is below it."""
-    here = root
-    covers = False
-    for part in path.split("/") if path else ():
-        here = f"{here}/{part}"
-        try:
-            status = os.lstat(here)
-        except FileNotFoundError:
-            return "", covers
-        mode = status.st_mode
-        if stat.S_ISDIR(mode):
-            covers = covers or _is_opaque(here)
-            continue
-        if here != f"{root}/{path}" or stat.S_ISCHR(mode):
-            return "", True
-        return (f"a symbolic link to {os.readlink(here)}" if stat.S_ISLNK(mode) else "a file"), True
-    return "directory", covers
 
 
 def _at(root: str, path: str) -> str:
     return f"{root}/{path}" if path else root
 
 
-def _in_the_way(
-    path: str, kind: str, tree: Tree, trees: Sequence[Tree], passed: Sequence[Mapping[str, bool]]
-) -> ConflictError:
-    writer = next(
-        one for one, passing in zip(reversed(trees), reversed(passed), strict=True) if path in passing
-    )
+def _in_the_way(path: str, kind: str, tree: Tree, looks: Sequence[_Look]) -> ConflictError:
+    writer = next(look.tree for look in reversed(looks) if path in look.passed)
     return ConflictError(
         f"{writer.name} writes below /{path}, which is {kind} in {tree.name}",
         hint="give the destination where the link leads",

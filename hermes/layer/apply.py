@@ -17,8 +17,6 @@ from typing import Final
 
 from hermes.errors import LayerError, SandboxError
 from hermes.layer.entry import (
-    BLOCK,
-    CHARACTER,
     DIRECTORY,
     FIFO,
     FILE,
@@ -28,14 +26,13 @@ from hermes.layer.entry import (
     WHITEOUT_PREFIX,
     Entry,
     Xattrs,
-    parents,
 )
+from hermes.layer.shape import Shape
 from hermes.layer.trees import Passing
 from hermes.store.removal import remove_tree
 
 OPAQUE_XATTR: Final = "user.overlay.opaque"
 OVERLAY_XATTRS: Final = ("user.overlay.", "trusted.overlay.")
-_DEVICE: Final = "device"
 
 
 def xattrs_of(target: str) -> Xattrs:
@@ -62,7 +59,7 @@ class TreeWriter:
         self._one_id = one_id
         self._root = root
         self._name = name
-        self._kinds: dict[str, str] = {}
+        self._shape = Shape(name)
         self._directories: dict[str, Entry | None] = {}
 
     def add(self, entry: Entry, content: Iterable[bytes] = ()) -> None:
@@ -97,53 +94,32 @@ class TreeWriter:
         return f"{self._root}/{path}" if path else self._root
 
     def _add(self, entry: Entry, content: Iterable[bytes]) -> None:
-        path = entry.path
-        self._ensure_parents(path)
-        if path.rpartition("/")[2].startswith(WHITEOUT_PREFIX):
-            self._hide(entry)
-            return
+        path, kind = entry.path, entry.type
         target = self._target(path)
-        known = self._kinds.get(path)
-        if known is not None and not (known == entry.type == DIRECTORY):
-            self._remove(path)
-        kind = entry.type
-        if kind == FILE:
+        step = self._shape.add(entry)
+        self._directories.setdefault("", None)
+        for above in step.folders:
+            os.mkdir(self._target(above), 0o755)
+            self._directories[above] = None
+        if step.removed:
+            remove_tree(target)
+            for one in step.removed:
+                self._directories.pop(one, None)
+        if path.rpartition("/")[2].startswith(WHITEOUT_PREFIX):
+            if step.is_new:
+                self._hide(entry)
+        elif kind == FILE:
             self._write_file(entry, target, content)
         elif kind == DIRECTORY:
-            if known != DIRECTORY and path:
+            if step.is_new:
                 os.mkdir(target, 0o755)
             self._directories[path] = entry
-        elif kind == SYMLINK:
-            os.symlink(entry.link, target)
-            self._own(entry, target)
-            self._set_time(entry, target)
         elif kind == HARDLINK:
-            self._link(entry, target)
-        elif kind == FIFO:
-            os.mkfifo(target)
+            os.link(self._target(entry.link), target, follow_symlinks=False)
+        elif kind in (SYMLINK, FIFO):
+            os.symlink(entry.link, target) if kind == SYMLINK else os.mkfifo(target)
             self._own(entry, target)
             self._set_time(entry, target)
-        elif kind in (CHARACTER, BLOCK):
-            kind = _DEVICE
-        self._kinds[path] = kind
-
-    def _ensure_parents(self, path: str) -> None:
-        folder = path.rpartition("/")[0]
-        if self._kinds.get(folder) == DIRECTORY:
-            return
-        missing = []
-        self._directories.setdefault("", None)
-        for above in parents(path):
-            kind = self._kinds.get(above)
-            if kind == DIRECTORY:
-                break
-            if kind is not None:
-                raise LayerError(f"{self._name}: {path!r} lies below {above!r}, which is not a directory")
-            missing.append(above)
-        for above in reversed(missing):
-            os.mkdir(self._target(above), 0o755)
-            self._kinds[above] = DIRECTORY
-            self._directories[above] = None
 
     def _write_file(self, entry: Entry, target: str, content: Iterable[bytes]) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -212,35 +188,8 @@ class TreeWriter:
                         f"{self._name}: {entry.path!r}: the attribute {name} cannot be set ({error.strerror})"
                     ) from error
 
-    def _link(self, entry: Entry, target: str) -> None:
-        kind = self._kinds.get(entry.link)
-        if kind in (None, DIRECTORY, _DEVICE) or entry.link == entry.path:
-            raise LayerError(
-                f"{self._name}: {entry.path!r} is a hard link to {entry.link!r}, which is not a file of the layer"
-            )
-        os.link(self._target(entry.link), target, follow_symlinks=False)
-
     def _hide(self, entry: Entry) -> None:
-        hidden = entry.hidden
         if entry.name == OPAQUE_NAME:
-            os.setxattr(self._target(hidden), OPAQUE_XATTR, b"y")
-            return
-        if not hidden or hidden.endswith("/") or entry.name in (".wh.", ".wh..", ".wh..."):
-            raise LayerError(f"{self._name}: {entry.path!r} is not a valid whiteout")
-        if hidden in self._kinds:
-            return
-        os.mknod(self._target(hidden), stat.S_IFCHR, 0)
-        self._kinds[hidden] = _DEVICE
-
-    def _remove(self, path: str) -> None:
-        target = self._target(path)
-        if self._kinds[path] == DIRECTORY:
-            remove_tree(target)
-            below = path + "/"
-            for known in [known for known in self._kinds if known.startswith(below)]:
-                del self._kinds[known]
-                self._directories.pop(known, None)
-            self._directories.pop(path, None)
-        elif os.path.lexists(target):
-            os.unlink(target)
-        del self._kinds[path]
+            os.setxattr(self._target(entry.hidden), OPAQUE_XATTR, b"y")
+        else:
+            os.mknod(self._target(entry.hidden), stat.S_IFCHR, 0)

@@ -25,6 +25,11 @@ LARGEST_ID: Final = (1 << 32) - 2
 
 Xattrs = tuple[tuple[str, bytes], ...]
 
+_LONGEST_NAME: Final = 255
+_LONGEST_PATH: Final = 4095
+_SHORT: Final = 64
+"""A path of fewer characters is not too long, whatever they are."""
+
 _COPIED_XATTRS: Final = ("user.", "security.capability")
 _OVERLAY: Final = "user.overlay."
 
@@ -126,7 +131,7 @@ def implied(paths: Iterable[str]) -> list[str]:
 def normal_path(text: str, *, of: str) -> str:
     """Return an archive's path as `Entry.path`: without leading ``/`` and ``./`` or a trailing ``/``.
 
-    Raises `LayerError`, naming the archive ``of``, when it leads out of the root or holds a NUL.
+    Raises `LayerError`, naming the archive ``of``, when it leads out of the root, holds a NUL or is too long for Linux.
     """
     if text and text[0] != "/" and text[0] != "." and "//" not in text and "/." not in text:
         path = text[:-1] if text[-1] == "/" else text
@@ -137,4 +142,17 @@ def normal_path(text: str, *, of: str) -> str:
         path = "/".join(parts)
     if "\0" in path:
         raise LayerError(f"{of}: the path {text!r} holds a NUL byte")
+    if len(path) >= _SHORT:
+        _check_length(path, of)
     return path
+
+
+def _check_length(path: str, of: str) -> None:
+    data = path.encode("utf-8", "surrogateescape")
+    longest = max(data.split(b"/"), key=len)
+    if len(longest) > _LONGEST_NAME:
+        raise LayerError(
+            f"{of}: the name {longest[:40]!r}... has {len(longest)} bytes, more than {_LONGEST_NAME}"
+        )
+    if len(data) > _LONGEST_PATH:
+        raise LayerError(f"{of}: the path {data[:40]!r}... has {len(data)} bytes, more than {_LONGEST_PATH}")

@@ -18,7 +18,8 @@ from hermes.errors import LayerError, MissingBlobError
 from hermes.layer import encodings, toc
 from hermes.layer.decompress import Decompressed, Source
 from hermes.layer.encodings import FORMS, Foreign
-from hermes.layer.entry import FILE, HARDLINK, Entry
+from hermes.layer.entry import FILE, HARDLINK, OPAQUE_NAME, Entry, join, whiteout
+from hermes.layer.shape import Shape
 from hermes.layer.tar_reader import members
 from hermes.layer.toc import TableOfContents
 from hermes.store import BlobWriter, Store
@@ -207,20 +208,52 @@ class _Hashed:
 
 
 def _entries(tar: _Hashed, name: str) -> list[Entry]:
-    """Return what is in a tar, which is read to its end; of a path that comes again the last counts.
+    """Return what is in a tar, which is read to its end, as it is once the tar is unpacked.
 
-    A hard link leads to its file, also where the archive has it lead to another hard link.
+    A hard link leads to its file, also where the archive has it lead to another hard link. Raises `LayerError` for a
+    layer that cannot be unpacked.
     """
-    found: dict[str, Entry] = {}
+    found = _Left(name)
     for member in members(tar.read, name=name, unpadded=True):
-        entry = _with_digest(member.entry, member.content)
-        if entry.type == HARDLINK and (other := found.get(entry.link)) and other.type == HARDLINK:
-            entry = entry._replace(link=other.link)
-        found.pop(entry.path, None)
-        found[entry.path] = entry
+        found.add(_with_digest(member.entry, member.content))
     while tar.read(CHUNK):
         pass
-    return list(found.values())
+    return list(found.entries.values())
+
+
+class _Left:
+    """The entries that are left of an archive."""
+
+    def __init__(self, name: str) -> None:
+        self.entries: dict[str, Entry] = {}
+        self._shape = Shape(name)
+        self._links: dict[str, dict[str, None]] = {}
+
+    def add(self, entry: Entry) -> None:
+        path = entry.path
+        for one in self._shape.add(entry).removed:
+            self._remove(one)
+            self.entries.pop(join(one, OPAQUE_NAME), None)
+            if one != path:
+                self.entries.pop(whiteout(one).path, None)
+        if entry.type == HARDLINK:
+            other = self.entries[entry.link]
+            entry = entry._replace(link=other.link if other.type == HARDLINK else other.path)
+            self._links.setdefault(entry.link, {})[path] = None
+        self.entries.pop(path, None)
+        self.entries[path] = entry
+
+    def _remove(self, path: str) -> None:
+        """Forget a path; a file with other names stays under those."""
+        gone = self.entries.pop(path, None)
+        if gone is not None and gone.type == HARDLINK:
+            del self._links[gone.link][path]
+        elif gone is not None and (names := list(self._links.pop(path, ()))):
+            first, *others = names
+            self.entries[first] = gone._replace(path=first)
+            self._links[first] = dict.fromkeys(others)
+            for one in others:
+                self.entries[one] = self.entries[one]._replace(link=first)
 
 
 def _with_digest(entry: Entry, content: Iterable[bytes]) -> Entry:

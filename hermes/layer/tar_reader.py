@@ -29,6 +29,8 @@ from hermes.layer.tar_writer import BLOCK_SIZE, PASSED
 Read = Callable[[int], bytes]
 
 _MOST_METADATA: Final = 1 << 20
+_MOST_HEADERS: Final = 4 << 20
+_MOST_RECORDS: Final = 10_000
 _MOST_ENTRIES: Final = 5_000_000
 _MOST_HOLES: Final = 8 << 30
 _LATEST: Final = (1 << 63) - 1
@@ -102,6 +104,7 @@ class _Reader:
         while True:
             pax = dict(shared)
             long_name = long_link = None
+            start = self._offset
             while True:
                 block = self._block()
                 if block is None:
@@ -111,6 +114,8 @@ class _Reader:
                     pax.update(self._pax(self._metadata(block)))
                 elif kind == b"g":
                     shared.update(self._pax(self._metadata(block)))
+                    if sum(map(len, shared.values())) > _MOST_HEADERS:
+                        raise self._error("too many global extended headers")
                     pax = {**shared, **pax}
                 elif kind == b"L":
                     long_name = self._metadata(block).rstrip(b"\0")
@@ -118,6 +123,8 @@ class _Reader:
                     long_link = self._metadata(block).rstrip(b"\0")
                 else:
                     break
+                if self._offset - start > _MOST_HEADERS or len(pax) > _MOST_RECORDS:
+                    raise self._error("too many extended headers for one entry")
             count += 1
             if count > _MOST_ENTRIES:
                 raise self._error(f"more than {_MOST_ENTRIES} entries")

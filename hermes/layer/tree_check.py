@@ -64,20 +64,18 @@ def difference(table: TableOfContents, root: str, owners: Mapping[str, Sequence[
 
 def _expected(table: TableOfContents) -> tuple[_Expected, set[str]]:
     """Return what a tree of a layer has, and which directories are opaque; see `hermes.layer.apply.TreeWriter`."""
-    found: _Expected = {"": None}
-    opaque: set[str] = set()
+    found: _Expected = {one.path: one for one in table.entries if not one.is_whiteout}
+    found.setdefault("", None)
     for entry in table.entries:
         for above in parents(entry.path):
             if above in found:
                 break
             found[above] = None
-        if entry.is_opaque:
-            opaque.add(entry.hidden)
-        elif entry.is_whiteout:
+    hidden = [one for one in table.entries if one.is_whiteout]
+    for entry in hidden:
+        if not entry.is_opaque:
             found.setdefault(entry.hidden, _HIDDEN)
-        else:
-            found[entry.path] = entry
-    return found, opaque
+    return found, {one.hidden for one in hidden if one.is_opaque}
 
 
 def _paths(root: str) -> Iterator[str]:

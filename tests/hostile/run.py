@@ -1,0 +1,163 @@
+"""Tries hostile inputs in one process, and says what became of them as JSON: ``python -m tests.hostile.run KIND FOLDER STEP``.
+
+What is taken is also used: listed, extracted, and a program is run in it. ``STEP`` takes every so manieth case.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hermes.api.containers import Containers
+from hermes.api.images import Images
+from hermes.digest import Digest
+from hermes.errors import HermesError, ProgramMissing
+from hermes.images.inspecting import inspect, tables
+from hermes.layer.flatten import flatten
+from tests.hostile.documents import archives, documents, layouts
+from tests.hostile.layers import all_layers
+from tests.unit.transports.images import OCI, Made, tar_of, text
+
+SECONDS = 20
+"""How much time of the processor a case may take."""
+LONGEST = 150
+"""How many seconds it may take on a machine that is busy with other work."""
+BUSYBOX_PATH = Path("/bin/busybox")
+
+
+class Hung(BaseException):
+    """A case took longer than it may."""
+
+
+def layer_cases(out: str, folder: Path) -> Iterator[tuple[str, Callable[[], str]]]:
+    for number, (name, make, inside) in enumerate(all_layers(out)):
+
+        def written(
+            make: Callable[[], bytes] = make, inside: Callable[[], bytes] = inside, number: int = number
+        ) -> str:
+            made = Made([tar_of({"bin/busybox": BUSYBOX_PATH.read_bytes()}, mode=0o755)])
+            blob = make()
+            made.config["rootfs"]["diff_ids"].append(Digest.of(inside()))
+            made.config["config"] = {"Cmd": ["/bin/busybox", "true"]}
+            made.manifest["config"] = made.add(text(made.config), f"{OCI}.config.v1+json")
+            made.manifest["layers"].append(made.add(blob, f"{OCI}.layer.v1.tar+gzip"))
+            made.row = made.add(text(made.manifest), f"{OCI}.manifest.v1+json")
+            return made.layout(folder / str(number))
+
+        yield name, written
+
+
+def document_cases(out: str, folder: Path) -> Iterator[tuple[str, Callable[[], str]]]:
+    for number, (name, make) in enumerate(documents()):
+        yield name, lambda make=make, number=number: make().layout(folder / str(number))
+
+
+def archive_cases(out: str, folder: Path) -> Iterator[tuple[str, Callable[[], str]]]:
+    for kind, cases in (("docker-archive", archives(out)), ("oci-archive", layouts(out))):
+        for number, (name, make) in enumerate(cases):
+
+            def written(kind: str = kind, make: Callable[[], bytes] = make, number: int = number) -> str:
+                path = folder / f"{kind}{number}.tar"
+                path.write_bytes(make())
+                return f"{kind}:{path}"
+
+            yield f"{kind}: {name}", written
+
+
+KINDS = {"layers": layer_cases, "documents": document_cases, "archives": archive_cases}
+
+
+def use(origin: str, home: Path) -> None:
+    """Do with an image what users do."""
+    images, containers = Images(home=home), Containers(home=home)
+    images.pull(origin, "case")
+    json.dumps(inspect("case", home=home).to_json())
+    flatten(tables("case", home=home))
+    containers.create("case", name="c")
+    try:
+        with open(os.devnull, "r+b") as nothing:
+            fds = (nothing.fileno(),) * 3
+            with suppress(ProgramMissing):  # of an image without a busybox
+                containers.run("c", ("/bin/busybox", "true"), stdio=fds)
+        containers.commit("c", "again")
+    finally:
+        containers.remove("c")
+
+
+def state_of(out: Path) -> list[tuple[str, int, int]]:
+    return sorted(
+        (one.name, one.lstat().st_mtime_ns, one.lstat().st_mode)
+        for one in (out.parent, *out.parent.iterdir(), *out.iterdir())
+    )
+
+
+def spent() -> float:
+    """Return the seconds of the processor that this process and those that it waited for have taken."""
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in usage)
+
+
+def tried(use_it: Callable[[], object]) -> str:
+    """Return what came of a case: taken, refused, hung, or a traceback."""
+
+    def give_up(*_: object) -> None:
+        raise Hung
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(LONGEST)
+    start = spent()
+    try:
+        use_it()
+    except HermesError as error:
+        message = error.render()
+        if spent() - start >= SECONDS:
+            return "hung"
+        return "refused" if message and "Traceback" not in message else f"empty: {message!r}"
+    except Hung:
+        return "hung"
+    except BaseException:  # noqa: BLE001 - it is what is looked for
+        return "traceback: " + traceback.format_exc()[-1500:]
+    else:
+        return "taken" if spent() - start < SECONDS else "hung"
+    finally:
+        signal.alarm(0)
+
+
+def main(kind: str, folder: str, step: int) -> dict[str, Any]:
+    home, made = Path(folder) / "home", Path(folder) / "made"
+    out = Path(folder) / "outer" / "out"
+    out.mkdir(parents=True)
+    (out / "secret").write_text("secret")
+    made.mkdir()
+    before = state_of(out)
+    found: dict[str, str] = {}
+    slow: dict[str, float] = {}
+    for name, write in itertools.islice(KINDS[kind](str(out), made), 0, None, step):
+        origin = write()
+        start = spent()
+        found[name] = tried(lambda origin=origin: use(origin, home))
+        slow[name] = spent() - start
+        if state_of(out) != before:
+            found[name] = f"outside: {found[name]}"
+            before = state_of(out)
+    listed = tried(lambda: (Images(home=home).all(), Containers(home=home).all()))
+    usage = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return {
+        "found": found,
+        "after": listed,
+        "megabytes": usage / 1024,
+        "slowest": max(slow.items(), key=lambda row: row[1]),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(sys.argv[1], sys.argv[2], int(sys.argv[3]))))

@@ -1,0 +1,76 @@
+"""What an archive becomes as a tree is what its table of contents says, whatever the order of its entries."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import tempfile
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hermes.digest import Digest
+from hermes.errors import LayerError
+from hermes.layer import toc
+from hermes.layer.apply import TreeWriter
+from hermes.layer.importing import LayerBlob, import_layer
+from hermes.layer.tar_reader import members
+from hermes.layer.tree_check import difference
+from hermes.layer.trees import describe_tree, is_sealed
+from hermes.store import Store
+from tests.properties import examples
+
+PATHS = st.sampled_from(
+    ["a", "b", "a/b", "a/c", "a/b/c", "b/a", ".wh.a", "a/.wh.b", "a/.wh..wh..opq", "b/.wh.c"]
+)
+ENTRIES = st.lists(
+    st.tuples(
+        PATHS,
+        st.sampled_from(
+            [tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE]
+        ),
+        st.sampled_from(["a", "b", "a/b", "a/c"]),
+        st.sampled_from([0o644, 0o755, 0o4711]),
+        st.binary(max_size=3),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+def archive(entries: list[tuple[str, bytes, str, int, bytes]]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as made:
+        for path, kind, link, mode, content in entries:
+            info = tarfile.TarInfo(path)
+            info.type = tarfile.REGTYPE if ".wh." in path else kind
+            info.linkname = link if kind in (tarfile.SYMTYPE, tarfile.LNKTYPE) else ""
+            info.mode, info.mtime = mode, len(content)
+            info.size = len(content) if info.isreg() and ".wh." not in path else 0
+            made.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+@examples(200)
+@given(ENTRIES)
+def test_a_tree_does_not_differ_from_the_table_of_its_layer(
+    entries: list[tuple[str, bytes, str, int, bytes]],
+) -> None:
+    data = archive(entries)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.open(Path(folder) / "home")
+        digest = store.blobs.put(data)
+        root = f"{folder}/root"
+        os.mkdir(root)
+        writer = TreeWriter(root, name="test")
+        try:
+            import_layer(store, LayerBlob(digest, len(data), digest, ""), open, name="test")
+            for member in members(io.BytesIO(data).read, name="test"):
+                writer.add(member.entry, member.content)
+        except LayerError:
+            return
+        describe_tree(folder, writer.finish(), {})
+        assert difference(toc.load(store, Digest(digest)), root, {}) == ""
+        assert is_sealed(folder)
