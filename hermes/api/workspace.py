@@ -111,7 +111,7 @@ class Workspace:
         says what of the sandbox is opened. ``stdio`` are the descriptors of the program's standard input,
         output and error.
         """
-        result = self.build([target], options)
+        result = self.build([target], replace(options or BuildOptions(), taken_from_store=True))
         return self.run_built(result, arguments, entrypoint=entrypoint, how=how, stdio=stdio)
 
     def run_built(

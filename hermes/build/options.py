@@ -18,7 +18,8 @@ class BuildOptions:
     ``jobs`` actions run at once (default: one a processor); with ``keep_going`` a failure stops only what
     depends on it; ``destinations`` are ``TRANSPORT:PATH`` texts that the one image built is written to;
     ``secrets`` say where commands' secrets come from, and are in no key. ``runtime`` starts commands
-    (`hermes.sandbox.choice`; default: what ``hermes.yaml`` says).
+    (`hermes.sandbox.choice`; default: what ``hermes.yaml`` says). Where what is built is ``taken_from_store``, a
+    ``hermes-out`` that cannot be written does not matter; nor does it where there are destinations.
     """
 
     platform: str = ""
@@ -28,6 +29,7 @@ class BuildOptions:
     destinations: Sequence[str] = ()
     secrets: Sequence[SecretSource] = ()
     runtime: str = ""
+    taken_from_store: bool = False
 
     def key(self, patterns: Sequence[str], package: str) -> str:
         """Return a name for a build of the same things in the same configuration.

@@ -37,11 +37,13 @@ _FORMER: Final = (".tar", ".tar.gz")
 class Linked(NamedTuple):
     """What is in the output folder, by the labels of targets.
 
-    ``vouched`` are the absolute paths that tell, by their signatures, that what was linked now is still there.
+    ``vouched`` are the absolute paths that tell, by their signatures, that what was linked now is still there. Where
+    nothing could be linked, ``is_there`` is false.
     """
 
     targets: dict[str, tuple[BuiltOutput, ...]]
     vouched: list[str]
+    is_there: bool = True
 
 
 class Outputs:
@@ -83,6 +85,22 @@ class Outputs:
             ):
                 self._store.note_outputs(self._out)
         return Linked({label: tuple(outputs) for label, outputs in found.items()}, self._vouched)
+
+    def could_be_linked(self) -> bool:
+        """Tell whether the output folder can be written, or made, and the store's blobs linked."""
+        places = self._out if os.path.isdir(self._out) else self._root, self._store.blobs.folder
+        return all(os.access(one, os.W_OK | os.X_OK) for one in places)
+
+    def unlinked(self, wanted: Sequence[Wanted], known: Mapping[str, LastResult]) -> Linked:
+        """Return what `link` would, with paths that are not there."""
+        found: dict[str, list[BuiltOutput]] = {}
+        for one in wanted:
+            output = self._link(one, known) if not one.output else None
+            if output is None:
+                digest = known[one.action].outputs[one.output].digest
+                output = BuiltOutput(one.kind, digest, f"{self._out}/{one.path}")
+            found.setdefault(one.label, []).append(output)
+        return Linked({label: tuple(outputs) for label, outputs in found.items()}, [], is_there=False)
 
     def _is_same(
         self, one: Wanted, before: BuiltOutput, known: Mapping[str, LastResult], changed: Collection[str]

@@ -13,7 +13,7 @@ from hermes.actions.local import DOCKERFILE
 from hermes.build.driver import Driver, How, Job
 from hermes.build.memory.records import DamagedRecord, Memory
 from hermes.build.memory.snapshot import Changes, Check, Snapshots
-from hermes.build.outputs import Outputs, in_one_place
+from hermes.build.outputs import Linked, Outputs, in_one_place
 from hermes.build.plan import Plan, Work
 from hermes.build.result import BuildResult
 from hermes.build.secrets import check_actions
@@ -22,7 +22,7 @@ from hermes.engine.events import Subscriber, Warned
 from hermes.engine.scheduler import Report
 from hermes.errors import BuildFailed, HermesError, StoreError
 from hermes.naming.registries import registries_of
-from hermes.workspace.root import Location
+from hermes.workspace.root import OUTPUT_FOLDER, Location
 
 if TYPE_CHECKING:
     from hermes.build.dockerfile.targets import DockerfileTargets
@@ -104,7 +104,7 @@ class TargetsBuild:
         if self._secrets:
             check_actions(work.graph, self._secrets)
         report = self._execute(work)
-        linked = self._outputs(work).link(work.wanted, report.known, work.before, work.changed)
+        linked = self._linked(work, report)
         for one, other, path in in_one_place(linked.targets):
             where = os.path.relpath(path, self._root)
             self._warn(f"{one} and {other} both give {where}, where only one can be: build one at a time")
@@ -117,6 +117,8 @@ class TargetsBuild:
         cached = work.total + len(parts) - len(report.executed)
         result = BuildResult(tuple(owners), cached, linked.targets)
         try:
+            if not linked.is_there:
+                return result
             check, update = plan.snapshot(report.known, linked)
             self._snapshots.save(self._store, self._key, check, update)
             work.index.save(self._store, self._snapshots.files)
@@ -150,6 +152,14 @@ class TargetsBuild:
             if self._broken:
                 raise BuildFailed({**self._broken, **error.failures}, error.skipped) from error
             raise
+
+    def _linked(self, work: Work, report: Report) -> Linked:
+        """Link what was built, or warn that it cannot be linked where it is of use without."""
+        outputs, options = self._outputs(work), self._options
+        if (options.taken_from_store or options.destinations) and not outputs.could_be_linked():
+            self._warn(f"{self._root}/{OUTPUT_FOLDER} cannot be written, and is left as it is")
+            return outputs.unlinked(work.wanted, report.known)
+        return outputs.link(work.wanted, report.known, work.before, work.changed)
 
     def _outputs(self, work: Work) -> Outputs:
         return Outputs(self._root, self._store, self._driver.layers, work.index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -203,7 +204,7 @@ def command(
     with display(quiet=quiet, progress=progress) as screen:
         if stored is None:
             workspace = Workspace(subscribers=[screen.event], say=screen.say)
-            result = workspace.build([image], options)
+            result = workspace.build([image], replace(options, taken_from_store=True))
             if has_pushes(result):
                 _push(workspace, result, screen)
                 return

@@ -103,6 +103,7 @@ class LocalBlobs:
 
     def writer(self) -> BlobWriter:
         with storing(self.folder):
+            self._scratch.check_writable()
             return BlobWriter(self.folder, self._scratch)
 
     def put(self, data: bytes) -> Digest:

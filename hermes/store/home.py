@@ -137,6 +137,7 @@ class Store:
     def write(self, path: str | os.PathLike[str], data: bytes) -> None:
         """Write a small file whole or not at all."""
         with storing(path):
+            self.scratch.check_writable()
             temporary = self.scratch.path()
             with open(temporary, "wb") as file:
                 file.write(data)

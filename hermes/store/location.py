@@ -24,7 +24,7 @@ def default_home() -> Path:
 def is_made(home: Path) -> bool:
     """Tell whether there is a store at ``home``.
 
-    Raises `StoreError` when it cannot be written, or was made by a newer version of Hermes.
+    Raises `StoreError` when it cannot be read, or was made by a newer version of Hermes.
     """
     version = _read_version(home)
     if version is None:
@@ -34,11 +34,6 @@ def is_made(home: Path) -> bool:
             f"the store {home} was made by a newer version of Hermes "
             f"(its format is {version}, this one knows up to {VERSION})",
             hint="upgrade Hermes, or use another store with HERMES_HOME",
-        )
-    if os.path.exists(home / "tmp") and not os.access(home / "tmp", os.W_OK | os.X_OK):
-        raise StoreError(
-            f"no permission to write the store {home}",
-            hint="check who owns the folder, or put the store elsewhere with HERMES_HOME",
         )
     return True
 

@@ -6,6 +6,8 @@ is made or removed per lock, threads exclude each other like processes, and a ki
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -35,7 +37,7 @@ class KeyLocks:
 
         ``waiting`` is called on each turn of the wait, and may raise to give up.
         """
-        fd = self._open()
+        fd = self._open(shared=shared)
         try:
             _wait(fd, name, shared, waiting)
             yield
@@ -70,10 +72,14 @@ class KeyLocks:
         finally:
             os.close(fd)
 
-    def _open(self) -> int:
+    def _open(self, *, shared: bool = False) -> int:
+        """Open the file of all locks; that of a store that is read-only is good for shared ones."""
         try:
             return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
+            if shared and error.errno in (errno.EROFS, errno.EACCES):
+                with contextlib.suppress(OSError):
+                    return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
             from hermes.store.io_errors import store_error
 
             raise store_error(error, self._path) from error

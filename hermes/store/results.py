@@ -6,6 +6,7 @@ Kept in a `diskcache`, as bytes only: nothing that is read back is ever unpickle
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sqlite3
 import threading
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import diskcache
 
 _BUSY_SECONDS: Final = 60
+_DATABASE: Final = "cache.db"
 _PREIMAGE: Final = "preimage:"
 _NOTE: Final = "note:"
 
@@ -133,7 +135,9 @@ class Results:
                 try:
                     self._cache = _open_cache(self._folder)
                 except sqlite3.OperationalError as error:
-                    raise _database_error(error, self._folder) from error
+                    if not _is_read_only(self._folder):
+                        raise _database_error(error, self._folder) from error
+                    self._cache = _ReadOnly(self._folder)
                 except sqlite3.DatabaseError:
                     self._set_aside()
                     self._cache = _open_cache(self._folder)
@@ -154,6 +158,47 @@ class Results:
         with contextlib.suppress(FileNotFoundError):
             self._folder.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
+
+
+class _ReadOnly:
+    """The part of `diskcache.Cache` that reads, for a database that nobody may write."""
+
+    def __init__(self, folder: Path) -> None:
+        from urllib.parse import quote
+
+        where = f"file:{quote(str(folder / _DATABASE))}?mode=ro"
+        self._folder = folder
+        has_log = os.path.exists(folder / f"{_DATABASE}-wal")  # of a process that did not end in good order
+        self._connection = sqlite3.connect(
+            where if has_log else f"{where}&immutable=1", uri=True, check_same_thread=False
+        )
+
+    def get(self, name: str, *, retry: bool = False) -> object:
+        del retry
+        query = "SELECT value, filename FROM Cache WHERE key = ? AND raw = 1"
+        row = self._connection.execute(query, (name,)).fetchone()
+        if row is None or row[1] is None:
+            return row and row[0]
+        return (self._folder / row[1]).read_bytes()
+
+    def iterkeys(self) -> Iterator[str]:
+        for (name,) in self._connection.execute("SELECT key FROM Cache WHERE raw = 1"):
+            yield name
+
+    def check(self) -> list[str]:
+        rows = self._connection.execute("PRAGMA integrity_check").fetchall()
+        return [] if rows == [("ok",)] else [str(rows)]
+
+    def transact(self, *, retry: bool = False) -> contextlib.AbstractContextManager[None]:
+        del retry
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _is_read_only(folder: Path) -> bool:
+    return os.path.exists(folder / _DATABASE) and not os.access(folder, os.W_OK)
 
 
 def _open_cache(folder: Path) -> diskcache.Cache:
@@ -192,6 +237,11 @@ def _bytes_disk() -> type[Any]:
 
 def _database_error(error: sqlite3.Error, folder: Path) -> StoreError:
     text = str(error)
+    if _is_read_only(folder):
+        return StoreError(
+            f"no permission to write {folder}",
+            hint="check who owns the folder, or put the store elsewhere with HERMES_HOME",
+        )
     if "full" in text:
         hint = "free some space with `hermes cache gc`, or put the store elsewhere with HERMES_HOME"
     elif "readonly" in text or "unable to open" in text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import itertools
 import os
@@ -12,12 +13,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from hermes.errors import StoreError
+
 _MAKING: Final = "."
 _MAKING_SECONDS: Final = 60.0
 
 
 class Scratch:
-    """A folder below ``tmp`` that this process alone uses, locked for as long as the process lives."""
+    """A folder below ``tmp`` that this process alone uses, locked for as long as the process lives.
+
+    Where the store is read-only it is among the temporary files of the machine.
+    """
 
     def __init__(self, tmp: Path) -> None:
         self._tmp = tmp
@@ -34,10 +40,26 @@ class Scratch:
                 self._folder = self._make()
             return self._folder
 
+    def check_writable(self) -> None:
+        """Raise `StoreError` where the store is read-only."""
+        if not self.folder.startswith(f"{self._tmp}/"):
+            raise StoreError(
+                f"no permission to write the store {self._tmp.parent}",
+                hint="check who owns the folder, or put the store elsewhere with HERMES_HOME",
+            )
+
     def _make(self) -> str:
         name = f"{os.getpid()}-{os.urandom(4).hex()}"
         making, path = self._tmp / f"{_MAKING}{name}", self._tmp / name
-        making.mkdir(mode=0o700)
+        try:
+            making.mkdir(mode=0o700)
+        except OSError as error:
+            if error.errno not in (errno.EROFS, errno.EACCES):
+                raise
+            import tempfile
+
+            making = Path(tempfile.mkdtemp(prefix="hermes-"))
+            path = making.with_name(f"{making.name}.d")
         self._fd = os.open(making, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.flock(self._fd, fcntl.LOCK_EX)
         making.rename(path)

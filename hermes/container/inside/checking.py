@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from hermes.container.calls.layers import CHECK, Checked, Checking
 from hermes.container.inside.scratch import store_at
@@ -24,10 +25,13 @@ def check(call: Checking) -> Checked:
         removed = []
         for diff_id in call.diff_ids:
             folder = f"{store.trees}/{diff_id.hex}"
-            if is_sealed(folder) and not call.read:
+            was_sealed = is_sealed(folder)
+            if was_sealed and not call.read:
                 continue
             if _is_intact(store, diff_id, folder):
-                seal(folder)
+                with suppress(OSError):  # of a store that is read-only
+                    if not was_sealed:
+                        seal(folder)
             else:
                 away = store.scratch.path()
                 os.rename(folder, away)
