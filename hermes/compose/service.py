@@ -130,8 +130,8 @@ def canonical(service: Mapping, folder: str) -> Mapping:
 
 
 def located(text: str, folder: str) -> str:
-    """Return a context as an absolute path, if it is a path and not an address or a service."""
-    if "://" in text or text.startswith((_SERVICE, "git@", "github.com/", "oci-layout:")):
+    """Return a context as an absolute path, if it is a path and not an address, a label or a service."""
+    if "://" in text or text.startswith((_SERVICE, "//", "git@", "github.com/", "oci-layout:")):
         return text
     return os.path.normpath(os.path.join(folder, os.path.expanduser(text)))
 

@@ -70,9 +70,11 @@ def test_the_dockerfiles_of_the_examples_build_and_run(workspace: Sandbox) -> No
     assert {name: workspace.run("run", f"//{package}/{name}").stdout for name in said} == said
     assert workspace.build(f"//{package}/...").executed == ()
     bases = ("python:3.11-slim=python", "node:18-slim=node", "gcc:12=gcc")
+    digests = {}
     for name in ("python", "node", "static", "cached"):
         given = [f"--build-context={base.replace('=', f'=//{package}/bases:')}" for base in bases]
         digest = workspace.run("bud", "-q", *given, f"{package}/{name}", "--build-arg", "VERSION=1.0").stdout
+        digests[name] = digest.strip()
         assert workspace.run("inspect", f"//{package}/{name}").stdout.count(digest.strip()) == 1, name
         migrated = workspace.run(
             "migrate",
@@ -86,3 +88,20 @@ def test_the_dockerfiles_of_the_examples_build_and_run(workspace: Sandbox) -> No
         )
         assert migrated.returncode == 0, migrated.stderr
         assert workspace.run("run", f"//{package}/{name}:image").stdout == said[name]
+    _check_projects(workspace, package, digests)
+
+
+def _check_projects(workspace: Sandbox, package: str, digests: dict[str, str]) -> None:
+    """The compose file and the bake file give the images that their Dockerfiles give."""
+    composed = workspace.run("bud", "-q", "--compose", f"{package}/compose.yaml")
+    assert composed.returncode == 0, composed.stderr
+    assert dict(line.split() for line in composed.stdout.splitlines()) == {
+        "greeter": digests["python"],
+        "page": digests["node"],
+        "tool": digests["static"],
+    }
+    baked = workspace.run("bud", "-q", "--bake", f"{package}/docker-bake.hcl")
+    assert baked.returncode == 0, baked.stderr
+    found = dict(line.split() for line in baked.stdout.splitlines())
+    assert (found["greeter"], found["tool-1-0"]) == (digests["python"], digests["static"])
+    assert workspace.run("run", "examples/tool:2.0").stdout == "hello world, from a static program (2.0)\n"
