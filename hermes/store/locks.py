@@ -53,7 +53,7 @@ class KeyLocks:
         A thread that holds the lock must not ask for it again: it would wait for one that waits for it.
         """
         turn = f"{name}, turn"
-        fd = self._open()
+        fd = self._open(shared=shared)
         try:
             _wait(fd, turn, shared, waiting)
             _wait(fd, name, shared, waiting)
