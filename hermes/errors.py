@@ -205,7 +205,7 @@ class ActionError(BuildError):
         self.log = log
 
     def render(self) -> str:
-        lines = [self.message]
+        lines = [f"{self.location}: {self.message}" if self.location else self.message]
         if self.command:
             lines.append(f"command: {clipped(self.command)}")
         if self.tail:
@@ -254,7 +254,7 @@ class BuildFailed(BuildError):
 
     def render(self) -> str:
         parts = [
-            text if (text := error.render()).startswith(label) else f"{label}: {text}"
+            text if label in (text := error.render()).partition("\n")[0] else f"{label}: {text}"
             for label, error in self.failures.items()
         ]
         if self.skipped:

@@ -92,7 +92,7 @@ class Images:
             found = in_store(origin, store, fetching, build_target, platform, whole=whole)
             chosen = given or _own_name(found)
             ImageNames(store).set(chosen, found.root())
-            return chosen, found.root()
+            return chosen.normal, found.root()
 
     def tag(self, image: str, names: Sequence[str]) -> None:
         """Give an image of the store more names, which they take from whatever had them."""

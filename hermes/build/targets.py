@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -146,6 +146,7 @@ class TargetsBuild:
         except BuildFailed as error:
             if dockerfiles is not None:
                 dockerfiles.explain(error)
+            self._locate(error)
             if options.keep_going:
                 self._link_done(work, self._driver.report)
             work.index.save(self._store, self._snapshots.files)
@@ -160,6 +161,18 @@ class TargetsBuild:
             self._warn(f"{self._root}/{OUTPUT_FOLDER} cannot be written, and is left as it is")
             return outputs.unlinked(work.wanted, report.known)
         return outputs.link(work.wanted, report.known, work.before, work.changed)
+
+    def _locate(self, error: BuildFailed) -> None:
+        """Say of targets that failed where they are declared."""
+        from hermes.build.session import Session
+        from hermes.graph.label import Label
+
+        session = Session.open(self._root, self._store, self._options, lambda _: None)
+        for owner, one in error.failures.items():
+            if one.location is None:
+                with suppress(HermesError):  # an owner that is a line of a Dockerfile says itself where it is
+                    target = session.packages.target(Label.parse(owner))
+                    one.location = target.location()._replace(text="") if target else None
 
     def _outputs(self, work: Work) -> Outputs:
         return Outputs(self._root, self._store, self._driver.layers, work.index)

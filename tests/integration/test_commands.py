@@ -289,7 +289,41 @@ def test_files_of_a_command_are_kept_outside_of_the_layer(based: Sandbox) -> Non
 
 
 def test_a_declared_output_that_is_not_made_is_named(based: Sandbox) -> None:
-    assert "did not make /srv/none" in failure(based, "true", 'outs = ["/srv/none"]').message
+    error = failure(based, "true", 'outs = ["/srv/none"]')
+    assert "did not make /srv/none" in error.message
+    assert error.hint == "it made no files; write every file in outs, or take it out of outs"
+
+
+def test_what_was_made_instead_is_told_and_most_like_it_first(based: Sandbox) -> None:
+    error = failure(based, "touch /srv/a /srv/nine /b; ln -s b /c", 'outs = ["/srv/none"]')
+    assert str(error.hint).startswith("it made /srv/nine, /srv/a, /b; ")
+    text = 'genrule(name = "g", root = ["//base:root"], srcs = ["in"], cmd = "mkdir d; cp in d/out", outs = ["out"])\n'
+    based.write("gen/in", "in\n")
+    based.write("gen/BUILD", text)
+    with pytest.raises(BuildFailed, match=r"hint: it made /build/d/out; write"):
+        based.build("//gen:g")
+    based.write("gen/BUILD", text.replace("mkdir d; cp in d/out", "for n in 1 2 3 4 5 6 7; do : > f$n; done"))
+    with pytest.raises(BuildFailed, match="2 more; write"):
+        based.build("//gen:g")
+
+
+def test_a_command_that_fails_names_the_line_of_its_target(based: Sandbox) -> None:
+    """With everything analyzed, and where only what changed is looked at."""
+    based.write("app/in", "1\n")
+    based.write(
+        "app/BUILD",
+        '# first\n\nrun_layer(\n    name = "l", base = ["//base:root"], cmd = "exit $(cat /in)", srcs = {"/in": "in"},\n)\n'
+        'genrule(name = "g", root = ["//base:root"], cmd = "exit 4", outs = ["o"])\n',
+    )
+    for text in ("1\n", "0\n", "3\n"):
+        based.write("app/in", text)
+        done = based.run("build", "//app:l")
+        if text != "0\n":
+            assert done.returncode == 1
+            assert f"error: app/BUILD:3:1: //app:l: the command ended with status {text}" in done.stderr
+    both = based.run("build", "-k", "//app:all").stderr
+    assert "app/BUILD:3:1: //app:l: the command ended with status 3" in both
+    assert "app/BUILD:6:1: //app:g: the command ended with status 4" in both
 
 
 def test_a_genrule_works_beside_its_sources(based: Sandbox) -> None:

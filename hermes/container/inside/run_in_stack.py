@@ -41,6 +41,8 @@ from hermes.store import Store
 from hermes.store.blobs import write_all
 
 _FIXED_ENV: Final = {"PATH": DEFAULT_PATH, "LANG": "C.UTF-8", "TZ": "UTC"}
+_MOST_MADE: Final = 10_000
+_SHOWN: Final = 5
 _LEAK_HINT: Final = (
     "read a secret from where it is mounted and write it nowhere; what only this command needs can be in /tmp"
 )
@@ -229,13 +231,18 @@ class Container:
                 found = resolve(source, path[len(target) :])
                 break
         else:
+            target, source = "", self._upper.upper
             found = resolve(self._root, path)
         try:
             status = os.lstat(found)
         except (FileNotFoundError, NotADirectoryError):
+            hint = "write every file in outs, or take it out of outs"
+            if not self._search:  # a name could have a secret in it
+                given = {f"{one.target}/{file.path}" for one in self._task.staged for file in one.files}
+                made = [one for one in made_files(source, target) if one not in given]
+                hint = f"it made {', '.join(like(path, made)) if made else 'no files'}; {hint}"
             raise BuildError(
-                f"the command did not make {path}, which the target declares",
-                hint="write every file in outs, or take it out of outs",
+                f"the command did not make {path}, which the target declares", hint=hint
             ) from None
         if not stat.S_ISREG(status.st_mode):
             raise BuildError(f"{path} in outs is not a regular file", hint="declare files, or pack a tar")
@@ -282,6 +289,28 @@ def _environment(task: Task, user: User) -> dict[str, str]:
     env.update(task.env)
     env.pop("", None)  # of an image from elsewhere; no program can ask for it
     return env
+
+
+def made_files(folder: str, at: str) -> list[str]:
+    """Return the paths of regular files below ``folder``, which the command saw at ``at``: some of very many."""
+    found = []
+    for above, _, names in os.walk(folder):
+        inside = above[len(folder) :]
+        paths = (f"{at}{inside}/{name}" for name in names if os.path.isfile(f"{above}/{name}"))
+        found += [path for path in paths if not os.path.islink(f"{folder}{path[len(at) :]}")]
+        if len(found) > _MOST_MADE:
+            break
+    return sorted(found)
+
+
+def like(path: str, others: list[str]) -> list[str]:
+    """Return a few of other paths, those that are most like ``path`` first, and how many more there are."""
+    import difflib
+
+    near = difflib.get_close_matches(path, others, _SHOWN, 0.5)
+    shown = [*near, *(one for one in others if one not in near)][:_SHOWN]
+    more = len(others) - len(shown)
+    return [*shown, f"{more} more"] if more else shown
 
 
 def stage(staged: Staged, folder: str) -> None:
