@@ -15,6 +15,9 @@ from hermes.errors import DockerfileError
 
 _SPECIAL: Final = "@*#?-$!0"
 _END: Final = ""
+_SPACE: Final = re.compile(f"[{re.escape(SPACES)}]")
+_MOST_GROWTH: Final = 1 << 20
+"""How much longer a text may get; no program can be given a variable of more than 128 KiB (``MAX_ARG_STRLEN`` in Linux)."""
 
 
 class Lexer:
@@ -59,22 +62,28 @@ class Lexer:
 
 class _Words:
     def __init__(self) -> None:
-        self._word = ""
+        self._word: list[str] = []
         self._found: list[str] = []
 
     def add(self, text: str) -> None:
-        for char in text:
-            if char not in SPACES:
-                self._word += char
-            elif self._word:
-                self._found.append(self._word)
-                self._word = ""
+        first, *more = _SPACE.split(text)
+        self.add_whole(first)
+        for piece in more:
+            self._end()
+            self.add_whole(piece)
 
     def add_whole(self, text: str) -> None:
-        self._word += text
+        if text:
+            self._word.append(text)
 
     def all(self) -> list[str]:
-        return [*self._found, self._word] if self._word else self._found
+        self._end()
+        return self._found
+
+    def _end(self) -> None:
+        if self._word:
+            self._found.append("".join(self._word))
+            self._word.clear()
 
 
 class _Scan:
@@ -85,6 +94,7 @@ class _Scan:
         self._text = text
         self._variables = variables
         self._place = 0
+        self._grown = 0
         self._raw = lexer.raw_escapes
 
     def until(self, stop: str, *, raw: bool) -> tuple[str, list[str]]:
@@ -160,6 +170,17 @@ class _Scan:
             result += char
 
     def _dollar(self) -> str:
+        value = self._expanded()
+        self._grow(len(value))
+        return value
+
+    def _grow(self, count: int) -> None:
+        """Count characters that come from variables; raises `DockerfileError` when they are too many."""
+        self._grown += count
+        if self._grown > _MOST_GROWTH:
+            raise DockerfileError("the values of its variables have more than 1 MiB together")
+
+    def _expanded(self) -> str:
         self._place += 1
         if self._peek() != "{":
             name = self._name()
@@ -205,8 +226,13 @@ class _Scan:
         value = self._value(name)
         if value is None and self._lexer.keep_unset:
             return f"${{{name}/{pattern}/{replacement}}}"
+
+        def replaced(_: re.Match[str]) -> str:
+            self._grow(len(replacement))
+            return replacement
+
         found = _expression(pattern, greedy=True)
-        return found.sub(lambda _: replacement, value or "", count=0 if everywhere else 1)
+        return found.sub(replaced, value or "", count=0 if everywhere else 1)
 
     def _until_brace(self, *, raw: bool) -> str:
         try:

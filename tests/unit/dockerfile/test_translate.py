@@ -343,6 +343,20 @@ def test_what_a_stage_cannot_say_is_refused_at_its_line(text: str, problem: str)
     assert problem in caught.value.message
 
 
+DOUBLING = {
+    "ENV": "FROM x\nENV a=xxxxxxxxxx\n" + "ENV a=$a$a\n" * 40,
+    "ARG": "ARG a=xxxxxxxxxx\n" + "ARG a=$a$a\n" * 40 + "FROM x\n",
+    "quoted": "FROM x\nENV a=xxxxxxxxxx\n" + 'ENV a="${a}${a:-b}"\n' * 40,
+    "replaced": "FROM x\nENV a=xxxxxxxxxx\n" + "ENV a=${a//x/$a}\n" * 40,
+}
+
+
+@pytest.mark.parametrize("name", DOUBLING)
+def test_variables_that_double_again_and_again_are_refused(name: str) -> None:
+    with pytest.raises(DockerfileError, match="have more than 1 MiB together"):
+        translated(DOUBLING[name])
+
+
 @pytest.mark.parametrize(
     ("text", "argv"),
     [
