@@ -224,7 +224,7 @@ def containers(folder: Path, size: Size) -> Iterator[Row]:
         ours, peer = Command(["sh", "-ec", steps], folder, env), Command(["sh", "-ec", theirs], folder, {})
         ours.measure()
         measured, other = pair(ours, peer, size.rounds)
-        yield Row("from, run true, commit on Debian", measured.wall, other and other.wall, 0.4)
+        yield Row("from, run true, commit on Debian", measured.wall, other and other.wall, 0.8)
     finally:
         buildah.remove()
     inside = "from hermes import Containers; c = Containers(); import time, sys; n = 'kept'; c.run(n, ['true']); t = time.monotonic()"
