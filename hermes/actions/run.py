@@ -170,7 +170,7 @@ def _secrets(spec: Run[Resolved], tools: Tools) -> Iterator[Secret]:
                 f"the command needs the secret {one.id!r}, which was not given",
                 hint=f"pass --secret id={one.id},src=FILE or --secret id={one.id},env=VARIABLE",
             )
-        yield Secret(one.id, one.target, value, one.mode, one.uid, one.gid)
+        yield Secret(one.id, one.target, value, one.mode, one.uid, one.gid, one.env)
 
 
 def _subscribed(spec: Run[Resolved], tools: Tools) -> Iterator[Bound]:

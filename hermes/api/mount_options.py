@@ -103,7 +103,7 @@ def _mounted(mount: Mount) -> Mounts:
         case Tmpfs():
             return Mounts(tmpfs=(mount,))
         case SecretUse(one, required):
-            secret = Secret(one.id, one.target, mode=one.mode, uid=one.uid, gid=one.gid)
+            secret = Secret(one.id, one.target, mode=one.mode, uid=one.uid, gid=one.gid, env=one.env)
             return Mounts(secrets=(secret,), optional=() if required in (None, True) else (one.id,))
         case AgentUse():
             raise AssertionError("the dialect has no agents")

@@ -45,6 +45,7 @@ _AT_WORKDIR: Final = (BIND, CACHE, TMPFS)
 """The types whose target is the working directory, where there is one, unless they say another."""
 _TRUE: Final = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE: Final = frozenset({"0", "f", "F", "false", "FALSE", "False"})
+VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _QUOTED: Final = re.compile(r'[",\r\n]')
 
 
@@ -126,6 +127,7 @@ def to_text(mount: Mount) -> str:
             kind = SECRET if isinstance(mount, SecretUse) else SSH
             fields = {"type": kind, "id": one.id, "target": one.target, "mode": f"{one.mode:04o}"}
             fields |= {"uid": one.uid, "gid": one.gid, "required": _flag_text(required)}
+            fields["env"] = one.env if isinstance(one, SecretMount) else None
     return ",".join(
         quoted(f"{name}={value}")
         for name, value in fields.items()
@@ -224,16 +226,14 @@ def _tmpfs(fields: Mapping[str, str], target: str) -> Mount:
 
 
 def _secret(fields: Mapping[str, str], target: str) -> Mount:
-    name = fields.get("source") or fields.get("id") or posixpath.basename(target)
+    env = fields.get("env") or ""
+    name = fields.get("source") or fields.get("id") or posixpath.basename(target) or env
     if not name:
         raise UsageError("it does not say which secret", hint="add id=NAME")
-    if fields.get("env"):
-        raise UsageError(
-            f"the secret {name} cannot be given as a variable",
-            hint="read it from its file, and leave out env=",
-        )
+    if env and not VARIABLE.fullmatch(env):
+        raise UsageError(f"env cannot be {env!r}", hint="it is the name of a variable")
     uid, gid = _id(fields, "uid"), _id(fields, "gid")
-    return SecretUse(SecretMount(name, target, _mode(fields, 0o400), uid, gid), _required(fields))
+    return SecretUse(SecretMount(name, target, _mode(fields, 0o400), uid, gid, env), _required(fields))
 
 
 def _ssh(fields: Mapping[str, str], target: str) -> Mount:

@@ -64,6 +64,7 @@ class SecretMount(NamedTuple):
     mode: int = 0o400
     uid: int | None = None
     gid: int | None = None
+    env: str = ""
 
 
 class AgentMount(NamedTuple):

@@ -67,7 +67,8 @@ class Agent(NamedTuple):
 class Secret:
     """A file that is there only while the command runs, in memory, read-only at ``target``.
 
-    An empty ``target`` is ``/run/secrets/ID``. Without ``uid`` and ``gid`` it belongs to the command's user.
+    An empty ``target`` is ``/run/secrets/ID``. Without ``uid`` and ``gid`` it belongs to the command's user. With
+    ``env`` it is the value of that variable, and a file only where ``target`` says so.
     """
 
     id: str
@@ -76,6 +77,11 @@ class Secret:
     mode: int = 0o400
     uid: int | None = None
     gid: int | None = None
+    env: str = ""
+
+    @property
+    def is_file(self) -> bool:
+        return not self.env or bool(self.target)
 
     @property
     def path(self) -> str:

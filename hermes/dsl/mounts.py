@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 from hermes.container import mount_values
 from hermes.container.mount_bounds import parse_size
+from hermes.container.mount_syntax import VARIABLE
 from hermes.container.mount_values import Cache, Tmpfs
 from hermes.dsl.dialect.values import Builtin, EvalError, show, type_name
 from hermes.dsl.providers import Dependency, File
@@ -108,16 +109,33 @@ def mount_functions(check: Mapping[str, Check]) -> dict[str, Builtin]:
     def tmpfs(path: Any, size: Any = 0, mode: Any = "1777") -> TmpfsMount:
         return TmpfsMount(Tmpfs(check["path"](path), _size(size), check["mode"](mode)))
 
-    def secret(id: Any, path: Any = None, mode: Any = "0400", owner: Any = None) -> SecretMount:  # noqa: A002
+    def secret(
+        id: Any,  # noqa: A002
+        path: Any = None,
+        mode: Any = "0400",
+        owner: Any = None,
+        env: Any = "",
+    ) -> SecretMount:
         uid, gid = (None, None) if owner is None else _ids(check["owner"](owner))
         target = "" if path is None else check["path"](path)
         made = mount_values.SecretMount(
-            id=_name("secret", id), target=target, mode=check["mode"](mode), uid=uid, gid=gid
+            id=_name("secret", id),
+            target=target,
+            mode=check["mode"](mode),
+            uid=uid,
+            gid=gid,
+            env=_variable(env),
         )
         return SecretMount(made)
 
     made: tuple[Callable[..., Any], ...] = (bind, cache, tmpfs, secret)
     return {one.__name__: Builtin(one.__name__, one) for one in made}
+
+
+def _variable(name: Any) -> str:
+    if type(name) is not str or not VARIABLE.fullmatch(name or "_"):
+        raise EvalError(f"secret(): env is the name of a variable, not {show(name)}")
+    return name
 
 
 def as_secret(value: Any) -> SecretMount:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
+import pytest
+
 from hermes import SecretSource
+from hermes.errors import BuildFailed
 from tests.integration.test_runtimes import RUNTIMES
 from tests.integration.yard import Yard
 
@@ -23,6 +27,31 @@ def test_the_mode_of_a_secret_says_what_can_be_executed(yard: Yard, tmp_path: Pa
         tags=["it"],
     )
     assert yard.shown("cat /one /o/two") == "it ran\n" * 2
+
+
+@RUNTIMES
+def test_a_secret_can_be_a_variable_of_the_command(yard: Yard, runtime: str) -> None:
+    """As with BuildKit since Dockerfile 1.10: no file unless a target says so, and gone with the command."""
+    yard.write("token", "s3cret of the test")
+    text = (
+        "FROM base\n"
+        "RUN --mount=type=secret,id=t,env=TOKEN test \"$TOKEN\" = 's3cret of the 'test && ! test -e /run/secrets/t\n"
+        'RUN --mount=type=secret,id=t,env=TOKEN,target=/t test "$TOKEN" = "$(cat /t)"\n'
+        'RUN test -z "$TOKEN" && env > /env\n'
+    )
+    secrets = [SecretSource("t", str(yard.root / "token"))]
+    built = yard.bud(text, secrets=secrets, runtime=runtime, tags=["it"])
+    assert "TOKEN" not in yard.shown("cat /env")
+    assert "s3cret of the test" not in json.dumps(yard.config(built))
+
+
+def test_a_secret_with_a_zero_byte_is_no_variable(yard: Yard) -> None:
+    (yard.root / "token").write_bytes(b"a-secret-\0-with-zero")
+    with pytest.raises(BuildFailed, match="has a zero byte"):
+        yard.bud(
+            "FROM base\nRUN --mount=type=secret,id=t,env=TOKEN true\n",
+            secrets=[SecretSource("t", str(yard.root / "token"))],
+        )
 
 
 def test_caches_of_one_id_and_several_owners_are_several(yard: Yard) -> None:

@@ -31,7 +31,7 @@ from hermes.container.stack import Upper
 from hermes.container.task import KeptFile, Outcome, Staged, StagedFile, Task
 from hermes.container.users import User
 from hermes.digest import CHUNK
-from hermes.errors import BuildError, ProgramMissing, ProgramRefused, SandboxError
+from hermes.errors import BuildError, ProgramMissing, ProgramRefused, SandboxError, SecretError
 from hermes.sandbox.choice import sandbox
 from hermes.sandbox.idmap import has_one_id
 from hermes.sandbox.process import DEFAULT_PATH, Ended, Mount, Process, Sandbox
@@ -219,7 +219,9 @@ class Container:
             yield Mount(target, bound.source, bound.writable)
         for cache, folder in self._caches.made():
             yield Mount(need(cache.target, directory=True), folder, not cache.readonly)
-        for secret, source in write_secrets(task.secrets, f"{self._scratch}/secrets", user):
+        for secret, source in write_secrets(
+            [one for one in task.secrets if one.is_file], f"{self._scratch}/secrets", user
+        ):
             yield Mount(need(secret.path, directory=False), source)
         for agent in give_sockets(task.agents):
             yield Mount(need(agent.target, directory=False), agent.socket)
@@ -288,6 +290,14 @@ def _environment(task: Task, user: User) -> dict[str, str]:
     env = {**_FIXED_ENV, "HOME": user.home, "SOURCE_DATE_EPOCH": str(task.commit.mtime if task.commit else 0)}
     env.update(task.env)
     env.pop("", None)  # of an image from elsewhere; no program can ask for it
+    for one in task.secrets:
+        if one.env and b"\0" in one.value:
+            raise SecretError(
+                f"the secret {one.id!r} has a zero byte, which no variable can hold",
+                hint="mount it as a file: leave out env=",
+            )
+        if one.env:
+            env[one.env] = os.fsdecode(one.value)
     return env
 
 

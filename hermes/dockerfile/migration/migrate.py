@@ -351,10 +351,11 @@ def _tmpfs(one: Tmpfs) -> Call:
 
 def _secret(one: SecretMount, user: str) -> str | Call:
     """Return a secret of a command of ``user``, to whom those belong for which nothing else is said."""
-    is_usual = one.target in ("", f"/run/secrets/{one.id}")
+    is_usual = not one.target or (not one.env and one.target == f"/run/secrets/{one.id}")
     is_users = not (one.uid or one.gid) and user in _ROOT
     owner = [] if is_users else _owner(one)
-    named = (*([] if is_usual else [("path", one.target)]), *_mode(one, 0o400), *owner)
+    env = [("env", one.env)] if one.env else []
+    named = (*([] if is_usual else [("path", one.target)]), *_mode(one, 0o400), *owner, *env)
     return Call("secret", (one.id,), named) if named else one.id
 
 
