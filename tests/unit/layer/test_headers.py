@@ -73,7 +73,7 @@ def test_a_path_is_in_the_header_where_it_fits(path: str, blocks: int) -> None:
     assert ours(header(entry) + END) == [entry]
 
 
-@pytest.mark.parametrize("length", [97, 98, 99, 100, 153, 154, 155, 254, 255, 256])
+@pytest.mark.parametrize("length", [97, 98, 99, 100, 153, 154, 155, 254, 255])
 def test_a_folder_of_any_length_ends_with_a_slash(length: int) -> None:
     for path in ("d" * length, "d" * (length // 2) + "/" + "e" * (length - length // 2 - 1)):
         entry = Entry(path, DIRECTORY, 0o755)
@@ -83,10 +83,10 @@ def test_a_folder_of_any_length_ends_with_a_slash(length: int) -> None:
     assert header(Entry("", DIRECTORY, 0o755)).startswith(b"./\0")
 
 
-@pytest.mark.parametrize("length", [99, 100, 101, 5000])
+@pytest.mark.parametrize("length", [99, 100, 101, 3999])
 @pytest.mark.parametrize("kind", [SYMLINK, HARDLINK])
 def test_a_link_may_lead_anywhere(kind: str, length: int) -> None:
-    entry = Entry("l", kind, 0o777, link="t" * length)
+    entry = Entry("l", kind, 0o777, link="/".join(["t" * 23] * 170)[:length])
     assert theirs(entry).linkname == entry.link
     assert (len(header(entry)) == BLOCK_SIZE) == (length <= 100)
     assert ours(header(entry) + END) == [entry]
@@ -120,7 +120,7 @@ def test_a_record_counts_its_own_length(length: int) -> None:
 
 @pytest.mark.parametrize("step", [1, 7, 511, 513])
 def test_how_the_bytes_come_makes_no_difference(step: int) -> None:
-    long = Entry("n" * 300, FILE, 0o644, size=700)
+    long = Entry("n" * 150 + "/" + "n" * 150, FILE, 0o644, size=700)
     data = header(long) + b"x" * 700 + bytes(-700 % 512) + header(Entry("b", FIFO, 0o600)) + END
     assert ours(data, step) == [long, Entry("b", FIFO, 0o600)]
     with pytest.raises(LayerError, match="ends in the middle of"):
@@ -214,7 +214,8 @@ def test_an_extended_header_has_a_mebibyte_at_most() -> None:
         ours(with_records(fits))
     with pytest.raises(LayerError, match="1048577 bytes of extended header are too many"):
         ours(with_records(more))
-    assert ours(with_records(b"n" * 5000, b"L"))[0].path == "n" * 5000
+    long = "/".join(["n" * 200] * 15)
+    assert ours(with_records(long.encode(), b"L"))[0].path == long
     with pytest.raises(LayerError, match="are too many"):
         ours(with_records(more, b"L"))
 
