@@ -16,26 +16,26 @@ def resolved(path: str, link_at: Callable[[str], str | None], *, follow_last: bo
     ``link_at`` returns the target of the link at such a path, or None where there is none. Raises `BuildError` for
     a loop of links.
     """
-    done: list[str] = []
+    done = ""
     left = _parts(path)
     links = 0
     while left:
         part = left.pop()
         if part == "..":
-            if done:
-                done.pop()
+            done = done.rpartition("/")[0]
             continue
-        target = link_at("/".join((*done, part))) if left or follow_last else None
+        here = f"{done}/{part}" if done else part
+        target = link_at(here) if left or follow_last else None
         if target is None:
-            done.append(part)
+            done = here
             continue
         links += 1
         if links > _MOST_LINKS:
             raise BuildError(f"/{path.lstrip('/')}: too many symbolic links")
         if target.startswith("/"):
-            done.clear()
+            done = ""
         left.extend(_parts(target))
-    return "/".join(done)
+    return done
 
 
 def _parts(path: str) -> list[str]:
