@@ -146,7 +146,9 @@ def check_processes() -> None:
 
 def _sees_processes() -> bool:
     """Tell whether ``/proc`` is that of this process's pid namespace."""
-    return os.readlink("/proc/self") == str(os.getpid())
+    with contextlib.suppress(OSError):
+        return os.readlink("/proc/self") == str(os.getpid())
+    return False
 
 
 def adopt() -> None:
@@ -161,13 +163,13 @@ def end_rest() -> None:
     """
     with contextlib.suppress(ChildProcessError):
         while True:
-            for pid in _children():
+            for pid in children():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             os.waitpid(-1, 0)
 
 
-def _children() -> list[int]:
+def children() -> list[int]:
     """Return the children of this process, as proc(5) lists them for each of its threads.
 
     There are none to be seen where ``/proc`` is that of another pid namespace.

@@ -20,6 +20,7 @@ from typing import Any, Final
 from hermes.errors import HermesError
 from hermes.sandbox.messages import receive_message, send_message
 from hermes.sandbox.remote import Caller, Served
+from hermes.sandbox.stage import children
 from hermes.sandbox.syscalls import (
     CLONE_NEWCGROUP,
     CLONE_NEWNS,
@@ -40,6 +41,7 @@ from hermes.sandbox.syscalls import (
 from hermes.store.io_errors import store_error
 
 _MOST_FDS: Final = 16
+_CHILD_ENDED: Final = (signal.SIGCHLD,)
 
 
 def main() -> None:
@@ -122,7 +124,6 @@ def _begin_processes(control: socket.socket) -> bool:
         _watch(first)
         return False
     os.umask(0o022)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     send_message(control, {})
     return True
@@ -183,23 +184,44 @@ def _keep_cgroups() -> None:
 
 
 def _serve(control: socket.socket) -> None:
+    calls: set[int] = set()
+    signal.signal(signal.SIGCHLD, lambda *_: _end_orphans(calls))
     while True:
         _, fds, _, _ = socket.recv_fds(control, 1, _MOST_FDS)
         if not fds:
             return
         for fd in fds:
             os.set_inheritable(fd, False)
-        if os.fork() == 0:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _CHILD_ENDED)
+        call = os.fork()
+        if call == 0:
             control.close()
             status = 1
             try:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, _CHILD_ENDED)
                 _answer(fds)
                 status = 0
             finally:
                 os._exit(status)
+        calls.add(call)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _CHILD_ENDED)
         for fd in fds:
             os.close(fd)
+
+
+def _end_orphans(calls: set[int]) -> None:
+    """Take note of calls that have ended, and end what one that was killed has left behind.
+
+    The caller would wait for what has the output of a command open.
+    """
+    with contextlib.suppress(ChildProcessError):
+        while pid := os.waitpid(-1, os.WNOHANG)[0]:
+            calls.discard(pid)
+    for pid in children():
+        if pid not in calls:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def _answer(fds: list[int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -118,6 +119,36 @@ def test_what_no_parent_ends_ends_with_the_build(
     while (left := leftovers(based.home) + list(processes_of(LASTING))) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert left == []
+
+
+def test_what_a_killed_call_leaves_does_not_hold_up_a_build(based: Sandbox, straggling: str) -> None:
+    """It has the pipe open that the command prints into."""
+    based.write("app/BUILD", f'run_layer(name = "image", base = "//base:root", cmd = "echo on; {LASTING}")')
+    process = start(based, PATH=straggling)
+    wait_for_output(based, process)
+    os.kill(call_of(process.pid), signal.SIGKILL)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert b"ended without an answer (was it killed?)" in errors
+    assert leftovers(based.home) + list(processes_of(LASTING)) == []
+
+
+def call_of(build: int) -> int:
+    """Return the process of a build that has started a sandbox."""
+    parents, names = {}, {}
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit():
+                before, _, after = (entry / "stat").read_text().rpartition(") ")
+                parents[int(entry.name)] = int(after.split()[1])
+                names[int(entry.name)] = before.partition("(")[2]
+
+    def above(pid: int) -> list[int]:
+        return [pid, *above(parents[pid])] if parents.get(pid) else [pid]
+
+    sandboxes = [pid for pid, name in names.items() if name == "bwrap" and build in above(pid)]
+    (call,) = {parents[pid] for pid in sandboxes} - set(sandboxes)
+    return call
 
 
 def test_what_no_parent_ends_does_not_hold_up_a_build(based: Sandbox, straggling: str) -> None:
