@@ -33,14 +33,14 @@ def processes_of(*words: str) -> Iterator[str]:
         if not entry.name.isdigit() or int(entry.name) in left_out:
             continue
         try:
-            command = (entry / "cmdline").read_bytes()
+            command = (entry / "cmdline").read_bytes().replace(bytes(1), b" ")
             texts = [(entry / "environ").read_bytes(), command]
             if os.readlink(entry / "ns/mnt") != own_mounts:
                 texts.append((entry / "mountinfo").read_bytes())
         except OSError:
             continue
         if any(word in text for word in wanted for text in texts):
-            yield f"{entry.name}: {command.replace(bytes(1), b' ').decode(errors='replace').strip()}"
+            yield f"{entry.name}: {command.decode(errors='replace').strip()}"
 
 
 def _above(pid: int) -> Iterator[int]:
