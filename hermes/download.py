@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from hermes.digest import CHUNK, Digest
-from hermes.errors import BuildInterrupted, FetchError, UsageError
+from hermes.errors import BuildInterrupted, FetchError, ServerStalled, UsageError
 
 if TYPE_CHECKING:
     import requests
@@ -28,10 +28,6 @@ T = TypeVar("T")
 
 class Absent(Exception):
     """There is nothing at an address, and asking again will not help."""
-
-
-class ServerStalled(FetchError):
-    """A server sent next to nothing for too long, and would again."""
 
 
 class _Later(Exception):

@@ -275,6 +275,10 @@ class FetchError(BuildError):
     """A download failed, or its content does not match what was declared."""
 
 
+class ServerStalled(FetchError):
+    """A server sent next to nothing for too long, and would again."""
+
+
 class RegistryError(BuildError):
     """A registry refused a request, failed, could not be reached, or answered wrongly."""
 

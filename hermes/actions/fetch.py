@@ -11,11 +11,11 @@ from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools
 from hermes.debian.download import quoted
 from hermes.digest import Digest
-from hermes.download import Absent, ServerStalled, download, shown
+from hermes.download import Absent, download, shown
 from hermes.engine.action import EXECUTABLE, FILE, Outputs, Value
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
-from hermes.errors import FetchError, LockError
+from hermes.errors import FetchError, LockError, ServerStalled
 from hermes.registry.interruption import interruptible
 from hermes.store.io_errors import storing
 

@@ -33,8 +33,11 @@ def link_layout(folder: Path, manifests: Sequence[Descriptor], blobs: Iterable[t
     belongs to an older image goes away. Raises `MissingBlobError`.
     """
     inner = f"{folder}/blobs/sha256"
-    os.makedirs(inner, exist_ok=True)
     wanted = {digest.hex: path for digest, path in blobs}
+    for name, path in wanted.items():
+        if not os.path.exists(path):
+            raise missing(Digest.from_hex(name))
+    os.makedirs(inner, exist_ok=True)
     before = {entry.name: entry for entry in os.scandir(inner)}
     for name, path in wanted.items():
         if name not in before or not _same(before[name], path):

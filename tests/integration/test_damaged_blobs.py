@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,8 @@ def built(shared: Sandbox) -> Sandbox:
 
 
 def rot(home: Path, *, documents: bool = True) -> list[Path]:
-    """Flip a bit of every blob, also of ``documents`` or not; return them."""
+    """Flip a bit of every blob, also of ``documents`` or not, after the tick in which they were made; return them."""
+    time.sleep(0.05)
     found = [
         one
         for one in (home / "blobs/sha256").iterdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc as garbage
 import os
 import pickle
 import subprocess
@@ -253,6 +254,7 @@ def test_a_folder_of_any_depth_is_removed_and_nothing_else(store: Store, tmp_pat
         os.close(fd)
         fd = below
     os.close(fd)
+    garbage.collect()  # what tests before this one left open
     before = os.listdir("/proc/self/fd")
     remove_tree(folder)
     assert os.listdir("/proc/self/fd") == before
