@@ -28,6 +28,7 @@ WRONG: list[tuple[str, str]] = [
     ("FROM nowhere/to/be:found\n", "no image nowhere/to/be:found in the store"),
     ("FROM b AS a\nFROM a AS b\n", "comes later"),
     ("ARG BASE\nFROM $BASE\n", "is empty after expansion"),
+    ("ARG BASE\nFROM ${BASE}:1\n", "invalid image name ':1'"),
     ("FROM ${BASE:?needed}\n", "BASE: needed"),
     ("FROM base\nCOPY --from=stage /x /x\n", "no image stage in the store"),
     ("FROM base AS build\nFROM base\nCOPY --from=biuld /x /x\n", "did you mean build?"),

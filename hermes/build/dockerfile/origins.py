@@ -84,6 +84,8 @@ class NamedOrigins:
     def image(self, name: str, platform: Platform) -> BaseImage:
         """Raises `UsageError` when there is none; see there for what else."""
         text = self._images.get(context_name(name), name)
+        if text == name and name.startswith((":", "@")):  # what is left of $NAME:TAG where NAME is not set
+            raise UsageError(f"invalid image name {name!r}", hint="give the ARG before the : a value")
         if has_transport(text) or is_label(text):
             self._looked.lasts = False
             base = base_of(text, self._store, self._fetching, self._build, str(platform))
