@@ -27,7 +27,6 @@ from hermes.layer.toc import TableOfContents
 
 _FORMATS: Final = {
     FILE: stat.S_IFREG,
-    HARDLINK: stat.S_IFREG,
     SYMLINK: stat.S_IFLNK,
     DIRECTORY: stat.S_IFDIR,
     FIFO: stat.S_IFIFO,
@@ -105,14 +104,16 @@ def _problem(
         is_whiteout = stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
         return "" if is_whiteout else "is not a whiteout"
     kind = DIRECTORY if wanted is None else wanted.type
+    if wanted is not None and kind == HARDLINK:  # to a file or a symbolic link
+        there = _at(root, wanted.link)
+        is_same = os.path.lexists(there) and os.path.samestat(status, os.lstat(there))
+        return "" if is_same else "is another file"
     if stat.S_IFMT(status.st_mode) != _FORMATS.get(kind):
         return "is of another type"
     if kind == DIRECTORY and is_opaque != _is_opaque(target):
         return "has another opaque marker"
     if wanted is None:
         return ""
-    if kind == HARDLINK:
-        return "" if os.path.samestat(status, os.lstat(_at(root, wanted.link))) else "is another file"
     if kind == SYMLINK:
         if os.readlink(target) != wanted.link:
             return "leads elsewhere"

@@ -76,7 +76,9 @@ def test_eight_builds_on_one_store_agree(workspace: Sandbox) -> None:
     write_app(workspace)
     processes = [start(workspace) for _ in range(8)]
     said = [process.communicate() for process in processes]
-    assert [process.returncode for process in processes] == [0] * 8, [errors for _, errors in said]
+    assert [process.returncode for process in processes] == [0] * 8, b"".join(
+        errors for _, errors in said
+    ).decode()
     assert len({output[output.index(b'"targets"') :] for output, _ in said}) == 1
     assert list((workspace.home / "tmp").iterdir()) == []
 
