@@ -10,6 +10,7 @@ Targets are named by keys, ``LABEL@PLATFORM``, packages by their folders, and fi
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import marshal
@@ -24,6 +25,8 @@ OUTSIDE: Final = "\0"
 
 _CHECKSUM: Final = 16
 _LEAST_WASTE: Final = 1 << 20
+_TRIES: Final = 8
+"""How often a file is made: a build of the same targets that ends just then removes those of others."""
 
 FileRow = tuple[int, int, int, int, str, str]
 """What `hermes.workspace.sources.FileRecord` holds."""
@@ -314,13 +317,15 @@ def write(update: Update, folder: Path, prefix: str) -> tuple[str, dict[str, Pla
         if waste < max(live, _LEAST_WASTE) and (places := before.records.append(bodies)) is not None:
             return before.records.path.name, {**kept, **places}
         bodies.update((name, _copied(before, place)) for name, place in kept.items())
-    records = Records.make(folder, prefix)
-    try:
-        written = records.append(bodies)
-    finally:
-        records.close()
-    assert written is not None, "the file was only just made"
-    return records.path.name, written
+    for _ in range(_TRIES):
+        records = Records.make(folder, prefix)
+        try:
+            written = records.append(bodies)
+        finally:
+            records.close()
+        if written is not None:
+            return records.path.name, written
+    raise FileNotFoundError(errno.ENOENT, "builds of the same targets remove it at once", str(records.path))
 
 
 def _copied(before: Memory, place: Place) -> bytes:
