@@ -191,8 +191,8 @@ def _unescaped(text: str) -> str:
     return "".join(found)
 
 
-class _Local:
-    """Names with those of a ``for`` before them."""
+class Within:
+    """Names with others before them, such as those of a ``for`` or a matrix."""
 
     def __init__(self, outer: Names, own: Mapping[str, Any]) -> None:
         self._outer = outer
@@ -421,7 +421,7 @@ class _Evaluation:
             pairs = list(enumerate(value))
         for key, one in sorted(pairs) if isinstance(value, dict) else pairs:
             own = {names[0]: one} if len(names) == 1 else {names[0]: key, names[1]: one}
-            inner = _Evaluation(self._source, _Local(self._names, own))
+            inner = _Evaluation(self._source, Within(self._names, own))
             conditions = [_expressions(part)[0] for part in rest if part.data == "for_cond"]
             if all(inner._truth(condition) for condition in conditions):
                 yield inner

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from hermes.bake.document import Document, Entry, Value, read
 from hermes.bake.functions import FUNCTIONS, FunctionError, call
-from hermes.bake.hcl import kind_of, shown
+from hermes.bake.hcl import Within, kind_of, shown
 from hermes.errors import BakeError, SourceLocation, UsageError
 
 DEFAULT: Final = "default"
@@ -127,7 +127,7 @@ class Project:
     def _name_of(self, name: str, entries: Sequence[Entry], values: Mapping[str, Any]) -> str:
         for entry in reversed(entries):
             if (said := entry.attributes.get("name")) is not None:
-                return shown(said.value(_With(self._names, values)))
+                return shown(said.value(Within(self._names, values)))
         raise BakeError(
             f"the target {name} has a matrix and no name",
             location=entries[-1].place,
@@ -202,7 +202,7 @@ class Project:
         what = f"{key}"
         if key in _LISTS:
             return self._list(said, what, values)
-        value = said.value(_With(self._names, values))
+        value = said.value(Within(self._names, values))
         if value is None:
             return None
         if key in _MAPPINGS:
@@ -218,7 +218,7 @@ class Project:
         return shown(value)
 
     def _list(self, said: Value | None, what: str, values: Mapping[str, Any]) -> list[str] | None:
-        value = said.value(_With(self._names, values)) if said is not None else []
+        value = said.value(Within(self._names, values)) if said is not None else []
         if value is None:
             return None
         if not isinstance(value, list):
@@ -309,21 +309,7 @@ class _Names:
         result = said.get("result")
         if result is None:
             raise FunctionError(f"{function.name}() has no result")
-        return result.value(_With(self, own))
-
-
-class _With:
-    """Names with others before them, such as those of a matrix."""
-
-    def __init__(self, outer: Any, own: Mapping[str, Any]) -> None:
-        self._outer = outer
-        self._own = own
-
-    def variable(self, name: str, place: SourceLocation) -> Any:
-        return self._own[name] if name in self._own else self._outer.variable(name, place)
-
-    def call(self, name: str, arguments: Sequence[Any], place: SourceLocation) -> Any:
-        return self._outer.call(name, arguments, place)
+        return result.value(Within(self, own))
 
 
 @dataclass(frozen=True, slots=True)
