@@ -124,7 +124,7 @@ def host(text: str) -> tuple[str, str]:
         )
     if address == _GATEWAY:
         raise UsageError(
-            f"--add-host {text}: there is no gateway to services that listen on this machine's loopback interface",
+            f"--add-host {text}: commands cannot reach services that listen on this machine's loopback interface",
             hint=f"write an address that others reach this machine by, or --network host and --add-host {name}:127.0.0.1",
         )
     try:

@@ -28,7 +28,7 @@ class FunctionError(Exception):
 
 
 def call(name: str, arguments: Sequence[Any]) -> Any:
-    """Return what a function gives; raises `KeyError` when there is none of the name, and `FunctionError`."""
+    """Return what a function gives; raises `KeyError` for an unknown function, and `FunctionError`."""
     function = FUNCTIONS[name]
     try:
         return function(*arguments)
