@@ -77,6 +77,7 @@ class Containers:
     def __init__(self, *, home: Path | None = None, say: Callable[[str], None] = lambda _: None) -> None:
         self.home = home or default_home()
         self._say = say
+        self._checked: set[Digest] = set()
 
     def create(self, base: str, *, name: str = "", platform: str = "") -> State:
         """Make a container of ``scratch``, a local image, ``TRANSPORT:WHERE`` or a target's label."""
@@ -257,7 +258,7 @@ class Containers:
         store = Store.open(self.home)
         namespace = Namespace()
         fetching = LazyBlobs.here(store)
-        layers = LayerForms(store, namespace, fetching.layer)
+        layers = LayerForms(store, namespace, fetching.layer, self._checked)
         commands = Commands(store, namespace, layers, warn=lambda text: self._say(f"warning: {text}"))
         try:
             with store.in_use(cache(lambda: self._say(FOR_GC))):

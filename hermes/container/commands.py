@@ -82,6 +82,7 @@ class Commands:
                 task = replace(task, agents=held.enter_context(forwarded(task.agents, str(folder))))
             task = replace(task, runtime=task.runtime or self._runtime)
             where = choice.located(task.runtime)
+            self._namespace.start(RUN)
             self.layers.ensure_trees(task.stack)
             home = str(self._store.home)
             return self._connected(task, RUN, lambda task: Running(home, task, where, caches), stdio, ports)

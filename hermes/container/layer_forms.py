@@ -25,7 +25,7 @@ from hermes.container.removal import Remover
 from hermes.container.stack import StackEntry
 from hermes.digest import Digest
 from hermes.errors import MissingBlobError
-from hermes.layer.trees import has_tree
+from hermes.layer.trees import has_tree, is_sealed
 from hermes.sandbox.namespace import Namespace
 from hermes.store import Store
 
@@ -37,18 +37,23 @@ if TYPE_CHECKING:
 class LayerForms:
     """The layers of one store. Safe to use from several threads.
 
-    ``fetch`` is called with a layer that the store has no bytes of, and stores them if it can.
+    ``fetch`` is called with a layer that the store has no bytes of, and stores them if it can. ``checked`` are layers
+    whose trees this process has looked at, to which those are added that it looks at here.
     """
 
     def __init__(
-        self, store: Store, namespace: Namespace, fetch: Callable[[Digest], None] = lambda _: None
+        self,
+        store: Store,
+        namespace: Namespace,
+        fetch: Callable[[Digest], None] = lambda _: None,
+        checked: set[Digest] | None = None,
     ) -> None:
         self.remover = Remover(store, namespace)
         self._store = store
         self._namespace = namespace
         self._home = str(store.home)
         self._fetch = fetch
-        self._checked: set[Digest] = set()
+        self._checked = set() if checked is None else checked
 
     def ensure_present(self, diff_id: Digest) -> None:
         """Fetch a layer that the store has in no form, if it can be fetched."""
@@ -78,13 +83,17 @@ class LayerForms:
         return self._namespace.call(CHECK, Checking(self._home, tuple(diff_ids), read=True)).removed
 
     def _check(self, diff_ids: Iterable[Digest]) -> None:
-        """Remove trees that were changed; once in a process for each, as it looks at every file."""
+        """Remove trees that were changed; once in a process for each, as it looks at every file.
+
+        This process looks first, which may have to wait for the namespace's anyway. What it may not search is looked
+        at from there.
+        """
         unchecked = [
             one for one in dict.fromkeys(diff_ids) if one not in self._checked and has_tree(self._store, one)
         ]
-        if unchecked:
-            self._namespace.call(CHECK, Checking(self._home, tuple(unchecked)))
-            self._checked.update(unchecked)
+        if found := [one for one in unchecked if not is_sealed(f"{self._store.trees}/{one.hex}")]:
+            self._namespace.call(CHECK, Checking(self._home, tuple(found)))
+        self._checked.update(unchecked)
 
     def _ensure_tree(self, diff_id: Digest) -> None:
         owned = self._namespace.map.whole

@@ -175,6 +175,7 @@ class WorkingContainers:
             try:
                 made = None
                 if os.path.isdir(self._states.upper(state).upper):
+                    self._namespace.start(COMMIT)
                     self._layers.ensure_trees(state.stack)
                     root = self._working_root(state)
                     made = self._namespace.call(COMMIT, Committing(root, mtime, codec.spec)).diff_id

@@ -95,19 +95,20 @@ def seal(folder: str) -> None:
 def is_sealed(folder: str) -> bool:
     """Tell whether nothing in a tree was changed since it was sealed, by the ctime of all that is in it.
 
-    Runs where all of the tree can be read. A file that lost bits on the disk is not found: see `hermes.layer.tree_check`.
+    Where this process may not search all of the tree, it is not told. A file that lost bits on the disk is not found: see
+    `hermes.layer.tree_check`.
     """
     try:
-        here = os.open(".", os.O_PATH | os.O_CLOEXEC)
+        at = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.chdir(folder)
-            with open(SEAL, "rb") as file:
+            with open(f"{folder}/{SEAL}", "rb") as file:
                 sealed, *paths = file.read().split(b"\0")
             latest = int(sealed)
-            lstat = os.lstat
-            return bool(paths) and not any(lstat(path).st_ctime_ns > latest for path in paths)
+            stat = os.stat
+            return bool(paths) and not any(
+                stat(path, dir_fd=at, follow_symlinks=False).st_ctime_ns > latest for path in paths
+            )
         finally:
-            os.fchdir(here)
-            os.close(here)
+            os.close(at)
     except (OSError, ValueError):
         return False

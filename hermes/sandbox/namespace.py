@@ -44,6 +44,7 @@ class Namespace:
         self._control: socket.socket | None = None
         self._pid = 0
         self._closed = False
+        self._is_ready = False
         self._map: IdMap | None = None
 
     @property
@@ -57,12 +58,16 @@ class Namespace:
         """Return a namespace of the same kind, not begun."""
         return Namespace(self._hidden, self._preloaded)
 
-    def start(self) -> None:
-        """Start the process before it is needed, if that is quick now and would not be in a thread."""
+    def start(self, first: Remote[P, R] | RemoteCommand[P, R] | None = None) -> None:
+        """Start the process before it is needed, if that is quick now and would not be in a thread.
+
+        It goes on making the namespace, and loads what ``first`` needs, when this returns.
+        """
         with self._guard:
             if self._control is None and not self._closed and self._is_alone():
+                modules = () if first is None else (first.module,)
                 with contextlib.suppress(SandboxError):  # the caller that needs it gets the error
-                    self._control = self._start(self._preloaded)
+                    self._control = self._start((*self._preloaded, *modules))
 
     def call(self, remote: Remote[P, R], parameters: P) -> R:
         """Call a function in the namespace, and return what it returns.
@@ -101,6 +106,9 @@ class Namespace:
                     raise BuildInterrupted
                 if self._control is None:
                     self._control = self._start((*self._preloaded, remote.module))
+                if not self._is_ready:
+                    self._await_ready(self._control)
+                    self._is_ready = True
                 socket.send_fds(self._control, [b"c"], [there.fileno(), *fds])
             there.close()
             send_message(
@@ -126,6 +134,8 @@ class Namespace:
         with self._guard:
             self._closed = True
             if self._control is not None:
+                if not self._is_ready:  # until then what it forks does not end with it
+                    receive_message(self._control)
                 self._control.close()
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self._pid, signal.SIGTERM)
@@ -150,18 +160,29 @@ class Namespace:
                 raise no_namespace(refusal["errno"])
             write_map(self._pid, self.map)
             here.sendall(b"m")
-            ready = receive_message(here)
+        except BaseException:
+            self._give_up(here)
+            raise
+        return here
+
+    def _await_ready(self, control: socket.socket) -> None:
+        """Wait until the process that was started serves calls."""
+        try:
+            ready = receive_message(control)
             if ready is None:
                 raise SandboxError("the namespace process ended at its start")
             if ready:
                 raise no_namespace(ready["errno"])
         except BaseException:
-            here.close()
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)
+            self._control = None
+            self._give_up(control)
             raise
-        return here
+
+    def _give_up(self, control: socket.socket) -> None:
+        control.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
 
 
 def _connect(call: socket.socket, connect: Connect | None) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import itertools
 import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import Final
 from hermes.errors import StoreError
 
 _MAKING: Final = "."
-_MAKING_SECONDS: Final = 60.0
+"""Begins the names of folders that are not locked yet. Who makes one shares a lock on the folder it is in."""
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class Scratch:
@@ -52,15 +53,20 @@ class Scratch:
         name = f"{os.getpid()}-{os.urandom(4).hex()}"
         making, path = self._tmp / f"{_MAKING}{name}", self._tmp / name
         try:
-            making.mkdir(mode=0o700)
+            with _locked(self._tmp, fcntl.LOCK_SH):
+                making.mkdir(mode=0o700)
+                return self._named(making, path)
         except OSError as error:
             if error.errno not in (errno.EROFS, errno.EACCES):
                 raise
-            import tempfile
+        import tempfile
 
-            making = Path(tempfile.mkdtemp(prefix="hermes-"))
-            path = making.with_name(f"{making.name}.d")
-        self._fd = os.open(making, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        making = Path(tempfile.mkdtemp(prefix="hermes-"))
+        return self._named(making, making.with_name(f"{making.name}.d"))
+
+    def _named(self, making: Path, path: Path) -> str:
+        """Lock the folder ``making``, then give it its name."""
+        self._fd = os.open(making, _FOLDER)
         fcntl.flock(self._fd, fcntl.LOCK_EX)
         making.rename(path)
         return str(path)
@@ -102,19 +108,27 @@ def _remove(folder: str | Path) -> None:
 
 def abandoned(tmp: Path) -> list[Path]:
     """Return the folders of processes that are gone."""
+    try:
+        with _locked(tmp, fcntl.LOCK_EX | fcntl.LOCK_NB):  # now nobody makes one
+            names = os.listdir(tmp)
+    except BlockingIOError:
+        names = [name for name in os.listdir(tmp) if not name.startswith(_MAKING)]
     found = []
-    for item in os.scandir(tmp):
-        try:
-            if item.name.startswith(_MAKING) and time.time() - item.stat().st_mtime < _MAKING_SECONDS:
-                continue
-            fd = os.open(item.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            found.append(Path(item.path))
-        except BlockingIOError:
-            pass
-        finally:
-            os.close(fd)
+    for name in names:
+        with contextlib.suppress(OSError), _locked(tmp / name, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            found.append(tmp / name)
     return found
+
+
+@contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    """Hold a lock on a folder (see flock(2)), also not in processes that are forked meanwhile."""
+    fd = os.open(folder, _FOLDER)
+    try:
+        fcntl.flock(fd, how)
+        try:
+            yield
+        finally:
+            fcntl.flock(fd, fcntl.LOCK_UN)
+    finally:
+        os.close(fd)

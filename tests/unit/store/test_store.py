@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc as garbage
 import os
 import pickle
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from hermes.store import Store, gc, removal
 from hermes.store.io_errors import storing, writing
 from hermes.store.location import is_made
 from hermes.store.removal import remove_tree
-from hermes.store.scratch import abandoned
+from hermes.store.scratch import Scratch, abandoned
 
 
 def test_a_blob_has_the_name_of_its_content(store: Store) -> None:
@@ -228,14 +228,28 @@ def test_what_a_killed_process_left_is_found(store: Store) -> None:
 def test_who_looks_for_leftovers_does_not_mind_others_who_begin(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The folder that a process is making gets its name between the list and the look at it."""
+    """Another one looks after each step of a process that makes its folder."""
     tmp = store.home / "tmp"
-    making = tmp / ".1-abcd"
-    making.mkdir()
-    entries = list(os.scandir(tmp))
-    making.rename(tmp / "1-abcd")
-    monkeypatch.setattr(os, "scandir", lambda _: entries)
-    assert abandoned(tmp) == []
+    looks: list[list[Path]] = []
+    looking = threading.Lock()
+
+    def watched(step: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object, **options: object) -> object:
+            result = step(*arguments, **options)
+            if looking.acquire(blocking=False):
+                looks.append(abandoned(tmp))
+                looking.release()
+            return result
+
+        return call
+
+    for module, name in ((os, "open"), (os, "mkdir"), (os, "rename"), (os, "close"), (fcntl, "flock")):
+        monkeypatch.setattr(module, name, watched(getattr(module, name)))
+    held = Scratch(tmp).folder
+    monkeypatch.undo()
+    assert len(looks) == 8
+    assert not any(looks)
+    assert os.path.basename(held) in os.listdir(tmp)
 
 
 def test_a_folder_of_any_depth_is_removed_and_nothing_else(store: Store, tmp_path: Path) -> None:
@@ -291,15 +305,17 @@ def test_a_scratch_folder_goes_with_what_is_in_it(store: Store) -> None:
 def test_of_the_scratch_folders_those_count_as_left_that_nobody_makes_or_holds(store: Store) -> None:
     tmp = store.home / "tmp"
     held = store.scratch.folder
-    for name in ("1-a", "2-b", ".3-new", ".4-old"):
+    for name in ("1-a", "2-b", ".3-killed"):
         (tmp / name).mkdir()
     for number in range(5):
         (tmp / f"file{number}").touch()
-    long_ago = time.time() - 3600
-    os.utime(tmp / ".4-old", (long_ago, long_ago))
     found = abandoned(tmp)
-    assert sorted(path.name for path in found) == [".4-old", "1-a", "2-b"]
+    assert sorted(path.name for path in found) == [".3-killed", "1-a", "2-b"]
     assert Path(held) not in found
+    making = os.open(tmp, os.O_RDONLY)
+    fcntl.flock(making, fcntl.LOCK_SH)
+    assert sorted(path.name for path in abandoned(tmp)) == ["1-a", "2-b"]
+    os.close(making)
 
 
 def test_a_result_comes_back_with_what_its_key_was_made_of(store: Store) -> None:
