@@ -202,6 +202,18 @@ class BuildKit:
             "bud", "-q", "--format=docker", "-o", archive, "-f", str(self._ground.folder / "from"), "."
         )
         self("load", "-q", "-i", f"{self._folder}/base.tar")
+        self._begin()
+
+    def _begin(self) -> None:
+        """Wait until commands run on the base: seen once to begin with a root that was still empty."""
+        trial = self._folder / "trial"
+        trial.write_text("FROM base\nRUN true\n")
+        build = ["build", "-q", "--no-cache", "--network=none", "-f", str(trial), "."]
+        for _ in range(10):
+            if self._done(*build).returncode == 0:
+                return
+            time.sleep(0.5)
+        self(*build)
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
