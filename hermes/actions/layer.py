@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import BinaryIO
 
 from hermes.actions.kinds import LAYER
-from hermes.actions.specs.layer import Directory, Files, Group, Layer, Packages, Tar
+from hermes.actions.specs.layer import Directory, Files, Group, Layer, Packages, Tar, Wheels
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, hinted_codec
 from hermes.digest import Digest
@@ -56,6 +56,8 @@ class _Assembly:
             return self._tar(group.archive, group.dest.removeprefix("/"))
         if isinstance(group, Packages):
             return self._packages(group)
+        if isinstance(group, Wheels):
+            return self._wheels(group)
         uid, gid = _ids(group.owner)
         if isinstance(group, Directory):
             entry = Entry(group.path, DIRECTORY, group.mode, uid, gid, mtime=self._mtime)
@@ -99,6 +101,16 @@ class _Assembly:
             mtime=self._mtime,
             spool=self._spool,
         )
+
+    def _wheels(self, group: Wheels[Resolved]) -> list[Item]:
+        from hermes.python.wheel import Environment, WheelPath, installed
+
+        def opened(path: str) -> BinaryIO:
+            return self._closing.enter_context(open(path, "rb"))
+
+        wheels = [WheelPath(one.path, self._tools.path_of(one)) for one in group.wheels]
+        environment = Environment(group.prefix, group.python)
+        return installed(wheels, environment, mtime=self._mtime, opened=opened)
 
     def _spool(self) -> BinaryIO:
         """Return a temporary file without a name."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from hermes.actions.specs.layer import Directory, Files, Group, Packages, Symlink, Tar
+from hermes.actions.specs.layer import Directory, Files, Group, Packages, Symlink, Tar, Wheels
 from hermes.actions.specs.spec import Ref
 from hermes.dsl.attributes import KINDS
 from hermes.dsl.dialect.values import Builtin, EvalError, Namespace, type_name
@@ -39,6 +40,7 @@ def entry_namespace() -> Namespace:
         "packages": packages,
         "symlink": symlink,
         "tar": tar,
+        "wheels": wheels,
     }
     return Namespace("entry", {name: Builtin(f"entry.{name}", make) for name, make in makers.items()})
 
@@ -126,6 +128,22 @@ def packages(srcs: Any, database: Any = "status.d", merged_usr: Any = True) -> E
         raise EvalError(f"the database is status.d or dpkg, not {database!r}")
     refs = tuple(Ref(one.content, one.basename) for one in _files(srcs))
     return Entries(Packages(packages=refs, database=database, merged_usr=bool(merged_usr)))
+
+
+def wheels(srcs: Any, prefix: Any, python: Any) -> Entries:
+    """What Python wheels hold, as installed into a virtual environment at ``prefix``, for a ``python`` such as 3.12.
+
+    Scripts start the interpreter ``bin/python`` of that. No compiled files are made, and nothing is run.
+    """
+    from importlib.metadata import version
+
+    if type(python) is not str or not re.fullmatch(r"3\.[0-9]{1,2}", python):
+        raise EvalError(f"python is a version such as 3.12, not {python!r}")
+    refs = tuple(Ref(one.content, one.basename) for one in _files(srcs))
+    where = _path(prefix)
+    if not where:
+        raise EvalError("prefix is a folder below the root")
+    return Entries(Wheels(wheels=refs, prefix=where, python=python, installer=version("installer")))
 
 
 def check_paths(groups: Sequence[Entries], owner: Label) -> None:

@@ -53,6 +53,29 @@ class Packages(NamedTuple, Generic[I]):
         return {"packages": len(self.packages), "database": self.database, "merged_usr": self.merged_usr}
 
 
+class Wheels(NamedTuple, Generic[I]):
+    """What Python wheels hold, installed into a virtual environment at ``prefix`` for Python ``python``, as 3.12.
+
+    ``installer`` is the version of the library that says what is installed.
+    """
+
+    wheels: tuple[I, ...]
+    prefix: str
+    python: str
+    installer: str
+
+    def reads(self) -> Iterator[tuple[str, I]]:
+        return (("wheel", one) for one in self.wheels)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "wheels": len(self.wheels),
+            "prefix": self.prefix,
+            "python": self.python,
+            "installer": self.installer,
+        }
+
+
 class Directory(NamedTuple):
     """A directory."""
 
@@ -75,7 +98,7 @@ class Symlink(NamedTuple):
         return {"symlink": self.path, "target": self.target, "owner": self.owner}
 
 
-Group = Files[I] | Tar[I] | Packages[I] | Directory | Symlink
+Group = Files[I] | Tar[I] | Packages[I] | Wheels[I] | Directory | Symlink
 
 
 def _group(document: Mapping[str, Any], rows: Iterator[I]) -> Group[I]:
@@ -87,6 +110,8 @@ def _group(document: Mapping[str, Any], rows: Iterator[I]) -> Group[I]:
         return Tar(archive=next(rows), dest=more["tar"])
     if "packages" in more:
         return Packages(packages=tuple(next(rows) for _ in range(more.pop("packages"))), **more)
+    if "wheels" in more:
+        return Wheels(wheels=tuple(next(rows) for _ in range(more.pop("wheels"))), **more)
     if "directory" in more:
         return Directory(path=more.pop("directory"), **more)
     return Symlink(path=more.pop("symlink"), **more)

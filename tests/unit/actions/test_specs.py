@@ -25,7 +25,7 @@ from hermes.actions.specs.fetch import Fetch
 from hermes.actions.specs.git import Git
 from hermes.actions.specs.host import Host
 from hermes.actions.specs.index import Index
-from hermes.actions.specs.layer import Directory, Files, Group, Layer, Packages, Symlink, Tar
+from hermes.actions.specs.layer import Directory, Files, Group, Layer, Packages, Symlink, Tar, Wheels
 from hermes.actions.specs.list_files import ListFiles
 from hermes.actions.specs.list_folders import ListFolders
 from hermes.actions.specs.manifest import Manifest
@@ -71,6 +71,7 @@ groups = st.one_of(
     ),
     st.builds(Tar, archive=refs, dest=texts),
     st.builds(Packages, packages=some(refs), database=texts, merged_usr=st.booleans()),
+    st.builds(Wheels, wheels=some(refs), prefix=texts, python=texts, installer=texts),
     st.builds(Directory, path=texts, mode=modes, owner=texts),
     st.builds(Symlink, path=texts, target=texts, owner=texts),
 )
