@@ -6,11 +6,14 @@ to blame and so decides the exit status. Anything that is not a `HermesError` is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final, NamedTuple
 
 LONGEST_SHOWN: Final = 1000
 """How many characters of a line errors show."""
+
+_MOST_SHOWN: Final = 20
+"""How many errors of one file are shown."""
 
 
 class SourceLocation(NamedTuple):
@@ -129,6 +132,40 @@ class BuildFileError(HermesError):
     """A BUILD or ``.bzl`` file is wrong."""
 
     exit_status = 2
+
+
+class BuildFileErrors(BuildFileError):
+    """Several errors of BUILD and ``.bzl`` files, each with its place; see `together`."""
+
+    def __init__(self, errors: Iterable[HermesError]) -> None:
+        self.errors = tuple(errors)
+        shown = [one.render() for one in self.errors[:_MOST_SHOWN]]
+        if more := len(self.errors) - len(shown):
+            shown.append(f"{more} more error{'s' if more > 1 else ''}")
+        super().__init__("\n".join(shown), location=self.errors[0].location)
+
+    def render(self) -> str:
+        return self.message
+
+    def to_data(self) -> dict[str, Any]:
+        return {**super().to_data(), "errors": [one.to_data() for one in self.errors]}
+
+    def _take(self, data: Mapping[str, Any]) -> None:
+        BuildFileErrors.__init__(self, map(error_of, data["errors"]))
+
+
+def each(error: HermesError) -> tuple[HermesError, ...]:
+    """Return the errors that one tells of."""
+    return error.errors if isinstance(error, BuildFileErrors) else (error,)
+
+
+def together(errors: Iterable[HermesError]) -> HermesError:
+    """Return one or more errors as one that tells each of them once."""
+    found: dict[tuple[str, SourceLocation | None], HermesError] = {}
+    for error in errors:
+        for one in each(error):
+            found.setdefault((one.message, one.location), one)
+    return next(iter(found.values())) if len(found) == 1 else BuildFileErrors(found.values())
 
 
 class LabelError(BuildFileError):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 from hermes.build.changed import changed_sources, linked_before
+from hermes.build.keeping import all_of_package
 from hermes.build.memory.packed import pack_actions, pack_known, sources_of, unpack_known
 from hermes.build.memory.records import (
     OUTSIDE,
@@ -29,6 +30,7 @@ from hermes.build.traces import Tracer, text_of
 from hermes.dsl.analysis import Configured
 from hermes.engine.action import Source
 from hermes.engine.scheduler import LastResult
+from hermes.errors import HermesError
 from hermes.graph.label import Label
 from hermes.workspace.listing import Folders
 
@@ -52,12 +54,16 @@ class AnalyzedPlan:
         memory: Memory | None,
         intact: Check | None,
     ) -> AnalyzedPlan:
-        """Analyze what the patterns name.
+        """Analyze what the patterns name; an error is told with all others of its BUILD file.
 
         With the ``memory`` of the last build equal actions are known, and equal outputs with its check, if what it
         linked is ``intact``.
         """
-        return cls.of(session, session.labels(patterns, package), memory, intact)
+        labels = session.labels(patterns, package)
+        try:
+            return cls.of(session, labels, memory, intact)
+        except HermesError as error:
+            raise all_of_package(session, labels, error) from error
 
     @classmethod
     def of(

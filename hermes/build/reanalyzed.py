@@ -1,7 +1,7 @@
 """Analysis of what a change touches, where all else is as the last build left it.
 
-Errors are of no interest here: where there is one, everything is analyzed from nothing, which finds the one that a user
-is to see first.
+Where there is an error, those targets are analyzed from nothing that the change may have broken: the others were
+right before, and so the first error of these is the first of all (`Reanalysis.error`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hermes.build.changed import Forgotten, Touched
+from hermes.build.keeping import all_of_package
 from hermes.build.memory.records import (
     Memory,
     PackageRow,
@@ -24,7 +25,7 @@ from hermes.build.traces import Tracer, conditions_of, text_of
 from hermes.dsl.analysis import Configured, Kept
 from hermes.dsl.plain import ProviderName, dependency
 from hermes.dsl.providers import Dependency, Provider
-from hermes.errors import SourceLocation
+from hermes.errors import HermesError, SourceLocation
 from hermes.graph.label import Label
 from hermes.graph.pattern import Pattern, parse_all, select
 from hermes.graph.targets import Node, Visibility, check_visibility
@@ -55,7 +56,7 @@ class Reanalysis(Kept):
         self,
         memory: Memory,
         touched: Touched,
-        make: Callable[[Kept], Session],
+        make: Callable[[Kept | None], Session],
         patterns: Sequence[str],
         package: str,
     ) -> None:
@@ -75,6 +76,49 @@ class Reanalysis(Kept):
             wanted = self._configure(session)
             if len(self._again) == count:
                 return self._analyzed(session, wanted)
+
+    def error(self) -> HermesError | None:
+        """Return what an analysis of everything finds to be wrong first, with all else in that BUILD file.
+
+        Returns None where nothing is. Raises `Forgotten` where the patterns do not mean what they meant.
+        """
+        session = self._make(None)
+        try:
+            labels = self._labels(session)
+        except HermesError as error:
+            return error
+        platform, affected = session.configuration.platform, self._affected()
+        doubtful = [
+            label
+            for label in labels
+            if (final := self._kept(label.package, f"{label}@{platform}")) is None or final in affected
+        ]
+        try:
+            session.analysis.analyze(doubtful)
+        except HermesError as error:
+            return all_of_package(session, labels, error)
+        return None
+
+    def _affected(self) -> set[str]:
+        """Return the keys of the last build that something in a touched package, or a touched target, decides."""
+        users: dict[str, list[str]] = {}
+        pending = []
+        for package, row in self._rows.items():
+            for text, target in row.targets.items():
+                for one in target.finals:
+                    users.setdefault(one, []).append(text)
+                if (
+                    package in self._fresh
+                    or text in self._again
+                    or any(package_of(one) in self._fresh for one in (*target.asked, *target.conditions))
+                ):
+                    pending.append(text)
+        found = set(pending)
+        while pending:
+            above = [one for one in users.get(pending.pop(), ()) if one not in found]
+            found.update(above)
+            pending.extend(above)
+        return found
 
     # What `Kept` asks.
 
@@ -162,17 +206,16 @@ class Reanalysis(Kept):
         names = self._names()
         candidates: dict[Label, None] = {}
         for pattern in self._patterns:
-            if pattern.negative:
-                continue
-            if pattern.label is not None:
-                if pattern.label.name not in self._names_of(session, pattern.package):
-                    raise Forgotten
+            if pattern.negative or pattern.label is not None:
                 continue
             if not session.folders.has_folder(pattern.package):
                 raise Forgotten
             for name in _meant(pattern, names):
                 candidates.update((Label("", name, one), None) for one in self._listed(session, name))
         chosen = select(self._patterns, candidates)
+        named = [one for one in self._patterns if one.label is not None and not one.negative]
+        if any(one.label.name not in self._names_of(session, one.package) for one in named if one.label):
+            raise Forgotten
         if not chosen:
             raise Forgotten
         return chosen

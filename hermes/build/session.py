@@ -69,7 +69,7 @@ class Session:
     ) -> list[Label]:
         """Return the targets that patterns of the command line mean; raises `LabelError` when there are none.
 
-        Where ``broken`` is given, it gets the errors of packages that cannot be loaded, and the others go on.
+        Where ``broken`` is given, it gets the errors of packages and targets that cannot be loaded, and the others go on.
         """
         parsed = parse_all(patterns, relative_to=package)
         candidates: dict[Label, None] = {}
@@ -90,7 +90,13 @@ class Session:
         chosen = select(parsed, candidates)
         for pattern in parsed:
             if pattern.label is not None and not pattern.negative:
-                self._check_target(pattern.label)
+                try:
+                    self._check_target(pattern.label)
+                except HermesError as error:
+                    if broken is None:
+                        raise
+                    broken[str(pattern.label)] = error
+                    chosen = [label for label in chosen if label != pattern.label]
         if not chosen and not broken:
             everything = any(one.recursive and not one.package and not one.negative for one in parsed)
             hint = "declare one in a BUILD file" if everything else "run with //... for all targets"

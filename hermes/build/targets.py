@@ -85,19 +85,18 @@ class TargetsBuild:
 
         with _without_collection():
             session = Session.open(self._root, self._store, self._options, self._say)
-            try:
+            if not self._options.keep_going:
                 return AnalyzedPlan.make(session, self._patterns, self._where.package, memory, intact)
-            except HermesError:
-                if not self._options.keep_going:
-                    raise
+            labels = session.labels(self._patterns, self._where.package, self._broken)
+            if not self._broken:
+                with suppress(HermesError):
+                    return AnalyzedPlan.of(session, labels, memory, intact)
             from hermes.build.keeping import sound
 
-            probed = Session.open(self._root, self._store, self._options, lambda _: None)
-            labels, self._broken = sound(probed, self._patterns, self._where.package)
+            labels = sound(session, labels, self._broken)
             if not labels:
                 raise BuildFailed(self._broken)
-            session = Session.open(self._root, self._store, self._options, lambda _: None)
-            return AnalyzedPlan.of(session, labels, None, None)
+            return AnalyzedPlan.of(session, labels, memory, None)
 
     def _build(self, plan: Plan) -> BuildResult:
         work = plan.work

@@ -40,6 +40,14 @@ if TYPE_CHECKING:
     from hermes.store import Store
 
 
+class BrokenTargets(Exception):
+    """The analysis of everything would raise ``error``."""
+
+    def __init__(self, error: HermesError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a build was asked for: the ``patterns`` at a place, with what options; see `hermes.Workspace`."""
@@ -108,9 +116,11 @@ class TouchedPlan:
 
     @classmethod
     def make(cls, asked: Asked, memory: Memory, check: Check, found: Changes) -> TouchedPlan | None:
-        """Return the plan; None where everything has to be looked at, if only to find the first error."""
+        """Return the plan; None where everything has to be looked at. Raises what that would find to be wrong first."""
         try:
             return cls(asked, memory, check, found)
+        except BrokenTargets as broken:
+            raise broken.error from None
         except (Forgotten, Cycle, DamagedRecord, HermesError, RecursionError):
             return None
 
@@ -138,15 +148,23 @@ class TouchedPlan:
 
         said: list[str] = []
 
-        def make(kept: Kept) -> Session:
+        def make(kept: Kept | None) -> Session:
             said.clear()
             root, store, options = asked.where.root, asked.store, asked.options
             return Session(root, store, self._index, options, epoch(), said.append, kept, self._folders)
 
-        found = Reanalysis(self._memory, self._touched, make, asked.patterns, asked.where.package).run()
-        for line in said:
-            asked.say(line)
-        return found
+        reanalysis = Reanalysis(self._memory, self._touched, make, asked.patterns, asked.where.package)
+        try:
+            return reanalysis.run()
+        except (Cycle, HermesError):
+            error = None if asked.options.keep_going else reanalysis.error()
+            if error is None:
+                said.clear()
+                raise
+            raise BrokenTargets(error) from None
+        finally:
+            for line in said:
+                asked.say(line)
 
     # Which actions there are to look at.
 

@@ -18,7 +18,7 @@ from hermes.dsl.providers import DEFAULT_INFO, Dependency, File, Info, LabelValu
 from hermes.dsl.rule import Target
 from hermes.dsl.selects import Branches, Select
 from hermes.engine.action import ActionGraph, Source
-from hermes.errors import BuildError, BuildFileError, HermesError, LabelError, UndecidedError
+from hermes.errors import BuildError, BuildFileError, HermesError, LabelError, UndecidedError, together
 from hermes.graph.label import Label
 from hermes.graph.targets import Node, check_visibility, in_dependency_order
 from hermes.image.platform import Platform
@@ -105,12 +105,13 @@ class Analysis:
         self._decided: dict[Configured, _Decided] = {}
         self._platforms: dict[Configured, Configured] = {}
         self._results: dict[Configured, Dependency] = {}
+        self._failures: dict[Configured, HermesError] = {}
         self._asked: set[str] = set()
 
     def analyze(self, labels: Sequence[Label]) -> list[Dependency]:
         """Return what each of the targets provides; their actions are then in `graph`.
 
-        Raises `BuildFileError` with the place where a target is wrong.
+        Raises `BuildFileError` with the places where a target is wrong. Others can be analyzed after that.
         """
         wanted = self.configure(labels)
         order = in_dependency_order(self.nodes, wanted, self._cycle_hint)
@@ -127,7 +128,13 @@ class Analysis:
                 found = self._kept.result(key)
             if found is None:
                 self.reconfigure(key)
-                found = self._implement(key)
+                if failure := self._failures.get(key):  # its actions must not be declared twice
+                    raise failure
+                try:
+                    found = self._implement(key)
+                except HermesError as error:
+                    self._failures[key] = error
+                    raise
             self._packages.freeze((found.files, *found.infos), str(key.label))
             self._results[key] = found
         return found
@@ -199,30 +206,41 @@ class Analysis:
 
     def _configure(self, wanted: Configured) -> Configured:
         found = self._enter(wanted)
-        pending = [found]
-        while pending:
-            key = pending.pop()
-            if key in self.nodes:
-                continue
-            decided = self._decided[key]
-            for attribute, asked in _asked(decided, key.platform):
-                label = asked.label
-                if label in decided.files or asked in decided.dependencies:
-                    continue
-                try:
-                    below = self._enter(asked)
-                except HermesError as error:
-                    if decided.target.rule.lock is not None and label.package == decided.target.label.package:
-                        error.hint = f"if it is the lock, make it with `hermes lock {decided.target.label}`"
-                    raise self._at(decided.target, attribute, error) from None
-                decided.dependencies[asked] = below
-                pending.append(below)
-            target = decided.target
-            dependencies = tuple(dict.fromkeys(decided.dependencies.values()))
-            self.nodes[key] = Node(
-                target.label, target.rule.name, dependencies, target.visibility, target.location
-            )
+        pending, made = [found], []
+        try:
+            while pending:
+                key = pending.pop()
+                if key not in self.nodes:
+                    pending += self._depend(key)
+                    made.append(key)
+        except HermesError:
+            for key in made:  # the nodes are those of which all dependencies are
+                del self.nodes[key]
+            raise
         return found
+
+    def _depend(self, key: Configured) -> list[Configured]:
+        """Put a target into `nodes`, and return what it depends on."""
+        decided = self._decided[key]
+        target = decided.target
+        problems: list[HermesError] = []
+        for attribute, asked in _asked(decided, key.platform):
+            label = asked.label
+            if label in decided.files or asked in decided.dependencies:
+                continue
+            try:
+                decided.dependencies[asked] = self._enter(asked)
+            except HermesError as error:
+                if target.rule.lock is not None and label.package == target.label.package:
+                    error.hint = f"if it is the lock, make it with `hermes lock {target.label}`"
+                problems.append(self._at(target, attribute, error))
+        if problems:
+            raise together(problems)
+        below = list(dict.fromkeys(decided.dependencies.values()))
+        self.nodes[key] = Node(
+            target.label, target.rule.name, tuple(below), target.visibility, target.location
+        )
+        return below
 
     def _enter(self, key: Configured) -> Configured:
         """Decide a target's attributes, and return it with the platform that it says it is for."""
@@ -245,7 +263,7 @@ class Analysis:
                 final = Configured(key.label, Platform.parse(chosen))
                 configuration = self._configuration.on(final.platform)
         if final not in self._decided:
-            attributes = {name: self._value(target, name, configuration) for name in target.rule.attributes}
+            attributes = self._values(target, configuration)
             trace = self.traces[final] = Trace()
             self._decided[final] = _Decided(target, attributes, self._sources(target, attributes, trace))
         self._platforms[key] = self._platforms[final] = final
@@ -256,38 +274,40 @@ class Analysis:
     ) -> Mapping[Label, Link | None]:
         """Return those labels of a target that name files of its package, and where they lead that are links."""
         found: dict[Label, Link | None] = {}
+        problems: list[HermesError] = []
         for name, attribute in target.rule.attributes.items():
             if not attribute.has_labels:
                 continue
             for label in labels_of(attribute, attributes[name]):
-                if label.package != target.label.package or label.repo:
-                    self._check_foreign(target, name, label)
-                elif self._packages.target(label) is None and label.name in self._packages.files_of(
-                    label.package
-                ):
-                    try:
+                try:
+                    if label.package != target.label.package or label.repo:
+                        self._check_foreign(label)
+                    elif self._packages.target(label) is None and label.name in self._packages.files_of(
+                        label.package
+                    ):
                         found[label] = self._link(label, trace)
-                    except LabelError as error:
-                        raise self._at(target, name, error) from None
+                except HermesError as error:
+                    problems.append(self._at(target, name, error))
+        if problems:
+            raise together(problems)
         return found
 
-    def _check_foreign(self, target: Target, attribute: str, label: Label) -> None:
+    def _check_foreign(self, label: Label) -> None:
+        """Raise `LabelError` where a label of another package is that of a file."""
         if label.repo:
-            problem = LabelError(f"{label} is not a target", hint="only targets of the workspace can be used")
-            raise self._at(target, attribute, problem)
+            raise LabelError(f"{label} is not a target", hint="only targets of the workspace can be used")
         if self._kept is not None and self._kept.declares(label):
             return
         try:
             known = self._packages.target(label) is not None
             is_file = not known and label.name in self._packages.files_of(label.package)
-        except HermesError as error:
-            raise self._at(target, attribute, error) from None
+        except HermesError:
+            return  # met again with all other dependencies
         if is_file:
-            problem = LabelError(
+            raise LabelError(
                 f"{label} is a file of another package",
                 hint=f"make it a target of //{label.package}, with filegroup() and a visibility",
             )
-            raise self._at(target, attribute, problem)
 
     def _link(self, label: Label, trace: Trace) -> Link | None:
         """Return where a source file leads that is a link; raises `LabelError` when that is out of its package."""
@@ -337,6 +357,19 @@ class Analysis:
         return "remove one of these dependencies"
 
     # Selects.
+
+    def _values(self, target: Target, configuration: Configuration) -> dict[str, Any]:
+        """Return the attributes of a target, with its selects decided."""
+        found: dict[str, Any] = {}
+        problems: list[HermesError] = []
+        for name in target.rule.attributes:
+            try:
+                found[name] = self._value(target, name, configuration)
+            except HermesError as error:
+                problems.append(error)
+        if problems:
+            raise together(problems)
+        return found
 
     def _value(self, target: Target, name: str, configuration: Configuration) -> Any:
         value = target.attributes[name]
@@ -400,12 +433,19 @@ class Analysis:
             return Dependency(label, {}, [])
         attributes: dict[str, Any] = {}
         files: dict[str, list[File]] = {}
+        problems: list[HermesError] = []
         for name, attribute in target.rule.attributes.items():
             value = decided.attributes[name]
             if attribute.has_labels:
-                value = self._resolved(key, name, attribute, value)
+                try:
+                    value = self._resolved(key, name, attribute, value)
+                except HermesError as error:
+                    problems.append(error)
+                    continue
                 files[name] = [file for one in _dependencies(value) for file in one.files]
             attributes[name] = _as_value(value)
+        if problems:
+            raise together(problems)
         configuration = self._configuration.on(key.platform)
         suffix = "" if key.platform == self._configuration.platform else f"@{key.platform}"
         actions = Actions(target.label, self.graph, configuration, suffix)

@@ -34,7 +34,15 @@ from hermes.dsl.providers import (
 )
 from hermes.dsl.rule import COMMON, Declare, Rule, Target
 from hermes.dsl.selects import Select, make_select
-from hermes.errors import BuildFileError, CycleError, HermesError, LabelError, SourceError, SourceLocation
+from hermes.errors import (
+    BuildFileError,
+    CycleError,
+    HermesError,
+    LabelError,
+    SourceError,
+    SourceLocation,
+    together,
+)
 from hermes.graph.label import RULES_REPO, Label
 from hermes.graph.targets import Visibility
 from hermes.store import Store
@@ -75,7 +83,7 @@ class Package:
     """What a BUILD file declares.
 
     ``files`` are the paths of the BUILD file (a link, and what it leads to), ``loaded`` those of the workspace's
-    ``.bzl`` files that it loads, and these in turn.
+    ``.bzl`` files that it loads, and these in turn. ``errors`` are of targets that could not be declared.
     """
 
     name: str
@@ -84,6 +92,7 @@ class Package:
     default_visibility: Visibility = field(default_factory=Visibility)
     files: tuple[str, ...] = ()
     loaded: set[str] = field(default_factory=set)
+    errors: list[HermesError] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +149,7 @@ class Packages:
         self._modules: dict[Label, Module] = {}
         self._loading: list[Label] = []
         self._packages: dict[str, Package] = {}
+        self._failures: dict[str | Label, HermesError] = {}
         self._files: dict[str, frozenset[str]] = {}
         self._current: Package | None = None
         self._conditions = Rule(
@@ -159,12 +169,28 @@ class Packages:
     # What the rest of Hermes asks.
 
     def package(self, name: str) -> Package:
-        """Return a package; raises `LabelError` when there is none, `BuildFileError` when it is wrong."""
+        """Return a package.
+
+        Raises `LabelError` when there is none, `BuildFileError` with all that is wrong with it when it is wrong.
+        """
         found = self._packages.get(name)
         if found is None:
-            found = self._load_package(name)
+            with self._failing_once(name):
+                found = self._load_package(name)
             self._packages[name] = found
         return found
+
+    @contextlib.contextmanager
+    def _failing_once(self, name: str | Label) -> Iterator[None]:
+        """Load a package or a ``.bzl`` file, unless that has failed before."""
+        if failure := self._failures.get(name):
+            raise failure
+        try:
+            yield
+        except HermesError as error:
+            if error.location is not None and not isinstance(error, CycleError):
+                self._failures[name] = error
+            raise
 
     def target(self, label: Label) -> Target | None:
         """Return the target that a label names, or None when its package has none of the name."""
@@ -286,8 +312,12 @@ class Packages:
         label = Label("", name, os.path.basename(file))
         try:
             self._run(source, file, label, names=self._build_names(), loaded=package.loaded)
+        except HermesError as error:
+            package.errors.append(error)
         finally:
             self._current = outer
+        if package.errors:
+            raise together(package.errors)
         return package
 
     def _build_file(self, package: str) -> str:
@@ -329,7 +359,8 @@ class Packages:
                 )
             self._loading.append(label)
             try:
-                found = self._load_module(label)
+                with self._failing_once(label):
+                    found = self._load_module(label)
             finally:
                 self._loading.pop()
             self._modules[label] = found
@@ -392,10 +423,16 @@ class Packages:
         try:
             compiled = compiler.compile(source, file)
             given: dict[str, Any] = {}
+            problems: list[HermesError] = []
             for load in compiled.loads:
-                module = self._loaded(load.label, load.location, label)
-                loaded.update(module.loaded)
-                given.update(_names_of(module, load.names, load.location))
+                try:
+                    module = self._loaded(load.label, load.location, label)
+                    loaded.update(module.loaded)
+                    given.update(_names_of(module, load.names, load.location))
+                except HermesError as error:
+                    problems.append(error)
+            if problems:
+                raise together(problems)
             return self._interpreter.run(compiled.code, file, {**names, **given})
         except Exception as error:
             located = self.locator.located(error, self.is_rule_file)
@@ -431,9 +468,17 @@ class Packages:
     def _declare(self, rule: Rule, values: Mapping[str, Any]) -> None:
         package = self._here()
         place = self._call_site()
-        name = values.get("name")
         if not rule.name:
             raise EvalError("a rule is called after the file that makes it was loaded")
+        try:
+            target = self._declared(package, rule, values, place)
+        except BuildFileError as error:
+            package.errors.append(error)
+        else:
+            package.targets[target.label.name] = target
+
+    def _declared(self, package: Package, rule: Rule, values: Mapping[str, Any], place: CallSite) -> Target:
+        name = values.get("name")
         if type(name) is not str:
             raise self._at_argument(place, "name", EvalError(f"{rule.name} needs a name that is a string"))
         try:
@@ -453,14 +498,16 @@ class Packages:
             except HermesError as error:
                 raise self._at_argument(place, "visibility", error) from None
         words = checked["tags"] if rule.attributes["tags"] is COMMON["tags"] else ()
-        package.targets[name] = Target(label, rule, checked, visibility, place, words)
+        return Target(label, rule, checked, visibility, place, words)
 
     def _checked(
         self, rule: Rule, label: Label, values: Mapping[str, Any], place: CallSite
     ) -> dict[str, Any]:
-        for given in values:
-            if given not in rule.attributes:
-                raise self._at_argument(place, given, rule.unknown(given))
+        problems: list[HermesError] = [
+            self._at_argument(place, given, rule.unknown(given))
+            for given in values
+            if given not in rule.attributes
+        ]
 
         def to_label(text: str) -> Label:
             return Label.parse(text, relative_to=label.package)
@@ -476,10 +523,12 @@ class Packages:
                 checked[name] = attribute.checked(values.get(name), to_label)
             except EvalError as error:
                 problem = EvalError(f"{label}: {rule.name}: {name} {error}", error.hint)
-                raise self._at_argument(place, name, problem) from None
+                problems.append(self._at_argument(place, name, problem))
             except LabelError as error:
                 problem = EvalError(f"{label}: {rule.name}: {name}: {error.message}", error.hint)
-                raise self._at_argument(place, name, problem) from None
+                problems.append(self._at_argument(place, name, problem))
+        if problems:
+            raise together(problems)
         return checked
 
     def _at_argument(self, place: CallSite, name: str, error: EvalError | HermesError) -> BuildFileError:
@@ -595,16 +644,17 @@ class Packages:
 
 def _names_of(module: Module, names: Iterable[tuple[str, str]], location: SourceLocation) -> dict[str, Any]:
     """Return what a load() takes of a module."""
-    found = {}
-    for alias, name in names:
-        if name not in module.names:
-            raise BuildFileError(
+    missing = [name for _, name in names if name not in module.names]
+    if missing:
+        raise together(
+            BuildFileError(
                 f"{module.label} does not define {name!r}",
                 location=location,
                 hint=suggest(name, module.names),
             )
-        found[alias] = module.names[name]
-    return found
+            for name in missing
+        )
+    return {alias: module.names[name] for alias, name in names}
 
 
 def _constants() -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from hermes.errors import CycleError, SourceLocation, VisibilityError
+from hermes.errors import CycleError, SourceLocation, VisibilityError, together
 from hermes.graph.label import Label
 
 Key = TypeVar("Key", bound=Hashable)
@@ -100,26 +100,34 @@ def in_dependency_order(
 
 
 def check_visibility(nodes: Mapping[Key, Node[Key]]) -> None:
-    """Raise `VisibilityError` for the first target that uses one it may not see."""
+    """Raise the errors of the first target that uses some it may not see; each is a `VisibilityError`."""
     for node in nodes.values():
-        for key in node.dependencies:
-            used = nodes[key]
-            label = used.label
-            if label.package != node.label.package and not used.visibility.allows(node.label.package):
-                raise VisibilityError(
-                    f"{node.label} may not use {label}, which is private to {label.package_label}",
-                    location=node.location(),
-                    hint=(
-                        f'add visibility = ["{node.label.package_label}:__pkg__"] (or "{PUBLIC}") to {label}, '
-                        f"at {used.location()}"
-                    ),
-                )
+        user = node.label.package
+        hidden = [
+            used
+            for key in node.dependencies
+            if (used := nodes[key]).label.package != user and not used.visibility.allows(user)
+        ]
+        if hidden:
+            raise together(_hidden(node, used) for used in hidden)
+
+
+def _hidden(node: Node[Key], used: Node[Key]) -> VisibilityError:
+    user, label = node.label.package_label, used.label
+    return VisibilityError(
+        f"{node.label} may not use {label}, which is private to {label.package_label}",
+        location=node.location(),
+        hint=f'add visibility = ["{user}:__pkg__"] (or "{PUBLIC}") to {label}, at {used.location()}',
+    )
 
 
 def _cycle(
     nodes: Mapping[Key, Node[Key]], path: list[Key], again: Key, hint: Callable[[Sequence[Key]], str]
 ) -> CycleError:
     cycle = path[path.index(again) :]
+    start = min(range(len(cycle)), key=lambda number: str(cycle[number]))
+    cycle = cycle[start:] + cycle[:start]  # one message, from wherever it is found
+    again = cycle[0]
     return CycleError(
         "dependency cycle: " + " -> ".join(str(nodes[key].label) for key in [*cycle, again]),
         location=nodes[again].location(),

@@ -14,6 +14,7 @@ from hermes.errors import (
     ActionError,
     BuildError,
     BuildFailed,
+    BuildFileErrors,
     BuildInterrupted,
     CommandFailed,
     DockerfileError,
@@ -23,7 +24,15 @@ from hermes.errors import (
     error_of,
 )
 
-SPECIAL = {ActionError, BuildFailed, BuildInterrupted, CommandFailed, DockerfileError, MissingBlobError}
+SPECIAL = {
+    ActionError,
+    BuildFailed,
+    BuildFileErrors,
+    BuildInterrupted,
+    CommandFailed,
+    DockerfileError,
+    MissingBlobError,
+}
 """Those that are made with other arguments than a message, a hint and a location."""
 
 texts = st.text(max_size=20)
@@ -54,13 +63,22 @@ special = st.one_of(
     st.builds(BuildInterrupted),
 )
 single = plain | special
-any_error = single | st.builds(BuildFailed, st.dictionaries(texts, single, max_size=3), st.integers(0, 5))
+several = st.builds(BuildFileErrors, st.lists(single, min_size=1, max_size=25))
+any_error = (
+    single
+    | several
+    | st.builds(BuildFailed, st.dictionaries(texts, single | several, max_size=3), st.integers(0, 5))
+)
 
 
 def state(error: HermesError) -> object:
     """All that there is to an error, also of those within it."""
     held = {
-        name: {label: state(one) for label, one in value.items()} if name == "failures" else value
+        name: {label: state(one) for label, one in value.items()}
+        if name == "failures"
+        else [state(one) for one in value]
+        if name == "errors"
+        else value
         for name, value in vars(error).items()
     }
     return type(error), held, error.exit_status, error.render()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, NoReturn
 
-from hermes.errors import BuildFileError, SourceLocation
+from hermes.errors import BuildFileError, HermesError, SourceLocation, together
 
 LOAD: Final = "load"
 _LARGEST_INT: Final = 1 << 63
@@ -115,9 +115,10 @@ class Checked:
 def check(
     source: str, file: str, builtins: Collection[str], elsewhere: Mapping[str, str] | None = None
 ) -> Checked:
-    """Parse and check a file whose predefined names are ``builtins``; raises `BuildFileError`.
+    """Parse and check a file whose predefined names are ``builtins``.
 
-    ``elsewhere`` maps names that other tools have to those that are meant.
+    ``elsewhere`` maps names that other tools have to those that are meant. Raises `BuildFileError`, with all that is
+    wrong. Names are looked at only where the syntax is right: what is refused may define some.
     """
     if len(source) > _LONGEST_SOURCE:
         raise BuildFileError(
@@ -128,7 +129,10 @@ def check(
     tree = _parse(source, file, lines)
     checker = _Checker(file, lines)
     checker.statements(tree.body, top=True)
-    _Names(checker, builtins, elsewhere or {}).module(tree)
+    if not checker.errors:
+        _Names(checker, builtins, elsewhere or {}).module(tree)
+    if checker.errors:
+        raise together(sorted(checker.errors, key=_place))
     return Checked(file, tree, tuple(checker.loads), lines)
 
 
@@ -172,10 +176,16 @@ class _Checker:
         self.file = file
         self.lines = lines
         self.loads: list[LoadStatement] = []
+        self.errors: list[BuildFileError] = []
         self._encoded: tuple[int, bytes] = (-1, b"")
 
     def error(self, node: ast.AST, message: str, hint: str | None = None) -> NoReturn:
+        """Refuse the statement or the expression that is being looked at."""
         raise BuildFileError(message, location=self.location(node), hint=hint)
+
+    def note(self, node: ast.AST, message: str, hint: str | None = None) -> None:
+        """Note an error, and go on."""
+        self.errors.append(BuildFileError(message, location=self.location(node), hint=hint))
 
     def location(self, node: ast.AST) -> SourceLocation:
         line = getattr(node, "lineno", 0)
@@ -186,7 +196,10 @@ class _Checker:
 
     def statements(self, body: Iterable[ast.stmt], *, top: bool = False) -> None:
         for statement in body:
-            self._statement(statement, top=top)
+            try:
+                self._statement(statement, top=top)
+            except BuildFileError as error:
+                self.errors.append(error)
 
     def _refuse(self, node: ast.AST, near: ast.AST) -> NoReturn:
         message, hint = _REFUSED.get(type(node), (f"{type(node).__name__} is not allowed", None))
@@ -284,7 +297,10 @@ class _Checker:
     def expressions(self, nodes: Iterable[ast.expr | None]) -> None:
         for node in nodes:
             if node is not None:
-                self.expression(node)
+                try:
+                    self.expression(node)
+                except BuildFileError as error:
+                    self.errors.append(error)
 
     def expression(self, node: ast.expr) -> None:
         if not isinstance(node, _EXPRESSIONS):
@@ -415,16 +431,15 @@ class _Checker:
     def _call(self, node: ast.Call) -> None:
         self.expression(node.func)
         seen: set[str] = set()
-        for argument in node.args:
-            self.expression(argument.value if isinstance(argument, ast.Starred) else argument)
+        self.expressions([one.value if isinstance(one, ast.Starred) else one for one in node.args])
         for keyword in node.keywords:
             if keyword.arg is not None:
                 if keyword.arg in seen:
-                    self.error(keyword, f"the argument {keyword.arg!r} is given twice")
+                    self.note(keyword, f"the argument {keyword.arg!r} is given twice")
                 if keyword.arg.startswith("__"):
-                    self.error(keyword, f"the argument {keyword.arg!r} is not allowed")
+                    self.note(keyword, f"the argument {keyword.arg!r} is not allowed")
                 seen.add(keyword.arg)
-            self.expression(keyword.value)
+        self.expressions([keyword.value for keyword in node.keywords])
 
     def _load(self, node: ast.Call) -> None:
         texts = [one.value if isinstance(one, ast.Constant) else None for one in node.args]
@@ -459,6 +474,7 @@ class _Names:
         self._checker = checker
         self._elsewhere = elsewhere
         self._builtins = frozenset(builtins)
+        self._unknown: set[str] = set()
 
     def module(self, tree: ast.Module) -> None:
         defined: dict[str, ast.AST] = {}
@@ -466,12 +482,13 @@ class _Names:
             for name, node in _bound_by(statement):
                 if name in defined:
                     first = self._checker.location(defined[name])
-                    self._checker.error(
+                    self._checker.note(
                         node,
                         f"{name!r} is defined again",
                         f"it was first at line {first.line}: use another name",
                     )
-                defined[name] = node
+                else:
+                    defined[name] = node
         scope = _Scope(set(defined))
         for statement in tree.body:
             self._visit(statement, scope)
@@ -522,16 +539,18 @@ class _Names:
             scopes.append(outer)
         else:
             return
-        if node.id not in self._builtins:
+        if node.id not in self._builtins and node.id not in self._unknown:
+            self._unknown.add(node.id)  # a name that is used often is told of once
             meant = self._elsewhere.get(node.id)
-            if meant in self._builtins:
-                self._checker.error(node, f"the name {node.id!r} is not defined", f"it is {meant!r} here")
-            known = self._builtins.union(*(one.names for one in scopes))
-            self._checker.error(
-                node,
-                f"the name {node.id!r} is not defined",
-                suggest(node.id, sorted(name for name in known if not name.startswith("_"))),
-            )
+            hint: str | None = f"it is {meant!r} here"
+            if meant not in self._builtins:
+                known = self._builtins.union(*(one.names for one in scopes))
+                hint = suggest(node.id, sorted(name for name in known if not name.startswith("_")))
+            self._checker.note(node, f"the name {node.id!r} is not defined", hint)
+
+
+def _place(error: HermesError) -> tuple[int, int]:
+    return (error.location.line, error.location.column) if error.location else (0, 0)
 
 
 def _parameters(arguments: ast.arguments) -> Iterator[ast.arg]:
