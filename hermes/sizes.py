@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+LARGEST_SIZE: Final = (1 << 63) - 1
+"""The largest size of a file, in bytes."""
+
 
 def whole_number(text: str, most: int) -> int | None:
     """Return the number that ASCII digits are; None for any other text, and for a number beyond ``most``.

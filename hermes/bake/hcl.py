@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from hermes.errors import BakeError, SourceLocation
+from hermes.sizes import whole_number
 
 if TYPE_CHECKING:
     from lark import Token, Tree
 
 _DEEPEST: Final = 200
+_LARGEST_NUMBER: Final = 10**300
+"""What a fraction of 64 bits still holds."""
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 
 
@@ -217,7 +220,7 @@ class _Evaluation:
             "binary_op": self._binary,
             "unary_op": self._unary,
             "string": self._string,
-            "int_lit": lambda one: int(str(one.children[0])),
+            "int_lit": self._integer,
             "float_lit": lambda one: _number(float(str(one.children[0]))),
             "literal_value": lambda one: {"true": True, "false": False, "null": None}[_word(one)],
             "identifier": lambda one: self._names.variable(_word(one), self._source.place(one)),
@@ -299,6 +302,12 @@ class _Evaluation:
     def _unary(self, node: Any) -> Any:
         operator, operand = str(node.children[0]), node.children[-1]
         return not self._truth(operand) if operator == "!" else -self._as_number(operand, self.value(operand))
+
+    def _integer(self, node: Any) -> int:
+        found = whole_number(str(node.children[0]), _LARGEST_NUMBER)
+        if found is None:
+            raise BakeError("the number is too large", location=self._source.place(node))
+        return found
 
     def _string(self, node: Any) -> Any:
         parts = node.children[1:-1]

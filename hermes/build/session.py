@@ -130,7 +130,7 @@ class Session:
         absolute = self.index.absolute(path)
         try:
             with open(absolute, "rb") as file:
-                return parse_yaml(file.read()), paths
+                return parse_yaml(file.read(), fractions=False), paths  # the language has none
         except YamlError as error:
             where = SourceLocation(path, error.line, error.column) if error.line else SourceLocation(path)
             raise BuildFileError(error.problem, location=where) from None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hermes.errors import LockError
+from hermes.sizes import LARGEST_SIZE, whole_number
 
 _FIELDS: Final = frozenset(
     {
@@ -78,13 +79,16 @@ def parse_packages(data: bytes, where: str, *, automatic: bool = True) -> Iterat
 
 def _package(found: dict[str, str], where: str, *, automatic: bool) -> Package:
     get = found.get
+    size = whole_number(get("Size", "0"), LARGEST_SIZE)
     try:
+        if size is None:
+            raise ValueError
         return Package(
             found["Package"],
             found["Version"],
             found["Architecture"],
             get("Filename", ""),
-            int(get("Size", "0")),
+            size,
             get("SHA256", ""),
             get("Depends", ""),
             get("Pre-Depends", ""),

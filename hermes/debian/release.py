@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from hermes.errors import LockError
+from hermes.sizes import LARGEST_SIZE, whole_number
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 INDEX_FORMS: Final = {".zst": "zstd", ".xz": "xz", ".bz2": "bzip2", ".lzma": "lzma", ".gz": "gzip", "": ""}
@@ -117,10 +118,11 @@ def _add_file(files: dict[str, IndexFile], line: str, where: str) -> None:
     words = line.split()
     if len(words) == 3 and not _INDEX.match(words[2]):
         return
-    if len(words) != 3 or not _SHA256.match(words[0]) or not (words[1].isascii() and words[1].isdigit()):
+    size = whole_number(words[1], LARGEST_SIZE) if len(words) == 3 else None
+    if size is None or not _SHA256.match(words[0]):
         raise LockError(f"{where}: {line.strip()[:120]!r} is not a digest, a size and a path")
     path = words[2].removeprefix("./")
-    files[path] = IndexFile(path, int(words[1]), words[0])
+    files[path] = IndexFile(path, size, words[0])
 
 
 def _time(text: str, where: str) -> datetime | None:

@@ -7,8 +7,10 @@ from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 Operator: TypeAlias = Literal["<<", "<=", "=", ">=", ">>"]
-PartKey: TypeAlias = tuple[tuple[int, ...] | int, ...]
-VersionKey: TypeAlias = tuple[int, PartKey, PartKey]
+NumberKey: TypeAlias = tuple[int, str]
+"""How many digits a number has without leading zeros, and these: numbers may have thousands."""
+PartKey: TypeAlias = tuple[tuple[int, ...] | NumberKey, ...]
+VersionKey: TypeAlias = tuple[NumberKey, PartKey, PartKey]
 
 _RUN: Final = re.compile(r"([^0-9]*)([0-9]*)")
 _END: Final = (0,)
@@ -23,15 +25,20 @@ def version_key(version: str) -> VersionKey:
     upstream, dash, revision = rest.rpartition("-")
     if not dash:
         upstream, revision = rest, "0"
-    return int(epoch), _part_key(upstream), _part_key(revision)
+    return _number(epoch), _part_key(upstream), _part_key(revision)
 
 
 def _part_key(part: str) -> PartKey:
     """Return text and numbers in turn, and at the end the text that ends before any other but a tilde."""
-    key: list[tuple[int, ...] | int] = []
+    key: list[tuple[int, ...] | NumberKey] = []
     for text, digits in _RUN.findall(part)[:-1] or [("", "")]:
-        key += ((*map(_weight, text), *_END), int(digits or "0"))
+        key += ((*map(_weight, text), *_END), _number(digits))
     return (*key, _END)
+
+
+def _number(digits: str) -> NumberKey:
+    digits = digits.lstrip("0")
+    return len(digits), digits
 
 
 def _weight(character: str) -> int:

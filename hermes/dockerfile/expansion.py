@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from hermes.dockerfile.shell_patterns import ShellPattern
 from hermes.dockerfile.source import SPACES
 from hermes.errors import DockerfileError
 
@@ -227,12 +228,11 @@ class _Scan:
         if value is None and self._lexer.keep_unset:
             return f"${{{name}/{pattern}/{replacement}}}"
 
-        def replaced(_: re.Match[str]) -> str:
+        def put() -> str:
             self._grow(len(replacement))
             return replacement
 
-        found = _expression(pattern, greedy=True)
-        return found.sub(replaced, value or "", count=0 if everywhere else 1)
+        return ShellPattern(pattern, greedy=True).replaced(value or "", put, everywhere=everywhere)
 
     def _until_brace(self, *, raw: bool) -> str:
         try:
@@ -286,29 +286,4 @@ def _without(value: str, pattern: str, *, greedy: bool, at_end: bool) -> str:
     if at_end:
         pieces = re.findall(r"\\.|.", pattern, re.DOTALL)
         return _without(value[::-1], "".join(reversed(pieces)), greedy=greedy, at_end=False)[::-1]
-    found = _expression(pattern, greedy=greedy).match(value)
-    return value[found.end() :] if found else value
-
-
-def _expression(pattern: str, *, greedy: bool) -> re.Pattern[str]:
-    """Return a regular expression for a pattern of ``*`` and ``?``; a backslash takes away their meaning."""
-    made = ""
-    place = 0
-    while place < len(pattern):
-        char = pattern[place]
-        place += 1
-        if char == "*":
-            made += ".*" if greedy else ".*?"
-        elif char == "?":
-            made += "."
-        elif char == "\\":
-            following = pattern[place : place + 1]
-            if following and following in "}/":
-                continue
-            if not following or following not in "*?\\":
-                raise DockerfileError(f"invalid escape \\{following} in the pattern {pattern}")
-            made += f"\\{following}"
-            place += 1
-        else:
-            made += re.escape(char)
-    return re.compile(made)
+    return ShellPattern(pattern, greedy=greedy).removed(value)

@@ -17,7 +17,7 @@ from hermes.registry.addresses import joined
 from hermes.registry.client import Client
 from hermes.registry.endpoint import STALLS, Ask, Cut, NotThere, Refused, Stalled
 from hermes.registry.repository import Repository, unreachable
-from hermes.sizes import whole_number
+from hermes.sizes import LARGEST_SIZE, whole_number
 from hermes.store import Store
 
 if TYPE_CHECKING:
@@ -211,7 +211,8 @@ def _location(answer: requests.Response, target: Repository, before: str = "") -
 def _arrived(text: str) -> int:
     """Return how many bytes ``0-END`` says have arrived; an empty upload is ``0-0`` or says nothing."""
     found = _RANGE.match(text)
-    return int(found[1]) + 1 if found and int(found[1]) else 0
+    last = whole_number(found[1], LARGEST_SIZE) if found else 0
+    return last + 1 if last else 0
 
 
 def _with_digest(location: str, digest: str) -> str:

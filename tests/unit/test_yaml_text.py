@@ -15,13 +15,49 @@ def test_plain_values_are_read() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2001-01-01", "2001-01-01"),
+        ("2001-99-99", "2001-99-99"),
+        ("2001-12-14t21:59:43.10-05:00", "2001-12-14t21:59:43.10-05:00"),
+        ("12:30", "12:30"),
+        ("190:20:30.15", "190:20:30.15"),
+        ("NO", "NO"),
+        ("on", "on"),
+        ("=", "="),
+        ("TRUE", True),
+        ("~", None),
+        ("-0x1f", -31),
+        ("1_000", 1000),
+        ("1.5", 1.5),
+        ("1.2.3", "1.2.3"),
+        ("{<<: {a: 1}, b: 2}", {"a": 1, "b": 2}),
+    ],
+)
+def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
+    """As yaml.v3 (compose) and the specification, 10.3.2, have them."""
+    assert parse_yaml(text.encode()) == value
+
+
+def test_fractions_are_refused_where_nothing_can_hold_them() -> None:
+    assert parse_yaml(b"[1, 1.10.0, '1.5']", fractions=False) == [1, "1.10.0", "1.5"]
+    with pytest.raises(YamlError, match=r"1\.5 is a value of the type float.* quotes") as raised:
+        parse_yaml(b"a: b\nc: 1.5", fractions=False)
+    assert (raised.value.line, raised.value.column) == (2, 4)
+
+
+@pytest.mark.parametrize(
     ("text", "place"),
     [
         ("a: [\n", (2, 1)),
         ("a: b: c\n", (1, 5)),
         ("? [1]\n: b\n", (1, 3)),
         ("!!python/object:os.system x\n", (1, 1)),
-        ("a: 2001-99-99\n", (0, 0)),
+        ("a: !!timestamp 2001-01-01\n", (1, 4)),
+        ("a: !!set {x}\n", (1, 4)),
+        ("a: !!omap [x: 1]\n", (1, 4)),
+        ("a: !!pairs [x: 1]\n", (1, 4)),
+        ("a: !!binary YQ==\n", (1, 4)),
         ("a: !!bool x\n", (0, 0)),
         ("a: !!int x\n", (0, 0)),
         ("a: !!int ''\n", (0, 0)),

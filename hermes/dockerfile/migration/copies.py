@@ -21,7 +21,7 @@ from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, join, parents
 from hermes.layer.view import View
 from hermes.workspace.glob import matcher
 
-_IDS: Final = re.compile(r"(\d+)(?::(\d+))?\Z")
+_IDS: Final = re.compile(r"([0-9]{1,10})(?::([0-9]{1,10}))?\Z")
 _WRITE_BITS: Final = 0o022
 _MOST_LEFT_OUT: Final = 8
 _SPECIAL: Final = re.compile(r"[*?\[\]]")

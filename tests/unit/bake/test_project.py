@@ -62,6 +62,10 @@ def one_file(text: str, name: str = "docker-bake.hcl") -> dict[str, Any]:
         ('target "default" {\n  pull = "x"\n}\n', "docker-bake.hcl:2:10: pull is true or false"),
         ('target "default" {\n  tags = [split(1)]\n}\n', "docker-bake.hcl:2:11: split() cannot be called"),
         ('target "default" {\n  tags = [1 / 0]\n}\n', "docker-bake.hcl:2:11: division by zero"),
+        (
+            f'target "default" {{\n  tags = [{"9" * 5000}]\n}}\n',
+            "docker-bake.hcl:2:11: the number is too large",
+        ),
         ('target "default" {\n  tags = ["a" + 1]\n}\n', "docker-bake.hcl:2:11: a number is needed here"),
         ('target "default" {\n  tags = [{a = 1}.b]\n}\n', "docker-bake.hcl:2:11: there is no 'b' here"),
         ('A = B\nB = A\ntarget "default" {\n  tags = [A]\n}\n', "variables refer to each other: A -> B -> A"),

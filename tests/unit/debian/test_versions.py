@@ -36,6 +36,14 @@ ORDERED = [
 TEXT = st.from_regex(r"\A([0-9]:)?[0-9][0-9a-z.+~]{0,6}(-[0-9a-z.+~]{1,4})?\Z")
 
 
+def test_numbers_of_thousands_of_digits_are_ordered() -> None:
+    """As dpkg does, which compares digits: a mirror may say anything."""
+    nines, zeros = "9" * 5000, "0" * 5000
+    assert compare_versions(f"1.{nines}", f"1.1{zeros}") == -1
+    assert compare_versions(f"1.{zeros}7", "1.7") == 0
+    assert compare_versions(f"{nines}:1", "2:1") == 1
+
+
 def test_versions_are_ordered() -> None:
     for number, one in enumerate(ORDERED):
         for other in ORDERED[number + 1 :]:

@@ -23,6 +23,7 @@ DIGEST = Digest.of(b"blob")
         ("0-x", 0),
         ("0-99, 200-300", 0),
         ("0--1", 0),
+        ("0-" + "9" * 5000, 0),
     ],
 )
 def test_a_range_says_how_many_bytes_have_arrived(text: str, bytes_there: int) -> None:
