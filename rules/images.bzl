@@ -10,13 +10,26 @@ def _port(text, attribute = "ports"):
         fail("%r is not a port" % text, attr = attribute, hint = 'write "8080" or "53/udp"')
     return "%s/%s" % (number, protocol or "tcp")
 
-def _image_impl(ctx):
+def composed(ctx, layers, entrypoint, cmd, env, workdir, dropped = []):
+    """Makes the image of a rule that has the attributes `IMAGE_ATTRS`.
+
+    Args:
+      ctx: that of the rule.
+      layers: the LayerInfo of each of the image's own layers, the lowest first.
+      entrypoint: the program that it starts, as a list.
+      cmd: the arguments of that, as a list.
+      env: variables, as `env` has them.
+      workdir: where the program starts, or an empty string.
+      dropped: settings of the base that are to be empty: "cmd", "entrypoint".
+
+    Returns:
+      the ImageInfo.
+    """
     base = stack_of(ctx.attr.base)
     own = []
     built_on = {}
     made_on = {}
-    for target in ctx.attr.layers:
-        info = target[LayerInfo]
+    for info in layers:
         below = list(info.base)
         for layer in info.layers:
             if layer in own or layer in base.layers:
@@ -36,25 +49,25 @@ def _image_impl(ctx):
         "env": ctx.attr.unset_env,
         "labels": ctx.attr.unset_labels,
         "ports": [port if port == "*" else _port(port, "unset_ports") for port in ctx.attr.unset_ports],
-        "settings": [name for name in ("cmd", "entrypoint", "stop_signal", "user") if getattr(ctx.attr, name) in ([], "")],
+        "settings": dropped + [name for name in ("stop_signal", "user") if getattr(ctx.attr, name) == ""],
         "volumes": ctx.attr.unset_volumes,
     }
     unset = {name: values for name, values in unset.items() if values}
     config = {
-        "cmd": ctx.attr.cmd or [],
+        "cmd": cmd,
         "created": ctx.attr.created,
-        "entrypoint": ctx.attr.entrypoint or [],
-        "env": ctx.attr.env,
+        "entrypoint": entrypoint,
+        "env": env,
         "labels": ctx.attr.labels,
         "ports": [_port(port) for port in ctx.attr.ports],
         "stop_signal": ctx.attr.stop_signal or "",
         "user": ctx.attr.user or "",
         "volumes": ctx.attr.volumes,
-        "workdir": ctx.attr.workdir or "",
+        "workdir": workdir,
     }
     if unset:
         config["unset"] = unset
-    return [ctx.actions.image(
+    return ctx.actions.image(
         ctx.label.name,
         base = base.image,
         layers = own if base.image else base.layers + own,
@@ -65,6 +78,17 @@ def _image_impl(ctx):
         compression = ctx.attr.compression,
         compression_level = ctx.attr.compression_level,
         allow_conflicts = ctx.attr.allow_conflicts,
+    )
+
+def _image_impl(ctx):
+    return [composed(
+        ctx,
+        [target[LayerInfo] for target in ctx.attr.layers],
+        entrypoint = ctx.attr.entrypoint or [],
+        cmd = ctx.attr.cmd or [],
+        env = ctx.attr.env,
+        workdir = ctx.attr.workdir or "",
+        dropped = [name for name in ("cmd", "entrypoint") if getattr(ctx.attr, name) == []],
     )]
 
 def _image_pull_impl(ctx):
@@ -118,33 +142,37 @@ image_push = rule(
     doc = "An image and where it goes: `hermes push` and `hermes run` of this target push it.",
 )
 
+# What every rule for an image has; see `composed`.
+IMAGE_ATTRS = {
+    "allow_conflicts": attr.bool(doc = "Whether layers may write one path differently; the upper one then counts."),
+    "annotations": attr.metadata_dict(doc = "Annotations of the manifest."),
+    "base": attr.label_list(
+        providers = _STACK,
+        doc = "An image whose layers and configuration are inherited, or layers to stand on.",
+    ),
+    "compression": attr.string(default = "zstd", values = ["zstd", "gzip"], doc = "How layers are compressed."),
+    "compression_level": attr.int(doc = "How hard: 1 to 22 for zstd, 1 to 12 for gzip; 3 and 6 if left out."),
+    "created": attr.string(doc = "When the image was made (RFC 3339); the build's SOURCE_DATE_EPOCH if left out."),
+    "env": attr.env_dict(doc = "Variables; $NAME refers to a value of the base, $$ is a dollar sign."),
+    "labels": attr.metadata_dict(doc = "Labels of the image."),
+    "platform": attr.platform(doc = "What the image is for, such as linux/arm64; the build's platform if left out."),
+    "ports": attr.string_list(doc = "Ports that the program listens on: \"8080\" or \"53/udp\"."),
+    "stop_signal": attr.signal(optional = True, doc = "The signal that asks the program to end, such as SIGTERM; an empty string drops the base's."),
+    "unset_env": attr.string_list(doc = "Variables of the base to drop; `*` drops all, here as below."),
+    "unset_labels": attr.string_list(doc = "Labels of the base to drop."),
+    "unset_ports": attr.string_list(doc = "Ports of the base to drop."),
+    "unset_volumes": attr.string_list(doc = "Volumes of the base to drop."),
+    "user": attr.string(optional = True, doc = "Who runs the program; an empty string drops the base's."),
+    "volumes": attr.path_list(doc = "Paths whose content is to be kept outside of the container."),
+    "workdir": attr.path(doc = "Where the program starts."),
+}
+
 image = rule(
     implementation = _image_impl,
-    attrs = {
-        "allow_conflicts": attr.bool(doc = "Whether layers may write one path differently; the upper one then counts."),
-        "annotations": attr.metadata_dict(doc = "Annotations of the manifest."),
-        "base": attr.label_list(
-            providers = _STACK,
-            doc = "An image whose layers and configuration are inherited, or layers to stand on.",
-        ),
+    attrs = IMAGE_ATTRS | {
         "cmd": attr.string_list(optional = True, doc = "Arguments of the entry point, or the command where there is none; `[]` drops the base's."),
-        "compression": attr.string(default = "zstd", values = ["zstd", "gzip"], doc = "How layers are compressed."),
-        "compression_level": attr.int(doc = "How hard: 1 to 22 for zstd, 1 to 12 for gzip; 3 and 6 if left out."),
-        "created": attr.string(doc = "When the image was made (RFC 3339); the build's SOURCE_DATE_EPOCH if left out."),
         "entrypoint": attr.string_list(optional = True, doc = "The program that the image starts; `[]` drops the base's."),
-        "env": attr.env_dict(doc = "Variables; $NAME refers to a value of the base, $$ is a dollar sign."),
-        "labels": attr.metadata_dict(doc = "Labels of the image."),
         "layers": attr.label_list(providers = [LayerInfo], doc = "The image's own layers, the lowest first."),
-        "platform": attr.platform(doc = "What the image is for, such as linux/arm64; the build's platform if left out."),
-        "ports": attr.string_list(doc = "Ports that the program listens on: \"8080\" or \"53/udp\"."),
-        "stop_signal": attr.signal(optional = True, doc = "The signal that asks the program to end, such as SIGTERM; an empty string drops the base's."),
-        "unset_env": attr.string_list(doc = "Variables of the base to drop; `*` drops all, here as below."),
-        "unset_labels": attr.string_list(doc = "Labels of the base to drop."),
-        "unset_ports": attr.string_list(doc = "Ports of the base to drop."),
-        "unset_volumes": attr.string_list(doc = "Volumes of the base to drop."),
-        "user": attr.string(optional = True, doc = "Who runs the program; an empty string drops the base's."),
-        "volumes": attr.path_list(doc = "Paths whose content is to be kept outside of the container."),
-        "workdir": attr.path(doc = "Where the program starts."),
     },
     doc = "An OCI image.",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from hermes.actions.specs.fetch import Fetch
@@ -20,6 +20,9 @@ from hermes.registry.interruption import interruptible
 from hermes.store.io_errors import storing
 
 APT: Final = "apt:"
+"""Before the path of a Debian package, below each mirror."""
+PYPI: Final = "pypi:"
+"""Before ``PROJECT/FILENAME`` of a Python package, on each package index."""
 
 
 def execute(request: Request, tools: Tools) -> Outputs:
@@ -33,21 +36,11 @@ def execute(request: Request, tools: Tools) -> Outputs:
 
 
 def _download(owner: str, listed: Sequence[str], digest: Digest, size: int | None, tools: Tools) -> None:
-    problems = []
-    gone = True
-    stalled = {address for address in _addresses(listed, tools) if _host(address) in tools.stalled}
-    for address in sorted(_addresses(listed, tools), key=stalled.__contains__):
-        try:
-            _fetch(address, digest, size, tools)
-        except Absent as error:
-            problems.append(f"{shown(address)}: {error}")
-        except FetchError as error:
-            if isinstance(error, ServerStalled):
-                tools.stalled.add(_host(address))
-            gone = False
-            problems.append(error.message)
-        else:
-            return
+    problems: list[str] = []
+    addresses = _addresses(listed, tools, problems)
+    gone = _first(addresses, frozenset({digest}), size, tools, problems)
+    if isinstance(gone, Digest):
+        return
     if not problems:
         raise FetchError(
             "no mirror is known for Debian packages",
@@ -65,30 +58,76 @@ def _download(owner: str, listed: Sequence[str], digest: Digest, size: int | Non
     )
 
 
-def _addresses(listed: Sequence[str], tools: Tools) -> Iterator[str]:
+def fetched(addresses: Sequence[str], digests: frozenset[Digest], tools: Tools) -> Digest:
+    """Fetch a file with one of ``digests`` from one of ``addresses``, and return which it is; raises `FetchError`."""
+    problems: list[str] = []
+    found = _first(addresses, digests, None, tools, problems)
+    if isinstance(found, Digest):
+        return found
+    said = "".join(f"\n  {problem}" for problem in problems)
+    raise FetchError(f"nothing could be fetched{said}", hint="check the package index and the network")
+
+
+def _first(
+    addresses: Iterable[str], digests: frozenset[Digest], size: int | None, tools: Tools, problems: list[str]
+) -> Digest | bool:
+    """Fetch from the first of ``addresses`` that has it; where none has, tell whether it is gone from all of them."""
+    gone = True
+    known = list(addresses)
+    stalled = {address for address in known if _host(address) in tools.stalled}
+    for address in sorted(known, key=stalled.__contains__):
+        try:
+            return _fetch(address, digests, size, tools)
+        except Absent as error:
+            problems.append(f"{shown(address)}: {error}")
+        except FetchError as error:
+            if isinstance(error, ServerStalled):
+                tools.stalled.add(_host(address))
+            gone = False
+            problems.append(error.message)
+    return gone
+
+
+def _addresses(listed: Sequence[str], tools: Tools, problems: list[str]) -> list[str]:
+    """Return where a file may be; what is wrong with a package index goes to ``problems``."""
+    found: list[str] = []
     for address in listed:
         if address.startswith(APT):
-            for mirror in tools.mirrors():
-                yield f"{mirror.rstrip('/')}/{quoted(address.removeprefix(APT))}"
+            path = quoted(address.removeprefix(APT))
+            found += (f"{mirror.rstrip('/')}/{path}" for mirror in tools.mirrors())
+        elif address.startswith(PYPI):
+            project, _, filename = address.removeprefix(PYPI).partition("/")
+            try:
+                files = tools.index.files_of(project, tools.package_session())
+            except (FetchError, LockError) as error:
+                problems.append(error.message)
+                continue
+            own = [one.url for one in files if one.filename == filename]
+            found += own
+            if not own:
+                problems.append(f"no package index has {filename}")
         else:
-            yield address
+            found.append(address)
+    return found
 
 
 def _host(address: str) -> str:
     return address.split("/", 3)[2] if "://" in address else ""
 
 
-def _fetch(address: str, digest: Digest, size: int | None, tools: Tools) -> None:
+def _fetch(address: str, digests: frozenset[Digest], size: int | None, tools: Tools) -> Digest:
     """Fetch one address into the store."""
 
-    def take(pieces: Iterator[bytes]) -> None:
-        _store(pieces, address, digest, size, tools)
+    def take(pieces: Iterator[bytes]) -> Digest:
+        return _store(pieces, address, digests, size, tools)
 
     session = tools.session()
-    interruptible(lambda: download(address, take, session, tools.cancelled), tools.cancelled)
+    return interruptible(lambda: download(address, take, session, tools.cancelled), tools.cancelled)
 
 
-def _store(pieces: Iterator[bytes], address: str, digest: Digest, size: int | None, tools: Tools) -> None:
+def _store(
+    pieces: Iterator[bytes], address: str, digests: frozenset[Digest], size: int | None, tools: Tools
+) -> Digest:
     with tools.store.blobs.writer() as blob:
         for data in pieces:
             with storing("the store"):
@@ -97,7 +136,8 @@ def _store(pieces: Iterator[bytes], address: str, digest: Digest, size: int | No
                 raise FetchError(f"{shown(address)}: is larger than the {size} bytes that were declared")
         if size is not None and blob.size != size:
             raise FetchError(f"{shown(address)}: has {blob.size} bytes, and {size} were declared")
-        if blob.digest != digest:
-            raise FetchError(f"{shown(address)}: has the digest {blob.digest}, and {digest} was declared")
+        if blob.digest not in digests:
+            declared = " or ".join(sorted(digests)) if len(digests) == 1 else f"one of {len(digests)} others"
+            raise FetchError(f"{shown(address)}: has the digest {blob.digest}, and {declared} was declared")
         with storing("the store"):
-            blob.commit()
+            return blob.commit()

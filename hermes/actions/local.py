@@ -60,6 +60,8 @@ def executor_of(kind: str) -> Execute:
             from hermes.actions.copy import execute
         case "fetch":
             from hermes.actions.fetch import execute
+        case "fetch_wheel":
+            from hermes.actions.fetch_wheel import execute
         case "git":
             from hermes.actions.git import execute
         case "base_layer":

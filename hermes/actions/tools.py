@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hermes.container.stack import StackEntry
     from hermes.layer.folders import Folders
     from hermes.layer.view import View
+    from hermes.python.index import PackageIndex
     from hermes.registry.client import Client
 
 
@@ -36,15 +37,17 @@ class ThreadMemory(threading.local):
     def __init__(self) -> None:
         self.search: Search | None = None
         self.session: requests.Session | None = None
+        self.package_session: requests.Session | None = None
         self.views: dict[tuple[Digest, ...], View] = {}
         self.folders: dict[Digest, Folders] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """The store, the container core, where Debian packages come from, and how registries are spoken to.
+    """The store, the container core, where packages come from, and how registries are spoken to.
 
-    ``mirrors`` returns addresses to which a package's path is appended, the best first. Once ``cancelled``
+    ``mirrors`` returns addresses to which a Debian package's path is appended, the best first, ``packages`` the one index
+    of Python packages of a build. Once ``cancelled``
     is set, what waits for the network gives up. ``secrets`` maps ids to values, ``agents`` those of SSH
     agents to sockets, ``subscriptions`` names to what is mounted for them. ``warn`` is told what the user should know,
     ``printed`` the lines that the command of an action prints. ``stalled`` are hosts that were waited for in vain, which
@@ -61,6 +64,7 @@ class Tools:
     agents: Mapping[str, str] = field(default_factory=dict)
     subscriptions: Mapping[str, Sequence[Bound]] = field(default_factory=dict)
     registry: Callable[[], Client] | None = None
+    packages: Callable[[], PackageIndex] | None = None
     warn: Callable[[str], None] = lambda _: None
     printed: Callable[[Action, str], None] = lambda _action, _text: None
 
@@ -99,6 +103,20 @@ class Tools:
 
             self.memory.session = pace.session()
         return self.memory.session
+
+    @property
+    def index(self) -> PackageIndex:
+        """Where Python packages come from."""
+        assert self.packages is not None
+        return self.packages()
+
+    def package_session(self) -> requests.Session:
+        """Return the calling thread's session for package indexes, which may have certificates of their own."""
+        if self.memory.package_session is None:
+            from hermes.python.index import session_for
+
+            self.memory.package_session = session_for(self.index.sources)
+        return self.memory.package_session
 
     def path_of(self, one: Resolved) -> str:
         """Return where the bytes of a file that an action reads are on disk; raises `MissingBlobError`."""

@@ -37,6 +37,7 @@ from hermes.workspace.root import Settings
 
 if TYPE_CHECKING:
     from hermes.container.mount_values import Bound
+    from hermes.python.index import PackageIndex
 
 T = TypeVar("T")
 
@@ -159,6 +160,12 @@ class Driver:
 
             return mirrors(how.settings)
 
+        @cache
+        def packages() -> PackageIndex:
+            from hermes.build.package_index import package_index
+
+            return package_index(how.settings, job.root, self.cancelled)
+
         def warn(text: str) -> None:
             self.events.emit(Warned(text))
 
@@ -176,6 +183,7 @@ class Driver:
             mirrors,
             self.cancelled,
             registry=lambda: self.fetching.client,
+            packages=packages,
             secrets=how.secrets,
             agents=how.agents,
             subscriptions=_subscriptions(how.settings),

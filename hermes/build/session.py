@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hermes.build.epoch import epoch
 from hermes.build.memory.snapshot import Snapshots
@@ -16,7 +16,7 @@ from hermes.dsl.packages import CONFIG_SETTING, MANUAL, Packages
 from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, LAYER_INFO, PUSH_INFO, Dependency
 from hermes.dsl.rule import Target
 from hermes.engine.action import Source
-from hermes.errors import BuildFileError, HermesError, LabelError, SourceLocation
+from hermes.errors import BuildFileError, HermesError, LabelError
 from hermes.graph.label import Label
 from hermes.graph.pattern import parse_all, select
 from hermes.image.platform import Platform
@@ -24,7 +24,6 @@ from hermes.store import Store
 from hermes.workspace.listing import Folders
 from hermes.workspace.root import MARKER, read_settings
 from hermes.workspace.sources import FileIndex
-from hermes.yaml_text import YamlError, parse_yaml
 
 if TYPE_CHECKING:
     from hermes.build.options import BuildOptions
@@ -55,7 +54,7 @@ class Session:
         self.settings_files = self.index.follow(MARKER)
         self.folders = folders or Folders(root, self.settings.ignore)
         self.packages = Packages(self.folders, self.index, store, say)
-        self.analysis = Analysis(self.packages, self.folders, self.configuration, self._read_yaml, kept)
+        self.analysis = Analysis(self.packages, self.folders, self.configuration, self._read, kept)
         self._say = say
 
     @classmethod
@@ -125,15 +124,11 @@ class Session:
         for name in names:
             self._say(f"warning: nothing depends on --set {name}")
 
-    def _read_yaml(self, path: str) -> tuple[Any, tuple[str, ...]]:
+    def _read(self, path: str) -> tuple[bytes, tuple[str, ...]]:
         paths = self.index.follow(path)
-        absolute = self.index.absolute(path)
         try:
-            with open(absolute, "rb") as file:
-                return parse_yaml(file.read(), fractions=False), paths  # the language has none
-        except YamlError as error:
-            where = SourceLocation(path, error.line, error.column) if error.line else SourceLocation(path)
-            raise BuildFileError(error.problem, location=where) from None
+            with open(self.index.absolute(path), "rb") as file:
+                return file.read(), paths
         except OSError as error:
             raise BuildFileError(f"{path}: {error.strerror}") from error
 

@@ -81,7 +81,7 @@ class Kept(Protocol):
 class Analysis:
     """The targets of one workspace in one configuration, and the actions they come to.
 
-    ``read_yaml`` returns the parsed content of a source file, and the paths that decide what it is. With ``kept`` only
+    ``read`` returns the content of a source file, and the paths that decide what it is. With ``kept`` only
     those targets are analyzed that it does not know.
     """
 
@@ -90,7 +90,7 @@ class Analysis:
         packages: Packages,
         folders: Folders,
         configuration: Configuration,
-        read_yaml: Callable[[str], tuple[Any, tuple[str, ...]]],
+        read: Callable[[str], tuple[bytes, tuple[str, ...]]],
         kept: Kept | None = None,
     ) -> None:
         self.graph = ActionGraph()
@@ -98,7 +98,7 @@ class Analysis:
         self._packages = packages
         self._folders = folders
         self._configuration = configuration
-        self._read_yaml = read_yaml
+        self._read = read
         self._kept = kept
         self.traces: dict[Configured, Trace] = {}
         self._again: set[Configured] = set()
@@ -451,12 +451,12 @@ class Analysis:
         actions = Actions(target.label, self.graph, configuration, suffix)
         trace = self.traces[key]
 
-        def read_yaml(path: str) -> Any:
-            value, paths = self._read_yaml(path)
+        def read(path: str) -> bytes:
+            content, paths = self._read(path)
             trace.read.update(paths)
-            return value
+            return content
 
-        context = Context(target.label, attributes, files, actions, configuration, read_yaml)
+        context = Context(target.label, attributes, files, actions, configuration, read)
         before = len(self.graph.actions)
         try:
             returned = self._packages.call(target.rule.implementation, context)

@@ -25,7 +25,7 @@ from hermes.dsl.remotes import (
     locked_folders,
 )
 from hermes.engine.action import ActionGraph, Artifact, Output
-from hermes.errors import HermesError
+from hermes.errors import BuildFileError, HermesError, SourceLocation
 from hermes.graph.label import Label
 from hermes.image.config import is_timestamp
 from hermes.layer.compress import Codec
@@ -33,7 +33,7 @@ from hermes.layer.compress import Codec
 if TYPE_CHECKING:
     from hermes.actions.specs.command import Command
 
-_URL_SCHEMES: Final = ("http://", "https://", "file://", "apt:")
+_URL_SCHEMES: Final = ("http://", "https://", "file://", "apt:", "pypi:")
 BUILD_FOLDER: Final = "/build"
 """Where commands that make files run."""
 
@@ -58,12 +58,23 @@ class PlatformValue:
 
 
 class Context:
-    """See the module. ``read`` returns the parsed content of a YAML file of the workspace."""
+    """See the module. ``read`` returns the content of a file of the workspace."""
 
-    __slots__ = ("_read", "actions", "attr", "file", "files", "label", "platform")
+    __slots__ = ("_configuration", "_read", "actions", "attr", "file", "files", "label", "platform")
     dsl_type: ClassVar[str] = "ctx"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset(
-        {"actions", "attr", "file", "files", "label", "locked", "locked_folders", "platform", "read_yaml"}
+        {
+            "actions",
+            "attr",
+            "file",
+            "files",
+            "label",
+            "locked",
+            "locked_folders",
+            "platform",
+            "read_python_lock",
+            "read_yaml",
+        }
     )
 
     def __init__(
@@ -73,7 +84,7 @@ class Context:
         files: Mapping[str, list[File]],
         actions: Actions,
         configuration: Configuration,
-        read: Callable[[str], Any],
+        read: Callable[[str], bytes],
     ) -> None:
         self.label = LabelValue(label)
         self.attr = Struct(attr)
@@ -81,21 +92,68 @@ class Context:
         self.file = Struct({name: found[0] if len(found) == 1 else None for name, found in files.items()})
         self.platform = PlatformValue(configuration)
         self.actions = actions
+        self._configuration = configuration
         self._read = read
 
     def read_yaml(self, file: Any) -> Any:
         """Return what a YAML file of the workspace holds; it becomes part of what the targets depend on."""
-        if type(file) is not File or isinstance(file.artifact, Output):
-            raise EvalError("read_yaml() reads a file of the workspace, not one that an action makes")
-        return self._read(file.artifact.path)
+        return self._yaml(_source_path("read_yaml", file))
+
+    def read_python_lock(
+        self,
+        file: Any,
+        *,
+        python: str,
+        libc: str,
+        project: str = "",
+        extras: Any = (),
+        groups: Any = (),
+        sources: Any = (),
+        requirements: Any = None,
+    ) -> list[Struct]:
+        """Return the packages that a lock has for the platform, by name, each as a struct.
+
+        It has the fields of `hermes.python.pins.Pin`; a package in ``sources`` may be one to build. ``requirements`` is
+        what the lock was made from: a lock that does not satisfy it is stale.
+        """
+        from hermes.dsl.python_locks import read_python_lock
+
+        return read_python_lock(
+            _source_path("read_python_lock", file),
+            self._read,
+            self._configuration.platform,
+            python=python,
+            libc=libc,
+            project=project,
+            extras=tuple(extras),
+            groups=tuple(groups),
+            sources=tuple(sources),
+            requirements=None if requirements is None else _source_path("read_python_lock", requirements),
+            label=str(self.label),
+        )
 
     def locked(self, ref: str) -> str:
         """Return the digest that ``hermes lock`` pinned an image of a registry to, for the platform."""
-        return locked_digest(self._read, ref, str(self.platform), str(self.label))
+        return locked_digest(self._yaml, ref, str(self.platform), str(self.label))
 
     def locked_folders(self, digest: str) -> Mapping[str, str] | None:
         """Return what ``hermes lock`` noted of the tree of an image that it pinned; None if nothing."""
-        return locked_folders(self._read, digest)
+        return locked_folders(self._yaml, digest)
+
+    def _yaml(self, path: str) -> Any:
+        from hermes.yaml_text import YamlError, parse_yaml
+
+        try:
+            return parse_yaml(self._read(path), fractions=False)  # the language has none
+        except YamlError as error:
+            where = SourceLocation(path, error.line, error.column) if error.line else SourceLocation(path)
+            raise BuildFileError(error.problem, location=where) from None
+
+
+def _source_path(called: str, file: Any) -> str:
+    if type(file) is not File or isinstance(file.artifact, Output):
+        raise EvalError(f"{called}() reads a file of the workspace, not one that an action makes")
+    return file.artifact.path
 
 
 class Actions:
@@ -104,7 +162,21 @@ class Actions:
     __slots__ = ("_configuration", "_graph", "_label", "_suffix")
     dsl_type: ClassVar[str] = "actions"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset(
-        {"copy", "dockerfile", "fetch", "host", "image", "index", "layer", "pull", "push", "run", "write"}
+        {
+            "copy",
+            "dockerfile",
+            "fetch",
+            "fetch_wheel",
+            "host",
+            "image",
+            "index",
+            "layer",
+            "pull",
+            "push",
+            "run",
+            "squash",
+            "write",
+        }
     )
 
     def __init__(self, label: Label, graph: ActionGraph, configuration: Configuration, suffix: str) -> None:
@@ -141,6 +213,26 @@ class Actions:
         action = self._add(name, fetch)
         return File(Output(action, "file"), self._label, name)
 
+    def fetch_wheel(
+        self, name: str, project: str, version: str, sha256: Any, *, python: str, libc: str
+    ) -> File:
+        """The wheel of a version that fits the platform, of those files of package indexes that have one of the digests.
+
+        Where a lock names the file, use fetch() with an address ``pypi:PROJECT/FILENAME``.
+        """
+        from hermes.actions.specs.fetch_wheel import FetchWheel
+
+        expect_text("fetch_wheel", name, version)
+        wheel: FetchWheel[Ref] = FetchWheel(
+            libc=libc,
+            platform=str(self._configuration.platform),
+            project=project,
+            python=python,
+            sha256=tuple(sha256),
+            version=version,
+        )
+        return File(Output(self._add(name, wheel), "file"), self._label, name)
+
     def layer(self, name: str, entries: Any) -> Layer:
         """A layer of the given entries."""
         from hermes.actions.specs.layer import Layer as LayerSpec
@@ -152,6 +244,13 @@ class Actions:
         entries = tuple(one.group for one in groups)
         action = self._add(name, LayerSpec(entries=entries, mtime=self._configuration.epoch))
         return Layer(Output(action, "layer"), self._label)
+
+    def squash(self, name: str, layers: Any, below: Any = ()) -> Layer:
+        """What a stack of layers comes to as one layer, for what is ``below`` it."""
+        from hermes.actions.specs.squash import Squash
+
+        squash = Squash(mtime=self._configuration.epoch, below=_refs(below), roots=_refs(layers))
+        return Layer(Output(self._add(name, squash), "layer"), self._label)
 
     def copy(
         self,

@@ -64,6 +64,31 @@ def best_wheel(files: Iterable[LockedFile], target: PythonTarget) -> LockedFile 
     return max(found, key=lambda pair: pair[0])[1] if found else None
 
 
+def of_version(files: Iterable[LockedFile], version: str) -> list[LockedFile]:
+    """Return those of a project's files that are of a version."""
+    from packaging.utils import (
+        InvalidSdistFilename,
+        InvalidWheelFilename,
+        parse_sdist_filename,
+        parse_wheel_filename,
+    )
+    from packaging.version import InvalidVersion, Version
+
+    def is_of(filename: str, wanted: Version) -> bool:
+        try:
+            if filename.endswith(".whl"):
+                return parse_wheel_filename(filename)[1] == wanted
+            return parse_sdist_filename(filename)[1] == wanted
+        except (InvalidSdistFilename, InvalidWheelFilename):
+            return False
+
+    try:
+        wanted = Version(version)
+    except InvalidVersion:
+        raise LockError(f"invalid version {version!r}", hint="lock it again") from None
+    return [one for one in files if is_of(one.filename, wanted)]
+
+
 def no_wheel(name: str, version: str, files: Sequence[LockedFile], target: PythonTarget) -> LockError:
     """Return the error that says which wheels there are where none fits."""
     names = [one.filename for one in files if one.filename.endswith(".whl")]

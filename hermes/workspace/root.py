@@ -14,13 +14,15 @@ from hermes.registry.settings import Registries
 from hermes.yaml_text import YamlError, parse_yaml
 
 if TYPE_CHECKING:
+    from hermes.python.package_sources import PackageSources
     from hermes.sandbox.network import Network
 
 MARKER: Final = "hermes.yaml"
 OUTPUT_FOLDER: Final = "hermes-out"
 
-_KNOWN: Final = {"apt", "ignore", "jobs", "network", "registries", "runtime", "subscriptions"}
+_KNOWN: Final = {"apt", "ignore", "jobs", "network", "python", "registries", "runtime", "subscriptions"}
 _KNOWN_APT: Final = {"sources", "keyring"}
+_KNOWN_PYTHON: Final = {"indexes", "find_links"}
 _KNOWN_SOURCE: Final = {"uri", "suites", "components", "signed_by"}
 
 
@@ -46,6 +48,7 @@ class Settings:
     runtime: str = ""
     registries: Registries = field(default=Registries())
     network: Network = "default"
+    python_sources: PackageSources | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,7 @@ def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
         runtime,
         _registries(path, document.get("registries")),
         _network(path, document.get("network", "default")),
+        _python(path, document.get("python")),
     )
 
 
@@ -187,6 +191,25 @@ def _network(path: Path, value: Any) -> Network:
             hint="it says which network commands have that ask for one",
         )
     return "host" if value == "host" else "default"
+
+
+def _python(path: Path, document: Any) -> PackageSources | None:
+    if document is None:
+        return None
+    from hermes.python.package_sources import PackageSources
+
+    if not isinstance(document, dict):
+        raise WorkspaceError(f"{path}: python must be a mapping with indexes and find_links")
+    _check_names(path, "python.", document, _KNOWN_PYTHON)
+    indexes = _strings(path, "python.indexes", document.get("indexes", []))
+    for one in indexes:
+        if not one.startswith(("http://", "https://", "file:/")):
+            raise WorkspaceError(
+                f"{path}: python.indexes: expected an http, https or file address, got {one!r}"
+            )
+    links = _strings(path, "python.find_links", document.get("find_links", []))
+    found = [one if "://" in one else os.path.join(path.parent, one) for one in links]
+    return PackageSources(tuple(one.rstrip("/") for one in indexes), tuple(found))
 
 
 def _apt_source(path: Path, number: int, document: Any, keyring: str) -> AptSource:

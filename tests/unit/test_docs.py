@@ -30,7 +30,17 @@ given, `visibility` (which packages may depend on the target; only its own unles
 A `label` names a target or a file of the package; a list of labels may be one label alone. A `path` is absolute and
 in the image.
 """
-ORDER = ["files.bzl", "layers.bzl", "commands.bzl", "images.bzl", "dockerfiles.bzl", "debian.bzl"]
+ORDER = [
+    "files.bzl",
+    "layers.bzl",
+    "commands.bzl",
+    "images.bzl",
+    "dockerfiles.bzl",
+    "debian.bzl",
+    "python.bzl",
+]
+LOADED = ("debian.bzl", "python.bzl")
+"""Rules that a BUILD file has to load."""
 
 
 def rules_of(name: str, folder: Path) -> dict[str, Rule]:
@@ -44,7 +54,7 @@ def reference() -> str:
     with tempfile.TemporaryDirectory() as folder:
         for file in ORDER:
             for name, rule in rules_of(file, Path(folder)).items():
-                where = f' (`load("@hermes//rules:{file}", "{name}")`)' if file == "debian.bzl" else ""
+                where = f' (`load("@hermes//rules:{file}", "{name}")`)' if file in LOADED else ""
                 parts.append(
                     f"\n## {name}\n\n{rule.doc}{where}\n\n| attribute | kind | meaning |\n| --- | --- | --- |\n"
                 )
@@ -89,7 +99,10 @@ def test_the_kinds_of_attributes_are_in_the_guide() -> None:
     "path",
     [
         "README.md",
-        *(f"docs/{name}.md" for name in ("guide", "images", "language", "architecture", "registries")),
+        *(
+            f"docs/{name}.md"
+            for name in ("guide", "images", "language", "architecture", "registries", "python")
+        ),
     ],
 )
 def test_links_lead_somewhere(path: str) -> None:

@@ -1,0 +1,221 @@
+"""Python packages as layers, and programs in Python as images."""
+
+load(":images.bzl", "IMAGE_ATTRS", "composed")
+load(":stack.bzl", "stack_of")
+
+PyInfo = provider(fields = ["interpreter", "prefix", "python"])
+
+_STACK = [[LayerInfo], [ImageInfo]]
+_LARGE = 1 << 20
+_GROUPS = 4
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+_COMPILE = """\
+import compileall, py_compile, sys
+wanted, folder = sys.argv[1:]
+found = "%d.%d" % sys.version_info[:2]
+if found != wanted:
+    sys.exit("%s is Python %s, and the layer is for Python %s" % (sys.executable, found, wanted))
+compileall.compile_dir(folder, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
+"""
+
+def _short(python):
+    """Returns the version as folders have it: 3.12 of 3.12.4."""
+    return ".".join(python.split(".")[:2])
+
+def _compiled(ctx, name, layer, folder, info):
+    """Returns a layer with what is compiled of it, by the interpreter of the base."""
+    if not ctx.attr.base:
+        fail("compile needs the interpreter of a base", attr = "compile", hint = "give the layers or the image that Python is in, as base")
+    made = ctx.actions.run(
+        name + ".pyc",
+        root = stack_of(ctx.attr.base).layers + [layer],
+        argv = [info.interpreter, "-B", "-s", "-c", _COMPILE, info.python, folder],
+        env = {"PYTHONHASHSEED": "0"},
+        user = "0:0",
+    )
+    return ctx.actions.squash(name + ".compiled", [layer, made.layer])
+
+def _environment_entries(ctx, info):
+    """Returns what makes a folder a virtual environment: its settings, and the interpreter that it stands for."""
+    settings = ctx.actions.write("pyvenv.cfg", "home = %s\ninclude-system-site-packages = false\nversion = %s\n" % (
+        info.interpreter[:info.interpreter.rfind("/")] or "/",
+        ctx.attr.python,
+    ))
+    found = [entry.file(info.prefix + "/pyvenv.cfg", settings)]
+    found.append(entry.symlink(info.prefix + "/bin/python", info.interpreter))
+    for name in ("python3", "python" + info.python):
+        found.append(entry.symlink(info.prefix + "/bin/" + name, "python"))
+    return found
+
+def _fetched(ctx, pin):
+    """Returns the file of a package that a lock names, by its digest."""
+    if not pin.filename:
+        return ctx.actions.fetch_wheel(
+            "%s-%s.whl" % (pin.name, pin.version),
+            project = pin.name,
+            version = pin.version,
+            sha256 = pin.sha256,
+            python = ctx.attr.python,
+            libc = ctx.attr.libc,
+        )
+    indexes = [] if pin.direct else ["pypi:%s/%s" % (pin.name, pin.filename)]
+    return ctx.actions.fetch(
+        pin.filename,
+        urls = indexes + ([pin.url] if pin.url else []),
+        sha256 = pin.sha256[0],
+        size = pin.size,
+    )
+
+def _parts(ctx, pins):
+    """Returns lists of packages, each for one layer, by the name of that: the large ones alone, the others together.
+
+    The group of a package depends on its name alone, so an update moves one group, and targets with the same packages
+    share what is the same.
+    """
+    named = {name.lower().replace("_", "-").replace(".", "-"): True for name in ctx.attr.large}
+    for name in named:
+        if name not in [pin.name for pin in pins]:
+            fail("large: %s is not in the lock" % name, attr = "large")
+    sizes = {pin.name: pin.size or 0 for pin in pins}
+    most = max(ctx.attr.max_layers - _GROUPS - 1, 0)
+    large = sorted([name for name in sizes if name in named or sizes[name] >= _LARGE], key = lambda name: (name not in named, -sizes[name], name))
+    alone = {name: True for name in large[:most]}
+    groups = min(_GROUPS, max(ctx.attr.max_layers - 1, 1))
+    found = {}
+    for pin in pins:
+        found.setdefault(pin.name if pin.name in alone else "group%d" % (hash(pin.name) % groups), []).append(pin)
+    return found
+
+def _py_layers_impl(ctx):
+    info = PyInfo(
+        interpreter = ctx.attr.interpreter or "/usr/bin/python" + _short(ctx.attr.python),
+        prefix = ctx.attr.prefix,
+        python = _short(ctx.attr.python),
+    )
+    pins = ctx.read_python_lock(
+        ctx.file.lock,
+        python = ctx.attr.python,
+        libc = ctx.attr.libc,
+        project = ctx.attr.project,
+        extras = ctx.attr.extras,
+        groups = ctx.attr.groups,
+        requirements = ctx.file.requirements,
+    )
+    packages = "%s/lib/python%s/site-packages" % (info.prefix, info.python)
+    layers = [ctx.actions.layer("environment", _environment_entries(ctx, info))]
+    parts = _parts(ctx, [pin for pin in pins if pin.name not in ctx.attr.exclude])
+    for name in sorted(parts):
+        wheels = [_fetched(ctx, pin) for pin in parts[name]]
+        layer = ctx.actions.layer(name, [entry.wheels(wheels, prefix = info.prefix, python = info.python)])
+        layers.append(_compiled(ctx, name, layer, packages, info) if ctx.attr.compile else layer)
+    return [LayerInfo(layers = layers, base = []), info]
+
+def _py_layers_lock(ctx):
+    if not ctx.attr.requirements:
+        return None
+    return struct(
+        kind = "python",
+        file = ctx.attr.lock,
+        requirements = ctx.attr.requirements,
+        python = ctx.attr.python,
+        extras = ctx.attr.extras,
+        groups = ctx.attr.groups,
+    )
+
+py_layers = rule(
+    implementation = _py_layers_impl,
+    lock = _py_layers_lock,
+    attrs = {
+        "base": attr.label_list(providers = _STACK, doc = "The image or layers that Python is in; `compile` runs it there."),
+        "compile": attr.bool(doc = "Whether the base's own interpreter compiles the packages, into .pyc files that are checked by the hash of their source (PEP 552)."),
+        "exclude": attr.string_list(doc = "Packages of the lock that are left out, by their normalized names."),
+        "extras": attr.string_list(doc = "Extras of the project to install, of a uv.lock or pylock.toml."),
+        "groups": attr.string_list(doc = "Dependency groups to install, of a uv.lock or pylock.toml."),
+        "interpreter": attr.path(doc = "Where Python is in the base; /usr/bin/python3.N if left out, as Debian has it. In the images called python it is /usr/local/bin/python3.N."),
+        "large": attr.string_list(doc = "Packages that get a layer of their own, where the lock has no sizes."),
+        "libc": attr.string(default = "glibc-2.28", doc = "The newest C library that wheels may need: that of the base or older, as glibc-2.36 or musl-1.2."),
+        "lock": attr.label(mandatory = True, allow_files = True, doc = "What is installed: a requirements.txt with hashes, a uv.lock, or a pylock.toml."),
+        "max_layers": attr.int(default = 20, doc = "How many layers there may be. Wheels from 1 MiB on get one each, the largest first; the others share four, by their names."),
+        "prefix": attr.path(default = "/opt/venv", doc = "The virtual environment that packages are installed into."),
+        "project": attr.string(doc = "The member of a uv workspace whose dependencies are meant; the one at the lock's folder if left out."),
+        "python": attr.string(mandatory = True, doc = "The version of Python in the base, as 3.12 or 3.12.4."),
+        "requirements": attr.label(allow_files = True, doc = "What `hermes lock` makes the lock of: a requirements.in or pyproject.toml. A lock that does not satisfy it is refused."),
+    },
+    doc = "Python packages as locked, installed into a virtual environment, in layers. No pip runs, and none is needed.",
+)
+
+def _chosen(ctx):
+    """Returns the one PyInfo of all deps; without any, that of the base's own interpreter."""
+    found = [target[PyInfo] for target in ctx.attr.deps]
+    for one in found[1:]:
+        if one != found[0]:
+            fail("%s and %s are for different environments" % (ctx.attr.deps[0].label, ctx.attr.deps[found.index(one)].label), attr = "deps")
+    if found:
+        return found[0]
+    return PyInfo(interpreter = ctx.attr.interpreter or "/usr/bin/python3", prefix = "", python = "")
+
+def _entrypoint(ctx, info):
+    given = [name for name in ("main", "module", "script") if getattr(ctx.attr, name)]
+    if len(given) != 1:
+        fail(
+            "expected one of main, module and script, got %s" % (" and ".join(given) or "none"),
+            attr = given[1] if given else "main",
+            hint = 'say what the image starts, as main = "app/main.py", module = "app" or script = "gunicorn"',
+        )
+    python = info.prefix + "/bin/python" if info.prefix else info.interpreter
+    if ctx.attr.module:
+        return [python, "-m", ctx.attr.module]
+    if ctx.attr.script:
+        if not info.prefix or "/" in ctx.attr.script:
+            fail("script is the name of a script that a package of deps has", attr = "script")
+        return ["%s/bin/%s" % (info.prefix, ctx.attr.script)]
+    if ctx.attr.main not in [file.path for file in ctx.files.srcs]:
+        fail("main: %s is not among srcs" % ctx.attr.main, attr = "main")
+    prefix = ctx.attr.strip_prefix.strip("/")
+    below = ctx.attr.main[len(prefix) + 1:] if prefix else ctx.attr.main
+    return [python, "%s/%s" % (ctx.attr.dest.rstrip("/"), below)]
+
+def _py_image_impl(ctx):
+    info = _chosen(ctx)
+    entrypoint = _entrypoint(ctx, info)
+    env = {"PYTHONUNBUFFERED": "1"}
+    infos = [target[LayerInfo] for target in ctx.attr.deps + ctx.attr.layers]
+    if ctx.files.srcs:
+        layer = ctx.actions.layer("srcs", [entry.files(ctx.files.srcs, dest = ctx.attr.dest, strip_prefix = ctx.attr.strip_prefix)])
+        if ctx.attr.compile:
+            if not info.python:
+                fail("compile needs the version of Python, which deps say", attr = "compile")
+            layer = _compiled(ctx, "srcs", layer, ctx.attr.dest, info)
+        infos.append(LayerInfo(layers = [layer], base = []))
+        env["PYTHONPATH"] = ctx.attr.dest
+    if info.prefix:
+        env["PATH"] = "%s/bin:%s" % (info.prefix, "$PATH" if stack_of(ctx.attr.base).image else _PATH)
+    return [composed(
+        ctx,
+        infos,
+        entrypoint = entrypoint,
+        cmd = ctx.attr.args,
+        env = env | ctx.attr.env,
+        workdir = ctx.attr.workdir or (ctx.attr.dest if ctx.files.srcs else ""),
+        dropped = [] if ctx.attr.args else ["cmd"],
+    )]
+
+py_image = rule(
+    implementation = _py_image_impl,
+    attrs = IMAGE_ATTRS | {
+        "args": attr.string_list(doc = "Arguments of the program; those of `docker run` take their place."),
+        "base": attr.label_list(mandatory = True, allow_empty = False, providers = _STACK, doc = "The image or layers that Python is in."),
+        "compile": attr.bool(doc = "Whether the base's own interpreter compiles srcs."),
+        "deps": attr.label_list(providers = [LayerInfo, PyInfo], doc = "The packages that the program needs: py_layers."),
+        "dest": attr.path(default = "/app", doc = "The folder that srcs go to. It is in PYTHONPATH, and where the program starts if workdir says nothing else."),
+        "interpreter": attr.path(doc = "Where Python is, for a program without deps; /usr/bin/python3 if left out."),
+        "layers": attr.label_list(providers = [LayerInfo], doc = "More layers, below that of srcs."),
+        "main": attr.string(doc = "The file of srcs that the image starts, by its path in its package."),
+        "module": attr.string(doc = "The module that the image starts, as `python -m` does."),
+        "script": attr.string(doc = "The script of a package of deps that the image starts, such as gunicorn."),
+        "srcs": attr.label_list(allow_files = True, doc = "First-party code, in a layer of its own on top, by paths in packages."),
+        "strip_prefix": attr.string(doc = "A folder to take off the front of the paths of srcs."),
+    },
+    doc = "A program in Python as an image: the packages that it needs, its own code, and what starts it.",
+)

@@ -1,0 +1,187 @@
+"""Python packages of a lock become layers and images, from wheels that the tests make."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import zstandard
+
+from hermes.errors import BuildFileError
+from tests.conftest import ROOT, Sandbox
+from tests.unit.python.wheels import INFO, make
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import OrdinaryUser
+
+BUILD = """\
+load("@hermes//rules:python.bzl", "py_image", "py_layers")
+
+files_layer(name = "root", files = {"/etc/os-release": "os-release"})
+
+py_layers(name = "deps", lock = "requirements.txt", requirements = "requirements.in", python = "3.12")
+
+py_image(name = "app", base = ":root", deps = [":deps"], srcs = ["app/main.py"], main = "app/main.py", args = ["-v"])
+"""
+
+
+def digest_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def prepare(workspace: Sandbox) -> Path:
+    """Give a workspace a package with two wheels in a folder, and return that."""
+    wheels = workspace.root / "wheels"
+    wheels.mkdir()
+    code = {
+        "demo/__init__.py": "x = 1\n",
+        f"{INFO}/entry_points.txt": "[console_scripts]\ndemo = demo:main\n",
+    }
+    first = make(wheels, code)
+    second = make(wheels, {"demo/fast.so": b"\x7fELF"}, name="demo-1.0-cp312-cp312-manylinux_2_17_x86_64.whl")
+    workspace.write("hermes.yaml", "python: {find_links: [wheels]}\n")
+    workspace.write("p/os-release", "ID=none\n")
+    workspace.write("p/app/main.py", "import demo\n")
+    workspace.write("p/requirements.in", "demo\n")
+    hashes = "".join(f" --hash=sha256:{digest_of(one)}" for one in (first, second))
+    workspace.write("p/requirements.txt", f"demo==1.0{hashes}\n")
+    workspace.write("p/BUILD", BUILD)
+    return wheels
+
+
+def names_in(layout: Path) -> list[list[str]]:
+    """The files of each layer of an image in an OCI layout."""
+    blobs = layout / "blobs/sha256"
+
+    def document(digest: str) -> dict:
+        return json.loads((blobs / digest.removeprefix("sha256:")).read_bytes())
+
+    manifest = document(json.loads((layout / "index.json").read_text())["manifests"][0]["digest"])
+    found = []
+    for layer in manifest["layers"]:
+        with (
+            open(blobs / layer["digest"].removeprefix("sha256:"), "rb") as file,
+            tarfile.open(fileobj=zstandard.ZstdDecompressor().stream_reader(file), mode="r|") as archive,
+        ):
+            found.append([member.name for member in archive if not member.isdir()])
+    return found
+
+
+def test_a_lock_becomes_an_image_for_each_platform(workspace: Sandbox, ordinary_user: OrdinaryUser) -> None:
+    wheels = prepare(workspace)
+    digests = {
+        platform: workspace.digest("//p:app", platform=f"linux/{platform}") for platform in ("amd64", "arm64")
+    }
+    assert digests["amd64"] != digests["arm64"]
+    packages = "opt/venv/lib/python3.12/site-packages"
+    root, environment, deps, own, *_ = names_in(workspace.root / "hermes-out/p/app")
+    assert root == ["etc/os-release"]
+    assert environment == [*(f"opt/venv/bin/python{one}" for one in ("", "3", "3.12")), "opt/venv/pyvenv.cfg"]
+    assert [one.removeprefix(f"{packages}/") for one in deps] == [
+        "opt/venv/bin/demo",
+        f"{INFO}/INSTALLER",
+        f"{INFO}/METADATA",
+        f"{INFO}/RECORD",
+        f"{INFO}/WHEEL",
+        f"{INFO}/entry_points.txt",
+        "demo/__init__.py",
+    ]
+    assert own == ["app/app/main.py"]
+    said = workspace.run("inspect", "//p:app", "--platform", "linux/arm64").stdout
+    assert 'entrypoint  ["/opt/venv/bin/python", "/app/app/main.py"]' in said
+    assert 'cmd         ["-v"]' in said
+    workspace.build("//p:app", platform="linux/amd64")
+    assert f"{packages}/demo/fast.so" in names_in(workspace.root / "hermes-out/p/app")[2]
+
+    prepare(ordinary_user.workspace)
+    done = ordinary_user.run("build", "--json", "//p:app", "--platform", "linux/amd64")
+    assert digests["amd64"] in done.stdout
+    for one in wheels.iterdir():
+        one.unlink()
+    assert workspace.build("//p:app", platform="linux/amd64").executed == ()
+
+
+def fails(workspace: Sandbox, status: int = 1) -> str:
+    done = workspace.run("build", "-q", "//p:deps", "--platform", "linux/amd64", env={"PIP_NO_INDEX": "1"})
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_what_is_wrong_with_a_lock_is_one_message(workspace: Sandbox) -> None:
+    wheels = prepare(workspace)
+    path = workspace.root / "p/requirements.txt"
+    good = path.read_text()
+    workspace.write("p/requirements.in", "demo>=2\n")
+    said = fails(workspace, 2)
+    assert "p/BUILD:5:26: //p:deps: p/requirements.txt is stale: p/requirements.in:1 requires demo>=2" in said
+    assert "hint: run `hermes lock //p:deps`" in said
+    workspace.write("p/requirements.in", "demo\nmore\n")
+    assert "requires more, which is not in it" in fails(workspace, 2)
+    workspace.write("p/requirements.in", "demo\n")
+
+    path.write_text(f"demo==1.0 --hash=sha256:{'0' * 64}\n")
+    said = fails(workspace)
+    assert "nothing could be fetched\n" in said
+    assert "cp312-manylinux_2_17_x86_64.whl: has the digest sha256:" in said
+    path.write_text(f"gone==1.0 --hash=sha256:{'0' * 64}\ndemo==1.0 --hash=sha256:{'0' * 64}\n")
+    assert "no package index has gone" in fails(workspace)
+    path.write_text(good)
+    for one in wheels.glob("*-any.whl"):
+        one.rename(wheels / "demo-1.0-cp39-cp39-win_amd64.whl")
+    workspace.write("p/BUILD", BUILD.replace("3.12", "3.11"))
+    said = fails(workspace)
+    assert "demo 1.0 has no wheel for Python 3.11 on linux/amd64 with glibc 2.28; there are\n" in said
+    assert "demo-1.0-cp312-cp312-manylinux_2_17_x86_64.whl" in said
+
+
+def test_a_hostile_wheel_is_one_message(workspace: Sandbox) -> None:
+    wheels = prepare(workspace)
+    evil = make(wheels, {"../../evil": "x"})
+    workspace.write("p/requirements.txt", f"demo==1.0 --hash=sha256:{digest_of(evil)}\n")
+    os.unlink(wheels / "demo-1.0-cp312-cp312-manylinux_2_17_x86_64.whl")
+    assert "demo-1.0.whl: the path '../../evil' points outside the root" in fails(workspace)
+
+
+REFUSED = {
+    'module = "a", script = "b"': "expected one of main, module and script, got module and script",
+    "": "expected one of main, module and script, got none",
+    'main = "app/other.py"': "main: app/other.py is not among srcs",
+    'module = "a", compile = True': "compile needs the version of Python, which deps say",
+    'script = "a"': "script is the name of a script that a package of deps has",
+}
+
+
+def test_what_an_image_cannot_start_is_refused(workspace: Sandbox) -> None:
+    prepare(workspace)
+    for attributes, said in REFUSED.items():
+        image = f'py_image(name = "bad", base = ":root", srcs = ["app/main.py"], {attributes})\n'
+        workspace.write("p/BUILD", BUILD + image)
+        with pytest.raises(BuildFileError) as error:
+            workspace.build("//p:bad")
+        assert error.value.message == f"//p:bad: {said}"
+
+
+@pytest.mark.network
+def test_the_example_is_one_image_for_root_and_an_ordinary_user(
+    workspace: Sandbox, ordinary_user: OrdinaryUser
+) -> None:
+    package = "examples/python"
+    for one in (workspace, ordinary_user.workspace):
+        shutil.copytree(ROOT / package, one.root / package)
+    digest = workspace.digest(f"//{package}:greet")
+    assert workspace.run("run", f"//{package}:greet", "--", "Ada").stdout == '{"greeting":"Hello, Ada!"}\n'
+    checked = workspace.run("run", f"//{package}:serve", "--", "--check-config", "app.service:app")
+    assert checked.returncode == 0, checked.stderr
+    greet, serve = (names_in(workspace.root / "hermes-out" / package / one) for one in ("greet", "serve"))
+    assert greet == serve
+    assert any(name.endswith("/flask/__pycache__/app.cpython-311.pyc") for layer in greet for name in layer)
+    theirs = {**os.environ, "HERMES_HOME": str(ordinary_user.home), "HOME": str(ordinary_user.folder)}
+    done = ordinary_user.run("build", "--json", f"//{package}:greet", env=theirs, check=False)
+    assert digest in done.stdout, done.stderr
