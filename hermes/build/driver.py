@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from hermes.actions.about import about
 from hermes.actions.local import IN_NAMESPACE, Expand, Local, available
 from hermes.actions.tools import Tools
 from hermes.build.memory.keys import remember_keys, remember_parts
@@ -48,7 +49,8 @@ class Job:
 
     Of the actions in ``known`` only those in ``dirty`` are looked at (None: all are). ``root`` is the folder under
     which the keys of actions are remembered, by what ``called`` makes of their ids; ``expand`` maps kinds of action to
-    what expands them.
+    what expands them. ``instruction`` gives the instruction of a Dockerfile that the owner of actions stands for, or
+    nothing.
     """
 
     graph: ActionGraph
@@ -59,6 +61,7 @@ class Job:
     known: Mapping[str, LastResult] = field(default_factory=dict)
     dirty: Collection[str] | None = None
     expand: Mapping[str, Expand] = field(default_factory=dict)
+    instruction: Callable[[str], str] = lambda _: ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +200,7 @@ class Driver:
             self.store.locks,
             lambda value: available(self.store, value),
             self.events,
+            lambda action: about(action, job.instruction(action.owner)),
         )
         return caching, tools
 

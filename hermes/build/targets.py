@@ -137,6 +137,7 @@ class TargetsBuild:
             known=work.known,
             dirty=work.dirty,
             expand={DOCKERFILE: dockerfiles.expand} if dockerfiles else {},
+            instruction=dockerfiles.instruction if dockerfiles else lambda _: "",
         )
         options = self._options
         how = How(work.settings, options.runtime, options.jobs, options.keep_going, secrets=self._secrets)

@@ -230,9 +230,10 @@ def command(
         if Dockerfiles().check(options, click.echo):
             raise CommandFailed(1)
         return
-    with display(quiet=quiet, progress=progress) as screen:
+    dockerfile = options.file or os.path.join(options.context, "Dockerfile")
+    with display(quiet=quiet, progress=progress, dockerfile=dockerfile) as screen:
         built = Dockerfiles(subscribers=[screen.event], say=screen.say).build(options)
-        screen.say(_summary(built, time.monotonic() - started))
+        screen.summary(_summary(built, time.monotonic() - started))
     if iidfile:
         try:
             Path(iidfile).write_text(built.digest, encoding="utf-8")

@@ -122,7 +122,7 @@ def build(
         did = (
             f"{_counted(len(built), 'image')}, {_counted(ran, 'action')} executed" if ran else "nothing to do"
         )
-        screen.say(f"{did}, {time.monotonic() - started:.2f}s")
+        screen.summary(f"{did}, {time.monotonic() - started:.2f}s")
     for name, one in built.items():
         click.echo(f"{name} {one.digest}")
 

@@ -13,7 +13,7 @@ import click
 from hermes.api.workspace import Workspace
 from hermes.build.result import BuildResult
 from hermes.cli.completion import labels
-from hermes.cli.lines import print_beside
+from hermes.cli.lines import print_beside, summary_line
 from hermes.cli.options import (
     build_options,
     chosen,
@@ -78,7 +78,7 @@ def command(
                 subscribers.append(closing.enter_context(event_lines(events)))
         workspace = Workspace(subscribers=subscribers, say=screen.say)
         result = workspace.build(patterns, options)
-        screen.summary(result, time.monotonic() - started)
+        screen.summary(summary_line(result, time.monotonic() - started))
     if as_json:
         import json
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hermes.build.result import BuildResult
+
+WARNING: Final = "warning: "
+"""What a warning begins with."""
 
 
 def summary_line(result: BuildResult, seconds: float) -> str:
@@ -19,12 +21,6 @@ def summary_line(result: BuildResult, seconds: float) -> str:
     count = len(result.executed)
     did = "nothing to do" if not count else f"built {count} target{'s' if count != 1 else ''}"
     return f"{did}, {result.cached} action{'s' if result.cached != 1 else ''} cached, {seconds:.2f}s"
-
-
-def elapsed(started: float) -> str:
-    """Return the time since ``started`` (of `time.monotonic`) for a person."""
-    seconds = time.monotonic() - started
-    return f"{seconds:.1f}s" if seconds < 60 else f"{int(seconds) // 60}m{int(seconds) % 60:02}s"
 
 
 def print_beside(text: str, destinations: Sequence[str]) -> None:

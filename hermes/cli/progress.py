@@ -1,24 +1,24 @@
-"""What a build shows while it goes on: lines, or a live display on a terminal. All on standard error."""
+"""What a build shows while it goes on: a live display on a terminal, else lines. All on standard error."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
-from hermes.cli.lines import summary_line, write_line
+from hermes.cli.lines import WARNING, write_line
+from hermes.cli.plain import Plain
+from hermes.errors import HermesError
 
 if TYPE_CHECKING:
-    from hermes.build.result import BuildResult
+    from hermes.cli.ci import CiLog
     from hermes.cli.live import Live
     from hermes.engine.events import Event
 
 PROGRESS: Final = ("auto", "tty", "plain", "quiet")
 """How builds are shown: as fits, live, in lines with what commands print, or not."""
-
-_WARNING: Final = "warning: "
 
 
 class Display(Protocol):
@@ -32,14 +32,17 @@ class Display(Protocol):
         """Show a line."""
         ...
 
-    def summary(self, result: BuildResult, seconds: float) -> None:
+    def summary(self, text: str) -> None:
         """Show how it ended."""
         ...
 
 
 @contextmanager
-def display(*, quiet: bool, progress: str = "auto") -> Iterator[Display]:
-    """Give the display that fits where standard error goes, or that ``progress`` says, one of `PROGRESS`."""
+def display(*, quiet: bool, progress: str = "auto", dockerfile: str = "") -> Iterator[Display]:
+    """Give the display that fits where standard error goes, or that ``progress`` says, one of `PROGRESS`.
+
+    ``dockerfile`` is the path of the file that errors call by its name alone.
+    """
     if quiet or progress == "quiet":
         yield Quiet()
     elif progress == "tty" or (progress == "auto" and _is_terminal()):
@@ -48,8 +51,29 @@ def display(*, quiet: bool, progress: str = "auto") -> Iterator[Display]:
             yield terminal
         finally:
             terminal.close()
+    elif progress == "auto" and (log := log_of_ci(os.environ)):
+        from hermes.cli.ci import Grouped
+
+        try:
+            yield Grouped(log)
+        except HermesError as error:
+            log.annotate(error, dockerfile)
+            raise
     else:
         yield Plain()
+
+
+def log_of_ci(environment: Mapping[str, str]) -> CiLog | None:
+    """Return the form of the log of the CI system that runs this; None for one that takes lines as they are."""
+    if environment.get("GITHUB_ACTIONS") == "true":
+        from hermes.cli.ci import GitHub
+
+        return GitHub(environment.get("GITHUB_WORKSPACE", ""))
+    if environment.get("GITLAB_CI") == "true":
+        from hermes.cli.ci import GitLab
+
+        return GitLab()
+    return None
 
 
 def _is_terminal() -> bool:
@@ -62,60 +86,14 @@ class Quiet:
     def event(self, event: Event) -> None:
         name = type(event).__name__
         if name == "Warned":
-            self.say(f"{_WARNING}{event.message}")  # type: ignore[union-attr]
+            self.say(f"{WARNING}{event.message}")  # type: ignore[union-attr]
 
     def say(self, text: str) -> None:
-        if text.startswith(_WARNING):
+        if text.startswith(WARNING):
             write_line(text)
 
-    def summary(self, result: BuildResult, seconds: float) -> None:
+    def summary(self, text: str) -> None:
         """Nothing is shown."""
-
-
-class Plain:
-    """A line for each action that was executed, and before it what its command printed."""
-
-    def __init__(self) -> None:
-        self._done = 0
-        self._total = 0
-
-    def event(self, event: Event) -> None:
-        from hermes.engine.events import (
-            ActionCached,
-            ActionFailed,
-            ActionFinished,
-            ActionPrinted,
-            BuildGrew,
-            BuildStarted,
-            Warned,
-        )
-
-        match event:
-            case BuildStarted(total=total):
-                self._total = self._done + total
-            case BuildGrew(added=added):
-                self._total += added
-            case ActionCached():
-                self._done += 1
-            case ActionFinished(owner=owner, kind=kind, started=started, ended=ended):
-                self._done += 1
-                self.say(f"[{self._done}/{self._total}] {owner} {kind} {ended - started:.1f}s")
-            case ActionFailed(owner=owner, kind=kind):
-                self._done += 1
-                self.say(f"[{self._done}/{self._total}] {owner} {kind} FAILED")
-            case ActionPrinted(owner=owner, text=text):
-                for line in text.split("\n"):
-                    self.say(f"{owner} | {line}")
-            case Warned(message=message):
-                self.say(f"{_WARNING}{message}")
-            case _:
-                pass
-
-    def say(self, text: str) -> None:
-        write_line(text)
-
-    def summary(self, result: BuildResult, seconds: float) -> None:
-        write_line(summary_line(result, seconds))
 
 
 class Terminal:
@@ -137,11 +115,11 @@ class Terminal:
         else:
             self._live.say(text)
 
-    def summary(self, result: BuildResult, seconds: float) -> None:
+    def summary(self, text: str) -> None:
         if self._live is None:
-            write_line(summary_line(result, seconds))
+            write_line(text)
         else:
-            self._live.summary(result, seconds)
+            self._live.summary(text)
 
     def close(self) -> None:
         """Take the display off the terminal."""

@@ -46,6 +46,16 @@ class Text:
             rows.pop()
         return "\n".join(rows)
 
+    def instruction(self, span: Span) -> str:
+        """Return the instruction of a place in one line: without comments, continuations and what a heredoc holds."""
+        words: list[str] = []
+        for line in self.lines[max(0, span.first - 1) : span.last]:
+            if not line.lstrip().startswith("#"):
+                words += line.rstrip().removesuffix("\\").split()
+            if "<<" in line:
+                break
+        return " ".join(words)
+
     def error(self, message: str, span: Span, hint: str | None = None) -> DockerfileError:
         """Return an error at a place."""
         excerpt = self.excerpt(span) if span.first else ""

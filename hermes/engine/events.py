@@ -29,12 +29,13 @@ class BuildGrew:
 
 @dataclass(frozen=True, slots=True)
 class ActionStarted:
-    """An action found no result and is being executed."""
+    """An action found no result and is being executed; ``about`` is one line for people that says what it does."""
 
     id: str
     owner: str
     kind: str
     time: float
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,15 @@ class ActionPrinted:
 
 
 @dataclass(frozen=True, slots=True)
+class BlobExpected:
+    """A blob of ``size`` bytes is going to come from a registry, or with ``sending`` to go to one, unless it is there."""
+
+    digest: str
+    size: int
+    sending: bool
+
+
+@dataclass(frozen=True, slots=True)
 class BlobMoved:
     """Of a blob that comes from a registry, or with ``sending`` goes to one, ``done`` of ``size`` bytes have crossed."""
 
@@ -122,6 +132,7 @@ Event = (
     | ActionFinished
     | ActionFailed
     | ActionPrinted
+    | BlobExpected
     | BlobMoved
     | BlobEnded
     | Warned

@@ -153,12 +153,14 @@ class Caching:
         locks: KeyLocks,
         available: Callable[[Value], bool],
         events: Events,
+        about: Callable[[Action], str] = lambda action: action.kind,
     ) -> None:
         self._inner = inner
         self._results = results
         self._locks = locks
         self._available = available
         self._events = events
+        self._about = about
         self.cancelled = False
 
     def run(
@@ -176,7 +178,9 @@ class Caching:
             if found := self._find(key, action, again=True):
                 return key, found
             started = time.monotonic()
-            self._events.emit(ActionStarted(action.id, action.owner, action.kind, started))
+            self._events.emit(
+                ActionStarted(action.id, action.owner, action.kind, started, self._about(action))
+            )
             result = self._inner.execute(Request(action, inputs, key, hints))
             if isinstance(result, Expansion):
                 return key, result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -127,6 +127,13 @@ class _Telling:
     def __init__(self, tell: Subscriber) -> None:
         self._tell = tell
         self._told: dict[Digest, float] = {}
+
+    def expected(self, blobs: Collection[Descriptor], *, sending: bool) -> None:
+        from hermes.engine.events import BlobExpected
+
+        for one in blobs:
+            self._told.setdefault(one.digest, 0)
+            self._tell(BlobExpected(one.digest, one.size, sending))
 
     def moved(self, blob: Descriptor, done: int, *, sending: bool) -> None:
         now = time.monotonic()

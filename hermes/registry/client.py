@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, Protocol, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -26,6 +26,10 @@ T = TypeVar("T")
 class Progress(Protocol):
     """Told, from several threads, of the blobs that are on their way."""
 
+    def expected(self, blobs: Collection[Descriptor], *, sending: bool) -> None:
+        """These blobs are going to cross, unless it turns out that they are there already; each is `ended`."""
+        ...
+
     def moved(self, blob: Descriptor, done: int, *, sending: bool) -> None:
         """So many of a blob's bytes have crossed: less than before where it begins again."""
         ...
@@ -37,6 +41,9 @@ class Progress(Protocol):
 
 class Unseen:
     """A `Progress` that nobody looks at."""
+
+    def expected(self, blobs: Collection[Descriptor], *, sending: bool) -> None:
+        """Nothing is told."""
 
     def moved(self, blob: Descriptor, done: int, *, sending: bool) -> None:
         """Nothing is told."""

@@ -40,6 +40,7 @@ def download(client: Client, sources: Sequence[Repository], blob: Descriptor, st
         return
     with store.locks.held(f"blob:{blob.digest}", waiting=client.check_cancelled):
         if store.blobs.has(blob.digest, blob.size):
+            client.progress.ended(blob)
             return
         try:
             _download_from(client, sources, blob, store)

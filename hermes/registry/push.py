@@ -91,8 +91,10 @@ class _Push:
                 rows = [(layers, one) for one in sent] + [(configs, manifest.config)]
                 for blobs, one in rows:
                     blobs.setdefault((target.endpoint.host, one.digest), (one, {}))[1][target] = None
+        expected = [one for blobs in (layers, configs) for one, _ in blobs.values()]
+        self._client.progress.expected(expected, sending=True)
         for blobs in (layers, configs):
-            self._client.each(lambda row: self._bring(row[0], list(row[1])), blobs.values())
+            self._client.each(lambda row: self._bring_told(row[0], list(row[1])), blobs.values())
 
         def name(number: int) -> None:
             tags = [tag for tag in jobs[number].tags if tag not in right[number]]
@@ -109,6 +111,12 @@ class _Push:
             below = [self._documents(one) for one in Index.parse(data).manifests]
         return [*(one for listed in below for one in listed), _Document(data, root)]
 
+    def _bring_told(self, blob: Descriptor, targets: Sequence[Repository]) -> None:
+        try:
+            self._bring(blob, targets)
+        finally:
+            self._client.progress.ended(blob)
+
     def _bring(self, blob: Descriptor, targets: Sequence[Repository]) -> None:
         """Bring a blob to the repositories of one registry that need it."""
         for target in targets:
@@ -121,17 +129,14 @@ class _Push:
                 ]
                 others = [one for one in places if one != target.name]
                 mount_from = others[-1].removeprefix(f"{host}/") if others else ""
-                try:
-                    mounted = upload(
-                        self._client,
-                        target,
-                        blob,
-                        self._store,
-                        lambda: fetch(self._client, self._store, blob),
-                        mount_from,
-                    )
-                finally:
-                    self._client.progress.ended(blob)
+                mounted = upload(
+                    self._client,
+                    target,
+                    blob,
+                    self._store,
+                    lambda: fetch(self._client, self._store, blob),
+                    mount_from,
+                )
                 outcome = MOUNTED if mounted else SENT
             self._store.blob_sources.add(blob.digest, target.name)
             with self._guard:

@@ -97,7 +97,10 @@ class RegistryOrigin:
             self._store.blob_sources.add(layer.digest, name)
 
     def fetch(self, layers: Sequence[Descriptor]) -> None:
-        self._client.each(self._download, {one.digest: one for one in layers}.values())
+        has = self._store.blobs.has
+        lacking = {one.digest: one for one in layers if not has(one.digest, one.size)}.values()
+        self._client.progress.expected(lacking, sending=False)
+        self._client.each(self._download, lacking)
 
     def _resolved(self, reference: Reference) -> Descriptor:
         found, self._source = _resolve(self._client, reference)

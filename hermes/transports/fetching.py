@@ -48,6 +48,8 @@ class LayerFetcher:
             found = Manifest.parse(self._store.blobs.read(image.digest))
             layers = [one for one in found.layers if needs.external or not is_external(one)]
             blobs = {one.digest: one for one in (found.config, *layers)}
+            lacking = [one for one in blobs.values() if not self._store.blobs.has(one.digest, one.size)]
+            self._client.progress.expected(lacking, sending=False)
             self._client.each(lambda one: fetch(self._client, self._store, one), blobs.values())
             if needs.uncompressed:
                 for diff_id in diff_ids_of(json.loads(self._store.blobs.read(found.config.digest))):

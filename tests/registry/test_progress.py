@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,11 @@ class Watching:
     def __init__(self) -> None:
         self.rows: dict[Digest, list[tuple[int, bool]]] = {}
         self.ends: list[Digest] = []
+        self.expectations: list[tuple[Digest, bool]] = []
         self._guard = threading.Lock()
+
+    def expected(self, blobs: Collection[Descriptor], *, sending: bool) -> None:
+        self.expectations += [(one.digest, sending) for one in blobs]
 
     def moved(self, blob: Descriptor, done: int, *, sending: bool) -> None:
         with self._guard:
@@ -124,6 +129,7 @@ def test_every_byte_is_told_of_and_every_end(faulty: FaultyRegistry, store: Stor
     assert steps == sorted(steps)
     assert steps[-1] == size
     assert set(watching.rows) == set(watching.ends)
+    assert watching.expectations == [(layer, False)]
     faulty.blobs.clear()
     faulty.manifests.clear()
     again = Watching()

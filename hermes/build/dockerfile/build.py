@@ -101,6 +101,9 @@ class DockerfileBuild:
 
     def _execute(self, graph: ActionGraph, sources: _Files) -> Report:
         options, first = self._options, self._prepared[0]
+        instructions: dict[str, str] = {}
+        for one in self._prepared:
+            instructions.update(one.instructions())
         root = first.folder if not first.name else Path.cwd()
         job = Job(
             graph,
@@ -108,6 +111,7 @@ class DockerfileBuild:
             sources,
             root,
             called=(lambda name: name) if first.name else lambda name: part_of(first.called, name),
+            instruction=lambda owner: instructions.get(owner, ""),
         )
         how = How(
             self._settings,

@@ -185,6 +185,15 @@ class Prepared:
             for owner, span in one.translation.spans.items()
         }
 
+    def instructions(self) -> dict[str, str]:
+        """Return the instructions that the owners of actions are."""
+        text = self._dockerfile.text
+        return {
+            one.owner(owner): text.instruction(span)
+            for one in self._variants
+            for owner, span in one.translation.spans.items()
+        }
+
     def finish(self, report: Report, store: Store, fetching: LazyBlobs) -> BuiltDockerfile:
         """Name the image, write it, and remember what it was made of."""
         value = report.known[self.wanted.action].outputs[self.wanted.name]

@@ -57,6 +57,7 @@ class DockerfileTargets:
 
     def __init__(self, store: Store, secrets: Mapping[str, bytes], say: Callable[[str], None]) -> None:
         self._excerpts: dict[str, str] = {}
+        self._instructions: dict[str, str] = {}
         self._store = store
         self._secrets = secrets
         self._say = say
@@ -64,6 +65,10 @@ class DockerfileTargets:
     def explain(self, error: BuildFailed) -> None:
         """Show those lines with failures that come from them."""
         with_excerpts(error, self._excerpts)
+
+    def instruction(self, owner: str) -> str:
+        """Return the instruction that the owner of actions is, if it is one of a Dockerfile."""
+        return self._instructions.get(owner, "")
 
     def expand(self, request: Request) -> Expansion:
         """Return the actions of a target; raises `DockerfileError` and what else `translate` does."""
@@ -80,7 +85,9 @@ class DockerfileTargets:
         for action in translation.graph.actions.values():
             graph.add(_placed(action, request.action, translation.graph))
         for place, span in translation.spans.items():
-            self._excerpts[_owner(request.action, place)] = dockerfile.text.excerpt(span)
+            placed = _owner(request.action, place)
+            self._excerpts[placed] = dockerfile.text.excerpt(span)
+            self._instructions[placed] = dockerfile.text.instruction(span)
         composed = _name(request.action, translation.manifest.action)
         return Expansion(graph, {name: Output(composed, name) for name in request.action.outputs})
 

@@ -9,29 +9,43 @@ import pytest
 
 from hermes.cli.main import hermes, status_of
 from hermes.cli.progress import display
-from hermes.engine.events import ActionFailed, ActionFinished, ActionPrinted, BuildStarted, Warned
+from hermes.engine.events import (
+    ActionFailed,
+    ActionFinished,
+    ActionPrinted,
+    ActionStarted,
+    BuildStarted,
+    Warned,
+)
 from hermes.errors import BuildError
 
 
 def shown(capsys: pytest.CaptureFixture[str], *, quiet: bool = False, progress: str = "auto") -> str:
     with display(quiet=quiet, progress=progress) as screen:
         screen.event(BuildStarted(2, 1))
+        screen.event(ActionStarted("a", "Dockerfile:2", "run", 1.0, "RUN make"))
         screen.event(ActionPrinted("a", "Dockerfile:2", "run", "one\ntwo"))
+        screen.event(ActionPrinted("a", "Dockerfile:2", "run", "three"))
         screen.event(ActionFinished("a", "Dockerfile:2", "run", "key", 1.0, 2.5))
         screen.event(Warned("look out"))
         screen.event(ActionFailed("b", "Dockerfile:3", "run", BuildError("no"), 1.0, 2.0))
         screen.event(BuildStarted(3, 1))
         screen.event(ActionFinished("c", "Dockerfile:4", "copy", "key", 1.0, 1.0))
+        screen.summary("done")
     return capsys.readouterr().err
 
 
 LINES = """\
+Dockerfile:2 RUN make
 Dockerfile:2 | one
 Dockerfile:2 | two
-[1/2] Dockerfile:2 run 1.5s
+Dockerfile:2 | three
+[1/2] Dockerfile:2 RUN make 1.5s
 warning: look out
 [2/2] Dockerfile:3 run FAILED
 [3/5] Dockerfile:4 copy 0.0s
+done
+slowest: 1.5s Dockerfile:2 RUN make
 """
 
 
