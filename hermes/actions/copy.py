@@ -50,7 +50,9 @@ def execute(request: Request, tools: Tools) -> Outputs:
         if spec.listing is not None and spec.content is not None:
             return _from_layers(copying, spec.listing, spec.content, request, tools)
         ordered = canonical(copying.all(), name="the layer")
-        written = write_layer(ordered, blobs=tools.store.blobs, codec=hinted_codec(request))
+        written = write_layer(
+            ordered, blobs=tools.store.blobs, codec=hinted_codec(request), scratch=tools.store.scratch
+        )
     toc.save(tools.store, written.toc)
     if written.encoding is not None:
         encodings.record(tools.store, written.toc.diff_id, written.encoding)

@@ -66,7 +66,7 @@ def execute(request: Request, tools: Tools) -> Outputs:
         checkout = Checkout(folder, spec.url, tools.cancelled)
         root = checkout.files(spec.commit, spec.ref, spec.folder)
         items = canonical(_items(root), name="the layer")
-        written = write_layer(items, blobs=tools.store.blobs, codec=None)
+        written = write_layer(items, blobs=tools.store.blobs, codec=None, scratch=tools.store.scratch)
         toc.save(tools.store, written.toc)
         if written.encoding is not None:
             encodings.record(tools.store, written.toc.diff_id, written.encoding)

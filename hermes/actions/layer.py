@@ -33,7 +33,9 @@ def execute(request: Request, tools: Tools) -> Outputs:
         assembly = _Assembly(tools, closing, spec.mtime)
         items = [item for group in spec.entries for item in assembly.group(group)]
         ordered = canonical(items, name="the layer")
-        written = write_layer(ordered, blobs=tools.store.blobs, codec=hinted_codec(request))
+        written = write_layer(
+            ordered, blobs=tools.store.blobs, codec=hinted_codec(request), scratch=tools.store.scratch
+        )
     diff_id = written.toc.diff_id
     toc.save(tools.store, written.toc)
     if written.encoding is not None:

@@ -1,7 +1,7 @@
 """Lists of what is to be copied: entries by their paths below a destination, and where their bytes are.
 
 The list is what an action that copies depends on; where the bytes are is not, as the digests in the list vouch for
-them. Both are JSON: ``{"single", "entries"}``, and ``"several"`` where that is so, with entries as `hermes.layer.toc` has them, and rows of diff_id and
+them. Both are JSON: ``{"single", "entries"}``, and ``"several"`` where that is so, with entries as `hermes.layer.rows` has them, and rows of diff_id and
 path, one for each entry.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from hermes.digest import Digest, canonical_json
 from hermes.layer.entry import Entry
-from hermes.layer.toc import entry_of_row, row_of_entry
+from hermes.layer.rows import entry_of_row, row_of_entry
 
 
 @dataclass(frozen=True, slots=True)

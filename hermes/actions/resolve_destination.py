@@ -24,7 +24,7 @@ from hermes.engine.key import Resolved
 from hermes.errors import BuildError
 from hermes.layer.entry import DIRECTORY, SYMLINK, Entry, join, parents
 from hermes.layer.links import resolved
-from hermes.layer.toc import entry_of_row, row_of_entry
+from hermes.layer.rows import entry_of_row, row_of_entry
 from hermes.layer.view import View
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 import click
 
 from hermes.cli import completion
-from hermes.cli.tables import columns
+from hermes.cli.tables import columns, streamed_columns
 from hermes.errors import UsageError
 from hermes.images.inspecting import Inspected, inspect, tables
 from hermes.layer.entry import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
+from hermes.layer.toc import TableOfContents
 from hermes.sizes import size
 from hermes.transports.examining import Image
 
@@ -26,6 +29,8 @@ _BITS: Final = {
     DIRECTORY: stat.S_IFDIR,
     FIFO: stat.S_IFIFO,
 }
+
+_AT_ONCE: Final = 1024
 
 
 @click.command("inspect")
@@ -55,11 +60,10 @@ def command(
         click.echo(found.raw, nl=False)
     elif as_config:
         click.echo(json.dumps(found.image.config if found.image else {}, indent=2, sort_keys=True))
+    elif as_json and files:
+        _print(_with_files(found.to_json(), tables(image, platform=platform)))
     elif as_json:
-        document = found.to_json()
-        if files:
-            document["files"] = [_table(one.entries) for one in tables(image, platform=platform)]
-        click.echo(json.dumps(document, indent=2, sort_keys=True).encode("utf-8", "surrogateescape"))
+        click.echo(json.dumps(found.to_json(), indent=2, sort_keys=True).encode("utf-8", "surrogateescape"))
     else:
         if not files:
             for line in _layers(found) if layers else _summary(found):
@@ -67,8 +71,15 @@ def command(
             return
         for number, table in enumerate(tables(image, platform=platform)):
             click.echo(f"{'' if not number else chr(10)}layer {table.diff_id}")
-            for line in columns([_row(one) for one in table.entries]):
-                click.echo(line.encode("utf-8", "surrogateescape"))
+            lines = streamed_columns(partial(map, _row, table.entries))
+            _print(f"{line}\n" for line in lines)
+
+
+def _print(pieces: Iterable[str]) -> None:
+    """Print pieces of text, of which there may be millions."""
+    left = iter(pieces)
+    while some := list(islice(left, _AT_ONCE)):
+        click.echo("".join(some).encode("utf-8", "surrogateescape"), nl=False)
 
 
 def _summary(found: Inspected) -> Iterator[str]:
@@ -140,18 +151,33 @@ def _row(entry: Entry) -> tuple[str, str, str, str]:
     return mode, f"{entry.uid}:{entry.gid}", number, f"/{entry.path}{arrow}"
 
 
-def _table(entries: Any) -> list[dict[str, Any]]:
-    return [
-        {
-            "digest": f"sha256:{one.digest}" if one.digest else "",
-            "gid": one.gid,
-            "link": one.link,
-            "mode": f"{one.mode:04o}",
-            "mtime": one.mtime,
-            "path": f"/{one.path}",
-            "size": one.size,
-            "type": one.type,
-            "uid": one.uid,
-        }
-        for one in entries
-    ]
+def _with_files(document: dict[str, Any], tables: Sequence[TableOfContents]) -> Iterator[str]:
+    """Yield a JSON document in pieces, with the entries of layers as its ``files``."""
+    whole = json.dumps({**document, "files": []}, indent=2, sort_keys=True)
+    before, found, after = whole.partition('\n  "files": []')
+    yield f"{before}{found[:-1]}"
+    for number, table in enumerate(tables):
+        yield "," if number else ""
+        yield "\n    ["
+        last = ""
+        for entry in table.entries:
+            yield f"{last}\n      {_file_json(entry)}"
+            last = ","
+        yield "\n    ]" if last else "]"
+    yield "\n  ]" if tables else "]"
+    yield f"{after}\n"
+
+
+def _file_json(one: Entry) -> str:
+    digest = f"sha256:{one.digest}" if one.digest else ""
+    return f"""{{
+        "digest": "{digest}",
+        "gid": {one.gid},
+        "link": {json.dumps(one.link)},
+        "mode": "{one.mode:04o}",
+        "mtime": {one.mtime},
+        "path": {json.dumps(f"/{one.path}")},
+        "size": {one.size},
+        "type": "{one.type}",
+        "uid": {one.uid}
+      }}"""

@@ -139,12 +139,12 @@ class LayerForms:
 
         Raises `MissingBlobError`, and removes the tree, when one does not hold what the entries say.
         """
-        from hermes.layer import toc
+        from hermes.layer.rows import row_of_entry
 
         found = list(rows)
         for layer in dict.fromkeys(place.layer for _, place in found if place.layer):
             self.ensure_tree(layer)
-        entries = tuple(toc.row_of_entry(entry) for entry, _ in found)
+        entries = tuple(row_of_entry(entry) for entry, _ in found)
         places = tuple(place for _, place in found)
         gathering = Gathering(self._home, entries, places, name, codec.spec if codec else "")
         return self._namespace.call(GATHER, gathering)

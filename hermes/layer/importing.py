@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
@@ -18,12 +18,13 @@ from hermes.errors import LayerError, MissingBlobError
 from hermes.layer import encodings, toc
 from hermes.layer.decompress import Decompressed, Source
 from hermes.layer.encodings import FORMS, Foreign
-from hermes.layer.entry import FILE, HARDLINK, OPAQUE_NAME, Entry, join, whiteout
-from hermes.layer.shape import Shape
+from hermes.layer.entry import FILE, Entry
+from hermes.layer.left import Left
 from hermes.layer.tar_reader import members
 from hermes.layer.toc import TableOfContents
 from hermes.store import BlobWriter, Store
 from hermes.store.io_errors import storing
+from hermes.store.scratch import Scratch
 
 _AGAIN = "pull the image again, or have it made again"
 
@@ -70,12 +71,12 @@ def import_layer(
         return
     if store.blobs.has(blob.digest, blob.size):
         with store.blobs.open(blob.digest) as here:
-            found = _contents(here, name)
+            found = _contents(here, name, store.scratch)
         _check(found, blob, name)
     else:
         with open_blob() as file, storing("the store"), store.blobs.writer() as writer:
             source = _Copied(file, writer, blob, name)
-            found = _contents(source, name)
+            found = _contents(source, name, store.scratch)
             source.finish()
             _check(found, blob, name)
             writer.commit()
@@ -115,7 +116,7 @@ def restore(store: Store, diff_id: Digest) -> bool:
         return False
     name = f"layer {diff_id.short}"
     with encodings.open_tar(store, diff_id) as tar:
-        found = _contents(tar, name)
+        found = _contents(tar, name, store.scratch)
     if found.diff_id != diff_id:
         return False
     toc.save(store, TableOfContents(diff_id, found.size, found.entries))
@@ -132,10 +133,10 @@ class Contents(NamedTuple):
     form: str
     diff_id: Digest
     size: int
-    entries: list[Entry]
+    entries: Collection[Entry]
 
 
-def _contents(file: Source, name: str) -> Contents:
+def _contents(file: Source, name: str, scratch: Scratch) -> Contents:
     """Read a blob; raises `LayerError`, naming the layer ``name``, when it is not a layer of an image."""
     tar = _Hashed(Decompressed(file, name=name))
     if tar.form and tar.form not in FORMS:
@@ -143,7 +144,7 @@ def _contents(file: Source, name: str) -> Contents:
             f"{name}: is compressed with {tar.form}, which a layer of an image cannot be",
             hint=f"compress it with {' or '.join(FORMS)}",
         )
-    entries = _entries(tar, name)
+    entries = _entries(tar, name, scratch)
     return Contents(tar.form, tar.digest, tar.size, entries)
 
 
@@ -207,53 +208,18 @@ class _Hashed:
         return Digest.from_hex(self._hash.hexdigest())
 
 
-def _entries(tar: _Hashed, name: str) -> list[Entry]:
+def _entries(tar: _Hashed, name: str, scratch: Scratch) -> Collection[Entry]:
     """Return what is in a tar, which is read to its end, as it is once the tar is unpacked.
 
     A hard link leads to its file, also where the archive has it lead to another hard link. Raises `LayerError` for a
     layer that cannot be unpacked.
     """
-    found = _Left(name)
+    found = Left(name, scratch)
     for member in members(tar.read, name=name, unpadded=True):
         found.add(_with_digest(member.entry, member.content))
     while tar.read(CHUNK):
         pass
-    return list(found.entries.values())
-
-
-class _Left:
-    """The entries that are left of an archive."""
-
-    def __init__(self, name: str) -> None:
-        self.entries: dict[str, Entry] = {}
-        self._shape = Shape(name)
-        self._links: dict[str, dict[str, None]] = {}
-
-    def add(self, entry: Entry) -> None:
-        path = entry.path
-        for one in self._shape.add(entry).removed:
-            self._remove(one)
-            self.entries.pop(join(one, OPAQUE_NAME), None)
-            if one != path:
-                self.entries.pop(whiteout(one).path, None)
-        if entry.type == HARDLINK:
-            other = self.entries[entry.link]
-            entry = entry._replace(link=other.link if other.type == HARDLINK else other.path)
-            self._links.setdefault(entry.link, {})[path] = None
-        self.entries.pop(path, None)
-        self.entries[path] = entry
-
-    def _remove(self, path: str) -> None:
-        """Forget a path; a file with other names stays under those."""
-        gone = self.entries.pop(path, None)
-        if gone is not None and gone.type == HARDLINK:
-            del self._links[gone.link][path]
-        elif gone is not None and (names := list(self._links.pop(path, ()))):
-            first, *others = names
-            self.entries[first] = gone._replace(path=first)
-            self._links[first] = dict.fromkeys(others)
-            for one in others:
-                self.entries[one] = self.entries[one]._replace(link=first)
+    return found.entries()
 
 
 def _with_digest(entry: Entry, content: Iterable[bytes]) -> Entry:

@@ -1,30 +1,34 @@
 """Tables of contents: what is in a layer, without its bytes.
 
-On disk a table is JSON: ``{"version", "diff_id", "size", "entries"}``, where an entry is the list ``[path,
-type, mode, uid, gid, size, sha256, link]``, followed by ``{"xattrs": {name: base64}, "device": [major,
-minor], "mtime": seconds, "passed": true}`` with those that are not empty. ``passed`` marks a directory that the layer
-only passes through; see `Entry`. Its first member is ``"check"``: the sha256 in hexadecimal of all bytes of the file
-that come after its comma. Tables of earlier versions do not have it.
+On disk a table is JSON: ``{"check", "version", "diff_id", "size", "count", "entries"}``. ``check`` is the sha256 in
+hexadecimal of all bytes of the file that come after its comma, ``count`` the number of entries, and ``entries`` are rows
+in lines of their own; see `hermes.layer.rows`. Tables of earlier versions have no ``count`` and are one line, and the
+first had no ``check``. The entries of a large table stay on the disk and are read whenever they are needed.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from hermes.digest import Digest
 from hermes.errors import HermesError, MissingBlobError, StoreError
 from hermes.layer.entry import Entry
+from hermes.layer.rows import Rows, chunks_of, entry_of_row, pieces
 from hermes.store import Store
 from hermes.store.removal import remove_tree
 
 _VERSION: Final = 1
 _CHECK: Final = b'{"check":"%s",'
 _BODY: Final = len(_CHECK % (b"0" * 64))
+_ENTRIES: Final = b',"entries":[\n'
+_END: Final = b"\n]}"
+_LARGE: Final = 2 << 20
+"""Bytes from which on a table is not read into memory."""
 _DAMAGES: Final = (
     ValueError,
     LookupError,
@@ -42,13 +46,28 @@ class TableOfContents:
 
     diff_id: Digest
     size: int
-    entries: Sequence[Entry]
+    entries: Collection[Entry]
 
     def dump(self) -> bytes:
-        rows = [row_of_entry(entry) for entry in self.entries]
-        document = {"version": _VERSION, "diff_id": self.diff_id, "size": self.size, "entries": rows}
-        body = json.dumps(document, separators=(",", ":")).encode()[1:]
-        return _CHECK % hashlib.sha256(body).hexdigest().encode() + body
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the table as it is on disk, in pieces."""
+        document = {
+            "version": _VERSION,
+            "diff_id": self.diff_id,
+            "size": self.size,
+            "count": len(self.entries),
+        }
+        start = json.dumps(document, separators=(",", ":"))[1:-1].encode() + _ENTRIES
+        chunks = chunks_of(self.entries)
+        hasher = hashlib.sha256(start)
+        for data in chunks:
+            hasher.update(data)
+        hasher.update(_END)
+        yield _CHECK % hasher.hexdigest().encode() + start
+        yield from chunks
+        yield _END
 
     @classmethod
     def load(cls, data: bytes) -> TableOfContents:
@@ -57,16 +76,14 @@ class TableOfContents:
             body = memoryview(data)[_BODY:]
             if data[:_BODY] != _CHECK % hashlib.sha256(body).hexdigest().encode():
                 raise ValueError("its check does not match")
-        document = json.loads(data)
-        if document["version"] != _VERSION:
-            raise ValueError(f"version {document['version']}")
+        document = _checked(json.loads(data))
         entries = [entry_of_row(row) for row in document["entries"]]
         return cls(Digest.parse(document["diff_id"]), document["size"], entries)
 
 
 def save(store: Store, toc: TableOfContents) -> None:
     """Put a table of contents into the store."""
-    store.write(store.toc_path(toc.diff_id), toc.dump())
+    store.write_pieces(store.toc_path(toc.diff_id), toc.pieces())
 
 
 def load(store: Store, diff_id: Digest) -> TableOfContents:
@@ -77,8 +94,7 @@ def load(store: Store, diff_id: Digest) -> TableOfContents:
     """
     path = store.toc_path(diff_id)
     try:
-        with open(path, "rb") as file:
-            return TableOfContents.load(file.read())
+        return _opened(path)
     except FileNotFoundError:
         raise StoreError(f"the store has no table of contents of layer {diff_id}") from None
     except _DAMAGES as error:
@@ -90,42 +106,29 @@ def load(store: Store, diff_id: Digest) -> TableOfContents:
         ) from error
 
 
-def row_of_entry(entry: Entry) -> list[Any]:
-    """Return an entry as a table has it."""
-    row: list[Any] = list(entry[:8])
-    more: dict[str, Any] = {}
-    if entry.xattrs:
-        more["xattrs"] = {name: base64.b64encode(value).decode() for name, value in entry.xattrs}
-    if entry.device != (0, 0):
-        more["device"] = entry.device
-    if entry.mtime:
-        more["mtime"] = entry.mtime
-    if entry.passed:
-        more["passed"] = True
-    if more:
-        row.append(more)
-    return row
+def _opened(path: str) -> TableOfContents:
+    """Return the table in a file; raises as `TableOfContents.load` does."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(fd).st_size
+        start = os.pread(fd, _LARGE, 0)
+        first = start[: start.find(b"\n") + 1]
+        if size <= _LARGE or not first.endswith(_ENTRIES):  # small, or of an earlier version
+            return TableOfContents.load(b"".join(pieces(fd, 0, size)))
+        check = hashlib.sha256()
+        for data in pieces(fd, _BODY, size):
+            check.update(data)
+        if first[:_BODY] != _CHECK % check.hexdigest().encode():
+            raise ValueError("its check does not match")
+        document = _checked(json.loads(first + _END))
+        entries = Rows(os.dup(fd), len(first), size - len(_END), document["count"])
+    finally:
+        os.close(fd)
+    return TableOfContents(Digest.parse(document["diff_id"]), document["size"], entries)
 
 
-def entry_of_row(row: list[Any]) -> Entry:
-    """Return the entry that a row of a table is."""
-    if len(row) == 8:
-        return Entry(*row)
-    more = row.pop()
-    path, kind, mode, uid, gid, size, digest, link = row
-    xattrs = tuple((name, base64.b64decode(value)) for name, value in more.get("xattrs", {}).items())
-    major, minor = more.get("device", (0, 0))
-    return Entry(
-        path,
-        kind,
-        mode,
-        uid,
-        gid,
-        size,
-        digest,
-        link,
-        xattrs,
-        (major, minor),
-        more.get("mtime", 0),
-        more.get("passed", False),
-    )
+def _checked(document: Any) -> Any:
+    """Return the JSON of a table; raises `ValueError` for one of another version."""
+    if document["version"] != _VERSION:
+        raise ValueError(f"version {document['version']}")
+    return document

@@ -19,10 +19,12 @@ from hermes.errors import LayerError
 from hermes.layer.compress import Codec, Encoding
 from hermes.layer.content import Content
 from hermes.layer.entry import FILE, Entry
+from hermes.layer.rows import Collected
 from hermes.layer.tar_writer import END, header, padding
 from hermes.layer.toc import TableOfContents
 from hermes.store import BlobStore, BlobWriter
 from hermes.store.io_errors import storing
+from hermes.store.scratch import Scratch
 
 _QUEUED: Final = 4
 
@@ -38,24 +40,29 @@ class WrittenLayer:
 
 
 def write_layer(
-    items: Iterable[Item], *, blobs: BlobStore | None, codec: Codec | None = None
+    items: Iterable[Item],
+    *,
+    blobs: BlobStore | None,
+    codec: Codec | None = None,
+    scratch: Scratch | None = None,
 ) -> WrittenLayer:
     """Write ``items``, which are in canonical order, as a layer.
 
     With ``blobs`` the tar is stored there, compressed with ``codec`` if that is given; without, the tar is
-    only hashed. Digests missing in the entries are filled in. Raises `LayerError` when two items have one
-    path or are out of order.
+    only hashed. Digests missing in the entries are filled in. A large table of contents is in a file of ``scratch``, if
+    that is given. Raises `LayerError` when two items have one path or are out of order.
     """
     tar = _TarHash()
+    found = Collected(scratch)
     if blobs is None:
         with _Pipeline([tar.write]) as pipeline:
-            entries = _write(items, pipeline)
-        return WrittenLayer(TableOfContents(tar.digest, pipeline.size, entries), None)
+            _write(items, pipeline, found)
+        return WrittenLayer(TableOfContents(tar.digest, pipeline.size, found.entries()), None)
     with storing("the store"), blobs.writer() as blob:
-        entries, size = _write_blob(items, blob, tar, codec)
+        size = _write_blob(items, blob, tar, codec, found)
         digest = blob.commit()
-    diff_id = tar.digest if codec else digest
-    return WrittenLayer(TableOfContents(diff_id, size, entries), Encoding(digest, blob.size, codec))
+    table = TableOfContents(tar.digest if codec else digest, size, found.entries())
+    return WrittenLayer(table, Encoding(digest, blob.size, codec))
 
 
 def compress(tar: Iterable[bytes], blobs: BlobStore, codec: Codec) -> Encoding:
@@ -69,16 +76,18 @@ def compress(tar: Iterable[bytes], blobs: BlobStore, codec: Codec) -> Encoding:
 
 
 def _write_blob(
-    items: Iterable[Item], blob: BlobWriter, tar: _TarHash, codec: Codec | None
-) -> tuple[list[Entry], int]:
+    items: Iterable[Item], blob: BlobWriter, tar: _TarHash, codec: Codec | None, found: Collected
+) -> int:
+    """Write the items into a blob, and add their entries to ``found``; return the size of the tar."""
     if codec is None:
         with _Pipeline([blob.write]) as pipeline:
-            return _write(items, pipeline), pipeline.size
+            _write(items, pipeline, found)
+        return pipeline.size
     encoder = codec.encoder(blob.write)
     with _Pipeline([tar.write, encoder.write]) as pipeline:
-        entries = _write(items, pipeline)
+        _write(items, pipeline, found)
     encoder.finish()
-    return entries, pipeline.size
+    return pipeline.size
 
 
 class _TarHash:
@@ -91,8 +100,7 @@ class _TarHash:
         return Digest.from_hex(self._hash.hexdigest())
 
 
-def _write(items: Iterable[Item], pipeline: _Pipeline) -> list[Entry]:
-    entries: list[Entry] = []
+def _write(items: Iterable[Item], pipeline: _Pipeline, found: Collected) -> None:
     last: bytes | None = None
     for given, content in items:
         entry = given
@@ -106,10 +114,9 @@ def _write(items: Iterable[Item], pipeline: _Pipeline) -> list[Entry]:
                 entry = _write_content(entry, content, pipeline)
             elif not entry.digest:
                 entry = entry._replace(digest=_EMPTY_SHA256)
-        entries.append(entry)
+        found.add(entry)
     pipeline.write(END)
     pipeline.flush()
-    return entries
 
 
 def _write_content(entry: Entry, content: Content, pipeline: _Pipeline) -> Entry:

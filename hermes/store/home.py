@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
@@ -136,11 +136,15 @@ class Store:
 
     def write(self, path: str | os.PathLike[str], data: bytes) -> None:
         """Write a small file whole or not at all."""
+        self.write_pieces(path, (data,))
+
+    def write_pieces(self, path: str | os.PathLike[str], pieces: Iterable[bytes]) -> None:
+        """Write a file, whose content comes in pieces, whole or not at all."""
         with storing(path):
             self.scratch.check_writable()
             temporary = self.scratch.path()
             with open(temporary, "wb") as file:
-                file.write(data)
+                file.writelines(pieces)
             os.replace(temporary, path)
 
     @contextmanager

@@ -75,6 +75,13 @@ class Scratch:
         """Return a path that does not exist yet."""
         return f"{self.folder}/{next(self._counter)}"
 
+    def unnamed(self) -> int:
+        """Return the descriptor of a new file without a name, which is gone when it is closed."""
+        path = self.path()
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        os.unlink(path)
+        return fd
+
     @contextmanager
     def directory(self) -> Iterator[Path]:
         """Give a new folder, and remove it at the end with what this user may remove."""

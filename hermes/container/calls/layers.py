@@ -80,7 +80,7 @@ class InTree(NamedTuple):
 class Gathering(NamedTuple):
     """Write a layer, which errors call ``name``, of entries whose bytes are in trees.
 
-    ``rows`` are entries in the form of `hermes.layer.toc.row_of_entry`, each with its item of ``sources``.
+    ``rows`` are entries in the form of `hermes.layer.rows.row_of_entry`, each with its item of ``sources``.
     """
 
     home: str

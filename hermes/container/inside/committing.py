@@ -43,7 +43,9 @@ def write_changes(store: Store, found: Changes, upper: str, codec: Codec | None)
     from hermes.layer import encodings, toc
     from hermes.layer.write import write_layer
 
-    written = write_layer(found.items(upper), blobs=store.blobs if codec else None, codec=codec)
+    written = write_layer(
+        found.items(upper), blobs=store.blobs if codec else None, codec=codec, scratch=store.scratch
+    )
     diff_id = written.toc.diff_id
     has_root = any(not entry.path for entry in found.entries[:1])
     passing = Passing([] if has_root else [""], [entry.path for entry in found.entries if entry.passed])

@@ -56,7 +56,7 @@ def pack(call: Packing) -> Blob:
         written = None
         try:
             items = _items_of_tree(table, root)
-            written = write_layer(items, blobs=store.blobs, codec=codec_of(call.codec))
+            written = write_layer(items, blobs=store.blobs, codec=codec_of(call.codec), scratch=store.scratch)
         except FileNotFoundError:
             pass
         if written is None or written.encoding is None or written.toc.diff_id != digest:

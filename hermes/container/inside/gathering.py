@@ -13,6 +13,7 @@ from hermes.layer.canonical import canonical
 from hermes.layer.compress import codec_of
 from hermes.layer.content import Content, FileContent
 from hermes.layer.entry import FILE
+from hermes.layer.rows import entry_of_row
 from hermes.layer.write import Item, write_layer
 from hermes.sandbox.remote import serves
 
@@ -24,7 +25,7 @@ def gather(call: Gathering) -> WrittenLayer:
         expected: dict[str, Digest] = {}
         items: list[Item] = []
         for row, (layer, path) in zip(call.rows, call.sources, strict=True):
-            entry = toc.entry_of_row(row)
+            entry = entry_of_row(row)
             content: Content | None = None
             if entry.type == FILE:
                 expected[entry.digest] = layer
@@ -33,7 +34,7 @@ def gather(call: Gathering) -> WrittenLayer:
                 entry = entry._replace(digest="")
             items.append((entry, content))
         rows = canonical(items, name=call.name)
-        written = write_layer(rows, blobs=store.blobs, codec=codec_of(call.codec))
+        written = write_layer(rows, blobs=store.blobs, codec=codec_of(call.codec), scratch=store.scratch)
         found = {entry.digest for entry in written.toc.entries if entry.type == FILE}
         for content_digest, layer in expected.items():
             if content_digest not in found:

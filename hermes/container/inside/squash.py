@@ -20,7 +20,9 @@ from hermes.store import Store
 @serves(SQUASH)
 def squash(call: Squashing) -> WrittenLayer:
     with store_at(call.home) as store:
-        written = write_layer(_merged_items(store, call), blobs=store.blobs, codec=codec_of(call.codec))
+        written = write_layer(
+            _merged_items(store, call), blobs=store.blobs, codec=codec_of(call.codec), scratch=store.scratch
+        )
         toc.save(store, written.toc)
         if written.encoding is not None:
             encodings.record(store, written.toc.diff_id, written.encoding)

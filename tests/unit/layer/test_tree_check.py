@@ -6,14 +6,16 @@ import io
 import os
 import tarfile
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import patch
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hermes.digest import Digest
 from hermes.errors import LayerError
-from hermes.layer import toc
+from hermes.layer import rows, toc
 from hermes.layer.apply import TreeWriter
 from hermes.layer.importing import LayerBlob, import_layer
 from hermes.layer.tar_reader import members
@@ -54,13 +56,31 @@ def archive(entries: list[tuple[str, bytes, str, int, bytes]]) -> bytes:
 
 
 @examples(200)
-@given(ENTRIES)
-@example([("a", tarfile.SYMTYPE, "b", 0o644, b""), ("c", tarfile.LNKTYPE, "a", 0o644, b"")])
+@given(ENTRIES, st.booleans())
+@example([("a", tarfile.SYMTYPE, "b", 0o644, b""), ("c", tarfile.LNKTYPE, "a", 0o644, b"")], False)
+@example(
+    [
+        ("a", tarfile.REGTYPE, "", 0o644, b"1"),
+        ("b", tarfile.LNKTYPE, "a", 0o644, b""),
+        ("c", tarfile.LNKTYPE, "b", 0o644, b""),
+        ("a", tarfile.DIRTYPE, "", 0o755, b""),
+        ("d", tarfile.LNKTYPE, "c", 0o644, b""),
+        ("b", tarfile.FIFOTYPE, "", 0o644, b""),
+        ("a/c", tarfile.LNKTYPE, "d", 0o644, b""),
+    ],
+    True,
+)
 def test_a_tree_does_not_differ_from_the_table_of_its_layer(
-    entries: list[tuple[str, bytes, str, int, bytes]],
+    entries: list[tuple[str, bytes, str, int, bytes]], many: bool
 ) -> None:
+    """Also when there are so ``many`` entries that they are kept in a file."""
     data = archive(entries)
-    with tempfile.TemporaryDirectory() as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        if many:
+            stack.enter_context(patch.object(rows, "_MOST_IN_MEMORY", 2))
+            stack.enter_context(patch.object(rows, "_PER_LINE", 3))
+            stack.enter_context(patch.object(toc, "_LARGE", 150))
         store = Store.open(Path(folder) / "home")
         digest = store.blobs.put(data)
         root = f"{folder}/root"
