@@ -112,15 +112,17 @@ def _py_layers_impl(ctx):
     return [LayerInfo(layers = layers, base = []), info]
 
 def _py_layers_lock(ctx):
-    if not ctx.attr.requirements:
+    if not ctx.attr.requirements or ctx.attr.lock.name.endswith("uv.lock"):
         return None
     return struct(
         kind = "python",
         file = ctx.attr.lock,
         requirements = ctx.attr.requirements,
         python = ctx.attr.python,
+        libc = ctx.attr.libc,
         extras = ctx.attr.extras,
         groups = ctx.attr.groups,
+        sources = [],
     )
 
 py_layers = rule(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from urllib.parse import unquote, urlsplit
 
 from hermes.actions.fetch import fetched
 from hermes.actions.specs.fetch_wheel import FetchWheel
@@ -24,6 +26,7 @@ def execute(request: Request, tools: Tools) -> Outputs:
     target = PythonTarget.of(spec.python, Platform.parse(spec.platform), spec.libc)
     known = set(spec.sha256)
     listed = of_version(tools.index.files_of(spec.project, tools.package_session()), spec.version)
+    listed = [one if one.sha256 else one._replace(sha256=_sha256_here(one.url)) for one in listed]
     locked = [one for one in listed if one.sha256 in known or not one.sha256]
     if listed and not locked:
         raise LockError(
@@ -36,3 +39,14 @@ def execute(request: Request, tools: Tools) -> Outputs:
     same = [one for one in locked if one.filename == chosen.filename]
     digest = fetched([one.url for one in same], frozenset(map(Digest.from_hex, known)), tools)
     return {"file": Value(FILE, digest, os.stat(tools.store.blobs.path(digest)).st_size)}
+
+
+def _sha256_here(address: str) -> str:
+    """Return the sha256 of a file of this machine, of which no page says it; empty for one of another."""
+    if not address.startswith("file://"):
+        return ""
+    try:
+        with open(unquote(urlsplit(address).path), "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hermes.build.mirrors import apt_sources
 from hermes.build.session import Session
-from hermes.debian.lock import LockRequest, make_lock
 from hermes.dsl.dialect.values import Struct
 from hermes.dsl.providers import LabelValue
 from hermes.dsl.remotes import LOCK_FILE, LOCK_VERSION
@@ -37,6 +36,10 @@ _MOST_FOLDERS: Final = 2000
 
 IMAGE: Final = "image"
 """The kind of lock of an image of a registry."""
+DEBIAN: Final = "debian"
+"""That of an `apt_layer`."""
+PYTHON: Final = "python"
+"""That of `py_layers`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def lock_targets(
                     dict.fromkeys(str(Platform.parse(one)) for one in request.fields["platforms"])
                 )
             else:
-                path, data = _debian_lock(where, session, store, label, request, say)
+                path, data = _lock_of(where, session, store, label, request, say, how)
                 found[path] = data
         if images:
             path = where.root / LOCK_FILE
@@ -216,22 +219,62 @@ def _texts(document: Any) -> dict[str, dict[str, str]]:
     }
 
 
-def _debian_lock(
+def _lock_of(
     where: Location,
     session: Session,
     store: Store,
     label: Label,
-    request: Any,
+    request: Struct,
     say: Callable[[str], None],
+    how: LockOptions,
 ) -> tuple[Path, bytes]:
-    if type(request) is not Struct or request.fields.get("kind") != "debian":
+    """Return the lock file that a target asks for, and what it is to hold."""
+    kind, fields = request.fields.get("kind"), request.fields
+    if kind == PYTHON:
+        path = _path_of(where, label, fields["file"], "its lock")
+        source = _path_of(where, label, fields["requirements"], "what it is made from")
+        say(f"{label}: uv resolves {source.name}")
+        return path, _python_lock(label, path, source, session, fields, how)
+    if kind != DEBIAN:
         raise LockError(f"{label}: its rule asks for a kind of lock that is not known")
-    fields = request.fields
-    target: LabelValue = fields["file"]
+    return _path_of(where, label, fields["file"], "its lock"), _debian_lock(
+        session, store, label, fields, say
+    )
+
+
+def _path_of(where: Location, label: Label, target: LabelValue, what: str) -> Path:
     if target.label.package != label.package:
-        raise LockError(f"{label}: its lock is in another package", hint=f"name a file of //{label.package}")
-    path = where.root / target.label.package / target.label.name
-    data = make_lock(
+        raise LockError(f"{label}: {what} is in another package", hint=f"name a file of //{label.package}")
+    return where.root / target.label.package / target.label.name
+
+
+def _python_lock(
+    label: Label, path: Path, source: Path, session: Session, fields: Mapping[str, Any], how: LockOptions
+) -> bytes:
+    from hermes.build.package_index import package_sources
+    from hermes.python.locking import LockRequest, make_lock
+    from hermes.python.target import PythonTarget
+
+    target = PythonTarget.of(fields["python"], session.configuration.platform, fields["libc"])
+    request = LockRequest(
+        str(label),
+        source,
+        path,
+        target,
+        extras=tuple(fields["extras"]),
+        groups=tuple(fields["groups"]),
+        sources=tuple(fields["sources"]),
+        update=how.update,
+    )
+    return make_lock(request, package_sources(session.settings, session.root))
+
+
+def _debian_lock(
+    session: Session, store: Store, label: Label, fields: Mapping[str, Any], say: Callable[[str], None]
+) -> bytes:
+    from hermes.debian.lock import LockRequest, make_lock
+
+    return make_lock(
         LockRequest(
             packages=tuple(fields["packages"]),
             architectures=tuple(fields["architectures"]),
@@ -244,4 +287,3 @@ def _debian_lock(
         store.home / "indexes",
         say,
     )
-    return path, data

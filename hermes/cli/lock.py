@@ -16,7 +16,9 @@ from hermes.errors import UsageError
 @click.argument("patterns", nargs=-1, metavar="[PATTERN...]")
 @click.option("--check", is_flag=True, help="Write nothing, and fail where a lock file is stale.")
 @click.option(
-    "--update", is_flag=True, help="Pin images of registries anew, too, to what their tags mean now."
+    "--update",
+    is_flag=True,
+    help="Pin images anew to what their tags mean now, and take the newest Python packages.",
 )
 @build_options
 def command(
@@ -31,8 +33,8 @@ def command(
 ) -> None:
     """Resolve packages and images of registries, and write lock files.
 
-    Without a PATTERN, those of all targets that have one. Images that are pinned in hermes.lock.yaml stay so without
-    --update; a build never asks what a tag means.
+    Without a PATTERN, those of all targets that have one. Images that are pinned in hermes.lock.yaml, and versions of
+    Python packages, stay so without --update; a build never asks what a tag means.
 
     \b
     hermes lock //app:base

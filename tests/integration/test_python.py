@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tarfile
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,9 +129,8 @@ def test_what_is_wrong_with_a_lock_is_one_message(workspace: Sandbox) -> None:
 
     path.write_text(f"demo==1.0 --hash=sha256:{'0' * 64}\n")
     said = fails(workspace)
-    assert "nothing could be fetched\n" in said
-    assert "cp312-manylinux_2_17_x86_64.whl: has the digest sha256:" in said
-    path.write_text(f"gone==1.0 --hash=sha256:{'0' * 64}\ndemo==1.0 --hash=sha256:{'0' * 64}\n")
+    assert "no file of demo 1.0 on the package indexes has a sha256 of the lock" in said
+    path.write_text(f"gone==1.0 --hash=sha256:{'0' * 64}\n{good}")
     assert "no package index has gone" in fails(workspace)
     path.write_text(good)
     for one in wheels.glob("*-any.whl"):
@@ -166,6 +166,45 @@ def test_what_an_image_cannot_start_is_refused(workspace: Sandbox) -> None:
         with pytest.raises(BuildFileError) as error:
             workspace.build("//p:bad")
         assert error.value.message == f"//p:bad: {said}"
+
+
+def test_a_lock_is_made_from_requirements_and_names_no_host(workspace: Sandbox) -> None:
+    wheels = prepare(workspace)
+    plain = {"PIP_NO_INDEX": "1", "UV_NO_CONFIG": "1"}
+    lock = workspace.root / "p/requirements.txt"
+    lock.unlink()
+    done = workspace.run("lock", env=plain)
+    assert (done.returncode, done.stdout) == (0, "p/requirements.txt\n"), done.stderr
+    made = lock.read_text()
+    assert made.startswith(
+        "# Made by `hermes lock //p:deps`; run it again instead of editing this.\ndemo==1.0 \\\n"
+    )
+    assert made.count("--hash=sha256:") == 1  # uv takes one file of each version of a folder
+    assert "://" not in made
+    workspace.build("//p:app", platform="linux/amd64")
+    newer = make(wheels, {}, name="demo-1.1-py3-none-any.whl", version="1.1")
+    assert workspace.run("lock", "--check", env=plain).returncode == 0
+    workspace.run("lock", "--update", env=plain)
+    assert f"demo==1.1 \\\n    --hash=sha256:{digest_of(newer)}\n" in lock.read_text()
+
+    workspace.write("p/BUILD", BUILD.replace("requirements.txt", "pylock.toml"))
+    assert workspace.run("lock", "//p:deps", env=plain).stdout == "p/pylock.toml\n"
+    document = tomllib.loads((workspace.root / "p/pylock.toml").read_text())
+    assert document["packages"][0]["wheels"] == [
+        {
+            "name": newer.name,
+            "path": newer.name,
+            "hashes": {"sha256": digest_of(newer)},
+        }
+    ]
+    workspace.build("//p:app", platform="linux/amd64")
+
+    workspace.write("p/requirements.in", "demo>=7\n")
+    done = workspace.run("lock", env=plain)
+    assert done.returncode == 1
+    assert "//p:deps: uv cannot resolve requirements.in\n" in done.stderr
+    assert "demo>=7" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.network

@@ -14,7 +14,7 @@ from pathlib import Path
 NAME = "demo-1.0-py3-none-any.whl"
 INFO = "demo-1.0.dist-info"
 WHEEL = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-METADATA = "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
+METADATA = "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n\n"
 
 
 def row(path: str, data: bytes, algorithm: str = "sha256") -> str:
@@ -42,14 +42,21 @@ def make(
     executables: tuple[str, ...] = (),
     modes: Mapping[str, int] | None = None,
     name: str = NAME,
+    version: str = "1.0",
     stored: bool = False,
 ) -> Path:
     """Write a wheel; ``modes`` are whole st_mode values of members."""
-    members = usual(files)
-    text = record_of(members) if record is None else record
+    members = {
+        path.replace(INFO, f"demo-{version}.dist-info"): data.replace(
+            b"Version: 1.0\n\n", f"Version: {version}\n\n".encode()
+        )
+        for path, data in usual(files).items()
+    }
+    info_folder = f"demo-{version}.dist-info"
+    text = record_of(members).replace(INFO, info_folder) if record is None else record
     path = folder / name
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED) as archive:
-        for member, data in [*members.items(), (f"{INFO}/RECORD", text.encode())]:
+        for member, data in [*members.items(), (f"{info_folder}/RECORD", text.encode())]:
             mode = stat.S_IFREG | (0o755 if member in executables else 0o644)
             info = zipfile.ZipInfo(member)
             info.external_attr = (modes or {}).get(member, mode) << 16

@@ -1,0 +1,162 @@
+"""Making a lock: uv resolves, asks the sources that Hermes would, and leaves no name of a host in what it writes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from hermes.download import shown
+from hermes.errors import LockError
+from hermes.python.package_sources import PackageSources
+from hermes.python.pins import checked_sha256
+from hermes.python.target import PythonTarget
+
+_MOST_SAID: Final = 30
+_HEAD: Final = "# Made by `hermes lock {}`; run it again instead of editing this.\n"
+
+
+class LockRequest(NamedTuple):
+    """What to resolve: the requirements file or pyproject.toml ``source``, into ``lock``, for the target ``label``.
+
+    Both are paths on this machine. ``update``: versions that the lock has count for nothing. ``sources`` are packages that
+    may have no wheel.
+    """
+
+    label: str
+    source: Path
+    lock: Path
+    target: PythonTarget
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    update: bool = False
+
+
+def make_lock(request: LockRequest, sources: PackageSources) -> bytes:
+    """Return the text of a lock: a requirements.txt with hashes, or a pylock.toml, by the name of the file.
+
+    Versions stay as they are in the present lock where that is possible. Raises `LockError`.
+    """
+    is_toml = request.lock.suffix == ".toml"
+    with tempfile.TemporaryDirectory(prefix="hermes-lock-") as folder:
+        written = Path(folder, "pylock.toml" if is_toml else "requirements.txt")
+        if request.lock.exists() and not request.update:
+            shutil.copyfile(request.lock, written)
+        done = subprocess.run(
+            [_uv(), *_arguments(request, written, is_toml)],
+            cwd=request.source.parent,
+            env=_environment(sources),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode:
+            lines = done.stderr.decode("utf-8", "replace").strip().splitlines()[-_MOST_SAID:]
+            said = "".join(f"\n  {shown_line}" for shown_line in lines)
+            raise LockError(f"{request.label}: uv cannot resolve {request.source.name}{said}")
+        text = written.read_text("utf-8")
+    head = _HEAD.format(request.label)
+    return f"{head}{''.join(_pylock(tomllib.loads(text), request)) if is_toml else text}".encode()
+
+
+def _uv() -> str:
+    try:
+        from uv import find_uv_bin
+
+        return os.fspath(find_uv_bin())
+    except (ImportError, FileNotFoundError):
+        found = shutil.which("uv")
+    if found is None:
+        raise LockError(
+            "uv, which resolves Python packages, is not installed",
+            hint="install it with `pip install hermes-build[uv]`",
+        )
+    return found
+
+
+def _arguments(request: LockRequest, written: Path, is_toml: bool) -> list[str]:
+    found = ["pip", "compile", "--quiet", "--universal", "--python", sys.executable]
+    found += [
+        "--python-version",
+        request.target.python,
+        "--no-header",
+        "--no-emit-index-url",
+        "--no-emit-find-links",
+    ]
+    found += ["--format", "pylock.toml"] if is_toml else ["--generate-hashes"]
+    found += [] if request.sources else ["--only-binary", ":all:"]
+    for extra in request.extras:
+        found += ["--extra", extra]
+    for group in request.groups:
+        found += ["--group", group]
+    return [*found, "--output-file", str(written), "--", request.source.name]
+
+
+def _environment(sources: PackageSources) -> dict[str, str]:
+    """Return the variables of uv: what this machine has, and the sources that Hermes would ask."""
+    found = {**os.environ, "NO_COLOR": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
+    for name in ("UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INDEX"):
+        found.pop(name, None)
+    if sources.indexes:
+        *others, default = sources.indexes
+        found["UV_DEFAULT_INDEX"] = default
+        if others:
+            found["UV_INDEX"] = " ".join(others)
+    else:
+        found["UV_NO_INDEX"] = "1"
+    if sources.find_links:
+        found["UV_FIND_LINKS"] = ",".join(sources.find_links)
+    if sources.ca:
+        found.setdefault("SSL_CERT_FILE", sources.ca)
+    return found
+
+
+def _pylock(document: Mapping[str, Any], request: LockRequest) -> Iterator[str]:
+    """Yield a pylock.toml without addresses: files of an index have their names, as paths beside the lock.
+
+    See PEP 751: a file has a URL or a path, and a URL would name a host.
+    """
+    yield f'lock-version = "1.0"\ncreated-by = "hermes"\nrequires-python = ">={request.target.python}"\n'
+    for package in document.get("packages", ()):
+        name, version = package["name"], package.get("version", "")
+        if "wheels" not in package and "sdist" not in package:
+            raise LockError(f"{request.label}: {name} comes from {_origin(package)}, which is not supported")
+        yield f"\n[[packages]]\nname = {_text(name)}\nversion = {_text(version)}\n"
+        if marker := package.get("marker"):
+            yield f"marker = {_text(marker)}\n"
+        if request.sources and "sdist" in package:
+            yield f"sdist = {_file(package['sdist'])}\n"
+        if wheels := package.get("wheels"):
+            yield "wheels = [\n"
+            for one in wheels:
+                yield f"    {_file(one)},\n"
+            yield "]\n"
+
+
+def _origin(package: Mapping[str, Any]) -> str:
+    found: Mapping[str, Any] = next(
+        (package[one] for one in ("vcs", "archive", "directory") if one in package), {}
+    )
+    return shown(str(found.get("url") or found.get("path") or "elsewhere"))
+
+
+def _file(document: Mapping[str, Any]) -> str:
+    path = str(document.get("url") or document.get("path"))
+    filename = document.get("name") or path.rpartition("/")[2]
+    sha256 = checked_sha256(filename, document.get("hashes", {}))
+    size = f", size = {document['size']}" if "size" in document else ""
+    return (
+        f'{{ name = {_text(filename)}, path = {_text(filename)}{size}, hashes = {{ sha256 = "{sha256}" }} }}'
+    )
+
+
+def _text(value: str) -> str:
+    """Return a TOML string; names, versions and markers have no control characters."""
+    return '"{}"'.format(value.replace("\\", "\\\\").replace('"', '\\"'))
