@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from hermes.build.dockerfile.built import BuiltDockerfile
 from hermes.build.dockerfile.fetched_contexts import fetched
 from hermes.build.dockerfile.options import DockerfileOptions, read_once
+from hermes.build.dockerfile.outputs import applied
 from hermes.build.dockerfile.snapshot import unchanged
 from hermes.store.location import default_home
 
@@ -42,7 +43,8 @@ class Dockerfiles:
 
         Raises `HermesError`: `DockerfileError` when the Dockerfile is wrong, `BuildFailed` when an action failed.
         """
-        with fetched(read_once(options or DockerfileOptions()), self.home, self._say) as chosen:
+        asked = applied(read_once(options or DockerfileOptions()), self._say)
+        with fetched(asked, self.home, self._say) as chosen:
             if known := unchanged(chosen, self.home, self._say):
                 return known
             from hermes.build.dockerfile.build import DockerfileBuild

@@ -153,7 +153,7 @@ class Images:
             found = in_store(source, store, fetching, build_target, platform, whole=whole)
             root = found.root()
             if compression is not None:
-                from hermes.images.recompressing import recompressed
+                from hermes.build.recompressing import recompressed
 
                 root = recompressed(store, fetching, root, compression)
             fetching.write(parsed, root, _title(found))

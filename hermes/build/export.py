@@ -28,17 +28,32 @@ def export(
 
     ``tell`` is told of blobs on their way.
     """
-    from hermes.transports.table import parse_destination
+    from hermes.naming.outputs import parse_output
 
-    parsed = [parse_destination(text, lambda: fetching.client) for text in destinations]
     label, digest = only_image(result)
+    parsed = []
+    for text in destinations:
+        asked = parse_output(text)
+        if asked.annotations or asked.is_docker is not None:
+            raise UsageError(
+                f"-o {text}: {label} says its format and annotations itself", hint="leave them out"
+            )
+        names = asked.names if asked.push else asked.names or (reference_of(label),)
+        parsed += [(one, asked.compression) for one in asked.destinations(names, lambda: fetching.client)]
     store = Store.open(home)
     fetching = LazyBlobs(store, registries, tell=tell)
     try:
         with store.in_use():
             manifest = descriptor_of(store, digest)
-            for destination in parsed:
-                fetching.write(destination, manifest, reference_of(label))
+            for destination, compression in parsed:
+                if compression is not None:
+                    from hermes.build.recompressing import recompressed
+
+                    fetching.write(
+                        destination, recompressed(store, fetching, manifest, compression), reference_of(label)
+                    )
+                else:
+                    fetching.write(destination, manifest, reference_of(label))
     finally:
         fetching.close()
         store.close()

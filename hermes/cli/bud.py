@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -15,13 +14,13 @@ from hermes.build.dockerfile.built import BuiltDockerfile
 from hermes.build.dockerfile.options import PULL_ALWAYS, PULL_MISSING, PULLS, DockerfileOptions
 from hermes.build.secrets import SecretSource
 from hermes.build.ssh_agents import AgentSource
+from hermes.cli.bud_outputs import all_outputs, check_file, output_options, write_file, write_metadata
 from hermes.cli.bud_projects import ProjectOptions, project_options
 from hermes.cli.bud_projects import build as build_project
 from hermes.cli.lines import print_beside
 from hermes.cli.options import (
     build_arguments,
     capability_options,
-    output_option,
     pairs,
     progress_option,
     runtime_option,
@@ -94,8 +93,7 @@ class _Command(click.Command):
     help="Keep a layer for each instruction; with --layers=false a stage is one on its base.",
 )
 @click.option("--squash", is_flag=True, help="Make all layers one, those of the base too.")
-@output_option
-@click.option("--iidfile", default="", metavar="FILE", help="Write the digest of the image to a file.")
+@output_options
 @click.option("--ignorefile", default="", metavar="FILE", help="Use this instead of .dockerignore.")
 @click.option(
     "--format", "format_", type=click.Choice(["oci", "docker"]), default="oci", help="The image's format."
@@ -145,7 +143,10 @@ def command(
     layers: bool,
     squash: bool,
     destinations: tuple[str, ...],
+    load: bool,
+    push: bool,
     iidfile: str,
+    metadata_file: str,
     ignorefile: str,
     format_: str,
     quiet: bool,
@@ -191,10 +192,9 @@ def command(
             f"one context is enough, not {len(words)}: {' '.join(words)}",
             hint="services and targets go with --compose FILE and --bake FILE",
         )
-    if iidfile and (os.path.isdir(iidfile) or not os.path.isdir(os.path.dirname(iidfile) or ".")):
-        raise UsageError(
-            f"--iidfile {iidfile} cannot be written", hint="name a file in a folder that is there"
-        )
+    check_file("--iidfile", iidfile)
+    check_file("--metadata-file", metadata_file)
+    destinations = all_outputs(destinations, load=load, push=push)
     options = DockerfileOptions(
         context=words[0] if words and not project.is_asked else ".",
         file="" if file == "-" else file,
@@ -224,7 +224,11 @@ def command(
         runtime=runtime,
     )
     if project.is_asked:
-        build_project(project, words, options, quiet=quiet, progress=progress)
+        if iidfile:
+            raise UsageError("--iidfile is for one image", hint="--metadata-file FILE has the digests of all")
+        project_built = build_project(project, words, options, quiet=quiet, progress=progress)
+        if metadata_file and project_built:
+            write_metadata(metadata_file, project_built)
         return
     if check:
         if Dockerfiles().check(options, click.echo):
@@ -235,10 +239,9 @@ def command(
         built = Dockerfiles(subscribers=[screen.event], say=screen.say).build(options)
         screen.summary(_summary(built, time.monotonic() - started))
     if iidfile:
-        try:
-            Path(iidfile).write_text(built.digest, encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"--iidfile {iidfile}: {error.strerror}") from None
+        write_file("--iidfile", iidfile, built.digest)
+    if metadata_file:
+        write_metadata(metadata_file, {"": built})
     print_beside(built.digest, destinations)
 
 

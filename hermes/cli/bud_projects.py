@@ -15,6 +15,7 @@ from hermes.errors import UsageError
 
 if TYPE_CHECKING:
     from hermes.api.projects import BakeProject, ComposeProject
+    from hermes.build.dockerfile.built import BuiltDockerfile
     from hermes.build.dockerfile.options import DockerfileOptions
     from hermes.engine.events import Subscriber
 
@@ -100,14 +101,16 @@ def project_options(function: F) -> F:
 
 def build(
     asked: ProjectOptions, names: tuple[str, ...], options: DockerfileOptions, *, quiet: bool, progress: str
-) -> None:
-    """Build services or targets, and print each with the digest of its image."""
+) -> dict[str, BuiltDockerfile]:
+    """Build services or targets, print each with the digest of its image, and return them."""
+    from hermes.build.dockerfile.outputs import LOAD, PUSH
+
     started = time.monotonic()
     for option, value in (
         ("-f", options.file or options.text is not None),
         ("-t", options.tags),
         ("--target", options.target),
-        ("-o", options.destinations),
+        ("-o", [one for one in options.destinations if one not in (LOAD, PUSH)]),
     ):
         if value:
             kind, what = ("--bake", "target") if asked.bake else ("--compose", "service")
@@ -115,7 +118,7 @@ def build(
     if asked.only_print:
         project = asked.project([], lambda text: click.echo(text, err=True))
         click.echo(json.dumps(project.plan(names, options), indent=2))
-        return
+        return {}
     with display(quiet=quiet, progress=progress) as screen:
         built = asked.project([screen.event], screen.say).build(names, options)
         ran = sum(len(one.executed) for one in built.values())
@@ -125,6 +128,7 @@ def build(
         screen.summary(f"{did}, {time.monotonic() - started:.2f}s")
     for name, one in built.items():
         click.echo(f"{name} {one.digest}")
+    return built
 
 
 def _counted(number: int, what: str) -> str:

@@ -27,9 +27,9 @@ def print_beside(text: str, destinations: Sequence[str]) -> None:
     """Print a line on standard output, or on standard error where one of ``destinations`` is standard output."""
     import click
 
-    from hermes.transports.table import is_standard_output
+    from hermes.naming.outputs import is_on_standard_output
 
-    click.echo(text, err=any(map(is_standard_output, destinations)))
+    click.echo(text, err=any(map(is_on_standard_output, destinations)))
 
 
 def colored(text: str, code: str) -> str:

@@ -133,6 +133,6 @@ class _Opened:
         manifest = descriptor_of(self.store, digest)
         if compression is None:
             return manifest
-        from hermes.images.recompressing import recompressed
+        from hermes.build.recompressing import recompressed
 
         return recompressed(self.store, self.fetching, manifest, compression)

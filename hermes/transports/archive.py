@@ -77,23 +77,30 @@ class _Pieces:
 
 @contextmanager
 def written_archive(path: Path) -> Iterator[ArchiveWriter]:
-    """Give an archive that takes the place of ``path`` once it is whole; where that is a link, of what it leads to.
+    """Give an archive that is written as `written_file` says."""
+    with written_file(path) as file, _archive(file) as archive:
+        yield archive
+
+
+@contextmanager
+def written_file(path: Path) -> Iterator[BinaryIO]:
+    """Give a file that takes the place of ``path`` once it is whole; where that is a link, of what it leads to.
 
     What is not a regular file, such as a FIFO or a device, is written to, and so is standard output (`STANDARD`).
     Raises `BuildError` for a folder and a terminal.
     """
     place, is_stream = (path, True) if path == STANDARD else _place(path)
     if is_stream:
-        with _opened_stream(place) as stream, _archive(stream) as archive:
-            yield archive
+        with _opened_stream(place) as stream:
+            yield stream
         return
     if place.is_dir():
         raise BuildError(f"{path} is a folder", hint="name a file")
     place.parent.mkdir(parents=True, exist_ok=True)
     temporary = beside(place)
     try:
-        with open(temporary, "wb") as file, _archive(file) as archive:
-            yield archive
+        with open(temporary, "wb") as file:
+            yield file
         temporary.rename(place)
     finally:
         temporary.unlink(missing_ok=True)

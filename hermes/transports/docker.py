@@ -116,13 +116,14 @@ class RegistryOrigin:
 
 @dataclass(frozen=True, slots=True)
 class RegistryDestination:
-    """A repository of a registry. ``has_tag``: the user said which."""
+    """A repository of a registry. ``has_tag``: the user said which; ``by_digest``: it gets none."""
 
     needs: ClassVar[Needs] = Needs(blobs=False)
 
     name: Reference
     client: Callable[[], Client]
     has_tag: bool
+    by_digest: bool = False
 
     def write(self, manifest: Descriptor, store: Store, name: str) -> None:
         """Push an image. Without a tag it gets the one of ``name``; with a digest, it must have that."""
@@ -136,6 +137,8 @@ class RegistryDestination:
                 f"{REGISTRY}{self.name}: the image has the digest {manifest.digest}",
                 hint="name a tag instead of a digest",
             )
+        if self.by_digest:
+            return Job(manifest, self.name.name)
         tag = self.name.tag if self.has_tag and self.name.tag else Reference.parse(name).tag
         return Job(manifest, self.name.name, () if digest and not self.name.tag else (tag or "latest",))
 

@@ -339,6 +339,40 @@ def test_buildkit_makes_the_same_of_it(ground: Ground, buildkit: BuildKit, file:
     assert settings_of(config) == settings_of(their_config)
 
 
+def test_buildkit_exports_the_same_files(ground: Ground, buildkit: BuildKit, tmp_path: Path) -> None:
+    file = tmp_path / "Dockerfile"
+    file.write_text(
+        "FROM base\nRUN mkdir -p /srv/d && echo a > /srv/d/a && ln /srv/d/a /srv/d/b && ln -s /nowhere /srv/l"
+        " && chown 33:34 /srv/d/a && chmod 4750 /srv/d/a && chmod 1777 /srv/d && mkfifo /srv/pipe\nRUN rm /srv/l\n"
+    )
+    options = ["--network=none", "-f", str(file)]
+    trees = {}
+    for whose in ("ours", "theirs"):
+        archive, folder = tmp_path / f"{whose}.tar", tmp_path / whose
+        for output in (f"type=tar,dest={archive}", f"type=local,dest={folder}"):
+            if whose == "ours":
+                ground.hermes("bud", "-q", *options, "-o", output, ".")
+            else:
+                buildkit("build", "-q", *options, "-o", output, ".")
+        rows = {
+            str(path.relative_to(folder)): (
+                one.st_mode, one.st_uid, one.st_gid, one.st_nlink if stat.S_ISREG(one.st_mode) else 0,
+                path.read_bytes() if stat.S_ISREG(one.st_mode) else b"",
+            )
+            for path in folder.rglob("*")
+            if (one := path.lstat())
+        }  # fmt: skip
+        trees[whose] = _files_of_archive(archive.read_bytes()), rows
+    left = LEFT_BY_BUILDAH | {"etc/mtab", "dev/console", "dev/pts", "dev/shm"}
+    for ours, theirs in zip(trees["ours"], trees["theirs"], strict=True):
+        differing = {
+            path: (ours.get(path), theirs.get(path))
+            for path in (ours.keys() | theirs.keys()) - left
+            if ours.get(path) != theirs.get(path)
+        }
+        assert differing == {}
+
+
 def test_docker_leaves_out_the_same_empty_layers(ground: Ground, buildkit: BuildKit, tmp_path: Path) -> None:
     text = "FROM base\nRUN true\nENV A=1\nRUN echo x > /x\n"
     file = tmp_path / "Dockerfile"

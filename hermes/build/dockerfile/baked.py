@@ -12,13 +12,12 @@ from hermes.build.dockerfile.options import PULL_ALWAYS, DockerfileOptions
 from hermes.build.dockerfile.together import Wanted
 from hermes.build.secrets import SecretSource
 from hermes.build.ssh_agents import AgentSource
-from hermes.errors import BakeError
+from hermes.errors import BakeError, UsageError
+from hermes.naming.outputs import parse_output
 
 _TARGET: Final = "target:"
 _NETWORKS: Final = ("default", "host", "none")
 _NOT_APPLIED: Final = ("entitlements", "shm-size", "ulimits")
-_KEPT: Final = ("docker", "image", "cacheonly")
-"""Outputs that are the store."""
 
 
 def wanted_of(
@@ -70,13 +69,26 @@ class _Target:
             network=self._network(),
             secrets=(*given.secrets, *self._secrets()),
             agents=(*given.agents, *map(AgentSource.parse, values.get("ssh") or ())),
-            destinations=tuple(self._destinations()),
+            destinations=(*self._outputs(), *given.destinations),
         )
         uses = {name: one.removeprefix(_TARGET) for name, one in contexts.items() if one.startswith(_TARGET)}
         return Wanted(options, uses)
 
     def _error(self, message: str, hint: str | None = None) -> BakeError:
         return BakeError(f"{self._target.name}: {message}", location=self._target.place, hint=hint)
+
+    def _outputs(self) -> Iterator[str]:
+        """Yield what the target says of outputs, unless the command line does."""
+        if self._given.destinations:
+            return
+        for text in self._values.get("output") or ():
+            try:
+                asked = parse_output(text)
+            except UsageError as error:
+                raise self._error(f"output: {error.message}", error.hint) from None
+            if asked.push and not (self._values.get("tags") or asked.names):
+                raise self._error("it is pushed and has no tags", 'tags = ["registry.example.org/app:v1"]')
+            yield text
 
     def _network(self) -> str:
         network = self._values.get("network")
@@ -102,24 +114,3 @@ class _Target:
             source = SecretSource.parse(",".join(parts))
             if source.id not in given:
                 yield source
-
-    def _destinations(self) -> Iterator[str]:
-        for text in self._values.get("output") or ():
-            fields = dict(part.partition("=")[::2] for part in text.split(","))
-            kind, path = fields.get("type", ""), fields.get("dest", "")
-            if kind == "registry" or fields.get("push") == "true":
-                tags = self._values.get("tags") or ()
-                if not tags:
-                    raise self._error(
-                        "it is pushed and has no tags", 'tags = ["registry.example.org/app:v1"]'
-                    )
-                yield from (f"docker://{tag}" for tag in tags)
-            elif kind == "oci" and path:
-                yield f"oci-archive:{path}"
-            elif kind == "docker" and path:
-                yield f"docker-archive:{path}"
-            elif kind not in _KEPT:
-                raise self._error(
-                    f"the output {text!r} cannot be written",
-                    "it is type=oci,dest=FILE, docker, image or registry",
-                )

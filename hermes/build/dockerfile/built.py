@@ -10,11 +10,16 @@ from hermes.image.descriptor import Descriptor
 
 @dataclass(frozen=True, slots=True)
 class BuiltDockerfile:
-    """``manifest`` is the image. ``executed`` are the kind and place (``Dockerfile:3``) of each action that ran."""
+    """An image that was built.
+
+    ``manifest`` is the image, which got ``names`` in the store. ``executed`` are the kind and place (``Dockerfile:3``) of
+    each action that ran.
+    """
 
     manifest: Descriptor
     executed: tuple[tuple[str, str], ...]
     cached: int
+    names: tuple[str, ...] = ()
 
     @property
     def digest(self) -> Digest:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from hermes.build.dockerfile.options import PULL_ALWAYS, DockerfileOptions
+from hermes.build.dockerfile.outputs import PUSH
 from hermes.build.dockerfile.together import Wanted
 from hermes.build.secrets import SecretSource
 from hermes.build.ssh_agents import AgentSource
@@ -105,11 +106,23 @@ class _Service:
             secrets=(*given.secrets, *self._secrets()),
             agents=(*given.agents, *self._agents()),
             hosts=(*self._hosts(), *given.hosts),
+            destinations=tuple(self._destinations()),
         )
         return Wanted(options, uses)
 
     def _error(self, message: str, hint: str | None = None) -> ComposeError:
         return ComposeError(f"{self._service.name}: {message}", location=self._build.place, hint=hint)
+
+    def _destinations(self) -> Iterator[str]:
+        """Yield the outputs of the command line; what is pushed has names that the file gives it, as with compose."""
+        named = [one for one in (self._service.image, *self._build.tags) if one]
+        for text in self._given.destinations:
+            if text != PUSH:
+                yield text
+            elif named:
+                yield f'{PUSH},"name={",".join(named)}"'
+            else:
+                self._say(f"warning: {self._service.name} has no image:, and is not pushed")
 
     def _uses(self) -> tuple[dict[str, str], dict[str, str]]:
         """Return the contexts that are images of other services: built here, and named only."""

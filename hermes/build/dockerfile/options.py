@@ -39,8 +39,9 @@ class DockerfileOptions:
     from their registries; see `PULLS`. ``secrets`` say where secrets come from,
     ``agents`` which SSH agents RUN may use. ``volumes`` are mounted for it, ``hosts`` are pairs of name and address in
     its ``/etc/hosts``, and ``capabilities`` are all that root has in it. Without ``layers`` those of a stage become one,
-    with ``squash`` those of its base too. ``destinations`` are ``TRANSPORT:PATH`` texts. ``seconds`` is the time of
-    everything in the image. Raises `UsageError`.
+    with ``squash`` those of its base too. ``destinations`` are what `hermes.naming.outputs` reads. ``compression`` is how
+    layers are compressed, as `hermes.layer.compress.codec_of` reads it (default: as is usual for the format). ``seconds`` is
+    the time of everything in the image. Raises `UsageError`.
     """
 
     context: str = "."
@@ -66,6 +67,7 @@ class DockerfileOptions:
     destinations: Sequence[str] = ()
     ignore_file: str = ""
     format: str = "oci"
+    compression: str = ""
     jobs: int | None = None
     seconds: int | None = None
     runtime: str = ""

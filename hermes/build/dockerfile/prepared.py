@@ -21,18 +21,19 @@ from hermes.dockerfile.parse import Dockerfile, parse
 from hermes.dockerfile.translate import Translation, check, translate
 from hermes.engine.action import Action, Output
 from hermes.engine.scheduler import Report
+from hermes.errors import UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
 from hermes.image.stored import descriptor_of
-from hermes.layer.compress import GZIP, ZSTD
+from hermes.layer.compress import GZIP, ZSTD, Codec, codec_of
 from hermes.naming.registries import LazyBlobs
 from hermes.naming.targets import BuildTarget
 from hermes.sandbox import capabilities
 from hermes.store import Store
 
 if TYPE_CHECKING:
+    from hermes.build.dockerfile.outputs import Opened
     from hermes.registry.client import Client
-    from hermes.transports.transport import Destination
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class Prepared:
         self.options = options
         self.folder = folder_of(options)
         self._tags = [Reference.parse(one) for one in options.tags]
-        self._destinations: list[Destination] = []
+        self._destinations: list[Opened] = []
         self._secrets = frozenset(secrets)
         self._agents = frozenset(agents)
         self._say = say
@@ -105,9 +106,9 @@ class Prepared:
     def open_destinations(self, client: Callable[[], Client]) -> None:
         """Look at where the image is to be written, so that a mistake is told before anything is built."""
         if self.options.destinations:
-            from hermes.transports.table import parse_destination
+            from hermes.build.dockerfile.outputs import opened
 
-            self._destinations = [parse_destination(one, client) for one in self.options.destinations]
+            self._destinations = list(opened(self.options, client))
 
     def translate(self, store: Store, fetching: LazyBlobs, build_target: BuildTarget) -> dict[str, str]:
         """Find out the actions, and return the folders of all contexts, by the names that sources have."""
@@ -204,7 +205,7 @@ class Prepared:
         cached = report.cached
         if self.name:
             cached = sum(name in report.known for name in own) - len(executed)
-        built = BuiltDockerfile(manifest, executed, cached)
+        built = BuiltDockerfile(manifest, executed, cached, tuple(self.options.tags))
         remember(self.options, store, self.folder, self._source, self._looked, built, self._warnings)
         return built
 
@@ -242,8 +243,20 @@ class Prepared:
             layers=options.layers,
             squash=options.squash,
             docker=is_docker,
-            codec=GZIP if is_docker else ZSTD,
+            codec=self._codec(),
         )
+
+    def _codec(self) -> Codec:
+        is_docker = self.options.format == "docker"
+        asked = codec_of(self.options.compression)
+        if asked is None:
+            return GZIP if is_docker else ZSTD
+        if is_docker and asked.name != GZIP.name:
+            raise UsageError(
+                f"an image in Docker's format has no layers compressed with {asked.name}",
+                hint="say oci-mediatypes=true, or compression=gzip",
+            )
+        return asked
 
     def _variant_name(self, platform: Platform) -> str:
         several = (str(platform),) if len(self._platforms) > 1 else ()
@@ -270,8 +283,8 @@ class Prepared:
         for tag in self._tags:
             names.set(tag, manifest)
         called = str(self._tags[0]) if self._tags else f"{self.folder.name.lower() or 'image'}:latest"
-        for destination in self._destinations:
-            fetching.write(destination, manifest, called)
+        for one in self._destinations:
+            one.write(manifest, store, fetching, called)
 
 
 def _platforms(text: str) -> list[Platform]:

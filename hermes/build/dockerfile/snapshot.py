@@ -32,7 +32,7 @@ _TICK_NS: Final = 20_000_000
 _MOST_LINKS: Final = 40
 _NEVER: Final = (-1, -1, -1, -1)
 _OPTIONS: Final = (
-    *("annotations", "arguments", "format", "labels", "layers", "network", "platform"),
+    *("annotations", "arguments", "compression", "format", "labels", "layers", "network", "platform"),
     *("pull", "seconds", "squash", "target", "capabilities", "hosts"),
 )
 """The options that decide what the image is, where no snapshot is kept for the others."""
@@ -117,7 +117,7 @@ def unchanged(options: DockerfileOptions, home: Path, say: Callable[[str], None]
         store.close()
     for warning in warnings:
         say(f"warning: {warning}")
-    return BuiltDockerfile(image, (), cached)
+    return BuiltDockerfile(image, (), cached, tuple(options.tags))
 
 
 def remember(

@@ -13,6 +13,7 @@ from hermes.build.dockerfile.build import DockerfileBuild, runs_like
 from hermes.build.dockerfile.built import BuiltDockerfile
 from hermes.build.dockerfile.fetched_contexts import fetched
 from hermes.build.dockerfile.options import DockerfileOptions
+from hermes.build.dockerfile.outputs import applied
 from hermes.build.dockerfile.snapshot import unchanged
 from hermes.engine.events import Subscriber
 from hermes.errors import UsageError
@@ -42,7 +43,7 @@ def build_together(
     """
     with ExitStack() as fetching:
         here = {
-            name: replace(one, options=fetching.enter_context(fetched(one.options, home, say)))
+            name: replace(one, options=fetching.enter_context(fetched(applied(one.options, say), home, say)))
             for name, one in wanted.items()
         }
         return _built(here, home, build_target, subscribers, say)

@@ -80,7 +80,7 @@ def one_file(text: str, name: str = "docker-bake.hcl") -> dict[str, Any]:
         ('group "default" {\n  targets = ["app"]\n}\ntarget "ap" {}\n', "there is no target app"),
         ('thing "x" {}\n', "docker-bake.hcl:1:1: unknown block 'thing'"),
         ('target "default" {\n  network = "mine"\n}\n', "default: there is no network 'mine' for RUN"),
-        ('target "default" {\n  output = ["type=local,dest=x"]\n}\n', "cannot be written"),
+        ('target "default" {\n  output = ["type=locl,dest=x"]\n}\n', "unknown type 'locl'"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(
@@ -137,7 +137,7 @@ target "default" {
         ("plain", "", "plain"),
         ("o", "o.txt", ""),
     ]
-    assert options.destinations == ("docker://r.example/app:1", "oci-archive:app.tar")
+    assert options.destinations == ("type=registry", "type=oci,dest=app.tar", "type=docker")
     assert (options.annotations, options.use_cache, options.pull) == ({"a": "b"}, False, "always")
 
 
