@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hermes.build.dockerfile.options import DockerfileOptions, dockerfile_of, folder_of
 from hermes.build.memory.keys import keys_of, parts_of
-from hermes.build.session import Session
+from hermes.build.session import Session, without_collection
 from hermes.engine.key import differences, facts
 from hermes.store import Store
 
@@ -48,9 +48,10 @@ def explain(where: Location, patterns: Sequence[str], options: BuildOptions) -> 
     """Yield why each action of the targets was last executed, in build order; one never executed is left out."""
     store = Store.open(where.home)
     try:
-        session = Session.open(where.root, store, options, lambda _: None)
-        labels = session.labels(patterns, where.package)
-        session.analysis.analyze(labels)
+        with without_collection():
+            session = Session.open(where.root, store, options, lambda _: None)
+            labels = session.labels(patterns, where.package)
+            session.analysis.analyze(labels)
         owners = {str(label) for label in labels}
         for action in session.analysis.graph.actions.values():
             if action.owner in owners:

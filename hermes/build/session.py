@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,18 @@ from hermes.workspace.sources import FileIndex
 
 if TYPE_CHECKING:
     from hermes.build.options import BuildOptions
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Do not look for garbage meanwhile: what analysis makes stays, and to go through it again and again is a third of it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class Session:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -81,9 +80,9 @@ class TargetsBuild:
 
     def _analyzed(self, memory: Memory | None, intact: Check | None) -> Plan:
         from hermes.build.analyzed import AnalyzedPlan
-        from hermes.build.session import Session
+        from hermes.build.session import Session, without_collection
 
-        with _without_collection():
+        with without_collection():
             session = Session.open(self._root, self._store, self._options, self._say)
             if not self._options.keep_going:
                 return AnalyzedPlan.make(session, self._patterns, self._where.package, memory, intact)
@@ -192,15 +191,3 @@ class TargetsBuild:
 
     def _warn(self, text: str) -> None:
         self._driver.events.emit(Warned(text))
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Do not look for garbage meanwhile: what analysis makes stays, and to go through it again and again is a sixth of it."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

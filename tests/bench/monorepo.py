@@ -40,10 +40,11 @@ _ANALYZE: Final = """
 import sys
 from pathlib import Path
 from hermes.build.options import BuildOptions
-from hermes.build.session import Session
+from hermes.build.session import Session, without_collection
 from hermes.store import Store
-session = Session.open(Path(), Store.open(Path(sys.argv[1])), BuildOptions(), print)
-session.analysis.analyze(session.labels(["//..."], ""))
+with without_collection():
+    session = Session.open(Path(), Store.open(Path(sys.argv[1])), BuildOptions(), print)
+    session.analysis.analyze(session.labels(["//..."], ""))
 """
 
 
