@@ -163,7 +163,7 @@ class Snapshots:
 def write_row(store: Store, path: Path, value: Any) -> None:
     """Write plain values for `read_row`."""
     body = marshal.dumps((_VERSION, value))
-    store.write(path, hashlib.sha256(body).digest() + body)
+    store.write_pieces(path, (hashlib.sha256(body).digest(), body))
 
 
 def read_row(path: Path) -> Any:
