@@ -115,6 +115,11 @@ class Result:
                 name: Value(str(kind), Digest.parse(digest), int(size))
                 for name, (kind, digest, size) in document["outputs"].items()
             }
+            for (
+                name,
+                value,
+            ) in outputs.items():  # names are those of files; no file has a lone surrogate of another kind
+                f"{name}{value.kind}".encode("utf-8", "surrogateescape")
             log = Digest.parse(document["log"]) if document["log"] else ""
             return cls(outputs, int(document["milliseconds"]), log, executed=False)
         except Exception:  # noqa: BLE001 - whatever is wrong with it, it cannot be used

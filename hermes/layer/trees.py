@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -73,8 +74,9 @@ def seal(folder: str) -> None:
     """Note that a tree is as it should be now: the time as its file system has it, and the paths of what is in it.
 
     Whatever is done to a file or directory later sets the time of its last change of status (ctime), which no program
-    can choose. Paths are relative to ``folder``; those of symbolic links are left out, as they cannot be changed
-    but by their directory. Runs where all of the tree can be read.
+    can choose. Paths are relative to ``folder``. Left out are symbolic links and whiteouts, which cannot be changed but by
+    their directory; overlayfs makes all whiteouts of a mount names of one file, and removes one of those names when
+    the mount is gone. Runs where all of the tree can be read.
     """
     paths = [one for one in (PASSING, OWNERS) if os.path.exists(f"{folder}/{one}")]
     pending = ["root"]
@@ -85,11 +87,16 @@ def seal(folder: str) -> None:
             for item in items:
                 if item.is_dir(follow_symlinks=False):
                     pending.append(f"{at}/{item.name}")
-                elif not item.is_symlink():
+                elif item.is_file(follow_symlinks=False) or not (item.is_symlink() or _is_whiteout(item)):
                     paths.append(f"{at}/{item.name}")
     with open(f"{folder}/{SEAL}", "wb") as file:
         now = os.fstat(file.fileno()).st_ctime_ns
         file.write(b"\0".join([b"%d" % now, *map(os.fsencode, paths)]))
+
+
+def _is_whiteout(item: os.DirEntry[str]) -> bool:
+    status = item.stat(follow_symlinks=False)
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
 def is_sealed(folder: str) -> bool:
@@ -104,9 +111,9 @@ def is_sealed(folder: str) -> bool:
             with open(f"{folder}/{SEAL}", "rb") as file:
                 sealed, *paths = file.read().split(b"\0")
             latest = int(sealed)
-            stat = os.stat
+            look = os.stat
             return bool(paths) and not any(
-                stat(path, dir_fd=at, follow_symlinks=False).st_ctime_ns > latest for path in paths
+                look(path, dir_fd=at, follow_symlinks=False).st_ctime_ns > latest for path in paths
             )
         finally:
             os.close(at)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hermes.container.overlay import Tree, mount_stack, owner_in
 from hermes.digest import Digest
 from hermes.layer.diff import Changes, changes
-from hermes.layer.trees import Passing, describe_tree, has_tree, is_sealed
+from hermes.layer.trees import Passing, describe_tree, is_sealed
 from hermes.sandbox.syscalls import umount
 from hermes.store import Store
 
 if TYPE_CHECKING:
     from hermes.layer.compress import Codec, Encoding
+
+
+_TRIES: Final = 10
+"""How often a tree that is not as it should be may be in the way of another."""
 
 
 class Made(NamedTuple):
@@ -57,13 +62,17 @@ def write_changes(store: Store, found: Changes, upper: str, codec: Codec | None)
 
 
 def publish(store: Store, diff_id: Digest, folder: str) -> None:
-    """Make ``folder``, which holds ``root`` and its description, the tree of a layer, unless it has an unchanged one."""
+    """Make ``folder``, which holds ``root`` and its description, the tree of a layer, unless it has an unchanged one.
+
+    Others may do the same at the same time.
+    """
     there = f"{store.trees}/{diff_id.hex}"
-    try:
-        os.rename(folder, there)
-    except OSError:
-        if not has_tree(store, diff_id):
-            raise
-        if not is_sealed(there):
-            os.rename(there, f"{folder}.changed")
+    for number in range(_TRIES):
+        with contextlib.suppress(OSError):
             os.rename(folder, there)
+            return
+        if is_sealed(there):
+            return
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(there, f"{folder}.{number}")
+    os.rename(folder, there)

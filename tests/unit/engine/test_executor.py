@@ -99,7 +99,16 @@ def test_a_changed_result_is_read_or_counts_as_missing(document: object) -> None
 
 
 @pytest.mark.parametrize(
-    "change", [{"log": 1.5}, {"log": "../x"}, {"version": 2}, {"outputs": {"a": ["b"]}}, {"outputs": []}]
+    "change",
+    [
+        {"log": 1.5},
+        {"log": "../x"},
+        {"version": 2},
+        {"outputs": {"a": ["b"]}},
+        {"outputs": []},
+        {"outputs": {"\ud800": list(OF_OLD["outputs"]["layer"])}},
+        {"outputs": {"layer": ["\ud800", *OF_OLD["outputs"]["layer"][1:]]}},
+    ],
 )
 def test_a_result_that_cannot_be_used_counts_as_missing(change: dict[str, object]) -> None:
     assert Result.load(json.dumps(OF_OLD | change).encode()) is None
