@@ -19,7 +19,7 @@ test: $(VENV)/test
 	@tests/packages.sh
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
-# As test, and every Dockerfile of the corpus by both of its peers, and all examples of properties.
+# As test, and every Dockerfile of the corpus by both of its peers, all examples of properties, and what takes minutes.
 test-all: export HERMES_TEST_PEERS = all
 test-all: export HERMES_TEST_EXAMPLES = all
 test-all: test

@@ -8,12 +8,13 @@ from typing import Any, Final
 from hypothesis import settings
 from hypothesis import strategies as st
 
-_ALL: Final = os.environ.get("HERMES_TEST_EXAMPLES") == "all"
+ALL: Final = os.environ.get("HERMES_TEST_EXAMPLES") == "all"
+"""Whether everything is to be tried, also what takes minutes: ``make test-all``."""
 
 
 def examples(count: int, **more: object) -> settings:
     """Return settings for ``count`` examples, of which a run tries a quarter, other ones each time; CI tries all."""
-    return settings(max_examples=count if _ALL else count // 4, deadline=None, **more)
+    return settings(max_examples=count if ALL else count // 4, deadline=None, **more)
 
 
 _ODD: Final = st.sampled_from(

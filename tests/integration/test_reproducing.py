@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import ROOT, Sandbox, run_hermes
 from tests.integration.conftest import add_base
+from tests.properties import ALL
 
 if TYPE_CHECKING:
     from tests.integration.conftest import OrdinaryUser
@@ -124,6 +125,7 @@ def test_other_times_and_modes_of_the_sources(app: Sandbox, digest: str, tmp_pat
 
 
 @pytest.mark.network
+@pytest.mark.skipif(not ALL, reason="make test-all tries it: it installs Hermes for another Python")
 def test_another_python_and_an_installed_wheel(digest: str, tmp_path: Path) -> None:
     python = next((one for one in _pythons() if _version(one) not in ("", _version(sys.executable))), None)
     if python is None:
