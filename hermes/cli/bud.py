@@ -14,6 +14,7 @@ from hermes.build.dockerfile.built import BuiltDockerfile
 from hermes.build.dockerfile.options import PULL_ALWAYS, PULL_MISSING, PULLS, DockerfileOptions
 from hermes.build.secrets import SecretSource
 from hermes.build.ssh_agents import AgentSource
+from hermes.cli import completion
 from hermes.cli.bud_outputs import all_outputs, check_file, output_options, write_file, write_metadata
 from hermes.cli.bud_projects import ProjectOptions, project_options
 from hermes.cli.bud_projects import build as build_project
@@ -21,10 +22,12 @@ from hermes.cli.lines import print_beside
 from hermes.cli.options import (
     build_arguments,
     capability_options,
+    format_option,
     pairs,
     progress_option,
     runtime_option,
     secret_option,
+    timestamp_option,
     volume_option,
 )
 from hermes.cli.progress import display
@@ -46,15 +49,45 @@ class _Command(click.Command):
 
 
 @click.command("bud", cls=_Command)
-@click.argument("words", nargs=-1, metavar="[CONTEXT | SERVICE... | TARGET...]")
-@click.option(
-    "-f", "--file", "file", default="", metavar="FILE", help="The Dockerfile; - reads standard input."
+@click.argument(
+    "words",
+    nargs=-1,
+    metavar="[CONTEXT | SERVICE... | TARGET...]",
+    shell_complete=completion.words_of_bud,
 )
 @click.option(
-    "-t", "--tag", "tags", multiple=True, metavar="NAME", help="Give the image a name in the store."
+    "-f",
+    "--file",
+    "file",
+    default="",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="The Dockerfile; - reads standard input.",
 )
-@click.option("--target", default="", metavar="STAGE", help="Build this stage instead of the last.")
-@click.option("--build-arg", "arguments", multiple=True, metavar="NAME[=VALUE]", help="Set an ARG.")
+@click.option(
+    "-t",
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=completion.images,
+    help="Give the image a name in the store.",
+)
+@click.option(
+    "--target",
+    default="",
+    metavar="STAGE",
+    shell_complete=completion.stages,
+    help="Build this stage instead of the last.",
+)
+@click.option(
+    "--build-arg",
+    "arguments",
+    multiple=True,
+    metavar="NAME[=VALUE]",
+    shell_complete=completion.build_args,
+    help="Set an ARG.",
+)
 @click.option(
     "--build-context",
     "contexts",
@@ -66,6 +99,7 @@ class _Command(click.Command):
     "--platform",
     default="",
     metavar="OS/ARCH,...",
+    shell_complete=completion.platforms,
     help="Build for another platform, or for several, as an index.",
 )
 @click.option(
@@ -95,18 +129,11 @@ class _Command(click.Command):
 @click.option("--squash", is_flag=True, help="Make all layers one, those of the base too.")
 @output_options
 @click.option("--ignorefile", default="", metavar="FILE", help="Use this instead of .dockerignore.")
-@click.option(
-    "--format", "format_", type=click.Choice(["oci", "docker"]), default="oci", help="The image's format."
-)
+@format_option
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but the digest, errors and warnings.")
 @progress_option
 @click.option("-j", "--jobs", type=click.IntRange(1, 1024), metavar="N", help="Run N actions at once.")
-@click.option(
-    "--timestamp",
-    type=click.IntRange(0, (1 << 33) - 1),
-    metavar="SECONDS",
-    help="The time of everything in the image.",
-)
+@timestamp_option
 @click.option("--check", is_flag=True, help="Only say what is wrong with the Dockerfile.")
 @click.option(
     "--ssh",

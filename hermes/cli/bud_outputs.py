@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hermes.cli.options import digest_file_option
 from hermes.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,11 +25,13 @@ def output_options(function: F) -> F:
 
     for option in (
         click.option(
-            "--metadata-file", default="", metavar="FILE", help="Write names and digests to a JSON file."
+            "--metadata-file",
+            default="",
+            metavar="FILE",
+            shell_complete=completion.files,
+            help="Write names and digests to a JSON file.",
         ),
-        click.option(
-            "--iidfile", default="", metavar="FILE", help="Write the digest of the image to a file."
-        ),
+        digest_file_option,
         click.option("--push", is_flag=True, help="Push the image to the registries of its names."),
         click.option(
             "--load",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hermes.cli.completion import files
 from hermes.cli.progress import display
 from hermes.errors import UsageError
 
@@ -95,7 +96,10 @@ def project_options(function: F) -> F:
         function
     )
     for option, name, metavar, text in reversed(options):
-        function = click.option(option, name, multiple=True, metavar=metavar, help=text)(function)
+        complete = files if metavar == "FILE" else None
+        function = click.option(
+            option, name, multiple=True, metavar=metavar, shell_complete=complete, help=text
+        )(function)
     return function
 
 

@@ -9,9 +9,22 @@ import click
 from hermes.errors import HermesError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from click.shell_completion import CompletionItem
 
 SHELLS = ("bash", "zsh", "fish")
+RUNTIMES: Final = ("bwrap", "crun", "runc")
+PLATFORMS: Final = (
+    "linux/amd64",
+    "linux/arm64",
+    "linux/arm/v7",
+    "linux/386",
+    "linux/ppc64le",
+    "linux/riscv64",
+    "linux/s390x",
+)
+"""What images are usually built for; others can be named."""
 
 _BASH: Final = r"""
 _hermes_completion() {
@@ -39,7 +52,7 @@ _hermes_completion() {
         elif [[ $type == file ]]; then
             compopt -o default
         elif [[ $type == plain ]]; then
-            if [[ $value == *: || ($value == //* && $value != *:*) ]]; then
+            if [[ $value == *[:/=] ]]; then
                 compopt -o nospace
             fi
             COMPREPLY+=("${value#"$prefix"}")
@@ -50,6 +63,47 @@ _hermes_completion() {
 complete -o nosort -F _hermes_completion hermes
 """
 """Click's own script does not know that Readline splits labels and names of images at their colons."""
+_ZSH: Final = r"""#compdef hermes
+_hermes_completion() {
+    local -a rows whole begun whole_help begun_help
+    local kind value help shown
+    (( ! $+commands[hermes] && ! $+functions[hermes] )) && return 1
+
+    rows=("${(@f)$(COMP_WORDS="${words[*]}" COMP_CWORD=$((CURRENT-1)) _HERMES_COMPLETE=zsh_complete hermes)}")
+
+    for kind value help in $rows; do
+        if [[ $kind == dir ]]; then
+            _path_files -/
+        elif [[ $kind == file ]]; then
+            _path_files -f
+        elif [[ $kind == plain ]]; then
+            shown=$value
+            if [[ $help != _ ]]; then
+                value=${value//\\:/:}
+                shown="$value -- $help"
+            fi
+            if [[ $value == *[:/=] ]]; then
+                begun+=("$value")
+                begun_help+=("$shown")
+            else
+                whole+=("$value")
+                whole_help+=("$shown")
+            fi
+        fi
+    done
+
+    (( $#whole )) && compadd -U -V hermes -d whole_help -a whole
+    (( $#begun )) && compadd -U -V hermes -S '' -d begun_help -a begun
+    return 0
+}
+
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+    _hermes_completion "$@"
+else
+    compdef _hermes_completion hermes
+fi
+"""
+"""Click's own script puts a space behind what goes on: a package, a transport, a variable's name."""
 
 
 @click.command("completion")
@@ -68,7 +122,7 @@ def command(shell: str) -> None:
     found = get_completion_class(shell)
     assert found is not None
     source = found(hermes, {}, "hermes", "_HERMES_COMPLETE").source()
-    click.echo(_BASH if shell == "bash" else source)
+    click.echo({"bash": _BASH, "zsh": _ZSH}.get(shell, source))
 
 
 def containers(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -129,18 +183,76 @@ def destinations(_ctx: click.Context, _param: click.Parameter, incomplete: str) 
 
 
 def labels(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete a package, or a target of a package once there is a colon."""
+    """Complete a package, a folder at a time, or a target of a package once there is a colon."""
     from click.shell_completion import CompletionItem
 
-    from hermes.api.workspace import Workspace
-    from hermes.build.options import BuildOptions
+    from hermes.api.labels import labels_from
+    from hermes.store.location import default_home
 
-    package, colon, _ = incomplete.partition(":")
-    try:
-        workspace = Workspace()
-        pattern = f"{package}:all" if colon else "//..."
-        parts = [str(one).partition(":") for one in workspace.query(pattern, BuildOptions())]
-    except HermesError:
-        return []
-    found = sorted({f"{package}:{name}" if colon else its_package for its_package, _, name in parts})
-    return [CompletionItem(one) for one in found if one.startswith(incomplete)]
+    return [CompletionItem(one) for one in labels_from(incomplete, default_home())]
+
+
+def platforms(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a platform, also after others and a comma."""
+    return _listed(PLATFORMS, incomplete)
+
+
+def runtimes(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a runtime."""
+    return _begun(RUNTIMES, incomplete)
+
+
+def files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete a file."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+def folders(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let the shell complete a folder."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def stages(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a stage of the Dockerfile that the command line names so far."""
+    from hermes.api.names import stages_of
+
+    return _begun(stages_of(*_dockerfile(ctx)), incomplete)
+
+
+def build_args(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of an ARG of the Dockerfile that the command line names so far."""
+    from hermes.api.names import arguments_of
+
+    return _begun([f"{one}=" for one in arguments_of(*_dockerfile(ctx))], incomplete)
+
+
+def words_of_bud(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete a service of a compose file, a target of a bake file, or the folder of a context."""
+    from hermes.api.names import services_of, targets_of
+
+    if compose := ctx.params.get("compose_files"):
+        return _begun(services_of(compose), incomplete)
+    if bake := ctx.params.get("bake_files"):
+        return _begun(targets_of(bake), incomplete)
+    return folders(ctx, _param, incomplete)
+
+
+def _dockerfile(ctx: click.Context) -> tuple[str, str]:
+    """Return the file and the context of a command line that is not finished."""
+    words = ctx.params.get("words") or [one for one in ctx.args if not one.startswith("-")]
+    return ctx.params.get("file") or "", words[0] if words else "."
+
+
+def _begun(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(one) for one in names if one.startswith(incomplete)]
+
+
+def _listed(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    before, comma, last = incomplete.rpartition(",")
+    return _begun([f"{before}{comma}{one}" for one in names if one.startswith(last)], incomplete)

@@ -7,7 +7,13 @@ import click
 from hermes.api.images import Images
 from hermes.cli import completion
 from hermes.cli.lines import print_beside
-from hermes.cli.options import compression_options, nondistributable_option, transports_in_help
+from hermes.cli.options import (
+    all_platforms_option,
+    compression_options,
+    image_platform_option,
+    nondistributable_option,
+    transports_in_help,
+)
 from hermes.cli.progress import display
 from hermes.errors import UsageError
 
@@ -15,8 +21,8 @@ from hermes.errors import UsageError
 @click.command("copy")
 @click.argument("source", metavar="ORIGIN|IMAGE|LABEL", shell_complete=completion.bases)
 @click.argument("destination", metavar="TRANSPORT", shell_complete=completion.destinations)
-@click.option("--platform", default="", metavar="OS/ARCH", help="Which image of an index.")
-@click.option("--all-platforms", "whole", is_flag=True, help="An index with all its images.")
+@image_platform_option
+@all_platforms_option
 @compression_options
 @nondistributable_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")

@@ -9,12 +9,19 @@ from typing import Any, Final
 
 import click
 
-from hermes.api.containers import COMPRESSIONS, FORMATS, CommitOptions, Containers
+from hermes.api.containers import COMPRESSIONS, CommitOptions, Containers
 from hermes.cli import completion
+from hermes.cli.bud_outputs import check_file, write_file
 from hermes.cli.containers import opened
 from hermes.cli.each import each
 from hermes.cli.lines import print_beside, write_line
-from hermes.cli.options import transports_in_help
+from hermes.cli.options import (
+    digest_file_option,
+    format_option,
+    image_platform_option,
+    timestamp_option,
+    transports_in_help,
+)
 from hermes.cli.tables import columns
 from hermes.container.state import State
 from hermes.errors import UsageError
@@ -52,7 +59,7 @@ def command() -> None:
 @command.command("from")
 @click.argument("base", metavar="IMAGE|ORIGIN|LABEL|scratch", shell_complete=completion.bases)
 @click.option("--name", default="", help="What to call the container.")
-@click.option("--platform", default="", metavar="OS/ARCH", help="What it is for, where there is a choice.")
+@image_platform_option
 @transports_in_help
 def from_(base: str, name: str, platform: str) -> None:
     """Make a container of an image, of a target or of nothing, and print its name.
@@ -115,8 +122,8 @@ def umount(names: tuple[str, ...], all_: bool) -> None:
 @click.argument("name", metavar="CONTAINER", shell_complete=completion.containers)
 @click.argument("target", default="", metavar="[NAME|TRANSPORT]", shell_complete=completion.destinations)
 @click.option("--squash", is_flag=True, help="Write all layers as one.")
-@click.option("--timestamp", type=click.IntRange(0), help="The time of everything in it: seconds since 1970.")
-@click.option("--format", "format_", type=click.Choice(FORMATS), default="oci", show_default=True)
+@timestamp_option
+@format_option
 @click.option(
     "--compression",
     type=click.Choice(COMPRESSIONS),
@@ -137,7 +144,7 @@ def umount(names: tuple[str, ...], all_: bool) -> None:
     help="Compress the layers of the base too, which stay as they are otherwise.",
 )
 @click.option("--rm", "remove", is_flag=True, help="Remove the container afterwards.")
-@click.option("--iidfile", type=click.File("w"), help="Write the image's digest to a file.")
+@digest_file_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
 @transports_in_help
 def commit(
@@ -150,7 +157,7 @@ def commit(
     level: int | None,
     recompress: bool,
     remove: bool,
-    iidfile: Any,
+    iidfile: str,
     quiet: bool,
 ) -> None:
     """Make a layer of what changed since the last commit, and an image of the container; print its digest.
@@ -163,13 +170,14 @@ def commit(
     hermes ctr commit $ctr app:latest
     hermes ctr commit --rm --squash $ctr oci-archive:app.tar
     """
+    check_file("--iidfile", iidfile)
     containers = opened()
     options = CommitOptions(squash, timestamp, format_, compression, level, recompress)
     manifest = containers.commit(name, target, options)
     if remove:
         containers.remove(name)
     if iidfile:
-        iidfile.write(manifest.digest)
+        write_file("--iidfile", iidfile, manifest.digest)
     if not quiet:
         print_beside(manifest.digest, [target])
 

@@ -20,6 +20,7 @@ from hermes.cli.options import (
     PROGRAM,
     arguments_of,
     capability_options,
+    process_options,
     runtime_option,
     secret_option,
     volume_option,
@@ -37,12 +38,7 @@ _SIGNALLED: Final = 128
 @click.command("run", context_settings=PROGRAM)
 @click.argument("name", metavar="CONTAINER", shell_complete=containers)
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND...")
-@click.option(
-    "-e", "--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="A variable for this command."
-)
-@click.option("--workdir", default="", metavar="PATH", help="Where the command runs.")
-@click.option("--user", default="", metavar="USER[:GROUP]", help="Who runs it.")
-@click.option("--hostname", default="", metavar="NAME", help="The host name that it sees.")
+@process_options
 @click.option(
     "--network",
     type=click.Choice(NETWORKS),

@@ -7,6 +7,7 @@ import json
 import click
 
 from hermes.cli import completion
+from hermes.cli.options import image_platform_option
 from hermes.cli.tables import plain
 from hermes.errors import CommandFailed
 from hermes.images.comparing import CHANGED, Difference, compare
@@ -16,7 +17,7 @@ from hermes.images.comparing import CHANGED, Difference, compare
 @click.argument("one", metavar="A", shell_complete=completion.bases)
 @click.argument("two", metavar="B", shell_complete=completion.bases)
 @click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
-@click.option("--platform", default="", metavar="OS/ARCH", help="Which images of indexes.")
+@image_platform_option
 @click.option("--times", is_flag=True, help="Compare modification times too.")
 def command(one: str, two: str, as_json: bool, platform: str, times: bool) -> None:
     """Say in what two images or targets differ: A only in the second, D only in the first, C in both but different.

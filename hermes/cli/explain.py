@@ -7,12 +7,13 @@ import click
 from hermes.api.dockerfiles import Dockerfiles
 from hermes.api.workspace import Workspace
 from hermes.build.dockerfile.options import DockerfileOptions
+from hermes.cli.completion import labels
 from hermes.cli.options import build_options, chosen
 from hermes.errors import UsageError
 
 
 @click.command("explain")
-@click.argument("patterns", nargs=-1, metavar="LABEL...")
+@click.argument("patterns", nargs=-1, metavar="LABEL...", shell_complete=labels)
 @click.option(
     "--dockerfile",
     "context",

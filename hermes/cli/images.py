@@ -10,7 +10,12 @@ from hermes.api.images import Images
 from hermes.cli import completion
 from hermes.cli.each import each
 from hermes.cli.lines import write_line
-from hermes.cli.options import nondistributable_option, transports_in_help
+from hermes.cli.options import (
+    all_platforms_option,
+    image_platform_option,
+    nondistributable_option,
+    transports_in_help,
+)
 from hermes.cli.progress import display
 from hermes.cli.tables import columns
 from hermes.errors import UsageError
@@ -48,8 +53,8 @@ def command(as_json: bool, quiet: bool) -> None:
 @click.command("pull")
 @click.argument("origin", metavar="ORIGIN", shell_complete=completion.bases)
 @click.argument("name", default="", metavar="[NAME]")
-@click.option("--platform", default="", metavar="OS/ARCH", help="Which image of an index.")
-@click.option("--all-platforms", "whole", is_flag=True, help="Take an index with all its images.")
+@image_platform_option
+@all_platforms_option
 @nondistributable_option
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
 @transports_in_help

@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 
 from hermes.cli import completion
+from hermes.cli.options import image_platform_option
 from hermes.cli.tables import columns, streamed_columns
 from hermes.errors import UsageError
 from hermes.images.inspecting import Inspected, inspect, tables
@@ -40,7 +41,7 @@ _AT_ONCE: Final = 1024
 @click.option("--raw", is_flag=True, help="Print the manifest or index, byte for byte.")
 @click.option("--layers", is_flag=True, help="Print the layers.")
 @click.option("--files", is_flag=True, help="Print the tables of contents of the layers.")
-@click.option("--platform", default="", metavar="OS/ARCH", help="Which image of an index.")
+@image_platform_option
 def command(
     image: str, as_json: bool, as_config: bool, raw: bool, layers: bool, files: bool, platform: str
 ) -> None:

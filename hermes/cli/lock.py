@@ -7,13 +7,14 @@ import os
 import click
 
 from hermes.api.workspace import Workspace
+from hermes.cli.completion import labels
 from hermes.cli.options import build_options, chosen
 from hermes.cli.progress import display
 from hermes.errors import UsageError
 
 
 @click.command("lock")
-@click.argument("patterns", nargs=-1, metavar="[PATTERN...]")
+@click.argument("patterns", nargs=-1, metavar="[PATTERN...]", shell_complete=labels)
 @click.option("--check", is_flag=True, help="Write nothing, and fail where a lock file is stale.")
 @click.option(
     "--update",

@@ -58,6 +58,8 @@ def output_option(function: F) -> F:
 
 def build_options(function: F) -> F:
     """Add what says how to build."""
+    from hermes.cli import completion
+
     for option in (
         click.option(
             "-j", "--jobs", type=click.IntRange(1, 1024), metavar="N", help="Run N actions at once."
@@ -65,11 +67,89 @@ def build_options(function: F) -> F:
         click.option(
             "-k", "--keep-going", is_flag=True, help="After a failure build what does not depend on it."
         ),
-        click.option("--platform", default="", metavar="OS/ARCH", help="Build for another platform."),
+        click.option(
+            "--platform",
+            default="",
+            metavar="OS/ARCH",
+            shell_complete=completion.platforms,
+            help="Build for another platform.",
+        ),
         click.option(
             "--set", "values", multiple=True, metavar="NAME=VALUE", help="Set a value for select()."
         ),
         click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors and warnings."),
+    ):
+        function = option(function)
+    return function
+
+
+def image_platform_option(function: F) -> F:
+    """Add which image of an index is meant."""
+    from hermes.cli import completion
+
+    return click.option(
+        "--platform",
+        default="",
+        metavar="OS/ARCH",
+        shell_complete=completion.platforms,
+        help="Which image of an index.",
+    )(function)
+
+
+all_platforms_option = click.option(
+    "--all-platforms", "whole", is_flag=True, help="Take an index with all its images."
+)
+timestamp_option = click.option(
+    "--timestamp",
+    type=click.IntRange(0, (1 << 33) - 1),
+    metavar="SECONDS",
+    help="The time of everything in the image: seconds since 1970.",
+)
+format_option = click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["oci", "docker"]),
+    default="oci",
+    show_default=True,
+    help="The image's format.",
+)
+
+
+def digest_file_option(function: F) -> F:
+    """Add a file that gets the digest of the image; see `hermes.cli.bud_outputs.write_file`."""
+    from hermes.cli import completion
+
+    return click.option(
+        "--iidfile",
+        default="",
+        metavar="FILE",
+        shell_complete=completion.files,
+        help="Write the digest of the image to a file.",
+    )(function)
+
+
+def process_options(function: F) -> F:
+    """Add what a program is started with: variables, user, folder and host name."""
+    for option in (
+        click.option("--hostname", default="", metavar="NAME", help="The host name it sees."),
+        click.option(
+            "-w", "--workdir", default="", metavar="PATH", help="Start in another folder than the image says."
+        ),
+        click.option(
+            "-u",
+            "--user",
+            default="",
+            metavar="USER[:GROUP]",
+            help="Run as another user than the image says.",
+        ),
+        click.option(
+            "-e",
+            "--env",
+            "variables",
+            multiple=True,
+            metavar="NAME[=VALUE]",
+            help="Set a variable; without a value, to that of this environment.",
+        ),
     ):
         function = option(function)
     return function
@@ -130,10 +210,13 @@ def volume_option(function: F) -> F:
 
 def runtime_option(function: F) -> F:
     """Add what says by which runtime commands are run."""
+    from hermes.cli import completion
+
     return click.option(
         "--runtime",
         default="",
         metavar="NAME",
+        shell_complete=completion.runtimes,
         help="Run commands by bwrap (the default), crun or runc; what comes out is the same.",
     )(function)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from hermes.api.workspace import Workspace
+from hermes.cli.completion import labels
 from hermes.cli.options import build_options, chosen
 
 
 @click.command("query")
-@click.argument("expression", metavar="EXPRESSION")
+@click.argument("expression", metavar="EXPRESSION", shell_complete=labels)
 @click.option(
     "--output",
     "form",

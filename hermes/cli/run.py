@@ -13,13 +13,14 @@ import click
 from hermes.api.run_options import PROFILES, RunProfile
 from hermes.api.workspace import Workspace
 from hermes.build.result import BuildResult
-from hermes.cli.completion import bases
+from hermes.cli.completion import bases, files
 from hermes.cli.lines import write_line
 from hermes.cli.options import (
     PROGRAM,
     arguments_of,
     build_options,
     chosen,
+    process_options,
     progress_option,
     runtime_option,
     secret_option,
@@ -103,22 +104,15 @@ def _accepted(function: F) -> F:
     metavar="[[IP:][HOST]:]CTR[/udp]",
     help="Let a port of this machine lead to one of the program; without HOST, any free one.",
 )
+@process_options
 @click.option(
-    "-e",
-    "--env",
-    "variables",
+    "--env-file",
+    "env_files",
     multiple=True,
-    metavar="NAME[=VALUE]",
-    help="Set a variable; without a value, to that of this environment.",
+    metavar="FILE",
+    shell_complete=files,
+    help="Set the variables of a file.",
 )
-@click.option(
-    "-u", "--user", default="", metavar="USER[:GROUP]", help="Run as another user than the image says."
-)
-@click.option(
-    "-w", "--workdir", default="", metavar="PATH", help="Start in another folder than the image says."
-)
-@click.option("--hostname", default="", metavar="NAME", help="The host name it sees (default: hermes).")
-@click.option("--env-file", "env_files", multiple=True, metavar="FILE", help="Set the variables of a file.")
 @click.option(
     "--mount",
     "mounts",

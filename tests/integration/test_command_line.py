@@ -406,8 +406,8 @@ def test_patterns_can_be_taken_out(app: Sandbox) -> None:
     ("parts", "replies"),
     [
         (["bui"], ["build"]),
-        (["build", "//a"], ["//app"]),
-        (["build", "//app", ":"], ["file", "image", "layer", "slow"]),
+        (["build", "//a"], ["//app:"]),
+        (["build", "//app", ":"], ["broken", "file", "image", "layer", "slow"]),
         (["build", "-q", "//app", ":", "im"], ["image"]),
         (["build", "'//app:im"], ["//app:image"]),
         (["query", "--output", "=", "la"], ["label"]),
@@ -432,6 +432,44 @@ def test_bash_completes_what_it_splits_at_colons(app: Sandbox, parts: list[str],
     )
     assert done.stdout.split() == replies
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
+def test_zsh_puts_no_space_behind_what_goes_on(app: Sandbox) -> None:
+    script = f"""
+        compdef() {{ :; }}
+        compadd() {{ [[ $* == *"-S "* ]] && print -rl -- begun $begun || print -rl -- whole $whole; }}
+        hermes() {{ {sys.executable} -m hermes "$@"; }}
+        source <(hermes completion zsh)
+        words=(hermes build //a) CURRENT=3; _hermes_completion
+        words=(hermes build //app:im) CURRENT=3; _hermes_completion
+        words=(hermes copy docker-d) CURRENT=3; _hermes_completion
+    """
+    env = os.environ | {"HERMES_HOME": str(app.home)}
+    done = subprocess.run(
+        ["zsh", "-f", "-c", script], cwd=app.root, env=env, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["begun", "//app:", "whole", "//app:image", "begun", "docker-daemon:"]
+
+
+@pytest.mark.skipif(not shutil.which("fish"), reason="fish is not installed")
+def test_fish_completes_labels(app: Sandbox) -> None:
+    script = """
+        hermes completion fish | source
+        complete -C 'hermes build //a'
+        complete -C 'hermes build //app:im'
+    """
+    env = os.environ | {"HERMES_HOME": str(app.home), "HOME": str(app.home)}
+    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", script],
+        cwd=app.root,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["//app:", "//app:image"], done.stderr
 
 
 def test_labels_are_completed_in_the_form_that_was_begun(app: Sandbox) -> None:
