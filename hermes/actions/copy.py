@@ -5,9 +5,8 @@ It is what COPY and ADD of a Dockerfile are. Of the layers below it only knows w
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 from hermes.actions.kinds import LAYER
 from hermes.actions.layer import link_of
@@ -25,7 +24,7 @@ from hermes.errors import BuildError
 from hermes.layer import encodings, modes, toc
 from hermes.layer.archives import archive_members
 from hermes.layer.canonical import canonical
-from hermes.layer.content import FileContent, spooled
+from hermes.layer.content import FileContent, Spool
 from hermes.layer.entry import (
     DIRECTORY,
     FILE,
@@ -45,8 +44,8 @@ from hermes.store.io_errors import storing
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `BuildError` for a name that a layer cannot hold, `SourceError` for a file that changed."""
     spec = of_request(Copy[Resolved], request)
-    with ExitStack() as closing, storing("the store"):
-        copying = _Copying(spec, tools, closing)
+    with ExitStack() as stack, storing("the store"):
+        copying = _Copying(spec, tools, stack)
         if spec.listing is not None and spec.content is not None:
             return _from_layers(copying, spec.listing, spec.content, request, tools)
         ordered = canonical(copying.all(), name="the layer")
@@ -60,10 +59,10 @@ def execute(request: Request, tools: Tools) -> Outputs:
 
 
 class _Copying:
-    def __init__(self, spec: Copy[Resolved], tools: Tools, closing: ExitStack) -> None:
+    def __init__(self, spec: Copy[Resolved], tools: Tools, stack: ExitStack) -> None:
         self._spec = spec
         self._tools = tools
-        self._closing = closing
+        self._stack = stack
         self._inputs = iter(spec.sources)
         self._place = CopyDestination.of(tools.document(spec.destination.value))
         start = len(self._place.target) + 1 if self._place.target else 0
@@ -148,9 +147,7 @@ class _Copying:
         for which the destination is the root.
         """
         name = one.path
-        path = self._tools.store.scratch.path()
-        spool = self._closing.enter_context(open(path, "w+b", buffering=0))  # noqa: SIM115
-        os.unlink(path)
+        spool = self._stack.enter_context(closing(Spool(self._tools.store.scratch.unnamed())))
         with open(self._tools.path_of(one), "rb") as file:
             for member in archive_members(file, name=name):
                 entry = member.entry
@@ -169,7 +166,7 @@ class _Copying:
                 if self._spec.chowns_archives:
                     entry = entry._replace(uid=self._place.uid, gid=self._place.gid)
                 self._links[inside] = entry.link if entry.type == SYMLINK else None
-                yield entry, spooled(member.content, entry.size, spool)
+                yield entry, spool.add(member.content, entry.size)
 
     def _unpacked(self, path: str) -> str:
         """Return where something of an archive belongs, below the destination."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from itertools import chain
 from typing import BinaryIO
 
 from hermes.actions.kinds import LAYER
@@ -19,7 +20,7 @@ from hermes.errors import HermesError, SourceError
 from hermes.layer import encodings, toc
 from hermes.layer.archives import archive_members
 from hermes.layer.canonical import canonical
-from hermes.layer.content import FileContent, changed, spooled
+from hermes.layer.content import FileContent, Spool, changed
 from hermes.layer.entry import DIRECTORY, FILE, SYMLINK, Entry
 from hermes.layer.unpacking import Unpacking
 from hermes.layer.write import Item, write_layer
@@ -29,9 +30,9 @@ from hermes.store.io_errors import storing
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `LayerError` for an archive that cannot be a layer, `SourceError` for a file that changed."""
     spec = of_request(Layer[Resolved], request)
-    with ExitStack() as closing, storing("the store"):
-        assembly = _Assembly(tools, closing, spec.mtime)
-        items = [item for group in spec.entries for item in assembly.group(group)]
+    with ExitStack() as stack, storing("the store"):
+        assembly = _Assembly(tools, stack, spec.mtime)
+        items = chain.from_iterable(map(assembly.group, spec.entries))
         ordered = canonical(items, name="the layer")
         written = write_layer(
             ordered, blobs=tools.store.blobs, codec=hinted_codec(request), scratch=tools.store.scratch
@@ -46,9 +47,9 @@ def execute(request: Request, tools: Tools) -> Outputs:
 class _Assembly:
     """The entries of one layer."""
 
-    def __init__(self, tools: Tools, closing: ExitStack, mtime: int) -> None:
+    def __init__(self, tools: Tools, stack: ExitStack, mtime: int) -> None:
         self._tools = tools
-        self._closing = closing
+        self._stack = stack
         self._mtime = mtime
 
     def group(self, group: Group[Resolved]) -> Iterable[Item]:
@@ -90,7 +91,7 @@ class _Assembly:
         with open(self._tools.path_of(one), "rb") as file:
             for member in archive_members(file, name=name):
                 entry = unpacking.placed(member.entry)._replace(mtime=self._mtime, passed=False)
-                yield entry, spooled(member.content, entry.size, spool)
+                yield entry, spool.add(member.content, entry.size)
 
     def _packages(self, group: Packages[Resolved]) -> list[Item]:
         from hermes.debian.deb import DebFile, unpacked
@@ -108,18 +109,14 @@ class _Assembly:
         from hermes.python.wheel import Environment, WheelPath, installed
 
         def opened(path: str) -> BinaryIO:
-            return self._closing.enter_context(open(path, "rb"))
+            return self._stack.enter_context(open(path, "rb"))
 
         wheels = [WheelPath(one.path, self._tools.path_of(one)) for one in group.wheels]
         environment = Environment(group.prefix, group.python)
         return installed(wheels, environment, mtime=self._mtime, opened=opened)
 
-    def _spool(self) -> BinaryIO:
-        """Return a temporary file without a name."""
-        path = self._tools.store.scratch.path()
-        file = self._closing.enter_context(open(path, "w+b", buffering=0))  # noqa: SIM115
-        os.unlink(path)
-        return file
+    def _spool(self) -> Spool:
+        return self._stack.enter_context(closing(Spool(self._tools.store.scratch.unnamed())))
 
 
 def link_of(one: Resolved) -> str:

@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 from hermes.debian.relation import parse_relations
 from hermes.errors import LayerError, LockError
 from hermes.layer.archives import archive_members
-from hermes.layer.content import BytesContent, Content, spooled
+from hermes.layer.content import BytesContent, Content, Spool
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, Entry, join, parents
 from hermes.layer.links import resolved
 from hermes.layer.tar_reader import Member
@@ -74,11 +74,11 @@ def unpacked(
     database: str,
     merged_usr: bool,
     mtime: int,
-    spool: Callable[[], BinaryIO],
+    spool: Callable[[], Spool],
 ) -> list[Item]:
     """Return what ``packages`` hold, and a database (`STATUS_D` or `DPKG`) that lists them.
 
-    ``spool`` gives an unnamed temporary file. With ``merged_usr`` what is in ``/bin``, ``/lib`` and the like
+    ``spool`` gives a new spool. With ``merged_usr`` what is in ``/bin``, ``/lib`` and the like
     moves below ``/usr``, and links lead there. Of a directory that several packages hold the first one's
     modes count, and of a directory and a link at one path the first: what is below it goes where the link leads. Raises `LayerError` when a package is malformed, or when two hold one file and neither
     replaces the other.
@@ -103,7 +103,7 @@ def unpacked(
 # Reading a package.
 
 
-def _read(file: DebFile, spool: BinaryIO) -> _Package:
+def _read(file: DebFile, spool: Spool) -> _Package:
     package = _Package(file)
     with open(file.path, "rb") as stream:
         found: dict[str, tuple[str, int, int]] = {}
@@ -183,11 +183,11 @@ def _fields(data: bytes, name: str) -> dict[str, str]:
         raise LayerError(f"{name}: its control file is malformed: {error}") from None
 
 
-def _read_data(package: _Package, tar: Iterator[Member], spool: BinaryIO) -> None:
+def _read_data(package: _Package, tar: Iterator[Member], spool: Spool) -> None:
     for member in tar:
         entry = member.entry
         if entry.path:
-            package.items.append((entry, spooled(member.content, entry.size, spool)))
+            package.items.append((entry, spool.add(member.content, entry.size)))
 
 
 # Putting packages together.

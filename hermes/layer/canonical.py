@@ -2,62 +2,142 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import marshal
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from hermes.errors import LayerError
-from hermes.layer.entry import DIRECTORY, HARDLINK, parents
+from hermes.layer.content import RegionContent, Spool
+from hermes.layer.entry import DIRECTORY, HARDLINK, Entry, parents
 from hermes.layer.write import Item
 
+_MOST_AS_OBJECTS: Final = 8192
 
-def canonical(items: Iterable[Item], *, name: str) -> list[Item]:
+
+def canonical(items: Iterable[Item], *, name: str) -> Iterator[Item]:
     """Return ``items`` sorted, each path once (the last counts), hard links pointing at their first name.
 
-    A directory that is only passed through replaces nothing.
+    A directory that is only passed through replaces nothing. All of ``items`` has been read when this returns.
 
     Raises `LayerError`, naming the layer ``name``, for a hard link to what is not there, and for something
     below something other than a directory.
     """
-    found: dict[str, Item] = {}
-    links: dict[str, str] = {}
+    found = _Items()
+    links = _Links()
     for entry, content in items:
-        if entry.passed and entry.path in found:
+        path = entry.path
+        if entry.passed and path in found:
             continue
-        links.pop(entry.path, None)
+        links.forget(path)
+        target = ""
         if entry.type == HARDLINK:
-            target = links.get(entry.link, entry.link)
+            target = links.file_of(entry.link)
             if target not in found:
-                raise LayerError(
-                    f"{name}: the hard link {entry.path} points at {entry.link}, which is not there"
-                )
-            if target != entry.path:
-                links[entry.path] = target
-                found[entry.path] = entry, None
-            continue
-        _promote(entry.path, found, links)
-        found[entry.path] = entry, content
+                raise LayerError(f"{name}: the hard link {path} points at {entry.link}, which is not there")
+            if target == path:
+                continue
+        if path in found and (heir := links.promote(path)) is not None:
+            file, its_content = found[path]
+            found[heir] = file._replace(path=heir), its_content
+        if entry.type == HARDLINK:
+            links.add(path, target)
+        found[path] = entry, content
     _link_to_first_names(found, links)
-    ordered = sorted(found.values(), key=lambda item: item[0].sort_key)
-    _check_parents(found, name)
-    return ordered
+    ordered = found.ordered()
+    _check_parents(found, ordered, name)
+    return (found.pop(path) for path in ordered)
 
 
-def _promote(path: str, found: dict[str, Item], links: dict[str, str]) -> None:
-    """Give a file that is about to be replaced to one of its other names."""
-    others = [one for one, target in links.items() if target == path]
-    if others and path in found:
-        entry, content = found[path]
-        found[others[0]] = entry._replace(path=others[0]), content
-        del links[others[0]]
-        links.update((one, others[0]) for one in others[1:])
+class _Items:
+    """Items by their paths. Those of a layer of many are packed, which takes a third of the memory."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Item | bytes] = {}
+        self._spools: list[Spool] = []
+        self._has_surrogates = False
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._found
+
+    def __setitem__(self, path: str, item: Item) -> None:
+        if not path.isascii():
+            self._has_surrogates |= any("\ud800" <= one <= "\udfff" for one in path)
+        self._found[path] = item if len(self._found) < _MOST_AS_OBJECTS else self._packed(item)
+
+    def __getitem__(self, path: str) -> Item:
+        item = self._found[path]
+        return self._unpacked(path, item) if isinstance(item, bytes) else item
+
+    def pop(self, path: str) -> Item:
+        item = self._found.pop(path)
+        return self._unpacked(path, item) if isinstance(item, bytes) else item
+
+    def ordered(self) -> list[str]:
+        """Return the paths in canonical order: that of their bytes, which is that of code points but for surrogates."""
+        return sorted(self._found, key=_bytes if self._has_surrogates else None)
+
+    def _packed(self, item: Item) -> Item | bytes:
+        entry, content = item
+        if content is None:
+            return marshal.dumps((*entry[1:], None))
+        if not isinstance(content, RegionContent):
+            return item
+        if content.spool not in self._spools:
+            self._spools.append(content.spool)
+        place = self._spools.index(content.spool), content.offset, content.size
+        return marshal.dumps((*entry[1:], place))
+
+    def _unpacked(self, path: str, data: bytes) -> Item:
+        *fields, place = marshal.loads(data)  # noqa: S302 - this object packed it
+        if place is None:
+            return Entry(path, *fields), None
+        spool, offset, size = place
+        return Entry(path, *fields), RegionContent(self._spools[spool], offset, size)
 
 
-def _link_to_first_names(found: dict[str, Item], links: dict[str, str]) -> None:
-    groups: dict[str, list[str]] = {}
-    for path, target in links.items():
-        groups.setdefault(target, [target]).append(path)
-    for target, names in groups.items():
+def _bytes(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")
+
+
+class _Links:
+    """The hard links among items, each to a path that is none."""
+
+    def __init__(self) -> None:
+        self._targets: dict[str, str] = {}
+        self._names: dict[str, dict[str, None]] = {}
+
+    def file_of(self, path: str) -> str:
+        return self._targets.get(path, path)
+
+    def add(self, path: str, target: str) -> None:
+        self._targets[path] = target
+        self._names.setdefault(target, {})[path] = None
+
+    def forget(self, path: str) -> None:
+        target = self._targets.pop(path, None)
+        if target is not None:
+            del self._names[target][path]
+
+    def promote(self, path: str) -> str | None:
+        """Let the first of a file's other names, if it has any, be the file; return that name."""
+        names = list(self._names.pop(path, ()))
+        if not names:
+            return None
+        first, *others = names
+        del self._targets[first]
+        for one in others:
+            self.add(one, first)
+        return first
+
+    def groups(self) -> Iterator[tuple[str, list[str]]]:
+        """Yield the files that have several names, with all of those."""
+        yield from ((target, [target, *names]) for target, names in self._names.items() if names)
+
+
+def _link_to_first_names(found: _Items, links: _Links) -> None:
+    for target, names in links.groups():
         entry, content = found[target]
-        first, *rest = sorted(names, key=lambda one: one.encode("utf-8", "surrogateescape"))
+        first, *rest = sorted(names, key=_bytes)
         found[first] = entry._replace(path=first), content
         for one in rest:
             link = entry._replace(
@@ -66,11 +146,12 @@ def _link_to_first_names(found: dict[str, Item], links: dict[str, str]) -> None:
             found[one] = link, None
 
 
-def _check_parents(found: dict[str, Item], name: str) -> None:
-    for path in found:
+def _check_parents(found: _Items, ordered: Iterable[str], name: str) -> None:
+    checked: set[str] = set()
+    for path in ordered:
         for above in parents(path):
-            item = found.get(above)
-            if item is not None:
-                if item[0].type != DIRECTORY:
-                    raise LayerError(f"{name}: {path} is below {above}, which is not a directory")
+            if above in checked:
                 break
+            checked.add(above)
+            if above in found and found[above][0].type != DIRECTORY:
+                raise LayerError(f"{name}: {path} is below {above}, which is not a directory")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import Final, Protocol
 
 from hermes.digest import CHUNK
 from hermes.errors import SourceError
 from hermes.store.blobs import write_all
+
+_HELD: Final = 1 << 16
+_WINDOW: Final = 1 << 14
 
 Signature = tuple[int, int, int, int]
 """Identifies the state of a file that was hashed: mtime and ctime in ns, size, inode."""
@@ -85,32 +88,71 @@ class _Rest:
             os.close(self._fd)
 
 
+class Spool:
+    """The bytes of many files in a temporary file, written and read in larger pieces. For one thread at a time.
+
+    The file ``fd`` belongs to this object.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._held: list[bytes] = []
+        self._written = 0
+        self._size = 0
+        self._window = b""
+        self._window_start = 0
+
+    def add(self, pieces: Iterable[bytes], size: int) -> RegionContent | None:
+        """Append ``pieces``, ``size`` bytes in all, and return them from here."""
+        if not size:
+            return None
+        offset = self._size
+        for data in pieces:
+            self._held.append(data)
+            self._size += len(data)
+            if self._size - self._written >= _HELD:
+                self._flush()
+        return RegionContent(self, offset, size)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return up to ``size`` bytes from an offset, and nothing only at the end."""
+        if self._held:
+            self._flush()
+        start = offset - self._window_start
+        if 0 <= start < len(self._window):
+            return self._window[start : start + size]
+        if size >= _WINDOW:
+            return os.pread(self._fd, size, offset)
+        self._window = os.pread(self._fd, _WINDOW, offset)
+        self._window_start = offset
+        return self._window[:size]
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def _flush(self) -> None:
+        write_all(self._fd, b"".join(self._held))
+        self._held.clear()
+        self._written = self._size
+        self._window = b""
+
+
 @dataclass(frozen=True, slots=True)
 class RegionContent:
-    """Part of an open file, read without moving its position."""
+    """Part of a spool."""
 
-    fd: int
+    spool: Spool
     offset: int
     size: int
 
-    def chunks(self) -> Iterable[bytes]:
+    def chunks(self) -> Iterator[bytes]:
         position, end = self.offset, self.offset + self.size
         while position < end:
-            data = os.pread(self.fd, min(CHUNK, end - position), position)
+            data = self.spool.read(position, min(CHUNK, end - position))
             if not data:
                 raise SourceError("a temporary file was cut short while it was being read")
             position += len(data)
             yield data
-
-
-def spooled(pieces: Iterable[bytes], size: int, spool: BinaryIO) -> RegionContent | None:
-    """Append ``pieces``, ``size`` bytes in all, to a temporary file, and return them from there."""
-    if not size:
-        return None
-    offset = spool.seek(0, os.SEEK_END)
-    for data in pieces:
-        write_all(spool.fileno(), data)
-    return RegionContent(spool.fileno(), offset, size)
 
 
 def signature(status: os.stat_result) -> Signature:

@@ -24,7 +24,7 @@ from hermes.layer.entry import (
     normal_path,
 )
 from hermes.layer.sparse import MAP, NAME, OLD_GNU, REPEATED, is_sparse, sparse_of
-from hermes.layer.tar_writer import BLOCK_SIZE, PASSED
+from hermes.layer.tar_writer import BLOCK_SIZE, PASSED, byte_sum
 
 Read = Callable[[int], bytes]
 
@@ -198,7 +198,7 @@ class _Reader:
             return None
         field = data[148:156].split(b"\0", 1)[0].strip()
         stated = -1 if not field or field.strip(b"01234567") else int(field, 8)
-        plain = sum(data[:148]) + 256 + sum(data[156:])
+        plain = byte_sum(data) - sum(data[148:156]) + 256
         if stated != plain:
             signed = plain - 256 * sum(byte > 127 for byte in data[:148] + data[156:])
             if stated != signed:
@@ -237,7 +237,9 @@ class _Reader:
             if value < 0:
                 raise self._error(f"a negative {what}")
             return value
-        text = field.split(b"\0", 1)[0].strip()
+        text = field.rstrip(b"\0 ")
+        if not text.isdigit():
+            text = field.split(b"\0", 1)[0].strip()
         if text.strip(b"01234567"):
             raise self._error(f"{text!r} is not a {what}")
         return int(text, 8) if text else 0
@@ -251,7 +253,7 @@ class _Reader:
         return int(value)
 
     def _identity(self, pax: dict[str, bytes], key: str, otherwise: bytes, what: str) -> int:
-        value = self._decimal(pax, key, otherwise, what)
+        value = self._decimal(pax, key, otherwise, what) if pax else self._number(otherwise, what)
         if value > LARGEST_ID:
             raise self._error(f"{value} is not a {what}")
         return value
@@ -361,5 +363,7 @@ def _base256(field: bytes) -> int:
 
 
 def _xattrs(pax: dict[str, bytes]) -> tuple[tuple[str, bytes], ...]:
+    if not pax:
+        return ()
     found = [(key[len(_XATTR) :], value) for key, value in pax.items() if key.startswith(_XATTR)]
     return tuple(sorted((key, value) for key, value in found if key))

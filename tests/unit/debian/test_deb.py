@@ -10,8 +10,8 @@ import os
 import shutil
 import subprocess
 import tarfile
-import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ import zstandard
 from hermes.debian.deb import DPKG, STATUS_D, DebFile, unpacked
 from hermes.errors import LayerError
 from hermes.layer.canonical import canonical
+from hermes.layer.content import Spool
 from hermes.layer.entry import Entry
 from hermes.layer.write import Item
 
@@ -86,21 +87,16 @@ def layer(
     *packages: DebFile, database: str = STATUS_D, merged_usr: bool = True
 ) -> dict[str, tuple[Entry, bytes]]:
     """Return what packages become: entries and contents by path."""
-    opened = []
+    with ExitStack() as stack:
 
-    def spool() -> io.BufferedRandom:
-        opened.append(tempfile.TemporaryFile())  # noqa: SIM115 - closed below
-        return opened[-1]
+        def spool() -> Spool:
+            return stack.enter_context(closing(Spool(os.memfd_create("spool"))))
 
-    try:
         items: list[Item] = unpacked(packages, database=database, merged_usr=merged_usr, mtime=0, spool=spool)
         return {
             entry.path: (entry, b"".join(content.chunks()) if content else b"")
             for entry, content in canonical(items, name="test")
         }
-    finally:
-        for file in opened:
-            file.close()
 
 
 @pytest.mark.parametrize("compression", ["xz", "gz"])
