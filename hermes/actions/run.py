@@ -18,7 +18,7 @@ from hermes.actions.specs.host import Host
 from hermes.actions.specs.run import Run
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, hinted_codec, stack_of
-from hermes.container.mount_values import Bound, Tmpfs
+from hermes.container.mount_values import CONTENT, Bound, Cache, Tmpfs
 from hermes.container.output import piped
 from hermes.container.stack import Commit
 from hermes.container.task import Agent, Outcome, Secret, Staged, StagedFile, Task
@@ -30,9 +30,6 @@ from hermes.errors import ActionError, BuildError, MissingBlobError, SandboxErro
 
 WORK_FOLDER: Final = "."
 """The mount that stands for the folder that the command works in."""
-
-CONTENT: Final = "content"
-"""Where in a layer of the role ``bound`` that is which is mounted."""
 
 RunTask = Callable[[Task, tuple[int, int, int]], Outcome]
 """Runs a task with standard input, output and error."""
@@ -129,7 +126,7 @@ def _task(spec: Run[Resolved], request: Request, tools: Tools) -> Task:
         agents=tuple(
             Agent(one.id, one.target, tools.agents[one.id], one.mode, one.uid, one.gid) for one in spec.agents
         ),
-        caches=spec.caches,
+        caches=tuple(_caches(spec, tools)),
         outs=tuple(path if path.startswith("/") else f"{cwd}/{path}" for path in spec.outs),
         commit=Commit(spec.mtime, codec.spec if codec else "") if spec.layer else None,
     )
@@ -159,7 +156,18 @@ def _layers_bound(spec: Run[Resolved], tools: Tools) -> Iterator[Bound]:
     """Yield the layers that are mounted, of each what it has at ``CONTENT``."""
     for one in spec.bound:
         tools.layers.ensure_tree(one.value.digest)
-        yield Bound(one.path, f"{tools.store.trees}/{one.value.digest.hex}/root/{CONTENT}")
+        source = f"{tools.store.trees}/{one.value.digest.hex}/root/{CONTENT}"
+        yield Bound(one.path, source, discards=one.path in spec.writable)
+
+
+def _caches(spec: Run[Resolved], tools: Tools) -> Iterator[Cache]:
+    """Yield the caches, those that begin with a layer with its diff_id."""
+    seeds = {one.path: one.value.digest for one in spec.seeds}
+    for one in seeds.values():
+        tools.layers.ensure_tree(one)
+    for cache in spec.caches:
+        seed = seeds.get(cache.target)
+        yield cache if seed is None else cache._replace(seed=seed.hex)
 
 
 def _secrets(spec: Run[Resolved], tools: Tools) -> Iterator[Secret]:

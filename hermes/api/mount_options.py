@@ -20,6 +20,7 @@ from hermes.container.mount_syntax import (
     Dialect,
     Mount,
     SecretUse,
+    SeededCache,
     parse,
     quoted,
 )
@@ -105,7 +106,7 @@ def _mounted(mount: Mount) -> Mounts:
         case SecretUse(one, required):
             secret = Secret(one.id, one.target, mode=one.mode, uid=one.uid, gid=one.gid, env=one.env)
             return Mounts(secrets=(secret,), optional=() if required in (None, True) else (one.id,))
-        case AgentUse():
+        case AgentUse() | SeededCache():
             raise AssertionError("the dialect has no agents")
 
 

@@ -61,6 +61,14 @@ class Bind(NamedTuple):
     writable: bool | None = None
 
 
+class SeededCache(NamedTuple):
+    """A cache that begins with the folder ``source`` of what ``origin`` names."""
+
+    cache: Cache
+    origin: str
+    source: str
+
+
 class SecretUse(NamedTuple):
     """A secret; ``required`` is None where nothing is said of it. Ids that are None are not said either."""
 
@@ -75,18 +83,19 @@ class AgentUse(NamedTuple):
     required: bool | None = None
 
 
-Mount = Bind | Cache | Tmpfs | SecretUse | AgentUse
+Mount = Bind | Cache | SeededCache | Tmpfs | SecretUse | AgentUse
 
 
 class Dialect(NamedTuple):
     """What is not the same for all who write mounts.
 
     ``types`` are those that can be mounted. Relative targets are below ``workdir``, and an error where it is empty;
-    where no target is given, it is ``workdir`` itself.
+    where no target is given, it is ``workdir`` itself. ``seeds``: a cache may begin with files, and be a `SeededCache`.
     """
 
     types: tuple[str, ...] = (BIND, CACHE, SECRET, TMPFS, SSH)
     workdir: str = ""
+    seeds: bool = False
 
 
 def parse(text: str, dialect: Dialect) -> Mount:
@@ -106,6 +115,8 @@ def parse(text: str, dialect: Dialect) -> Mount:
     target = _target(given, dialect.workdir)
     if not target and kind in _AT_WORKDIR:
         raise UsageError("the target is missing", hint="add target=PATH")
+    if kind == CACHE and (fields.get("from") or fields.get("source")):
+        return _seeded(fields, target, dialect)
     return _MAKERS[kind](fields, target)
 
 
@@ -120,6 +131,15 @@ def to_text(mount: Mount) -> str:
             fields = {"type": CACHE, "id": mount.id, "target": mount.target, "sharing": str(mount.sharing)}
             fields |= {"mode": f"{mount.mode:04o}", "uid": mount.uid, "gid": mount.gid}
             fields["ro"] = _flag_text(mount.readonly or None)
+        case SeededCache():
+            plain = to_text(mount.cache)
+            return ",".join(
+                (
+                    plain,
+                    quoted(f"from={mount.origin}"),
+                    *([quoted(f"source={mount.source}")] if mount.source else []),
+                )
+            )
         case Tmpfs():
             fields = {"type": TMPFS, "target": mount.target, "mode": f"{mount.mode:04o}"}
             fields["size"] = mount.size or None
@@ -210,14 +230,25 @@ def _bind(fields: Mapping[str, str], target: str) -> Mount:
 
 
 def _cache(fields: Mapping[str, str], target: str) -> Mount:
-    if fields.get("from") or fields.get("source"):
-        raise UsageError("a cache here begins empty", hint="leave out from= and source=")
     sharing = fields.get("sharing") or "shared"
     if sharing not in tuple(Sharing):
         raise UsageError(f"sharing cannot be {sharing!r}", hint=f"it is {', '.join(Sharing)}")
     name, mode = cache_name(fields.get("id") or target), _mode(fields, 0o755)
     uid, gid = _id(fields, "uid") or 0, _id(fields, "gid") or 0
     return Cache(name, target, Sharing(sharing), mode, uid, gid, _writable(fields) is False)
+
+
+def _seeded(fields: Mapping[str, str], target: str, dialect: Dialect) -> Mount:
+    if not dialect.seeds:
+        raise UsageError("a cache here begins empty", hint="leave out from= and source=")
+    if not fields.get("from"):
+        raise UsageError(
+            "source= of a cache is a folder of what from= names, and there is no from=",
+            hint="add from=STAGE, or leave out source=",
+        )
+    cache = _cache(fields, target)
+    assert isinstance(cache, Cache)
+    return SeededCache(cache, fields["from"], fields.get("source", ""))
 
 
 def _tmpfs(fields: Mapping[str, str], target: str) -> Mount:

@@ -10,15 +10,19 @@ from typing import Final, NamedTuple
 
 from hermes.store.caches import Sharing
 
+CONTENT: Final = "content"
+"""Where in a layer that is which a command sees mounted, or which a cache begins with."""
+
 _CACHE_MODE: Final = 0o755
 
 
 class Bound(NamedTuple):
-    """A file or folder of this machine, mounted at ``target``."""
+    """A file or folder of this machine, mounted at ``target``; with ``discards`` what the command writes there is forgotten."""
 
     target: str
     source: str
     writable: bool = False
+    discards: bool = False
 
 
 class Tmpfs(NamedTuple):
@@ -33,7 +37,8 @@ class Cache(NamedTuple):
     """A folder called ``id`` that is kept between commands, mounted at ``target``.
 
     ``mode``, ``uid`` and ``gid`` are those of the folder itself; with others it is another folder. ``readonly``: the command
-    cannot write to it.
+    cannot write to it. ``seed`` is the diff_id of a layer, in hexadecimal digits: a new folder is a copy of what that has
+    at ``content``, and has the mode and owner of that.
     """
 
     id: str
@@ -43,10 +48,13 @@ class Cache(NamedTuple):
     uid: int = 0
     gid: int = 0
     readonly: bool = False
+    seed: str = ""
 
     @property
     def form(self) -> str:
-        """Whose folder it is; empty where nothing is said of that."""
+        """Whose folder it is, or what it began with; empty where nothing is said of that."""
+        if self.seed:
+            return f"from-{self.seed[:32]}"
         usual = (self.uid, self.gid, self.mode) == (0, 0, _CACHE_MODE)
         return "" if usual else f"{self.uid}-{self.gid}-{self.mode:04o}"
 

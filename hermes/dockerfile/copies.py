@@ -15,6 +15,7 @@ from hermes.actions.specs.copy import Copy, CopyEntry
 from hermes.actions.specs.list_files import ListFiles
 from hermes.actions.specs.resolve_destination import Named, ResolveDestination
 from hermes.actions.specs.spec import Ref
+from hermes.container.mount_values import CONTENT
 from hermes.dockerfile import instructions as ins
 from hermes.dockerfile.context import Collection, Context, Row
 from hermes.dockerfile.heredocs import parse_heredoc
@@ -34,8 +35,6 @@ _DIGEST: Final = re.compile(r"sha256:([0-9a-f]{64})\Z")
 _MODE: Final = re.compile(r"0*[0-7]{1,4}\Z")
 _DOWNLOADED_MODE: Final = 0o600
 _HEREDOC_MODE: Final = 0o644
-_CONTENT: Final = "content"
-"""Where in its layer that is which a command sees mounted."""
 
 
 @dataclass(slots=True)
@@ -123,7 +122,7 @@ class Copies:
         listing, content = self._selected(
             span, [source], origin, (), parents=False, keep_owners=True, whole=True
         )
-        place = ResolveDestination(dest=_CONTENT, folder=False, listing=listing)
+        place = ResolveDestination(dest=CONTENT, folder=False, listing=listing)
         made = Copy(
             keep_owners=True,
             mtime=self._epoch,
@@ -140,7 +139,7 @@ class Copies:
             rows.insert(0, Row("", DIRECTORY, mode))
         single = len(rows) == 1 and not collection.folders
         place: ResolveDestination[Ref] = ResolveDestination(
-            dest=_CONTENT, entries=_names(rows), folder=False, single=single
+            dest=CONTENT, entries=_names(rows), folder=False, single=single
         )
         made = Copy(
             entries=_entries(rows),

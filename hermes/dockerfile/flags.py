@@ -25,7 +25,7 @@ _KNOWN: Final[Mapping[str, Mapping[str, str]]] = {
         "start-period": TEXT,
         "timeout": TEXT,
     },
-    "RUN": {"mount": LIST, "network": TEXT, "security": TEXT},
+    "RUN": {"device": LIST, "mount": LIST, "network": TEXT, "security": TEXT},
 }
 
 

@@ -67,6 +67,7 @@ class Run(Instruction):
     mounts: tuple[str, ...] = ()
     network: str = ""
     security: str = ""
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

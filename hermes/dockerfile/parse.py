@@ -167,6 +167,7 @@ def _run(one: _Written) -> Instruction:
         one.flags.all("mount"),
         one.flags.text("network"),
         one.flags.text("security"),
+        one.flags.all("device"),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from hermes.actions.specs.run import Run as RunSpec
 from hermes.actions.specs.spec import Ref
-from hermes.container.mount_syntax import AgentUse, Bind, Dialect, Mount, SecretUse, parse
+from hermes.container.mount_syntax import AgentUse, Bind, Dialect, Mount, SecretUse, SeededCache, parse
 from hermes.container.mount_values import AgentMount, Cache, SecretMount, Tmpfs
 from hermes.dockerfile.context import Collection, Context
 from hermes.dockerfile.copies import Copies, Layers
@@ -44,6 +44,7 @@ class _Parts:
     agents: list[AgentMount] = field(default_factory=list)
     sockets: int = 0
     bound: list[Ref] = field(default_factory=list)
+    seeds: list[Ref] = field(default_factory=list)
     sources: list[Ref] = field(default_factory=list)
 
 
@@ -61,7 +62,7 @@ class Runs:
         parts = _Parts()
         for text in mount_texts:
             try:
-                mount = parse(text, Dialect(workdir=state.workdir))
+                mount = parse(text, Dialect(workdir=state.workdir, seeds=True))
             except UsageError as error:
                 raise DockerfileError(f"--mount={text}: {error.message}", hint=error.hint) from None
             self._mount(mount, parts, run)
@@ -91,6 +92,7 @@ class Runs:
             proxies=state.scope.proxies(),
             roots=state.roots(),
             bound=tuple(parts.bound),
+            seeds=tuple(parts.seeds),
             sources=tuple(parts.sources),
         )
         return self._recorder.layer(command, run.span), argv
@@ -101,8 +103,13 @@ class Runs:
             raise DockerfileError(f"--network cannot be {chosen!r}", hint=f"it is {', '.join(NETWORKS)}")
         if run.security not in ("", "sandbox"):
             raise DockerfileError(
-                f"--security={run.security} is not to be had: commands run in a sandbox",
+                f"--security={run.security} is not supported: commands run in a sandbox without privileges",
                 hint="leave the flag out, and give the capability that the command needs with --cap-add",
+            )
+        if run.devices:
+            raise DockerfileError(
+                f"--device={run.devices[0]} is not supported: a sandbox has no devices of this machine",
+                hint="leave the flag out; a command that needs a device runs with `hermes run`, outside of a build",
             )
         return chosen
 
@@ -128,6 +135,8 @@ class Runs:
                 self._bind(mount, parts, run)
             case Cache():
                 parts.caches.append(mount)
+            case SeededCache():
+                self._seeded(mount, parts, run)
             case Tmpfs():
                 parts.tmpfs.append(mount)
             case SecretUse():
@@ -140,32 +149,28 @@ class Runs:
             raise DockerfileError(
                 "--mount: from= names nothing", hint="name a stage or an image, or leave it out"
             )
-        found = self._source(mount.origin or "")
-        source = mount.source or "/"
+        layer = self._content(mount.origin or "", mount.source, run)
+        parts.bound.append(Ref(layer, mount.target))
+        if mount.writable:
+            parts.writable.append(mount.target)
+
+    def _seeded(self, mount: SeededCache, parts: _Parts, run: Run) -> None:
+        parts.caches.append(mount.cache)
+        parts.seeds.append(Ref(self._content(mount.origin, mount.source, run), mount.cache.target))
+
+    def _content(self, origin: str, path: str, run: Run) -> Artifact:
+        """Return a layer with one file or folder of a stage, an image or a context."""
+        found = self._source(origin)
+        path = path or "/"
         if isinstance(found, Layers):
-            if mount.writable:
-                raise DockerfileError(
-                    "--mount: what is mounted from a stage or an image cannot be written", hint="leave out rw"
-                )
-            parts.bound.append(Ref(self._copies.bound(run.span, source, found), mount.target))
-            return
-        matches = found.matching(source)
+            return self._copies.bound(run.span, path, found)
+        matches = found.matching(path)
         if len(matches) != 1:
             count = f"{len(matches)} things" if matches else "nothing"
-            raise DockerfileError(f"--mount: {source} matches {count}", hint="name one file or folder")
+            raise DockerfileError(f"--mount: {path} matches {count}", hint="name one file or folder")
         collection = Collection(found, Ignored((), of=""), parents=False)
         collection.add(matches[0])
-        if not mount.writable:
-            layer = self._copies.bound_files(run.span, collection, found.mode(matches[0].path))
-            parts.bound.append(Ref(layer, mount.target))
-            return
-        single = not collection.folders
-        parts.mounts[mount.target] = single
-        parts.writable.append(mount.target)
-        for row in collection.rows.values():
-            if row.source is not None:
-                path = mount.target if single else f"{mount.target}/{row.name}"
-                parts.sources.append(Ref(row.source, path))
+        return self._copies.bound_files(run.span, collection, found.mode(matches[0].path))
 
     def _secret(self, use: SecretUse, parts: _Parts) -> None:
         one = use.mount

@@ -81,3 +81,39 @@ def test_a_mount_without_a_target_is_at_the_working_directory(yard: Yard) -> Non
     )
     shown = yard.shown("cat /one /two; wc -l < /three; cat /four; ls /w")
     assert shown == "af\n1\n"
+
+
+@RUNTIMES
+def test_what_is_written_to_a_bound_folder_is_forgotten(yard: Yard, runtime: str) -> None:
+    """As with BuildKit and buildah: of a stage, of a context, and of a single file; with the modes that files have."""
+    yard.write("d/a.txt", "a")
+    (yard.root / "d/a.txt").chmod(0o600)
+    writes = "echo new > /m/new && echo more >> /m/a.txt && rm -r /m/gone; cat /m/a.txt"
+    text = (
+        "FROM base AS s\nRUN mkdir -p /d/gone /e && echo s > /d/a.txt && chmod 0640 /d/a.txt && touch /e/f\nFROM base\n"
+        f"RUN --mount=from=s,source=/d,target=/m,rw {{ stat -c %a /m/a.txt; {writes}; }} > /one\n"
+        "RUN --mount=from=s,source=/d,target=/m ls /m > /two && ! touch /m/x\n"
+        "RUN --mount=from=s,source=/d/a.txt,target=/f,rw echo x >> /f && cat /f > /three\n"
+        f"RUN --mount=source=d,target=/m,rw {{ stat -c %a /m/a.txt; {writes}; }} > /four\n"
+        "RUN --mount=source=d,target=/m ls /m > /five\n"
+    )
+    yard.bud(text, runtime=runtime, tags=["it"])
+    shown = yard.shown("for n in one two three four five; do cat /$n; echo; done; ! ls -d /m /f 2> /err")
+    assert shown.split() == ["640", "s", "more", "a.txt", "gone", "s", "x", "600", "amore", "a.txt"]
+
+
+def test_a_cache_begins_with_the_files_of_a_stage(yard: Yard) -> None:
+    """As with BuildKit, where a cache that begins with something else is another one."""
+    mount = "RUN --mount=type=cache,id=c,target=/c"
+    text = (
+        "FROM base AS s\nRUN mkdir -p /d/e && echo TEXT > /d/e/f && ln /d/e/f /d/g && ln -s g /d/l && chown 7:8 /d && chmod 2750 /d\n"
+        f"FROM base\n{mount},from=s,source=/d {{ cat /c/e/f /c/l; stat -c '%u:%g %a %h' /c /c/g; }} > /one && echo more >> /c/e/f\n"
+        f"{mount},from=s,source=/d cat /c/g > /two && touch /two\n{mount} ls /c > /three\n"
+    )
+    yard.bud(text.replace("TEXT", "first"), tags=["it"])
+    shown = "first\nfirst\n7:8 2750 3\n0:0 644 2\nfirst\nmore\n"
+    assert yard.shown("cat /one /two /three") == shown
+    yard.bud(text.replace("TEXT", "other"), tags=["it"])
+    assert yard.shown("cat /one /two") == shown.replace("first", "other")
+    yard.bud(text.replace("TEXT", "first"), use_cache=False, tags=["it"])
+    assert yard.shown("cat /one") != shown[: len(yard.shown("cat /one"))], "a cache that is there stays"

@@ -68,7 +68,10 @@ WRONG: list[tuple[str, str]] = [
     ("FROM base\nHEALTHCHECK true\n", "HEALTHCHECK has no"),
     ("FROM base\nONBUILD FROM x\n", "cannot be a trigger"),
     ("FROM base\nSHELL /bin/sh\n", "a list in JSON"),
-    ("FROM base\nRUN --security=insecure true\n", "sandbox"),
+    ("FROM base\nRUN --security=insecure true\n", "--security=insecure is not supported"),
+    ("FROM base\nRUN --device=vendor.com/gpu=all true\n", "--device=vendor.com/gpu=all is not supported"),
+    ("FROM base\nRUN --mount=type=cache,target=/c,source=/x true\n", "there is no from="),
+    ("FROM base\nRUN --mount=type=cache,target=/c,from=nosuch true\n", "no image nosuch in the store"),
     ("# escape=x\nFROM base\n", "cannot be the escape character"),
 ]
 

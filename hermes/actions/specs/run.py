@@ -16,9 +16,10 @@ class Run(Command[I]):
 
     ``cwd`` and ``user`` are those of ``environment`` (of an image, `hermes.actions.environment`) where they are empty,
     and ``$NAME`` in a value of ``env`` is a variable of it, ``$$`` a dollar sign, unless ``literal_env``.
-    ``own_tmp``: the command sees the root's ``/tmp`` and not an empty one. ``writable`` are those of ``mounts`` that it
-    may write to. ``secret_version`` changes when a secret's value does. ``subscriptions`` are names of hermes.yaml. ``hosts`` are pairs of name and
-    address. ``bound`` are layers that are mounted read-only at their paths, of each what it has at ``content``.
+    ``own_tmp``: the command sees the root's ``/tmp`` and not an empty one. ``writable`` are those of ``mounts`` and
+    ``bound`` that it may write to. ``secret_version`` changes when a secret's value does. ``subscriptions`` are names of hermes.yaml. ``hosts`` are pairs of name and
+    address. ``bound`` are layers that are mounted at their paths, of each what it has at ``content``, and ``seeds`` are
+    those that the caches at their paths begin with. What is written to a layer is forgotten.
     ``proxies`` are variables that cannot change what comes out.
     """
 
@@ -41,4 +42,5 @@ class Run(Command[I]):
     proxies: Mapping[str, str] = unkeyed(default=NONE)
     environment: I | None = role("environment", default=None)
     bound: tuple[I, ...] = roles("bound", default=())
+    seeds: tuple[I, ...] = roles("seed", default=())
     sources: tuple[I, ...] = roles("src", default=())

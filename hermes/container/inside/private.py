@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from hermes.container.mount_values import Cache
+from hermes.container.mount_values import CONTENT, Cache
 from hermes.container.secrets.leaks import Leak, Search, leaked
 from hermes.container.task import Agent, Secret
 from hermes.container.users import User
@@ -58,9 +58,12 @@ def give_sockets(agents: Sequence[Agent]) -> Iterator[Agent]:
 
 
 class UsedCaches:
-    """The caches of one command: ``folders`` maps their names to folders of the store."""
+    """The caches of one command: ``folders`` maps their names to folders of the store, ``trees`` has what they begin with."""
 
-    def __init__(self, caches: Sequence[Cache], folders: Mapping[str, str], search: Search) -> None:
+    def __init__(
+        self, caches: Sequence[Cache], folders: Mapping[str, str], search: Search, trees: str
+    ) -> None:
+        self._trees = trees
         self._caches = caches
         self._folders = folders
         self._search = search
@@ -71,6 +74,10 @@ class UsedCaches:
         """Make the folders ready to be mounted; yield where each is."""
         for one in self._caches:
             data = f"{self._folders[one.name]}/{DATA}"
+            if one.seed:
+                self._begin(one, data)
+                yield one, data
+                continue
             with contextlib.suppress(FileExistsError):
                 os.mkdir(data, 0o700)
             fd = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -82,6 +89,25 @@ class UsedCaches:
             finally:
                 os.close(fd)
             yield one, data
+
+    def _begin(self, cache: Cache, data: str) -> None:
+        """Give a new folder what the cache begins with: all of it, if several commands or a killed one began, too."""
+        import tempfile
+
+        from hermes.container.inside.duplicates import duplicate
+
+        source = f"{self._trees}/{cache.seed}/root/{CONTENT}"
+        if os.path.isdir(data):
+            return
+        if not os.path.isdir(source):
+            raise SandboxError(
+                f"the cache {cache.id!r} is to begin with a file, and must be a folder",
+                hint="name a folder with source=",
+            )
+        with tempfile.TemporaryDirectory(dir=os.path.dirname(data)) as folder:
+            duplicate(source, f"{folder}/{DATA}")
+            with contextlib.suppress(OSError):  # another command was faster
+                os.rename(f"{folder}/{DATA}", data)
 
     def watch(self) -> None:
         """Note that from now on secrets may come into the folders."""

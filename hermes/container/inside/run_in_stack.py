@@ -70,7 +70,7 @@ class Container:
         self._root = task.root
         self._writable: dict[str, str] = {}
         self._search = Search({one.id: one.value for one in task.secrets})
-        self._caches = UsedCaches(task.caches, caches, self._search)
+        self._caches = UsedCaches(task.caches, caches, self._search, str(store.trees))
 
     def run(self, sandbox: Sandbox, stdio: Stdio, caller: Caller) -> Outcome:
         if not self._root:
@@ -212,11 +212,12 @@ class Container:
                 self._writable[staged.target] = source
                 _give_away(source, user)
             yield Mount(target, source, staged.writable)
-        for bound in task.bound:
+        for number, bound in enumerate(task.bound):
             if not os.path.exists(bound.source):
                 raise BuildError(f"{bound.source} is not there to be mounted at {bound.target}")
             target = need(bound.target, directory=os.path.isdir(bound.source))
-            yield Mount(target, bound.source, bound.writable)
+            source = self._discarding(bound.source, number) if bound.discards else bound.source
+            yield Mount(target, source, bound.writable or bound.discards)
         for cache, folder in self._caches.made():
             yield Mount(need(cache.target, directory=True), folder, not cache.readonly)
         for secret, source in write_secrets(
@@ -225,6 +226,17 @@ class Container:
             yield Mount(need(secret.path, directory=False), source)
         for agent in give_sockets(task.agents):
             yield Mount(need(agent.target, directory=False), agent.socket)
+
+    def _discarding(self, source: str, number: int) -> str:
+        """Return where the same is that the command may write to, and that is gone with it."""
+        name = f"bound{number}"
+        if not os.path.isdir(source):
+            from hermes.container.inside.duplicates import duplicate
+
+            duplicate(source, f"{self._scratch}/{name}")
+            return f"{self._scratch}/{name}"
+        upper = Upper(f"{self._scratch}/{name}.upper", f"{self._scratch}/{name}.work")
+        return mount_stack([Tree(name, source)], self._scratch, target=name, upper=upper)
 
     def _keep(self, path: str) -> KeptFile:
         """Store a file that the command made, and take it out of the layer."""

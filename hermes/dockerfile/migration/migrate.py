@@ -196,6 +196,11 @@ class _Migration:
             raise DockerfileError(
                 "a mount that the command may write has no rule", hint="copy the files, or leave rw out"
             )
+        if command.seeds:
+            raise DockerfileError(
+                "no rule gives a cache that begins with files",
+                hint="dockerfile_image and hermes bud build it as it is",
+            )
         if command.agents:
             raise DockerfileError(
                 "no rule gives a command an SSH agent",

@@ -201,6 +201,7 @@ FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
         "agents": some(agents),
         "subscriptions": some(texts),
         "volumes": some(st.builds(Bound, texts, texts, st.booleans())),
+        "seeds": some(refs),
         "hosts": some(st.tuples(texts, texts)),
         "capabilities": some(texts),
         "proxies": dictionaries,

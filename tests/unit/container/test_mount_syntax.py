@@ -17,7 +17,16 @@ from hermes.actions.specs.run import Run
 from hermes.actions.specs.spec import Ref, of_action
 from hermes.api.mount_options import parse_mount, parse_tmpfs
 from hermes.container.mount_bounds import LARGEST_ID, LARGEST_MODE, LARGEST_SIZE, parse_size
-from hermes.container.mount_syntax import AgentUse, Bind, Dialect, Mount, SecretUse, parse, to_text
+from hermes.container.mount_syntax import (
+    AgentUse,
+    Bind,
+    Dialect,
+    Mount,
+    SecretUse,
+    SeededCache,
+    parse,
+    to_text,
+)
 from hermes.container.mount_values import AgentMount, Cache, SecretMount, Tmpfs
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.files import FolderFiles
@@ -162,9 +171,13 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size
 TARGETS = WORDS.filter(lambda one: one not in (".", "..")).map(lambda one: f"/{one}")
 NAMES = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,9}", fullmatch=True)
 FLAGS = st.none() | st.booleans()
+CACHES = st.builds(
+    Cache, NAMES, TARGETS, st.sampled_from(Sharing), MODES, IDS, IDS, st.booleans(), st.just("")
+)
 MOUNTS: st.SearchStrategy[Mount] = st.one_of(
     st.builds(Bind, TARGETS, st.just("") | WORDS, st.none() | st.just("") | WORDS, FLAGS),
-    st.builds(Cache, NAMES, TARGETS, st.sampled_from(Sharing), MODES, IDS, IDS, st.booleans()),
+    CACHES,
+    st.builds(SeededCache, CACHES, WORDS, st.just("") | WORDS),
     st.builds(Tmpfs, TARGETS, st.integers(0, LARGEST_SIZE), MODES),
     st.builds(
         SecretUse,
@@ -185,7 +198,7 @@ MOUNTS: st.SearchStrategy[Mount] = st.one_of(
 
 @given(MOUNTS)
 def test_the_text_of_a_mount_is_read_as_that_mount(mount: Mount) -> None:
-    assert parse(to_text(mount), ALONE) == mount
+    assert parse(to_text(mount), ALONE._replace(seeds=True)) == mount
 
 
 # Every property by every way to write it. In a BUILD file it is an argument of a function.
