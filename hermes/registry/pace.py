@@ -25,6 +25,8 @@ CONNECTING: Final = 15
 """How many seconds a connection may take to be made."""
 
 _BLOCK: Final = 1 << 18
+_MOST_INTERIM: Final = 100
+"""How many answers such as ``100 Continue`` may come before one that counts; see RFC 9110, section 15.2."""
 
 
 def session() -> requests.Session:
@@ -66,9 +68,28 @@ class _Paced(io.RawIOBase):
 
 
 class _Response(http.client.HTTPResponse):
+    """An answer with bounds where ``http.client`` reads on and on: the three methods below are those of it that do."""
+
     def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
         super().__init__(sock, *arguments, **named)
         self.fp = io.BufferedReader(_Paced(self.fp.detach()))
+        self._statuses = 0
+
+    def _read_status(self) -> tuple[str, int, str]:
+        self._statuses += 1
+        if self._statuses > _MOST_INTERIM:
+            raise http.client.HTTPException(f"more than {_MOST_INTERIM} interim answers")
+        found: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]
+        return found
+
+    def _read_next_chunk_size(self) -> int:
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:
+            raise ValueError("a chunk of a negative size")  # which is expected there, of what is not a number
+        return size
+
+    def _read_and_discard_trailer(self) -> None:
+        http.client.parse_headers(self.fp)  # trailers are headers, of which there may not be too many
 
 
 class _Connection(HTTPConnection):

@@ -122,9 +122,13 @@ class Repository:
             lambda: data,
             accepted=(201, 200, 202),
         )
-        with self.answered(ask) as answer:
-            digest = answer.headers.get("Docker-Content-Digest", "")
-            listed = "OCI-Subject" in answer.headers
+        try:
+            with self.answered(ask) as answer:
+                digest = answer.headers.get("Docker-Content-Digest", "")
+                listed = "OCI-Subject" in answer.headers
+        except NotThere as error:
+            hint = f"some registries have to be told of a repository first: make {self.path} there"
+            raise RegistryError(str(error), hint=hint) from None
         if digest and digest.startswith("sha256:") and digest != Digest.of(data):
             raise RegistryError(f"{self.name}: the registry stored {digest} instead of {Digest.of(data)}")
         subject = json.loads(data).get("subject")
@@ -159,11 +163,16 @@ class Repository:
     def tags(self, page: int = 0) -> Iterator[str]:
         """Yield the tags (end-8), asking for ``page`` of them at a time."""
         where = f"/v2/{self.path}/tags/list{f'?n={page}' if page else ''}"
-        for document in self._pages(where, f"the tags of {self.name}"):
-            listed = document.get("tags") or []
-            if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
-                raise RegistryError(f"{self.name}: the registry's list of tags is malformed")
-            yield from listed
+        try:
+            for document in self._pages(where, f"the tags of {self.name}"):
+                listed = document.get("tags") or []
+                if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+                    raise RegistryError(f"{self.name}: the registry's list of tags is malformed")
+                yield from listed
+        except NotThere as error:
+            raise RegistryError(str(error)) from None
+        except Refused as error:
+            raise error.error from None
 
     def referrers(self, digest: Digest, artifact_type: str = "") -> Iterator[Mapping[str, Any]]:
         """Yield descriptors of what has ``digest`` for its subject (end-12), as they are in the index.

@@ -117,7 +117,7 @@ def documents() -> Iterator[tuple[str, Callable[[], Made]]]:
         yield f"a configuration that is {name}", lambda d=data: of_config(d)
         yield f"an index that is {name}", lambda d=data: of_index(d)
     digest = "sha256:" + "a" * 64
-    for one in (
+    digests = (
         "sha256:" + "A" * 64,
         "sha256:" + "a" * 63,
         "md5:" + "a" * 32,
@@ -127,9 +127,10 @@ def documents() -> Iterator[tuple[str, Callable[[], Made]]]:
         "sha256:",
         digest + "\n",
         f"sha256:{'0' * 64}/..",
-    ):
+    )
+    for number, one in enumerate(digests):
         yield (
-            f"the digest {one[:30]!r}",
+            f"the digest {number} ({one[:30]!r})",
             lambda d=one: of_index(
                 {
                     "schemaVersion": 2,
@@ -139,11 +140,11 @@ def documents() -> Iterator[tuple[str, Callable[[], Made]]]:
             ),
         )
         yield (
-            f"the diff_id {one[:30]!r}",
+            f"the diff_id {number} ({one[:30]!r})",
             lambda d=one: of_config({**small().config, "rootfs": {"type": "layers", "diff_ids": [d, d]}}),
         )
         yield (
-            f"a layer with the digest {one[:30]!r}",
+            f"a layer with the digest {number} ({one[:30]!r})",
             lambda d=one: of_manifest(
                 made := small(),
                 {**made.manifest, "layers": [{**made.manifest["layers"][0], "digest": d}] * 2},

@@ -1,6 +1,7 @@
 """Tries hostile inputs in one process, and says what became of them as JSON: ``python -m tests.hostile.run KIND FOLDER STEP``.
 
-What is taken is also used: listed, extracted, and a program is run in it. ``STEP`` takes every so manieth case.
+What is taken is also used: listed, made a container of, and every ``STEP``th time extracted, run in and committed. Of
+the layers, which are there to be extracted, only every ``STEP``th is tried.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hermes.api.containers import Containers
 from hermes.api.images import Images
@@ -25,25 +27,46 @@ from hermes.images.inspecting import inspect, tables
 from hermes.layer.flatten import flatten
 from tests.hostile.documents import archives, documents, layouts
 from tests.hostile.layers import all_layers
+from tests.hostile.registries import Liar, cases, impatience
 from tests.unit.transports.images import OCI, Made, tar_of, text
 
+KINDS: Final = ("layers", "documents", "archives", "registries")
 SECONDS = 20
 """How much time of the processor a case may take."""
 LONGEST = 150
 """How many seconds it may take on a machine that is busy with other work."""
 BUSYBOX_PATH = Path("/bin/busybox")
 
+Try = Callable[[Path], None]
+"""Tries a case with the store in a folder."""
+
 
 class Hung(BaseException):
     """A case took longer than it may."""
 
 
-def layer_cases(out: str, folder: Path) -> Iterator[tuple[str, Callable[[], str]]]:
-    for number, (name, make, inside) in enumerate(all_layers(out)):
+class Corpus:
+    """The cases of all kinds. ``out`` is the folder that none may change, ``folder`` where images are written."""
 
-        def written(
-            make: Callable[[], bytes] = make, inside: Callable[[], bytes] = inside, number: int = number
-        ) -> str:
+    def __init__(self, out: str, folder: Path, step: int) -> None:
+        self._out = out
+        self._folder = folder
+        self._step = step
+        self._used = itertools.count()
+
+    def of(self, kind: str, held: ExitStack) -> Iterator[tuple[str, Try]]:
+        """Yield the names of cases, and what tries each; ``held`` gets what they need until the end."""
+        if kind == "registries":
+            held.enter_context(impatience())
+            return cases(held.enter_context(Liar()), self._use, self._step)
+        made = {"layers": self._layers, "documents": self._documents, "archives": self._archives}[kind]()
+        return ((name, partial(self._written, write)) for name, write in made)
+
+    def _written(self, write: Callable[[], str], home: Path) -> None:
+        self._use(write(), home)
+
+    def _layers(self) -> Iterator[tuple[str, Callable[[], str]]]:
+        def written(make: Callable[[], bytes], inside: Callable[[], bytes], number: int) -> str:
             made = Made([tar_of({"bin/busybox": BUSYBOX_PATH.read_bytes()}, mode=0o755)])
             blob = make()
             made.config["rootfs"]["diff_ids"].append(Digest.of(inside()))
@@ -51,46 +74,43 @@ def layer_cases(out: str, folder: Path) -> Iterator[tuple[str, Callable[[], str]
             made.manifest["config"] = made.add(text(made.config), f"{OCI}.config.v1+json")
             made.manifest["layers"].append(made.add(blob, f"{OCI}.layer.v1.tar+gzip"))
             made.row = made.add(text(made.manifest), f"{OCI}.manifest.v1+json")
-            return made.layout(folder / str(number))
+            self._used = itertools.count()  # each is extracted
+            return made.layout(self._folder / str(number))
 
-        yield name, written
+        for number, (name, make, inside) in enumerate(all_layers(self._out)):
+            if number % self._step == 0:
+                yield name, partial(written, make, inside, number)
 
+    def _documents(self) -> Iterator[tuple[str, Callable[[], str]]]:
+        for number, (name, make) in enumerate(documents()):
+            yield name, lambda make=make, number=number: make().layout(self._folder / str(number))
 
-def document_cases(out: str, folder: Path) -> Iterator[tuple[str, Callable[[], str]]]:
-    for number, (name, make) in enumerate(documents()):
-        yield name, lambda make=make, number=number: make().layout(folder / str(number))
+    def _archives(self) -> Iterator[tuple[str, Callable[[], str]]]:
+        def written(kind: str, make: Callable[[], bytes], number: int) -> str:
+            path = self._folder / f"{kind}{number}.tar"
+            path.write_bytes(make())
+            return f"{kind}:{path}"
 
+        for kind, found in (("docker-archive", archives(self._out)), ("oci-archive", layouts(self._out))):
+            for number, (name, make) in enumerate(found):
+                yield f"{kind}: {name}", partial(written, kind, make, number)
 
-def archive_cases(out: str, folder: Path) -> Iterator[tuple[str, Callable[[], str]]]:
-    for kind, cases in (("docker-archive", archives(out)), ("oci-archive", layouts(out))):
-        for number, (name, make) in enumerate(cases):
-
-            def written(kind: str = kind, make: Callable[[], bytes] = make, number: int = number) -> str:
-                path = folder / f"{kind}{number}.tar"
-                path.write_bytes(make())
-                return f"{kind}:{path}"
-
-            yield f"{kind}: {name}", written
-
-
-KINDS = {"layers": layer_cases, "documents": document_cases, "archives": archive_cases}
-
-
-def use(origin: str, home: Path) -> None:
-    """Do with an image what users do."""
-    images, containers = Images(home=home), Containers(home=home)
-    images.pull(origin, "case")
-    json.dumps(inspect("case", home=home).to_json())
-    flatten(tables("case", home=home))
-    containers.create("case", name="c")
-    try:
-        with open(os.devnull, "r+b") as nothing:
-            fds = (nothing.fileno(),) * 3
-            with suppress(ProgramMissing):  # of an image without a busybox
-                containers.run("c", ("/bin/busybox", "true"), stdio=fds)
-        containers.commit("c", "again")
-    finally:
-        containers.remove("c")
+    def _use(self, origin: str, home: Path) -> None:
+        """Do with an image what users do."""
+        images, containers = Images(home=home), Containers(home=home)
+        images.pull(origin, "case")
+        json.dumps(inspect("case", home=home).to_json())
+        flatten(tables("case", home=home))
+        containers.create("case", name="c")
+        try:
+            if next(self._used) % self._step == 0:
+                with open(os.devnull, "r+b") as nothing:
+                    fds = (nothing.fileno(),) * 3
+                    with suppress(ProgramMissing):  # of an image without a busybox
+                        containers.run("c", ("/bin/busybox", "true"), stdio=fds)
+                containers.commit("c", "again")
+        finally:
+            containers.remove("c")
 
 
 def state_of(out: Path) -> list[tuple[str, int, int]]:
@@ -147,14 +167,15 @@ def main(kind: str, folder: str, step: int) -> dict[str, Any]:
     before = state_of(out)
     found: dict[str, str] = {}
     slow: dict[str, float] = {}
-    for name, write in itertools.islice(KINDS[kind](str(out), made), 0, None, step):
-        origin = write()
-        start = spent()
-        found[name] = tried(lambda origin=origin: use(origin, home))
-        slow[name] = spent() - start
-        if state_of(out) != before:
-            found[name] = f"outside: {found[name]}"
-            before = state_of(out)
+    with ExitStack() as held:
+        for name, use_it in Corpus(str(out), made, step).of(kind, held):
+            assert name not in found, f"two cases are called {name!r}"
+            start = spent()
+            found[name] = tried(partial(use_it, home))
+            slow[name] = spent() - start
+            if state_of(out) != before:
+                found[name] = f"outside: {found[name]}"
+                before = state_of(out)
     listed = tried(lambda: (Images(home=home).all(), Containers(home=home).all()))
     usage = max(highest(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
     return {

@@ -276,6 +276,57 @@ def test_a_length_that_cannot_be_is_refused_at_once(
     assert f"answered with an invalid Content-Length: {length!r}" in refused(client, faulty, store)
 
 
+def endlessly(start: bytes, again: bytes) -> Fault:
+    """Send something again and again, until the other side hangs up."""
+
+    def send(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
+        handler.wfile.write(start)
+        while True:
+            handler.wfile.write(again * 1000)
+
+    return send
+
+
+CHUNKED = b"HTTP/1.1 200 x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        endlessly(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        endlessly(CHUNKED + b"2\r\n{}\r\n0\r\n", b"X: y\r\n"),
+        endlessly(b"HTTP/1.1 200 x\r\n", b"X: y\r\n"),
+        endlessly(CHUNKED + b"-5\r\n", b"x"),
+        endlessly(CHUNKED + b"1;", b"x"),
+    ],
+    ids=["interim answers", "trailers", "headers", "a chunk of a negative size", "an extension of a chunk"],
+)
+def test_what_never_ends_is_given_up(
+    client: Client, faulty: FaultyRegistry, store: Store, fault: Fault
+) -> None:
+    faulty.add_image([layer(100)])
+    faulty.faults["/manifests"] += [fault] * 9
+    refused(client, faulty, store)
+    assert len(faulty.asked("/manifests")) <= 5
+
+
+@pytest.mark.parametrize("status", [403, 404, 418])
+def test_a_list_of_tags_that_is_refused_is_one_error(
+    client: Client, faulty: FaultyRegistry, status: int
+) -> None:
+    faulty.faults["/tags/"] += [answers(status)] * 5
+    with pytest.raises(RegistryError, match=f"{status}"):
+        list(client.repository(f"{faulty.host}/app").tags())
+
+
+def test_a_repository_that_has_to_be_made_first_is_one_error(client: Client, faulty: FaultyRegistry) -> None:
+    """As Artifactory and GitLab answer for a project that is not there."""
+    faulty.faults["PUT /v2/team/app/manifests/v"] += [answers(404, b'{"errors": [{"code": "NAME_UNKNOWN"}]}')]
+    with pytest.raises(RegistryError, match=r"answered 404 to PUT(.|\n)*hint:.* make team/app there"):
+        client.repository(f"{faulty.host}/team/app").put_manifest("v", b"{}", IMAGE_MANIFEST)
+
+
 def test_a_download_that_is_always_cut_ends(client: Client, faulty: FaultyRegistry, store: Store) -> None:
     data = layer(3000)
     faulty.add_image([data])
