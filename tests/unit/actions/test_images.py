@@ -38,6 +38,17 @@ def image(bench: Bench, *layers: Resolved, platform: str = AMD64, **more: Any) -
     return {**bench.document(made["config"]), **found}
 
 
+@pytest.mark.parametrize("hints", [(), (ZSTD.spec,), (GZIP.spec,)], ids=["", "zstd", "gzip"])
+def test_the_layer_of_folders_is_compressed_once_for_the_image_that_needs_it(
+    bench: Bench, hints: tuple[str, ...]
+) -> None:
+    layers = bench.layer(folder("srv", 0o1777, 5), file("x")), bench.layer(file("srv/a"))
+    spec: Config[Resolved] = Config(built_on={}, made_on={}, config={}, epoch=0, layers=layers)
+    made = bench.run(spec, *hints, platform=AMD64)["folders"].digest
+    assert made != EMPTY
+    assert {one.spec for one in (ZSTD, GZIP) if encodings.find(bench.store, made, one)} == set(hints)
+
+
 # layer
 
 
