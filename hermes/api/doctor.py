@@ -13,6 +13,7 @@ from hermes.container import probes
 from hermes.debian.keyring import machine_keyring
 from hermes.debian.sources import machine_sources
 from hermes.errors import HermesError
+from hermes.image.platform import Platform
 from hermes.sandbox import choice
 from hermes.sandbox.choice import RUNTIMES
 from hermes.sandbox.namespace import Namespace
@@ -71,6 +72,18 @@ def _sandbox(store: Store, namespace: Namespace) -> Iterator[Finding]:
     yield _network(store, namespace)
     for name in RUNTIMES:
         yield _runtime(namespace, name)
+    yield _emulators()
+
+
+def _emulators() -> Finding:
+    from hermes.sandbox.executables import emulated
+
+    own = Platform.host().architecture
+    found = emulated()
+    if found:
+        return Finding("platforms", OK, f"{own}; by emulators: {', '.join(found)}")
+    hint = "to run commands of others, install qemu-user-static and binfmt-support (Debian's names)"
+    return Finding("platforms", LIMITED, f"commands for {own} alone: no emulator is registered", hint)
 
 
 def _network(store: Store, namespace: Namespace) -> Finding:

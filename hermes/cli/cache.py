@@ -84,6 +84,15 @@ def collect(max_size: str) -> None:
         finally:
             namespace.close()
     click.echo(f"removed {found.removed} items, {shown(found.freed)}; {shown(found.left)} are left")
+    if found.linked:
+        click.echo(
+            f"{shown(found.linked)} more stay: hermes-out links them (remove that folder to free them)"
+        )
+    if found.held:
+        click.echo(
+            f"{shown(found.held)} more stay for images and containers: see `hermes images`, `hermes ctr ps`; "
+            "`hermes rmi` and `hermes ctr rm` free them"
+        )
 
 
 @command.command()

@@ -46,11 +46,17 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was removed, and what is left, in bytes."""
+    """What was removed, and what is left, in bytes.
+
+    ``linked`` is what stays because output folders link it, ``held`` because of images that have a name and working
+    containers; neither is part of ``left``.
+    """
 
     removed: int
     freed: int
     left: int
+    linked: int = 0
+    held: int = 0
 
 
 def usage(store: Store) -> Usage:
@@ -80,7 +86,10 @@ def collect(
     """
     with store.locks.held_in_turn("gc", waiting=waiting):
         kept = set(held())
-        items = [item for item, links in _items(store) if links == 1 and item.path not in kept]
+        everything = list(_items(store))
+        items = [item for item, links in everything if links == 1 and item.path not in kept]
+        linked = sum(item.size for item, links in everything if links > 1)
+        of_names = sum(item.size for item, links in everything if links == 1 and item.path in kept)
         left = sum(item.size for item in items)
         doomed = []
         for item in sorted(items, key=lambda one: one.used):
@@ -93,7 +102,7 @@ def collect(
             if item.kind not in _FOLDERS:
                 remove_tree(item.path)
         forget()
-        return Collected(len(doomed), sum(item.size for item in doomed), left)
+        return Collected(len(doomed), sum(item.size for item in doomed), left, linked, of_names)
 
 
 def verify(store: Store) -> Iterator[Digest]:

@@ -307,6 +307,17 @@ def test_gc_does_not_forget_why_something_was_built(app: Sandbox) -> None:
     assert app.run("explain", "//app:image", "//app:layer").stdout == before
 
 
+def test_gc_says_what_stays_and_why(app: Sandbox) -> None:
+    app.build("//app:image")
+    assert app.run("ctr", "from", "--name", "c", "//app:image").returncode == 0
+    said = app.run("cache", "gc", "--max-size", "1K").stdout
+    assert re.search(r"[1-9][.\d]* [KM]iB more stay: hermes-out links them", said)
+    assert re.search(r"[1-9][.\d]* [KM]iB more stay for images and containers: see `hermes images`", said)
+    assert app.run("ctr", "rm", "c").returncode == 0
+    shutil.rmtree(app.root / "hermes-out")
+    assert "more stay" not in app.run("cache", "gc", "--max-size", "0K").stdout
+
+
 def test_gc_that_removes_nothing_forgets_nothing(app: Sandbox) -> None:
     app.build("//app:image")
     assert app.run("cache", "gc").returncode == 0
@@ -321,6 +332,7 @@ def test_doctor_says_what_works(app: Sandbox) -> None:
         assert name in done.stdout
     states = {one["name"]: one["state"] for one in json.loads(app.run("doctor", "--json").stdout)}
     assert states["overlay"] == "ok"
+    assert states["platforms"] in ("ok", "limited")
 
 
 def commands(group: click.Group, path: str = "hermes") -> Iterator[tuple[str, click.Command]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -134,22 +135,26 @@ def test_the_exit_status_is_the_programs(images: Sandbox, runtime: str) -> None:
 def test_a_program_that_cannot_be_started_is_told_from_one_that_fails(images: Sandbox, runtime: str) -> None:
     images.write("script", "#!/none\n", mode=0o755)
     images.write("text", "x\n")
+    other = 183 if os.uname().machine != "aarch64" else 62
+    foreign = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHI", 2, other, 1) + bytes(100)
+    images.write("foreign", foreign, mode=0o755)
     images.write(
         "BUILD",
-        'files_layer(name = "files", files = {"/x/script": "script", "/x/text": "text"})\n'
+        'files_layer(name = "files", files = {"/x/script": "script", "/x/text": "text", "/x/foreign": "foreign"})\n'
         'image(name = "image", base = "//base:root", layers = [":files"], env = {"PATH": "/x:/bin"})\n',
     )
     assert images.run("ctr", "from", "--name", "c", "//:image").returncode == 0
     for program, status, said in (
         ("none", 127, "there is no program 'none'"),
         ("/x/none", 127, "there is no program '/x/none'"),
-        ("script", 126, "hermes: the program cannot be executed (is its interpreter there?)"),
+        ("script", 126, "/x/script: its interpreter /none is not in the root file system"),
+        ("foreign", 126, f"/x/foreign is for {'arm64' if other == 183 else 'amd64'}, and this machine is "),
         ("text", 126, "/x/text cannot be executed"),
         ("/x", 126, "/x is a directory"),
     ):
         for command in (["run", "-q", "//:image"], ["ctr", "run", "c"]):
             command[-1:-1] = ["--runtime", runtime]
-            done = images.run(*command, "--", program)
+            done = images.run(*command, "--", program, errors="replace")
             assert (done.returncode, done.stdout) == (status, ""), (command, program, done.stderr)
             assert said in done.stderr
     assert images.run("ctr", "rm", "c").returncode == 0

@@ -43,6 +43,10 @@ from hermes.store.blobs import write_all
 _FIXED_ENV: Final = {"PATH": DEFAULT_PATH, "LANG": "C.UTF-8", "TZ": "UTC"}
 _MOST_MADE: Final = 10_000
 _SHOWN: Final = 5
+_REFUSED: Final = 126
+"""The exit status of a program that cannot be executed; others may end with it, too."""
+_READ_BY_SHELL: Final = (2, 127)
+"""How a shell ends that the file of a program of another architecture was given to, as a script without a first line."""
 _LEAK_HINT: Final = (
     "read a secret from where it is mounted and write it nowhere; what only this command needs can be in /tmp"
 )
@@ -84,6 +88,8 @@ class Container:
                         ended = sandbox.run(process, self._root, stdio, caller)
                     finally:
                         points.remove()
+                    if ended.status in (_REFUSED, *_READ_BY_SHELL):
+                        self._explain(process.program, ended.status)
             finally:
                 self._caches.check()
         if self._task.root:
@@ -94,6 +100,18 @@ class Container:
         outs = tuple(self._keep(path) for path in self._task.outs)
         umount(self._root)
         return self._committed(ended, outs)
+
+    def _explain(self, program: str, status: int) -> None:
+        """Raise `ProgramRefused` where the file of a program that ended as one that was refused shows why it was."""
+        from hermes.sandbox.executables import refusal_of
+
+        def find(path: str) -> str | None:
+            found = resolve(self._root, path)
+            return found if os.path.lexists(found) else None
+
+        found = refusal_of(program, resolve(self._root, program), find)
+        if found and (found.is_foreign or status == _REFUSED):
+            raise ProgramRefused(found.reason, hint=found.hint)
 
     def _now(self) -> int:
         """Return the time as the store's file system has it, in nanoseconds."""
