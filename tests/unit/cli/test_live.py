@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from rich.cells import cell_len
@@ -46,8 +48,9 @@ def written() -> io.StringIO:
 
 
 @pytest.fixture
-def live(clock: Clock, written: io.StringIO) -> Live:
-    return Live(Console(file=written, width=60, color_system=None), clock)
+def live(clock: Clock, written: io.StringIO) -> Iterator[Live]:
+    with closing(Live(Console(file=written, width=60, color_system=None), clock)) as made:
+        yield made
 
 
 def drawn(live: Live, width: int, height: int = 24) -> list[str]:
