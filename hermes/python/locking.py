@@ -113,6 +113,8 @@ def _environment(sources: PackageSources) -> dict[str, str]:
         found["UV_NO_INDEX"] = "1"
     if sources.find_links:
         found["UV_FIND_LINKS"] = ",".join(sources.find_links)
+    if sources.any_index:
+        found.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
     if sources.ca:
         found.setdefault("SSL_CERT_FILE", sources.ca)
     return found

@@ -30,13 +30,15 @@ class PackageSources:
     """``indexes`` are addresses of the simple repository API (PEP 503, PEP 691), ``find_links`` folders and pages.
 
     Addresses may have a user's name and password. ``ca`` is the path of a bundle of certificates, ``client`` that of a
-    client's certificate and key; both may be empty.
+    client's certificate and key; both may be empty. ``any_index``: versions are compared over all indexes, as pip does; else
+    the first that has a project decides, as for uv.
     """
 
     indexes: tuple[str, ...] = ()
     find_links: tuple[str, ...] = ()
     ca: str = ""
     client: str = ""
+    any_index: bool = False
 
 
 def machine_sources(
@@ -63,6 +65,7 @@ def machine_sources(
         tuple(dict.fromkeys((*uv.find_links, *pip.find_links))),
         pip.ca or environment.get("SSL_CERT_FILE", ""),
         pip.client or environment.get("SSL_CLIENT_CERT", ""),
+        any_index=not uv.indexes,
     )
 
 
