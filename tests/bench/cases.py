@@ -370,6 +370,13 @@ def monorepo(folder: Path, size: Size) -> Iterator[Row]:
     yield from cases(folder, size.packages * 10, min(size.rounds, 3))
 
 
+def wheels(folder: Path, size: Size) -> Iterator[Row]:
+    """Python wheels, beside uv, tar and zstd."""
+    from tests.bench.wheels import cases
+
+    yield from cases(folder, size.rounds, all_of_them=size is FULL)
+
+
 CASES: Mapping[str, Callable[[Path, Size], Iterator[Row]]] = {
     "start-up": start_up,
     "side-by-side": side_by_side,
@@ -382,4 +389,5 @@ CASES: Mapping[str, Callable[[Path, Size], Iterator[Row]]] = {
     "commits": commits,
     "registries": registries,
     "dockerfiles": dockerfiles,
+    "wheels": wheels,
 }
