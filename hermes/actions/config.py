@@ -60,6 +60,7 @@ def _tables(spec: Config[Resolved], tools: Tools) -> Iterator[TableOfContents | 
     notes = {one.path: one.value for one in spec.folders}
     for number, one in enumerate((*spec.below, *spec.layers)):
         if one.value.kind == LAYER:
+            tools.layers.ensure_present(one.value.digest)
             yield toc.load(tools.store, one.value.digest)
         elif (note := notes.get(str(number))) is not None:
             yield TableOfContents(note.digest, 0, entries_noted(tools.document(note)))

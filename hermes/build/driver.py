@@ -24,11 +24,19 @@ from hermes.container.commands import Commands
 from hermes.container.layer_forms import LayerForms
 from hermes.container.removal import sweep_after
 from hermes.digest import Digest
-from hermes.engine.action import ActionGraph
+from hermes.engine.action import Action, ActionGraph, Value
 from hermes.engine.events import ActionPrinted, Events, Subscriber, Warned
 from hermes.engine.executor import Caching
 from hermes.engine.scheduler import LastResult, Options, Report, Scheduler, Sources
-from hermes.errors import BuildFailed, BuildInterrupted, HermesError, MissingBlobError, StoreError
+from hermes.errors import (
+    BuildFailed,
+    BuildInterrupted,
+    HermesError,
+    LayerError,
+    MissingBlobError,
+    RegistryError,
+    StoreError,
+)
 from hermes.naming.registries import LazyBlobs
 from hermes.registry.settings import Registries
 from hermes.sandbox.namespace import Namespace
@@ -37,7 +45,9 @@ from hermes.store.home import FOR_GC
 from hermes.workspace.root import Settings
 
 if TYPE_CHECKING:
+    from hermes.build.cache.reading import SharedResults
     from hermes.container.mount_values import Bound
+    from hermes.naming.caches import CachePlace
     from hermes.python.index import PackageIndex
 
 T = TypeVar("T")
@@ -69,7 +79,8 @@ class How:
     """How a build is run: what its options say, and for what they leave open the ``settings`` of ``hermes.yaml``.
 
     ``runtime`` and ``jobs`` are empty where the options say nothing. ``secrets`` maps ids to values, ``agents`` those
-    of SSH agents to sockets. Without ``use_cache`` every action is executed once.
+    of SSH agents to sockets. Without ``use_cache`` every action is executed once. ``caches`` are those of other machines
+    that know results which this one does not.
     """
 
     settings: Settings
@@ -79,6 +90,7 @@ class How:
     use_cache: bool = True
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     agents: Mapping[str, str] = field(default_factory=dict)
+    caches: Sequence[CachePlace] = ()
 
 
 class Driver:
@@ -100,7 +112,8 @@ class Driver:
         self.cancelled = threading.Event()
         self.fetching = LazyBlobs(self.store, registries, self.cancelled, self.events.emit)
         self._namespace = Namespace(list(hidden), PRELOADED)
-        self.layers = LayerForms(self.store, self._namespace, self.fetching.layer)
+        self.layers = LayerForms(self.store, self._namespace, self._fetch)
+        self._shared: SharedResults | None = None
         self.report = Report()
 
     def run(self, build: Callable[[bool], T]) -> T:
@@ -121,6 +134,8 @@ class Driver:
             sweep_after(self._namespace, self.store)
             raise
         finally:
+            if self._shared is not None:
+                self._shared.close()
             self.fetching.close()
             self._namespace.close()
             self.store.close()
@@ -194,15 +209,48 @@ class Driver:
             printed=lambda one, text: self.events.emit(ActionPrinted(one.id, one.owner, one.kind, text)),
         )
         results: ResultCache = self.store.results if how.use_cache else _Fresh(self.store.results)
+        if how.caches and how.use_cache:
+            results = self._shared = self._sharing(how.caches, warn)
         caching = Caching(
             Local(tools, job.expand),
             results,
             self.store.locks,
-            lambda value: available(self.store, value),
+            self._is_available,
             self.events,
             lambda action: about(action, job.instruction(action.owner)),
         )
         return caching, tools
+
+    def _sharing(self, places: Sequence[CachePlace], warn: Callable[[str], None]) -> SharedResults:
+        if self._shared is not None:
+            return self._shared
+        from hermes.build.cache.reading import SharedResults
+
+        return SharedResults(self.store.results, self.store, places, lambda: self.fetching.client, warn)
+
+    def _is_available(self, value: Value) -> bool:
+        return available(self.store, value) or (self._shared is not None and self._shared.vouches(value))
+
+    def _fetch(self, diff_id: Digest) -> None:
+        """Fetch a layer; one that a cache spoke of and cannot give is built again."""
+        try:
+            self.fetching.layer(diff_id)
+        except (RegistryError, LayerError, MissingBlobError) as error:
+            if self._shared is not None:
+                self._shared.check(diff_id, error)
+            raise
+        if self._shared is not None:
+            self._shared.check(diff_id, None)
+
+    def write_caches(self, actions: Iterable[Action], places: Sequence[CachePlace]) -> None:
+        """Write what actions gave in the last run to where other machines read it."""
+        from hermes.build.cache.writing import CacheWriter, written
+
+        def warn(text: str) -> None:
+            self.events.emit(Warned(text))
+
+        writer = CacheWriter(self.store, self.layers, actions, self.report.known)
+        written(writer, places, self.fetching, warn)
 
     def _remember(self, job: Job) -> None:
         """Note for `hermes explain` which keys actions had, and what others stood for."""
@@ -235,7 +283,8 @@ class _Fresh:
         self._inner = inner
         self._put: set[str] = set()
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str, image: bytes = b"") -> bytes | None:
+        del image
         return self._inner.get(key) if key in self._put else None
 
     def put(self, key: str, result: bytes, preimage: bytes) -> None:

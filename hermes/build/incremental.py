@@ -32,7 +32,7 @@ def build(
     secrets = read_secrets(options.secrets) if options.secrets else {}
     check = Snapshots(where.home, where.root).check(key)
     found = changes(check, str(where.root)) if check else None
-    if check and not found:
+    if check and not found and not options.cache_to:
         is_made(where.home)
         return check.result
     from hermes.build.targets import TargetsBuild

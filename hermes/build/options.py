@@ -19,7 +19,8 @@ class BuildOptions:
     depends on it; ``destinations`` are ``TRANSPORT:PATH`` texts that the one image built is written to;
     ``secrets`` say where commands' secrets come from, and are in no key. ``runtime`` starts commands
     (`hermes.sandbox.choice`; default: what ``hermes.yaml`` says). Where what is built is ``taken_from_store``, a
-    ``hermes-out`` that cannot be written does not matter; nor does it where there are destinations.
+    ``hermes-out`` that cannot be written does not matter; nor does it where there are destinations. ``cache_from`` and
+    ``cache_to`` are what `hermes.naming.caches` reads; a mistake in them is a `UsageError`.
     """
 
     platform: str = ""
@@ -30,6 +31,14 @@ class BuildOptions:
     secrets: Sequence[SecretSource] = ()
     runtime: str = ""
     taken_from_store: bool = False
+    cache_from: Sequence[str] = ()
+    cache_to: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.cache_from or self.cache_to:
+            from hermes.naming.caches import check
+
+            check(self.cache_from, self.cache_to)
 
     def key(self, patterns: Sequence[str], package: str) -> str:
         """Return a name for a build of the same things in the same configuration.

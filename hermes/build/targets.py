@@ -26,6 +26,7 @@ from hermes.workspace.root import OUTPUT_FOLDER, Location
 if TYPE_CHECKING:
     from hermes.build.dockerfile.targets import DockerfileTargets
     from hermes.build.options import BuildOptions
+    from hermes.naming.caches import CachePlace
 
 
 class TargetsBuild:
@@ -73,7 +74,7 @@ class TargetsBuild:
         if memory and check is not None and found is not None and memory.name == check.state:
             intact = None if found.outputs else check
             asked = Asked(self._where, self._store, self._patterns, self._options, self._say)
-            plan = TouchedPlan.make(asked, memory, check, found)
+            plan = None if self._options.cache_to else TouchedPlan.make(asked, memory, check, found)
             if plan is not None:
                 return plan
         return self._analyzed(memory, intact)
@@ -102,6 +103,8 @@ class TargetsBuild:
         if self._secrets:
             check_actions(work.graph, self._secrets)
         report = self._execute(work)
+        if self._options.cache_to:
+            self._write_caches(work)
         linked = self._linked(work, report)
         for one, other, path in in_one_place(linked.targets):
             where = os.path.relpath(path, self._root)
@@ -139,7 +142,14 @@ class TargetsBuild:
             instruction=dockerfiles.instruction if dockerfiles else lambda _: "",
         )
         options = self._options
-        how = How(work.settings, options.runtime, options.jobs, options.keep_going, secrets=self._secrets)
+        how = How(
+            work.settings,
+            options.runtime,
+            options.jobs,
+            options.keep_going,
+            secrets=self._secrets,
+            caches=_caches(options),
+        )
         try:
             return self._driver.execute(job, how)
         except BuildFailed as error:
@@ -152,6 +162,12 @@ class TargetsBuild:
             if self._broken:
                 raise BuildFailed({**self._broken, **error.failures}, error.skipped) from error
             raise
+
+    def _write_caches(self, work: Work) -> None:
+        from hermes.naming.caches import cache_to
+
+        places = [cache_to(text) for text in self._options.cache_to]
+        self._driver.write_caches(work.graph.actions.values(), places)
 
     def _linked(self, work: Work, report: Report) -> Linked:
         """Link what was built, or warn that it cannot be linked where it is of use without."""
@@ -191,3 +207,11 @@ class TargetsBuild:
 
     def _warn(self, text: str) -> None:
         self._driver.events.emit(Warned(text))
+
+
+def _caches(options: BuildOptions) -> Sequence[CachePlace]:
+    if not options.cache_from:
+        return ()
+    from hermes.naming.caches import cache_from
+
+    return [cache_from(text) for text in options.cache_from]

@@ -21,6 +21,7 @@ from hermes.cli.bud_projects import build as build_project
 from hermes.cli.lines import print_beside
 from hermes.cli.options import (
     build_arguments,
+    cache_options,
     capability_options,
     format_option,
     pairs,
@@ -128,6 +129,7 @@ class _Command(click.Command):
 )
 @click.option("--squash", is_flag=True, help="Make all layers one, those of the base too.")
 @output_options
+@cache_options
 @click.option("--ignorefile", default="", metavar="FILE", help="Use this instead of .dockerignore.")
 @format_option
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but the digest, errors and warnings.")
@@ -174,6 +176,8 @@ def command(
     push: bool,
     iidfile: str,
     metadata_file: str,
+    cache_from: tuple[str, ...],
+    cache_to: tuple[str, ...],
     ignorefile: str,
     format_: str,
     quiet: bool,
@@ -244,6 +248,8 @@ def command(
         layers=layers,
         squash=squash,
         destinations=destinations,
+        cache_from=cache_from,
+        cache_to=cache_to,
         ignore_file=ignorefile,
         format=format_,
         jobs=jobs,

@@ -16,6 +16,7 @@ from hermes.cli.completion import labels
 from hermes.cli.lines import print_beside, summary_line
 from hermes.cli.options import (
     build_options,
+    cache_options,
     chosen,
     output_option,
     progress_option,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @secret_option
 @runtime_option
 @output_option
+@cache_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object that says what was built.")
 @click.option("--profile", type=click.Path(path_type=Path), help="Write a Chrome trace of the build.")
 @click.option("--events", type=click.Path(path_type=Path), help="Write every event as a line of JSON.")
@@ -51,6 +53,8 @@ def command(
     progress: str,
     secrets: tuple[str, ...],
     destinations: tuple[str, ...],
+    cache_from: tuple[str, ...],
+    cache_to: tuple[str, ...],
     as_json: bool,
     profile: Path | None,
     events: Path | None,
@@ -65,7 +69,7 @@ def command(
     hermes build //... -o oci-archive:app.tar
     """
     started = time.monotonic()
-    options = chosen(jobs, keep_going, platform, values, destinations, secrets, runtime)
+    options = chosen(jobs, keep_going, platform, values, destinations, secrets, runtime, cache_from, cache_to)
     with ExitStack() as closing:
         screen = closing.enter_context(display(quiet=quiet, progress=progress))
         subscribers: list[Subscriber] = [screen.event]

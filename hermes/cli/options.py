@@ -83,6 +83,28 @@ def build_options(function: F) -> F:
     return function
 
 
+def cache_options(function: F) -> F:
+    """Add which caches of other machines are read and written; see `hermes.naming.caches`."""
+    for option in (
+        click.option(
+            "--cache-to",
+            "cache_to",
+            multiple=True,
+            metavar="type=registry,ref=NAME",
+            help="Write results and layers there for other machines; mode=max writes those of all stages.",
+        ),
+        click.option(
+            "--cache-from",
+            "cache_from",
+            multiple=True,
+            metavar="type=registry,ref=NAME",
+            help="Take results from there that this machine does not have; or type=local,src=DIR.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
 def image_platform_option(function: F) -> F:
     """Add which image of an index is meant."""
     from hermes.cli import completion
@@ -257,6 +279,8 @@ def chosen(
     destinations: tuple[str, ...] = (),
     secrets: tuple[str, ...] = (),
     runtime: str = "",
+    cache_from: tuple[str, ...] = (),
+    cache_to: tuple[str, ...] = (),
 ) -> BuildOptions:
     """Return the options of a build; raises `UsageError`."""
     from hermes.build.options import BuildOptions
@@ -274,7 +298,17 @@ def chosen(
 
         platform = str(Platform.parse(platform))
     sources = tuple(map(SecretSource.parse, secrets))
-    return BuildOptions(platform, pairs, jobs, keep_going, destinations, sources, runtime)
+    return BuildOptions(
+        platform,
+        pairs,
+        jobs,
+        keep_going,
+        destinations,
+        sources,
+        runtime,
+        cache_from=tuple(dict.fromkeys(cache_from)),
+        cache_to=tuple(dict.fromkeys(cache_to)),
+    )
 
 
 def build_arguments(texts: Iterable[str]) -> dict[str, str]:

@@ -91,6 +91,8 @@ class Build:
     secrets: tuple[SecretUse, ...] = ()
     tags: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
+    cache_from: tuple[str, ...] = ()
+    cache_to: tuple[str, ...] = ()
     target: str = ""
     network: str = ""
     pull: bool = False
@@ -203,8 +205,6 @@ class _Section:
             )
         contexts = {name: value or "" for name, value in self._texts("additional_contexts").items()}
         ignored = (
-            "cache_from",
-            "cache_to",
             "entitlements",
             "isolation",
             "provenance",
@@ -229,6 +229,8 @@ class _Section:
             secrets=tuple(self._secrets()),
             tags=self._list("tags"),
             platforms=self._list("platforms"),
+            cache_from=self._list("cache_from"),
+            cache_to=self._list("cache_to"),
             target=self._text("target") or "",
             network=self._text("network") or "",
             pull=self._flag("pull"),

@@ -177,10 +177,10 @@ class Caching:
         """
         image = preimage(action, inputs)
         key = key_of(image)
-        if found := self._find(key, action):
+        if found := self._find(key, action, image):
             return key, found
         with self._locks.held(f"action:{key}", waiting=self._give_up_if_cancelled):
-            if found := self._find(key, action, again=True):
+            if found := self._find(key, action, image, again=True):
                 return key, found
             started = time.monotonic()
             self._events.emit(
@@ -194,8 +194,8 @@ class Caching:
             self._results.put(key, result.dump(), image)
         return key, result
 
-    def _find(self, key: str, action: Action, *, again: bool = False) -> Result | None:
-        data = self._results.get(key)
+    def _find(self, key: str, action: Action, image: bytes, *, again: bool = False) -> Result | None:
+        data = self._results.get(key, image)
         if data is None:
             return None
         result = Result.load(data)

@@ -29,8 +29,8 @@ _NOTE: Final = "note:"
 class ResultCache(Protocol):
     """Where results of actions are kept: on this machine's disk, or in a remote cache."""
 
-    def get(self, key: str) -> bytes | None:
-        """Return the result stored under an action key."""
+    def get(self, key: str, image: bytes = b"") -> bytes | None:
+        """Return the result stored under an action key; ``image`` is what that was made of, where it is known."""
         ...
 
     def put(self, key: str, result: bytes, preimage: bytes) -> None:
@@ -54,7 +54,8 @@ class Results:
         self._guard = threading.Lock()
         self.damaged = False
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str, image: bytes = b"") -> bytes | None:
+        del image
         return self._read(key)
 
     def put(self, key: str, result: bytes, preimage: bytes) -> None:

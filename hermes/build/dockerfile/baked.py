@@ -13,6 +13,7 @@ from hermes.build.dockerfile.together import Wanted
 from hermes.build.secrets import SecretSource
 from hermes.build.ssh_agents import AgentSource
 from hermes.errors import BakeError, UsageError
+from hermes.naming.caches import cache_from, cache_to, usable
 from hermes.naming.outputs import parse_output
 
 _TARGET: Final = "target:"
@@ -70,6 +71,8 @@ class _Target:
             secrets=(*given.secrets, *self._secrets()),
             agents=(*given.agents, *map(AgentSource.parse, values.get("ssh") or ())),
             destinations=(*self._outputs(), *given.destinations),
+            cache_from=(*usable(values.get("cache-from") or (), cache_from, self._say), *given.cache_from),
+            cache_to=(*usable(values.get("cache-to") or (), cache_to, self._say), *given.cache_to),
         )
         uses = {name: one.removeprefix(_TARGET) for name, one in contexts.items() if one.startswith(_TARGET)}
         return Wanted(options, uses)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from hermes.engine.action import ActionGraph, Value
 from hermes.engine.events import Subscriber
 from hermes.engine.scheduler import Report
 from hermes.errors import BuildFailed
+from hermes.naming.caches import cache_from, cache_to
 from hermes.naming.registries import settings_of
 from hermes.naming.targets import BuildTarget
 from hermes.store import Store
@@ -97,7 +98,20 @@ class DockerfileBuild:
             check_actions(graph, self._secrets)
         report = self._execute(graph, sources)
         sources.save(self._store)
+        self._write_caches()
         return {one.name: one.finish(report, self._store, self._driver.fetching) for one in self._prepared}
+
+    def _each(self, texts: Callable[[Prepared], Sequence[str]]) -> Iterator[str]:
+        for one in self._prepared:
+            yield from texts(one)
+
+    def _write_caches(self) -> None:
+        """Write each cache that is asked for, with what all Dockerfiles gave that ask for it."""
+        for text in dict.fromkeys(self._each(lambda one: one.options.cache_to)):
+            actions = [
+                action for one in self._prepared if text in one.options.cache_to for action in one.actions()
+            ]
+            self._driver.write_caches(actions, [cache_to(text)])
 
     def _execute(self, graph: ActionGraph, sources: _Files) -> Report:
         options, first = self._options, self._prepared[0]
@@ -120,6 +134,9 @@ class DockerfileBuild:
             use_cache=options.use_cache,
             secrets=self._secrets,
             agents=self._sockets,
+            caches=[
+                cache_from(text) for text in dict.fromkeys(self._each(lambda one: one.options.cache_from))
+            ],
         )
         try:
             return self._driver.execute(job, how)

@@ -16,6 +16,7 @@ from hermes.build.ssh_agents import AgentSource
 from hermes.compose.project import Project, Service
 from hermes.compose.service import Build
 from hermes.errors import ComposeError
+from hermes.naming.caches import cache_from, cache_to, usable
 
 _NETWORKS: Final = ("default", "host", "none")
 _NOT_APPLIED: Final = ("entitlements", "isolation", "privileged", "shm_size", "ulimits")
@@ -107,6 +108,8 @@ class _Service:
             agents=(*given.agents, *self._agents()),
             hosts=(*self._hosts(), *given.hosts),
             destinations=tuple(self._destinations()),
+            cache_from=(*usable(build.cache_from, cache_from, self._say), *given.cache_from),
+            cache_to=(*usable(build.cache_to, cache_to, self._say), *given.cache_to),
         )
         return Wanted(options, uses)
 

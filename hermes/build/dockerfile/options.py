@@ -41,7 +41,7 @@ class DockerfileOptions:
     its ``/etc/hosts``, and ``capabilities`` are all that root has in it. Without ``layers`` those of a stage become one,
     with ``squash`` those of its base too. ``destinations`` are what `hermes.naming.outputs` reads. ``compression`` is how
     layers are compressed, as `hermes.layer.compress.codec_of` reads it (default: as is usual for the format). ``seconds`` is
-    the time of everything in the image. Raises `UsageError`.
+    the time of everything in the image. ``cache_from`` and ``cache_to`` are what `hermes.naming.caches` reads. Raises `UsageError`.
     """
 
     context: str = "."
@@ -68,6 +68,8 @@ class DockerfileOptions:
     ignore_file: str = ""
     format: str = "oci"
     compression: str = ""
+    cache_from: Sequence[str] = ()
+    cache_to: Sequence[str] = ()
     jobs: int | None = None
     seconds: int | None = None
     runtime: str = ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hermes.build.dockerfile.options import DockerfileOptions
 from hermes.errors import UsageError
+from hermes.naming.caches import check
 from hermes.naming.outputs import DOCKER, Asked, parse_output
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def applied(options: DockerfileOptions, say: Callable[[str], None]) -> Dockerfil
     The names of outputs count where there are no tags. An image that would go to a Docker daemon where there is none is
     in the store, and ``say`` is told so. Raises `UsageError`.
     """
+    check(options.cache_from, options.cache_to)
     if not options.destinations:
         return options
     asked = [parse_output(one) for one in dict.fromkeys(options.destinations)]

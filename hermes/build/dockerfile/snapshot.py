@@ -152,7 +152,7 @@ def remember(
 
 def _is_remembered(options: DockerfileOptions) -> bool:
     """Tell whether a build can be known by what it looks at: it writes nothing elsewhere, and is told nothing secret."""
-    special = options.secrets or options.agents or options.volumes or options.destinations
+    special = options.secrets or options.agents or options.volumes or options.destinations or options.cache_to
     return options.use_cache and options.pull != PULL_ALWAYS and not special
 
 

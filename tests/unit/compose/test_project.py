@@ -53,6 +53,8 @@ def plain(build: Build, variables: Any, parent: str) -> dict[str, Any]:
         "pull": build.pull,
         "no_cache": build.no_cache,
         "extra_hosts": [f"{name}={one}" for name, one in build.hosts],
+        "cache_from": list(build.cache_from),
+        "cache_to": list(build.cache_to),
         "secrets": [(one.source, one.id) for one in build.secrets],
     }
     return {name: value for name, value in found.items() if value}
@@ -60,7 +62,7 @@ def plain(build: Build, variables: Any, parent: str) -> dict[str, Any]:
 
 def theirs(build: dict[str, Any]) -> dict[str, Any]:
     """Return what the peer wrote, without what is not applied; it doubles each dollar."""
-    ignored = ("cache_from", "cache_to", "entitlements", "isolation", "privileged", "shm_size", "ulimits")
+    ignored = ("entitlements", "isolation", "privileged", "shm_size", "ulimits")
     found = {name: value for name, value in build.items() if name not in ignored}
     if inline := found.get("dockerfile_inline"):
         found["dockerfile_inline"] = inline.replace("$$", "$")
