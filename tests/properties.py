@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, Final, TypeVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
+
+T = TypeVar("T")
 
 ALL: Final = os.environ.get("HERMES_TEST_EXAMPLES") == "all"
 """Whether everything is to be tried, also what takes minutes: ``make test-all``."""
@@ -15,6 +18,11 @@ ALL: Final = os.environ.get("HERMES_TEST_EXAMPLES") == "all"
 def examples(count: int, **more: object) -> settings:
     """Return settings for ``count`` examples, of which a run tries a quarter, other ones each time; CI tries all."""
     return settings(max_examples=count if ALL else count // 4, deadline=None, **more)
+
+
+def some(cases: Iterable[T], one_in: int = 4) -> list[T]:
+    """Return the cases that a run tries, from the first on; CI tries all."""
+    return list(cases)[:: 1 if ALL else one_in]
 
 
 _ODD: Final = st.sampled_from(
