@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -341,6 +342,44 @@ def test_who_waits_for_the_same_action_elsewhere_can_be_interrupted(store: Store
         caching.run(action, (), frozenset())
     caching.cancelled = False
     assert isinstance(caching.run(action, (), frozenset())[1], Result)
+
+
+def test_a_cached_result_that_cannot_be_used_is_warned_of_once(store: Store) -> None:
+    said: list[Event] = []
+    memory, lost = Memory(), set[str]()
+    caching = Caching(
+        memory, store.results, store.locks, lambda value: value.digest not in lost, Events(said.append)
+    )
+    action = graph("a").actions["a"]
+    key, first = caching.run(action, (), frozenset())
+    assert isinstance(first, Result)
+    assert caching.run(action, (), frozenset()) == (
+        key,
+        Result(first.outputs, first.milliseconds, executed=False),
+    )
+    lost.add(first.outputs["out"].digest)
+    caching.run(action, (), frozenset())
+    lost.clear()
+    store.results.put(key, b"damaged", b"")
+    caching.run(action, (), frozenset())
+    store.results.put(key, replace(first, outputs={}).dump(), b"")
+    caching.run(action, (), frozenset())
+    assert memory.ran == ["a"] * 4
+    warned = [one.message.partition(": ")[2][:20] for one in said if isinstance(one, Warned)]
+    assert warned == [f"file {first.outputs['out'].digest}"[:20], *["its cached result is"] * 2]
+
+
+def test_an_expansion_is_made_each_time(store: Store) -> None:
+    """What it comes to is cached; it itself says nothing that a store could hold."""
+    made = Expansion(graph("b"), {})
+
+    class Expanding:
+        def execute(self, request: Request) -> Expansion:
+            return made
+
+    caching = Caching(Expanding(), store.results, store.locks, lambda value: True, Events())
+    for _ in range(2):
+        assert caching.run(graph("a").actions["a"], (), frozenset())[1] is made
 
 
 def test_no_thread_is_left(engine: Engine) -> None:

@@ -6,6 +6,7 @@ import fcntl
 import gc as garbage
 import os
 import pickle
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from hermes.store import Store, gc, removal
 from hermes.store.io_errors import storing, writing
 from hermes.store.location import is_made
 from hermes.store.removal import remove_tree
+from hermes.store.results import _database_error
 from hermes.store.scratch import Scratch, abandoned
 
 
@@ -470,6 +472,22 @@ def test_errors_of_the_system_become_advice() -> None:
         raise PermissionError(13, "Permission denied", "/store/x")
     with pytest.raises(BuildError, match="cannot be written"), writing("/out"):
         raise OSError(30, "Read-only file system", "/out/x")
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("database or disk is full", "free some space with `hermes cache gc`"),
+        ("attempt to write a readonly database", "check who owns the folder"),
+        ("unable to open database file", "check who owns the folder"),
+        ("file is not a database", "run `hermes cache verify`"),
+    ],
+)
+def test_errors_of_the_database_become_advice(tmp_path: Path, text: str, hint: str) -> None:
+    error = _database_error(sqlite3.DatabaseError(text), tmp_path)
+    assert error.message == f"the result cache in {tmp_path}: {text}"
+    assert error.hint is not None
+    assert error.hint.startswith(hint)
 
 
 def test_files_of_images_are_out_of_reach_of_others(store: Store) -> None:
