@@ -6,9 +6,10 @@ import hashlib
 import os
 import posixpath
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -30,6 +31,10 @@ class Absent(Exception):
     """There is nothing at an address, and asking again will not help."""
 
 
+class NotModified(Exception):
+    """What is at an address is what it was when the headers were given that it was asked for with."""
+
+
 class _Later(Exception):
     """A server cannot answer now."""
 
@@ -39,10 +44,13 @@ def download(
     take: Callable[[Iterator[bytes]], T],
     session: requests.Session,
     cancelled: threading.Event | None = None,
+    *,
+    headers: Mapping[str, str] = MappingProxyType({}),
+    answered: dict[str, str] | None = None,
 ) -> T:
     """Return what ``take`` makes of what is at an address; it is called again, with all of it, after a failure.
 
-    ``session`` is one of `hermes.registry.pace`. Proxies are those of the environment. Raises `FetchError`, `Absent` when there is nothing, and `BuildInterrupted`
+    ``headers`` are sent, and those of the answer put into ``answered``. ``session`` is one of `hermes.registry.pace`. Proxies are those of the environment. Raises `FetchError`, `Absent` when there is nothing, `NotModified` for 304, and `BuildInterrupted`
     once ``cancelled`` is set.
     """
     import requests
@@ -56,7 +64,7 @@ def download(
         if attempt and cancelled.wait(_FIRST_WAIT * 2 ** (attempt - 1)):
             raise BuildInterrupted
         try:
-            return take(_pieces(address, session, cancelled))
+            return take(_pieces(address, session, cancelled, headers, answered))
         except Stalled as error:
             problem = str(error)
             stalls += 1
@@ -113,19 +121,31 @@ def name_of(address: str) -> str:
         raise UsageError(f"invalid URL {shown(address)}: {error}") from None
 
 
-def _pieces(address: str, session: requests.Session, cancelled: threading.Event) -> Iterator[bytes]:
+def _pieces(
+    address: str,
+    session: requests.Session,
+    cancelled: threading.Event,
+    headers: Mapping[str, str],
+    answered: dict[str, str] | None,
+) -> Iterator[bytes]:
     try:
         parts = urlsplit(address)
     except ValueError as error:
         raise FetchError(f"invalid URL {shown(address)}: {error}") from None
-    found = _local(unquote(parts.path)) if parts.scheme == "file" else _remote(address, session)
+    found = (
+        _local(unquote(parts.path))
+        if parts.scheme == "file"
+        else _remote(address, session, headers, answered)
+    )
     for data in found:
         if cancelled.is_set():
             raise BuildInterrupted
         yield data
 
 
-def _remote(address: str, session: requests.Session) -> Iterator[bytes]:
+def _remote(
+    address: str, session: requests.Session, headers: Mapping[str, str], answered: dict[str, str] | None
+) -> Iterator[bytes]:
     import requests
 
     from hermes.registry import pace
@@ -133,7 +153,8 @@ def _remote(address: str, session: requests.Session) -> Iterator[bytes]:
 
     patience = (pace.CONNECTING, pace.SECONDS)
     try:
-        answer = session.get(address, stream=True, timeout=patience, headers={"Accept-Encoding": "identity"})
+        sent = {"Accept-Encoding": "identity", **headers}
+        answer = session.get(address, stream=True, timeout=patience, headers=sent)
     except requests.Timeout as error:
         raise Stalled(reason_of(error, pace.SECONDS)) from None
     except requests.RequestException:
@@ -146,6 +167,13 @@ def _remote(address: str, session: requests.Session) -> Iterator[bytes]:
             raise _Later(said)
         if answer.status_code in _ABSENT:
             raise Absent(said)
+        if answer.status_code == 304 and headers:
+            raise NotModified
+        if answered is not None:
+            answered.clear()
+            answered.update(
+                {name: answer.headers[name] for name in ("ETag", "Last-Modified") if name in answer.headers}
+            )
         if answer.status_code != 200:
             raise FetchError(f"{shown(address)}: {said}")
         # As they are: an archive whose encoding is named is one all the same.

@@ -37,7 +37,7 @@ dockerfile_image = rule(
             values = ["oci", "docker"],
             doc = "The format of the image's documents; Docker's has gzip layers.",
         ),
-        "hermetic": attr.bool(doc = "Whether RUN is without the network, as in other rules. A Dockerfile usually expects it."),
+        "hermetic": attr.bool(doc = "Whether RUN is without the network, as in other rules, and ADD downloads only what has a checksum or commit. A Dockerfile usually expects the network."),
         "labels": attr.metadata_dict(doc = "Labels of the image, besides those of LABEL."),
         "platform": attr.platform(doc = "What the image is for, such as linux/arm64; the build's platform if left out."),
         "secrets": attr.string_list(doc = "Names of the secrets that RUN --mount=type=secret may ask for."),

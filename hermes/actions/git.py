@@ -64,7 +64,9 @@ def execute(request: Request, tools: Tools) -> Outputs:
     spec = of_request(Git[Resolved], request)
     with tools.store.scratch.directory() as folder, storing("the store"):
         checkout = Checkout(folder, spec.url, tools.cancelled)
-        root = checkout.files(spec.commit, spec.ref, spec.folder)
+        root = checkout.files(
+            spec.commit, spec.ref, spec.folder, submodules=spec.submodules, origin=spec.origin
+        )
         items = canonical(_items(root), name="the layer")
         written = write_layer(items, blobs=tools.store.blobs, codec=None, scratch=tools.store.scratch)
         toc.save(tools.store, written.toc)
@@ -74,9 +76,14 @@ def execute(request: Request, tools: Tools) -> Outputs:
 
 
 class Checkout:
-    """A repository at ``url``, fetched to ``folder`` until ``cancelled`` is set; raises `BuildError` without a git."""
+    """A repository at ``url``, fetched to ``folder`` until ``cancelled`` is set; raises `BuildError` without a git.
 
-    def __init__(self, folder: Path, url: str, cancelled: threading.Event) -> None:
+    Its files are put into ``tree``. It is a submodule of the one at ``above``, if that is said.
+    """
+
+    def __init__(
+        self, folder: Path, url: str, cancelled: threading.Event, *, tree: Path | None = None, above: str = ""
+    ) -> None:
         program = shutil.which("git")
         if program is None:
             raise BuildError(
@@ -85,7 +92,9 @@ class Checkout:
             )
         self._program = program
         self._repository = folder / "repository"
-        self._tree = folder / "tree"
+        self._folder = folder
+        self._tree = tree or folder / "tree"
+        self._above = above
         self._url = url
         self._cancelled = cancelled
 
@@ -105,8 +114,12 @@ class Checkout:
             hint="name one after #, as #main or #v1.2, or a commit by all its digits",
         )
 
-    def files(self, commit: str, ref: str, folder: str) -> Path:
-        """Fetch a commit and return the folder with the files of one of its folders."""
+    def files(self, commit: str, ref: str, folder: str, *, submodules: bool = True, origin: str = "") -> Path:
+        """Fetch a commit and return the folder with the files of one of its folders.
+
+        With ``submodules`` those in it are fetched, too. With ``origin`` the repository is ``.git`` there, as BuildKit has
+        it, if the folder is the whole of it.
+        """
         kind = "sha256" if len(commit) > 40 else "sha1"
         self._git(
             "init",
@@ -127,22 +140,14 @@ class Checkout:
             )
             problem = problem or _last_line(done.stderr)
             if self._run("cat-file", "-e", f"{commit}^{{commit}}").returncode == 0:
-                return self._checked_out(commit, folder)
+                return self._checked_out(commit, folder, submodules=submodules, origin=origin)
         raise FetchError(
             f"commit {commit} cannot be fetched from {shown(self._url)}: {problem or 'it has none'}",
             hint="check the address, the commit and the network",
         )
 
-    def _checked_out(self, commit: str, folder: str) -> Path:
-        listed = self._git("ls-tree", "-r", "-z", "--full-tree", commit, env=_PLAIN).split("\0")
-        for row in listed:
-            facts, _, path = row.partition("\t")
-            if facts.startswith(_SUBMODULE) and f"{path}/".startswith(f"{folder}/" if folder else ""):
-                raise BuildError(
-                    f"{path} of {shown(self._url)} is a submodule, which is not fetched",
-                    hint="add it by an ADD of its own",
-                )
-        self._tree.mkdir()
+    def _checked_out(self, commit: str, folder: str, *, submodules: bool, origin: str) -> Path:
+        self._tree.mkdir(exist_ok=True)
         self._git(
             f"--work-tree={self._tree}",
             *_NO_SETTINGS,
@@ -161,7 +166,57 @@ class Checkout:
             or not found.exists()
         ):
             raise BuildError(f"{shown(self._url)} has no {folder} at {commit}")
+        if submodules:
+            self._submodules(commit, folder, origin=origin)
+        if origin and not folder:
+            self._keep(commit, origin)
         return found
+
+    def _submodules(self, commit: str, folder: str, *, origin: str) -> None:
+        """Fetch the submodules below a folder, and theirs."""
+        listed = self._git("ls-tree", "-r", "-z", "--full-tree", commit, env=_PLAIN).split("\0")
+        rows = [row.partition("\t") for row in listed if row.startswith(_SUBMODULE)]
+        inside = [
+            (path, facts.split()[2])
+            for facts, _, path in rows
+            if f"{path}/".startswith(f"{folder}/" if folder else "")
+        ]
+        urls = self._submodule_urls(commit) if inside else {}
+        for number, (path, wanted) in enumerate(inside):
+            if path not in urls:
+                raise BuildError(
+                    f"{path} of {shown(self._url)} is a submodule, and .gitmodules does not say where it is",
+                    hint="leave submodules out: URL?submodules=false",
+                )
+            at = self._folder / f"submodule{number}"
+            at.mkdir()
+            url = _resolved(self._url, urls[path])
+            one = Checkout(at, url, self._cancelled, tree=self._tree / path, above=self._above or self._url)
+            one.files(wanted, "", "", origin=shown(url) if origin else "")
+
+    def _submodule_urls(self, commit: str) -> dict[str, str]:
+        """Return where submodules are, by their paths."""
+        done = self._run("config", "--blob", f"{commit}:.gitmodules", "--list", "-z", env=_PLAIN)
+        values: dict[str, dict[str, str]] = {}
+        for row in done.stdout.decode("utf-8", "surrogateescape").split("\0"):
+            name, _, value = row.partition("\n")
+            section, _, key = name.removeprefix("submodule.").rpartition(".")
+            values.setdefault(section, {})[key] = value
+        return {one["path"]: one["url"] for one in values.values() if "path" in one and "url" in one}
+
+    def _keep(self, commit: str, origin: str) -> None:
+        """Make the repository the ``.git`` of its files, with nothing of this machine in it."""
+        for name, value in (
+            ("core.bare", "false"),
+            ("remote.origin.url", origin),
+            ("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"),
+        ):
+            self._git("config", name, value, env=_PLAIN)
+        self._git("update-ref", "--no-deref", "HEAD", commit, env=_PLAIN)
+        (self._repository / "index").unlink(missing_ok=True)
+        self._git("read-tree", commit, env=_PLAIN)  # an index without the times and numbers of files
+        (self._repository / "FETCH_HEAD").unlink(missing_ok=True)
+        self._repository.rename(self._tree / ".git")
 
     def _git(self, *arguments: str, env: Mapping[str, str], at: Path | None = Path()) -> str:
         done = self._run(*arguments, env=env, at=at)
@@ -179,6 +234,8 @@ class Checkout:
         if env is not None:
             own = {name: value for name, value in own.items() if not name.startswith(_OVERRIDES)}
         environment = {**_bounds(), **own, **_ASK_NOBODY, **(env or {})}
+        if self._above and not _is_local(self._above):  # else a repository could name files of this machine
+            environment["GIT_PROTOCOL_FROM_USER"] = "0"
         with children.started(
             argv,
             env=environment,
@@ -193,6 +250,25 @@ class Checkout:
                     return subprocess.CompletedProcess(argv, process.returncode, output, problem)
                 if self._cancelled.is_set():
                     raise BuildInterrupted
+
+
+def _is_local(url: str) -> bool:
+    return url.startswith(("/", "file://"))
+
+
+def _resolved(above: str, url: str) -> str:
+    """Return where a submodule is that its repository, at ``above``, says is at ``url``; see git-submodule(1), "add"."""
+    if not url.startswith(("./", "../")):
+        return url
+    base = above.rstrip("/")
+    while url.startswith(("./", "../")):
+        step, _, url = url.partition("/")
+        if step == "..":
+            start, separator = base, "/"
+            if "/" not in start.partition("://")[2] and ":" in start.rpartition("/")[2]:
+                separator = ":"  # git@HOST:PATH
+            base = start.rpartition(separator)[0] + (":" if separator == ":" else "")
+    return f"{base}{'' if base.endswith(':') else '/'}{url}"
 
 
 def _bounds() -> dict[str, str]:

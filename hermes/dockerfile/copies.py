@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
 
 from hermes.actions.specs.copy import Copy, CopyEntry
 from hermes.actions.specs.list_files import ListFiles
 from hermes.actions.specs.resolve_destination import Named, ResolveDestination
 from hermes.actions.specs.spec import Ref
 from hermes.container.mount_values import CONTENT
+from hermes.digest import Digest
 from hermes.dockerfile import instructions as ins
 from hermes.dockerfile.context import Collection, Context, Row
 from hermes.dockerfile.heredocs import parse_heredoc
@@ -23,7 +24,7 @@ from hermes.dockerfile.recorder import Recorder
 from hermes.dockerfile.repositories import Repository
 from hermes.dockerfile.source import Span
 from hermes.dockerfile.state import State
-from hermes.download import name_of
+from hermes.download import name_of, shown
 from hermes.engine.action import Artifact, Output
 from hermes.errors import DockerfileError, UsageError
 from hermes.layer import modes
@@ -66,10 +67,19 @@ class Layers:
     what: str
 
 
+class Unpinned(Protocol):
+    """Looks up what may change; see `hermes.dockerfile.origins.Origins`."""
+
+    def file(self, url: str) -> Digest: ...
+
+    def commit(self, url: str, ref: str) -> str: ...
+
+
 class Copies:
     """Adds the actions of copies."""
 
-    def __init__(self, recorder: Recorder, epoch: int) -> None:
+    def __init__(self, recorder: Recorder, epoch: int, unpinned: Unpinned) -> None:
+        self._unpinned = unpinned
         self._recorder = recorder
         self._epoch = epoch
 
@@ -114,7 +124,15 @@ class Copies:
         if len(sources) > 1:
             raise DockerfileError("a git repository is added alone", hint="write an ADD for each source")
         found = Repository.parse(sources[0], copy.checksum)
-        rows = (Ref(self._recorder.repository(copy.span, found), found.url),)
+        if copy.keep_git_dir is not None:
+            found = replace(found, keep_git_dir=copy.keep_git_dir)
+        commit = found.commit or self._unpinned.commit(found.url, found.ref)
+        if not commit.startswith(found.checksum):
+            raise DockerfileError(
+                f"{found.ref or 'the default branch'} of {shown(found.url)} is at the commit {commit}, and --checksum names {found.checksum}",
+                hint="name the commit that is meant",
+            )
+        rows = (Ref(self._recorder.repository(copy.span, found, commit), found.url),)
         return self.from_layers(copy, ["/"], dest, Layers(rows, found.url), state)
 
     def bound(self, span: Span, source: str, origin: Layers) -> Artifact:
@@ -223,19 +241,17 @@ class Copies:
 
     def _download(self, copy: ins.Copy, url: str, found: Taken) -> None:
         checksum = _DIGEST.match(copy.checksum)
-        if checksum is None:
-            problem = (
-                f"invalid checksum {copy.checksum!r}" if copy.checksum else f"what is at {url} is not known"
-            )
+        if checksum is None and copy.checksum:
             raise DockerfileError(
-                f"{problem}, so that the build could not be repeated",
+                f"invalid checksum {copy.checksum!r}",
                 hint="write ADD --checksum=sha256:..., with the digest of the file",
             )
         try:
             name = name_of(url)
         except UsageError as error:
             raise DockerfileError(error.message) from None
-        artifact = self._recorder.fetched(copy.span, url, checksum[1])
+        digest = self._unpinned.file(url).hex if checksum is None else checksum[1]
+        artifact = self._recorder.fetched(copy.span, url, digest)
         found.types.append(DIRECTORY if copy.unpack else FILE)
         if copy.unpack:
             found.archives.append((name, artifact))

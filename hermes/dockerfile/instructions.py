@@ -86,6 +86,7 @@ class Copy(Instruction):
     exclude: tuple[str, ...] = ()
     checksum: str = ""
     unpack: bool | None = None
+    keep_git_dir: bool | None = None
 
     @property
     def keyword(self) -> str:

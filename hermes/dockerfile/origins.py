@@ -62,3 +62,11 @@ class Origins(Protocol):
     def context(self, name: str) -> Context | None:
         """Return the folder that was given this name, if one was."""
         ...
+
+    def file(self, url: str) -> Digest:
+        """Return the digest of what is at an address now, which can be fetched by it then; raises `UsageError`."""
+        ...
+
+    def commit(self, url: str, ref: str) -> str:
+        """Return the commit that a ref of a repository leads to now (empty: its default branch); raises `UsageError`."""
+        ...

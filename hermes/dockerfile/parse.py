@@ -182,10 +182,6 @@ def _copy(one: _Written) -> Instruction:
     if one.line.heredocs and parse_heredoc(dest):
         raise DockerfileError(f"{one.keyword} cannot have a heredoc as its destination")
     flags = one.flags
-    if flags.flag("keep-git-dir"):
-        raise DockerfileError(
-            "--keep-git-dir: what git keeps in .git differs each time", hint="leave the flag out"
-        )
     return Copy(
         one.line.span,
         one.line.original,
@@ -201,6 +197,7 @@ def _copy(one: _Written) -> Instruction:
         exclude=flags.all("exclude"),
         checksum=flags.text("checksum"),
         unpack=flags.flag("unpack"),
+        keep_git_dir=flags.flag("keep-git-dir"),
     )
 
 

@@ -7,6 +7,7 @@ from hermes.actions.specs.spec import Ref, Spec, declared
 from hermes.digest import Digest
 from hermes.dockerfile.repositories import Repository
 from hermes.dockerfile.source import Span, Text
+from hermes.download import shown
 from hermes.engine.action import ActionGraph, Artifact, Output
 from hermes.image.platform import Platform
 
@@ -57,9 +58,16 @@ class Recorder:
 
         return Output(self.add(Fetch(sha256=sha256, urls=(url,)), span), "file")
 
-    def repository(self, span: Span, source: Repository) -> Artifact:
-        """Return the layer with the files of a repository."""
+    def repository(self, span: Span, source: Repository, commit: str) -> Artifact:
+        """Return the layer with the files of a commit of a repository."""
         from hermes.actions.specs.git import Git
 
-        git: Git[Ref] = Git(commit=source.commit, folder=source.folder, ref=source.ref, url=source.url)
+        git: Git[Ref] = Git(
+            commit=commit,
+            folder=source.folder,
+            submodules=source.submodules,
+            origin=shown(source.url) if source.keep_git_dir else "",
+            ref="" if source.ref == commit else source.ref,
+            url=source.url,
+        )
         return self.layer(git, span)

@@ -1,4 +1,7 @@
-"""Git repositories as sources of ADD: ``URL[#REF][:FOLDER]``. See the Dockerfile reference, "Adding files from a Git repository"."""
+"""Git repositories as sources of ADD and as contexts: ``URL[#REF][:FOLDER]``, ``URL?ref=REF&subdir=FOLDER``.
+
+See the Dockerfile reference, "Adding files from a Git repository", and BuildKit's "Git URL query parameters".
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,13 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from hermes.errors import DockerfileError
+from hermes.errors import UsageError
 
 _GIT: Final = re.compile(r"git@|git://|ssh://|https?://[^?#]*\.git(?:[?#]|\Z)", re.IGNORECASE)
 _COMMIT: Final = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
+_CHECKSUM: Final = re.compile(r"[0-9a-f]{7,64}\Z")
+_FLAGS: Final = {"": True, "1": True, "true": True, "0": False, "false": False}
+_QUERY: Final = ("ref", "tag", "branch", "commit", "subdir", "submodules", "keep-git-dir")
 
 
 def is_repository(source: str) -> bool:
@@ -20,35 +26,71 @@ def is_repository(source: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A folder of a commit. ``ref`` is a name that leads to the commit, or empty; ``folder`` has no leading slash."""
+    """A folder of a repository, at what ``ref`` leads to (empty: its default branch). ``folder`` has no leading slash.
+
+    ``checksum`` is the commit that this must be, or how its name begins. ``keep_git_dir`` is None where nothing is said of it.
+    """
 
     url: str
-    ref: str
-    commit: str
-    folder: str
+    ref: str = ""
+    folder: str = ""
+    checksum: str = ""
+    submodules: bool = True
+    keep_git_dir: bool | None = None
 
     @classmethod
-    def parse(cls, source: str, checksum: str) -> Repository:
-        """Return what a source means; raises `DockerfileError` when it does not say which commit."""
-        url, _, fragment = source.partition("#")
-        if "?" in url:
-            raise DockerfileError(
-                f"{source}: what follows the ? is not understood",
-                hint=f"write {url.partition('?')[0]}#COMMIT:FOLDER",
-            )
+    def parse(cls, source: str, checksum: str = "") -> Repository:
+        """Return what a source means; raises `UsageError`."""
+        address, _, fragment = source.partition("#")
+        url, _, text = address.partition("?")
+        query = _query(source, text)
         ref, _, folder = fragment.partition(":")
-        inside = posixpath.normpath(f"/{folder}").lstrip("/")
-        if checksum and not _COMMIT.match(checksum):
-            raise DockerfileError(
+        for name, prefix in (("ref", ""), ("tag", "refs/tags/"), ("branch", "refs/heads/")):
+            if name in query:
+                ref = _same(source, "ref", ref, prefix + query[name].removeprefix(prefix))
+        folder = _same(source, "folder", folder, query.get("subdir", ""))
+        checksum = _same(source, "commit", checksum, query.get("commit", ""))
+        if checksum and not _CHECKSUM.match(checksum):
+            raise UsageError(
                 f"--checksum={checksum} is not a commit of a repository", hint="write its 40 digits"
             )
-        commit = checksum or (ref if _COMMIT.match(ref) else "")
-        if not commit:
-            what = ref or "its default branch"
-            raise DockerfileError(
-                f"{url}: what {what} is may change, so that the build could not be repeated",
-                hint=f"name the commit: {url}#COMMIT, or --checksum=COMMIT",
+        if checksum and _COMMIT.match(ref) and not ref.startswith(checksum):
+            raise UsageError(f"{source} is not the commit that --checksum names, {checksum}")
+        flags = {
+            name: _flag(source, name, query[name]) for name in ("submodules", "keep-git-dir") if name in query
+        }
+        inside = posixpath.normpath(f"/{folder}").lstrip("/")
+        return cls(url, ref, inside, checksum, flags.get("submodules", True), flags.get("keep-git-dir"))
+
+    @property
+    def commit(self) -> str:
+        """The commit, if it is known without asking the repository."""
+        return next((one for one in (self.ref, self.checksum) if _COMMIT.match(one)), "")
+
+
+def _query(source: str, text: str) -> dict[str, str]:
+    from urllib.parse import parse_qsl
+
+    found: dict[str, str] = {}
+    for given, value in parse_qsl(text, keep_blank_values=True):
+        name = "commit" if given == "checksum" else given
+        if name not in _QUERY:
+            raise UsageError(
+                f"{source}: unknown query parameter {name!r}", hint=f"there are {', '.join(_QUERY)}"
             )
-        if _COMMIT.match(ref) and ref != commit:
-            raise DockerfileError(f"{source} is not the commit that --checksum names, {commit}")
-        return cls(url, "" if ref == commit else ref, commit, inside)
+        if name in found:
+            raise UsageError(f"{source}: {name} is given twice", hint="give it once")
+        found[name] = value
+    return found
+
+
+def _same(source: str, what: str, one: str, other: str) -> str:
+    if one and other and one != other:
+        raise UsageError(f"{source} names two values of its {what}: {one} and {other}", hint="name one")
+    return one or other
+
+
+def _flag(source: str, name: str, value: str) -> bool:
+    if value.lower() not in _FLAGS:
+        raise UsageError(f"{source}: {name} cannot be {value!r}", hint="it is true or false")
+    return _FLAGS[value.lower()]

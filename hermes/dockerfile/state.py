@@ -37,6 +37,7 @@ class State:
 
     ``ends`` says how many layers there were at the end of each earlier stage that this one is built on.
     ``has_cmd``: a CMD of this stage is in force; ``has_workdir``: there was a WORKDIR, here or in a stage that it is built on.
+    ``is_base_known``: the base was found.
     """
 
     document: dict[str, Any]
@@ -48,6 +49,7 @@ class State:
     ends: tuple[int, ...] = ()
     has_cmd: bool = False
     has_workdir: bool = False
+    is_base_known: bool = True
 
     @property
     def config(self) -> dict[str, Any]:
@@ -125,6 +127,7 @@ class State:
             self.base_layers,
             (*self.ends, len(self.layers)),
             has_workdir=self.has_workdir,
+            is_base_known=self.is_base_known,
         )
 
 

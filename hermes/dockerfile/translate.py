@@ -34,7 +34,7 @@ from hermes.dockerfile.stages import Stage, Stages, names_in, references, split_
 from hermes.dockerfile.state import StackLayer, State, starting
 from hermes.dockerfile.translation_context import TranslationContext
 from hermes.engine.action import ActionGraph, Output
-from hermes.errors import DockerfileError, UsageError
+from hermes.errors import DockerfileError, HermesError, UsageError
 from hermes.image import docker
 from hermes.image.assemble import DOCKER, OCI
 from hermes.image.config import timestamp
@@ -89,10 +89,11 @@ class _Translator:
         self._origins = origins
         self._options = options
         self._stages: Stages = split_stages(dockerfile, origins.given)
-        self._common = TranslationContext(dockerfile, options)
+        self._common = TranslationContext(dockerfile, options, origins)
         self._recorder = self._common.recorder
         self._built: dict[int, State] = {}
         self._named: set[str] = set()
+        self._errors: list[DockerfileError] = []
         self._outer = self._global_arguments(options.arguments)
 
     def translate(self) -> Translation:
@@ -116,14 +117,17 @@ class _Translator:
 
     def check(self) -> tuple[list[Finding], DockerfileError | None]:
         """See the function of this name."""
+        self._common.only_checks = True
         needed = self._needed(self._target())
         found: DockerfileError | None = None
         for one in needed if self._options.target else self._stages.stages:
-            try:
-                self._state(one)
-            except DockerfileError as error:
-                found = found or (error if one in needed else None)
-        return self._findings(), found
+            before = len(self._errors)
+            self._state(one)
+            if one in needed and len(self._errors) > before:
+                found = found or self._errors[before]
+        wanted = Directive.of(self._file).wants
+        unpinned = filter(wanted, dict.fromkeys(self._common.unpinned))
+        return sorted([*self._findings(), *unpinned], key=lambda one: (one.span, one.rule)), found
 
     def _findings(self) -> list[Finding]:
         default = None
@@ -185,16 +189,41 @@ class _Translator:
         """Return what a stage comes to."""
         found = self._built.get(stage.number)
         if found is None:
-            state = self._start(stage)
+            state = self._begun(stage)
+            before = self._common.is_base_known
             builder = Builder(self._common, state, partial(self._source, stage))
             triggers = list(state.config.pop("OnBuild", None) or ())
             for trigger in triggers:
                 line = Line("FROM", (), "", stage.start.original, stage.start.span)
                 builder.apply(parse_trigger(trigger, self._file.text, line))
             for one in stage.instructions:
-                builder.apply(one)
+                self._common.is_base_known = state.is_base_known
+                try:
+                    builder.apply(one)
+                except HermesError as error:
+                    self._record(error, one.span)
+            self._common.is_base_known = before
             found = self._built[stage.number] = state
         return found
+
+    def _begun(self, stage: Stage) -> State:
+        """Return what a stage begins with; in a check, where that cannot be found, with nothing."""
+        try:
+            return self._start(stage)
+        except HermesError as error:
+            self._record(error, stage.start.span)
+        scope = Scope(self._options.arguments, self._outer)
+        state = starting(scratch(self._options.platform), scope, self._options.epoch)
+        state.is_base_known = False
+        return state
+
+    def _record(self, error: HermesError, span: Span) -> None:
+        """In a check, record an error, so that what does not depend on it is looked at all the same; else raise it."""
+        if not self._common.only_checks:
+            raise error
+        if not isinstance(error, DockerfileError):
+            error = self._file.text.error(error.message, span, error.hint)
+        self._errors.append(error)
 
     def _start(self, stage: Stage) -> State:
         start = stage.start

@@ -7,31 +7,42 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
+from hermes.digest import Digest
 from hermes.dockerfile.copies import Copies
 from hermes.dockerfile.expansion import Lexer
 from hermes.dockerfile.findings import Finding
 from hermes.dockerfile.options import Options
+from hermes.dockerfile.origins import Origins
 from hermes.dockerfile.parse import Dockerfile
 from hermes.dockerfile.recorder import Recorder
 from hermes.dockerfile.scope import Scope
 from hermes.dockerfile.source import Span
 from hermes.dockerfile.stage_checks import Hint
+from hermes.download import shown
 from hermes.errors import DockerfileError, UsageError
 
 _UNDEFINED: Final = "UndefinedVar"
+_OF_BASE: Final = (_UNDEFINED,)
+"""The rules that only hold where it is known what the base sets."""
+UNPINNED: Final = "UnpinnedSource"
+"""The one rule that BuildKit has not: what is taken may be something else the next time. Only checks say it."""
 
 
 class TranslationContext:
     """The Dockerfile, how it is built, and the actions so far. ``used`` are the names of arguments that count.
 
-    ``findings`` are those of instructions whose variables are expanded. ``warnings`` are in their order. ``span`` are the lines of the instruction at hand.
+    ``unpinned`` are the sources that may change. ``findings`` are those of instructions whose variables are expanded. ``warnings`` are in their order. With ``only_checks`` nothing is looked up in the network; ``is_base_known`` says whether that of the stage at hand is. ``span`` are the lines of the instruction at hand.
     """
 
-    def __init__(self, dockerfile: Dockerfile, options: Options) -> None:
+    def __init__(self, dockerfile: Dockerfile, options: Options, origins: Origins) -> None:
+        self._origins = origins
+        self.only_checks = False
+        self.is_base_known = True
+        self.unpinned: list[Finding] = []
         self.dockerfile = dockerfile
         self.options = options
         self.recorder = Recorder(dockerfile.text, options.platform)
-        self.copies = Copies(self.recorder, options.epoch)
+        self.copies = Copies(self.recorder, options.epoch, self)
         self.used: set[str] = set()
         self.findings: list[Finding] = []
         self.warnings: dict[str, None] = {}
@@ -59,7 +70,26 @@ class TranslationContext:
 
     def note(self, hints: Iterable[Hint]) -> None:
         """Record what checks say of the current instruction."""
-        self.findings += [Finding(one.rule, one.message, self.span) for one in hints]
+        self.findings += [
+            Finding(one.rule, one.message, self.span)
+            for one in hints
+            if self.is_base_known or one.rule not in _OF_BASE
+        ]
+
+    def file(self, url: str) -> Digest:
+        """See `hermes.dockerfile.origins.Origins`; that it may change is recorded."""
+        message = (
+            f"what is at {shown(url)} may change; write --checksum=sha256:... with the digest of the file"
+        )
+        self.unpinned.append(Finding(UNPINNED, message, self.span))
+        return Digest.of(b"") if self.only_checks else self._origins.file(url)
+
+    def commit(self, url: str, ref: str) -> str:
+        """See `hermes.dockerfile.origins.Origins`; that it may change is recorded."""
+        what = ref or "the default branch"
+        message = f"what {what} of {shown(url)} is may change; name the commit: #COMMIT, or --checksum=COMMIT"
+        self.unpinned.append(Finding(UNPINNED, message, self.span))
+        return "0" * 40 if self.only_checks else self._origins.commit(url, ref)
 
     def warn(self, message: str) -> None:
         """Record a warning about the current instruction."""

@@ -60,7 +60,7 @@ class LazyBlobs:
         self._store = store
         self.keep_nondistributable = keep_nondistributable
         self._registries = registries
-        self._cancelled = cancelled or threading.Event()
+        self.cancelled = cancelled or threading.Event()
         self._progress = _Telling(tell)
         self._client: Client | None = None
         self._guard = threading.Lock()
@@ -87,7 +87,7 @@ class LazyBlobs:
                 registries = self._registries()
                 if self.keep_nondistributable:
                     registries = replace(registries, keep_nondistributable=True)
-                self._client = Client(registries, cancelled=self._cancelled, progress=self._progress)
+                self._client = Client(registries, cancelled=self.cancelled, progress=self._progress)
             return self._client
 
     def close(self) -> None:
@@ -107,7 +107,7 @@ class LazyBlobs:
             from hermes.transports.fetching import LayerFetcher
 
             fetcher = LayerFetcher(self.client, self._store)
-            interruptible(lambda: fetcher.layer(diff_id), self._cancelled)
+            interruptible(lambda: fetcher.layer(diff_id), self.cancelled)
 
     def write(self, destination: Destination, manifest: Descriptor, name: str) -> None:
         """Write an image; what the destination needs of it and the store lacks is fetched first.

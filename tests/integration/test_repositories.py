@@ -139,7 +139,72 @@ def test_a_server_that_is_not_there(yard: Yard) -> None:
     assert "check the address, the commit and the network" in text
 
 
-def test_submodules_and_folders_that_are_not_there(yard: Yard, repository: Repository) -> None:
+def test_a_branch_is_looked_up_by_each_build(yard: Yard, repository: Repository) -> None:
+    """The commit is the input: what it was before is not fetched again."""
+    repository.commit(a_txt="one", sub__b_txt="sub")
+    text = f"FROM base\nADD {repository.url}?branch=main&subdir=sub /sub\nADD {repository.url} /srv\nRUN cat /srv/a.txt > /seen\n"
+    yard.bud(text, tags=["it"])
+    assert ran(yard.bud(text)) == []
+    commit = repository.commit(a_txt="two")
+    yard.bud(text, tags=["it"])
+    assert yard.shown("cat /seen /sub/b.txt") == "twosub"
+    yard.bud(f"FROM base\nADD --checksum={commit[:8]} {repository.url}#main /srv\n")
+    with pytest.raises(DockerfileError, match=f"is at the commit {commit}, and --checksum names 11111111"):
+        yard.bud(f"FROM base\nADD --checksum=11111111 {repository.url}#main /srv\n")
+    with pytest.raises(DockerfileError, match="has no branch or tag nosuch"):
+        yard.bud(f"FROM base\nADD {repository.url}#nosuch /srv\n")
+
+
+def test_submodules_and_the_repository_itself_are_added(
+    yard: Yard, repository: Repository, tmp_path: Path
+) -> None:
+    """As with BuildKit: submodules and theirs, by addresses that may be relative; ``.git`` if that is asked for."""
+    inner = Repository(tmp_path / "served/inner.git", "../inner.git")
+    outer = Repository(tmp_path / "served/libs/outer.git", "./libs/../libs/outer.git")
+    commit = inner.commit(i_txt="inner")
+    for one, path, url in (
+        (outer, "deep", "../../inner.git"),
+        (repository, "lib/other", "../libs/outer.git"),
+    ):
+        (one.folder / ".gitmodules").write_text(f'[submodule "it"]\n\tpath = {path}\n\turl = {url}\n')
+        one.git("add", "-A")
+        one.git("update-index", "--add", "--cacheinfo", f"160000,{commit},{path}")
+        one.git("commit", "-q", "-m", "with a submodule")
+        commit = one.git("rev-parse", "HEAD")
+    yard.bud(
+        f"FROM base\nADD {repository.url} /srv\nADD {repository.url}?submodules=0 /less\n"
+        f"ADD --keep-git-dir {repository.url} /kept\n",
+        tags=["it"],
+    )
+    assert yard.shown(
+        "cd /srv; find . -type f | sort; cat lib/other/deep/i.txt; ls /less/lib/other; ls -d /kept/.git /less/.g*"
+    ) == (
+        "./.gitmodules\n./lib/other/.gitmodules\n./lib/other/deep/i.txt\ninner/kept/.git\n/less/.gitmodules\n"
+    )
+    folder = tmp_path / "out"
+    assert (
+        yard.run(
+            "run", "-v", f"{tmp_path}:/o", "--entrypoint", "/bin/sh", "it", "--", "-c", "cp -r /kept /o/out"
+        ).returncode
+        == 0
+    )
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-c", "safe.directory=*", "-C", str(folder), *words],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+
+    assert git("status", "--porcelain") == ""
+    assert git("rev-parse", "HEAD").strip() == repository.git("rev-parse", "HEAD")
+    assert git("remote", "get-url", "origin").strip() == repository.url
+
+
+def test_a_submodule_that_is_nowhere_and_a_folder_that_is_not_there(
+    yard: Yard, repository: Repository
+) -> None:
     commit = repository.commit(a_txt="one")
     repository.git("update-index", "--add", "--cacheinfo", f"160000,{commit},lib/other")
     repository.git("commit", "-q", "-m", "with a submodule")
@@ -238,8 +303,9 @@ def test_a_repository_is_the_context(yard: Yard, repository: Repository) -> None
     for fragment, problem in (("#gone", "no branch or tag gone"), ("#main:none", "has no none at")):
         with pytest.raises(HermesError, match=problem):
             yard.bud(context=f"{repository.url}{fragment}")
-    with pytest.raises(UsageError, match="is not understood"):
-        yard.bud(context=f"{repository.url}?ref=main")
+    with pytest.raises(UsageError, match="unknown query parameter 'depth'"):
+        yard.bud(context=f"{repository.url}?depth=1")
+    assert yard.bud(context=f"{repository.url}?tag=v1&subdir=/").digest == digests[1]
     yard.bud(
         "FROM base\nCOPY --from=code sub/a.txt /c\n", contexts={"code": f"{repository.url}#v1"}, tags=["it"]
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,7 +25,8 @@ STANDARD_INPUT: Final = "-"
 _WEB: Final = ("http://", "https://")
 _GIT: Final = ("git@", "git://", "ssh://")
 _GITHUB: Final = "github.com/"
-_COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_KEEPS_GIT: Final = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
+"""The build argument with which BuildKit leaves the repository in a context."""
 _IGNORE_FILES: Final = (".containerignore", ".dockerignore")
 
 
@@ -47,7 +47,8 @@ def fetched(
     store = Store.open(home)
     try:
         with store.in_use(), store.scratch.directory() as folder:
-            fetching = _Fetching(store, folder, say)
+            keeps_git = options.arguments.get(_KEEPS_GIT, "").lower() in ("1", "true")
+            fetching = _Fetching(store, folder, say, keeps_git=keeps_git)
             try:
                 if options.context == STANDARD_INPUT or _is_address(options.context):
                     options = fetching.main(options)
@@ -64,7 +65,8 @@ def _is_address(text: str) -> bool:
 
 
 class _Fetching:
-    def __init__(self, store: Store, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, store: Store, folder: Path, say: Callable[[str], None], *, keeps_git: bool) -> None:
+        self._keeps_git = keeps_git
         self._store = store
         self._folder = folder
         self._say = say
@@ -172,24 +174,32 @@ class _Fetching:
         import threading
 
         from hermes.actions.git import Checkout
+        from hermes.dockerfile.repositories import Repository
 
-        url, _, fragment = text.partition("#")
-        if "?" in url:
-            raise UsageError(
-                f"{text}: what follows the ? is not understood",
-                hint=f"write {url.partition('?')[0]}#REF:FOLDER",
-            )
+        found = Repository.parse(text)
+        url = found.url
         if url.startswith(_GITHUB):
             url = f"https://{url}" + ("" if url.endswith(".git") else ".git")
-        ref, _, inside = fragment.partition(":")
         folder.mkdir()
         checkout = Checkout(folder, url, threading.Event())
-        commit = ref if _COMMIT.match(ref) else checkout.commit_of(ref or "HEAD")
+        commit = found.commit or checkout.commit_of(found.ref or "HEAD")
+        if not commit.startswith(found.checksum):
+            raise UsageError(
+                f"{_shown(url)} is at the commit {commit}, not {found.checksum}",
+                hint="name the commit that is meant",
+            )
+        keeps = self._keeps_git if found.keep_git_dir is None else found.keep_git_dir
         root = checkout.files(
-            commit, "" if ref == commit else ref, posixpath.normpath(f"/{inside}").lstrip("/")
+            commit,
+            "" if found.ref == commit else found.ref,
+            found.folder,
+            submodules=found.submodules,
+            origin=_shown(url) if keeps else "",
         )
         if not root.is_dir():
-            raise UsageError(f"{inside} of {_shown(url)} is not a folder", hint="name a folder after the :")
+            raise UsageError(
+                f"{found.folder} of {_shown(url)} is not a folder", hint="name a folder after the :"
+            )
         self._say(f"{_shown(url)} is at the commit {commit}")
         return root
 

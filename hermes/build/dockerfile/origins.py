@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from hermes.build.dockerfile.options import PULL_ALWAYS, PULL_MISSING, PULL_NEVER
+from hermes.build.dockerfile.remote_sources import RemoteSources
 from hermes.build.dockerfile.snapshot import Looked
 from hermes.digest import Digest
 from hermes.dockerfile.context import Context
@@ -63,6 +64,7 @@ class NamedOrigins:
         self._pull = pull
         self._prefix = prefix
         self._is_docker = is_docker
+        self._remote = RemoteSources(store, fetching.cancelled)
         self._images: dict[str, str] = {}
         self._folders: dict[str, Context] = {}
         self._paths: dict[str, str] = {}
@@ -104,6 +106,14 @@ class NamedOrigins:
             for one, blob in zip_longest(base.stack, base.blobs)
         ]
         return BaseImage(name, base.document, tuple(layers))
+
+    def file(self, url: str) -> Digest:
+        self._looked.lasts = False
+        return self._remote.file(url)
+
+    def commit(self, url: str, ref: str) -> str:
+        self._looked.lasts = False
+        return self._remote.commit(url, ref)
 
     def _by_digest(self, text: str) -> StoreOrigin | None:
         """Return the image of the store that has a digest, if ``text`` is one or begins one, and is not a name."""

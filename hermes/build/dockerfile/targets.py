@@ -13,6 +13,7 @@ from hermes.actions.specs.dockerfile import Dockerfile as DockerfileSpec
 from hermes.actions.specs.dockerfile import FilesContext
 from hermes.actions.specs.run import Run
 from hermes.actions.specs.spec import Ref, of_action
+from hermes.build.dockerfile.remote_sources import RemoteSources
 from hermes.build.epoch import epoch_of
 from hermes.build.memory.keys import part_of
 from hermes.build.secrets import check_actions
@@ -24,6 +25,7 @@ from hermes.dockerfile.options import Options
 from hermes.dockerfile.origins import BaseImage, BaseLayer, context_name
 from hermes.dockerfile.parse import Dockerfile, parse
 from hermes.dockerfile.translate import Translation, scratch, translate
+from hermes.download import shown
 from hermes.engine.action import LINK, Action, ActionGraph, Artifact, Input, Output
 from hermes.engine.executor import Expansion, Request
 from hermes.engine.key import Resolved
@@ -79,7 +81,7 @@ class DockerfileTargets:
         owner = request.action.owner
         context = Context(DeclaredFiles(declared.files.get(_MAIN, {}), f"the files of {owner}"))
         options = _options(spec, Platform.parse(request.action.platform))
-        translation = translate(dockerfile, context, _Origins(declared, self._store, owner), options)
+        translation = translate(dockerfile, context, self._origins(declared, spec, owner), options)
         self._check(translation, dockerfile, owner, options.secrets)
         graph = ActionGraph()
         for action in translation.graph.actions.values():
@@ -90,6 +92,10 @@ class DockerfileTargets:
             self._instructions[placed] = dockerfile.text.instruction(span)
         composed = _name(request.action, translation.manifest.action)
         return Expansion(graph, {name: Output(composed, name) for name in request.action.outputs})
+
+    def _origins(self, declared: _Declared, spec: DockerfileSpec[_Read], owner: str) -> _Origins:
+        remote = RemoteSources(self._store, warn=self._say) if spec.network else None
+        return _Origins(declared, self._store, owner, remote)
 
     def _check(
         self, translation: Translation, dockerfile: Dockerfile, owner: str, known: frozenset[str]
@@ -158,9 +164,10 @@ class DockerfileTargets:
 
 
 class _Origins:
-    """See `hermes.dockerfile.origins.Origins`: what a target declares, and nothing else."""
+    """See `hermes.dockerfile.origins.Origins`: what a target declares, and, unless it is hermetic, what ``remote`` finds."""
 
-    def __init__(self, declared: _Declared, store: Store, owner: str) -> None:
+    def __init__(self, declared: _Declared, store: Store, owner: str, remote: RemoteSources | None) -> None:
+        self._remote = remote
         self._declared = declared
         self._store = store
         self._owner = owner
@@ -177,6 +184,22 @@ class _Origins:
 
     def context(self, name: str) -> Context | None:
         return self._folders.get(context_name(name))
+
+    def file(self, url: str) -> Digest:
+        if self._remote is None:
+            raise UsageError(
+                f"{self._owner} is hermetic, and what is at {shown(url)} may change",
+                hint="write ADD --checksum=sha256:..., with the digest of the file, or leave out hermetic",
+            )
+        return self._remote.file(url)
+
+    def commit(self, url: str, ref: str) -> str:
+        if self._remote is None:
+            raise UsageError(
+                f"{self._owner} is hermetic, and what {ref or 'the default branch'} of {shown(url)} is may change",
+                hint=f"name the commit: {shown(url)}#COMMIT, or --checksum=COMMIT, or leave out hermetic",
+            )
+        return self._remote.commit(url, ref)
 
     def image(self, name: str, platform: Platform) -> BaseImage:
         given = self._images.get(context_name(name))

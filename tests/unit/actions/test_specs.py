@@ -150,7 +150,14 @@ FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
         "size": st.none() | numbers,
         "urls": some(texts),
     },
-    Git: {"commit": texts, "folder": texts, "ref": texts, "url": texts},
+    Git: {
+        "commit": texts,
+        "folder": texts,
+        "submodules": st.booleans(),
+        "origin": texts,
+        "ref": texts,
+        "url": texts,
+    },
     BaseLayer: {"diff_id": digests},
     Host: {**of_command, "tools": dictionaries},
     Config: {

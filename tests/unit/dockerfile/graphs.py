@@ -36,6 +36,12 @@ class KnownBases:
     def given(self) -> set[str]:
         return set(self._folders)
 
+    def file(self, url: str) -> Digest:
+        return Digest.of(url.encode())
+
+    def commit(self, url: str, ref: str) -> str:
+        return Digest.of(f"{url}#{ref}".encode()).hex[:40]
+
     def context(self, name: str) -> Context | None:
         return self._folders.get(context_name(name))
 

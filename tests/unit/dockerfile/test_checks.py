@@ -16,11 +16,13 @@ from hermes.dockerfile.files import DeclaredFile, DeclaredFiles
 from hermes.dockerfile.findings import Finding
 from hermes.dockerfile.instructions import Copy
 from hermes.dockerfile.options import Options
+from hermes.dockerfile.origins import BaseImage
 from hermes.dockerfile.parse import parse
 from hermes.dockerfile.source import Span
 from hermes.dockerfile.translate import check
 from hermes.engine.action import FILE, Source
-from hermes.errors import DockerfileError
+from hermes.errors import DockerfileError, UsageError
+from hermes.image.platform import Platform
 from tests.unit.dockerfile.graphs import PLATFORM, KnownBases, translated
 
 
@@ -211,3 +213,38 @@ def test_a_malformed_check_directive_is_an_error(value: str) -> None:
 )
 def test_a_check_directive_of_known_options_is_taken(value: str) -> None:
     assert findings(parse("Dockerfile", f"# check={value}\nFROM a\n")) == []
+
+
+class NoBases(KnownBases):
+    """No image can be looked up, as on a machine without a network."""
+
+    def image(self, name: str, platform: Platform) -> BaseImage:
+        raise UsageError(f"there is no image {name}")
+
+
+def test_what_needs_no_base_is_found_without_one() -> None:
+    """An error hides nothing that does not depend on it: not of the same stage, and not of one that is built on it."""
+    text = (
+        "FROM gone AS Build\nCOPY missing /x\nRUN echo $JAVA_HOME\nMAINTAINER me\nENV token=a\nRUN --mount=type=bnd true\n"
+        "FROM build\nCMD a b\nFROM scratch\nENV A=$UNSET\nADD http://h/f /f\nADD git://h/r#main /g\n"
+    )
+    context = Context(DeclaredFiles({}, "a context"))
+    found, error = check(
+        parse("Dockerfile", text), context, NoBases(), Options(platform=PLATFORM, target="2")
+    )
+    assert error is None
+    assert [f"{one.span.first}:{one.rule}" for one in found if one.span.first > 9] == [
+        "10:UndefinedVar",
+        "11:UnpinnedSource",
+        "12:UnpinnedSource",
+    ]
+    found, error = check(
+        parse("Dockerfile", text), context, NoBases(), Options(platform=PLATFORM, target="1")
+    )
+    assert str(error).startswith("Dockerfile:1: there is no image gone")
+    assert [f"{one.span.first}:{one.rule}" for one in found if one.span.first < 9] == [
+        "1:StageNameCasing",
+        "4:MaintainerDeprecated",
+        "5:SecretsUsedInArgOrEnv",
+        "8:JSONArgsRecommended",
+    ]

@@ -13,6 +13,7 @@ from hermes.actions.specs.spec import Ref, of_action
 from hermes.api.migrating import MigrateOptions, migrated
 from hermes.build.options import BuildOptions
 from hermes.build.session import Session
+from hermes.digest import Digest
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.files import FolderFiles
 from hermes.dockerfile.options import Options
@@ -75,6 +76,12 @@ class Nothing:
 
     def image(self, name: str, platform: Platform) -> BaseImage:
         raise AssertionError(name)
+
+    def file(self, url: str) -> Digest:
+        return Digest.of(url.encode())
+
+    def commit(self, url: str, ref: str) -> str:
+        return Digest.of(f"{url}#{ref}".encode()).hex[:40]
 
     def context(self, name: str) -> Context | None:
         return None
