@@ -19,6 +19,31 @@ if found != wanted:
 compileall.compile_dir(folder, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
 """
 
+_BUILD = """\
+import importlib, os, shutil, sys, tarfile
+source, built = sys.argv[1:]
+here = os.getcwd()
+with tarfile.open(source) as archive:
+    archive.extractall("source", **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+os.chdir(os.path.join("source", *os.listdir("source")))
+system = {}
+if os.path.exists("pyproject.toml"):
+    try:
+        import tomllib
+    except ImportError:
+        import tomli as tomllib
+    with open("pyproject.toml", "rb") as file:
+        system = tomllib.load(file).get("build-system", {})
+sys.path[:0] = [os.path.abspath(path) for path in system.get("backend-path", [])] or [os.getcwd()]
+module, _, attribute = system.get("build-backend", "setuptools.build_meta:__legacy__").partition(":")
+backend = importlib.import_module(module)
+for part in filter(None, attribute.split(".")):
+    backend = getattr(backend, part)
+wheels = os.path.join(here, "wheels")
+os.mkdir(wheels)
+shutil.move(os.path.join(wheels, backend.build_wheel(wheels)), os.path.join(here, built))
+"""
+
 def _short(python):
     """Returns the version as folders have it: 3.12 of 3.12.4."""
     return ".".join(python.split(".")[:2])
@@ -27,9 +52,12 @@ def _compiled(ctx, name, layer, folder, info):
     """Returns a layer with what is compiled of it, by the interpreter of the base."""
     if not ctx.attr.base:
         fail("compile needs the interpreter of a base", attr = "compile", hint = "give the layers or the image that Python is in, as base")
+    base = stack_of(ctx.attr.base)
     made = ctx.actions.run(
         name + ".pyc",
-        root = stack_of(ctx.attr.base).layers + [layer],
+        root = base.layers + [layer],
+        environment = base.environment,
+        cwd = "/",
         argv = [info.interpreter, "-B", "-s", "-c", _COMPILE, info.python, folder],
         env = {"PYTHONHASHSEED": "0"},
         user = "0:0",
@@ -48,8 +76,27 @@ def _environment_entries(ctx, info):
         found.append(entry.symlink(info.prefix + "/bin/" + name, "python"))
     return found
 
-def _fetched(ctx, pin):
-    """Returns the file of a package that a lock names, by its digest."""
+def _built(ctx, pin, source, info):
+    """Returns the wheel that the base's interpreter builds of a source distribution, in the sandbox (PEP 517)."""
+    if not ctx.attr.base:
+        fail("allow_sdist needs the interpreter of a base", attr = "allow_sdist", hint = "give the layers or the image that Python is in, as base")
+    base = stack_of(ctx.attr.base)
+    tools = [layer for target in ctx.attr.build_deps for layer in target[LayerInfo].layers]
+    made = ctx.actions.run(
+        pin.name + ".wheel",
+        root = base.layers + [layer for layer in tools if layer not in base.layers],
+        environment = base.environment,
+        argv = [ctx.attr.build_deps[0][PyInfo].prefix + "/bin/python" if tools else info.interpreter, "-B", "-s", "-c", _BUILD, pin.filename, "built.whl"],
+        env = {"PYTHONHASHSEED": "0"},
+        inputs = {".": [source]},
+        outputs = ["built.whl"],
+        layer = False,
+        user = "0:0",
+    )
+    return made.files[0]
+
+def _fetched(ctx, pin, info):
+    """Returns the wheel of a package that a lock names: by its digest, or built from a source that has it."""
     if not pin.filename:
         return ctx.actions.fetch_wheel(
             "%s-%s.whl" % (pin.name, pin.version),
@@ -60,12 +107,13 @@ def _fetched(ctx, pin):
             libc = ctx.attr.libc,
         )
     indexes = [] if pin.direct else ["pypi:%s/%s" % (pin.name, pin.filename)]
-    return ctx.actions.fetch(
+    file = ctx.actions.fetch(
         pin.filename,
         urls = indexes + ([pin.url] if pin.url else []),
         sha256 = pin.sha256[0],
         size = pin.size,
     )
+    return file if pin.filename.endswith(".whl") else _built(ctx, pin, file, info)
 
 def _parts(ctx, pins):
     """Returns lists of packages, each for one layer, by the name of that: the large ones alone, the others together.
@@ -100,13 +148,14 @@ def _py_layers_impl(ctx):
         project = ctx.attr.project,
         extras = ctx.attr.extras,
         groups = ctx.attr.groups,
+        sources = ctx.attr.allow_sdist,
         requirements = ctx.file.requirements,
     )
     packages = "%s/lib/python%s/site-packages" % (info.prefix, info.python)
     layers = [ctx.actions.layer("environment", _environment_entries(ctx, info))]
     parts = _parts(ctx, [pin for pin in pins if pin.name not in ctx.attr.exclude])
     for name in sorted(parts):
-        wheels = [_fetched(ctx, pin) for pin in parts[name]]
+        wheels = [_fetched(ctx, pin, info) for pin in parts[name]]
         layer = ctx.actions.layer(name, [entry.wheels(wheels, prefix = info.prefix, python = info.python)])
         layers.append(_compiled(ctx, name, layer, packages, info) if ctx.attr.compile else layer)
     return [LayerInfo(layers = layers, base = []), info]
@@ -122,14 +171,16 @@ def _py_layers_lock(ctx):
         libc = ctx.attr.libc,
         extras = ctx.attr.extras,
         groups = ctx.attr.groups,
-        sources = [],
+        sources = ctx.attr.allow_sdist,
     )
 
 py_layers = rule(
     implementation = _py_layers_impl,
     lock = _py_layers_lock,
     attrs = {
-        "base": attr.label_list(providers = _STACK, doc = "The image or layers that Python is in; `compile` runs it there."),
+        "allow_sdist": attr.string_list(doc = "Packages that may be built from source where they have no wheel that fits: in the sandbox, by the base's interpreter, without a network."),
+        "base": attr.label_list(providers = _STACK, doc = "The image or layers that Python is in; `compile` and `allow_sdist` run it there."),
+        "build_deps": attr.label_list(providers = [LayerInfo, PyInfo], doc = "What builds of `allow_sdist` need, such as setuptools: py_layers for the same base."),
         "compile": attr.bool(doc = "Whether the base's own interpreter compiles the packages, into .pyc files that are checked by the hash of their source (PEP 552)."),
         "exclude": attr.string_list(doc = "Packages of the lock that are left out, by their normalized names."),
         "extras": attr.string_list(doc = "Extras of the project to install, of a uv.lock or pylock.toml."),

@@ -96,7 +96,8 @@ def no_wheel(name: str, version: str, files: Sequence[LockedFile], target: Pytho
     if not names:
         has_source = any(not one.filename.endswith(".whl") for one in files)
         what = "it has a source distribution only" if has_source else "it has no files at all"
-        return LockError(f"{message}: {what}", hint=f"lock another version of {name}, which has wheels")
+        hint = f'build it in the sandbox, with allow_sdist = ["{name}"], or lock a version that has wheels'
+        return LockError(f"{message}: {what}", hint=hint if has_source else "lock it again")
     near = [one for one in names if target.machine in one or "-any." in one] or names
     listed = [f"\n  {one}" for one in near[:_MOST_SHOWN]]
     if len(names) > len(listed):

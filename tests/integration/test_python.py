@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ import zstandard
 
 from hermes.errors import BuildFileError
 from tests.conftest import ROOT, Sandbox
-from tests.unit.python.wheels import INFO, make
+from tests.unit.python.wheels import INFO, make, record_of, usual
 
 if TYPE_CHECKING:
     from tests.integration.conftest import OrdinaryUser
@@ -207,9 +208,56 @@ def test_a_lock_is_made_from_requirements_and_names_no_host(workspace: Sandbox) 
     assert "Traceback" not in done.stderr
 
 
+BACKEND = """\
+import zipfile, os
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    name = "demo-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as archive:
+        for member in sorted(os.listdir("wheel")):
+            with open(os.path.join("wheel", member), "rb") as file:
+                archive.writestr(zipfile.ZipInfo(member.replace("+", "/")), file.read())
+    return name
+"""
+SOURCES = """\
+py_layers(
+    name = "built",
+    allow_sdist = ["demo"],
+    base = ":base",
+    lock = "pylock.source.toml",
+    python = "3.11",
+)
+"""
+
+
+def add_source(workspace: Sandbox, package: str, links: Path) -> None:
+    """Give a package a target with a source distribution, which builds itself with nothing but Python."""
+    members = usual({"demo.py": "x = 1\n"})
+    members[f"{INFO}/RECORD"] = record_of(members).encode()
+    files = {f"wheel/{path.replace('/', '+')}": data for path, data in members.items()}
+    files["pyproject.toml"] = (
+        b'[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    files["backend.py"] = BACKEND.encode()
+    links.mkdir()
+    source = links / "demo-1.0.tar.gz"
+    with tarfile.open(source, "w:gz") as archive:
+        for path, data in files.items():
+            info = tarfile.TarInfo(f"demo-1.0/{path}")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    workspace.write(
+        f"{package}/pylock.source.toml",
+        'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "demo"\nversion = "1.0"\n'
+        f'sdist = {{ name = "{source.name}", path = "x", hashes = {{ sha256 = "{digest_of(source)}" }} }}\n',
+    )
+    build = workspace.root / package / "BUILD"
+    build.write_text(build.read_text() + SOURCES)
+
+
 @pytest.mark.network
 def test_the_example_is_one_image_for_root_and_an_ordinary_user(
-    workspace: Sandbox, ordinary_user: OrdinaryUser
+    workspace: Sandbox, ordinary_user: OrdinaryUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = "examples/python"
     for one in (workspace, ordinary_user.workspace):
@@ -221,6 +269,13 @@ def test_the_example_is_one_image_for_root_and_an_ordinary_user(
     greet, serve = (names_in(workspace.root / "hermes-out" / package / one) for one in ("greet", "serve"))
     assert greet == serve
     assert any(name.endswith("/flask/__pycache__/app.cpython-311.pyc") for layer in greet for name in layer)
+    add_source(workspace, package, tmp_path / "links")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "links"))
+    found = workspace.build(f"//{package}:built").targets[f"//{package}:built"]
+    assert [one.kind for one in found] == ["layer", "layer"]
+    blob = workspace.home / "blobs/sha256" / found[1].digest.removeprefix("sha256:")
+    with tarfile.open(blob) as archive:
+        assert "opt/venv/lib/python3.11/site-packages/demo.py" in archive.getnames()
     theirs = {**os.environ, "HERMES_HOME": str(ordinary_user.home), "HOME": str(ordinary_user.folder)}
     done = ordinary_user.run("build", "--json", f"//{package}:greet", env=theirs, check=False)
     assert digest in done.stdout, done.stderr
