@@ -51,7 +51,7 @@ def ours(*paths: Path) -> Found:
     try:
         opened = iter(files)
         wheels = [WheelPath(path.name, str(path)) for path in paths]
-        items = canonical(installed(wheels, VENV, mtime=0, opened=lambda _: next(opened)), name="x")
+        items = list(canonical(installed(wheels, VENV, mtime=0, opened=lambda _: next(opened)), name="x"))
         contents = {
             entry.path: (entry.mode, b"".join(content.chunks()) if content else b"")
             for entry, content in items
