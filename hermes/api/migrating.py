@@ -61,13 +61,13 @@ def migrated(options: MigrateOptions, home: Path | None = None) -> str:
     path, text = dockerfile_of(given, root)
     dockerfile = parse(os.path.basename(path) or "Dockerfile", text)
     platform = Platform.parse(given.platform) if given.platform else Platform.host()
-    files = _Sources(str(root))
+    files = Sources(str(root))
     ignored, ignore_file = ignored_in(root, path, given.ignore_file)
     store = Store.open(home or default_home())
     fetching = LazyBlobs.here(store)
     try:
         with store.in_use():
-            origins = _Origins(store, fetching, given.contexts, given.pull, platform)
+            origins = Origins(store, fetching, given.contexts, given.pull, platform)
             translation = translate(
                 dockerfile,
                 Context(files, ignored, ignore_file),
@@ -76,8 +76,8 @@ def migrated(options: MigrateOptions, home: Path | None = None) -> str:
                     target=given.target,
                     arguments=given.arguments,
                     platform=platform,
-                    secrets=_Every(),
-                    agents=_Every(),
+                    secrets=Every(),
+                    agents=Every(),
                 ),
             )
             targets = migrate(
@@ -102,14 +102,14 @@ def migrated(options: MigrateOptions, home: Path | None = None) -> str:
     return text
 
 
-class _Every(frozenset[str]):
+class Every(frozenset[str]):
     """All ids: the user who builds a target gives it the secrets that it asks for."""
 
     def __contains__(self, _: object) -> bool:
         return True
 
 
-class _Sources(FolderFiles):
+class Sources(FolderFiles):
     """The files of a folder that targets of its package can name: no BUILD files."""
 
     def __init__(self, root: str) -> None:
@@ -133,7 +133,7 @@ class _Sources(FolderFiles):
         return sorted(found)
 
 
-class _Origins(NamedOrigins):
+class Origins(NamedOrigins):
     """Images that targets stand for; notes each that is asked for."""
 
     def __init__(
@@ -157,10 +157,10 @@ class _Origins(NamedOrigins):
             view = None
             if all(encodings.available(self._store, one) for one in diff_ids):
                 view = View([toc.load(self._store, one) for one in diff_ids])
-            self.bases[name] = KnownBase(self._label(name), found.document, view)
+            self.bases[name] = KnownBase(self.label(name), found.document, view)
         return replace(found, layers=tuple(one._replace(blob=None) for one in found.layers))
 
-    def _label(self, name: str) -> str:
+    def label(self, name: str) -> str:
         text = self._named.get(context_name(name), name)
         if is_label(text):
             return text

@@ -47,19 +47,19 @@ class _Project(ABC):
         """
         from hermes.build.named import build_target
 
-        wanted = self._wanted(names, options or DockerfileOptions())
+        wanted = self.wanted(names, options or DockerfileOptions())
         return build_together(wanted, self.home, build_target, self._subscribers, self._say)
 
     def plan(self, names: Sequence[str] = (), options: DockerfileOptions | None = None) -> dict[str, Any]:
         """Return what `build` would build, in the form of ``docker buildx bake --print``."""
-        wanted = self._wanted(names, options or DockerfileOptions())
+        wanted = self.wanted(names, options or DockerfileOptions())
         return {
             "group": {"default": {"targets": list(self._named(names, wanted))}},
             "target": {name: _shown(one) for name, one in wanted.items()},
         }
 
     @abstractmethod
-    def _wanted(self, names: Sequence[str], options: DockerfileOptions) -> dict[str, Wanted]:
+    def wanted(self, names: Sequence[str], options: DockerfileOptions) -> dict[str, Wanted]:
         """Return what is to be built, by name."""
 
     def _named(self, names: Sequence[str], wanted: Iterable[str]) -> Iterable[str]:
@@ -83,7 +83,7 @@ class ComposeProject(_Project):
         super().__init__(home, subscribers, say)
         self._project = load(asked, os.environ, say)
 
-    def _wanted(self, names: Sequence[str], options: DockerfileOptions) -> dict[str, Wanted]:
+    def wanted(self, names: Sequence[str], options: DockerfileOptions) -> dict[str, Wanted]:
         from hermes.build.dockerfile.composed import wanted_of
 
         return wanted_of(self._project, names, options, self._say)
@@ -105,7 +105,7 @@ class BakeProject(_Project):
         super().__init__(home, subscribers, say)
         self._project = Project(asked, os.environ, say)
 
-    def _wanted(self, names: Sequence[str], options: DockerfileOptions) -> dict[str, Wanted]:
+    def wanted(self, names: Sequence[str], options: DockerfileOptions) -> dict[str, Wanted]:
         from hermes.build.dockerfile.baked import wanted_of
 
         return wanted_of(self._project.chosen(names), options, self._say)

@@ -33,7 +33,7 @@ class ProjectOptions:
     profiles: tuple[str, ...]
     env_files: tuple[str, ...]
     overrides: tuple[str, ...]
-    only_print: bool
+    only_print: bool = False
 
     @property
     def is_asked(self) -> bool:
@@ -73,6 +73,18 @@ class ProjectOptions:
 
 
 def project_options(function: F) -> F:
+    """Add the options of compose and bake files, and what only shows them."""
+    return project_file_options(
+        click.option(
+            "--print",
+            "only_print",
+            is_flag=True,
+            help="Print what would be built of a compose or bake file, as `docker buildx bake --print` does.",
+        )(function)
+    )
+
+
+def project_file_options(function: F) -> F:
     """Add the options of compose and bake files, the first of which help shows first."""
     options = (
         (
@@ -86,12 +98,6 @@ def project_options(function: F) -> F:
         ("--bake", "bake_files", "FILE", "Build the targets of a bake file; again for a file over it."),
         ("--set", "overrides", "TARGET.KEY=VALUE", "With --bake: another value, such as *.args.A=1."),
     )
-    function = click.option(
-        "--print",
-        "only_print",
-        is_flag=True,
-        help="Print what would be built of a compose or bake file, as `docker buildx bake --print` does.",
-    )(function)
     function = click.option("--project-name", default="", metavar="NAME", help="With --compose: name it.")(
         function
     )

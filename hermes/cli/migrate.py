@@ -10,6 +10,7 @@ import click
 
 from hermes.api.migrating import IMAGE, MigrateOptions, migrated
 from hermes.build.dockerfile.options import PULL_MISSING, PULLS, DockerfileOptions
+from hermes.cli.bud_projects import ProjectOptions, project_file_options
 from hermes.cli.options import build_arguments, pairs
 from hermes.errors import UsageError, WorkspaceError
 from hermes.image.layout import write_whole
@@ -21,7 +22,7 @@ _STANDARD_OUTPUT = "-"
 
 
 @click.command("migrate")
-@click.argument("dockerfile", default="", metavar="[DOCKERFILE]")
+@click.argument("words", nargs=-1, metavar="[DOCKERFILE | SERVICE... | TARGET...]")
 @click.option(
     "--context", default="", metavar="DIR", help="The folder that COPY takes from; else the Dockerfile's."
 )
@@ -50,8 +51,9 @@ _STANDARD_OUTPUT = "-"
     help="Where to write; - is standard output [BUILD.hermes in the context].",
 )
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
+@project_file_options
 def command(
-    dockerfile: str,
+    words: tuple[str, ...],
     context: str,
     target: str,
     arguments: tuple[str, ...],
@@ -62,15 +64,46 @@ def command(
     name: str,
     output: str,
     force: bool,
+    compose_files: tuple[str, ...],
+    bake_files: tuple[str, ...],
+    profiles: tuple[str, ...],
+    project_name: str,
+    env_files: tuple[str, ...],
+    overrides: tuple[str, ...],
 ) -> None:
     """Write a BUILD file whose native rules give the files that a DOCKERFILE gives.
+
+    Of a compose or bake file each image becomes a dockerfile_image, in a BUILD file in the folder of the first file.
 
     What stands in the way of a hermetic build is said in comments. Nothing is built but what --build-context names.
 
     \b
     hermes migrate app/Dockerfile
     hermes migrate app/Dockerfile --build-context python:3.12=//base:python -o -
+    hermes migrate --compose compose.yaml
     """
+    project = ProjectOptions(compose_files, bake_files, project_name, profiles, env_files, overrides)
+    project.check()
+    if project.is_asked:
+        for option, value in (
+            ("--context", context),
+            ("--target", target),
+            ("--build-arg", arguments),
+            ("--build-context", contexts),
+            ("--platform", platform),
+            ("--ignorefile", ignorefile),
+            ("--name", "" if name == IMAGE else name),
+        ):
+            if value:
+                raise UsageError(f"{option} is for a Dockerfile", hint="the files say this for each image")
+        _migrate_project(project, words, output, force=force, pull=pull)
+        return
+    if len(words) > 1:
+        raise UsageError(
+            f"one Dockerfile at a time, not {len(words)}: {' '.join(words)}",
+            hint="services and targets go with --compose FILE and --bake FILE",
+        )
+    dockerfile = words[0] if words else ""
     if dockerfile and not os.path.isfile(dockerfile):
         raise UsageError(f"{dockerfile} is not a Dockerfile", hint="name one, such as app/Dockerfile")
     folder = context or (os.path.dirname(dockerfile) if dockerfile else ".") or "."
@@ -84,6 +117,26 @@ def command(
         pull=pull,
         ignore_file=ignorefile,
     )
+    path = _place(folder, output, force=force)
+    text = migrated(MigrateOptions(options, name))
+    _leave(text, path, folder)
+
+
+def _migrate_project(
+    asked: ProjectOptions, names: tuple[str, ...], output: str, *, force: bool, pull: str
+) -> None:
+    from hermes.api.migrating_projects import migrated_project
+
+    first = (asked.compose or asked.bake)[0]
+    own = os.path.dirname(output) if output not in ("", _STANDARD_OUTPUT) else os.path.dirname(first)
+    folder = own or "."
+    path = _place(folder, output, force=force)
+    project = asked.project([], lambda text: click.echo(text, err=True))
+    _leave(migrated_project(project, names, Path(folder), pull=pull), path, folder)
+
+
+def _place(folder: str, output: str, *, force: bool) -> Path:
+    """Return where the BUILD file is to be; raises `UsageError` where there is one."""
     path = Path(output or f"{folder}/{BUILD_FILES[0]}")
     if output != _STANDARD_OUTPUT and not force:
         there = [path] if output else [Path(folder, one) for one in BUILD_FILES]
@@ -91,11 +144,16 @@ def command(
             raise UsageError(
                 f"{found} is there already", hint="overwrite it with --force, or write elsewhere with -o"
             )
-    text = migrated(MigrateOptions(options, name)).encode("utf-8", "surrogateescape")
-    if output == _STANDARD_OUTPUT:
-        sys.stdout.buffer.write(text)
+    return path
+
+
+def _leave(text: str, path: Path, folder: str) -> None:
+    """Write a BUILD file where it is to be, and say so."""
+    data = text.encode("utf-8", "surrogateescape")
+    if str(path) == _STANDARD_OUTPUT:
+        sys.stdout.buffer.write(data)
         return
-    _write(path, text)
+    _write(path, data)
     click.echo(str(path))
     try:
         find_root(Path(folder).absolute())

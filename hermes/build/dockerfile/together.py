@@ -58,7 +58,7 @@ def _built(
 ) -> dict[str, BuiltDockerfile]:
     found: dict[str, BuiltDockerfile] = {}
     for names in _in_turn(wanted):
-        options = {name: _on_others(wanted[name], found) for name in names}
+        options = {name: on_others(wanted[name], found) for name in names}
         changed: dict[str, DockerfileOptions] = {}
         for name, one in options.items():
             if (known := unchanged(one, home, say)) is not None:
@@ -86,7 +86,7 @@ def _in_turn(wanted: Mapping[str, Wanted]) -> Iterator[tuple[str, ...]]:
         sorter.done(*ready)
 
 
-def _on_others(one: Wanted, built: Mapping[str, BuiltDockerfile]) -> DockerfileOptions:
+def on_others(one: Wanted, built: Mapping[str, BuiltDockerfile]) -> DockerfileOptions:
     """Return options in which the images of others are named by their digests."""
     if not one.uses:
         return one.options
