@@ -29,14 +29,17 @@ class SecretSource:
 
     @classmethod
     def parse(cls, text: str) -> SecretSource:
-        """Return what ``id=ID,src=FILE`` or ``id=ID,env=VARIABLE`` means; raises `UsageError`."""
+        """Return what ``id=ID,src=FILE`` or ``id=ID,env=VARIABLE`` means; raises `UsageError`.
+
+        As with docker, ``type=env`` makes ``src`` a variable, and ``id=ID`` alone is the variable of that name, else the file.
+        """
         from hermes.store.caches import NAME
 
         found: dict[str, str] = {}
         for part in text.split(","):
             name, equals, value = part.partition("=")
             name = {"source": "src"}.get(name, name)
-            if not equals or name not in ("id", "src", "env") or not value:
+            if not equals or name not in ("id", "src", "env", "type") or not value:
                 raise UsageError("--secret: a part is not id=, src= or env=", hint=_FORMAT)
             if name in found:
                 raise UsageError(f"--secret: it has {name}= twice", hint=_FORMAT)
@@ -45,6 +48,14 @@ class SecretSource:
             raise UsageError(
                 f"--secret: {found['id']!r} cannot be a name", hint="use letters, digits and . _ -"
             )
+        kind = found.pop("type", "")
+        if kind not in ("", "env", "file"):
+            raise UsageError(f"--secret: type cannot be {kind!r}", hint="it is env or file")
+        if "id" in found and len(found) == 1:
+            is_variable = kind == "env" or (not kind and found["id"] in os.environ)
+            found["env" if is_variable else "src"] = found["id"]
+        elif kind == "env" and "src" in found:
+            found["env"] = found.pop("src")
         if "id" not in found or len(found) != 2:
             raise UsageError("--secret: it takes an id=, and either src= or env=", hint=_FORMAT)
         return cls(found["id"], found.get("src", ""), found.get("env", ""))

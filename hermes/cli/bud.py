@@ -15,6 +15,7 @@ from hermes.build.dockerfile.options import PULL_ALWAYS, PULL_MISSING, PULLS, Do
 from hermes.build.secrets import SecretSource
 from hermes.build.ssh_agents import AgentSource
 from hermes.cli import completion
+from hermes.cli.bud_accepted import ALONE, accepted_options
 from hermes.cli.bud_outputs import all_outputs, check_file, output_options, write_file, write_metadata
 from hermes.cli.bud_projects import ProjectOptions, project_options
 from hermes.cli.bud_projects import build as build_project
@@ -38,7 +39,7 @@ from hermes.sandbox import capabilities
 if TYPE_CHECKING:
     from hermes.container.mount_values import Bound
 
-_ALONE: Final = {"--layers": "--layers=true", "--pull": f"--pull={PULL_ALWAYS}"}
+_ALONE: Final = {**ALONE, "--layers": "--layers=true", "--pull": f"--pull={PULL_ALWAYS}"}
 """What options mean that have no value."""
 
 
@@ -153,6 +154,7 @@ class _Command(click.Command):
     help="Add a line to the /etc/hosts that RUN sees.",
 )
 @capability_options
+@accepted_options
 @secret_option
 @runtime_option
 @project_options

@@ -452,3 +452,37 @@ def test_a_damaged_cache_of_results_is_told_of(yard: Yard, command: str, status:
     done = yard.run("bud", "--pull=never", ".")
     assert done.returncode == status, done.stderr
     assert "result cache was damaged" in done.stderr
+
+
+def test_the_proxies_of_the_machine_reach_commands_and_no_key(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with podman and buildah; one at a loopback address is not where the command is."""
+    text = "FROM base\nRUN echo $HTTPS_PROXY $http_proxy $no_proxy > /seen; env > /tmp/env\n"
+    monkeypatch.setenv("HTTPS_PROXY", "http://u:p@proxy.example:3128")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:3128")
+    monkeypatch.setenv("no_proxy", "localhost")
+    built = yard.bud(text, tags=["it"])
+    assert yard.shown("cat /seen") == "http://u:p@proxy.example:3128 localhost\n"
+    monkeypatch.setenv("HTTPS_PROXY", "http://other.example")
+    assert yard.bud(f"{text}LABEL a=1\n").executed != built.executed
+    assert ran(yard.bud(f"{text}LABEL a=2\n")) == []
+
+
+def test_options_without_a_meaning_here_are_accepted(yard: Yard, tmp_path: Path) -> None:
+    yard.write("Dockerfile", "FROM base\nLABEL a=1\n")
+    (tmp_path / "auth.json").write_text("{}")
+    taken = [
+        "--rm",
+        "--force-rm=true",
+        "--shm-size=1g",
+        "--ulimit",
+        "nofile=1:2",
+        f"--authfile={tmp_path}/auth.json",
+    ]
+    done = yard.run("bud", "-q", "--pull=never", *taken, ".")
+    assert done.returncode == 0, done.stderr
+    assert "--shm-size is not applied" in done.stderr
+    assert "--rm" not in done.stderr
+    done = yard.run("bud", "--authfile", "gone", ".")
+    assert (done.returncode, "--authfile gone: there is no such file" in done.stderr) == (2, True)

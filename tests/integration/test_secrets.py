@@ -387,7 +387,9 @@ def test_a_secret_that_is_needed_and_not_given_is_named_with_what_to_do(based: S
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("id=npm", "either src= or env="),
+        ("id=npm", "from the file npm: No such file"),
+        ("id=npm,type=env", "from the variable npm, which is not set"),
+        ("id=npm,type=x", "type cannot be 'x'"),
         ("src=secret.txt", "takes an id="),
         ("npm", "not id=, src= or env="),
         ("id=npm,src=a,src=b", "src= twice"),
