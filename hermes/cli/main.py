@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -177,8 +176,11 @@ def _report(error: HermesError) -> int:
     head = colored("error:", "1;31")
     _say(f"{head} {text}")
     lines = text.split("\n")
-    if sys.stderr.isatty() and len(lines) > min(_LONG, shutil.get_terminal_size().lines // 2):
-        _say(f"{head} {lines[0]}")
+    if len(lines) > 1 and sys.stderr.isatty():
+        import shutil
+
+        if len(lines) > min(_LONG, shutil.get_terminal_size().lines // 2):
+            _say(f"{head} {lines[0]}")
     return error.exit_status
 
 
