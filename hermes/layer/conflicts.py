@@ -38,26 +38,56 @@ def conflicts(
     seen = built_on if made_on is None else made_on
     written: dict[str, list[tuple[int, Entry]]] = {}
     inside: dict[str, list[int]] = {}
+    asked = _asked(tables)
     for number, table in enumerate(tables):
         meant = built_on.get(number, frozenset())
-        entries = [entry for entry in table.entries if not entry.passed]
         made = seen.get(number, frozenset())
-        own = {entry.path for entry in entries if entry.type == DIRECTORY}
-        for entry in entries:
+        own = {entry.path for entry in _written(table) if entry.type == DIRECTORY}
+        for entry in _written(table):
             found = _conflict(entry, number, meant, made, written, inside)
             if found is None:
                 found = _through_a_file(entry, number, meant, made, written, own)
             if found is not None:
                 yield found
-        for entry in entries:
-            path = entry.hidden if entry.is_whiteout else entry.path
-            if not entry.is_opaque:
+        if number == len(tables) - 1:
+            return
+        for entry in _written(table):
+            path = _changed(entry)
+            if not entry.is_opaque and asked.get(path, 0) > number:
                 written.setdefault(path, []).append((number, entry))
             for above in parents(path):
+                if asked.get(above, 0) <= number:
+                    continue
                 numbers = inside.setdefault(above, [])
                 if numbers[-1:] == [number]:
                     break
                 numbers.append(number)
+
+
+def _asked(tables: Sequence[TableOfContents]) -> dict[str, int]:
+    """Return the paths that layers look for in those below them, with the number of the last layer that does.
+
+    Of the lowest layer, often a large one, nothing is remembered but these, and of the topmost one nothing.
+    """
+    asked: dict[str, int] = {}
+    for number, table in enumerate(tables):
+        for entry in _written(table) if number else ():
+            path = _changed(entry)
+            asked[path] = number
+            for above in parents(path):
+                if asked.get(above) == number:
+                    break
+                asked[above] = number
+    return asked
+
+
+def _written(table: TableOfContents) -> Iterator[Entry]:
+    return (entry for entry in table.entries if not entry.passed)
+
+
+def _changed(entry: Entry) -> str:
+    """Return the path that an entry changes."""
+    return entry.hidden if entry.is_whiteout else entry.path
 
 
 def _conflict(
@@ -69,7 +99,7 @@ def _conflict(
     inside: Mapping[str, list[int]],
 ) -> Conflict | None:
     """Return the conflict of an entry with a lower layer; ``inside`` maps folders to layers that have something there."""
-    path = entry.hidden if entry.is_whiteout else entry.path
+    path = _changed(entry)
     for lower, below in written.get(path, ()):
         if lower not in meant and not _agree(below, entry) and not entry.is_opaque:
             return Conflict(path, lower, number)
@@ -99,7 +129,7 @@ def _through_a_file(
     own: Collection[str],
 ) -> Conflict | None:
     """Return the conflict of what stands below a path that another layer made something else than a directory."""
-    for above in parents(entry.hidden if entry.is_whiteout else entry.path):
+    for above in parents(_changed(entry)):
         found = written.get(above)
         if above in own:
             return None

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
@@ -29,17 +30,22 @@ class Folders(NamedTuple):
     ``covered`` are paths at which it hides all that is below, ``emptied`` directories of which it hides the content.
     """
 
-    implied: frozenset[str]
+    implied: AbstractSet[str]
     described: dict[str, Entry]
-    covered: frozenset[str]
-    emptied: frozenset[str]
+    covered: AbstractSet[str]
+    emptied: AbstractSet[str]
 
     @classmethod
     def of(cls, table: TableOfContents) -> Folders:
         described: dict[str, Entry] = {}
         covered: set[str] = set()
         emptied: set[str] = set()
+        holding: set[str] = set()
         for entry in table.entries:
+            for above in parents_of(entry.path):
+                if above in holding:
+                    break
+                holding.add(above)
             if entry.type == DIRECTORY:
                 described[entry.path] = entry
             elif not entry.is_whiteout:
@@ -48,13 +54,12 @@ class Folders(NamedTuple):
                 emptied.add(entry.hidden)
             else:
                 covered.add(entry.hidden)
-        passed = implied(entry.path for entry in table.entries)
-        return cls(frozenset(passed), described, frozenset(covered), frozenset(emptied))
+        return cls(holding - described.keys(), described, covered, emptied)
 
     @property
-    def passed(self) -> frozenset[str]:
+    def passed(self) -> AbstractSet[str]:
         """The directories that the layer holds and does not change."""
-        return self.implied.union(path for path, entry in self.described.items() if entry.passed)
+        return self.implied | {path for path, entry in self.described.items() if entry.passed}
 
     def covers(self, path: str) -> bool:
         """Tell whether nothing that the layers below have at ``path`` shows."""

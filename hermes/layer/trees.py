@@ -13,10 +13,10 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import BinaryIO, Final, NamedTuple
 
-from hermes.digest import Digest
+from hermes.digest import CHUNK, Digest
 from hermes.store import Store
 
 OWNERS: Final = "owners"
@@ -78,20 +78,24 @@ def seal(folder: str) -> None:
     their directory; overlayfs makes all whiteouts of a mount names of one file, and removes one of those names when
     the mount is gone. Runs where all of the tree can be read.
     """
-    paths = [one for one in (PASSING, OWNERS) if os.path.exists(f"{folder}/{one}")]
+    with open(f"{folder}/{SEAL}", "wb") as file:
+        now = os.fstat(file.fileno()).st_ctime_ns
+        file.write(b"%d" % now)
+        file.writelines(b"\0" + os.fsencode(path) for path in _to_seal(folder))
+
+
+def _to_seal(folder: str) -> Iterator[str]:
+    yield from (one for one in (PASSING, OWNERS) if os.path.exists(f"{folder}/{one}"))
     pending = ["root"]
     while pending:
         at = pending.pop()
-        paths.append(at)
+        yield at
         with os.scandir(f"{folder}/{at}") as items:
             for item in items:
                 if item.is_dir(follow_symlinks=False):
                     pending.append(f"{at}/{item.name}")
                 elif item.is_file(follow_symlinks=False) or not (item.is_symlink() or _is_whiteout(item)):
-                    paths.append(f"{at}/{item.name}")
-    with open(f"{folder}/{SEAL}", "wb") as file:
-        now = os.fstat(file.fileno()).st_ctime_ns
-        file.write(b"\0".join([b"%d" % now, *map(os.fsencode, paths)]))
+                    yield f"{at}/{item.name}"
 
 
 def _is_whiteout(item: os.DirEntry[str]) -> bool:
@@ -109,13 +113,22 @@ def is_sealed(folder: str) -> bool:
         at = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             with open(f"{folder}/{SEAL}", "rb") as file:
-                sealed, *paths = file.read().split(b"\0")
-            latest = int(sealed)
-            look = os.stat
-            return bool(paths) and not any(
-                look(path, dir_fd=at, follow_symlinks=False).st_ctime_ns > latest for path in paths
-            )
+                parts = _parts(file)
+                latest = int(next(parts))
+                look = os.stat
+                return look(next(parts), dir_fd=at, follow_symlinks=False).st_ctime_ns <= latest and not any(
+                    look(path, dir_fd=at, follow_symlinks=False).st_ctime_ns > latest for path in parts
+                )
         finally:
             os.close(at)
-    except (OSError, ValueError):
+    except (OSError, ValueError, StopIteration):
         return False
+
+
+def _parts(file: BinaryIO) -> Iterator[bytes]:
+    """Yield what a seal holds: the time, and the paths."""
+    begun = b""
+    while data := file.read(CHUNK):
+        *whole, begun = (begun + data).split(b"\0")
+        yield from whole
+    yield begun
