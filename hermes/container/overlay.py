@@ -10,15 +10,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from hermes.container.lowers import DIRECTORY, Look, Tree, at
 from hermes.container.stack import Upper
 from hermes.errors import ConflictError, SandboxError
-from hermes.layer.apply import OPAQUE_XATTR, xattrs_of
+from hermes.layer.apply import xattrs_of
 from hermes.layer.entry import Xattrs, parents
-from hermes.layer.trees import Passing, read_owners, read_passing
 from hermes.sandbox.syscalls import MS_NODEV, MS_RDONLY, mount
 
 if TYPE_CHECKING:
@@ -26,23 +25,6 @@ if TYPE_CHECKING:
 
 MOST_LOWERS: Final = 500
 _OPTIONS: Final = "userxattr,redirect_dir=nofollow,metacopy=off,index=off,xino=off"
-
-
-class Tree(NamedTuple):
-    """An extracted layer: ``root`` is the lower directory, ``passing`` the directories that are not what it changes.
-
-    ``owners`` maps the paths of what should belong to others than root, where that was not possible.
-    """
-
-    name: str
-    root: str
-    passing: Passing = Passing()
-    owners: Mapping[str, Sequence[int]] = MappingProxyType({})
-
-    @classmethod
-    def open(cls, folder: str, name: str) -> Tree:
-        """Open the tree in ``folder``, which errors call ``name``."""
-        return cls(name, f"{folder}/root", read_passing(folder), read_owners(folder))
 
 
 def owner_in(trees: Sequence[Tree]) -> OwnerOf | None:
@@ -58,7 +40,7 @@ def owner_in(trees: Sequence[Tree]) -> OwnerOf | None:
             ids = tree.owners.get(path)
             if path in passed:
                 before = before or ids
-            elif ids or os.path.lexists(_at(tree.root, path)):
+            elif ids or os.path.lexists(at(tree.root, path)):
                 before = ids
                 break
         return (before[0], before[1]) if before else None
@@ -85,12 +67,12 @@ def mount_stack(trees: Sequence[Tree], scratch: str, *, target: str, upper: Uppe
     has a directory where one below it has a link or file that it never meant to replace, `SandboxError` when
     the kernel refuses.
     """
-    trees = _distinct(trees)
+    trees, described = _settled(_distinct(trees), f"{scratch}/{target}.followed")
     links, merged = f"{scratch}/{target}.lowers", f"{scratch}/{target}"
     os.mkdir(links)
     os.mkdir(merged)
     lowers = [tree.root for tree in trees]
-    if described := _missing_metadata(trees):
+    if described:
         fixed = f"{merged}.parents"
         _make_directories(fixed, described)
         lowers.append(fixed)
@@ -131,6 +113,19 @@ def _distinct(trees: Sequence[Tree]) -> list[Tree]:
     return list({tree.root: tree for tree in reversed(trees)}.values())[::-1]
 
 
+def _settled(trees: list[Tree], scratch: str) -> tuple[list[Tree], dict[str, Metadata]]:
+    """Return the trees to mount, with those that follow links of an image, and what `_missing_metadata` gives for them."""
+    try:
+        return trees, _missing_metadata(trees)
+    except ConflictError:
+        from hermes.container.followed import followed
+
+        found = followed(trees, scratch)
+        if len(found) == len(trees):
+            raise
+        return found, _missing_metadata(found)
+
+
 def _missing_metadata(trees: Sequence[Tree]) -> dict[str, Metadata]:
     """Return what a tree on top of all should say of directories, where the trees say it wrongly.
 
@@ -138,7 +133,7 @@ def _missing_metadata(trees: Sequence[Tree]) -> dict[str, Metadata]:
     tree count, where the layer meant those of the nearest layer that changes them, or else of the nearest that says
     what they were.
     """
-    looks = [_Look(tree) for tree in trees]
+    looks = [Look(tree) for tree in trees]
     found: dict[str, Metadata] = {}
     for path in sorted(frozenset().union(*(one.passed for one in looks))):
         shown, meant = _directory(path, looks)
@@ -149,50 +144,14 @@ def _missing_metadata(trees: Sequence[Tree]) -> dict[str, Metadata]:
     return found
 
 
-class _Look:
-    """What one tree has at paths, each looked at once, as trees may be deep.
-
-    ``passed`` tells of the directories that the tree passes through whether it says what they were.
-    """
-
-    def __init__(self, tree: Tree) -> None:
-        self.tree = tree
-        self.passed = dict.fromkeys(tree.passing.passed, True) | dict.fromkeys(tree.passing.implied, False)
-        self._known = {"": ("directory", False)}
-
-    def at(self, path: str) -> tuple[str, bool]:
-        """Say what is at ``path`` (empty: nothing), and whether that hides what is below it."""
-        pending = [path]
-        while (above := pending[-1]) not in self._known:
-            pending.append(above.rpartition("/")[0])
-        for one in reversed(pending[:-1]):
-            self._known[one] = self._below(one, *self._known[one.rpartition("/")[0]])
-        return self._known[path]
-
-    def _below(self, path: str, kind: str, covers: bool) -> tuple[str, bool]:
-        """Do what `at` does, where the directory above is known."""
-        if kind != "directory":
-            return "", covers
-        here = _at(self.tree.root, path)
-        try:
-            mode = os.lstat(here).st_mode
-        except FileNotFoundError:
-            return "", covers
-        if stat.S_ISDIR(mode):
-            return "directory", covers or _is_opaque(here)
-        if stat.S_ISCHR(mode):
-            return "", True
-        return (f"a symbolic link to {os.readlink(here)}" if stat.S_ISLNK(mode) else "a file"), True
-
-
-def _directory(path: str, looks: Sequence[_Look]) -> tuple[Metadata, Metadata]:
+def _directory(path: str, looks: Sequence[Look]) -> tuple[Metadata, Metadata]:
     """Return what the merged root shows of a directory, and what the layers meant."""
     shown: Metadata | None = None
     before: Metadata | None = None
     for look in reversed(looks):
         kind, covers = look.at(path)
-        if kind == "directory":
-            here = _metadata(_at(look.tree.root, path))
+        if kind == DIRECTORY:
+            here = _metadata(at(look.tree.root, path))
             shown = shown or here
             if path not in look.passed:
                 return shown, here
@@ -205,23 +164,12 @@ def _directory(path: str, looks: Sequence[_Look]) -> tuple[Metadata, Metadata]:
     return shown or _PLAIN, before or _PLAIN
 
 
-def _at(root: str, path: str) -> str:
-    return f"{root}/{path}" if path else root
-
-
-def _in_the_way(path: str, kind: str, tree: Tree, looks: Sequence[_Look]) -> ConflictError:
+def _in_the_way(path: str, kind: str, tree: Tree, looks: Sequence[Look]) -> ConflictError:
     writer = next(look.tree for look in reversed(looks) if path in look.passed)
     return ConflictError(
         f"{writer.name} writes below /{path}, which is {kind} in {tree.name}",
         hint="give the destination where the link leads",
     )
-
-
-def _is_opaque(path: str) -> bool:
-    try:
-        return os.getxattr(path, OPAQUE_XATTR) == b"y"
-    except OSError:
-        return False
 
 
 def _metadata(path: str) -> Metadata:

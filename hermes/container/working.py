@@ -245,7 +245,8 @@ class WorkingContainers:
                 "an ordinary user cannot mount anything for other programs to see",
                 hint="do it inside of `hermes unshare`, where they all are in one user namespace",
             )
-        from hermes.container.overlay import Tree, mount_stack
+        from hermes.container.lowers import Tree
+        from hermes.container.overlay import mount_stack
 
         self._layers.ensure_trees(state.stack)
         folder = os.path.dirname(self._mount_point(state))

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from hermes.errors import LayerError
-from hermes.layer.entry import DIRECTORY, HARDLINK, Entry
+from hermes.layer.entry import DIRECTORY, HARDLINK, SYMLINK, Entry, join, parents
+from hermes.layer.links import resolved
 from hermes.layer.toc import TableOfContents
 
 
@@ -41,20 +42,57 @@ class _Merged:
     def __init__(self) -> None:
         self.found: dict[str, Origin] = {}
         self._inside: dict[str, set[str]] = {}
+        self._folders: dict[str, str] = {}
+        """Folders of one layer to where they really are."""
 
     def apply(self, table: TableOfContents, number: int) -> None:
+        self._folders = {}
         for entry in table.entries:
             if entry.is_opaque:
-                self._empty(entry.hidden)
+                self._empty(self._placed(join(entry.hidden, "."), table, number)[:-2])
             elif entry.is_whiteout:
-                self._remove(entry.hidden)
+                self._remove(self._placed(entry.hidden, table, number))
         for entry in table.entries:
             if entry.passed and self._has_changed(entry.path):
                 continue
             if not entry.is_whiteout:
+                path = self._placed(entry.path, table, number)
                 if entry.type != DIRECTORY:
-                    self._remove(entry.path)
-                self._add(Origin(entry, number, entry.path))
+                    self._remove(path)
+                moved = entry if path == entry.path else entry._replace(path=path)
+                self._add(Origin(moved, number, entry.path))
+
+    def _placed(self, path: str, table: TableOfContents, number: int) -> str:
+        """Return where something of a layer really is, which may be below links of lower layers."""
+        folder, _, name = path.rpartition("/")
+        known = self._folders.get(folder)
+        if known is None:
+            known = folder
+            while known and (moved := self._moved(known, table, number)) is not None:
+                known = moved
+            self._folders[folder] = known
+        return path if known == folder else join(known, name)
+
+    def _moved(self, folder: str, table: TableOfContents, number: int) -> str | None:
+        """Return the path of a folder with one link of a lower layer followed, or None where there is none.
+
+        A link that the layer itself describes as a folder is replaced by that.
+        """
+        for above in (folder, *parents(folder)):
+            link = self.found.get(above)
+            if link is None or link.entry.type != SYMLINK or link.layer == number:
+                continue
+            target = resolved(above, self._link_at)
+            there = self.found.get(target)
+            if there is not None and there.entry.type != DIRECTORY:
+                continue
+            if not any(one.path == above and one.type == DIRECTORY for one in table.entries):
+                return join(target, folder[len(above) + 1 :]).rstrip("/")
+        return None
+
+    def _link_at(self, path: str) -> str | None:
+        found = self.found.get(path)
+        return found.entry.link if found is not None and found.entry.type == SYMLINK else None
 
     def _has_changed(self, folder: str) -> bool:
         """Tell whether a layer said what a directory is to be, and not only what it was when it passed through."""

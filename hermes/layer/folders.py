@@ -27,13 +27,15 @@ from hermes.layer.view import View
 class Folders(NamedTuple):
     """What one layer does to directories: those it ``implied`` without an entry, and those it ``described``.
 
-    ``covered`` are paths at which it hides all that is below, ``emptied`` directories of which it hides the content.
+    ``covered`` are paths at which it hides all that is below, among them ``links``, and ``emptied`` directories of which it
+    hides the content.
     """
 
     implied: AbstractSet[str]
     described: dict[str, Entry]
     covered: AbstractSet[str]
     emptied: AbstractSet[str]
+    links: AbstractSet[str] = frozenset()
 
     @classmethod
     def of(cls, table: TableOfContents) -> Folders:
@@ -41,6 +43,7 @@ class Folders(NamedTuple):
         covered: set[str] = set()
         emptied: set[str] = set()
         holding: set[str] = set()
+        links: set[str] = set()
         for entry in table.entries:
             for above in parents_of(entry.path):
                 if above in holding:
@@ -50,11 +53,13 @@ class Folders(NamedTuple):
                 described[entry.path] = entry
             elif not entry.is_whiteout:
                 covered.add(entry.path)
+                if entry.type == SYMLINK:
+                    links.add(entry.path)
             elif entry.is_opaque:
                 emptied.add(entry.hidden)
             else:
                 covered.add(entry.hidden)
-        return cls(holding - described.keys(), described, covered, emptied)
+        return cls(holding - described.keys(), described, covered, emptied, links)
 
     @property
     def passed(self) -> AbstractSet[str]:
@@ -114,8 +119,8 @@ def _shown(path: str, stack: Sequence[Folders]) -> _Shown | None:
         if entry is not None and not entry.passed:
             return _Shown(entry, alone, said[0])
         if one.covers(path):
-            if alone is None:
-                return None
+            if alone is None or not (said or one.links.isdisjoint((path, *parents_of(path)))):
+                return None  # nothing of it shows, or it is where a link leads
             break
     nearest = said[0] if said else None
     return _Shown(nearest, alone, nearest)

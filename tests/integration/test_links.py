@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import tarfile
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import pytest
 import zstandard
 
 from tests.conftest import Sandbox
+from tests.registry.test_push_and_pull import ok
+from tests.unit.transports.images import Made, tar_of
 
 FILES = """
 filegroup(name = "group", srcs = ["link"])
@@ -175,3 +178,33 @@ def test_a_link_to_what_is_no_file_is_told(app: Sandbox, name: str, text: str) -
     assert done.returncode == 2
     assert re.search(rf"error: app/BUILD:1:\d+: .*{re.escape(WRONG[name])}", done.stderr), done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_image_of_others_that_writes_below_a_link_works_everywhere(based: Sandbox) -> None:
+    """A layer has lib/b and says nothing of lib, a link in a layer below it."""
+    root = based.root
+    lower = io.BytesIO()
+    with tarfile.open(fileobj=lower, mode="w") as made:
+        for path, target in (("lib", "usr/lib"), ("bin/sh", "busybox"), ("bin/ls", "busybox")):
+            link = tarfile.TarInfo(path)
+            link.type, link.linkname = tarfile.SYMTYPE, target
+            made.addfile(link)
+        made.add(root / "base/busybox", "bin/busybox")
+        made.add(root / "base/BUILD", "usr/lib/a")
+    Made([lower.getvalue(), tar_of({"lib/b": b"b"})]).layout(root / "others")
+    origin = f"oci:{root}/others"
+    ok(based.run("pull", origin, "others"))
+    look = ["--", "/bin/sh", "-c", "cd /usr/lib; echo *"]
+    assert ok(based.run("run", "-q", "others", *look)) == "a b"
+    name = ok(based.run("ctr", "from", "others")).strip()
+    assert ok(based.run("ctr", "run", name, *look)) == "a b"
+    ok(based.run("ctr", "run", name, "--", "/bin/sh", "-c", "echo c > /lib/c"))
+    ok(based.run("ctr", "commit", name, "more"))
+    assert ok(based.run("run", "-q", "more", *look)) == "a b c"
+    based.write("context/x", "x")
+    based.write("context/Dockerfile", f"FROM {origin}\nRUN echo r > /lib/r\nCOPY x /lib/x\n")
+    ok(based.run("bud", "-t", "built", "context"))
+    assert ok(based.run("run", "-q", "built", *look)) == "a b r x"
+    files = ok(based.run("inspect", "--files", "built")).splitlines()
+    assert files[-1].endswith(" /usr/lib/x")
+    assert any(line.endswith("  /lib/b") for line in files)

@@ -24,6 +24,7 @@ from tests.integration.shell import Shell
 from tests.integration.test_host_tools import mirror
 from tests.interop.runtimes import NAME, Tree, difference, runtimes, tree_of
 from tests.registry.test_push_and_pull import ok
+from tests.unit.transports.images import Made, tar_of
 
 pytestmark = [
     pytest.mark.root,
@@ -147,6 +148,17 @@ def shop(workspace: Sandbox) -> Sandbox:
 
 def shown(everything: tuple[Runtimes, Path], shop: Sandbox, image: str) -> Tree:
     """What every runtime shows of an image; fails where one shows something else than Hermes."""
+    ours, wrong = compared(everything, shop, image)
+    assert not wrong, f"(Hermes, other): {wrong}"
+    if "bin/stat" in ours:
+        check_running(shop, image, ours)
+    return ours
+
+
+def compared(
+    everything: tuple[Runtimes, Path], shop: Sandbox, image: str
+) -> tuple[Tree, dict[str, dict[str, object]]]:
+    """What Hermes shows of an image, and where the runtimes that show something else differ."""
     found, folder = everything
     archives = shop.root / "archives"
     archives.mkdir()
@@ -156,17 +168,14 @@ def shown(everything: tuple[Runtimes, Path], shop: Sandbox, image: str) -> Tree:
     name = shell.made(image)
     ours = tree_of(Path(shell("mount", name)))
     shell("umount", name)
-    wrong: dict[str, object] = {}
+    wrong: dict[str, dict[str, object]] = {}
     for runtime, tree in found.items():
         scratch = Path(tempfile.mkdtemp(dir=folder))
         theirs = tree(archives, scratch)
         shutil.rmtree(scratch)
         if different := difference(ours, theirs):
-            wrong[runtime] = different
-    assert not wrong, f"(Hermes, other): {wrong}"
-    if "bin/stat" in ours:
-        check_running(shop, image, ours)
-    return ours
+            wrong[runtime] = dict(different)
+    return ours, wrong
 
 
 def check_running(shop: Sandbox, image: str, ours: Tree) -> None:
@@ -289,3 +298,41 @@ def test_debian_packages(everything: tuple[Runtimes, Path], shop: Sandbox) -> No
     ok(shop.run("lock", "//deb:debian"))
     tree = shown(everything, shop, "//deb:image")
     assert modes(tree, "tmp", "root") == ["0o1777 0:0", "0o700 0:0"]
+
+
+def test_an_image_of_others_that_writes_below_a_link(
+    everything: tuple[Runtimes, Path], workspace: Sandbox
+) -> None:
+    """Its layers say nothing of the paths where a layer below has links: tools that unpack into one folder follow them."""
+    upper = {"lib/b": b"b", "run/app/pid": b"1", "usr/lib/more/c": b"c"}
+    Made([links_and_folders(), tar_of(upper)]).layout(workspace.root / "others")
+    ok(workspace.run("pull", f"oci:{workspace.root}/others", "others"))
+    tree, wrong = compared(everything, workspace, "others")
+    assert (tree["lib"][3], tree["run"][3]) == ("usr/lib", "/var/run")
+    assert {path for path in tree if path.startswith(("usr/lib/", "var/run/"))} == {
+        "usr/lib/a",
+        "usr/lib/b",
+        "usr/lib/more",
+        "usr/lib/more/c",
+        "var/run/app",
+        "var/run/app/pid",
+    }
+    covering = {runtime for runtime, different in wrong.items() if {"lib", "run"} & different.keys()}
+    assert covering == {"containerd", "docker, overlay2", "podman, overlay", "buildah, overlay"}
+
+
+def links_and_folders() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as made:
+        for path in ("usr", "usr/lib", "var", "var/run"):
+            member = tarfile.TarInfo(path)
+            member.type, member.mode = tarfile.DIRTYPE, 0o755
+            made.addfile(member)
+        for path, target in (("lib", "usr/lib"), ("run", "/var/run")):
+            member = tarfile.TarInfo(path)
+            member.type, member.linkname = tarfile.SYMTYPE, target
+            made.addfile(member)
+        member = tarfile.TarInfo("usr/lib/a")
+        member.size = 1
+        made.addfile(member, io.BytesIO(b"x"))
+    return out.getvalue()

@@ -7,7 +7,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from hermes.container.overlay import Tree, mount_stack, owner_in
+from hermes.container.lowers import Tree
+from hermes.container.overlay import mount_stack, owner_in
 from hermes.digest import Digest
 from hermes.layer.diff import Changes, changes
 from hermes.layer.trees import Passing, describe_tree, is_sealed

@@ -16,7 +16,8 @@ from hermes.container.copy import Copy
 from hermes.container.inside.fill import RootWriter
 from hermes.container.inside.rootpath import resolve
 from hermes.container.inside.users import find_user
-from hermes.container.overlay import Tree, mount_stack
+from hermes.container.lowers import Tree
+from hermes.container.overlay import mount_stack
 from hermes.digest import CHUNK
 from hermes.errors import BuildError, UsageError
 from hermes.layer.archives import archive_members, is_archive

@@ -9,7 +9,8 @@ import tempfile
 
 from hermes.container.calls.probes import TRY_OVERLAY, TRY_SANDBOX, SandboxTrial
 from hermes.container.inside.scratch import scratch_of, store_at
-from hermes.container.overlay import Tree, mount_stack
+from hermes.container.lowers import Tree
+from hermes.container.overlay import mount_stack
 from hermes.container.stack import Upper
 from hermes.errors import SandboxError
 from hermes.sandbox import choice

@@ -24,8 +24,9 @@ from hermes.container.inside.private import (
 from hermes.container.inside.rootpath import MountPoints, find_program, resolve
 from hermes.container.inside.scratch import scratch_of, store_at
 from hermes.container.inside.users import find_user
+from hermes.container.lowers import Tree
 from hermes.container.mount_values import Tmpfs
-from hermes.container.overlay import Tree, mount_stack
+from hermes.container.overlay import mount_stack
 from hermes.container.secrets.leaks import Leak, Search, leaked
 from hermes.container.stack import Upper
 from hermes.container.task import KeptFile, Outcome, Staged, StagedFile, Task

@@ -20,7 +20,8 @@ from hermes.container.calls.containers import (
     WorkingRoot,
 )
 from hermes.container.inside.scratch import scratch_of, store_at
-from hermes.container.overlay import Tree, mount_stack
+from hermes.container.lowers import Tree
+from hermes.container.overlay import mount_stack
 from hermes.sandbox.remote import serves
 from hermes.sandbox.syscalls import umount
 from hermes.store import Store

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from hermes.container import overlay
-from hermes.container.overlay import Tree, mount_stack
+from hermes.container.lowers import Tree
+from hermes.container.overlay import mount_stack
 from hermes.errors import SandboxError
 
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hermes.digest import Digest
 from hermes.errors import LayerError
 from hermes.layer.canonical import canonical
-from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, Entry, opaque, parents, whiteout
+from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, Entry, opaque, parents, whiteout
 from hermes.layer.flatten import flatten
+from hermes.layer.folders import Folders, missing_entries
 from hermes.layer.toc import TableOfContents
 
 PATHS = st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map("/".join)
@@ -130,3 +131,49 @@ def test_a_directory_that_is_passed_through_does_not_undo_a_change() -> None:
 
 def left(*layers: list[Entry]) -> list[Entry]:
     return [one.entry for one in flatten([TableOfContents(Digest.of(b""), 0, layer) for layer in layers])]
+
+
+def stack(*layers: list[Entry]) -> list[TableOfContents]:
+    return [TableOfContents(Digest.of(b""), 0, entries) for entries in layers]
+
+
+LINKED = [
+    Entry("lib", SYMLINK, 0o777, link="usr/lib"),
+    Entry("usr", DIRECTORY, 0o755),
+    Entry("usr/lib", DIRECTORY, 0o700),
+    Entry("usr/lib/old", FILE, 0o644),
+    Entry("usr/lib/sub", DIRECTORY, 0o755),
+    Entry("usr/lib/sub/old", FILE, 0o644),
+]
+
+
+def test_what_a_layer_has_below_a_link_is_where_the_link_leads() -> None:
+    """As umoci and vfs storages unpack it; see tests/interop/test_one_tree.py."""
+    upper = [
+        Entry("lib/b", FILE, 0o644),
+        Entry("lib/c", HARDLINK, 0o644, link="lib/b"),
+        whiteout("lib/old"),
+        opaque("lib/sub"),
+    ]
+    found = flatten(stack(LINKED, upper))
+    assert [(one.entry.path, one.layer, one.path) for one in found] == [
+        ("lib", 0, "lib"),
+        ("usr", 0, "usr"),
+        ("usr/lib", 0, "usr/lib"),
+        ("usr/lib/b", 1, "lib/b"),
+        ("usr/lib/c", 1, "lib/b"),
+        ("usr/lib/sub", 0, "usr/lib/sub"),
+    ]
+    assert missing_entries([Folders.of(one) for one in stack(LINKED, upper)]) == []
+
+
+def test_a_layer_that_describes_a_folder_in_the_place_of_a_link_replaces_the_link() -> None:
+    found = flatten(stack(LINKED, [Entry("lib", DIRECTORY, 0o755), Entry("lib/b", FILE, 0o644)]))
+    assert [one.entry.path for one in found if one.layer == 1] == ["lib", "lib/b"]
+
+
+def test_links_on_the_way_to_a_link_are_followed_too() -> None:
+    lower = [Entry("a", SYMLINK, 0o777, link="b"), Entry("b", SYMLINK, 0o777, link="/c")]
+    above = [Entry("c/d", SYMLINK, 0o777, link="../e")]
+    paths = [one.entry.path for one in flatten(stack(lower, above, [Entry("a/d/f", FILE, 0o644)]))]
+    assert paths == ["a", "b", "c/d", "e/f"]
