@@ -34,6 +34,9 @@ WORK_FOLDER: Final = "."
 RunTask = Callable[[Task, tuple[int, int, int]], Outcome]
 """Runs a task with standard input, output and error."""
 
+_NO_PROGRAM: Final = 127
+"""The exit status of a shell that did not find a program; see sh(1p)."""
+_NOT_FOUND: Final = re.compile(r"(?:^|[\s:])([\w./+-]+): (?:command )?not found$", re.MULTILINE)
 _ONE_ID: Final = (
     "this user has one id only, so commands that change owners fail: "
     "give the user a subordinate range (`hermes doctor` says how)"
@@ -78,7 +81,9 @@ def performed(request: Request, tools: Tools, task: Task, run: RunTask) -> Outco
     if outcome.status:
         raise ActionError(
             f"the command {_ending(outcome, task.timeout)}",
-            hint=_ONE_ID if tools.commands.has_one_id and not outcome.timed_out else None,
+            hint=_ONE_ID
+            if tools.commands.has_one_id and not outcome.timed_out
+            else _advice(outcome, _tail(log)),
             command=_shown(task.argv),
             tail=_tail(log),
             log=log,
@@ -223,6 +228,14 @@ def _shown(argv: Sequence[str]) -> str:
     return shlex.join(argv)
 
 
+def _advice(outcome: Outcome, tail: Sequence[str]) -> str | None:
+    """Return what to do about a command that a shell did not find."""
+    found = _NOT_FOUND.search("\n".join(tail[-3:])) if outcome.status == _NO_PROGRAM else None
+    if found is None:
+        return None
+    return f"{found[1]} is not on PATH in this image: install it in a step before, or check how it is spelled"
+
+
 def _ending(outcome: Outcome, timeout: float | None) -> str:
     if outcome.timed_out:
         return f"took longer than its timeout of {timeout:g} seconds"
@@ -231,7 +244,7 @@ def _ending(outcome: Outcome, timeout: float | None) -> str:
             return f"was ended by {signal.Signals(outcome.status - 128).name}"
         except ValueError:
             pass
-    if outcome.status == 127:
+    if outcome.status == _NO_PROGRAM:
         return "ended with status 127 (a program was not found)"
     return f"ended with status {outcome.status}"
 

@@ -164,8 +164,9 @@ class Project:
         place = entries[-1][0].place
         if name in chain:
             raise BakeError(
-                f"targets inherit from each other: {' -> '.join([*chain[chain.index(name) :], name])}",
+                f"inheritance cycle of targets: {' -> '.join([*chain[chain.index(name) :], name])}",
                 location=place,
+                hint="take one of them out of inherits",
             )
         found = Target(name, {}, place)
         own = Target(name, {}, place)

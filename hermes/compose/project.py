@@ -159,7 +159,11 @@ class _Loader:
         path = os.path.abspath(file)
         if path in self._reading:
             chain = " -> ".join(map(_short, [*self._reading[self._reading.index(path) :], path]))
-            raise ComposeError(f"files include each other: {chain}", location=SourceLocation(_short(path)))
+            raise ComposeError(
+                f"include cycle: {chain}",
+                location=SourceLocation(_short(path)),
+                hint="take one of them out of include",
+            )
         self._reading.append(path)
         try:
             document = self._read(path, folder, variables)
@@ -266,7 +270,11 @@ class _Loader:
         here = (file.path, name)
         if here in chain:
             shown_chain = " -> ".join(one for _, one in [*chain[chain.index(here) :], here])
-            raise ComposeError(f"services extend each other: {shown_chain}", location=place)
+            raise ComposeError(
+                f"cycle of services that extend each other: {shown_chain}",
+                location=place,
+                hint="take one of these extends away",
+            )
         other, theirs = file, services
         if named:
             path = os.path.normpath(os.path.join(file.folder, os.path.expanduser(named)))

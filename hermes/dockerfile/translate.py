@@ -237,6 +237,7 @@ class _Translator:
             platform = self._options.platform
             if start.platform and (text := self._common.word(start.platform, self._outer)):
                 platform = Platform.parse(text)
+            self._check_variables(start.image, name)
             self._named.add(context_name(name))
             scope = Scope(self._options.arguments, self._outer)
             earlier = self._stages.earlier(name, stage) if not name.isdigit() else None
@@ -267,6 +268,22 @@ class _Translator:
             ]
             state.base_layers = len(base.layers)
             return state
+
+    def _check_variables(self, written: str, name: str) -> None:
+        """Raise `DockerfileError` for the name of a base that is invalid because of variables without a value."""
+        from hermes.image.reference import Reference
+
+        _, unset = self._common.word_and_unset(written, self._outer)
+        if not unset or not (name.endswith((":", "/", "@")) or name.startswith((":", "/"))):
+            return
+        try:
+            Reference.parse(name)
+        except UsageError as error:
+            names = " and ".join(f"${one}" for one in unset)
+            raise DockerfileError(
+                f"{error.message}: {names} has no value here",
+                hint=f"give it one: --build-arg {unset[0]}=VALUE, or ARG {unset[0]}=VALUE before the first FROM",
+            ) from None
 
     def _source(self, stage: Stage, name: str) -> Layers | Context:
         """Return what ``from`` names in a stage; an empty name is the build's own context."""

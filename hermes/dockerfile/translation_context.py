@@ -52,6 +52,11 @@ class TranslationContext:
         """Expand a word; raises `DockerfileError` without a place."""
         return Lexer(self.dockerfile.escape).word(text, variables)
 
+    def word_and_unset(self, text: str, variables: Mapping[str, str]) -> tuple[str, list[str]]:
+        """Expand a word, and return the variables in it that have no value as well."""
+        lexer = Lexer(self.dockerfile.escape)
+        return lexer.word(text, variables), sorted(lexer.unset)
+
     def words(self, text: str, variables: Mapping[str, str]) -> list[str]:
         """Expand a word that may come to several."""
         return Lexer(self.dockerfile.escape).words(text, variables)

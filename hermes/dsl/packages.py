@@ -407,8 +407,9 @@ class Packages:
 
     def _unknown_module(self, label: Label) -> LabelError:
         files = [name for name in self.files_of(label.package) if name.endswith(".bzl")]
+        there = f"its .bzl files are {', '.join(files)}" if files else "it has no .bzl files"
         return LabelError(
-            f"{label.package_label} has no file {label.name!r}", hint=suggest(label.name, files)
+            f"{label.package_label} has no file {label.name!r}", hint=suggest(label.name, files) or there
         )
 
     def _run(

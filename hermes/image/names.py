@@ -70,7 +70,8 @@ class ImageNames:
         found = self.find(name)
         if found is None:
             near = self.near(name)
-            hint = f"did you mean {near}?" if near else "a target is named //package:name"
+            other = f"`hermes pull {name}` takes it from a registry; a target is named //package:name"
+            hint = f"did you mean {near}?" if near else other
             raise UsageError(f"there is no image {name} in the store", hint=hint)
         return found
 

@@ -122,6 +122,10 @@ def dockerfile_of(options: DockerfileOptions, root: Path) -> tuple[str, str]:
     try:
         return str(path), path.read_bytes().decode("utf-8", "surrogateescape")
     except OSError as error:
-        raise UsageError(
-            f"{options.file or path}: {error.strerror}", hint="name the Dockerfile with -f"
-        ) from None
+        inside = [name for name in NAMES if os.path.isfile(os.path.join(path, name))]
+        hint = (
+            f"name the file: -f {os.path.join(options.file, inside[0])}"
+            if inside
+            else "name the Dockerfile with -f"
+        )
+        raise UsageError(f"{options.file or path}: {error.strerror}", hint=hint) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -164,9 +165,14 @@ def _parse(source: str, file: str, lines: Sequence[str]) -> ast.Module:
         at = error.lineno or 0
         text = lines[at - 1] if 0 < at <= len(lines) else ""
         location = SourceLocation(file, at, min(error.offset or 1, len(text) + 1), text)
-        raise BuildFileError(f"syntax error: {error.msg}", location=location) from None
+        unclosed = re.match(r"'(.)' was never closed", error.msg)
+        hint = f"close it with '{_CLOSING[unclosed[1]]}'" if unclosed else None
+        raise BuildFileError(f"syntax error: {error.msg}", location=location, hint=hint) from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise BuildFileError(f"syntax error: {error}", location=SourceLocation(file)) from None
+
+
+_CLOSING: Final = {"(": ")", "[": "]", "{": "}"}
 
 
 class _Checker:
@@ -545,7 +551,8 @@ class _Names:
             hint: str | None = f"it is {meant!r} here"
             if meant not in self._builtins:
                 known = self._builtins.union(*(one.names for one in scopes))
-                hint = suggest(node.id, sorted(name for name in known if not name.startswith("_")))
+                near = suggest(node.id, sorted(name for name in known if not name.startswith("_")))
+                hint = near or f'load or assign it before, or put quotes around a string: "{node.id}"'
             self._checker.note(node, f"the name {node.id!r} is not defined", hint)
 
 

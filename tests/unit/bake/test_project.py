@@ -71,7 +71,7 @@ def one_file(text: str, name: str = "docker-bake.hcl") -> dict[str, Any]:
         ('A = B\nB = A\ntarget "default" {\n  tags = [A]\n}\n', "variables refer to each other: A -> B -> A"),
         (
             'target "a" {\n  inherits = ["default"]\n}\ntarget "default" {\n  inherits = ["a"]\n}\n',
-            "targets inherit from each other: default -> a -> default",
+            "inheritance cycle of targets: default -> a -> default",
         ),
         (
             'group "default" {\n  targets = ["g"]\n}\ngroup "g" {\n  targets = ["default"]\n}\n',

@@ -119,7 +119,10 @@ def test_a_project_is_what_docker_compose_reads(
         ("services:\n  a: {build: '${D'}\n", "compose.yaml:2:14: '${D': after ${D comes"),
         ("services:\n\ta: {}\n", "compose.yaml:2:1: this is not YAML"),
         ("web:\n  image: x\n", "compose.yaml:1: the file has no services"),
-        ("services:\n  a: {extends: b}\n  b: {extends: a}\n", "services extend each other: a -> b -> a"),
+        (
+            "services:\n  a: {extends: b}\n  b: {extends: a}\n",
+            "cycle of services that extend each other: a -> b -> a",
+        ),
         (
             "services:\n  a: {build: {context: ., network: mine}}\n",
             "compose.yaml:2:7: a: there is no network 'mine' for RUN",
