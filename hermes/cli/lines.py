@@ -27,9 +27,12 @@ def print_beside(text: str, destinations: Sequence[str]) -> None:
     """Print a line on standard output, or on standard error where one of ``destinations`` is standard output."""
     import click
 
-    from hermes.naming.outputs import is_on_standard_output
+    if destinations:
+        from hermes.naming.outputs import is_on_standard_output
 
-    click.echo(text, err=any(map(is_on_standard_output, destinations)))
+        click.echo(text, err=any(map(is_on_standard_output, destinations)))
+    else:
+        click.echo(text)
 
 
 def colored(text: str, code: str) -> str:

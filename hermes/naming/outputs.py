@@ -87,6 +87,11 @@ class Asked:
         return self.kind == NOTHING or (self.kind == IMAGE and not self.push)
 
     @property
+    def is_loaded(self) -> bool:
+        """Whether it goes to a Docker daemon."""
+        return self.kind == DOCKER and not self.where
+
+    @property
     def is_standard_output(self) -> bool:
         """Whether it goes to standard output, where nothing else may be printed then."""
         return self.where == "-" or (self.kind == TRANSPORT and is_standard_output(self.where))
@@ -105,7 +110,7 @@ class Asked:
             return [FilesArchiveDestination(path, self.split)]
         if self.kind in (OCI, DOCKER) and self.where:
             return [parse_destination(self._archive(called), client)]
-        if self.kind == DOCKER:
+        if self.is_loaded:
             return [parse_destination(f"docker-daemon:{one}", client) for one in _needed(called, self.text)]
         if self.push:
             return self._registries(called, client)

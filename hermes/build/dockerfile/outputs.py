@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hermes.build.dockerfile.options import DockerfileOptions
 from hermes.errors import UsageError
-from hermes.naming.caches import check
-from hermes.naming.outputs import DOCKER, Asked, parse_output
 
 if TYPE_CHECKING:
     from hermes.image.descriptor import Descriptor
+    from hermes.naming.outputs import Asked
     from hermes.naming.registries import LazyBlobs
     from hermes.registry.client import Client
     from hermes.store import Store
@@ -30,9 +29,14 @@ def applied(options: DockerfileOptions, say: Callable[[str], None]) -> Dockerfil
     The names of outputs count where there are no tags. An image that would go to a Docker daemon where there is none is
     in the store, and ``say`` is told so. Raises `UsageError`.
     """
-    check(options.cache_from, options.cache_to)
+    if options.cache_from or options.cache_to:
+        from hermes.naming.caches import check
+
+        check(options.cache_from, options.cache_to)
     if not options.destinations:
         return options
+    from hermes.naming.outputs import parse_output
+
     asked = [parse_output(one) for one in dict.fromkeys(options.destinations)]
     if sum(one.is_standard_output for one in asked) > 1:
         raise UsageError("two outputs are standard output", hint="name a file for one of them: dest=FILE")
@@ -65,6 +69,8 @@ class Opened(NamedTuple):
 
 def opened(options: DockerfileOptions, client: Callable[[], Client]) -> Iterator[Opened]:
     """Yield where an image is to be written; raises `UsageError` for what cannot be written to."""
+    from hermes.naming.outputs import parse_output
+
     for text in options.destinations:
         asked = parse_output(text)
         own = [name for name in options.tags if name in asked.names]
@@ -73,7 +79,7 @@ def opened(options: DockerfileOptions, client: Callable[[], Client]) -> Iterator
 
 
 def _is_written(one: Asked, say: Callable[[str], None]) -> bool:
-    if one.kind == DOCKER and not one.where:
+    if one.is_loaded:
         is_there = bool(os.environ.get("DOCKER_HOST")) or os.path.exists(_SOCKET)
         if not is_there:
             say("no Docker daemon is running here: the image is in Hermes' store alone")
