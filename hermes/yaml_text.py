@@ -11,16 +11,16 @@ from typing import Any, Final
 
 _PREFIX: Final = "tag:yaml.org,2002:"
 _PLAIN: Final = {
-    "bool": re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"),
-    "float": re.compile(
+    "bool": r"(?:true|True|TRUE|false|False|FALSE)\Z",
+    "float": (
         r"(?:[-+]?(?:[0-9][0-9_]*)\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?"
         r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z"
     ),
-    "int": re.compile(r"[-+]?(?:0b[0-1_]+|0[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)\Z"),
-    "merge": re.compile(r"<<\Z"),
-    "null": re.compile(r"(?:~|null|Null|NULL|)\Z"),
+    "int": r"[-+]?(?:0b[0-1_]+|0[0-7_]+|0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)\Z",
+    "merge": r"<<\Z",
+    "null": r"(?:~|null|Null|NULL|)\Z",
 }
-"""What scalars without quotes are besides texts."""
+"""What scalars without quotes are besides texts, as regular expressions."""
 _KINDS: Final = ("null", "bool", "int", "str", "seq", "map")
 
 
@@ -66,8 +66,9 @@ def _loader(*, fractions: bool) -> Any:
         problem = f"{shown} is a value of the type {kind}, which is not supported; write a text in quotes"
         raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark)
 
+    plain = {_PREFIX + kind: re.compile(pattern) for kind, pattern in _PLAIN.items()}
     resolvers = {
-        first: [(tag, _PLAIN[kind]) for tag, _ in rows if (kind := tag.removeprefix(_PREFIX)) in _PLAIN]
+        first: [(tag, plain[tag]) for tag, _ in rows if tag in plain]
         for first, rows in safe.yaml_implicit_resolvers.items()
     }
     constructors = {
