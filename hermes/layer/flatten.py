@@ -47,6 +47,7 @@ class _Merged:
 
     def apply(self, table: TableOfContents, number: int) -> None:
         self._folders = {}
+        is_lowest = not self.found
         for entry in table.entries:
             if entry.is_opaque:
                 self._empty(self._placed(join(entry.hidden, "."), table, number)[:-2])
@@ -56,7 +57,7 @@ class _Merged:
             if entry.passed and self._has_changed(entry.path):
                 continue
             if not entry.is_whiteout:
-                path = self._placed(entry.path, table, number)
+                path = entry.path if is_lowest else self._placed(entry.path, table, number)
                 if entry.type != DIRECTORY:
                     self._remove(path)
                 moved = entry if path == entry.path else entry._replace(path=path)
