@@ -27,6 +27,19 @@ from hermes.container.state import State
 from hermes.errors import UsageError
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
+_OF_HERMES: Final = {
+    "bud": ("bud", "command"),
+    "build": ("bud", "command"),
+    "build-using-dockerfile": ("bud", "command"),
+    "images": ("images", "command"),
+    "pull": ("images", "pull"),
+    "push": ("push", "command"),
+    "rmi": ("images", "rmi"),
+    "tag": ("images", "tag"),
+    "unshare": ("unshare", "command"),
+}
+"""What buildah has among its commands for containers and Hermes beside them; module and name."""
+_ALIASES: Final = {"containers": "ps", "unmount": "umount"}
 _MORE: Final = {"add": "ctr_copy", "config": "ctr_config", "copy": "ctr_copy", "run": "ctr_run"}
 
 
@@ -40,7 +53,20 @@ class _Commands(click.Group):
         if cmd_name in _MORE:
             found: click.Command = getattr(import_module(f"hermes.cli.{_MORE[cmd_name]}"), cmd_name)
             return found
-        return super().get_command(ctx, cmd_name)
+        if cmd_name in _OF_HERMES:
+            module, name = _OF_HERMES[cmd_name]
+            other: click.Command = getattr(import_module(f"hermes.cli.{module}"), name)
+            return other
+        return super().get_command(ctx, _ALIASES.get(cmd_name, cmd_name))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from hermes.cli.other_tools import WAYS
+
+        if args[0] in WAYS and self.get_command(ctx, args[0]) is None:
+            raise UsageError(f"there is no command 'ctr {args[0]}'", hint=WAYS[args[0]])
+        return super().resolve_command(ctx, args)
 
 
 @click.group("ctr", cls=_Commands)

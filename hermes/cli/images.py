@@ -23,18 +23,21 @@ from hermes.sizes import size
 
 
 @click.command("images")
+@click.argument("name", default="", metavar="[NAME]", shell_complete=completion.images)
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON, sizes in bytes.")
 @click.option("-q", "--quiet", is_flag=True, help="Print names only.")
-def command(as_json: bool, quiet: bool) -> None:
-    """List the images of the store that have a name.
+def command(name: str, as_json: bool, quiet: bool) -> None:
+    """List the images of the store that have a name, or those of one NAME: app, or app:v1.
 
     \b
     hermes images --json
     """
     images = Images()
-    found = images.all()
-    for name in images.damaged():
-        write_line(f"warning: the entry of the image name {name} is damaged; remove it: hermes rmi {name}")
+    found = [one for one in images.all() if not name or _is_called(one.name, name)]
+    for damaged in images.damaged():
+        write_line(
+            f"warning: the entry of the image name {damaged} is damaged; remove it: hermes rmi {damaged}"
+        )
     if as_json:
         click.echo(json.dumps([one.to_json() for one in found], indent=2, sort_keys=True))
         return
@@ -48,6 +51,15 @@ def command(as_json: bool, quiet: bool) -> None:
         rows.append((one.name, one.digest.short, platforms, size(one.size), one.created[:19]))
     for line in columns(rows):
         click.echo(line)
+
+
+def _is_called(title: str, name: str) -> bool:
+    """Tell whether an image is called so; a name without a tag means all its tags."""
+    from hermes.image.reference import Reference
+
+    wanted, found = Reference.parse(name).normal, Reference.parse(title).normal
+    has_tag = ":" in name.rpartition("/")[2]
+    return (found.host, found.path) == (wanted.host, wanted.path) and (not has_tag or found.tag == wanted.tag)
 
 
 @click.command("pull")

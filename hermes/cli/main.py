@@ -41,7 +41,30 @@ _COMMANDS: Final = {
     "unshare": ("unshare", "Run a command where an ordinary user's containers can be mounted."),
 }
 _ALIASES: Final = {"build-using-dockerfile": "bud"}
-_OF_DOCKERFILES: Final = ("-t", "--tag", "-f", "--file", "--build-arg", "--build-context", "--target")
+_OF_DOCKERFILES: Final = (
+    "-t",
+    "-f",
+    "--tag",
+    "--file",
+    "--add-host",
+    "--bake",
+    "--build-",
+    "--check",
+    "--compose",
+    "--iidfile",
+    "--label",
+    "--load",
+    "--metadata-file",
+    "--network",
+    "--no-cache",
+    "--pull",
+    "--push",
+    "--rm",
+    "--squash",
+    "--ssh",
+    "--target",
+)
+"""Options of Dockerfiles alone, some by how they begin."""
 _LONG: Final = 12
 """Lines of an error after which its first one is shown again."""
 
@@ -82,8 +105,17 @@ class _Commands(click.Group):
 
 def _means_dockerfile(arguments: Sequence[str]) -> bool:
     """Tell whether ``build ARGUMENTS`` is said as to docker: a build of targets has no such option."""
-    options = itertools.takewhile(lambda one: one != "--", arguments)
-    return any(one.startswith(_OF_DOCKERFILES) for one in options)
+    words = list(itertools.takewhile(lambda one: one != "--", arguments))
+    return any(one.startswith(_OF_DOCKERFILES) or _is_context(one) for one in words)
+
+
+def _is_context(word: str) -> bool:
+    """Tell whether a word is a folder with a Dockerfile that is not a package, such as the ``.`` of ``docker build .``."""
+    if not word or word.startswith(("-", "//", ":")) or not os.path.isdir(word):
+        return False
+    names = os.listdir(word) if os.access(word, os.R_OK) else []
+    has_dockerfile = "Dockerfile" in names or "Containerfile" in names
+    return has_dockerfile and "BUILD" not in names and "BUILD.hermes" not in names
 
 
 def _no_command(name: str, ctx: click.Context) -> Exception:
