@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from hermes.api.migrating import _Sources
+from hermes.api.migrating import Sources
 from hermes.digest import Digest
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.files import FolderFiles
@@ -71,7 +71,7 @@ def written(translation: Translation, name: str, text: str, context: Path) -> st
         one: KnownBase(f"//bases:{one}", origins.image(one, PLATFORM).document, view)
         for one in ("base", "localhost/base")
     }
-    files = _Sources(str(context))
+    files = Sources(str(context))
     try:
         targets = migrate(translation, parse(name, text), bases, Copying(files, files.present()), "image")
     except DockerfileError as error:
