@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 HERMES := $(BIN)/hermes
 
-.PHONY: setup demo test test-all lint bench chaos clean
+.PHONY: setup demo test test-all lint docs bench chaos clean
 
 # A virtual environment with Hermes in it, installed from this folder.
 setup: $(VENV)/hermes
@@ -30,6 +30,12 @@ lint: $(VENV)/lint
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The documentation as a site with search, in build/docs/site, where a link that leads nowhere is an error, and as man
+# pages of all commands, in build/docs/man.
+docs: $(VENV)/docs
+	$(BIN)/python -m docs.site.manual build/docs/man/man1
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet --config-file docs/site/mkdocs.yml
+
 # Every figure in docs/speed.md, against the peers that are installed here. ARGS=--small is a quick look.
 bench: $(VENV)/test
 	@tests/packages.sh bench
@@ -40,7 +46,7 @@ chaos: $(VENV)/test
 	$(BIN)/python -m tests.chaos $(ARGS)
 
 clean:
-	rm -rf $(VENV) hermes-out
+	rm -rf $(VENV) hermes-out build/docs
 
 $(VENV)/bin/python:
 	@python="$(PYTHON)"; \
@@ -55,7 +61,7 @@ $(VENV)/hermes: $(VENV)/bin/python pyproject.toml
 	@$(BIN)/python -m compileall -q hermes
 	@touch $@
 
-$(VENV)/test $(VENV)/lint: $(VENV)/%: $(VENV)/bin/python pyproject.toml
+$(VENV)/test $(VENV)/lint $(VENV)/docs: $(VENV)/%: $(VENV)/bin/python pyproject.toml
 	@$(BIN)/pip install -q --disable-pip-version-check -e '.[$*]'
 	@$(BIN)/python -m compileall -q hermes
 	@touch $@ $(VENV)/hermes

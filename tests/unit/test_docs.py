@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import shlex
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+import yaml
 
+from docs.site.hooks import linked
 from hermes.cli.main import hermes, status_of
 from hermes.dsl.attributes import KINDS
 from hermes.dsl.packages import Packages
@@ -96,19 +99,38 @@ def test_the_kinds_of_attributes_are_in_the_guide() -> None:
 
 
 @pytest.mark.parametrize(
-    "path",
-    [
-        "README.md",
-        *(
-            f"docs/{name}.md"
-            for name in ("guide", "images", "language", "architecture", "registries", "python")
-        ),
-    ],
+    "path", ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))]
 )
 def test_links_lead_somewhere(path: str) -> None:
     text = (ROOT / path).read_text()
     targets = [target for target in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in target]
     assert [target for target in targets if not (ROOT / path).parent.joinpath(target).exists()] == []
+
+
+def pages_of(nav: list[dict[str, Any]]) -> Iterator[str]:
+    for entry in nav:
+        for where in entry.values():
+            if isinstance(where, str):
+                yield where
+            else:
+                yield from pages_of(where)
+
+
+def test_every_document_is_a_page_of_the_site() -> None:
+    settings = yaml.safe_load((ROOT / "docs/site/mkdocs.yml").read_text())
+    written = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert sorted(pages_of(settings["nav"])) == sorted(written | {"index.md", "commands.md"})
+
+
+def test_links_of_the_site_lead_to_pages_or_into_the_repository() -> None:
+    def on_the_site(text: str, folder: str) -> str:
+        return linked(text, folder, "https://git.example/hermes")
+
+    assert on_the_site("[a](docs/guide.md#layers) [b](#here)", "") == "[a](guide.md#layers) [b](#here)"
+    assert on_the_site("[a](guide.md)", "docs") == "[a](guide.md)"
+    assert on_the_site("[a](../examples/python)", "docs") == "[a](https://git.example/hermes/examples/python)"
+    assert on_the_site("[a](https://a.example/x)", "docs") == "[a](https://a.example/x)"
+    assert on_the_site("[a](../missing)", "docs") == "[a](../missing)"
 
 
 def test_the_commands_in_the_documents_exist(capsys: pytest.CaptureFixture[str]) -> None:
