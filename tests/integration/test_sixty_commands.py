@@ -1,4 +1,4 @@
-"""60 everyday commands of docker, podman and buildah, typed to Hermes one after the other; docs/commands.md lists them.
+"""60 everyday commands of docker, podman and buildah, typed to Hermes one after the other; docs/everyday-commands.md lists them.
 
 `python -m tests.integration.test_sixty_commands` writes the documentation.
 """
@@ -18,7 +18,7 @@ import pytest
 from tests.conftest import ROOT, Sandbox
 from tests.integration.conftest import BUSYBOX
 
-DOCUMENT = ROOT / "docs/commands.md"
+DOCUMENT = ROOT / "docs/everyday-commands.md"
 HEAD = """\
 # 60 everyday commands
 
