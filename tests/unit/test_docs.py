@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import re
 import shlex
 import tempfile
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from hermes.cli.main import hermes, status_of
 from hermes.dsl.attributes import KINDS
 from hermes.dsl.packages import Packages
 from hermes.dsl.rule import COMMON, Rule
+from hermes.engine.events import Event
 from hermes.workspace.listing import Folders
 from hermes.workspace.sources import FileIndex
 from tests.conftest import ROOT
@@ -93,9 +97,10 @@ def test_every_attribute_is_documented() -> None:
     assert not re.search(r"\| +\|$", reference(), re.MULTILINE)
 
 
-def test_the_kinds_of_attributes_are_in_the_guide() -> None:
-    text = (ROOT / "docs/language.md").read_text()
-    assert [kind for kind in KINDS if kind not in text] == []
+def test_the_kinds_of_attributes_are_those_of_the_language() -> None:
+    table = (ROOT / "docs/language.md").read_text().partition("\n| kind | takes |\n")[2].partition("\n\n")[0]
+    kinds = [kind for row in table.splitlines() for kind in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(kinds) == sorted(KINDS)
 
 
 @pytest.mark.parametrize(
@@ -133,24 +138,34 @@ def test_links_of_the_site_lead_to_pages_or_into_the_repository() -> None:
     assert on_the_site("[a](../missing)", "docs") == "[a](../missing)"
 
 
-def test_the_commands_in_the_documents_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    named = set()
-    for path in (ROOT / "README.md", ROOT / "docs/guide.md", ROOT / "docs/images.md"):
-        named.update(re.findall(r"^hermes ([a-z]+)", path.read_text(), re.MULTILINE))
-    for name in named:
-        assert status_of([name, "--help"]) == 0
-    assert "Usage: hermes" in capsys.readouterr().out
+def blocks(language: str) -> Iterator[tuple[str, str]]:
+    """Yield the name of each document and its blocks of a language."""
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for block in re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL):
+            yield path.name, block
 
 
-def ways() -> list[str]:
-    """The commands of docs/coming-from.md, with options and arguments."""
-    text = (ROOT / "docs/coming-from.md").read_text()
-    return sorted(set(re.findall(r"`(?:\w+=\$\()?(hermes [^`]*?)\)?`", text)))
+def command_lines() -> list[str]:
+    """The commands in blocks of shell and of CI systems, and the ways in docs/coming-from.md."""
+    found = re.findall(r"`(?:\w+=\$\()?(hermes [^`]*?)\)?`", (ROOT / "docs/coming-from.md").read_text())
+    for _, block in (*blocks("sh"), *blocks("yaml")):
+        joined = block.replace("\\\n", " ")
+        found += re.findall(
+            r"^(?:.*(?:\$\(|\|\| )|\w+=\S+ | *-? *(?:run: )?)?(hermes .*)", joined, re.MULTILINE
+        )
+    return sorted({shlex.join(words_of(one)) for one in found})
 
 
-@pytest.mark.parametrize("way", ways())
-def test_the_ways_from_other_tools_are_command_lines_that_there_are(way: str) -> None:
-    words = shlex.split(way)[1:]
+def words_of(line: str) -> list[str]:
+    """Return the words of the first command of a line of shell."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    return list(itertools.takewhile(lambda word: not set(word) <= set("();<>|&"), lexer))
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_the_commands_in_the_documents_are_command_lines(line: str) -> None:
+    words = shlex.split(line)[1:]
     if words[:1] == ["build"] and "-t" in words:
         words[0] = "bud"
     command: click.Command = hermes
@@ -158,7 +173,54 @@ def test_the_ways_from_other_tools_are_command_lines_that_there_are(way: str) ->
         name, found, words = command.resolve_command(click.Context(command), words)
         assert found is not None, name
         command = found
-    command.make_context("hermes", words, resilient_parsing=True)
+    assert not isinstance(command, click.Group) or line in ("hermes ctr", "hermes cache")
+    # The document says of some what they are called only, without their arguments.
+    command.make_context("hermes", words, resilient_parsing=len(line.split()) == 2)
+
+
+def test_the_rules_in_the_ways_from_other_tools_have_those_attributes(tmp_path: Path) -> None:
+    rules = {name: rule for file in ORDER for name, rule in rules_of(file, tmp_path).items()}
+    text = (ROOT / "docs/coming-from.md").read_text()
+    here = [row.split("|")[2] for row in text.splitlines() if row.startswith("| ")]
+    named = [one for cell in here for one in re.findall(r"`(\w+)\(([\w, ]+)\)`", cell)]
+    assert len(named) > 10
+    for name, attributes in named:
+        assert [one for one in attributes.split(", ") if one not in rules[name].attributes] == [], name
+
+
+def test_yaml_in_the_documents_is_yaml() -> None:
+    assert [name for name, block in blocks("yaml") if not yaml.safe_load(block)] == []
+
+
+def test_the_events_in_the_documents_are_those_there_are() -> None:
+    text = (ROOT / "docs/watching.md").read_text()
+    rows = re.findall(r"^\| `([A-Z]\w+)` \| (.*?) \|", text, re.MULTILINE)
+    documented = {name: re.findall(r"`(\w+)`", cell) for name, cell in rows}
+    assert documented == {
+        event.__name__: [one.name for one in dataclasses.fields(event)] for event in typing.get_args(Event)
+    }
+
+
+def test_queries_in_the_documents_give_what_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HERMES_HOME", str(tmp_path / "home"))
+    root = tmp_path / "workspace"
+    page = (ROOT / "docs/query.md").read_text()
+    files = re.split(r"^# (\S+/BUILD)$", dict(blocks("python"))["query.md"], flags=re.MULTILINE)[1:]
+    for name, text in zip(files[::2], files[1::2], strict=True):
+        (root / name).parent.mkdir(parents=True)
+        (root / name).write_text(text)
+    (root / "hermes.yaml").touch()
+    (root / "base/a.txt").touch()
+    monkeypatch.chdir(root)
+    answers = []
+    for line in re.findall(r"^hermes query .*", page, re.MULTILINE):
+        assert status_of(shlex.split(line)[1:]) == 0
+        answers.append(capsys.readouterr().out.split("\n")[:-1])
+    image, files_layer = "//app:image", "//base:files"
+    both = [image, files_layer]
+    assert answers == [both, both, both, [image], [f"files_layer {files_layer}"], both]
 
 
 def test_the_tests_that_documents_name_exist() -> None:
