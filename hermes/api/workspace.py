@@ -58,6 +58,10 @@ class Workspace:
         if isinstance(patterns, str):
             patterns = [patterns]
         chosen = options or BuildOptions(**named)  # type: ignore[arg-type]
+        if chosen.destinations:
+            from hermes.build.export import check
+
+            check(chosen.destinations)
         result = build(self._here, patterns, chosen, self._subscribers, self._say)
         if chosen.destinations:
             from hermes.build.export import export

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hermes.build.requested_outputs import IMAGE, INDEX
 from hermes.build.result import BuildResult
@@ -16,6 +17,28 @@ from hermes.naming.registries import LazyBlobs
 from hermes.registry.settings import Registries
 from hermes.store import Store
 
+if TYPE_CHECKING:
+    from hermes.registry.client import Client
+
+
+def check(destinations: Iterable[str]) -> None:
+    """Raise `UsageError` for a destination that no image can be written to, whatever it is."""
+    from hermes.naming.outputs import TRANSPORT, parse_output
+    from hermes.transports.table import parse_destination
+
+    for text in destinations:
+        asked = parse_output(text)
+        if asked.kind == TRANSPORT:
+            parse_destination(asked.where, _no_client)
+        if asked.annotations or asked.is_docker is not None:
+            raise UsageError(
+                f"-o {text}: a target says the format and annotations of its image", hint="leave them out"
+            )
+
+
+def _no_client() -> Client:
+    raise AssertionError("a registry is asked when something is written to it")
+
 
 def export(
     home: Path,
@@ -24,7 +47,9 @@ def export(
     registries: Callable[[], Registries],
     tell: Subscriber,
 ) -> None:
-    """Write the one image of a build to each destination; raises `UsageError` when there are more, or none.
+    """Write the one image of a build to each destination, which `check` has seen.
+
+    Raises `UsageError` when there are more images, or none.
 
     ``tell`` is told of blobs on their way.
     """
@@ -34,10 +59,6 @@ def export(
     parsed = []
     for text in destinations:
         asked = parse_output(text)
-        if asked.annotations or asked.is_docker is not None:
-            raise UsageError(
-                f"-o {text}: {label} says its format and annotations itself", hint="leave them out"
-            )
         names = asked.names if asked.push else asked.names or (reference_of(label),)
         parsed += [(one, asked.compression) for one in asked.destinations(names, lambda: fetching.client)]
     store = Store.open(home)

@@ -214,7 +214,7 @@ def test_no_workspace(tmp_path: Path, home: Path) -> None:
         ("jobs: many\n", "jobs must be a number"),
         ("ignored: [x]\n", "did you mean 'ignore'"),
         ("a: [\n", "hermes.yaml:2:1"),
-        ("a: 2001-99-99\n", "hermes.yaml: it has a value that is not of its type: month must be in"),
+        ("a: !!int x\n", "hermes.yaml: it has a value that is not of its type: invalid literal"),
         ("- x\n", "must hold a mapping"),
         ("apt: {sources: [{uri: gopher://x}]}\n", "must be an http, https or file address"),
     ],
