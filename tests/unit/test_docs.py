@@ -188,6 +188,27 @@ def test_the_rules_in_the_ways_from_other_tools_have_those_attributes(tmp_path: 
         assert [one for one in attributes.split(", ") if one not in rules[name].attributes] == [], name
 
 
+@pytest.mark.parametrize(
+    ("document", "block"), list(blocks("python")), ids=lambda one: one.partition("\n")[0]
+)
+def test_build_files_in_the_documents_load(tmp_path: Path, document: str, block: str) -> None:
+    if "import hermes" in block:
+        compile(block, document, "exec")
+        return
+    (tmp_path / "app").mkdir()
+    for name in ("app/main.py", "a.txt"):  # what glob() finds there
+        (tmp_path / name).touch()
+    if "def " in block:
+        (tmp_path / "rules.bzl").write_text(block)
+        name, attribute = re.search(
+            r"^(\w+) = rule\(.*?\"(\w+)\": attr", block, re.MULTILINE | re.DOTALL
+        ).groups()
+        block = f'load(":rules.bzl", "{name}")\n{name}(name = "a", {attribute} = "b")\n'
+    (tmp_path / "BUILD").write_text(block)
+    packages = Packages(Folders(tmp_path), FileIndex(tmp_path), None, lambda _: None)
+    assert packages.package("").targets
+
+
 def test_yaml_in_the_documents_is_yaml() -> None:
     assert [name for name, block in blocks("yaml") if not yaml.safe_load(block)] == []
 
