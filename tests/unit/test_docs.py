@@ -103,11 +103,19 @@ def test_the_kinds_of_attributes_are_those_of_the_language() -> None:
     assert sorted(kinds) == sorted(KINDS)
 
 
+def anchors_of(path: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
 @pytest.mark.parametrize(
     "path", ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))]
 )
 def test_links_lead_somewhere(path: str) -> None:
     text = (ROOT / path).read_text()
+    for target, anchor in re.findall(r"\]\(([^):#]*)#([^)]+)\)", text):
+        linked_to = (ROOT / path).parent.joinpath(target) if target else ROOT / path
+        assert anchor in anchors_of(linked_to), f"{target}#{anchor}"
     targets = [target for target in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in target]
     assert [target for target in targets if not (ROOT / path).parent.joinpath(target).exists()] == []
 
