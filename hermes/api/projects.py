@@ -114,13 +114,19 @@ class BakeProject(_Project):
         return self._project.order(names)
 
 
+def _file_in_context(options: DockerfileOptions) -> str:
+    """Return the Dockerfile as bake files name it: from the context, if that is a folder of this machine."""
+    is_here = "://" not in options.context and not options.context.startswith("git@")
+    return os.path.relpath(options.file, options.context) if options.file and is_here else options.file
+
+
 def _shown(one: Wanted) -> dict[str, Any]:
     options = one.options
     contexts = {**options.contexts, **{name: f"target:{other}" for name, other in one.uses.items()}}
     found = {
         "context": options.context,
         "contexts": contexts,
-        "dockerfile": options.file,
+        "dockerfile": _file_in_context(options),
         "dockerfile-inline": options.text,
         "args": dict(options.arguments),
         "labels": dict(options.labels),

@@ -137,6 +137,9 @@ def test_the_command_line_builds_what_it_names_and_prints_what_it_would(shop: Ya
     assert plan["group"]["default"]["targets"] == ["web", "common", "job"]
     assert plan["target"]["web"]["contexts"] == {"common": "target:common"}
     assert plan["target"]["web"]["secret"] == ["id=token,env=TOKEN_OF_TEST"]
+    shop.write("plan.json", printed.stdout)
+    again = shop.run("bud", "--pull=never", "--bake", "plan.json", "job")
+    assert again.stdout == done.stdout, again.stderr
 
 
 @pytest.mark.parametrize(
