@@ -118,6 +118,19 @@ def test_a_failing_step_names_the_service_and_shows_its_lines(shop: Yard) -> Non
     assert "RUN exit 3" in caught.value.render()
 
 
+def test_errors_and_warnings_name_the_service_whose_dockerfile_they_are_of(shop: Yard) -> None:
+    shop.write("common/Dockerfile", "FROM base as one\nRUN true\n")
+    for _ in range(2):
+        done = shop.run("bud", "--pull=never", "--compose", "compose.yaml", "common")
+        assert "warning: common Dockerfile:1: " in done.stderr, done.stderr
+    shop.write("common/Dockerfile", "FROM base\nCOPY nothing /\n")
+    done = shop.run("bud", "--pull=never", "--compose", "compose.yaml", "common")
+    assert done.stderr.startswith("error: common Dockerfile:2: "), done.stderr
+    shop.write("common/Dockerfile", "FORM base\n")
+    done = shop.run("bud", "--pull=never", "--compose", "compose.yaml", "common")
+    assert done.stderr.startswith("error: common Dockerfile:1: "), done.stderr
+
+
 def test_services_that_use_each_other_are_a_cycle(shop: Yard) -> None:
     text = "services:\n  a: {build: {context: web, additional_contexts: {common: 'service:b'}}}\n"
     text += "  b: {build: {context: web, additional_contexts: {common: 'service:a'}}}\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from hermes.dockerfile.parse import Dockerfile, parse
 from hermes.dockerfile.translate import Translation, check, translate
 from hermes.engine.action import Action, Output
 from hermes.engine.scheduler import Report
-from hermes.errors import UsageError
+from hermes.errors import DockerfileError, UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.platform import Platform
 from hermes.image.stored import descriptor_of
@@ -98,7 +99,8 @@ class Prepared:
         self._say = say
         self._warnings: list[str] = []
         self._source = self._file, text = dockerfile_of(options, self.folder)
-        self._dockerfile: Dockerfile = parse(os.path.basename(self._file) or "Dockerfile", text)
+        with self._naming():
+            self._dockerfile: Dockerfile = parse(os.path.basename(self._file) or "Dockerfile", text)
         self._looked = Looked.now()
         self._platforms = _platforms(options.platform)
         self._variants: list[_Variant] = []
@@ -115,14 +117,15 @@ class Prepared:
         self._warnings.clear()
         context = self._context()
         origins = self._origins(store, fetching, build_target)
-        self._variants = [
-            _Variant(
-                self._variant_name(one),
-                one,
-                translate(self._dockerfile, context, origins, self._chosen(one)),
-            )
-            for one in self._platforms
-        ]
+        with self._naming():
+            self._variants = [
+                _Variant(
+                    self._variant_name(one),
+                    one,
+                    translate(self._dockerfile, context, origins, self._chosen(one)),
+                )
+                for one in self._platforms
+            ]
         return {self.name: str(self.folder), **origins.folders}
 
     def check(
@@ -133,10 +136,11 @@ class Prepared:
         origins = self._origins(store, fetching, build_target)
         checked = [check(file, context, origins, self._chosen(one)) for one in self._platforms]
         for one in dict.fromkeys(finding for found, _ in checked for finding in found):
-            say(f"{shown(file, one)}\n{file.text.excerpt(one.span)}")
+            say(f"{self._named(shown(file, one))}\n{file.text.excerpt(one.span)}")
         for _, error in checked:
             if error is not None:
-                raise error
+                with self._naming():
+                    raise error
 
     def _origins(self, store: Store, fetching: LazyBlobs, build_target: BuildTarget) -> NamedOrigins:
         options = self.options
@@ -211,7 +215,21 @@ class Prepared:
 
     def _warn(self, text: str) -> None:
         self._warnings.append(text)
-        self._say(f"warning: {text}")
+        self._say(f"warning: {self._named(text)}")
+
+    def _named(self, text: str) -> str:
+        """Return what is said of a place in the Dockerfile, as the owners of its actions are called."""
+        return f"{self.name} {text}" if self.name else text
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Say of an error which of several Dockerfiles has it."""
+        try:
+            yield
+        except DockerfileError as error:
+            error.message = self._named(error.message)
+            error.args = (error.message,)
+            raise
 
     def _context(self) -> Context:
         place = self.folder, self._file, self.options.ignore_file

@@ -86,8 +86,13 @@ def _links(path: str) -> Iterator[str]:
             return
 
 
-def unchanged(options: DockerfileOptions, home: Path, say: Callable[[str], None]) -> BuiltDockerfile | None:
-    """Return what the last build of the same gave and name it, if nothing changed since; its warnings are said again."""
+def unchanged(
+    options: DockerfileOptions, home: Path, say: Callable[[str], None], service: str = ""
+) -> BuiltDockerfile | None:
+    """Return what the last build of the same gave and name it, if nothing changed since; its warnings are said again.
+
+    ``service`` is whose Dockerfile it is, of several.
+    """
     if not _is_remembered(options) or not is_made(home):
         return None
     root = folder_of(options)
@@ -116,7 +121,7 @@ def unchanged(options: DockerfileOptions, home: Path, say: Callable[[str], None]
     finally:
         store.close()
     for warning in warnings:
-        say(f"warning: {warning}")
+        say(f"warning: {service} {warning}" if service else f"warning: {warning}")
     return BuiltDockerfile(image, (), cached, tuple(options.tags))
 
 

@@ -61,7 +61,7 @@ def _built(
         options = {name: on_others(wanted[name], found) for name in names}
         changed: dict[str, DockerfileOptions] = {}
         for name, one in options.items():
-            if (known := unchanged(one, home, say)) is not None:
+            if (known := unchanged(one, home, say, name)) is not None:
                 found[name] = known
             else:
                 changed[name] = one
