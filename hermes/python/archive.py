@@ -242,6 +242,8 @@ def _inflated(name: str, fd: int, info: zipfile.ZipInfo) -> bytes:
 
     if not info.file_size:
         return b""
+    if info.compress_size > os.fstat(fd).st_size:
+        raise _damaged(name, info.filename)
     data = os.pread(fd, info.compress_size, _start(name, fd, info))
     if info.compress_type == zipfile.ZIP_DEFLATED:
         try:
@@ -255,6 +257,8 @@ def _inflated(name: str, fd: int, info: zipfile.ZipInfo) -> bytes:
 
 def _start(name: str, fd: int, info: zipfile.ZipInfo) -> int:
     """Return where the bytes of a member begin."""
+    if info.header_offset < 0:  # of an archive whose directory is said to be behind its end
+        raise _damaged(name, info.filename)
     header = os.pread(fd, _LOCAL_HEADER.size, info.header_offset)
     if len(header) != _LOCAL_HEADER.size:
         raise _damaged(name, info.filename)

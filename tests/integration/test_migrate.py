@@ -22,6 +22,8 @@ from tests.interop.test_dockerfiles import chosen, settings_of, write_etc
 WITHOUT_A_RULE = {
     "copy-from-context": "a folder that is no part of the package",
     "copy-file-onto-link": "what a command makes is not known before, and overwriting it is a conflict",
+    "run-mount-bind-rw": "a mount that the command may write",
+    "run-mount-cache-from": "a cache that begins with files",
     "run-tmp-is-the-images": "a native command's /tmp is forgotten",
 }
 LEFT_OUT = {"Author", "Healthcheck", "OnBuild", "Shell"}

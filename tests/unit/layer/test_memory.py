@@ -72,7 +72,7 @@ def described(store: Store, count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("work", "bound"), [(imported, 170), (made, 320), (read, 20), (compared, 170), (described, 220)]
+    ("work", "bound"), [(imported, 170), (made, 380), (read, 20), (compared, 170), (described, 220)]
 )
 def test_an_entry_of_a_large_layer_takes_little_memory(
     store: Store, monkeypatch: pytest.MonkeyPatch, work: Callable[[Store, int], None], bound: int

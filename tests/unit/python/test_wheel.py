@@ -297,6 +297,22 @@ def _lie(wheel: Path, member: str, size: int) -> None:
     wheel.write_bytes(data)
 
 
+@pytest.mark.parametrize(
+    ("signature", "at", "value"),
+    [(b"PK\5\6", 16, 1 << 20), (b"PK\1\2", 20, 0xFFFFFFF0), (b"PK\1\2", 42, 1 << 30)],
+    ids=["a directory behind the end", "a member of 4 GiB", "a member behind the end"],
+)
+def test_an_archive_that_lies_about_places_is_refused(
+    tmp_path: Path, signature: bytes, at: int, value: int
+) -> None:
+    wheel = make(tmp_path, {"demo/__init__.py": "x = 1\n"})
+    data = bytearray(wheel.read_bytes())
+    struct.pack_into("<I", data, data.rindex(signature) + at, value)
+    wheel.write_bytes(data)
+    with pytest.raises(LayerError, match=r"is damaged|is a zip bomb"):
+        ours(wheel)
+
+
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_a_damaged_wheel_is_an_error_and_never_a_traceback(
