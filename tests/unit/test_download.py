@@ -59,9 +59,9 @@ def web(answers: list[Answer], monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]
 def test_a_server_that_sends_a_byte_now_and_then_is_given_up(
     web: Web, answers: list[Answer], monkeypatch: pytest.MonkeyPatch, headers: bool
 ) -> None:
-    monkeypatch.setattr(pace, "SECONDS", 0.5)
+    monkeypatch.setattr(pace, "SECONDS", 0.1)
     answers.append(trickle(bytes(200), headers=headers))
-    with pytest.raises(FetchError, match=f"^http://{web.host}/file: next to nothing came for 0.5 seconds$"):
+    with pytest.raises(FetchError, match=f"^http://{web.host}/file: next to nothing came for 0.1 seconds$"):
         fetched(web)
     assert len(web.seen) == 2
     with pytest.raises(FetchError, match="next to nothing came") as caught:

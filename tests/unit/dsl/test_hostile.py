@@ -167,7 +167,7 @@ FINISH: Final = frozenset(
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("name", some(CORPUS))
+@pytest.mark.parametrize("name", some(CORPUS, 8))
 def test_a_hostile_file_ends_within_a_small_budget(tmp_path: Path, compiled: Store, name: str) -> None:
     module, build = CORPUS[name]
     deep = tmp_path / "pkg" / "/".join("a" * 40)

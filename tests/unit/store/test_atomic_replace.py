@@ -62,7 +62,7 @@ def test_a_folder_is_there_at_any_moment(tmp_path: Path) -> None:
 
     watcher = threading.Thread(target=look)
     watcher.start()
-    for _ in range(300):
+    for _ in range(100):
         new = tmp_path / "new"
         new.mkdir()
         for number in range(10):

@@ -446,7 +446,7 @@ def test_a_store_of_another_version_is_refused(home: Path, text: str) -> None:
 
 
 def test_who_looks_at_a_store_never_sees_half_of_its_version(home: Path) -> None:
-    homes = [home / str(number) for number in range(300)]
+    homes = [home / str(number) for number in range(60)]
     wrong: list[StoreError] = []
 
     def watch() -> None:
