@@ -26,7 +26,10 @@ def execute(request: Request, tools: Tools) -> Outputs:
     spec = of_request(AssembleImage[Resolved], request)
     media = spec.media_types
     form = Format(media.manifest, media.config)
-    made = assemble(spec.document, list(_layers(spec)), spec.history, spec.annotations, form)
+    document = dict(spec.document)
+    if spec.labels is not None:
+        document["config"] = {**document["config"], "Labels": tools.document(spec.labels.value)}
+    made = assemble(document, list(_layers(spec)), spec.history, spec.annotations, form)
     tools.check_document("the image's configuration", made.document)
     tools.check_document("an annotation", spec.annotations)
     if warning := depth_warning(made.document):

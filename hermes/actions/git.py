@@ -18,20 +18,18 @@ from pathlib import Path
 from typing import Final
 
 from hermes import children
-from hermes.actions.kinds import LAYER
+from hermes.actions.layer import stored_layer
 from hermes.actions.specs.git import Git
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools
 from hermes.download import shown
-from hermes.engine.action import Outputs, Value
+from hermes.engine.action import Outputs
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
 from hermes.errors import BuildError, BuildInterrupted, FetchError
-from hermes.layer import encodings, toc
-from hermes.layer.canonical import canonical
 from hermes.layer.content import FileContent
 from hermes.layer.entry import DIRECTORY, FILE, SYMLINK, WHITEOUT_PREFIX, Entry
-from hermes.layer.write import Item, write_layer
+from hermes.layer.write import Item
 from hermes.store.io_errors import storing
 
 _SUBMODULE: Final = "160000"
@@ -67,12 +65,7 @@ def execute(request: Request, tools: Tools) -> Outputs:
         root = checkout.files(
             spec.commit, spec.ref, spec.folder, submodules=spec.submodules, origin=spec.origin
         )
-        items = canonical(_items(root), name="the layer")
-        written = write_layer(items, blobs=tools.store.blobs, codec=None, scratch=tools.store.scratch)
-        toc.save(tools.store, written.toc)
-        if written.encoding is not None:
-            encodings.record(tools.store, written.toc.diff_id, written.encoding)
-    return {"layer": Value(LAYER, written.toc.diff_id, written.toc.size)}
+        return {"layer": stored_layer(_items(root), tools, None)}
 
 
 class Checkout:
@@ -145,6 +138,10 @@ class Checkout:
             f"commit {commit} cannot be fetched from {shown(self._url)}: {problem or 'it has none'}",
             hint="check the address, the commit and the network",
         )
+
+    def said_of(self, commit: str, form: str) -> str:
+        """Return what a fetched commit says of itself in a form of git-log(1), "Pretty formats"."""
+        return self._git("show", "-s", f"--format={form}", commit, env=_PLAIN).removesuffix("\n")
 
     def _checked_out(self, commit: str, folder: str, *, submodules: bool, origin: str) -> Path:
         self._tree.mkdir(exist_ok=True)

@@ -20,6 +20,7 @@ from hermes.errors import HermesError, SourceError
 from hermes.layer import encodings, toc
 from hermes.layer.archives import archive_members
 from hermes.layer.canonical import canonical
+from hermes.layer.compress import Codec
 from hermes.layer.content import FileContent, Spool, changed
 from hermes.layer.entry import DIRECTORY, FILE, SYMLINK, Entry
 from hermes.layer.unpacking import Unpacking
@@ -33,15 +34,18 @@ def execute(request: Request, tools: Tools) -> Outputs:
     with ExitStack() as stack, storing("the store"):
         assembly = _Assembly(tools, stack, spec.mtime)
         items = chain.from_iterable(map(assembly.group, spec.entries))
-        ordered = canonical(items, name="the layer")
-        written = write_layer(
-            ordered, blobs=tools.store.blobs, codec=hinted_codec(request), scratch=tools.store.scratch
-        )
+        return {"layer": stored_layer(items, tools, hinted_codec(request))}
+
+
+def stored_layer(items: Iterable[Item], tools: Tools, codec: Codec | None) -> Value:
+    """Put a layer of items, in any order, into the store; ``codec`` is the form in which it is asked for."""
+    ordered = canonical(items, name="the layer")
+    written = write_layer(ordered, blobs=tools.store.blobs, codec=codec, scratch=tools.store.scratch)
     diff_id = written.toc.diff_id
     toc.save(tools.store, written.toc)
     if written.encoding is not None:
         encodings.record(tools.store, diff_id, written.encoding)
-    return {"layer": Value(LAYER, diff_id, written.toc.size)}
+    return Value(LAYER, diff_id, written.toc.size)
 
 
 class _Assembly:

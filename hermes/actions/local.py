@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DOCKERFILE: Final = "dockerfile"
 """An action that stands for those that a Dockerfile comes to."""
 
-IN_NAMESPACE: Final = frozenset({DOCKERFILE, "host", "run"})
+IN_NAMESPACE: Final = frozenset({DOCKERFILE, "host", "run", "save_artifacts", "script"})
 """The kinds of action that run commands."""
 
 Expand = Callable[[Request], Expansion]
@@ -70,6 +70,8 @@ def executor_of(kind: str) -> Execute:
             from hermes.actions.host import execute
         case "config":
             from hermes.actions.config import execute
+        case "image_labels":
+            from hermes.actions.image_labels import execute
         case "index":
             from hermes.actions.index import execute
         case "layer":
@@ -82,6 +84,10 @@ def executor_of(kind: str) -> Execute:
             from hermes.actions.pull import execute
         case "run":
             from hermes.actions.run import execute
+        case "save_artifacts":
+            from hermes.actions.save_artifacts import execute
+        case "script":
+            from hermes.actions.script import execute
         case "list_files":
             from hermes.actions.list_files import execute
         case "list_folders":

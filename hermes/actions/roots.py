@@ -12,6 +12,7 @@ from hermes.digest import Digest
 from hermes.engine.key import Resolved
 from hermes.errors import BuildError, SandboxError
 from hermes.layer import toc
+from hermes.layer.entry import FILE
 from hermes.layer.view import View
 
 _REMEMBERED: Final = 4
@@ -38,14 +39,20 @@ class Root:
         return found.uid, found.uid if is_number else found.gid
 
     def _text(self, path: str) -> str:
+        return (self.content(path) or b"").decode("utf-8", "replace")
+
+    def content(self, path: str) -> bytes | None:
+        """Return what is in a regular file, up to a MiB; None where there is none."""
         origin = self.view.origin(self.view.resolve(path))
-        if origin is None or not origin.entry.size:
-            return ""
+        if origin is None or origin.entry.type != FILE:
+            return None
+        if not origin.entry.size:
+            return b""
         digest = self.layers[origin.layer]
         self._tools.layers.ensure_tree(digest)
         try:
             with open(f"{self._tools.store.trees}/{digest.hex}/root/{origin.path}", "rb") as file:
-                return file.read(_LARGEST).decode("utf-8", "replace")
+                return file.read(_LARGEST)
         except OSError as error:
             raise BuildError(f"{path} of the image: {os.strerror(error.errno or 0)}") from error
 

@@ -58,7 +58,7 @@ def execute(request: Request, tools: Tools) -> Outputs:
             "and the kernel takes none",
             hint="put it into a file, or a heredoc that begins with #!",
         )
-    task = _task(spec, request, tools)
+    task = task_of(spec, request, tools)
     run = partial(tools.commands.run, waiting=tools.check_cancelled)
     return outputs_of(spec, performed(request, tools, task, run))
 
@@ -102,7 +102,8 @@ def _logged(task: Task, log: str, run: RunTask, printed: Callable[[str], None]) 
         os.close(nothing)
 
 
-def _task(spec: Run[Resolved], request: Request, tools: Tools) -> Task:
+def task_of(spec: Run[Resolved], request: Request, tools: Tools) -> Task:
+    """Return what a command is to run in, with what of it is kept."""
     inherited = Environment()
     if spec.environment is not None:
         inherited = Environment.from_json(tools.document(spec.environment.value))

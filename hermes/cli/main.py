@@ -37,6 +37,7 @@ _COMMANDS: Final = {
     "query": ("query", "List targets, and what they depend on."),
     "rmi": ("images", "Take the names of images away."),
     "run": ("run", "Build an image and run it in the sandbox."),
+    "s2i": ("s2i", "Build images of applications with builder images, as Source-to-Image does."),
     "tag": ("images", "Give an image more names."),
     "unshare": ("unshare", "Run a command where an ordinary user's containers can be mounted."),
 }

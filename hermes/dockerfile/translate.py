@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from hermes.actions.specs.assemble_image import AssembleImage, MediaTypes
-from hermes.actions.specs.compress import Compress
 from hermes.actions.specs.spec import Ref
 from hermes.actions.specs.squash import Squash
-from hermes.actions.specs.stack import Kept, Made
 from hermes.dockerfile.builder import Builder
 from hermes.dockerfile.checks import findings
+from hermes.dockerfile.composing import composed
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.copies import Layers
 from hermes.dockerfile.findings import Directive, Finding
@@ -35,8 +33,6 @@ from hermes.dockerfile.state import StackLayer, State, starting
 from hermes.dockerfile.translation_context import TranslationContext
 from hermes.engine.action import ActionGraph, Output
 from hermes.errors import DockerfileError, HermesError, UsageError
-from hermes.image import docker
-from hermes.image.assemble import DOCKER, OCI
 from hermes.image.config import timestamp
 from hermes.image.platform import Platform
 from hermes.sandbox.process import DEFAULT_PATH
@@ -321,31 +317,6 @@ class _Translator:
             history = [{"created": timestamp(options.epoch), "created_by": f"squashed {len(rows)} layers"}]
         elif not options.layers:
             layers, history = joined(state, recorder)
-        found: list[Kept | Made[Ref]] = []
-        for one in layers:
-            if one.base is not None and one.base.blob is not None:
-                found.append(Kept(one.base.diff_id, one.base.blob))
-                continue
-            codec = options.codec.spec
-            compress = Compress(codec=codec, layer=Ref(one.artifact, hint=codec))
-            blob = Output(recorder.add(compress, one.span), "blob")
-            found.append(Made(Ref(one.artifact, one.name), Ref(blob)))
-        document = {
-            **state.document,
-            "config": {name: value for name, value in state.config.items() if value},
-            "created": timestamp(options.epoch),
-        }
-        form = DOCKER if options.docker else OCI
-        compose = AssembleImage(
-            annotations=dict(options.annotations),
-            base_layers=base_layers,
-            document=document,
-            history=tuple(history),
-            media_types=MediaTypes(
-                config=form.config,
-                layer=docker.LAYER if options.docker else options.codec.media_type,
-                manifest=form.manifest,
-            ),
-            layers=tuple(found),
+        return composed(
+            recorder.add, layers, state.document, history, options, base_layers=base_layers, span=span
         )
-        return Output(recorder.add(compose, span), "manifest")

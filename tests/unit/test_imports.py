@@ -13,7 +13,7 @@ import grimp
 import networkx as nx
 import pytest
 
-from hermes.cli import ctr, main
+from hermes.cli import ctr, main, s2i
 
 
 def circles(package: str, by_name: Iterable[tuple[str, str]] = ()) -> list[list[str]]:
@@ -29,6 +29,7 @@ def circles(package: str, by_name: Iterable[tuple[str, str]] = ()) -> list[list[
 def test_no_modules_import_each_other() -> None:
     commands = [(main.__name__, f"hermes.cli.{module}") for module, _ in main._COMMANDS.values()]
     commands += [(ctr.__name__, f"hermes.cli.{module}") for module in ctr._MORE.values()]
+    commands += [(s2i.__name__, f"hermes.cli.{module}") for module, _ in s2i._MORE.values()]
     assert circles("hermes", commands) == []
 
 

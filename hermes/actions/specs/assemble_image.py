@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
-from hermes.actions.specs.spec import I, Spec, mixed
+from hermes.actions.specs.spec import I, Spec, mixed, role
 from hermes.actions.specs.stack import Kept, Made
 from hermes.digest import Digest
 from hermes.image.descriptor import Descriptor
@@ -23,7 +23,8 @@ class AssembleImage(Spec[I]):
     """The configuration and manifest of an image whose settings are known, of those layers that hold anything.
 
     ``document`` is its configuration without layers and ``history``, whose rows without ``empty_layer`` stand for the
-    ``layers``, the lowest first. The first ``base_layers`` stay even where they hold nothing.
+    ``layers``, the lowest first. The first ``base_layers`` stay even where they hold nothing. ``labels``, a JSON object,
+    take the place of those in the document.
     """
 
     kind: ClassVar[str] = "assemble_image"
@@ -33,6 +34,7 @@ class AssembleImage(Spec[I]):
     document: Mapping[str, Any]
     history: tuple[Mapping[str, Any], ...]
     media_types: MediaTypes
+    labels: I | None = role("labels", default=None)
     layers: tuple[Kept | Made[I], ...] = mixed()
 
     @property
@@ -50,10 +52,12 @@ class AssembleImage(Spec[I]):
             if isinstance(one, Made):
                 yield "layer", one.layer
                 yield "blob", one.blob
+        if self.labels is not None:
+            yield "labels", self.labels
 
     @classmethod
     def of(cls, params: Mapping[str, Any], rows: Sequence[tuple[str, I]]) -> Self:
-        inputs = (one for _, one in rows)
+        inputs = (one for called, one in rows if called != "labels")
         layers: list[Kept | Made[I]] = [
             Made(next(inputs), next(inputs))
             if one is None
@@ -66,5 +70,6 @@ class AssembleImage(Spec[I]):
             document=params["document"],
             history=tuple(params["history"]),
             media_types=MediaTypes(**params["media_types"]),
+            labels=next((one for called, one in rows if called == "labels"), None),
             layers=tuple(layers),
         )

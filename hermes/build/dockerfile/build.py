@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hermes.build.dockerfile.built import BuiltDockerfile
+from hermes.build.dockerfile.context_files import ContextFiles
 from hermes.build.dockerfile.options import DockerfileOptions
 from hermes.build.dockerfile.prepared import Prepared
 from hermes.build.driver import Driver, How, Job
 from hermes.build.memory.keys import part_of, remember_parts
-from hermes.build.memory.snapshot import Snapshots
 from hermes.build.secrets import check_actions, read_secrets
 from hermes.build.ssh_agents import read_agents, running
-from hermes.engine.action import ActionGraph, Value
+from hermes.engine.action import ActionGraph
 from hermes.engine.events import Subscriber
 from hermes.engine.scheduler import Report
 from hermes.errors import BuildFailed
 from hermes.naming.caches import cache_from, cache_to
 from hermes.naming.registries import settings_of
 from hermes.naming.targets import BuildTarget
-from hermes.store import Store
-from hermes.workspace.sources import FileIndex
-
-if TYPE_CHECKING:
-    from hermes.layer.content import Signature
 
 
 class DockerfileBuild:
@@ -88,7 +82,7 @@ class DockerfileBuild:
         return folders
 
     def _build(self) -> dict[str, BuiltDockerfile]:
-        sources = _Files(self._translate(), self._store)
+        sources = ContextFiles(self._translate(), self._store)
         graph = ActionGraph()
         for one in self._prepared:
             one.tell()
@@ -113,7 +107,7 @@ class DockerfileBuild:
             ]
             self._driver.write_caches(actions, [cache_to(text)])
 
-    def _execute(self, graph: ActionGraph, sources: _Files) -> Report:
+    def _execute(self, graph: ActionGraph, sources: ContextFiles) -> Report:
         options, first = self._options, self._prepared[0]
         instructions: dict[str, str] = {}
         for one in self._prepared:
@@ -159,24 +153,3 @@ class DockerfileBuild:
 def runs_like(options: DockerfileOptions) -> tuple[object, ...]:
     """Return what Dockerfiles have in common that can be built as one graph."""
     return options.use_cache, options.secrets, options.agents, options.runtime, options.jobs
-
-
-class _Files:
-    """The files of all contexts of a build; a source is the name of its context, a NUL and its path there. See `hermes.engine.scheduler.Sources`."""
-
-    def __init__(self, folders: Mapping[str, str], store: Store) -> None:
-        self._opened = {folder: _opened(Path(folder), store) for folder in dict.fromkeys(folders.values())}
-        self._indexes = {name: self._opened[folder][0] for name, folder in folders.items()}
-
-    def seen(self, path: str) -> tuple[Value, str, Signature]:
-        name, _, inside = path.partition("\0")
-        return self._indexes[name].seen(inside)
-
-    def save(self, store: Store) -> None:
-        for index, path in self._opened.values():
-            index.save(store, path)
-
-
-def _opened(root: Path, store: Store) -> tuple[FileIndex, Path]:
-    path = Snapshots(store.home, root).files
-    return FileIndex.load(root, path), path

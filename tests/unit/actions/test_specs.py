@@ -24,6 +24,7 @@ from hermes.actions.specs.dockerfile import Dockerfile, FilesContext, ImageConte
 from hermes.actions.specs.fetch import Fetch
 from hermes.actions.specs.git import Git
 from hermes.actions.specs.host import Host
+from hermes.actions.specs.image_labels import ImageLabels
 from hermes.actions.specs.index import Index
 from hermes.actions.specs.layer import Directory, Files, Group, Layer, Packages, Symlink, Tar, Wheels
 from hermes.actions.specs.list_files import ListFiles
@@ -32,6 +33,7 @@ from hermes.actions.specs.manifest import Manifest
 from hermes.actions.specs.pull import Pull
 from hermes.actions.specs.resolve_destination import Named, ResolveDestination
 from hermes.actions.specs.run import Run
+from hermes.actions.specs.script import Program, SaveArtifacts, Script
 from hermes.actions.specs.spec import Ref, Spec, declared, of_action, of_request, plain
 from hermes.actions.specs.squash import Squash
 from hermes.actions.specs.stack import Kept, Made, Whole
@@ -121,6 +123,33 @@ of_dockerfile = {
     "dockerfile": refs,
     "contexts": contexts,
 }
+of_run = {
+    **of_command,
+    "cwd": texts,
+    "user": texts,
+    "literal_env": st.booleans(),
+    "own_tmp": st.booleans(),
+    "writable": some(texts),
+    "caches": some(caches),
+    "tmpfs": some(st.builds(Tmpfs, texts, numbers, modes)),
+    "secrets": some(secrets),
+    "secret_version": texts,
+    "agents": some(agents),
+    "subscriptions": some(texts),
+    "volumes": some(st.builds(Bound, texts, texts, st.booleans())),
+    "seeds": some(refs),
+    "hosts": some(st.tuples(texts, texts)),
+    "capabilities": some(texts),
+    "proxies": dictionaries,
+    "environment": st.none() | refs,
+    "bound": some(refs),
+}
+of_script = {
+    **of_run,
+    "image": texts,
+    "programs": some(st.builds(Program, texts, texts, texts)),
+    "folders": some(texts),
+}
 FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
     AssembleImage: {
         "annotations": dictionaries,
@@ -128,6 +157,7 @@ FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
         "document": documents,
         "history": some(documents),
         "media_types": st.builds(MediaTypes, texts, texts, texts),
+        "labels": st.none() | refs,
         "layers": some(st.builds(Kept, digests, descriptors) | st.builds(Made, refs, refs)),
     },
     Compress: {"codec": st.sampled_from(("zstd", "gzip")), "layer": refs},
@@ -171,6 +201,7 @@ FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
         "layers": some(refs),
         "folders": some(refs),
     },
+    ImageLabels: {"labels": dictionaries, "path": texts, "roots": some(refs)},
     Index: {"annotations": dictionaries, "manifests": some(refs)},
     Layer: {"entries": some(groups), "mtime": numbers},
     ListFolders: {"layers": refs},
@@ -194,27 +225,9 @@ FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
         "listing": st.none() | refs,
     },
     Pull: {"digest": digests, "ref": texts},
-    Run: {
-        **of_command,
-        "cwd": texts,
-        "user": texts,
-        "literal_env": st.booleans(),
-        "own_tmp": st.booleans(),
-        "writable": some(texts),
-        "caches": some(caches),
-        "tmpfs": some(st.builds(Tmpfs, texts, numbers, modes)),
-        "secrets": some(secrets),
-        "secret_version": texts,
-        "agents": some(agents),
-        "subscriptions": some(texts),
-        "volumes": some(st.builds(Bound, texts, texts, st.booleans())),
-        "seeds": some(refs),
-        "hosts": some(st.tuples(texts, texts)),
-        "capabilities": some(texts),
-        "proxies": dictionaries,
-        "environment": st.none() | refs,
-        "bound": some(refs),
-    },
+    Run: of_run,
+    Script: of_script,
+    SaveArtifacts: {**of_script, "dest": texts, "owner": texts},
     ListFiles: {
         "exclude": some(texts),
         "from_": texts,

@@ -1,0 +1,151 @@
+"""One build of an application: find its actions, run what is missing, name the image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from hermes.build.dockerfile.built import BuiltDockerfile
+from hermes.build.dockerfile.context_files import ContextFiles
+from hermes.build.dockerfile.options import PULL_NEVER
+from hermes.build.dockerfile.origins import NamedOrigins
+from hermes.build.dockerfile.remote_sources import RemoteSources
+from hermes.build.driver import Driver, How, Job
+from hermes.build.epoch import epoch
+from hermes.build.s2i.options import S2IOptions
+from hermes.build.s2i.script_places import ScriptPlaces
+from hermes.build.s2i.sources import Source, fetched
+from hermes.dockerfile.files import FolderFiles
+from hermes.dockerfile.options import Options
+from hermes.dockerfile.origins import BaseImage
+from hermes.engine.events import Subscriber
+from hermes.errors import BuildError, UsageError
+from hermes.image.names import ImageNames
+from hermes.image.platform import Platform
+from hermes.image.reference import Reference
+from hermes.image.stored import descriptor_of
+from hermes.naming.registries import settings_of
+from hermes.naming.targets import BuildTarget
+from hermes.s2i.plan import Asked, Injection, Plan, plan
+from hermes.s2i.scripts import SOURCE_FOLDERS, InFiles, Place
+
+
+class S2IBuild:
+    """Builds what ``options`` say with the store at ``home``; ``build_target`` builds targets that they name."""
+
+    def __init__(
+        self,
+        options: S2IOptions,
+        home: Path,
+        build_target: BuildTarget,
+        subscribers: Sequence[Subscriber],
+        say: Callable[[str], None],
+    ) -> None:
+        self._options = options
+        self._say = say
+        self._tag = Reference.parse(options.tag) if options.tag else None
+        self._platform = Platform.parse(options.platform) if options.platform else Platform.host()
+        self._build_target = build_target
+        self._settings = settings_of(None, home)
+        self._driver = Driver(home, subscribers, lambda: self._settings.registries)
+        self._store = self._driver.store
+
+    def run(self) -> BuiltDockerfile:
+        """Build and name the image; raises `UsageError`, `BuildFailed` and others."""
+        return self._driver.run(lambda _: self._build())
+
+    def _build(self) -> BuiltDockerfile:
+        with ExitStack() as held:
+            source = held.enter_context(fetched(self._options, self._store))
+            scratch = held.enter_context(self._store.scratch.directory())
+            remote = RemoteSources(self._store, self._driver.fetching.cancelled)
+            places = ScriptPlaces(self._store, scratch, remote, self._say)
+            folders = {"": str(source.folder)}
+            planned = self._planned(source, places, folders)
+            files = ContextFiles({**folders, **places.folders}, self._store)
+            job = Job(planned.graph, [planned.manifest.action], files, source.folder)
+            options = self._options
+            how = How(self._settings, options.runtime, options.jobs, use_cache=options.use_cache)
+            report = self._driver.execute(job, how)
+            files.save(self._store)
+            value = report.known[planned.manifest.action].outputs[planned.manifest.name]
+            manifest = descriptor_of(self._store, value.digest)
+            if self._tag is not None:
+                ImageNames(self._store).set(self._tag, manifest)
+            actions = planned.graph.actions
+            executed = tuple((actions[name].kind, actions[name].owner) for name in report.executed)
+            return BuiltDockerfile(manifest, executed, report.cached, (options.tag,) if options.tag else ())
+
+    def _planned(self, source: Source, places: ScriptPlaces, folders: dict[str, str]) -> Plan:
+        options = self._options
+        files = FolderFiles(str(source.folder), "")
+        injections = []
+        for number, (folder, dest) in enumerate(options.inject):
+            name = f"inject{number}"
+            folders[name] = folder
+            injections.append(Injection(FolderFiles(folder, name), dest))
+        asked = Asked(
+            builder=self._image(options.builder, options.pull),
+            source=files,
+            read=lambda path: (source.folder / path).read_bytes(),
+            given=[*self._named(places), *_of_source(files)],
+            of_image=lambda facts: list(places.of_image(facts)),
+            previous=self._previous(),
+            runtime=self._image(options.runtime_image, options.runtime_pull)
+            if options.runtime_image
+            else None,
+            runtime_artifacts=options.runtime_artifacts,
+            name=options.name or options.tag,
+            description=options.description,
+            labels={**source.labels, **options.labels},
+            environment=options.environment,
+            destination=options.destination,
+            assemble_user=options.assemble_user,
+            assemble_runtime_user=options.assemble_runtime_user,
+            allowed=options.allowed,
+            exclude=options.exclude,
+            injections=injections,
+            options=self._chosen(),
+        )
+        return plan(asked, lambda text: self._say(f"warning: {text}"))
+
+    def _named(self, places: ScriptPlaces) -> list[Place]:
+        return [places.named(self._options.scripts_url)] if self._options.scripts_url else []
+
+    def _chosen(self) -> Options:
+        options = self._options
+        return Options(
+            platform=self._platform,
+            network=options.network,
+            volumes=tuple(options.volumes),
+            hosts=tuple(options.hosts),
+            capabilities=tuple(options.capabilities),
+            epoch=epoch() if options.seconds is None else options.seconds,
+        )
+
+    def _image(self, name: str, pull: str) -> BaseImage:
+        origins = NamedOrigins(self._store, self._driver.fetching, self._build_target, {}, pull)
+        return origins.image(name, self._platform)
+
+    def _previous(self) -> BaseImage | None:
+        """Return the image of the last build, if there is one and its artifacts are to be used again."""
+        options = self._options
+        if not options.incremental:
+            return None
+        if self._tag is None:
+            raise UsageError(
+                "--incremental: the image has no name by which the last one could be found",
+                hint="name it: hermes s2i build SOURCE BUILDER TAG",
+            )
+        is_here = ImageNames(self._store).find(self._tag) is not None
+        pull = options.incremental_pull if is_here or "/" in options.tag else PULL_NEVER
+        try:
+            return self._image(options.tag, pull)
+        except (UsageError, BuildError) as error:
+            self._say(f"a clean build: {error.message}")
+            return None
+
+
+def _of_source(files: FolderFiles) -> list[InFiles]:
+    return [InFiles(files, folder, f"{folder} of the source", of_source=True) for folder in SOURCE_FOLDERS]

@@ -1,0 +1,280 @@
+"""``hermes s2i build``."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import click
+
+from hermes.build.dockerfile.built import BuiltDockerfile
+from hermes.build.dockerfile.options import PULL_ALWAYS, PULL_MISSING, PULL_NEVER
+from hermes.cli import completion
+from hermes.cli.lines import write_line
+from hermes.cli.options import progress_option, runtime_option, timestamp_option, volume_option
+from hermes.cli.progress import display
+from hermes.errors import UsageError
+from hermes.s2i.source import EXCLUDED
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PULLS: Final = {
+    "always": PULL_ALWAYS,
+    "if-not-present": PULL_MISSING,
+    "never": PULL_NEVER,
+}
+
+
+def _pull_option(*names: str, what: str) -> Callable[[F], F]:
+    return click.option(
+        *names,
+        type=click.Choice(list(_PULLS)),
+        default="if-not-present",
+        show_default=True,
+        help=f"When to ask registries for {what}.",
+    )
+
+
+@click.command("build")
+@click.argument("source", metavar="SOURCE", shell_complete=completion.files)
+@click.argument("builder", metavar="BUILDER", shell_complete=completion.bases)
+@click.argument("tag", default="", metavar="[TAG]", shell_complete=completion.images)
+@click.option(
+    "-u", "--allowed-uids", default="", metavar="RANGES", help="Users that images may have, as 1- or 1-1000."
+)
+@click.option(
+    "-n", "--application-name", default="", metavar="NAME", help="The label io.k8s.display-name; else TAG."
+)
+@click.option("--assemble-user", default="", metavar="USER", help="Who runs assemble.")
+@click.option("--assemble-runtime-user", default="", metavar="USER", help="Who runs assemble-runtime.")
+@click.option(
+    "--cap-drop", "dropped", multiple=True, metavar="CAP,...", help="Take capabilities away, or all."
+)
+@click.option(
+    "--context-dir", default="", metavar="FOLDER", help="The folder of SOURCE that the application is in."
+)
+@click.option("-c", "--copy", is_flag=True, help="Take a folder as it is, though it is a git repository.")
+@click.option("--description", default="", metavar="TEXT", help="The label io.k8s.description.")
+@click.option(
+    "-d",
+    "--destination",
+    default="",
+    metavar="PATH",
+    help="Where source, scripts and artifacts are put in the builder.",
+)
+@click.option("-e", "--env", "variables", multiple=True, metavar="NAME=VALUE", help="Set a variable.")
+@click.option(
+    "-E",
+    "--environment-file",
+    "environment_files",
+    multiple=True,
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="Set the variables of a file.",
+)
+@click.option(
+    "--exclude",
+    default=EXCLUDED,
+    metavar="REGEX",
+    help="Leave out files of SOURCE; .git if not said, none if empty.",
+)
+@click.option("--ignore-submodules", is_flag=True, help="Fetch no submodules of a repository.")
+@click.option("--incremental", is_flag=True, help="Use what save-artifacts gives of the image TAG again.")
+@_pull_option("--incremental-pull-policy", what="the image TAG of the last build")
+@click.option(
+    "-i",
+    "--inject",
+    multiple=True,
+    metavar="FOLDER:PATH",
+    help="Let assemble see files that the image does not get.",
+)
+@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Add a label.")
+@click.option(
+    "--network",
+    type=click.Choice(["default", "host", "none"]),
+    default="none",
+    show_default=True,
+    help="The network of the scripts.",
+)
+@_pull_option("-p", "--pull-policy", what="BUILDER")
+@click.option("-q", "--quiet", is_flag=True, help="Show nothing but the digest, errors and warnings.")
+@click.option("-r", "--ref", default="", metavar="REF", help="The branch, tag or commit of a repository.")
+@click.option(
+    "-a",
+    "--runtime-artifact",
+    "artifacts",
+    multiple=True,
+    metavar="PATH[:FOLDER]",
+    help="Copy a file or folder of the builder into the runtime image.",
+)
+@click.option(
+    "--runtime-image", default="", metavar="IMAGE", help="What the image is built on instead of BUILDER."
+)
+@_pull_option("--runtime-pull-policy", what="the runtime image")
+@click.option(
+    "-s",
+    "--scripts-url",
+    default="",
+    metavar="URL",
+    help="Where scripts are: image:///path, file://folder, https://...",
+)
+@click.option(
+    "--add-host", "hosts", multiple=True, metavar="NAME:IP", help="Add a line to /etc/hosts of the scripts."
+)
+@volume_option
+@click.option(
+    "--platform",
+    default="",
+    metavar="OS/ARCH",
+    shell_complete=completion.platforms,
+    help="Build for another platform.",
+)
+@click.option("--no-cache", is_flag=True, help="Run everything again.")
+@click.option("-j", "--jobs", type=click.IntRange(1, 1024), metavar="N", help="Run N actions at once.")
+@timestamp_option
+@progress_option
+@runtime_option
+def build(
+    source: str,
+    builder: str,
+    tag: str,
+    allowed_uids: str,
+    application_name: str,
+    assemble_user: str,
+    assemble_runtime_user: str,
+    dropped: tuple[str, ...],
+    context_dir: str,
+    copy: bool,
+    description: str,
+    destination: str,
+    variables: tuple[str, ...],
+    environment_files: tuple[str, ...],
+    exclude: str,
+    ignore_submodules: bool,
+    incremental: bool,
+    incremental_pull_policy: str,
+    inject: tuple[str, ...],
+    labels: tuple[str, ...],
+    network: str,
+    pull_policy: str,
+    quiet: bool,
+    ref: str,
+    artifacts: tuple[str, ...],
+    runtime_image: str,
+    runtime_pull_policy: str,
+    scripts_url: str,
+    hosts: tuple[str, ...],
+    volumes: tuple[str, ...],
+    platform: str,
+    no_cache: bool,
+    jobs: int | None,
+    timestamp: int | None,
+    progress: str,
+    runtime: str,
+) -> None:
+    """Build an image of the application in SOURCE with the scripts of the image BUILDER; print the digest of its manifest.
+
+    SOURCE is a folder or the address of a git repository; of a folder that is a repository the commit counts that is
+    checked out, unless --copy is said. The image is called TAG in the store.
+
+    \b
+    hermes s2i build . python-builder app:latest
+    hermes s2i build --ref v1.2 --context-dir api https://git.example.org/team/app.git python-builder app:v1.2
+    hermes s2i build --runtime-image base --runtime-artifact /srv/app . go-builder app:latest
+    """
+    from hermes.api.run_options import host, volume
+    from hermes.api.s2i import SourceToImage
+    from hermes.build.s2i.options import S2IOptions
+    from hermes.cli.options import pairs
+    from hermes.s2i.artifacts import mappings
+    from hermes.s2i.users import ranges
+    from hermes.sandbox import capabilities
+
+    started = time.monotonic()
+    options = S2IOptions(
+        source=source,
+        builder=builder,
+        tag=tag,
+        ref=ref,
+        context_dir=context_dir,
+        copy=copy,
+        submodules=not ignore_submodules,
+        exclude=exclude,
+        environment=_environment(environment_files, variables),
+        scripts_url=scripts_url,
+        destination=_absolute(destination),
+        assemble_user=assemble_user,
+        assemble_runtime_user=assemble_runtime_user,
+        allowed=tuple(ranges(allowed_uids)) if allowed_uids else (),
+        name=application_name,
+        description=description,
+        labels=pairs("--label", labels),
+        inject=[pair for text in inject for pair in _injections(text)],
+        incremental=incremental,
+        runtime_image=runtime_image,
+        runtime_artifacts=[one for text in artifacts for one in mappings(text, of="--runtime-artifact")],
+        pull=_PULLS[pull_policy],
+        incremental_pull=_PULLS[incremental_pull_policy],
+        runtime_pull=_PULLS[runtime_pull_policy],
+        network=network,
+        volumes=tuple(map(volume, volumes)),
+        hosts=tuple(map(host, hosts)),
+        capabilities=capabilities.chosen((), [one for text in dropped for one in text.split(",")]),
+        platform=platform,
+        use_cache=not no_cache,
+        jobs=jobs,
+        seconds=timestamp,
+        runtime=runtime,
+    )
+    with display(quiet=quiet, progress=progress) as screen:
+        built = SourceToImage(subscribers=[screen.event], say=screen.say).build(options)
+        screen.summary(_summary(built, time.monotonic() - started))
+    click.echo(built.digest)
+
+
+def _environment(files: Sequence[str], variables: Sequence[str]) -> list[tuple[str, str]]:
+    from hermes.s2i.source import variables as lines
+
+    found: list[tuple[str, str]] = []
+    for path in files:
+        try:
+            with open(path, encoding="utf-8", errors="surrogateescape") as file:
+                text = file.read()
+        except OSError as error:
+            raise UsageError(f"--environment-file {path}: {error.strerror}") from None
+        found += lines(text, of=path, warn=lambda text: write_line(f"warning: {text}"))
+    for text in variables:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"--env: expected NAME=VALUE, got {text!r}")
+        found.append((name.strip(), value.strip()))
+    return found
+
+
+def _injections(text: str) -> list[tuple[str, str]]:
+    """Return what ``FOLDER:PATH;...`` means; without a path it is the working folder of the builder."""
+    found = []
+    for one in text.split(";"):
+        folder, colon, path = one.rpartition(":")
+        folder, path = (folder, path) if colon else (one, "")
+        place = os.path.abspath(os.path.expanduser(folder.strip("\"' ")))
+        if not os.path.isdir(place):
+            raise UsageError(
+                f"--inject {one}: {place} is not a folder of this machine", hint="write it as FOLDER:PATH"
+            )
+        found.append((place, path.strip("\"' ")))
+    return found
+
+
+def _absolute(path: str) -> str:
+    if path and not path.startswith("/"):
+        raise UsageError(f"--destination {path}: must be an absolute path in the image")
+    return path.rstrip("/")
+
+
+def _summary(built: BuiltDockerfile, seconds: float) -> str:
+    count = len({step for _, step in built.executed})
+    did = "nothing to do" if not count else f"did {count} step{'s' if count != 1 else ''}"
+    return f"{did}, {built.cached} action{'s' if built.cached != 1 else ''} cached, {seconds:.2f}s"
