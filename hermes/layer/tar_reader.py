@@ -33,6 +33,7 @@ _MOST_HEADERS: Final = 4 << 20
 _MOST_RECORDS: Final = 10_000
 _MOST_ENTRIES: Final = 5_000_000
 _MOST_HOLES: Final = 8 << 30
+_MOST_NUMBERS: Final = 256
 _LATEST: Final = (1 << 63) - 1
 _LARGEST_MAJOR: Final = (1 << 12) - 1
 _LARGEST_MINOR: Final = (1 << 20) - 1
@@ -93,6 +94,7 @@ class _Reader:
         self._go_past = skip
         self._name = name
         self._unpadded = unpadded
+        self._numbers: dict[bytes, int] = {}
         self._offset = 0
         self._unread = 0
         self._padding = 0
@@ -232,6 +234,15 @@ class _Reader:
         return records
 
     def _number(self, field: bytes, what: str) -> int:
+        """Return what a numeric field says. Most entries have the mode, owner and time of the one before them."""
+        value = self._numbers.get(field)
+        if value is None:
+            if len(self._numbers) >= _MOST_NUMBERS:
+                self._numbers.clear()
+            value = self._numbers[field] = self._parsed(field, what)
+        return value
+
+    def _parsed(self, field: bytes, what: str) -> int:
         if field[0] & 0x80:
             value = _base256(field)
             if value < 0:
