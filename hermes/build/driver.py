@@ -283,8 +283,8 @@ class _Fresh:
         self._inner = inner
         self._put: set[str] = set()
 
-    def get(self, key: str, image: bytes = b"") -> bytes | None:
-        del image
+    def get(self, key: str, image: bytes = b"", *, nearby: bool = False) -> bytes | None:
+        del image, nearby
         return self._inner.get(key) if key in self._put else None
 
     def put(self, key: str, result: bytes, preimage: bytes) -> None:

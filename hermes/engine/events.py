@@ -40,17 +40,28 @@ class ActionStarted:
 
 @dataclass(frozen=True, slots=True)
 class ActionCached:
-    """An action's result was found."""
+    """An action's result was found; ``where`` names the cache, and is empty for this machine's."""
 
     id: str
     owner: str
     kind: str
     key: str
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionMoved:
+    """An action that another machine is to execute has come to a stage, which is one word or a few for people."""
+
+    id: str
+    owner: str
+    kind: str
+    stage: str
 
 
 @dataclass(frozen=True, slots=True)
 class ActionFinished:
-    """An action was executed and gave its outputs."""
+    """An action was executed and gave its outputs; ``where`` names the machine that did it, and is empty for this one."""
 
     id: str
     owner: str
@@ -58,6 +69,7 @@ class ActionFinished:
     key: str
     started: float
     ended: float
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +141,7 @@ Event = (
     | BuildGrew
     | ActionStarted
     | ActionCached
+    | ActionMoved
     | ActionFinished
     | ActionFailed
     | ActionPrinted

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from hermes.digest import Digest, canonical_json, parse_json
@@ -16,6 +18,8 @@ from hermes.store import ResultCache
 from hermes.store.locks import KeyLocks
 
 _VERSION: Final = 1
+_TURN: Final = 0.1
+"""Seconds after which who waits for a slot looks whether that is still of use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +89,15 @@ class Result:
     """What an action gave.
 
     ``milliseconds`` is how long it took when it was executed, ``log`` the digest of what it printed (or
-    empty; the text is at `hermes.store.Store.log_path`), ``executed`` whether that was now.
+    empty; the text is at `hermes.store.Store.log_path`), ``executed`` whether that was now, and ``where`` the name of
+    the machine or service that did it, empty for this one.
     """
 
     outputs: Outputs
     milliseconds: int = 0
     log: str = ""
     executed: bool = True
+    where: str = ""
 
     def dump(self) -> bytes:
         outputs = {name: list(value) for name, value in self.outputs.items()}
@@ -145,10 +151,28 @@ class Executor(Protocol):
         ...
 
 
+class Slots:
+    """What bounds how many actions this machine executes at once; those that another executes need none."""
+
+    def __init__(self, count: int) -> None:
+        self._free = threading.BoundedSemaphore(count)
+
+    @contextmanager
+    def taken(self, waiting: Callable[[], None]) -> Iterator[None]:
+        """Have a slot; ``waiting`` is called on each turn of a wait for one, and may raise to give up."""
+        while not self._free.acquire(timeout=_TURN):
+            waiting()
+        try:
+            yield
+        finally:
+            self._free.release()
+
+
 class Caching:
     """An executor that asks a cache first, and executes one key once however many processes want it.
 
-    ``available`` tells whether the bytes behind an output are still there. Failures are not cached.
+    ``available`` tells whether the bytes behind an output are still there. Failures are not cached. ``slot`` is what an
+    action has while it is executed. Once ``cancelled``, what waits gives up.
     """
 
     def __init__(
@@ -159,6 +183,7 @@ class Caching:
         available: Callable[[Value], bool],
         events: Events,
         about: Callable[[Action], str] = lambda action: action.kind,
+        slot: Callable[[Action], AbstractContextManager[None]] = lambda _: nullcontext(),
     ) -> None:
         self._inner = inner
         self._results = results
@@ -166,6 +191,7 @@ class Caching:
         self._available = available
         self._events = events
         self._about = about
+        self._slot = slot
         self.cancelled = False
 
     def run(
@@ -179,23 +205,25 @@ class Caching:
         key = key_of(image)
         if found := self._find(key, action, image):
             return key, found
-        with self._locks.held(f"action:{key}", waiting=self._give_up_if_cancelled):
+        with self._locks.held(f"action:{key}", waiting=self.give_up_if_cancelled):
             if found := self._find(key, action, image, again=True):
                 return key, found
-            started = time.monotonic()
-            self._events.emit(
-                ActionStarted(action.id, action.owner, action.kind, started, self._about(action))
-            )
-            result = self._inner.execute(Request(action, inputs, key, hints))
-            if isinstance(result, Expansion):
-                return key, result
-            taken = int((time.monotonic() - started) * 1000)
-            result = Result(result.outputs, taken, result.log)
-            self._results.put(key, result.dump(), image)
-        return key, result
+            with self._slot(action):
+                return key, self._executed(Request(action, inputs, key, hints), image)
+
+    def _executed(self, request: Request, image: bytes) -> Result | Expansion:
+        action = request.action
+        started = time.monotonic()
+        self._events.emit(ActionStarted(action.id, action.owner, action.kind, started, self._about(action)))
+        result = self._inner.execute(request)
+        if isinstance(result, Expansion):
+            return result
+        result = replace(result, milliseconds=int((time.monotonic() - started) * 1000))
+        self._results.put(request.key, result.dump(), image)
+        return result
 
     def _find(self, key: str, action: Action, image: bytes, *, again: bool = False) -> Result | None:
-        data = self._results.get(key, image)
+        data = self._results.get(key, image, nearby=again)
         if data is None:
             return None
         result = Result.load(data)
@@ -215,6 +243,7 @@ class Caching:
                 return None
         return result
 
-    def _give_up_if_cancelled(self) -> None:
+    def give_up_if_cancelled(self) -> None:
+        """Raise `BuildInterrupted` in a build that was."""
         if self.cancelled:
             raise BuildInterrupted

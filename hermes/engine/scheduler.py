@@ -28,6 +28,9 @@ from hermes.engine.executor import Expansion, Result
 from hermes.engine.key import Resolved
 from hermes.errors import BuildFailed, BuildInterrupted, HermesError, UsageError
 
+_Ready = list[tuple[int, int, str]]
+"""A heap of the names of actions, the longest way to the end first."""
+
 _GUESSED_MILLISECONDS: Final = {"run": 2000, "host": 5000, "fetch": 1000, "pull": 2000, "layer": 20}
 
 
@@ -76,10 +79,18 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``jobs`` actions run at once; with ``keep_going`` a failure stops only what depends on it."""
+    """How a graph is run.
+
+    ``jobs`` actions run at once; with ``keep_going`` a failure stops only what depends on it. Where results are looked
+    for on other machines, ``lookups`` more may wait for an answer. Besides these, ``elsewhere`` actions run at once of
+    those that other machines execute, as ``is_elsewhere`` tells.
+    """
 
     jobs: int
     keep_going: bool = False
+    lookups: int = 0
+    elsewhere: int = 0
+    is_elsewhere: Callable[[Action], bool] = lambda _: False
 
     def __post_init__(self) -> None:
         if self.jobs < 1:
@@ -115,9 +126,11 @@ class Scheduler:
         those that read something of them that changed. ``cancel`` is called when the run is interrupted; it
         must make running actions end. Raises `BuildFailed` and `BuildInterrupted`.
         """
-        run = _Run(self._runner, self._sources, graph, graph.closure(wanted), known or {}, dirty)
-        self._events.emit(BuildStarted(len(run.pending), self._options.jobs))
-        workers = _Workers(run, self._options.jobs)
+        options = self._options
+        place = options.is_elsewhere if options.elsewhere else _here
+        run = _Run(self._runner, self._sources, graph, graph.closure(wanted), known or {}, dirty, place)
+        self._events.emit(BuildStarted(len(run.pending), options.jobs + options.elsewhere))
+        workers = _Workers(run, (options.jobs + options.lookups, options.elsewhere))
         try:
             self._drive(run, workers)
         except BaseException:
@@ -137,8 +150,9 @@ class Scheduler:
     def _drive(self, run: _Run, workers: _Workers) -> None:
         while True:
             stopping = bool(run.failures) and not self._options.keep_going
-            while run.ready and workers.free and not stopping:
-                workers.give(heapq.heappop(run.ready)[2])
+            for place, ready in enumerate(run.ready):
+                while ready and workers.free(place) and not stopping:
+                    workers.give(heapq.heappop(ready)[2], place)
             if not workers.busy:
                 break
             self._take(run, workers.take())
@@ -157,10 +171,13 @@ class Scheduler:
             return
         assert done.result is not None
         if isinstance(done.result, Result) and not done.result.executed:
-            self._events.emit(ActionCached(action.id, action.owner, action.kind, done.key))
+            self._events.emit(ActionCached(action.id, action.owner, action.kind, done.key, done.result.where))
         else:
+            where = done.result.where if isinstance(done.result, Result) else ""
             self._events.emit(
-                ActionFinished(action.id, action.owner, action.kind, done.key, done.started, done.ended)
+                ActionFinished(
+                    action.id, action.owner, action.kind, done.key, done.started, done.ended, where
+                )
             )
         if isinstance(done.result, Expansion):
             self._events.emit(BuildGrew(run.expand(done.name, done.key, done.result)))
@@ -168,8 +185,12 @@ class Scheduler:
             run.finish(done.name, done.key, done.result)
 
 
+def _here(_: Action) -> bool:
+    return False
+
+
 class _Run:
-    """The state of one run: what is pending, ready, and done."""
+    """The state of one run: what is pending, done, and ready, here and elsewhere."""
 
     def __init__(
         self,
@@ -179,6 +200,7 @@ class _Run:
         needed: list[str],
         known: Mapping[str, LastResult],
         dirty: Collection[str] | None,
+        is_elsewhere: Callable[[Action], bool],
     ) -> None:
         self.graph = graph
         self.report = Report(dict(known))
@@ -187,7 +209,8 @@ class _Run:
         self.skipped = 0
         self.settled = 0
         self.done: set[str] = set()
-        self.ready: list[tuple[int, int, str]] = []
+        self.ready: tuple[_Ready, _Ready] = ([], [])
+        self._is_elsewhere = is_elsewhere
         self._runner = runner
         self._sources = sources
         self._known = known
@@ -296,7 +319,8 @@ class _Run:
         return self.report
 
     def _make_ready(self, name: str) -> None:
-        heapq.heappush(self.ready, (-self._priority[name], self._order[name], name))
+        ready = self.ready[self._is_elsewhere(self.graph.actions[name])]
+        heapq.heappush(ready, (-self._priority[name], self._order[name], name))
 
     def _resolve(self, role: str, path: str, artifact: Source | Output) -> Resolved:
         if type(artifact) is Output:
@@ -315,6 +339,7 @@ class _Run:
 @dataclass(frozen=True, slots=True)
 class _Done:
     name: str
+    place: int
     started: float
     ended: float
     key: str = ""
@@ -323,31 +348,32 @@ class _Done:
 
 
 class _Workers:
-    """Threads that execute what they are given, in that order."""
+    """Threads that execute what they are given, in that order: at most ``counts`` at once of each place."""
 
-    def __init__(self, run: _Run, count: int) -> None:
+    def __init__(self, run: _Run, counts: Sequence[int]) -> None:
         self._run = run
-        self._given: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._given: queue.SimpleQueue[tuple[str, int] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[_Done] = queue.SimpleQueue()
-        self._most = count
+        self._free = list(counts)
         self._threads: list[threading.Thread] = []
         self.busy = 0
 
-    @property
-    def free(self) -> bool:
-        return self.busy < self._most
+    def free(self, place: int) -> bool:
+        return self._free[place] > 0
 
-    def give(self, name: str) -> None:
+    def give(self, name: str, place: int) -> None:
         if len(self._threads) <= self.busy:
             thread = threading.Thread(target=self._work, name=f"worker-{len(self._threads)}", daemon=True)
             self._threads.append(thread)
             thread.start()
         self.busy += 1
-        self._given.put(name)
+        self._free[place] -= 1
+        self._given.put((name, place))
 
     def take(self) -> _Done:
         done = self._done.get()
         self.busy -= 1
+        self._free[done.place] += 1
         return done
 
     def stop(self) -> None:
@@ -359,14 +385,15 @@ class _Workers:
             thread.join()
 
     def _work(self) -> None:
-        while (name := self._given.get()) is not None:
+        while (given := self._given.get()) is not None:
+            name, place = given
             started = time.monotonic()
             try:
                 key, result = self._run.execute(name)
             except BaseException as error:  # noqa: BLE001 - raised again where the run is driven
-                self._done.put(_Done(name, started, time.monotonic(), error=error))
+                self._done.put(_Done(name, place, started, time.monotonic(), error=error))
             else:
-                self._done.put(_Done(name, started, time.monotonic(), key, result))
+                self._done.put(_Done(name, place, started, time.monotonic(), key, result))
 
 
 def _name(error: HermesError, owner: str) -> None:

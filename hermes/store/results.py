@@ -29,8 +29,11 @@ _NOTE: Final = "note:"
 class ResultCache(Protocol):
     """Where results of actions are kept: on this machine's disk, or in a remote cache."""
 
-    def get(self, key: str, image: bytes = b"") -> bytes | None:
-        """Return the result stored under an action key; ``image`` is what that was made of, where it is known."""
+    def get(self, key: str, image: bytes = b"", *, nearby: bool = False) -> bytes | None:
+        """Return the result stored under an action key; ``image`` is what that was made of, where it is known.
+
+        Who has just asked, and asks whether another process of this machine has put one meanwhile, says ``nearby``.
+        """
         ...
 
     def put(self, key: str, result: bytes, preimage: bytes) -> None:
@@ -54,8 +57,8 @@ class Results:
         self._guard = threading.Lock()
         self.damaged = False
 
-    def get(self, key: str, image: bytes = b"") -> bytes | None:
-        del image
+    def get(self, key: str, image: bytes = b"", *, nearby: bool = False) -> bytes | None:
+        del image, nearby
         return self._read(key)
 
     def put(self, key: str, result: bytes, preimage: bytes) -> None:

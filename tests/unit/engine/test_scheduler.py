@@ -22,7 +22,7 @@ from hermes.engine.events import (
     Events,
     Warned,
 )
-from hermes.engine.executor import Caching, Executor, Expansion, Request, Result
+from hermes.engine.executor import Caching, Executor, Expansion, Request, Result, Slots
 from hermes.engine.key import Resolved, key_of, preimage
 from hermes.engine.scheduler import LastResult, Options, Report, Scheduler
 from hermes.errors import BuildError, BuildFailed, BuildInterrupted, SourceLocation, UsageError
@@ -490,3 +490,68 @@ def test_a_part_that_fails_fails_what_depends_on_it(engine: Engine) -> None:
     assert list(caught.value.failures) == ["//p"]
     assert "y" not in memory.ran
     assert "b" in memory.ran
+
+
+def test_actions_of_other_machines_run_beside_those_of_this_one(store: Store) -> None:
+    """Twelve run at once where this machine runs one, which waits for none of them."""
+    begun = threading.Barrier(13)
+
+    def act(name: str) -> None:
+        if name != "n":
+            begun.wait(60)
+
+    memory = Memory(act)
+    actions = graph("a b c d e f g h i j k l m n")
+    events = Events()
+    caching = Caching(memory, store.results, store.locks, lambda value: True, events)
+    options = Options(1, elsewhere=12, is_elsewhere=lambda action: action.id not in "mn")
+    report = Scheduler(caching, NoSources(), options, events).run(actions, list("abcdefghijklmn"))
+    assert (memory.most, len(report.executed)) == (13, 14)
+
+
+def test_lookups_run_at_once_and_this_machine_executes_as_many_as_it_should(store: Store) -> None:
+    """Results are asked for by four threads, of which one at a time has the slot to execute."""
+    looking = threading.Barrier(4)
+    memory, slots = Memory(lambda name: time.sleep(0.01)), Slots(1)
+
+    class Distant:
+        def get(self, key: str, image: bytes = b"", *, nearby: bool = False) -> bytes | None:
+            if not nearby:
+                looking.wait(60)
+            return None
+
+        put = store.results.put
+        preimage = store.results.preimage
+
+    events = Events()
+    caching = Caching(
+        memory,
+        Distant(),
+        store.locks,
+        lambda value: True,
+        events,
+        slot=lambda action: slots.taken(caching.give_up_if_cancelled),
+    )
+    Scheduler(caching, NoSources(), Options(1, lookups=3), events).run(graph("a b c d"), list("abcd"))
+    assert memory.most == 1
+
+
+def test_who_waits_for_a_slot_can_be_interrupted(store: Store) -> None:
+    slots = Slots(1)
+    caching = Caching(Memory(), store.results, store.locks, lambda value: True, Events())
+    caching.cancelled = True
+    with (
+        slots.taken(caching.give_up_if_cancelled),
+        pytest.raises(BuildInterrupted),
+        slots.taken(caching.give_up_if_cancelled),
+    ):
+        pass
+
+
+def test_events_tell_where_an_action_was_executed(engine: Engine) -> None:
+    class Distant(Memory):
+        def execute(self, request: Request) -> Result:
+            return replace(super().execute(request), where="build.example.com")
+
+    engine.run(graph("a"), ["a"], Distant())
+    assert [one.where for one in engine.seen if isinstance(one, ActionFinished)] == ["build.example.com"]
