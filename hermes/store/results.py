@@ -1,11 +1,13 @@
 """Results of actions: action key -> what it gave, and the preimage of the key.
 
-Kept in a `diskcache`, as bytes only: nothing that is read back is ever unpickled.
+Kept in a `diskcache`, as bytes only: nothing that is read back is ever unpickled. Each value has a checksum before it,
+since SQLite has none; one that does not fit, and one of an earlier Hermes, which had none, counts as not there.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -24,6 +26,8 @@ _BUSY_SECONDS: Final = 60
 _DATABASE: Final = "cache.db"
 _PREIMAGE: Final = "preimage:"
 _NOTE: Final = "note:"
+_SEALED: Final = b"\x01"
+_SUM: Final = 16
 
 
 class ResultCache(Protocol):
@@ -64,8 +68,8 @@ class Results:
     def put(self, key: str, result: bytes, preimage: bytes) -> None:
         try:
             with self._open().transact(retry=True):
-                self._open().set(key, result, retry=True)
-                self._open().set(f"{_PREIMAGE}{key}", preimage, retry=True)
+                for name, value in ((key, result), (f"{_PREIMAGE}{key}", preimage)):
+                    self._open().set(name, _sealed(name, value), retry=True)
         except sqlite3.DatabaseError as error:
             raise _database_error(error, self._folder) from error
         except OSError as error:
@@ -80,7 +84,8 @@ class Results:
             cache = self._open()
             with cache.transact(retry=True):
                 names = [name for name in cache.iterkeys() if isinstance(name, str)]
-                kept = {name for name in names if ":" not in name and wanted(cache.get(name))}
+                results = ((name, _unsealed(name, cache.get(name))) for name in names if ":" not in name)
+                kept = {name for name, value in results if value is not None and wanted(value)}
                 for name in names:
                     key = name.removeprefix(_PREIMAGE)
                     if ":" not in key and key not in kept and (key == name or key not in explained):
@@ -92,7 +97,7 @@ class Results:
             cache = self._open()
             with cache.transact(retry=True):
                 for name, value in values.items():
-                    cache.set(f"{_NOTE}{name}", value, retry=True)
+                    cache.set(f"{_NOTE}{name}", _sealed(f"{_NOTE}{name}", value), retry=True)
 
     def noted(self, name: str) -> bytes | None:
         return self._read(f"{_NOTE}{name}")
@@ -112,7 +117,10 @@ class Results:
     def verify(self) -> bool:
         """Read the database and check it; tell whether it was whole. An empty one takes the place of a damaged one."""
         try:
-            is_whole = not self._open().check()
+            cache = self._open()
+            is_whole = not cache.check() and not any(
+                _is_damaged(name, cache.get(name)) for name in cache.iterkeys()
+            )
         except sqlite3.DatabaseError:
             is_whole = False
         if not is_whole:
@@ -131,7 +139,7 @@ class Results:
         except sqlite3.DatabaseError:
             self._start_again()
             return None
-        return value if isinstance(value, bytes) else None
+        return _unsealed(name, value)
 
     def _open(self) -> diskcache.Cache:
         with self._guard:
@@ -199,6 +207,32 @@ class _ReadOnly:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _sealed(name: str, value: bytes) -> bytes:
+    return _SEALED + _checksum(name, value) + value
+
+
+def _unsealed(name: str, stored: object) -> bytes | None:
+    """Return the value that is stored under a name, or None if it is damaged or has no checksum."""
+    if not isinstance(stored, bytes) or not stored.startswith(_SEALED):
+        return None
+    value = stored[1 + _SUM :]
+    return value if stored[1 : 1 + _SUM] == _checksum(name, value) else None
+
+
+def _is_damaged(name: object, stored: object) -> bool:
+    return (
+        isinstance(name, str)
+        and isinstance(stored, bytes)
+        and stored.startswith(_SEALED)
+        and _unsealed(name, stored) is None
+    )
+
+
+def _checksum(name: str, value: bytes) -> bytes:
+    """Return a checksum of a value and its name: a value in another's place is damage as well."""
+    return hashlib.blake2b(b"%s\0%s" % (name.encode(), value), digest_size=_SUM).digest()
 
 
 def _is_read_only(folder: Path) -> bool:

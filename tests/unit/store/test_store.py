@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gc as garbage
 import os
@@ -352,6 +353,51 @@ def test_a_damaged_database_is_started_again(store: Store) -> None:
     assert not store.results.damaged
     assert store.results.get("key") is None
     assert store.results.damaged
+    store.results.put("key", b"again", b"preimage")
+    assert store.results.get("key") == b"again"
+
+
+def change_row(store: Store, name: str, value: bytes) -> None:
+    store.results.close()
+    with contextlib.closing(sqlite3.connect(store.home / "results/cache.db")) as connection, connection:
+        done = connection.execute("UPDATE Cache SET value = ? WHERE key = ?", (value, name))
+        assert done.rowcount == 1
+
+
+def row(store: Store, name: str) -> bytes:
+    store.results.close()
+    with contextlib.closing(sqlite3.connect(store.home / "results/cache.db")) as connection:
+        return connection.execute("SELECT value FROM Cache WHERE key = ?", (name,)).fetchone()[0]
+
+
+@pytest.mark.parametrize("at", [0, 1, 16, 17, -1])
+def test_a_result_with_a_flipped_bit_counts_as_not_there(store: Store, at: int) -> None:
+    """SQLite has no checksums: such a database is whole to its own check."""
+    store.results.put("key", b"result", b"preimage")
+    store.results.put("other", b"result", b"preimage")
+    data = bytearray(row(store, "key"))
+    data[at] ^= 1
+    change_row(store, "key", bytes(data))
+    assert store.results.get("key") is None
+    assert store.results.get("other") == b"result"
+    assert not store.results.damaged
+    assert store.results.verify() is (at == 0)  # then it looks like one of an earlier version
+
+
+def test_a_result_in_place_of_another_is_damage(store: Store) -> None:
+    store.results.put("key", b"result", b"preimage")
+    store.results.put("other", b"other result", b"preimage")
+    change_row(store, "key", row(store, "other"))
+    assert store.results.get("key") is None
+    assert not store.results.verify()
+
+
+def test_a_result_of_an_earlier_version_is_not_used_and_is_no_damage(store: Store) -> None:
+    store.results.put("key", b"result", b"preimage")
+    change_row(store, "key", b'{"outputs": {}}')
+    assert store.results.get("key") is None
+    assert store.results.verify()
+    store.results.keep(lambda _: True, {"key"})
     store.results.put("key", b"again", b"preimage")
     assert store.results.get("key") == b"again"
 
