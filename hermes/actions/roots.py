@@ -38,6 +38,14 @@ class Root:
             raise BuildError(error.message, hint=error.hint) from None
         return found.uid, found.uid if is_number else found.gid
 
+    def user(self, text: str) -> tuple[int, int]:
+        """Return the ids that a command has which runs as a user; raises `BuildError`."""
+        try:
+            found = user_in(self._text, text)
+        except SandboxError as error:
+            raise BuildError(error.message, hint=error.hint) from None
+        return found.uid, found.gid
+
     def _text(self, path: str) -> str:
         return (self.content(path) or b"").decode("utf-8", "replace")
 

@@ -54,7 +54,7 @@ def execute(request: Request, tools: Tools) -> Outputs:
         file.seek(0)
         with storing("the store"), closing(Spool(tools.store.scratch.unnamed())) as spool:
             try:
-                return {"layer": stored_layer(_items(spec, file, spool, root.ids(spec.owner)), tools, codec)}
+                return {"layer": stored_layer(_items(spec, file, spool, root.user(spec.user)), tools, codec)}
             except LayerError as error:
                 raise BuildError(f"{spec.image}: {error.message}", hint=_HINT) from None
 

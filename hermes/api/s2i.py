@@ -11,6 +11,7 @@ from hermes.build.s2i.options import S2IOptions
 from hermes.store.location import default_home
 
 if TYPE_CHECKING:
+    from hermes.build.s2i.build import S2IBuild
     from hermes.engine.events import Subscriber
 
 
@@ -30,7 +31,35 @@ class SourceToImage:
 
     def build(self, options: S2IOptions) -> BuiltDockerfile:
         """Build an image of an application and name it; raises `HermesError`."""
+        return self._build(options).run()
+
+    def write_dockerfile(self, options: S2IOptions, path: str | Path) -> None:
+        """Write a Dockerfile that builds the same files, and what it copies to ``upload`` beside it."""
+        self._build(options).write_dockerfile(Path(path).absolute())
+
+    def generate(self, options: S2IOptions, path: Path) -> None:
+        """Write a Dockerfile that builds any source, of which ``options`` say nothing."""
+        from hermes.build.s2i.dockerfiles import write_text
+        from hermes.s2i.written import generated
+
+        facts = self._build(options).facts()
+        write_text(path, generated(facts, options.environment, options.assemble_user))
+
+    def run(self, built: BuiltDockerfile, stdio: tuple[int, int, int] = (0, 1, 2)) -> int:
+        """Run an image that was built, as docker would; return the exit status of its program."""
+        from hermes.api.run_options import RunOptions
+        from hermes.api.running import run_image
+
+        how = RunOptions(writable=True, network="default")
+        name = built.names[0] if built.names else built.digest.short
+        return run_image(self.home, name, built.digest, (), None, how, stdio, self._say)
+
+    def usage(self, options: S2IOptions, stdio: tuple[int, int, int] = (0, 1, 2)) -> int:
+        """Run the usage script of a builder; return its exit status. Raises `UsageError` where there is none."""
+        return self._build(options).usage(stdio)
+
+    def _build(self, options: S2IOptions) -> S2IBuild:
         from hermes.build.named import build_target
         from hermes.build.s2i.build import S2IBuild
 
-        return S2IBuild(options, self.home, build_target, self._subscribers, self._say).run()
+        return S2IBuild(options, self.home, build_target, self._subscribers, self._say)

@@ -172,6 +172,20 @@ class Driver:
             self.report = scheduler.report
             self._remember(job)
 
+    def commands(self, settings: Settings, runtime: str = "") -> Commands:
+        """Return what runs commands: by ``runtime``, or as settings say."""
+        return Commands(
+            self.store,
+            self._namespace,
+            self.layers,
+            runtime or settings.runtime,
+            network=settings.network,
+            warn=self._warn,
+        )
+
+    def _warn(self, text: str) -> None:
+        self.events.emit(Warned(text))
+
     def _executor(self, job: Job, how: How) -> tuple[Caching, Tools]:
         def mirrors() -> Sequence[str]:
             from hermes.build.mirrors import mirrors
@@ -184,20 +198,9 @@ class Driver:
 
             return package_index(how.settings, job.root, self.cancelled)
 
-        def warn(text: str) -> None:
-            self.events.emit(Warned(text))
-
-        runtime = how.runtime or how.settings.runtime
         tools = Tools(
             self.store,
-            Commands(
-                self.store,
-                self._namespace,
-                self.layers,
-                runtime,
-                network=how.settings.network,
-                warn=warn,
-            ),
+            self.commands(how.settings, how.runtime),
             mirrors,
             self.cancelled,
             registry=lambda: self.fetching.client,
@@ -205,12 +208,12 @@ class Driver:
             secrets=how.secrets,
             agents=how.agents,
             subscriptions=_subscriptions(how.settings),
-            warn=warn,
+            warn=self._warn,
             printed=lambda one, text: self.events.emit(ActionPrinted(one.id, one.owner, one.kind, text)),
         )
         results: ResultCache = self.store.results if how.use_cache else _Fresh(self.store.results)
         if how.caches and how.use_cache:
-            results = self._shared = self._sharing(how.caches, warn)
+            results = self._shared = self._sharing(how.caches, self._warn)
         caching = Caching(
             Local(tools, job.expand),
             results,
@@ -246,11 +249,8 @@ class Driver:
         """Write what actions gave in the last run to where other machines read it."""
         from hermes.build.cache.writing import CacheWriter, written
 
-        def warn(text: str) -> None:
-            self.events.emit(Warned(text))
-
         writer = CacheWriter(self.store, self.layers, actions, self.report.known)
-        written(writer, places, self.fetching, warn)
+        written(writer, places, self.fetching, self._warn)
 
     def _remember(self, job: Job) -> None:
         """Note for `hermes explain` which keys actions had, and what others stood for."""

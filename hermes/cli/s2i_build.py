@@ -15,7 +15,7 @@ from hermes.cli import completion
 from hermes.cli.lines import write_line
 from hermes.cli.options import progress_option, runtime_option, timestamp_option, volume_option
 from hermes.cli.progress import display
-from hermes.errors import UsageError
+from hermes.errors import CommandFailed, UsageError
 from hermes.s2i.source import EXCLUDED
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -27,14 +27,21 @@ _PULLS: Final = {
 }
 
 
-def _pull_option(*names: str, what: str) -> Callable[[F], F]:
+def pull_option(*names: str, what: str) -> Callable[[F], F]:
+    """Return an option that says when an image is asked for."""
     return click.option(
         *names,
+        *(["pull_policy_"] if "--pull-policy" in names else []),
         type=click.Choice(list(_PULLS)),
         default="if-not-present",
         show_default=True,
         help=f"When to ask registries for {what}.",
     )
+
+
+def pull_policy(text: str) -> str:
+    """Return what a policy of s2i is called elsewhere in Hermes."""
+    return _PULLS[text]
 
 
 @click.command("build")
@@ -56,6 +63,13 @@ def _pull_option(*names: str, what: str) -> Callable[[F], F]:
     "--context-dir", default="", metavar="FOLDER", help="The folder of SOURCE that the application is in."
 )
 @click.option("-c", "--copy", is_flag=True, help="Take a folder as it is, though it is a git repository.")
+@click.option(
+    "--as-dockerfile",
+    default="",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="Write a Dockerfile instead, and what it copies into the folder upload beside it.",
+)
 @click.option("--description", default="", metavar="TEXT", help="The label io.k8s.description.")
 @click.option(
     "-d",
@@ -82,7 +96,7 @@ def _pull_option(*names: str, what: str) -> Callable[[F], F]:
 )
 @click.option("--ignore-submodules", is_flag=True, help="Fetch no submodules of a repository.")
 @click.option("--incremental", is_flag=True, help="Use what save-artifacts gives of the image TAG again.")
-@_pull_option("--incremental-pull-policy", what="the image TAG of the last build")
+@pull_option("--incremental-pull-policy", what="the image TAG of the last build")
 @click.option(
     "-i",
     "--inject",
@@ -98,7 +112,7 @@ def _pull_option(*names: str, what: str) -> Callable[[F], F]:
     show_default=True,
     help="The network of the scripts.",
 )
-@_pull_option("-p", "--pull-policy", what="BUILDER")
+@pull_option("-p", "--pull-policy", what="BUILDER")
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but the digest, errors and warnings.")
 @click.option("-r", "--ref", default="", metavar="REF", help="The branch, tag or commit of a repository.")
 @click.option(
@@ -109,10 +123,11 @@ def _pull_option(*names: str, what: str) -> Callable[[F], F]:
     metavar="PATH[:FOLDER]",
     help="Copy a file or folder of the builder into the runtime image.",
 )
+@click.option("--run", "runs", is_flag=True, help="Run the image afterwards.")
 @click.option(
     "--runtime-image", default="", metavar="IMAGE", help="What the image is built on instead of BUILDER."
 )
-@_pull_option("--runtime-pull-policy", what="the runtime image")
+@pull_option("--runtime-pull-policy", what="the runtime image")
 @click.option(
     "-s",
     "--scripts-url",
@@ -147,6 +162,7 @@ def build(
     dropped: tuple[str, ...],
     context_dir: str,
     copy: bool,
+    as_dockerfile: str,
     description: str,
     destination: str,
     variables: tuple[str, ...],
@@ -158,10 +174,11 @@ def build(
     inject: tuple[str, ...],
     labels: tuple[str, ...],
     network: str,
-    pull_policy: str,
+    pull_policy_: str,
     quiet: bool,
     ref: str,
     artifacts: tuple[str, ...],
+    runs: bool,
     runtime_image: str,
     runtime_pull_policy: str,
     scripts_url: str,
@@ -192,6 +209,9 @@ def build(
     from hermes.s2i.users import ranges
     from hermes.sandbox import capabilities
 
+    if as_dockerfile and (runs or runtime_image):
+        other = "--run" if runs else "--runtime-image"
+        raise UsageError(f"{other} cannot be used with --as-dockerfile", hint="keep one of them")
     started = time.monotonic()
     options = S2IOptions(
         source=source,
@@ -202,7 +222,7 @@ def build(
         copy=copy,
         submodules=not ignore_submodules,
         exclude=exclude,
-        environment=_environment(environment_files, variables),
+        environment=environment_of(environment_files, variables),
         scripts_url=scripts_url,
         destination=_absolute(destination),
         assemble_user=assemble_user,
@@ -215,7 +235,7 @@ def build(
         incremental=incremental,
         runtime_image=runtime_image,
         runtime_artifacts=[one for text in artifacts for one in mappings(text, of="--runtime-artifact")],
-        pull=_PULLS[pull_policy],
+        pull=_PULLS[pull_policy_],
         incremental_pull=_PULLS[incremental_pull_policy],
         runtime_pull=_PULLS[runtime_pull_policy],
         network=network,
@@ -228,13 +248,22 @@ def build(
         seconds=timestamp,
         runtime=runtime,
     )
+    if as_dockerfile:
+        path = os.path.join(as_dockerfile, "Dockerfile") if as_dockerfile.endswith("/") else as_dockerfile
+        SourceToImage(say=write_line).write_dockerfile(options, path)
+        if not quiet:
+            write_line(f"wrote {path}")
+        return
     with display(quiet=quiet, progress=progress) as screen:
         built = SourceToImage(subscribers=[screen.event], say=screen.say).build(options)
         screen.summary(_summary(built, time.monotonic() - started))
     click.echo(built.digest)
+    if runs and (status := SourceToImage(say=write_line).run(built)):
+        raise CommandFailed(status)
 
 
-def _environment(files: Sequence[str], variables: Sequence[str]) -> list[tuple[str, str]]:
+def environment_of(files: Sequence[str], variables: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the variables of files, and then those that are given; raises `UsageError`."""
     from hermes.s2i.source import variables as lines
 
     found: list[tuple[str, str]] = []

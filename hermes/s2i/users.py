@@ -1,4 +1,4 @@
-"""``--allowed-uids``: the numbers of users that images may run commands as."""
+"""Who runs commands, and owns what is put in for them; and ``--allowed-uids``: the users that images may have."""
 
 from __future__ import annotations
 
@@ -54,6 +54,13 @@ def check_users(image: Facts, allowed: Sequence[Range], assemble_user: str = "")
                 f"{image.name}: {whose} is {user or 'root'!r}, and --allowed-uids are {shown}",
                 hint="the user must be given as a number in the range",
             )
+
+
+def owner_of(user: str) -> str:
+    """Return who owns what is put into an image for a user: its group is root's, as OpenShift expects, unless one is named."""
+    if user in ("", "0", "root"):
+        return ""
+    return user if ":" in user else f"{user}:0"
 
 
 def _users(image: Facts, assemble_user: str) -> Iterator[tuple[str, str]]:

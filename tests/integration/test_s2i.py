@@ -54,6 +54,9 @@ COPY --chmod=755 scripts /usr/libexec/s2i
 LABEL {URL}=image:///usr/libexec/s2i
 ENTRYPOINT ["/bin/false"]
 
+FROM fake AS no-entry
+ENTRYPOINT []
+
 FROM fake AS user
 USER fakeuser
 
@@ -77,6 +80,15 @@ RUN rm /bin/tar
 
 FROM fake AS plain-file
 RUN chmod 644 /usr/libexec/s2i/assemble
+
+FROM fake AS onbuild
+WORKDIR /tmp/src
+ONBUILD RUN touch /app/onbuild
+ONBUILD COPY . /tmp/src/
+
+FROM onbuild AS onbuild-root
+USER 1001
+ONBUILD USER 0
 
 FROM fake AS elsewhere
 LABEL io.openshift.s2i.destination=/opt/dest
@@ -148,7 +160,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
         place.write(f"builders/scripts/{name}", text)
     place.write("builders/runtime/assemble-runtime", RUNTIME)
     place.write("builders/runtime/run", "#!/bin/sh\ncat greeting\n")
-    for target in ("fake", "runtime"):
+    for target in ("fake", "no-entry", "runtime"):
         place.bud(target)
     return place
 
@@ -317,6 +329,7 @@ def test_assemble_runs_as_who_is_asked_for_and_the_image_as_before(
         ("fake", "1-", "its user is 'root'"),
         ("assemble-root", "1-", "assemble-user is '0'"),
         ("assemble-user", "-432", ""),
+        ("onbuild-root", "1-", "the user of an ONBUILD instruction is '0'"),
     ],
 )
 def test_users_must_be_in_the_allowed_ranges(place: Place, builder: str, allowed: str, problem: str) -> None:
@@ -471,6 +484,134 @@ def test_a_repository_is_built_as_committed_and_the_image_says_what_of(place: Pl
         place.build(context_dir="../..")
     with pytest.raises(HermesError, match="has no branch or tag v2"):
         place.build(ref="v2")
+
+
+def test_a_builder_with_triggers_builds_the_source_as_a_dockerfile_would(place: Place) -> None:
+    place.bud("onbuild")
+    with pytest.raises(UsageError, match="nothing in the source can be started"):
+        place.build("onbuild")
+    (place.source / "run.sh").write_text("#!/bin/sh\ncat /tmp/src/made\n")
+    (place.source / "run.sh").chmod(0o755)
+    (place.source / ".s2i/bin").mkdir(parents=True)
+    (place.source / ".s2i/bin/assemble").write_text('echo "$WHO" > made\n')
+    built = place.build("onbuild", tag="triggered", environment=[("WHO", "a $b")])
+    config = place.config(built)
+    assert config["Entrypoint"] == ["./run.sh"]
+    assert config["Labels"]["io.k8s.display-name"] == "triggered"
+    assert "OnBuild" not in config
+    done = run_hermes("run", "--rw", "triggered", cwd=place.source, home=place.home)
+    assert done.stdout == "a $b\n", done.stderr
+    assert (
+        place.build("onbuild", tag="triggered", environment=[("WHO", "a $b")], incremental=True).executed
+        == ()
+    )
+
+
+def flattened(place: Place, image: str, path: Path) -> dict[str, tuple[object, ...]]:
+    """What files an image has: mode, owner, link and content by path."""
+    done = run_hermes("copy", image, f"oci:{path}", cwd=place.source, home=place.home)
+    assert done.returncode == 0, done.stderr
+    index = json.loads((path / "index.json").read_text())
+    manifest = json.loads((path / "blobs/sha256" / index["manifests"][0]["digest"][7:]).read_text())
+    found: dict[str, tuple[object, ...]] = {}
+    for layer in manifest["layers"]:
+        with (path / "blobs/sha256" / layer["digest"][7:]).open("rb") as file:
+            for member in archive_members(file, name="layer"):
+                entry, content = member.entry, b"".join(member.content)
+                folder, _, name = entry.path.rpartition("/")
+                if name == ".wh..wh..opq":
+                    found = {one: row for one, row in found.items() if not one.startswith(f"{folder}/")}
+                elif name.startswith(".wh."):
+                    gone = f"{folder}/{name[4:]}".lstrip("/")
+                    found = {
+                        one: row
+                        for one, row in found.items()
+                        if one != gone and not one.startswith(f"{gone}/")
+                    }
+                else:
+                    found[entry.path] = (entry.type, entry.mode, entry.uid, entry.gid, entry.link, content)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("builder", "options"),
+    [
+        ("fake", {}),
+        ("number", {"assemble_user": "1001"}),
+        ("user", {"incremental": True, "tag": "as-dockerfile"}),
+    ],
+)
+def test_a_build_written_as_a_dockerfile_gives_the_same_files(
+    place: Place, tmp_path: Path, builder: str, options: dict[str, Any]
+) -> None:
+    place.bud(builder)
+    place.write("secrets/secret", "secret\n")
+    (place.source / ".s2i/bin").mkdir(parents=True)
+    (place.source / ".s2i/bin/run").write_text("#!/bin/sh\necho own\n")
+    (place.source / "tool").write_text("#!/bin/sh\n")
+    (place.source / "tool").chmod(0o700)
+    (place.source / "link").symlink_to("tool")
+    options = {
+        "environment": [("WHO", 'a "b" \\ $c')],
+        "inject": [(str(place.root / "secrets"), "/app/in")],
+        "labels": {"note": "it's $5"},
+        "tag": "built",
+        **options,
+    }
+    if "incremental" in options:
+        place.build(builder, **{**options, "incremental": False})
+    out = tmp_path / "out"
+    asked = S2IOptions(**{"source": str(place.source), "builder": builder, "pull": "never", **options})
+    SourceToImage(home=place.home).write_dockerfile(asked, out / "Dockerfile")
+    written = Dockerfiles(home=place.home).build(DockerfileOptions(context=str(out), tags=["written"]))
+    built = place.build(builder, **options)
+    assert flattened(place, "written", tmp_path / "a") == flattened(place, options["tag"], tmp_path / "b")
+    one, other = place.config(written), place.config(built)
+    other["Labels"].pop("testLabel")
+    assert one == other
+    again = tmp_path / "source/out/Dockerfile"
+    with pytest.raises(UsageError, match="is in the source"):
+        SourceToImage(home=place.home).write_dockerfile(asked, again)
+
+
+def test_a_dockerfile_is_written_for_a_builder_that_is_not_here(place: Place, tmp_path: Path) -> None:
+    said: list[str] = []
+    asked = S2IOptions(str(place.source), "localhost/nowhere", pull="never")
+    SourceToImage(home=place.home, say=said.append).write_dockerfile(asked, tmp_path / "out/Dockerfile")
+    text = (tmp_path / "out/Dockerfile").read_text()
+    assert text.splitlines() == [
+        "FROM localhost/nowhere",
+        'LABEL io.openshift.s2i.build.image="localhost/nowhere"',
+        "COPY --chown=1001:0 upload/src /tmp/src",
+        "USER 1001",
+        'RUN ["/usr/libexec/s2i/assemble"]',
+        'CMD ["/usr/libexec/s2i/run"]',
+    ]
+    assert (tmp_path / "out/upload/src/Gemfile").read_text() == "gems\n"
+    assert said[0].startswith("warning: nothing is known of the builder: there is no image localhost/nowhere")
+
+
+def test_usage_generate_create_and_run_are_as_with_s2i(place: Place, tmp_path: Path) -> None:
+    def hermes(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return run_hermes("s2i", *arguments, cwd=tmp_path, home=place.home)
+
+    assert hermes("usage", "fake").stdout == "this is how\n"
+    place.write("help/usage", "#!/bin/sh\necho own $WHO\n")
+    done = hermes("usage", "-e", "WHO=me", "-s", f"file://{place.root}/help", "fake")
+    assert done.stdout == "own me\n", done.stderr
+    done = hermes("usage", "runtime")
+    assert "runtime: the usage script /usr/libexec/runtime/usage is not in the image" in done.stderr
+    assert hermes("generate", "-e", "A=b", "fake", "Dockerfile.gen").returncode == 0
+    assert 'ENV A="b"\n' in (tmp_path / "Dockerfile.gen").read_text()
+    assert len(hermes("create", "mine", "mine").stdout.splitlines()) == 9
+    assert hermes("create", "mine", "mine").stdout == ""
+    assert (tmp_path / "mine/test/run").stat().st_mode & 0o111
+    done = hermes(
+        "build", "--run", "-q", "-p", "never", "-e", "WHO=you", str(place.source), "no-entry", "ran"
+    )
+    assert done.stdout.splitlines()[1:] == ["hello you"], done.stderr
+    done = hermes("build", "--run", "--as-dockerfile", "x", str(place.source), "fake")
+    assert done.returncode == 2
 
 
 def test_the_command_line_builds_and_says_what_it_did(place: Place) -> None:

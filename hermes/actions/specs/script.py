@@ -27,7 +27,7 @@ class Script(Run[I]):
 
 
 class SaveArtifacts(Script[I]):
-    """The layer of the tar archive that a command prints, unpacked at ``dest`` and given to ``owner``.
+    """The layer of the tar archive that a command prints, as its user unpacks it at ``dest``.
 
     It is empty where the script is not in the image, or prints nothing. What the command changes is forgotten.
     """
@@ -35,7 +35,6 @@ class SaveArtifacts(Script[I]):
     kind: ClassVar[str] = "save_artifacts"
 
     dest: str
-    owner: str = ""
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shutil
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 from hermes.build.dockerfile.built import BuiltDockerfile
 from hermes.build.dockerfile.context_files import ContextFiles
@@ -13,22 +16,31 @@ from hermes.build.dockerfile.origins import NamedOrigins
 from hermes.build.dockerfile.remote_sources import RemoteSources
 from hermes.build.driver import Driver, How, Job
 from hermes.build.epoch import epoch
+from hermes.build.s2i.dockerfiles import place_of, write_dockerfile
 from hermes.build.s2i.options import S2IOptions
 from hermes.build.s2i.script_places import ScriptPlaces
 from hermes.build.s2i.sources import Source, fetched
+from hermes.container.mount_values import Bound
+from hermes.container.stack import StackEntry
+from hermes.container.task import Task
 from hermes.dockerfile.files import FolderFiles
 from hermes.dockerfile.options import Options
 from hermes.dockerfile.origins import BaseImage
 from hermes.engine.events import Subscriber
-from hermes.errors import BuildError, UsageError
+from hermes.errors import BuildError, ProgramMissing, UsageError
 from hermes.image.names import ImageNames
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.image.stored import descriptor_of
 from hermes.naming.registries import settings_of
 from hermes.naming.targets import BuildTarget
-from hermes.s2i.plan import Asked, Injection, Plan, plan
-from hermes.s2i.scripts import SOURCE_FOLDERS, InFiles, Place
+from hermes.s2i.asked import Asked, Injection
+from hermes.s2i.facts import Facts
+from hermes.s2i.plan import plan
+from hermes.s2i.scripts import SOURCE_FOLDERS, USAGE, InFiles, Place, Scripts
+from hermes.s2i.written import usual_builder
+
+T = TypeVar("T")
 
 
 class S2IBuild:
@@ -50,34 +62,104 @@ class S2IBuild:
         self._settings = settings_of(None, home)
         self._driver = Driver(home, subscribers, lambda: self._settings.registries)
         self._store = self._driver.store
+        self._unknown_is_usual = False
 
     def run(self) -> BuiltDockerfile:
         """Build and name the image; raises `UsageError`, `BuildFailed` and others."""
-        return self._driver.run(lambda _: self._build())
+        return self._driver.run(lambda _: self._with_asked(self._build))
 
-    def _build(self) -> BuiltDockerfile:
+    def write_dockerfile(self, path: Path) -> None:
+        """Write the build as a Dockerfile instead; see `hermes.build.s2i.dockerfiles`."""
+        self._unknown_is_usual = True
+        self._driver.run(
+            lambda _: self._with_asked(
+                lambda asked, folders: write_dockerfile(asked, path, folders, self._warn)
+            )
+        )
+
+    def usage(self, stdio: tuple[int, int, int]) -> int:
+        """Run the usage script in the builder; return its exit status. Raises `UsageError` where there is none."""
+
+        def run(_: bool) -> int:
+            image = self._image(self._options.builder, self._options.pull)
+            with self._store.scratch.directory() as scratch:
+                remote = RemoteSources(self._store, self._driver.fetching.cancelled)
+                places = ScriptPlaces(self._store, scratch, remote, self._say)
+                return self._used(image, places, scratch, stdio)
+
+        return self._driver.run(run)
+
+    def _used(
+        self, image: BaseImage, places: ScriptPlaces, scratch: Path, stdio: tuple[int, int, int]
+    ) -> int:
+        facts = Facts(image.name, image.document.get("config") or {})
+        script = Scripts(facts.name, [*self._named(places), *places.of_image(facts)]).required(USAGE)
+        path = script.path
+        bound: tuple[Bound, ...] = ()
+        if script.artifact is not None:
+            path = f"{facts.destination}/{USAGE}"
+            copy = scratch / USAGE
+            shutil.copyfile(place_of(script.artifact, places.folders), copy)
+            copy.chmod(0o755)
+            bound = (Bound(path, str(copy)),)
+        task = Task(
+            stack=tuple(StackEntry(one.diff_id, image.name) for one in image.layers),
+            argv=(path,),
+            env=(*facts.env.items(), *self._options.environment),
+            cwd=facts.workdir,
+            user=facts.user,
+            bound=bound,
+            runtime=self._options.runtime,
+        )
+        try:
+            return self._driver.commands(self._settings).run(task, stdio).status
+        except ProgramMissing:
+            looked = ", ".join([*script.looked, script.place])
+            raise UsageError(
+                f"{facts.name}: the {USAGE} script {path} is not in the image; looked in: {looked}",
+                hint="name a folder that has one with --scripts-url",
+            ) from None
+
+    def facts(self) -> Facts:
+        """Return what the builder says of itself."""
+
+        def looked(_: bool) -> Facts:
+            image = self._image(self._options.builder, self._options.pull)
+            return Facts(image.name, image.document.get("config") or {})
+
+        return self._driver.run(looked)
+
+    def _with_asked(self, use: Callable[[Asked, Mapping[str, str]], T]) -> T:
+        """Return what comes of using what is asked for, and the folders of its files by their names as sources."""
         with ExitStack() as held:
             source = held.enter_context(fetched(self._options, self._store))
             scratch = held.enter_context(self._store.scratch.directory())
             remote = RemoteSources(self._store, self._driver.fetching.cancelled)
             places = ScriptPlaces(self._store, scratch, remote, self._say)
             folders = {"": str(source.folder)}
-            planned = self._planned(source, places, folders)
-            files = ContextFiles({**folders, **places.folders}, self._store)
-            job = Job(planned.graph, [planned.manifest.action], files, source.folder)
-            options = self._options
-            how = How(self._settings, options.runtime, options.jobs, use_cache=options.use_cache)
-            report = self._driver.execute(job, how)
-            files.save(self._store)
-            value = report.known[planned.manifest.action].outputs[planned.manifest.name]
-            manifest = descriptor_of(self._store, value.digest)
-            if self._tag is not None:
-                ImageNames(self._store).set(self._tag, manifest)
-            actions = planned.graph.actions
-            executed = tuple((actions[name].kind, actions[name].owner) for name in report.executed)
-            return BuiltDockerfile(manifest, executed, report.cached, (options.tag,) if options.tag else ())
+            asked = self._asked(source, places, folders)
+            return use(asked, ChainMap(folders, places.folders))
 
-    def _planned(self, source: Source, places: ScriptPlaces, folders: dict[str, str]) -> Plan:
+    def _build(self, asked: Asked, folders: Mapping[str, str]) -> BuiltDockerfile:
+        options = self._options
+        planned = plan(asked, self._warn)
+        files = ContextFiles(folders, self._store)
+        job = Job(planned.graph, [planned.manifest.action], files, Path(folders[""]))
+        how = How(self._settings, options.runtime, options.jobs, use_cache=options.use_cache)
+        report = self._driver.execute(job, how)
+        files.save(self._store)
+        value = report.known[planned.manifest.action].outputs[planned.manifest.name]
+        manifest = descriptor_of(self._store, value.digest)
+        if self._tag is not None:
+            ImageNames(self._store).set(self._tag, manifest)
+        actions = planned.graph.actions
+        executed = tuple((actions[name].kind, actions[name].owner) for name in report.executed)
+        return BuiltDockerfile(manifest, executed, report.cached, (options.tag,) if options.tag else ())
+
+    def _warn(self, text: str) -> None:
+        self._say(f"warning: {text}")
+
+    def _asked(self, source: Source, places: ScriptPlaces, folders: dict[str, str]) -> Asked:
         options = self._options
         files = FolderFiles(str(source.folder), "")
         injections = []
@@ -85,8 +167,8 @@ class S2IBuild:
             name = f"inject{number}"
             folders[name] = folder
             injections.append(Injection(FolderFiles(folder, name), dest))
-        asked = Asked(
-            builder=self._image(options.builder, options.pull),
+        return Asked(
+            builder=self._builder(),
             source=files,
             read=lambda path: (source.folder / path).read_bytes(),
             given=[*self._named(places), *_of_source(files)],
@@ -106,9 +188,9 @@ class S2IBuild:
             allowed=options.allowed,
             exclude=options.exclude,
             injections=injections,
+            origins=self._origins(options.pull),
             options=self._chosen(),
         )
-        return plan(asked, lambda text: self._say(f"warning: {text}"))
 
     def _named(self, places: ScriptPlaces) -> list[Place]:
         return [places.named(self._options.scripts_url)] if self._options.scripts_url else []
@@ -125,8 +207,21 @@ class S2IBuild:
         )
 
     def _image(self, name: str, pull: str) -> BaseImage:
-        origins = NamedOrigins(self._store, self._driver.fetching, self._build_target, {}, pull)
-        return origins.image(name, self._platform)
+        return self._origins(pull).image(name, self._platform)
+
+    def _origins(self, pull: str) -> NamedOrigins:
+        return NamedOrigins(self._store, self._driver.fetching, self._build_target, {}, pull)
+
+    def _builder(self) -> BaseImage:
+        """Return the builder; for a Dockerfile it need not be here, and is then taken for a usual one."""
+        options = self._options
+        try:
+            return self._image(options.builder, options.pull)
+        except (UsageError, BuildError) as error:
+            if not self._unknown_is_usual:
+                raise
+            self._warn(f"nothing is known of the builder: {error.message}")
+            return usual_builder(options.builder)
 
     def _previous(self) -> BaseImage | None:
         """Return the image of the last build, if there is one and its artifacts are to be used again."""
@@ -139,7 +234,7 @@ class S2IBuild:
                 hint="name it: hermes s2i build SOURCE BUILDER TAG",
             )
         is_here = ImageNames(self._store).find(self._tag) is not None
-        pull = options.incremental_pull if is_here or "/" in options.tag else PULL_NEVER
+        pull = options.incremental_pull if is_here or self._tag.host else PULL_NEVER
         try:
             return self._image(options.tag, pull)
         except (UsageError, BuildError) as error:

@@ -227,7 +227,7 @@ FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
     Pull: {"digest": digests, "ref": texts},
     Run: of_run,
     Script: of_script,
-    SaveArtifacts: {**of_script, "dest": texts, "owner": texts},
+    SaveArtifacts: {**of_script, "dest": texts},
     ListFiles: {
         "exclude": some(texts),
         "from_": texts,

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from hermes.errors import UsageError
 from hermes.s2i.artifacts import Mapped, mappings
 from hermes.s2i.facts import Facts
-from hermes.s2i.plan import owner_of
 from hermes.s2i.source import variables
-from hermes.s2i.users import Range, ranges
+from hermes.s2i.users import Range, owner_of, ranges
 
 
 @pytest.mark.parametrize(
