@@ -135,7 +135,7 @@ class _Copying:
             return self._settled(entry), None
         one = next(self._inputs)
         if one.value.kind == LINK:
-            return self._settled(entry._replace(link=link_of(one), mode=0o777)), None
+            return self._settled(entry._replace(link=link_of(one, self._tools.store), mode=0o777)), None
         self._tools.check_file(one)
         entry = entry._replace(size=one.value.size, digest=one.value.digest.hex)
         return self._settled(entry), FileContent(self._tools.path_of(one), one.value.size, one.stamp)

@@ -25,6 +25,7 @@ from hermes.layer.content import FileContent, Spool, changed
 from hermes.layer.entry import DIRECTORY, FILE, SYMLINK, Entry
 from hermes.layer.unpacking import Unpacking
 from hermes.layer.write import Item, write_layer
+from hermes.store import Store
 from hermes.store.io_errors import storing
 
 
@@ -78,7 +79,10 @@ class _Assembly:
         for one in group.files:
             value, path = one.value, one.path
             if value.kind == LINK:
-                yield Entry(path, SYMLINK, 0o777, uid, gid, link=link_of(one), mtime=mtime), None
+                yield (
+                    Entry(path, SYMLINK, 0o777, uid, gid, link=link_of(one, self._tools.store), mtime=mtime),
+                    None,
+                )
                 continue
             chosen = group.modes.get(path, group.mode)
             if chosen is None:
@@ -123,8 +127,13 @@ class _Assembly:
         return self._stack.enter_context(closing(Spool(self._tools.store.scratch.unnamed())))
 
 
-def link_of(one: Resolved) -> str:
-    """Return the target of a source that is a symbolic link; raises `SourceError` if it changed."""
+def link_of(one: Resolved, store: Store) -> str:
+    """Return the target of a source that is a symbolic link; raises `SourceError` if it changed.
+
+    Where another machine has the source, its target is a blob.
+    """
+    if not one.origin:
+        return os.fsdecode(store.blobs.read(one.value.digest))
     try:
         link = os.fsencode(os.readlink(one.origin))
     except OSError as error:

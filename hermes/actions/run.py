@@ -206,7 +206,7 @@ def _subscribed(spec: Run[Resolved], tools: Tools) -> Iterator[Bound]:
 
 def _staged_file(path: str, one: Resolved, tools: Tools) -> StagedFile:
     if one.value.kind == LINK:
-        return StagedFile(path, link=link_of(one))
+        return StagedFile(path, link=link_of(one, tools.store))
     return StagedFile(path, tools.path_of(one), one.value.size, one.stamp, one.value.kind == EXECUTABLE)
 
 

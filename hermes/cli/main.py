@@ -41,6 +41,8 @@ _COMMANDS: Final = {
     "tag": ("images", "Give an image more names."),
     "unshare": ("unshare", "Run a command where an ordinary user's containers can be mounted."),
 }
+_HIDDEN: Final = {"execute-action": "execute_action"}
+"""Commands that programs call, and their modules."""
 _ALIASES: Final = {"build-using-dockerfile": "bud"}
 _OF_DOCKERFILES: Final = (
     "-t",
@@ -83,6 +85,9 @@ class _Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         cmd_name = _ALIASES.get(cmd_name, cmd_name)
+        if cmd_name in _HIDDEN:
+            module = _HIDDEN[cmd_name]
+            return import_module(f"hermes.cli.{module}").command  # type: ignore[no-any-return]
         if cmd_name not in _COMMANDS:
             return None
         module, _ = _COMMANDS[cmd_name]
@@ -97,7 +102,7 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in _COMMANDS and args[0] not in _ALIASES:
+        if not any(args[0] in known for known in (_COMMANDS, _ALIASES, _HIDDEN)):
             raise _no_command(args[0], ctx)
         if args[0] == "build" and _means_dockerfile(args[1:]):
             args = ["bud", *args[1:]]

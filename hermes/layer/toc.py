@@ -27,9 +27,11 @@ _CHECK: Final = b'{"check":"%s",'
 _BODY: Final = len(_CHECK % (b"0" * 64))
 _ENTRIES: Final = b',"entries":[\n'
 _END: Final = b"\n]}"
+_LONGEST_HEAD: Final = 1 << 10
+"""Bytes of a table's first line, which says all but the entries, are fewer."""
 _LARGE: Final = 2 << 20
 """Bytes from which on a table is not read into memory."""
-_DAMAGES: Final = (
+DAMAGES: Final = (
     ValueError,
     LookupError,
     TypeError,
@@ -38,6 +40,7 @@ _DAMAGES: Final = (
     IsADirectoryError,
     HermesError,
 )
+"""What comes of reading a table that was damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +100,25 @@ def load(store: Store, diff_id: Digest) -> TableOfContents:
         return _opened(path)
     except FileNotFoundError:
         raise StoreError(f"the store has no table of contents of layer {diff_id}") from None
-    except _DAMAGES as error:
+    except DAMAGES as error:
         remove_tree(path)
         raise MissingBlobError(
             f"the table of contents of layer {diff_id} was damaged",
             digest=diff_id,
             hint="run the command again, or pull the image again",
         ) from error
+
+
+def size_of(store: Store, diff_id: Digest) -> int:
+    """Return the size of a layer's tar in bytes; raises as `load` does."""
+    try:
+        with open(store.toc_path(diff_id), "rb") as file:
+            first = file.readline(_LONGEST_HEAD)
+        if first.endswith(_ENTRIES):
+            return int(json.loads(first + _END)["size"])
+    except (OSError, *DAMAGES):
+        pass
+    return load(store, diff_id).size
 
 
 def _opened(path: str) -> TableOfContents:

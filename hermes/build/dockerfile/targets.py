@@ -145,7 +145,7 @@ class DockerfileTargets:
         return found
 
     def _file(self, given: Artifact, one: Resolved) -> DeclaredFile:
-        link = link_of(one) if one.value.kind == LINK else None
+        link = link_of(one, self._store) if one.value.kind == LINK else None
         return DeclaredFile(one.value.kind, given, self._place(one), link)
 
     def _diff_ids(self, one: Resolved) -> list[Digest]:
