@@ -10,7 +10,7 @@ def _port(text, attribute = "ports"):
         fail("%r is not a port" % text, attr = attribute, hint = 'write "8080" or "53/udp"')
     return "%s/%s" % (number, protocol or "tcp")
 
-def composed(ctx, layers, entrypoint, cmd, env, workdir, dropped = []):
+def composed(ctx, layers, entrypoint, cmd, env, workdir, dropped = [], program = "", programs = []):
     """Makes the image of a rule that has the attributes `IMAGE_ATTRS`.
 
     Args:
@@ -21,6 +21,8 @@ def composed(ctx, layers, entrypoint, cmd, env, workdir, dropped = []):
       env: variables, as `env` has them.
       workdir: where the program starts, or an empty string.
       dropped: settings of the base that are to be empty: "cmd", "entrypoint".
+      program: the path of a program for which, with all that it loads, the image must have the libraries, or an empty string.
+      programs: layers for whose ELF files the image must have the libraries. Both ask for the attributes `CHECK_ATTRS`.
 
     Returns:
       the ImageInfo.
@@ -45,6 +47,17 @@ def composed(ctx, layers, entrypoint, cmd, env, workdir, dropped = []):
                 built_on[layer] = below
                 made_on[layer] = below
                 below = below + [layer]
+    checks = []
+    if (program or programs) and ctx.attr.check_libraries:
+        checks.append(ctx.actions.check_programs(
+            ctx.label.name + ".programs",
+            layers = [layer for layer in base.layers + own if not base.image or layer not in base.layers] if program else programs,
+            root = base.layers + own,
+            start = program,
+            missing = ctx.attr.missing_libraries,
+            env = env,
+            environment = base.environment,
+        ))
     unset = {
         "env": ctx.attr.unset_env,
         "labels": ctx.attr.unset_labels,
@@ -78,6 +91,7 @@ def composed(ctx, layers, entrypoint, cmd, env, workdir, dropped = []):
         compression = ctx.attr.compression,
         compression_level = ctx.attr.compression_level,
         allow_conflicts = ctx.attr.allow_conflicts,
+        checks = checks,
     )
 
 def _image_impl(ctx):
@@ -89,6 +103,7 @@ def _image_impl(ctx):
         env = ctx.attr.env,
         workdir = ctx.attr.workdir or "",
         dropped = [name for name in ("cmd", "entrypoint") if getattr(ctx.attr, name) == []],
+        programs = [layer for target in ctx.attr.layers for layer in target[LayerInfo].layers],
     )]
 
 def _image_pull_impl(ctx):
@@ -142,6 +157,12 @@ image_push = rule(
     doc = "An image and where it goes: `hermes push` and `hermes run` of this target push it.",
 )
 
+# What rules have that know their programs; see `composed`.
+CHECK_ATTRS = {
+    "check_libraries": attr.bool(default = True, doc = "Whether each library that a program of the image needs must be in the image: found as the dynamic loader finds it."),
+    "missing_libraries": attr.string_list(doc = "Libraries that need not be in the image, such as libcuda.so.1, which the machine adds."),
+}
+
 # What every rule for an image has; see `composed`.
 IMAGE_ATTRS = {
     "allow_conflicts": attr.bool(doc = "Whether layers may write one path differently; the upper one then counts."),
@@ -169,7 +190,8 @@ IMAGE_ATTRS = {
 
 image = rule(
     implementation = _image_impl,
-    attrs = IMAGE_ATTRS | {
+    attrs = IMAGE_ATTRS | CHECK_ATTRS | {
+        "check_libraries": attr.bool(doc = "Whether each library that an ELF file of `layers` needs must be in the image: found as the dynamic loader finds it."),
         "cmd": attr.string_list(optional = True, doc = "Arguments of the entry point, or the command where there is none; `[]` drops the base's."),
         "entrypoint": attr.string_list(optional = True, doc = "The program that the image starts; `[]` drops the base's."),
         "layers": attr.label_list(providers = [LayerInfo], doc = "The image's own layers, the lowest first."),

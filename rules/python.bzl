@@ -1,6 +1,6 @@
 """Python packages as layers, and programs in Python as images."""
 
-load(":images.bzl", "IMAGE_ATTRS", "composed")
+load(":images.bzl", "CHECK_ATTRS", "IMAGE_ATTRS", "composed")
 load(":stack.bzl", "stack_of")
 
 PyInfo = provider(fields = ["interpreter", "prefix", "python"])
@@ -252,11 +252,12 @@ def _py_image_impl(ctx):
         env = env | ctx.attr.env,
         workdir = ctx.attr.workdir or (ctx.attr.dest if ctx.files.srcs else ""),
         dropped = [] if ctx.attr.args else ["cmd"],
+        programs = [layer for target in ctx.attr.deps for layer in target[LayerInfo].layers],
     )]
 
 py_image = rule(
     implementation = _py_image_impl,
-    attrs = IMAGE_ATTRS | {
+    attrs = IMAGE_ATTRS | CHECK_ATTRS | {
         "args": attr.string_list(doc = "Arguments of the program; those of `docker run` take their place."),
         "base": attr.label_list(mandatory = True, allow_empty = False, providers = _STACK, doc = "The image or layers that Python is in."),
         "compile": attr.bool(doc = "Whether the base's own interpreter compiles srcs."),

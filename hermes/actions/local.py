@@ -54,32 +54,24 @@ def executor_of(kind: str) -> Execute:
     match kind:
         case "assemble_image":
             from hermes.actions.assemble_image import execute
+        case "check_programs":
+            from hermes.actions.check_programs import execute
         case "compress":
             from hermes.actions.compress import execute
-        case "copy":
-            from hermes.actions.copy import execute
         case "fetch":
             from hermes.actions.fetch import execute
         case "fetch_wheel":
             from hermes.actions.fetch_wheel import execute
         case "git":
             from hermes.actions.git import execute
-        case "base_layer":
-            from hermes.actions.base_layer import execute
-        case "host":
-            from hermes.actions.host import execute
         case "config":
             from hermes.actions.config import execute
         case "image_labels":
             from hermes.actions.image_labels import execute
         case "index":
             from hermes.actions.index import execute
-        case "layer":
-            from hermes.actions.layer import execute
         case "manifest":
             from hermes.actions.manifest import execute
-        case "resolve_destination":
-            from hermes.actions.resolve_destination import execute
         case "pull":
             from hermes.actions.pull import execute
         case "run":
@@ -88,14 +80,34 @@ def executor_of(kind: str) -> Execute:
             from hermes.actions.save_artifacts import execute
         case "script":
             from hermes.actions.script import execute
+        case "write":
+            from hermes.actions.write import execute
+        case _:
+            return _executor_of_layers(kind)
+    return execute
+
+
+def _executor_of_layers(kind: str) -> Execute:
+    """Return what executes a kind of action that makes layers, or looks at some."""
+    match kind:
+        case "base_layer":
+            from hermes.actions.base_layer import execute
+        case "copy":
+            from hermes.actions.copy import execute
+        case "host":
+            from hermes.actions.host import execute
+        case "layer":
+            from hermes.actions.layer import execute
         case "list_files":
             from hermes.actions.list_files import execute
         case "list_folders":
             from hermes.actions.list_folders import execute
+        case "list_programs":
+            from hermes.actions.list_programs import execute
+        case "resolve_destination":
+            from hermes.actions.resolve_destination import execute
         case "squash":
             from hermes.actions.squash import execute
-        case "write":
-            from hermes.actions.write import execute
         case _:
             raise AssertionError(kind)
     return execute

@@ -163,6 +163,7 @@ class Actions:
     dsl_type: ClassVar[str] = "actions"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset(
         {
+            "check_programs",
             "copy",
             "dockerfile",
             "fetch",
@@ -251,6 +252,42 @@ class Actions:
 
         squash = Squash(mtime=self._configuration.epoch, below=_refs(below), roots=_refs(layers))
         return Layer(Output(self._add(name, squash), "layer"), self._label)
+
+    def check_programs(
+        self,
+        name: str,
+        *,
+        layers: Any,
+        root: Any,
+        start: str = "",
+        missing: Any = (),
+        env: Any = None,
+        environment: Any = None,
+    ) -> File:
+        """Whether the stack of layers ``root`` has the libraries that the ELF files of ``layers``, some of it, need.
+
+        With ``start``, the path of a program, only that and what it loads is looked at, and it must be for the platform. Layers of images
+        from elsewhere are not read, only their lists of files. ``missing`` are names of libraries that need not be there;
+        ``env`` and ``environment`` are as of run(), for LD_LIBRARY_PATH. Give the file that this returns to image() as one of its
+        ``checks``.
+        """
+        from hermes.actions.specs.programs import CheckPrograms, ListPrograms
+
+        expect_text("check_programs", name, start)
+        listed = []
+        for number, one in enumerate(_layers(layers)):
+            if one.manifest is None:
+                look = ListPrograms(layer=Ref(one.artifact))
+                listed.append(Ref(Output(self._add(f"{name}.{number}", look), "programs")))
+        check = CheckPrograms(
+            start=start,
+            missing=tuple(missing),
+            library_path=(env or {}).get("LD_LIBRARY_PATH", ""),
+            environment=None if environment is None else Ref(environment.artifact),
+            roots=_refs(root),
+            programs=tuple(listed),
+        )
+        return File(Output(self._add(name, check), "checked"), self._label, f"{name}.checked")
 
     def copy(
         self,
@@ -415,12 +452,13 @@ class Actions:
         compression: str = "zstd",
         compression_level: int | None = None,
         allow_conflicts: bool = False,
+        checks: Any = (),
     ) -> Info:
         """An image: the layers of ``base`` (an ImageInfo) and ``layers`` on top, with a configuration.
 
         ``built_on`` maps each layer to those it stands on, whose files it may replace, and ``made_on`` to those that
-        were seen when it was made, whose links it cannot hide (the same if left out). Nothing is compressed until
-        somebody needs the manifest.
+        were seen when it was made, whose links it cannot hide (the same if left out). ``checks`` are files of
+        check_programs(), which have to pass first. Nothing is compressed until somebody needs the manifest.
         """
         from hermes.actions.specs.config import Config
 
@@ -456,6 +494,7 @@ class Actions:
             folders=tuple(
                 Ref(note, str(number)) for number, note in notes.items() if len(stack) > len(below)
             ),
+            checks=tuple(Ref(one.artifact) for one in _files("checks", checks)),
         )
         made = self._add(name, image)
         config_file = File(Output(made, "config"), self._label, f"{name}.config.json")
@@ -630,6 +669,12 @@ class Actions:
 
 def _is_image(value: Any) -> bool:
     return type(value) is Info and value.provider is IMAGE_INFO
+
+
+def _files(called: str, value: Any) -> list[File]:
+    if type(value) not in (list, tuple) or not all(type(one) is File for one in value):
+        raise EvalError(f"{called} is a list of files, not {type_name(value)}")
+    return list(value)
 
 
 def _layers(value: Any) -> list[Layer]:

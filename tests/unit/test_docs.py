@@ -44,9 +44,10 @@ ORDER = [
     "images.bzl",
     "dockerfiles.bzl",
     "debian.bzl",
+    "programs.bzl",
     "python.bzl",
 ]
-LOADED = ("debian.bzl", "python.bzl")
+LOADED = ("debian.bzl", "programs.bzl", "python.bzl")
 """Rules that a BUILD file has to load."""
 
 

@@ -15,7 +15,8 @@ class Config(Spec[I]):
     number of one of all these inputs (as text) to the numbers of those that it stands on, ``made_on`` to those that
     were seen when it was made; others that write one path differently are a conflict, unless ``allow_conflicts``.
     ``config`` has the names of the rule ``image``. ``epoch`` is its time, in seconds. ``folders`` are files with what is
-    known of the trees of images from elsewhere, each by the number of the input (its path) that it tells of.
+    known of the trees of images from elsewhere, each by the number of the input (its path) that it tells of. ``checks`` are
+    what checks of the image give, which have to pass first.
     """
 
     kind: ClassVar[str] = "config"
@@ -30,6 +31,7 @@ class Config(Spec[I]):
     below: tuple[I, ...] = roles("below", default=())
     layers: tuple[I, ...] = roles("layer", default=())
     folders: tuple[I, ...] = roles("folders", default=())
+    checks: tuple[I, ...] = roles("checked", default=())
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ from hermes.actions.specs.layer import Directory, Files, Group, Layer, Packages,
 from hermes.actions.specs.list_files import ListFiles
 from hermes.actions.specs.list_folders import ListFolders
 from hermes.actions.specs.manifest import Manifest
+from hermes.actions.specs.programs import CheckPrograms, ListPrograms
 from hermes.actions.specs.pull import Pull
 from hermes.actions.specs.resolve_destination import Named, ResolveDestination
 from hermes.actions.specs.run import Run
@@ -200,7 +201,17 @@ FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
         "below": some(refs),
         "layers": some(refs),
         "folders": some(refs),
+        "checks": some(refs),
     },
+    CheckPrograms: {
+        "start": texts,
+        "missing": some(texts),
+        "library_path": texts,
+        "environment": st.none() | refs,
+        "roots": some(refs),
+        "programs": some(refs),
+    },
+    ListPrograms: {"layer": refs},
     ImageLabels: {"labels": dictionaries, "path": texts, "roots": some(refs)},
     Index: {"annotations": dictionaries, "manifests": some(refs)},
     Layer: {"entries": some(groups), "mtime": numbers},
