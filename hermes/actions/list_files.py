@@ -70,7 +70,7 @@ class _Selection:
             yield path, inside, inside[start:]
             return
         if not is_pattern(source):
-            raise BuildError(f"{source} is not there in {self._spec.from_}")
+            raise BuildError(f"{source.replace(PIVOT, '/')} is not there in {self._spec.from_}")
         try:
             matches = expanded(inside, self._names, self._folders if self._spec.parents else None)
         except UsageError as error:

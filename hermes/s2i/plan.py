@@ -46,11 +46,6 @@ class Plan:
 
 def plan(asked: Asked, warn: Callable[[str], None]) -> Plan:
     """Return the actions of a build; raises `UsageError`."""
-    if asked.previous is not None and asked.runtime is not None:
-        raise UsageError(
-            "an incremental build cannot have a runtime image",
-            hint="leave out --incremental or --runtime-image",
-        )
     return _Planner(asked, warn).plan()
 
 
