@@ -45,6 +45,7 @@ FORMATS: Final = ("oci", "docker")
 COMPRESSIONS: Final = ("gzip", "zstd")
 
 _CREATED_BY: Final = "created_by"
+_COMMENT: Final = "history_comment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +80,28 @@ class Containers:
         self._say = say
         self._checked: set[Digest] = set()
 
-    def create(self, base: str, *, name: str = "", platform: str = "") -> State:
-        """Make a container of ``scratch``, a local image, ``TRANSPORT:WHERE`` or a target's label."""
-        from hermes.build.named import build_target
-        from hermes.naming.bases import base_of
+    def create(self, base: str, *, name: str = "", platform: str = "", pull: str = "missing") -> State:
+        """Make a container of ``scratch``, an image, ``TRANSPORT:WHERE`` or a target's label.
 
+        A name is that of an image of the store or of a registry, as in FROM; ``pull`` is one of
+        `hermes.build.dockerfile.options.PULLS`.
+        """
+        from hermes.build.named import build_target
+        from hermes.graph.label import is_label
+        from hermes.image.names import ImageNames
+        from hermes.image.reference import Reference
+        from hermes.naming.bases import SCRATCH, base_of
+
+        is_name = base != SCRATCH and not has_transport(base) and not is_label(base)
         with self._opened() as (store, _, working), closing(LazyBlobs.here(store)) as fetching:
-            found = base_of(base, store, fetching, build_target, platform)
+            if is_name and (pull == "always" or ImageNames(store).find(Reference.parse(base)) is None):
+                from hermes.build.dockerfile.origins import NamedOrigins
+                from hermes.naming.image_names import platform_of
+
+                origins = NamedOrigins(store, fetching, build_target, {}, pull)
+                found = origins.base(base, platform_of(platform))
+            else:
+                found = base_of(base, store, fetching, build_target, platform)
             return working.create(found.name, name, found.stack, found.document, found.blobs)
 
     def all(self) -> list[State]:
@@ -173,13 +189,60 @@ class Containers:
                     whole = replace(whole, stack=base_of(origin, store, fetching, build_target, "").stack)
             working.copy(name, whole, step, source)
 
-    def configure(self, name: str, changes: Sequence[tuple[str, str]], *, created_by: str = "") -> State:
-        """Change the configuration of what is going to be committed; see `hermes.image.edit.SETTINGS`."""
+    def take(self, name: str, paths: Sequence[str], dest: str) -> None:
+        """Copy files and folders of a container to this machine: to ``dest``, or as an archive to standard output (``-``).
+
+        It needs no program in the container. See `hermes.api.taking` for where things go.
+        """
+        import shutil
+        import sys
+
+        from hermes.api.taking import STANDARD_OUTPUT, check_place, placed
+
+        place = Path(dest).expanduser().absolute()
+        if dest != STANDARD_OUTPUT:
+            check_place(paths, place, is_folder=dest.endswith("/"))
+        with self._opened() as (store, _, working), store.scratch.directory() as folder:
+            archive = folder / "taken"
+            archive.touch()
+            working.take(name, paths, str(archive))
+            if dest != STANDARD_OUTPUT:
+                placed(archive, paths, place)
+                return
+            with archive.open("rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+
+    def configure(
+        self,
+        name: str,
+        changes: Sequence[tuple[str, str]],
+        *,
+        created_by: str = "",
+        comment: str = "",
+        add_history: bool = False,
+    ) -> State:
+        """Change the configuration of what is going to be committed; see `hermes.image.edit.SETTINGS`.
+
+        ``created_by`` and ``comment`` are for the history's row of the next layer. With ``add_history`` each change is a
+        row of its own.
+        """
+        from hermes.build.epoch import epoch
+        from hermes.image.config import timestamp
         from hermes.image.edit import edited
 
         def change(document: Mapping[str, Any]) -> Mapping[str, Any]:
-            made = edited(document, changes)
-            return {**made, _CREATED_BY: created_by} if created_by else made
+            made = dict(edited(document, changes))
+            said = {_CREATED_BY: created_by, _COMMENT: comment}
+            made.update({key: text for key, text in said.items() if text})
+            if add_history:
+                time = timestamp(epoch())
+                rows = [
+                    {"created": time, "created_by": f"config --{setting} {text}", "empty_layer": True}
+                    for setting, text in changes
+                ]
+                made["history"] = [*(made.get("history") or ()), *rows]
+            return made
 
         with self._opened() as (_, _, working):
             return working.configure(name, change)
@@ -211,6 +274,8 @@ class Containers:
             if not made and state.settings == state.committed:
                 return []
             row: dict[str, Any] = {"created": timestamp(seconds), "created_by": _created_by(state)}
+            if comment := state.document.get(_COMMENT):
+                row["comment"] = comment
             return [row if made else {**row, "empty_layer": True}]
 
         with self._opened() as (store, forms, working):
@@ -299,12 +364,15 @@ class Containers:
         for name in docker.SETTINGS if not is_docker else ():
             if config.pop(name, None):
                 self._say(f"warning: an OCI image has no {name}; it is left out (see --format docker)")
+        if document.get("comment") and not is_docker:
+            self._say("warning: an OCI image has no comment; it is left out (see --format docker)")
         made = assemble(
             {**document, "config": config, "created": created},
             layers,
             document.get("history") or [],
             annotations,
             DOCKER if is_docker else OCI,
+            comment=document.get("comment", "") if is_docker else "",
         )
         if warning := depth_warning(made.document):
             self._say(f"warning: {warning}")

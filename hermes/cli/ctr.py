@@ -17,7 +17,6 @@ from hermes.cli.each import each
 from hermes.cli.lines import print_beside, write_line
 from hermes.cli.options import (
     digest_file_option,
-    format_option,
     image_platform_option,
     timestamp_option,
     transports_in_help,
@@ -39,7 +38,7 @@ _OF_HERMES: Final = {
     "unshare": ("unshare", "command"),
 }
 """What buildah has among its commands for containers and Hermes beside them; module and name."""
-_ALIASES: Final = {"containers": "ps", "unmount": "umount"}
+_ALIASES: Final = {"containers": "ps", "delete": "rm", "list": "ps", "ls": "ps", "unmount": "umount"}
 _MORE: Final = {"add": "ctr_copy", "config": "ctr_config", "copy": "ctr_copy", "run": "ctr_run"}
 
 
@@ -64,6 +63,10 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         from hermes.cli.other_tools import WAYS
 
+        if args[0] == "push" and any(map(_is_elsewhere, args[1:])):
+            from hermes.cli.copy import command as copy
+
+            return "push", copy, args[1:]
         if args[0] in WAYS and self.get_command(ctx, args[0]) is None:
             raise UsageError(f"there is no command 'ctr {args[0]}'", hint=WAYS[args[0]])
         return super().resolve_command(ctx, args)
@@ -82,15 +85,45 @@ def command() -> None:
     """
 
 
-@command.command("from")
+_PULLS: Final = {
+    "always": "always",
+    "false": "never",
+    "ifmissing": "missing",
+    "ifnewer": "always",
+    "missing": "missing",
+    "never": "never",
+    "newer": "always",
+    "true": "missing",
+}
+"""What buildah calls the policies of `hermes.build.dockerfile.options.PULLS`; ``newer`` asks the registry, as ``always`` does: blobs that are here are not sent."""
+
+
+class _From(click.Command):
+    """``--pull`` may stand alone, and means then what it means to buildah: if it is missing."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        alone = {"--pull": "--pull=true", "--pull-always": "--pull=always", "--pull-never": "--pull=never"}
+        return super().parse_args(ctx, [alone.get(one, one) for one in args])
+
+
+@command.command("from", cls=_From)
 @click.argument("base", metavar="IMAGE|ORIGIN|LABEL|scratch", shell_complete=completion.bases)
 @click.option("--name", default="", help="What to call the container.")
+@click.option(
+    "--pull",
+    type=click.Choice(sorted(_PULLS)),
+    default="missing",
+    metavar="POLICY",
+    help="When to ask registries: missing (also --pull alone), always (--pull-always) or never (--pull-never).",
+)
+@click.option("--cidfile", default="", metavar="FILE", help="Write the container's id to a file.")
+@click.option("-q", "--quiet", is_flag=True, expose_value=False, help="Nothing: only the name is printed.")
 @image_platform_option
 @transports_in_help
-def from_(base: str, name: str, platform: str) -> None:
+def from_(base: str, name: str, pull: str, cidfile: str, platform: str) -> None:
     """Make a container of an image, of a target or of nothing, and print its name.
 
-    ORIGIN is an image elsewhere:
+    IMAGE is a name of the store or of a registry, as in FROM of a Dockerfile. ORIGIN is an image elsewhere:
 
     {origins}
 
@@ -99,7 +132,11 @@ def from_(base: str, name: str, platform: str) -> None:
     hermes ctr from docker-archive:saved.tar
     hermes ctr from --name work //examples/hello:image
     """
-    click.echo(opened().create(base, name=name and _checked(name), platform=platform).name)
+    check_file("--cidfile", cidfile)
+    made = opened().create(base, name=name and _checked(name), platform=platform, pull=_PULLS[pull])
+    if cidfile:
+        write_file("--cidfile", cidfile, made.id)
+    click.echo(made.name)
 
 
 @command.command()
@@ -149,7 +186,15 @@ def umount(names: tuple[str, ...], all_: bool) -> None:
 @click.argument("target", default="", metavar="[NAME|TRANSPORT]", shell_complete=completion.destinations)
 @click.option("--squash", is_flag=True, help="Write all layers as one.")
 @timestamp_option
-@format_option
+@click.option(
+    "-f",
+    "--format",
+    "format_",
+    type=click.Choice(["oci", "docker"]),
+    default="oci",
+    show_default=True,
+    help="The image's format.",
+)
 @click.option(
     "--compression",
     type=click.Choice(COMPRESSIONS),
@@ -209,15 +254,53 @@ def commit(
 
 
 @command.command()
-@click.argument("name", metavar="CONTAINER", shell_complete=completion.containers)
-def inspect(name: str) -> None:
-    """Print what is known of a container as JSON.
+@click.argument("name", metavar="CONTAINER|IMAGE", shell_complete=completion.containers)
+@click.option(
+    "-f",
+    "--format",
+    "template",
+    default="",
+    metavar="TEMPLATE",
+    help="Print what a template of Go makes of what buildah and docker know of it, as '{{.Config.Cmd}}'.",
+)
+@click.option(
+    "-t",
+    "--type",
+    "kind",
+    type=click.Choice(["container", "image"]),
+    help="Look for this alone; otherwise for a container first.",
+)
+def inspect(name: str, template: str, kind: str | None) -> None:
+    """Print what is known of a container, or of an image, as JSON.
 
     \b
     hermes ctr inspect $ctr
+    hermes ctr inspect --format '{{.OCIv1.Config.Entrypoint}}' $ctr
+    hermes ctr inspect --type image --format '{{index .Config.Labels "version"}}' app:latest
     """
+    from hermes.cli.ctr_inspect import described_image, formatted
+
     containers = opened()
-    click.echo(json.dumps(_described(containers, containers.get(name)), indent=2, sort_keys=True))
+    state = None
+    if kind != "image":
+        try:
+            state = containers.get(name)
+        except UsageError:
+            if kind == "container":
+                raise
+    if state is None:
+        try:
+            image = described_image(name)
+        except UsageError as error:
+            if kind is None:
+                error.message = f"there is no container {name}, and {error.message}"
+            raise
+        click.echo(formatted(template, image) if template else json.dumps(image, indent=2, sort_keys=True))
+        return
+    if template:
+        click.echo(formatted(template, state, containers.mounted_at(state)))
+        return
+    click.echo(json.dumps(_described(containers, state), indent=2, sort_keys=True))
 
 
 @command.command()
@@ -240,7 +323,17 @@ def diff(name: str, as_json: bool) -> None:
 @command.command()
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Print names only.")
-def ps(as_json: bool, quiet: bool) -> None:
+@click.option("-n", "--noheading", is_flag=True, help="Leave out the heading.")
+@click.option("-a", "--all", is_flag=True, expose_value=False, help="Nothing: all are listed.")
+@click.option("--notruncate", is_flag=True, expose_value=False, help="Nothing: ids are listed whole.")
+@click.option(
+    "--format",
+    "template",
+    default="",
+    metavar="TEMPLATE",
+    help="Print a line for each, as '{{.ContainerName}}'.",
+)
+def ps(as_json: bool, quiet: bool, noheading: bool, template: str) -> None:
     """List the working containers.
 
     \b
@@ -253,13 +346,18 @@ def ps(as_json: bool, quiet: bool) -> None:
     if as_json:
         click.echo(json.dumps([_described(containers, one) for one in found], indent=2, sort_keys=True))
         return
-    if quiet:
+    if template:
+        from hermes.cli.ctr_inspect import formatted
+
+        lines = [formatted(template, one, containers.mounted_at(one)) for one in found]
+    elif quiet:
         lines = [one.name for one in found]
     else:
         rows = [
             (one.id, one.name, one.image, str(len(one.stack)), containers.mounted_at(one)) for one in found
         ]
-        lines = columns([("ID", "NAME", "FROM", "LAYERS", "MOUNTED AT"), *rows])
+        heading = [] if noheading else [("ID", "NAME", "FROM", "LAYERS", "MOUNTED AT")]
+        lines = columns([*heading, *rows])
     for line in lines:
         click.echo(line)
 
@@ -267,14 +365,21 @@ def ps(as_json: bool, quiet: bool) -> None:
 @command.command()
 @click.argument("names", nargs=-1, metavar="CONTAINER...", shell_complete=completion.containers)
 @click.option("-a", "--all", "all_", is_flag=True, help="Remove all.")
-def rm(names: tuple[str, ...], all_: bool) -> None:
+@click.option("-f", "--force", is_flag=True, help="Containers that are not there are no error.")
+def rm(names: tuple[str, ...], all_: bool, force: bool) -> None:
     """Remove containers with all that was not committed.
 
     \b
     hermes ctr rm $ctr
     """
     containers = opened()
-    each(_named(containers, names, all_=all_), lambda name: click.echo(containers.remove(name)))
+    wanted = _named(containers, names, all_=all_)
+    if force:
+        known = {one for state in containers.all() for one in (state.name, state.id)} | {
+            *containers.damaged()
+        }
+        wanted = [name for name in dict.fromkeys(wanted) if name in known]
+    each(wanted, lambda name: click.echo(containers.remove(name)))
 
 
 @command.command()
@@ -287,6 +392,14 @@ def rename(name: str, new: str) -> None:
     hermes ctr rename debian-working-container web
     """
     opened().rename(name, _checked(new))
+
+
+def _is_elsewhere(word: str) -> bool:
+    """Tell whether a word says that an image goes elsewhere than to a registry, as it can with buildah's push."""
+    from hermes.transports import REGISTRY
+    from hermes.transports.table import has_transport
+
+    return has_transport(word) and not word.startswith(REGISTRY)
 
 
 def _checked(name: str) -> str:

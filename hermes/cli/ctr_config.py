@@ -15,6 +15,7 @@ _HELP: Final = {
     "annotation": ("NAME=VALUE", "An annotation of the manifest; NAME- unsets it, - all."),
     "arch": ("ARCH", "The architecture that the image is for."),
     "author": ("TEXT", "Who made it."),
+    "comment": ("TEXT", "A comment on the image (Docker's format only)."),
     "cmd": ("COMMAND", "The command, or the arguments of the entry point: a line, or a JSON list."),
     "entrypoint": (
         "COMMAND",
@@ -37,34 +38,49 @@ _HELP: Final = {
     "volume": ("PATH", "A path whose content is kept outside; PATH- takes it out, - all."),
     "workdir": ("PATH", "Where the program starts."),
 }
+_SHORT: Final = {"annotation": "-a", "env": "-e", "label": "-l", "port": "-p", "user": "-u", "volume": "-v"}
+_ALIASES: Final = {"workdir": "--workingdir"}
+_UNSETS: Final = {"unsetannotation": "annotation", "unsetlabel": "label", "unsetenv": "env"}
+"""Options of buildah by which a NAME is unset, and the settings that NAME- unsets it in."""
 _GIVEN: Final = "hermes.config"
 
 
 def _note(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> None:
     """Keep what an option says, in the order of the command line."""
     name = str(option.name).replace("_", "-")
+    if name in _UNSETS:
+        name, values = _UNSETS[name], tuple(f"{one}-" for one in values)
     ctx.meta.setdefault(_GIVEN, []).extend((name, value) for value in values)
 
 
 def _options() -> list[click.Parameter]:
+    unset = {name: ("NAME", f"Unset it, as --{of} NAME-.") for name, of in _UNSETS.items()}
     return [
         click.Option(
-            [f"--{name}"],
+            [
+                *([_SHORT[name]] if name in _SHORT else []),
+                f"--{name}",
+                *([_ALIASES[name]] if name in _ALIASES else []),
+            ],
             multiple=True,
             metavar=metavar,
             help=text,
             callback=_note,
             expose_value=False,
         )
-        for name, (metavar, text) in _HELP.items()
+        for name, (metavar, text) in {**_HELP, **unset}.items()
     ]
 
 
 @click.command("config", params=_options())
 @click.option("--created-by", default="", metavar="TEXT", help="What the history says of the next layer.")
+@click.option(
+    "--history-comment", default="", metavar="TEXT", help="A comment in the history on the next layer."
+)
+@click.option("--add-history", is_flag=True, help="Say in the history what is changed.")
 @click.argument("name", metavar="CONTAINER", shell_complete=containers)
 @click.pass_context
-def config(ctx: click.Context, created_by: str, name: str) -> None:
+def config(ctx: click.Context, created_by: str, history_comment: str, add_history: bool, name: str) -> None:
     """Change the configuration of what is going to be committed.
 
     \b
@@ -73,7 +89,7 @@ def config(ctx: click.Context, created_by: str, name: str) -> None:
     """
     changes: list[tuple[str, str]] = ctx.meta.get(_GIVEN, [])
     assert all(setting in SETTINGS for setting, _ in changes)
-    if not changes and not created_by:
+    if not changes and not created_by and not history_comment:
         raise UsageError("no setting to change was given", hint="see `hermes ctr config --help`")
     changes.sort(key=lambda one: one[0] != "entrypoint")  # which ends an inherited command, not a given one
-    opened().configure(name, changes, created_by=created_by)
+    opened().configure(name, changes, created_by=created_by, comment=history_comment, add_history=add_history)

@@ -13,6 +13,7 @@ import click
 from hermes.api.downloads import downloaded, is_url
 from hermes.cli.completion import containers
 from hermes.cli.containers import opened
+from hermes.cli.options import PROGRAM, arguments_of
 from hermes.container.copy import Copy
 from hermes.errors import UsageError
 
@@ -47,7 +48,7 @@ _OPTIONS: Final[tuple[Callable[[Any], Any], ...]] = (
 )
 
 
-@click.command("copy")
+@click.command("copy", context_settings=PROGRAM)
 @_options
 @click.option("--from", "origin", default="", metavar="CONTAINER|IMAGE|LABEL", help="Copy from its root.")
 def copy(
@@ -59,21 +60,31 @@ def copy(
     ignorefile: Path | None,
     origin: str,
 ) -> None:
-    """Copy files and folders into a container, as COPY of a Dockerfile does.
+    """Copy files and folders into a container, as COPY of a Dockerfile does, or out of it with CONTAINER:/path.
 
     A folder's content goes to DEST; so do several sources, or one if DEST is a folder or ends with a slash.
-    Sources may be patterns. No link leads out of the container's root.
+    Sources may be patterns. No link leads out of the container's root. Options stand before the container.
+
+    What is copied out goes where docker cp puts it, belongs to who runs this, and needs no program in the container; - is
+    an archive on standard output.
 
     \b
     hermes ctr copy $ctr app /srv
     hermes ctr copy --from //lib:image --chown 1000 $ctr '/usr/lib/libx.so*' /usr/lib/
+    hermes ctr copy $ctr:/srv/app/report.xml .
     """
+    paths = arguments_of(paths)
+    if ":" in name:
+        if chown or chmod or contextdir or ignorefile or origin:
+            raise UsageError("options of copy are for what goes into a container", hint="leave them out")
+        _take(name, paths)
+        return
     if origin and contextdir:
         raise UsageError("--contextdir is for files of this machine, --from for others", hint="keep one")
     _carry_out(name, paths, chown, chmod, contextdir, ignorefile, origin=origin, what="copy")
 
 
-@click.command("add")
+@click.command("add", context_settings=PROGRAM)
 @_options
 @click.option("--checksum", default="", metavar="sha256:DIGEST", help="What a download must be.")
 def add(
@@ -91,11 +102,28 @@ def add(
     hermes ctr add $ctr rootfs.tar.xz /
     hermes ctr add --checksum sha256:... $ctr https://example.org/tool /usr/local/bin/
     """
+    paths = arguments_of(paths)
     urls = [one for one in paths[:-1] if is_url(one)]
     if checksum and len(urls) != 1:
         raise UsageError("--checksum is for one download", hint="add other files by themselves")
     with downloaded(urls, checksum) as files:
         _carry_out(name, paths, chown, chmod, contextdir, ignorefile, files=files, what="add")
+
+
+def _take(first: str, paths: tuple[str, ...]) -> None:
+    """Copy what CONTAINER:/path names to this machine."""
+    *more, dest = paths
+    container = first.partition(":")[0]
+    found = []
+    for one in (first, *more):
+        name, colon, path = one.partition(":")
+        if not colon or name != container:
+            raise UsageError(
+                f"{one} is not a path of the container {container}",
+                hint=f"write {container}:/path for each source",
+            )
+        found.append(path)
+    opened().take(container, found, dest)
 
 
 def _carry_out(

@@ -44,7 +44,9 @@ _SIGNALLED: Final = 128
     type=click.Choice(NETWORKS),
     default="none",
     show_default=True,
-    help="Its network: one of its own with a way out (default), or this machine's (host).",
+    envvar="HERMES_CTR_NETWORK",
+    help="Its network: one of its own with a way out (default), or this machine's (host). HERMES_CTR_NETWORK says it "
+    "for all commands of a script.",
 )
 @click.option(
     "--mount",

@@ -26,6 +26,7 @@ _VERSION: Final = 1
 _STATE: Final = "container.json"
 _NEXT: Final = "next.json"
 _SUFFIX: Final = "-working-container"
+_NOTHING: Final = "scratch"
 _ID_DIGITS: Final = 16
 _ODD: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
@@ -265,10 +266,12 @@ class States:
 
 
 def _free_name(image: str, taken: set[str]) -> str:
-    """Return a name after the image's own, or the target's, that no container has."""
+    """Return a name after the image's own, or the target's, that no container has; of nothing, buildah names it so too."""
     last = image.rpartition("/")[2].partition("@")[0]
     base = last.rpartition(":")[2] if image.startswith(("/", ":", "@")) else last.partition(":")[0]
     name = f"{_ODD.sub('-', base).strip('-._') or 'image'}{_SUFFIX}"
+    if image == _NOTHING:
+        name = _SUFFIX.lstrip("-")
     number = 0
     while (found := f"{name}-{number}" if number else name) in taken:
         number += 1

@@ -25,10 +25,12 @@ from hermes.container.calls.containers import (
     COMMIT,
     COPY,
     DIFF,
+    TAKE,
     TIDY,
     Change,
     Committing,
     Copying,
+    Taking,
     WorkingRoot,
 )
 from hermes.container.commands import Commands
@@ -143,6 +145,13 @@ class WorkingContainers:
             root = self._working_root(state, self.mounted_at(state))
             self._namespace.call(COPY, Copying(root, copy))
             self._note(state, step)
+
+    def take(self, name: str, paths: Sequence[str], archive: str) -> None:
+        """Write what is at some paths into the file ``archive``; see `hermes.container.calls.containers.Taking`."""
+        with self._root_of(name) as state:
+            self._layers.ensure_trees(state.stack)
+            root = self._working_root(state, self.mounted_at(state))
+            self._namespace.call(TAKE, Taking(root, tuple(paths), archive))
 
     def configure(self, name: str, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> State:
         """Change the configuration of what is going to be committed."""

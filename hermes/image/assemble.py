@@ -64,9 +64,16 @@ def assemble(
     history: Sequence[Mapping[str, Any]],
     annotations: Mapping[str, str],
     form: Format = OCI,
+    *,
+    comment: str = "",
 ) -> Assembled:
-    """Return an image of ``layers``, the lowest first, which all have a blob. For the rest see `configuration`."""
+    """Return an image of ``layers``, the lowest first, which all have a blob. For the rest see `configuration`.
+
+    ``comment`` is a field of Docker's format alone.
+    """
     made = configuration(document, layers, history)
+    if comment:
+        made["comment"] = comment
     config = canonical_json(made)
     full = tuple(one for one in layers if not one.is_left_out)
     blobs = [one.blob for one in full if one.blob is not None]

@@ -254,16 +254,22 @@ def _platform_part(part: str) -> Callable[[Document, str], None]:
     return change
 
 
-def _author(document: Document, text: str) -> None:
-    document["author"] = text
-    if not text:
-        document.pop("author")
+def _plain(field: str) -> Callable[[Document, str], None]:
+    """A text beside the settings of commands."""
+
+    def change(document: Document, text: str) -> None:
+        document[field] = text
+        if not text:
+            document.pop(field)
+
+    return change
 
 
 SETTINGS: Final[Mapping[str, Callable[[Document, str], None]]] = {
     "annotation": _mapping("annotations", "annotation"),
     "arch": _platform_part("architecture"),
-    "author": _author,
+    "author": _plain("author"),
+    "comment": _plain("comment"),
     "cmd": _command("Cmd"),
     "entrypoint": _entrypoint,
     "env": _env,

@@ -72,7 +72,7 @@ class FolderDestination:
                     tree.finish(staged)
                     staged.rename(self.folder)
                 else:
-                    _merge(staged, self.folder)
+                    merge_folders(staged, self.folder)
                     tree.finish(self.folder)
             finally:
                 remove_tree(staged)
@@ -196,7 +196,7 @@ def _describe(entry: Entry, target: Path) -> None:
     os.utime(target, ns=(entry.mtime * _NANOSECONDS,) * 2, follow_symlinks=False)
 
 
-def _merge(new: Path, folder: Path) -> None:
+def merge_folders(new: Path, folder: Path) -> None:
     """Move what is below ``new`` to its place in ``folder``, where each file is the old or the new one.
 
     Raises `BuildError` before anything is moved where a file would take the place of a folder.

@@ -397,17 +397,17 @@ def test_a_full_disk_while_committing_loses_nothing(based: Sandbox, tmp_path: Pa
 
 def test_an_ordinary_user_mounts_inside_of_unshare(ordinary_user: OrdinaryUser, ctr: Shell) -> None:
     ordinary_user.run("ctr", "from", "scratch")
-    refused = ordinary_user.run("ctr", "mount", "scratch-working-container", check=False)
+    refused = ordinary_user.run("ctr", "mount", "working-container", check=False)
     assert "do it inside of `hermes unshare`" in refused.stderr
     hermes = f"{sys.executable} -m hermes ctr"
     script = f"""
         set -e
-        mnt=$({hermes} mount scratch-working-container)
+        mnt=$({hermes} mount working-container)
         mkdir $mnt/bin; cp {BUSYBOX} $mnt/bin/busybox; ln -s busybox $mnt/bin/sh
         chown 5:6 $mnt/bin/busybox
-        {hermes} run scratch-working-container -- /bin/sh -c 'echo hi > /hi'
-        {hermes} config --entrypoint '["/bin/sh"]' scratch-working-container
-        {hermes} commit scratch-working-container app
+        {hermes} run working-container -- /bin/sh -c 'echo hi > /hi'
+        {hermes} config --entrypoint '["/bin/sh"]' working-container
+        {hermes} commit working-container app
     """
     done = ordinary_user.run("unshare", "--", "sh", "-c", script)
     if os.geteuid() == 0:

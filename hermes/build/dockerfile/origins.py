@@ -85,6 +85,17 @@ class NamedOrigins:
 
     def image(self, name: str, platform: Platform) -> BaseImage:
         """Raises `UsageError` when there is none; see there for what else."""
+        base = self.base(name, platform)
+        layers = [
+            BaseLayer(
+                one.diff_id, blob and kept_blob(self._store, one.diff_id, blob, is_docker=self._is_docker)
+            )
+            for one, blob in zip_longest(base.stack, base.blobs)
+        ]
+        return BaseImage(name, base.document, tuple(layers))
+
+    def base(self, name: str, platform: Platform) -> Base:
+        """Return what FROM would begin with; raises as `image` does."""
         text = self._images.get(context_name(name), name)
         if text == name and name.startswith((":", "@")):  # what is left of $NAME:TAG where NAME is not set
             raise UsageError(f"invalid image name {name!r}", hint="give the ARG before the : a value")
@@ -99,13 +110,7 @@ class NamedOrigins:
             base = self._stored(reference, platform) or self._pulled(text, platform)
             if reference.digest is None and (known := before or ImageNames(self._store).find(reference)):
                 self._looked.names[text] = str(known.digest)
-        layers = [
-            BaseLayer(
-                one.diff_id, blob and kept_blob(self._store, one.diff_id, blob, is_docker=self._is_docker)
-            )
-            for one, blob in zip_longest(base.stack, base.blobs)
-        ]
-        return BaseImage(name, base.document, tuple(layers))
+        return base
 
     def file(self, url: str) -> Digest:
         self._looked.lasts = False

@@ -47,6 +47,22 @@ class Copying(NamedTuple):
         return cls(WorkingRoot.from_json(root), Copy.from_json(copy))
 
 
+class Taking(NamedTuple):
+    """Write an archive of what is at ``paths`` of a root: each in a folder of its number.
+
+    ``archive`` is a file of this machine that is there.
+    """
+
+    root: WorkingRoot
+    paths: tuple[str, ...]
+    archive: str
+
+    @classmethod
+    def from_json(cls, document: list[Any]) -> Self:
+        root, paths, archive = document
+        return cls(WorkingRoot.from_json(root), tuple(paths), archive)
+
+
 class Change(NamedTuple):
     """One path that a container changed: ``kind`` is A (added), C (changed) or D (deleted)."""
 
@@ -92,6 +108,7 @@ class Committed(NamedTuple):
 _INSIDE: Final = "hermes.container.inside.working"
 
 COPY: Final = Remote(f"{_INSIDE}.copy", Copying, type(None), "copy files into a container")
+TAKE: Final = Remote(f"{_INSIDE}.take", Taking, type(None), "copy files out of a container")
 TIDY: Final = Remote(f"{_INSIDE}.tidy", WorkingRoot, type(None), "remove mount points from a container")
 DIFF: Final = Remote(f"{_INSIDE}.diff", WorkingRoot, Changes, "list the changes of a container")
 COMMIT: Final = Remote(f"{_INSIDE}.commit", Committing, Committed, "commit a container")

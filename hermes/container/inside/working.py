@@ -11,12 +11,14 @@ from hermes.container.calls.containers import (
     COMMIT,
     COPY,
     DIFF,
+    TAKE,
     TIDY,
     Change,
     Changes,
     Committed,
     Committing,
     Copying,
+    Taking,
     WorkingRoot,
 )
 from hermes.container.inside.scratch import scratch_of, store_at
@@ -35,6 +37,18 @@ def copy(call: Copying) -> None:
     with store_at(root.home) as store, scratch_of(store) as scratch:
         mounted = root.mounted or _mounted(store, root, scratch)
         copy_into(call.copy, mounted, str(store.home), scratch)
+        if not root.mounted:
+            umount(mounted)
+
+
+@serves(TAKE)
+def take(call: Taking) -> None:
+    from hermes.container.inside.taking import write_archive
+
+    root = call.root
+    with store_at(root.home) as store, scratch_of(store) as scratch:
+        mounted = root.mounted or _mounted(store, root, scratch)
+        write_archive(mounted, call.paths, call.archive)
         if not root.mounted:
             umount(mounted)
 

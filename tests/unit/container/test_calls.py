@@ -22,6 +22,7 @@ from hermes.container.calls.containers import (
     Committed,
     Committing,
     Copying,
+    Taking,
     WorkingRoot,
 )
 from hermes.container.calls.layers import (
@@ -78,6 +79,7 @@ VALUES = [
     Outcome(137, True),
     ROOT,
     Copying(ROOT, Copy("/d", ("a",), stack=STACK, files=(("/f", "f"),), mode=0o644, ignore=("*",))),
+    Taking(ROOT, ("/a", "/b"), "/archive"),
     Changes((Change("A", "/a"), Change("D", "/b"))),
     Committing(ROOT, 7, "gzip:9"),
     Committed(D),
