@@ -33,6 +33,7 @@ def _fetch_file_impl(ctx):
         name,
         urls = ctx.attr.urls,
         sha256 = ctx.attr.sha256,
+        integrity = ctx.attr.integrity,
         size = ctx.attr.size,
         executable = ctx.attr.executable,
     )
@@ -43,7 +44,8 @@ fetch_file = rule(
     attrs = {
         "executable": attr.bool(doc = "Whether the file is a program."),
         "filename": attr.string(doc = "Its name; that of the first address if it is left out."),
-        "sha256": attr.string(mandatory = True, doc = "The file's digest, 64 hexadecimal digits."),
+        "integrity": attr.string(doc = "In place of sha256: the file's digest as Subresource Integrity, such as sha512-BASE64."),
+        "sha256": attr.string(doc = "The file's digest, 64 hexadecimal digits."),
         "size": attr.int(doc = "The file's size in bytes, if it is known."),
         "urls": attr.string_list(mandatory = True, allow_empty = False, doc = "Where the file is, tried in order."),
     },

@@ -1,13 +1,12 @@
 """Python packages as layers, and programs in Python as images."""
 
+load(":grouping.bzl", "grouped")
 load(":images.bzl", "CHECK_ATTRS", "IMAGE_ATTRS", "composed")
 load(":stack.bzl", "stack_of")
 
 PyInfo = provider(fields = ["interpreter", "prefix", "python"])
 
 _STACK = [[LayerInfo], [ImageInfo]]
-_LARGE = 1 << 20
-_GROUPS = 4
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _COMPILE = """\
@@ -116,24 +115,15 @@ def _fetched(ctx, pin, info):
     return file if pin.filename.endswith(".whl") else _built(ctx, pin, file, info)
 
 def _parts(ctx, pins):
-    """Returns lists of packages, each for one layer, by the name of that: the large ones alone, the others together.
-
-    The group of a package depends on its name alone, so an update moves one group, and targets with the same packages
-    share what is the same.
-    """
-    named = {name.lower().replace("_", "-").replace(".", "-"): True for name in ctx.attr.large}
-    for name in named:
-        if name not in [pin.name for pin in pins]:
+    """Returns lists of packages, each for one layer, by the name of that."""
+    by_name = {pin.name: pin for pin in pins}
+    large = [name.lower().replace("_", "-").replace(".", "-") for name in ctx.attr.large]
+    for name in large:
+        if name not in by_name:
             fail("large: %s is not in the lock" % name, attr = "large")
     sizes = {pin.name: pin.size or 0 for pin in pins}
-    most = max(ctx.attr.max_layers - _GROUPS - 1, 0)
-    large = sorted([name for name in sizes if name in named or sizes[name] >= _LARGE], key = lambda name: (name not in named, -sizes[name], name))
-    alone = {name: True for name in large[:most]}
-    groups = min(_GROUPS, max(ctx.attr.max_layers - 1, 1))
-    found = {}
-    for pin in pins:
-        found.setdefault(pin.name if pin.name in alone else "group%d" % (hash(pin.name) % groups), []).append(pin)
-    return found
+    parts = grouped(list(by_name), large, ctx.attr.max_layers, sizes)
+    return {part: [by_name[name] for name in names] for part, names in parts.items()}
 
 def _py_layers_impl(ctx):
     info = PyInfo(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hermes.actions.specs.fetch import Fetch
-from hermes.actions.specs.spec import of_request
+from hermes.actions.specs.spec import NONE, of_request
 from hermes.actions.tools import Tools
 from hermes.debian.download import quoted
 from hermes.digest import Digest
@@ -15,39 +15,65 @@ from hermes.download import Absent, download, shown
 from hermes.engine.action import EXECUTABLE, FILE, Outputs, Value
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
-from hermes.errors import FetchError, LockError, ServerStalled
+from hermes.errors import FetchError, LockError, ServerStalled, WorkspaceError
+from hermes.integrity import Integrity
 from hermes.registry.interruption import interruptible
 from hermes.store.io_errors import storing
+
+if TYPE_CHECKING:
+    import requests
 
 APT: Final = "apt:"
 """Before the path of a Debian package, below each mirror."""
 PYPI: Final = "pypi:"
 """Before ``PROJECT/FILENAME`` of a Python package, on each package index."""
+NPM: Final = "npm:"
+"""Before ``NAME@VERSION`` of an npm package, or the address that a lock has of it, which the registry may replace."""
+
+
+class Place(NamedTuple):
+    """Where a file may be, the session of the calling thread for it, and what the request says besides."""
+
+    address: str
+    session: Callable[[], requests.Session]
+    headers: Mapping[str, str] = NONE
+
+
+class Expected(NamedTuple):
+    """What a file is known by: one of the digests, or an integrity; and its size, if that is known."""
+
+    digests: frozenset[Digest] = frozenset()
+    integrity: Integrity | None = None
+    size: int | None = None
 
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `FetchError`, or `LockError` for a package that is no longer on any mirror."""
     spec = of_request(Fetch[Resolved], request)
-    digest = Digest.from_hex(spec.sha256)
     kind = EXECUTABLE if spec.executable else FILE
-    if not tools.store.blobs.has(digest, spec.size):
-        _download(request.action.owner, spec.urls, digest, spec.size, tools)
+    if spec.sha256:
+        digest = Digest.from_hex(spec.sha256)
+        if not tools.store.blobs.has(digest, spec.size):
+            expected = Expected(frozenset({digest}), None, spec.size)
+            _download(request.action.owner, spec.urls, expected, tools)
+    else:
+        expected = Expected(integrity=Integrity.parse(spec.integrity), size=spec.size)
+        digest = _download(request.action.owner, spec.urls, expected, tools)
     return {"file": Value(kind, digest, os.stat(tools.store.blobs.path(digest)).st_size)}
 
 
-def _download(owner: str, listed: Sequence[str], digest: Digest, size: int | None, tools: Tools) -> None:
+def _download(owner: str, listed: Sequence[str], expected: Expected, tools: Tools) -> Digest:
     problems: list[str] = []
-    addresses = _addresses(listed, tools, problems)
-    gone = _first(addresses, frozenset({digest}), size, tools, problems)
-    if isinstance(gone, Digest):
-        return
+    found = _first(_places(listed, tools, problems), expected, tools, problems)
+    if isinstance(found, Digest):
+        return found
     if not problems:
         raise FetchError(
             "no mirror is known for Debian packages",
             hint="name one under apt.sources in hermes.yaml, or configure apt on this machine",
         )
     said = "".join(f"\n  {problem}" for problem in problems)
-    if gone and all(address.startswith(APT) for address in listed):
+    if found and all(address.startswith(APT) for address in listed):
         path = listed[0].removeprefix(APT)
         raise LockError(
             f"{path} is no longer on the mirror{said}",
@@ -58,86 +84,104 @@ def _download(owner: str, listed: Sequence[str], digest: Digest, size: int | Non
     )
 
 
-def fetched(addresses: Sequence[str], digests: frozenset[Digest], tools: Tools) -> Digest:
-    """Fetch a file with one of ``digests`` from one of ``addresses``, and return which it is; raises `FetchError`."""
+def fetched(places: Sequence[Place], digests: frozenset[Digest], tools: Tools) -> Digest:
+    """Fetch a file with one of ``digests`` from one of ``places``, and return which it is; raises `FetchError`."""
     problems: list[str] = []
-    found = _first(addresses, digests, None, tools, problems)
+    found = _first(places, Expected(digests), tools, problems)
     if isinstance(found, Digest):
         return found
     said = "".join(f"\n  {problem}" for problem in problems)
     raise FetchError(f"nothing could be fetched{said}", hint="check the package index and the network")
 
 
-def _first(
-    addresses: Iterable[str], digests: frozenset[Digest], size: int | None, tools: Tools, problems: list[str]
-) -> Digest | bool:
-    """Fetch from the first of ``addresses`` that has it; where none has, tell whether it is gone from all of them."""
+def _first(places: Sequence[Place], expected: Expected, tools: Tools, problems: list[str]) -> Digest | bool:
+    """Fetch from the first of ``places`` that has it; where none has, tell whether it is gone from all of them."""
     gone = True
-    known = list(addresses)
-    stalled = {address for address in known if _host(address) in tools.stalled}
-    for address in sorted(known, key=stalled.__contains__):
+    stalled = {one.address for one in places if _host(one.address) in tools.stalled}
+    for place in sorted(places, key=lambda one: one.address in stalled):
         try:
-            return _fetch(address, digests, size, tools)
+            return _fetch(place, expected, tools)
         except Absent as error:
-            problems.append(f"{shown(address)}: {error}")
+            problems.append(f"{shown(place.address)}: {error}")
         except FetchError as error:
             if isinstance(error, ServerStalled):
-                tools.stalled.add(_host(address))
+                tools.stalled.add(_host(place.address))
             gone = False
             problems.append(error.message)
     return gone
 
 
-def _addresses(listed: Sequence[str], tools: Tools, problems: list[str]) -> list[str]:
+def _places(listed: Sequence[str], tools: Tools, problems: list[str]) -> list[Place]:
     """Return where a file may be; what is wrong with a package index goes to ``problems``."""
-    found: list[str] = []
+    found: list[Place] = []
     for address in listed:
-        if address.startswith(APT):
-            path = quoted(address.removeprefix(APT))
-            found += (f"{mirror.rstrip('/')}/{path}" for mirror in tools.mirrors())
-        elif address.startswith(PYPI):
-            project, _, filename = address.removeprefix(PYPI).partition("/")
-            try:
-                files = tools.index.files_of(project, tools.package_session())
-            except (FetchError, LockError) as error:
-                problems.append(error.message)
-                continue
-            own = [one.url for one in files if one.filename == filename]
-            found += own
-            if not own:
-                problems.append(f"no package index has {filename}")
-        else:
-            found.append(address)
+        try:
+            if address.startswith(APT):
+                path = quoted(address.removeprefix(APT))
+                found += (Place(f"{one.rstrip('/')}/{path}", tools.session) for one in tools.mirrors())
+            elif address.startswith(PYPI):
+                found += _on_indexes(address.removeprefix(PYPI), tools)
+            elif address.startswith(NPM):
+                found += _on_npm_registry(address.removeprefix(NPM), tools)
+            else:
+                found.append(Place(address, tools.session))
+        except (FetchError, LockError, WorkspaceError) as error:
+            problems.append(error.message)
     return found
+
+
+def _on_indexes(what: str, tools: Tools) -> list[Place]:
+    project, _, filename = what.partition("/")
+    files = tools.index.files_of(project, tools.package_session())
+    own = [Place(one.url, tools.package_session) for one in files if one.filename == filename]
+    if not own:
+        raise FetchError(f"no package index has {filename}")
+    return own
+
+
+def _on_npm_registry(what: str, tools: Tools) -> list[Place]:
+    registry = tools.npm
+    session = tools.npm_session
+    return [Place(one, session, registry.headers(one)) for one in registry.addresses(what)]
 
 
 def _host(address: str) -> str:
     return address.split("/", 3)[2] if "://" in address else ""
 
 
-def _fetch(address: str, digests: frozenset[Digest], size: int | None, tools: Tools) -> Digest:
-    """Fetch one address into the store."""
+def _fetch(place: Place, expected: Expected, tools: Tools) -> Digest:
+    """Fetch from one place into the store."""
 
     def take(pieces: Iterator[bytes]) -> Digest:
-        return _store(pieces, address, digests, size, tools)
+        return _store(pieces, place.address, expected, tools)
 
-    session = tools.session()
-    return interruptible(lambda: download(address, take, session, tools.cancelled), tools.cancelled)
+    session = place.session()
+    return interruptible(
+        lambda: download(place.address, take, session, tools.cancelled, headers=place.headers),
+        tools.cancelled,
+    )
 
 
-def _store(
-    pieces: Iterator[bytes], address: str, digests: frozenset[Digest], size: int | None, tools: Tools
-) -> Digest:
+def _store(pieces: Iterator[bytes], address: str, expected: Expected, tools: Tools) -> Digest:
+    size = expected.size
+    hasher = expected.integrity.hasher() if expected.integrity else None
     with tools.store.blobs.writer() as blob:
         for data in pieces:
+            if hasher is not None:
+                hasher.update(data)
             with storing("the store"):
                 blob.write(data)
             if size is not None and blob.size > size:
                 raise FetchError(f"{shown(address)}: is larger than the {size} bytes that were declared")
         if size is not None and blob.size != size:
             raise FetchError(f"{shown(address)}: has {blob.size} bytes, and {size} were declared")
-        if blob.digest not in digests:
-            declared = " or ".join(sorted(digests)) if len(digests) == 1 else f"one of {len(digests)} others"
+        if expected.integrity is not None and hasher is not None:
+            actual = Integrity(expected.integrity.algorithm, (hasher.hexdigest(),))
+            if actual.digests[0] not in expected.integrity.digests:
+                raise FetchError(f"{shown(address)}: has {actual}, and {expected.integrity} was declared")
+        elif blob.digest not in expected.digests:
+            known = sorted(expected.digests)
+            declared = known[0] if len(known) == 1 else f"one of {len(known)} others"
             raise FetchError(f"{shown(address)}: has the digest {blob.digest}, and {declared} was declared")
         with storing("the store"):
             return blob.commit()

@@ -6,7 +6,7 @@ import hashlib
 import os
 from urllib.parse import unquote, urlsplit
 
-from hermes.actions.fetch import fetched
+from hermes.actions.fetch import Place, fetched
 from hermes.actions.specs.fetch_wheel import FetchWheel
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools
@@ -37,7 +37,8 @@ def execute(request: Request, tools: Tools) -> Outputs:
     if chosen is None:
         raise no_wheel(spec.project, spec.version, locked, target)
     same = [one for one in locked if one.filename == chosen.filename]
-    digest = fetched([one.url for one in same], frozenset(map(Digest.from_hex, known)), tools)
+    places = [Place(one.url, tools.package_session) for one in same]
+    digest = fetched(places, frozenset(map(Digest.from_hex, known)), tools)
     return {"file": Value(FILE, digest, os.stat(tools.store.blobs.path(digest)).st_size)}
 
 

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import BinaryIO
 
 from hermes.actions.kinds import LAYER
-from hermes.actions.specs.layer import Directory, Files, Group, Layer, Packages, Tar, Wheels
+from hermes.actions.specs.layer import Directory, Files, Group, Layer, NodePackages, Packages, Tar, Wheels
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, hinted_codec
 from hermes.digest import Digest
@@ -66,6 +66,8 @@ class _Assembly:
             return self._packages(group)
         if isinstance(group, Wheels):
             return self._wheels(group)
+        if isinstance(group, NodePackages):
+            return self._node_packages(group)
         uid, gid = _ids(group.owner)
         if isinstance(group, Directory):
             entry = Entry(group.path, DIRECTORY, group.mode, uid, gid, mtime=self._mtime)
@@ -122,6 +124,15 @@ class _Assembly:
         wheels = [WheelPath(one.path, self._tools.path_of(one)) for one in group.wheels]
         environment = Environment(group.prefix, group.python)
         return installed(wheels, environment, mtime=self._mtime, opened=opened)
+
+    def _node_packages(self, group: NodePackages[Resolved]) -> Iterator[Item]:
+        from hermes.node.tarball import PackageFile, unpacked
+
+        files = (
+            PackageFile(one.path, self._tools.path_of(one), place.location, tuple(place.bins.items()))
+            for one, place in zip(group.archives, group.places, strict=True)
+        )
+        return unpacked(files, mtime=self._mtime, spool=self._spool())
 
     def _spool(self) -> Spool:
         return self._stack.enter_context(closing(Spool(self._tools.store.scratch.unnamed())))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hermes.container.stack import StackEntry
     from hermes.layer.folders import Folders
     from hermes.layer.view import View
+    from hermes.node.registry import NpmRegistry
     from hermes.python.index import PackageIndex
     from hermes.registry.client import Client
 
@@ -38,6 +39,7 @@ class ThreadMemory(threading.local):
         self.search: Search | None = None
         self.session: requests.Session | None = None
         self.package_session: requests.Session | None = None
+        self.npm_session: requests.Session | None = None
         self.views: dict[tuple[Digest, ...], View] = {}
         self.folders: dict[Digest, Folders] = {}
 
@@ -47,8 +49,7 @@ class Tools:
     """The store, the container core, where packages come from, and how registries are spoken to.
 
     ``mirrors`` returns addresses to which a Debian package's path is appended, the best first, ``packages`` the one index
-    of Python packages of a build. Once ``cancelled``
-    is set, what waits for the network gives up. ``secrets`` maps ids to values, ``agents`` those of SSH
+    of Python packages of a build, ``npm_packages`` its registry of npm packages. Once ``cancelled`` is set, what waits for the network gives up. ``secrets`` maps ids to values, ``agents`` those of SSH
     agents to sockets, ``subscriptions`` names to what is mounted for them. ``warn`` is told what the user should know,
     ``printed`` the lines that the command of an action prints. ``stalled`` are hosts that were waited for in vain, which
     are asked last from then on.
@@ -65,6 +66,7 @@ class Tools:
     subscriptions: Mapping[str, Sequence[Bound]] = field(default_factory=dict)
     registry: Callable[[], Client] | None = None
     packages: Callable[[], PackageIndex] | None = None
+    npm_packages: Callable[[], NpmRegistry] | None = None
     warn: Callable[[str], None] = lambda _: None
     printed: Callable[[Action, str], None] = lambda _action, _text: None
 
@@ -117,6 +119,20 @@ class Tools:
 
             self.memory.package_session = session_for(self.index.sources)
         return self.memory.package_session
+
+    @property
+    def npm(self) -> NpmRegistry:
+        """Where npm packages come from."""
+        assert self.npm_packages is not None
+        return self.npm_packages()
+
+    def npm_session(self) -> requests.Session:
+        """Return the calling thread's session for npm's registries, which may have certificates of their own."""
+        if self.memory.npm_session is None:
+            from hermes.node.registry import session_for
+
+            self.memory.npm_session = session_for(self.npm.sources)
+        return self.memory.npm_session
 
     def path_of(self, one: Resolved) -> str:
         """Return where the bytes of a file that an action reads are on disk; raises `MissingBlobError`."""

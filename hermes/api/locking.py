@@ -40,6 +40,8 @@ DEBIAN: Final = "debian"
 """That of an `apt_layer`."""
 PYTHON: Final = "python"
 """That of `py_layers`."""
+NODE: Final = "node"
+"""That of `npm_layers`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +237,10 @@ def _lock_of(
         source = _path_of(where, label, fields["requirements"], "what it is made from")
         say(f"{label}: uv resolves {source.name}")
         return path, _python_lock(label, path, source, session, fields, how)
+    if kind == NODE:
+        path = _path_of(where, label, fields["file"], "its lock")
+        say(f"{label}: npm resolves package.json")
+        return path, _npm_lock(where, label, path, session, fields, how)
     if kind != DEBIAN:
         raise LockError(f"{label}: its rule asks for a kind of lock that is not known")
     return _path_of(where, label, fields["file"], "its lock"), _debian_lock(
@@ -267,6 +273,17 @@ def _python_lock(
         update=how.update,
     )
     return make_lock(request, package_sources(session.settings, session.root))
+
+
+def _npm_lock(
+    where: Location, label: Label, path: Path, session: Session, fields: Mapping[str, Any], how: LockOptions
+) -> bytes:
+    from hermes.build.package_index import npm_sources
+    from hermes.node.locking import LockRequest, make_lock
+
+    files = tuple(_path_of(where, label, one, "what it is made from") for one in fields["files"])
+    request = LockRequest(str(label), path, files, where.root, fields["legacy_peer_deps"], how.update)
+    return make_lock(request, npm_sources(session.settings, session.root))
 
 
 def _debian_lock(

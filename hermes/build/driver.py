@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from hermes.build.cache.reading import SharedResults
     from hermes.container.mount_values import Bound
     from hermes.naming.caches import CachePlace
+    from hermes.node.registry import NpmRegistry
     from hermes.python.index import PackageIndex
 
 T = TypeVar("T")
@@ -198,6 +199,12 @@ class Driver:
 
             return package_index(how.settings, job.root, self.cancelled)
 
+        @cache
+        def npm_packages() -> NpmRegistry:
+            from hermes.build.package_index import npm_registry
+
+            return npm_registry(how.settings, job.root)
+
         tools = Tools(
             self.store,
             self.commands(how.settings, how.runtime),
@@ -205,6 +212,7 @@ class Driver:
             self.cancelled,
             registry=lambda: self.fetching.client,
             packages=packages,
+            npm_packages=npm_packages,
             secrets=how.secrets,
             agents=how.agents,
             subscriptions=_subscriptions(how.settings),

@@ -19,7 +19,7 @@ from hermes.errors import UsageError
 @click.option(
     "--update",
     is_flag=True,
-    help="Pin images anew to what their tags mean now, and take the newest Python packages.",
+    help="Pin images anew to what their tags mean now, and take the newest Python and npm packages.",
 )
 @build_options
 def command(
@@ -35,7 +35,7 @@ def command(
     """Resolve packages and images of registries, and write lock files.
 
     Without a PATTERN, those of all targets that have one. Images that are pinned in hermes.lock.yaml, and versions of
-    Python packages, stay so without --update; a build never asks what a tag means.
+    Python and npm packages, stay so without --update; a build never asks what a tag means.
 
     \b
     hermes lock //app:base

@@ -584,8 +584,8 @@ def _as_value(value: Any) -> Any:
     """Return an attribute's value as an implementation may hold it."""
     if type(value) is Label:
         return LabelValue(value)
-    if type(value) is tuple:
-        return list(value)
+    if type(value) is tuple or type(value) is list:
+        return [LabelValue(one) if type(one) is Label else one for one in value]
     if isinstance(value, Mapping):
         return dict(value)
     return value

@@ -14,6 +14,7 @@ from hermes.dsl.commands import check_run, expect_text, identities, staged, with
 from hermes.dsl.configuration import Configuration
 from hermes.dsl.dialect.values import EvalError, Struct, show, type_name
 from hermes.dsl.entries import Entries, check_paths
+from hermes.dsl.file_digests import checked_file_digest
 from hermes.dsl.mounts import as_mount, mounts_of
 from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, PUSH_INFO, File, Info, LabelValue, Layer
 from hermes.dsl.remotes import (
@@ -25,7 +26,7 @@ from hermes.dsl.remotes import (
     locked_folders,
 )
 from hermes.engine.action import ActionGraph, Artifact, Output
-from hermes.errors import BuildFileError, HermesError, SourceLocation
+from hermes.errors import BuildFileError, SourceLocation
 from hermes.graph.label import Label
 from hermes.image.config import is_timestamp
 from hermes.layer.compress import Codec
@@ -33,7 +34,7 @@ from hermes.layer.compress import Codec
 if TYPE_CHECKING:
     from hermes.actions.specs.command import Command
 
-_URL_SCHEMES: Final = ("http://", "https://", "file://", "apt:", "pypi:")
+_URL_SCHEMES: Final = ("http://", "https://", "file://", "apt:", "npm:", "pypi:")
 BUILD_FOLDER: Final = "/build"
 """Where commands that make files run."""
 
@@ -72,6 +73,7 @@ class Context:
             "locked",
             "locked_folders",
             "platform",
+            "read_npm_lock",
             "read_python_lock",
             "read_yaml",
         }
@@ -129,6 +131,38 @@ class Context:
             groups=tuple(groups),
             sources=tuple(sources),
             requirements=None if requirements is None else _source_path("read_python_lock", requirements),
+            label=str(self.label),
+        )
+
+    def read_npm_lock(
+        self,
+        file: Any,
+        *,
+        node: str,
+        libc: str,
+        omit: Any = (),
+        exclude: Any = (),
+        allow_sha1: bool = False,
+        legacy_peer_deps: bool = False,
+        manifests: Any = (),
+    ) -> Struct:
+        """Return what a package-lock.json has for the platform: a struct like `hermes.node.install.Install`.
+
+        ``manifests`` are the package.json files that the lock was made of: a lock that does not satisfy them is stale.
+        """
+        from hermes.dsl.npm_locks import read_npm_lock
+
+        return read_npm_lock(
+            _source_path("read_npm_lock", file),
+            self._read,
+            self._configuration.platform,
+            node=node,
+            libc=libc,
+            omit=tuple(omit),
+            exclude=tuple(exclude),
+            sha1=bool(allow_sha1),
+            legacy_peers=bool(legacy_peer_deps),
+            manifests=tuple(_source_path("read_npm_lock", one) for one in manifests),
             label=str(self.label),
         )
 
@@ -195,22 +229,33 @@ class Actions:
         return File(Output(action, "file"), self._label, name)
 
     def fetch(
-        self, name: str, urls: Any, sha256: str, size: int | None = None, executable: bool = False
+        self,
+        name: str,
+        urls: Any,
+        sha256: str = "",
+        size: int | None = None,
+        executable: bool = False,
+        *,
+        integrity: str = "",
     ) -> File:
-        """A download, known by its digest; ``urls`` are tried in order."""
+        """A download, known by its ``sha256`` or by an ``integrity`` such as ``sha512-BASE64``; ``urls`` are tried in order."""
         from hermes.actions.specs.fetch import Fetch
 
         expect_text("fetch", name, sha256)
+        expect_text("fetch", name, integrity)
         if type(urls) not in (list, tuple) or not urls or not all(type(one) is str for one in urls):
             raise EvalError("fetch() takes a list of addresses")
         for url in urls:
             if not url.startswith(_URL_SCHEMES):
                 raise EvalError(f"{url!r} is not an address that can be fetched", "use http:// or https://")
-        try:
-            digest = Digest.parse(f"sha256:{sha256.removeprefix('sha256:')}")
-        except HermesError:
-            raise EvalError(f"{sha256!r} is not a sha256", "write its 64 hexadecimal digits") from None
-        fetch: Fetch[Ref] = Fetch(sha256=digest.hex, executable=bool(executable), size=size, urls=tuple(urls))
+        known = checked_file_digest(sha256, integrity)
+        fetch: Fetch[Ref] = Fetch(
+            sha256=known.sha256,
+            executable=bool(executable),
+            integrity=known.integrity,
+            size=size,
+            urls=tuple(urls),
+        )
         action = self._add(name, fetch)
         return File(Output(action, "file"), self._label, name)
 

@@ -7,7 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from hermes.actions.specs.layer import Directory, Files, Group, Packages, Symlink, Tar, Wheels
+from hermes.actions.specs.layer import (
+    Directory,
+    Files,
+    Group,
+    NodePackage,
+    NodePackages,
+    Packages,
+    Symlink,
+    Tar,
+    Wheels,
+)
 from hermes.actions.specs.spec import Ref
 from hermes.dsl.attributes import KINDS
 from hermes.dsl.dialect.values import Builtin, EvalError, Namespace, type_name
@@ -37,6 +47,7 @@ def entry_namespace() -> Namespace:
         "directory": directory,
         "file": file,
         "files": files,
+        "node_packages": node_packages,
         "packages": packages,
         "symlink": symlink,
         "tar": tar,
@@ -144,6 +155,29 @@ def wheels(srcs: Any, prefix: Any, python: Any) -> Entries:
     if not where:
         raise EvalError("prefix is a folder below the root")
     return Entries(Wheels(wheels=refs, prefix=where, python=python, installer=version("installer")))
+
+
+def node_packages(srcs: Any, locations: Any, bins: Any) -> Entries:
+    """What archives of npm packages hold, each as npm unpacks it, at the location with its number.
+
+    ``bins`` has for each a dict of links to programs, from absolute paths to absolute paths; a link is made where the
+    archive has the program.
+    """
+    sources = _files(srcs)
+    if (
+        type(locations) is not list
+        or type(bins) is not list
+        or len({len(sources), len(locations), len(bins)}) > 1
+    ):
+        raise EvalError("locations and bins are lists with one item for each of srcs")
+    if not all(type(one) is dict for one in bins):
+        raise EvalError("bins is a list of dicts from paths to paths")
+    refs = tuple(Ref(one.content, one.basename) for one in sources)
+    places = tuple(
+        NodePackage(_path(location), {_path(link): _path(file) for link, file in links.items()})
+        for location, links in zip(locations, bins, strict=True)
+    )
+    return Entries(NodePackages(archives=refs, places=places))
 
 
 def check_paths(groups: Sequence[Entries], owner: Label) -> None:

@@ -14,15 +14,27 @@ from hermes.registry.settings import Registries
 from hermes.yaml_text import YamlError, parse_yaml
 
 if TYPE_CHECKING:
+    from hermes.node.npmrc import NpmSources
     from hermes.python.package_sources import PackageSources
     from hermes.sandbox.network import Network
 
 MARKER: Final = "hermes.yaml"
 OUTPUT_FOLDER: Final = "hermes-out"
 
-_KNOWN: Final = {"apt", "ignore", "jobs", "network", "python", "registries", "runtime", "subscriptions"}
+_KNOWN: Final = {
+    "apt",
+    "ignore",
+    "jobs",
+    "network",
+    "node",
+    "python",
+    "registries",
+    "runtime",
+    "subscriptions",
+}
 _KNOWN_APT: Final = {"sources", "keyring"}
 _KNOWN_PYTHON: Final = {"indexes", "find_links"}
+_KNOWN_NODE: Final = {"registry", "scopes"}
 _KNOWN_SOURCE: Final = {"uri", "suites", "components", "signed_by"}
 
 
@@ -49,6 +61,7 @@ class Settings:
     registries: Registries = field(default=Registries())
     network: Network = "default"
     python_sources: PackageSources | None = None
+    npm: NpmSources | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +156,7 @@ def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
         _registries(path, document.get("registries")),
         _network(path, document.get("network", "default")),
         _python(path, document.get("python")),
+        _node(path, document.get("node")),
     )
 
 
@@ -210,6 +224,30 @@ def _python(path: Path, document: Any) -> PackageSources | None:
     links = _strings(path, "python.find_links", document.get("find_links", []))
     found = [one if "://" in one else os.path.join(path.parent, one) for one in links]
     return PackageSources(tuple(one.rstrip("/") for one in indexes), tuple(found))
+
+
+def _node(path: Path, document: Any) -> NpmSources | None:
+    if document is None:
+        return None
+    from hermes.node.npmrc import NpmSources
+
+    if not isinstance(document, dict):
+        raise WorkspaceError(f"{path}: node must be a mapping with registry and scopes")
+    _check_names(path, "node.", document, _KNOWN_NODE)
+    scopes = document.get("scopes", {})
+    if not isinstance(scopes, dict) or not all(isinstance(one, str) and one[:1] == "@" for one in scopes):
+        raise WorkspaceError(
+            f"{path}: node.scopes must map scopes to registries",
+            hint='write it as "@org": https://npm.example.org',
+        )
+    named = {"node.registry": document.get("registry", "")}
+    named.update({f"node.scopes.{name}": address for name, address in scopes.items()})
+    for name, address in named.items():
+        if not isinstance(address, str) or (
+            address and not address.startswith(("http://", "https://", "file:/"))
+        ):
+            raise WorkspaceError(f"{path}: {name}: expected an http, https or file address, got {address!r}")
+    return NpmSources(registry=document.get("registry", ""), scopes=dict(scopes))
 
 
 def _apt_source(path: Path, number: int, document: Any, keyring: str) -> AptSource:

@@ -46,8 +46,9 @@ ORDER = [
     "debian.bzl",
     "programs.bzl",
     "python.bzl",
+    "node.bzl",
 ]
-LOADED = ("debian.bzl", "programs.bzl", "python.bzl")
+LOADED = ("debian.bzl", "programs.bzl", "python.bzl", "node.bzl")
 """Rules that a BUILD file has to load."""
 
 
@@ -205,7 +206,7 @@ def test_build_files_in_the_documents_load(tmp_path: Path, document: str, block:
         compile(block, document, "exec")
         return
     (tmp_path / "app").mkdir()
-    for name in ("app/main.py", "a.txt"):  # what glob() finds there
+    for name in ("app/main.py", "app/main.js", "a.txt"):  # what glob() finds there
         (tmp_path / name).touch()
     if "def " in block:
         (tmp_path / "rules.bzl").write_text(block)

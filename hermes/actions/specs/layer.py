@@ -76,6 +76,26 @@ class Wheels(NamedTuple, Generic[I]):
         }
 
 
+class NodePackage(NamedTuple):
+    """Where an npm package is unpacked, and links to programs in it. Paths have no slash at the front."""
+
+    location: str
+    bins: Mapping[str, str]
+
+
+class NodePackages(NamedTuple, Generic[I]):
+    """What archives of npm packages hold; ``places`` says of each where it goes."""
+
+    archives: tuple[I, ...]
+    places: tuple[NodePackage, ...]
+
+    def reads(self) -> Iterator[tuple[str, I]]:
+        return (("npm", one) for one in self.archives)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"node_packages": [[one.location, dict(one.bins)] for one in self.places]}
+
+
 class Directory(NamedTuple):
     """A directory."""
 
@@ -98,7 +118,7 @@ class Symlink(NamedTuple):
         return {"symlink": self.path, "target": self.target, "owner": self.owner}
 
 
-Group = Files[I] | Tar[I] | Packages[I] | Wheels[I] | Directory | Symlink
+Group = Files[I] | Tar[I] | Packages[I] | Wheels[I] | NodePackages[I] | Directory | Symlink
 
 
 def _group(document: Mapping[str, Any], rows: Iterator[I]) -> Group[I]:
@@ -112,6 +132,9 @@ def _group(document: Mapping[str, Any], rows: Iterator[I]) -> Group[I]:
         return Packages(packages=tuple(next(rows) for _ in range(more.pop("packages"))), **more)
     if "wheels" in more:
         return Wheels(wheels=tuple(next(rows) for _ in range(more.pop("wheels"))), **more)
+    if "node_packages" in more:
+        places = tuple(NodePackage(location, bins) for location, bins in more["node_packages"])
+        return NodePackages(tuple(next(rows) for _ in places), places)
     if "directory" in more:
         return Directory(path=more.pop("directory"), **more)
     return Symlink(path=more.pop("symlink"), **more)

@@ -26,7 +26,18 @@ from hermes.actions.specs.git import Git
 from hermes.actions.specs.host import Host
 from hermes.actions.specs.image_labels import ImageLabels
 from hermes.actions.specs.index import Index
-from hermes.actions.specs.layer import Directory, Files, Group, Layer, Packages, Symlink, Tar, Wheels
+from hermes.actions.specs.layer import (
+    Directory,
+    Files,
+    Group,
+    Layer,
+    NodePackage,
+    NodePackages,
+    Packages,
+    Symlink,
+    Tar,
+    Wheels,
+)
 from hermes.actions.specs.list_files import ListFiles
 from hermes.actions.specs.list_folders import ListFolders
 from hermes.actions.specs.manifest import Manifest
@@ -75,6 +86,12 @@ groups = st.one_of(
     st.builds(Tar, archive=refs, dest=texts),
     st.builds(Packages, packages=some(refs), database=texts, merged_usr=st.booleans()),
     st.builds(Wheels, wheels=some(refs), prefix=texts, python=texts, installer=texts),
+    st.builds(
+        lambda rows: NodePackages(
+            tuple(one for one, _, _ in rows), tuple(NodePackage(*one) for _, *one in rows)
+        ),
+        st.lists(st.tuples(refs, texts, st.dictionaries(texts, texts, max_size=2)), max_size=2),
+    ),
     st.builds(Directory, path=texts, mode=modes, owner=texts),
     st.builds(Symlink, path=texts, target=texts, owner=texts),
 )
@@ -180,6 +197,7 @@ FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
         "executable": st.booleans(),
         "size": st.none() | numbers,
         "urls": some(texts),
+        "integrity": texts,
     },
     Git: {
         "commit": texts,
@@ -314,6 +332,7 @@ GROUPS: tuple[Group[Ref], ...] = (
         (Write(content="x"), '{"content":"x"}', []),
         (Fetch(sha256="ab", urls=("u",)), '{"sha256":"ab"}', []),
         (Fetch(sha256="ab", size=3, urls=()), '{"sha256":"ab","size":3}', []),
+        (Fetch(integrity="sha512-ab", urls=("u",)), '{"integrity":"sha512-ab"}', []),
         (
             Layer(entries=GROUPS, mtime=7),
             '{"entries":[{"files":1,"mode":null,"modes":{"srv/a":384},"owner":"0:0"},'

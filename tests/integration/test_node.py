@@ -1,0 +1,283 @@
+"""npm packages of a lock become layers and images, from archives that the tests make and serve."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import os
+import shutil
+import stat
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import zstandard
+
+from hermes.errors import BuildFileError
+from tests.conftest import ROOT, Sandbox
+from tests.unit.node.packages import Project, everything
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import OrdinaryUser
+
+BUILD = """\
+load("@hermes//rules:node.bzl", "node_image", "npm_layers")
+
+files_layer(name = "root", files = {"/etc/os-release": "os-release"})
+
+npm_layers(name = "deps", lock = "package-lock.json", node = "20", package_json = glob(["**/package.json"]))
+
+node_image(name = "app", base = ":root", deps = [":deps"], srcs = ["main.js"], main = "main.js", args = ["-v"])
+"""
+OFFLINE = {"NPM_CONFIG_USERCONFIG": "/dev/null", "NPM_CONFIG_REGISTRY": ""}
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    """Serves files to those that know the password."""
+
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        if self.path.startswith("/private/") and self.headers["Authorization"] != "Bearer t0ken":
+            self.send_error(401)
+        else:
+            super().do_GET()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Server:
+    """A registry at ``address`` with the files of a folder; ``asked`` are the paths that it was asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.asked: list[str] = []
+        handler = type("Handler", (_Handler,), {"asked": self.asked})
+        self.http = http.server.ThreadingHTTPServer(
+            ("127.0.0.1", 0), functools.partial(handler, directory=str(folder))
+        )
+        self.address = f"http://127.0.0.1:{self.http.server_port}"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    (tmp_path / "served").mkdir()
+    made = Server(tmp_path / "served")
+    thread = threading.Thread(target=made.http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield made
+    made.http.shutdown()
+    thread.join()
+    made.http.server_close()
+
+
+def prepare(workspace: Sandbox, server: Server, project: Project | None = None) -> Project:
+    """Give a workspace a package with a project that has each thing that a lock can say, and serve its archives."""
+    made = project or everything(server.address)
+    for name, data in made.archives.items():
+        (server.folder / name).write_bytes(data)
+    for path, text in made.sources.items():
+        workspace.write(f"p/{path}", text)
+    workspace.write("p/package-lock.json", made.lock())
+    workspace.write("p/os-release", "ID=none\n")
+    workspace.write("p/main.js", "require('a')\n")
+    workspace.write("p/BUILD", BUILD)
+    return made
+
+
+def tree_of(layers: list[Path], below: str) -> dict[str, tuple[str, ...]]:
+    """Return what layers have below a path: types, modes, contents or targets."""
+    found: dict[str, tuple[str, ...]] = {}
+    for layer in layers:
+        with (
+            open(layer, "rb") as file,
+            tarfile.open(fileobj=zstandard.ZstdDecompressor().stream_reader(file), mode="r|") as archive,
+        ):
+            for member in archive:
+                path = member.name.removeprefix(f"{below}/")
+                if member.isdir():
+                    found[path] = "d", f"{member.mode:o}"
+                elif member.issym():
+                    found[path] = "l", member.linkname
+                else:
+                    data = archive.extractfile(member)
+                    assert data is not None
+                    found[path] = "f", f"{member.mode:o}", data.read().decode()
+    for path in list(found):
+        for folder in Path(path).parents:
+            found.setdefault(str(folder), ("d", "755"))
+    return found
+
+
+def tree_at(root: Path) -> dict[str, tuple[str, ...]]:
+    """Return what is below a folder, as `tree_of` does."""
+    found: dict[str, tuple[str, ...]] = {}
+    for base, folders, files in os.walk(root):
+        for name in (*folders, *files):
+            path = Path(base, name)
+            status = path.lstat()
+            key = str(path.relative_to(root))
+            mode = f"{stat.S_IMODE(status.st_mode):o}"
+            if stat.S_ISLNK(status.st_mode):
+                found[key] = "l", str(path.readlink())
+            elif stat.S_ISDIR(status.st_mode):
+                found[key] = "d", mode
+            else:
+                found[key] = "f", mode, path.read_bytes().decode()
+    return found
+
+
+def built(workspace: Sandbox) -> list[Path]:
+    return sorted((workspace.root / "hermes-out/p").glob("deps.*.tar.zst"))
+
+
+@pytest.mark.parametrize("omit", [(), ("dev",), ("optional", "peer")])
+def test_a_lock_becomes_the_tree_that_npm_makes_of_it(
+    workspace: Sandbox, server: Server, tmp_path: Path, omit: tuple[str, ...]
+) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed")
+    version = subprocess.run(
+        [shutil.which("node") or "node", "--version"], capture_output=True, text=True, check=True
+    )
+    project = prepare(workspace, server)
+    workspace.write(
+        "p/BUILD",
+        BUILD.replace('node = "20"', f'node = "{version.stdout.strip()[1:]}", omit = {json.dumps(omit)}'),
+    )
+    workspace.build("//p:deps", platform="linux/amd64")
+    theirs = tmp_path / "theirs"
+    for path, text in project.sources.items():
+        (theirs / path).parent.mkdir(parents=True, exist_ok=True)
+        (theirs / path).write_text(text)
+    (theirs / "package-lock.json").write_bytes(project.lock())
+    asked = [
+        npm,
+        "ci",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--cpu=x64",
+        "--libc=glibc",
+        "--os=linux",
+    ]
+    done = subprocess.run(
+        [*asked, *(f"--omit={one}" for one in omit), f"--cache={tmp_path / 'cache'}"],
+        cwd=theirs,
+        env={**os.environ, "NPM_CONFIG_USERCONFIG": "/dev/null", "NO_UPDATE_NOTIFIER": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    left = {path: one for path, one in tree_at(theirs).items() if "node_modules" in path.split("/")}
+    made = {
+        path: one
+        for path, one in tree_of(built(workspace), "app").items()
+        if "node_modules" in path.split("/")
+    }
+    odd = made.pop("node_modules/a/odd")
+    assert (odd, left.pop("node_modules/a/odd")[2]) == (("f", "755", "x"), "x")
+    assert made == left
+
+
+def test_a_lock_becomes_an_image_for_each_platform(
+    workspace: Sandbox, server: Server, ordinary_user: OrdinaryUser
+) -> None:
+    prepare(workspace, server)
+    digests = {one: workspace.digest("//p:app", platform=f"linux/{one}") for one in ("amd64", "arm64")}
+    assert digests["amd64"] != digests["arm64"]
+    said = workspace.run("inspect", "//p:app", "--platform", "linux/arm64").stdout
+    assert 'entrypoint  ["/usr/bin/node", "/app/main.js"]' in said
+    assert 'cmd         ["-v"]' in said
+    assert "NODE_ENV=production" in said
+    prepare(ordinary_user.workspace, server)
+    done = ordinary_user.run("build", "--json", "//p:app", "--platform", "linux/amd64")
+    assert digests["amd64"] in done.stdout
+    server.http.shutdown()
+    assert workspace.build("//p:app", platform="linux/amd64").executed == ()
+
+
+def test_archives_come_from_the_registry_that_npm_is_told_and_with_its_credentials(
+    workspace: Sandbox, server: Server
+) -> None:
+    project = Project(server.address)
+    project.root(dependencies={"a": "1.0.0"})
+    project.package("node_modules/a", files={"x.js": "x\n"})
+    project.entries["node_modules/a"]["resolved"] = f"{server.address}/a/-/a-1.0.0.tgz"
+    prepare(workspace, server, project)
+    private = server.folder / "private/a/-"
+    private.mkdir(parents=True)
+    shutil.copy(server.folder / "a-1.0.0.tgz", private)
+    where = server.address.removeprefix("http:")
+    workspace.write(
+        ".npmrc", f"registry={server.address}/private/\n{where}/private/:_authToken=${{NPM_TOKEN}}\n"
+    )
+    done = workspace.run("build", "-q", "//p:deps", env={**OFFLINE, "NPM_TOKEN": "wrong"})
+    assert done.returncode == 1
+    assert f"{server.address}/private/a/-/a-1.0.0.tgz: the server answered 401" in done.stderr
+    assert "wrong" not in done.stderr
+    done = workspace.run("build", "-q", "//p:deps", env={**OFFLINE, "NPM_TOKEN": "t0ken"})
+    assert done.returncode == 0, done.stderr
+    assert server.asked == ["/private/a/-/a-1.0.0.tgz", "/a/-/a-1.0.0.tgz", "/private/a/-/a-1.0.0.tgz"]
+
+    (server.folder / "private/a/-/a-1.0.0.tgz").write_bytes(b"another")
+    done = workspace.run(
+        "build", "-q", "//p:deps", env={**OFFLINE, "NPM_TOKEN": "t0ken", "HERMES_HOME": f"{workspace.home}2"}
+    )
+    assert done.returncode == 1
+    assert "a-1.0.0.tgz: has sha512-" in done.stderr
+    assert "was declared" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+REFUSED = {
+    'main = "a.js", script = "b"': "expected one of main and script, got main and script",
+    "": "expected one of main and script, got none",
+    'main = "other.js"': "main: other.js is not among srcs",
+    'script = "a/b", deps = [":deps"]': "script is the name of a program that a package of deps has",
+}
+
+
+def test_what_an_image_cannot_start_and_a_stale_lock_are_one_message(
+    workspace: Sandbox, server: Server
+) -> None:
+    prepare(workspace, server)
+    for attributes, said in REFUSED.items():
+        workspace.write(
+            "p/BUILD", f'{BUILD}node_image(name = "bad", base = ":root", srcs = ["main.js"], {attributes})\n'
+        )
+        with pytest.raises(BuildFileError) as error:
+            workspace.build("//p:bad")
+        assert error.value.message == f"//p:bad: {said}"
+    workspace.write("p/BUILD", BUILD)
+    text = (workspace.root / "p/package.json").read_text()
+    workspace.write("p/package.json", text.replace('"a": "^1.0.0"', '"a": "^7.0.0"'))
+    done = workspace.run("build", "-q", "//p:deps")
+    assert done.returncode == 2
+    assert (
+        "p/BUILD:5:27: //p:deps: p/package-lock.json is stale: package.json requires a@^7.0.0" in done.stderr
+    )
+    assert "hint: run `hermes lock //p:deps`, and commit what it writes" in done.stderr
+
+
+@pytest.mark.network
+def test_the_example_is_one_image_for_root_and_an_ordinary_user(
+    workspace: Sandbox, ordinary_user: OrdinaryUser
+) -> None:
+    package = "examples/node"
+    for one in (workspace, ordinary_user.workspace):
+        shutil.copytree(ROOT / package, one.root / package)
+    digests = [workspace.digest(f"//{package}:{name}", platform="linux/amd64") for name in ("greet", "serve")]
+    done = workspace.run("run", f"//{package}:greet", "--", "Ada")
+    assert done.stdout == '{"greeting":"Hello, Ada!"}\n', done.stderr
+    done = ordinary_user.run("build", "--json", f"//{package}:all", "--platform", "linux/amd64")
+    assert all(one in done.stdout for one in digests)
