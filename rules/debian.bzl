@@ -22,13 +22,12 @@ rm -f /usr/sbin/policy-rc.d
 rm -rf /var/log/* /var/cache/ldconfig/aux-cache /var/cache/debconf/*-old /var/lib/dpkg/*-old
 """
 
-def _check_asked(ctx, lock):
+def _check_asked(ctx, now, lock):
     """Fails where the target asks for something else than when its lock was made; a lock need not say what that was."""
-    now = _apt_lock(ctx)
     asked = lock.get("asked")
     if type(asked) != "dict" or not (now.packages or now.essential):
         return
-    for name in ("packages", "exclude"):
+    for name in ("packages", "exclude", "suites"):
         fields = {one: True for one in getattr(now, name)}
         known = {one: True for one in asked.get(name, [])}
         more, less = [one for one in fields if one not in known], [one for one in known if one not in fields]
@@ -69,10 +68,28 @@ def _entries_of(ctx, lock):
         if one["architecture"] in (architecture, "all") and architecture in one.get("for", [architecture])
     ]
 
-def _apt_layer_impl(ctx):
+def _mirror_of(line):
+    """Returns the address of a line of sources.list."""
+    words = line.split("#")[0].split()
+    for number, word in enumerate(words):
+        if number > 0 and "://" in word and not word.startswith("[") and not word.endswith("]"):
+            return word.rstrip("/")
+    return None
+
+def fetched_packages(ctx, asked):
+    """Fetches the packages of the lock of a rule that has the attributes `lock` and, if it takes any, `sources`.
+
+    Args:
+      ctx: that of the rule.
+      asked: what its function `lock` returns, see `debian_lock`; a lock that was made for something else is refused.
+
+    Returns:
+      a struct with `files`, a list, and `names`, those of the packages.
+    """
     lock = ctx.read_yaml(ctx.file.lock)
     entries = _entries_of(ctx, lock)
-    _check_asked(ctx, lock)
+    _check_asked(ctx, asked, lock)
+    mirrors = [mirror for mirror in [_mirror_of(line) for line in asked.sources] if mirror]
     debs = []
     for one in entries:
         for field in ("name", "path", "sha256", "size"):
@@ -80,12 +97,49 @@ def _apt_layer_impl(ctx):
                 fail("%s: a package has no %s" % (ctx.file.lock.path, field), attr = "lock")
         debs.append(ctx.actions.fetch(
             one["path"].split("/")[-1],
-            urls = ["apt:" + one["path"]],
+            urls = [mirror + "/" + one["path"] for mirror in mirrors] + ["apt:" + one["path"]],
             sha256 = one["sha256"],
             size = one["size"],
         ))
+    return struct(files = debs, names = [one["name"] for one in entries])
+
+def debian_lock(ctx, packages, architectures = [], exclude = [], sources = [], suites = [], essential = False, recommends = False):
+    """Says what `hermes lock` is to resolve for a rule with the attribute `lock`.
+
+    Args:
+      ctx: that of the function `lock` of the rule.
+      packages: names of packages, as `packages` of apt_layer.
+      architectures: Debian's names of architectures; the build's own without any.
+      exclude: packages that are not locked.
+      sources: where packages come from, as lines of sources.list.
+      suites: those suites of the sources that count; all without any.
+      essential: whether all essential packages are locked.
+      recommends: whether recommended packages are.
+
+    Returns:
+      a struct, which the function `lock` of the rule returns.
+    """
+    return struct(
+        kind = "debian",
+        file = ctx.attr.lock,
+        packages = packages,
+        architectures = architectures or [ctx.platform.debian],
+        recommends = recommends,
+        essential = essential,
+        exclude = exclude,
+        sources = sources,
+        suites = suites,
+    )
+
+def _apt_layer_impl(ctx):
+    packages = fetched_packages(ctx, _apt_lock(ctx))
     database = "dpkg" if ctx.attr.configure else "status.d"
-    content = entry.packages(debs, database = database, merged_usr = ctx.attr.merged_usr)
+    content = entry.packages(
+        packages.files,
+        database = database,
+        merged_usr = ctx.attr.merged_usr,
+        certificates = [] if "ca-certificates" in packages.names and not ctx.attr.configure else None,
+    )
     layers = [ctx.actions.layer(ctx.label.name, [content])]
     if ctx.attr.configure:
         made = ctx.actions.run(
@@ -98,14 +152,15 @@ def _apt_layer_impl(ctx):
     return [LayerInfo(layers = layers, base = [])]
 
 def _apt_lock(ctx):
-    return struct(
-        kind = "debian",
-        file = ctx.attr.lock,
-        packages = ctx.attr.packages,
-        architectures = ctx.attr.architectures or [ctx.platform.debian],
+    return debian_lock(
+        ctx,
+        ctx.attr.packages,
+        architectures = ctx.attr.architectures,
         recommends = ctx.attr.recommends,
         essential = ctx.attr.essential or ctx.attr.configure,
         exclude = ctx.attr.exclude,
+        sources = ctx.attr.sources,
+        suites = ctx.attr.suites,
     )
 
 apt_layer = rule(
@@ -120,6 +175,8 @@ apt_layer = rule(
         "merged_usr": attr.bool(default = True, doc = "Whether /bin, /lib and /sbin are links into /usr."),
         "packages": attr.string_list(doc = "What `hermes lock` resolves: names, name=version, or name=pattern as in perl=5.36*."),
         "recommends": attr.bool(doc = "Whether to lock recommended packages too."),
+        "sources": attr.string_list(doc = "Where the packages come from, as lines of sources.list; those of hermes.yaml or of this machine's apt if left out. The lock has no address."),
+        "suites": attr.string_list(doc = "Those suites of the sources that `hermes lock` takes packages from; all if left out."),
     },
     doc = "Debian packages and what they depend on, as locked, in a layer.",
 )

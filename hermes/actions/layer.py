@@ -106,13 +106,17 @@ class _Assembly:
     def _packages(self, group: Packages[Resolved]) -> list[Item]:
         from hermes.debian.deb import DebFile, unpacked
 
-        files = [DebFile(one.path, self._tools.path_of(one)) for one in group.packages]
+        def files_of(rows: Iterable[Resolved]) -> list[DebFile]:
+            return [DebFile(one.path, self._tools.path_of(one)) for one in rows]
+
         return unpacked(
-            files,
+            files_of(group.packages),
             database=group.database,
             merged_usr=group.merged_usr,
             mtime=self._mtime,
             spool=self._spool,
+            certificates=None if group.certificates is None else files_of(group.certificates),
+            only=group.only,
         )
 
     def _wheels(self, group: Wheels[Resolved]) -> list[Item]:

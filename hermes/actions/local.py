@@ -90,6 +90,8 @@ def executor_of(kind: str) -> Execute:
 def _executor_of_layers(kind: str) -> Execute:
     """Return what executes a kind of action that makes layers, or looks at some."""
     match kind:
+        case "accounts":
+            from hermes.actions.accounts import execute
         case "base_layer":
             from hermes.actions.base_layer import execute
         case "copy":

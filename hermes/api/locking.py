@@ -290,7 +290,12 @@ def _debian_lock(
     session: Session, store: Store, label: Label, fields: Mapping[str, Any], say: Callable[[str], None]
 ) -> bytes:
     from hermes.debian.lock import LockRequest, make_lock
+    from hermes.debian.sources import chosen_suites, listed_sources
 
+    lines, suites = tuple(fields["sources"]), tuple(fields["suites"])
+    sources = listed_sources(lines, f"{label}: sources") if lines else apt_sources(session.settings)
+    if suites:
+        sources = chosen_suites(sources, suites, f"{label}: suites")
     return make_lock(
         LockRequest(
             packages=tuple(fields["packages"]),
@@ -299,8 +304,10 @@ def _debian_lock(
             essential=fields["essential"],
             exclude=tuple(fields["exclude"]),
             label=str(label),
+            sources=lines,
+            suites=suites,
         ),
-        apt_sources(session.settings),
+        sources,
         store.home / "indexes",
         say,
     )

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
+from hermes.debian.certificates import BUNDLE, LISTED, bundle
 from hermes.debian.relation import parse_relations
 from hermes.errors import LayerError, LockError
 from hermes.layer.archives import archive_members
@@ -75,8 +76,13 @@ def unpacked(
     merged_usr: bool,
     mtime: int,
     spool: Callable[[], Spool],
+    certificates: Sequence[DebFile] | None = None,
+    only: Sequence[str] = (),
 ) -> list[Item]:
     """Return what ``packages`` hold, and a database (`STATUS_D` or `DPKG`) that lists them.
+
+    With ``certificates``, files in PEM, there is a bundle of these and of what the packages have below
+    ``/usr/share/ca-certificates``. ``only`` are the folders that stay, without a leading slash; all do where there are none.
 
     ``spool`` gives a new spool. With ``merged_usr`` what is in ``/bin``, ``/lib`` and the like
     moves below ``/usr``, and links lead there. Of a directory that several packages hold the first one's
@@ -96,8 +102,30 @@ def unpacked(
     items = [item for item, _ in merged.values()]
     if merged_usr:
         items += _usr_links(merged, used, mtime)
-    written = _dpkg_database(read) if database == DPKG else _status_d(read)
+    written = list(_dpkg_database(read) if database == DPKG else _status_d(read))
+    if certificates is not None:
+        written.append((BUNDLE, _bundle(merged, certificates), 0o644))
+    if only:
+        kept = {path: one for path, one in merged.items() if _stays(path, only)}
+        return [*(item for item, _ in kept.values()), *_database_items(kept, written, mtime)]
     return [*items, *_database_items(merged, written, mtime)]
+
+
+def _stays(path: str, only: Sequence[str]) -> bool:
+    """Tell whether a path is one of some folders, above or below it."""
+    return any(f"{path}/".startswith(f"{one}/") or f"{one}/".startswith(f"{path}/") for one in only)
+
+
+def _bundle(merged: dict[str, tuple[Item, _Package]], certificates: Sequence[DebFile]) -> bytes:
+    """Return the certificates of packages, by their paths, and then more."""
+    texts = []
+    for path, ((entry, content), _) in sorted(merged.items()):
+        if path.startswith(LISTED) and path.endswith(".crt") and entry.type == FILE and content is not None:
+            texts.append((f"/{path}", b"".join(content.chunks())))
+    for one in certificates:
+        with open(one.path, "rb") as file:
+            texts.append((one.name, file.read(_MOST_CONTROL)))
+    return bundle(texts)
 
 
 # Reading a package.
@@ -299,7 +327,7 @@ def _replaces(package: _Package, other: _Package) -> bool:
 
 # The database.
 
-Written = Iterator[tuple[str, bytes, int]]
+Written = Iterable[tuple[str, bytes, int]]
 """Path below the root, content and mode."""
 
 
@@ -315,7 +343,7 @@ def _database_items(merged: dict[str, tuple[Item, _Package]], written: Written, 
         yield Entry(path, FILE, mode, size=len(data), mtime=mtime), BytesContent(data) if data else None
 
 
-def _status_d(packages: Sequence[_Package]) -> Written:
+def _status_d(packages: Sequence[_Package]) -> Iterator[tuple[str, bytes, int]]:
     for package in packages:
         path = f"{_VAR}/status.d/{package.name}"
         yield path, _stanza(package.fields), 0o644
@@ -324,7 +352,7 @@ def _status_d(packages: Sequence[_Package]) -> Written:
             yield f"{path}.md5sums", sums, 0o644
 
 
-def _dpkg_database(packages: Sequence[_Package]) -> Written:
+def _dpkg_database(packages: Sequence[_Package]) -> Iterator[tuple[str, bytes, int]]:
     stanzas = []
     for package in packages:
         info = f"{_VAR}/info/{package.info_name}"

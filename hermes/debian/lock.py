@@ -33,7 +33,10 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 @dataclass(frozen=True, slots=True)
 class LockRequest:
-    """What to resolve: see `hermes.debian.resolve.resolve`. ``label`` is the target that asks."""
+    """What to resolve: see `hermes.debian.resolve.resolve`. ``label`` is the target that asks.
+
+    ``sources`` (as lines of sources.list) and ``suites`` are what it says of where from; the addresses get into no lock.
+    """
 
     packages: tuple[str, ...]
     architectures: tuple[str, ...]
@@ -41,16 +44,19 @@ class LockRequest:
     essential: bool
     exclude: tuple[str, ...]
     label: str
+    sources: tuple[str, ...] = ()
+    suites: tuple[str, ...] = ()
 
     @property
     def asked(self) -> dict[str, Any]:
         """What decides which packages are chosen, as locks have it and as ``rules/debian.bzl`` compares it."""
-        return {
+        found = {
             "essential": self.essential,
             "exclude": sorted(set(self.exclude)),
             "packages": sorted(set(self.packages)),
             "recommends": self.recommends,
         }
+        return {**found, "suites": sorted(set(self.suites))} if self.suites else found
 
 
 def make_lock(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -40,6 +41,25 @@ def machine_sources(folder: Path = _APT_FOLDER) -> tuple[AptSource, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def listed_sources(lines: Iterable[str], where: str) -> tuple[AptSource, ...]:
+    """Return sources in the one-line format of sources.list(5); raises `WorkspaceError`, which calls the list ``where``."""
+    return tuple(_one_line_sources(where, "\n".join(lines)))
+
+
+def chosen_suites(sources: Iterable[AptSource], suites: Sequence[str], where: str) -> tuple[AptSource, ...]:
+    """Return the sources with those suites only; raises `WorkspaceError` for a suite that no source has."""
+    listed = tuple(sources)
+    known = dict.fromkeys(name for one in listed for name in one.suites)
+    for name in suites:
+        if name not in known:
+            raise WorkspaceError(
+                f"{where}: no package source has the suite {name!r}; there are {', '.join(known) or 'none'}",
+                hint="name a source with it: in sources of the target, under apt.sources of hermes.yaml, or for apt",
+            )
+    kept = (replace(one, suites=tuple(name for name in one.suites if name in suites)) for one in listed)
+    return tuple(one for one in kept if one.suites)
+
+
 def _files(folder: Path) -> Iterator[Path]:
     main = folder / "sources.list"
     if main.is_file():
@@ -49,7 +69,7 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from sorted(path for path in parts.iterdir() if _FILE_NAME.match(path.name) and path.is_file())
 
 
-def _one_line_sources(path: Path, text: str) -> Iterator[AptSource]:
+def _one_line_sources(path: Path | str, text: str) -> Iterator[AptSource]:
     """Read the one-line format: ``deb [options] uri suite component...``."""
     for number, line in enumerate(text.splitlines(), 1):
         line = line.partition("#")[0].strip()  # noqa: PLW2901

@@ -197,6 +197,7 @@ class Actions:
     dsl_type: ClassVar[str] = "actions"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset(
         {
+            "accounts",
             "check_programs",
             "copy",
             "dockerfile",
@@ -297,6 +298,22 @@ class Actions:
 
         squash = Squash(mtime=self._configuration.epoch, below=_refs(below), roots=_refs(layers))
         return Layer(Output(self._add(name, squash), "layer"), self._label)
+
+    def accounts(self, name: str, *, root: Any, users: Any = (), groups: Any = ()) -> Layer:
+        """A layer with the users and groups of the stack of layers ``root`` and more of them, and with home folders.
+
+        ``users`` are lists of name, user id, group id, home folder and shell, ``groups`` lists of name, group id and a list of
+        members. Without a root there are root and nobody besides.
+        """
+        from hermes.actions.specs.accounts import Accounts, GroupRow, UserRow
+
+        spec = Accounts(
+            users=tuple(UserRow(*one) for one in users),
+            groups=tuple(GroupRow(called, gid, tuple(members)) for called, gid, members in groups),
+            mtime=self._configuration.epoch,
+            roots=_refs(root),
+        )
+        return Layer(Output(self._add(name, spec), "layer"), self._label)
 
     def check_programs(
         self,

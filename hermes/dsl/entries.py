@@ -129,16 +129,26 @@ def tar(src: Any, dest: Any = "/") -> Entries:
     return Entries(Tar(archive=Ref(_single(src).content), dest=_path(dest)))
 
 
-def packages(srcs: Any, database: Any = "status.d", merged_usr: Any = True) -> Entries:
+def packages(
+    srcs: Any,
+    database: Any = "status.d",
+    merged_usr: Any = True,
+    certificates: Any = None,
+    only: Any = (),
+) -> Entries:
     """What Debian packages hold.
 
     ``database`` is ``status.d`` (a file for each package, as scanners read it), ``dpkg`` (dpkg's own, with
-    the packages unpacked and not configured) or empty. ``merged_usr``: /bin, /lib and /sbin are links.
+    the packages unpacked and not configured) or empty. ``merged_usr``: /bin, /lib and /sbin are links. ``certificates``:
+    a list of files in PEM, which together with those of the packages become /etc/ssl/certs/ca-certificates.crt. ``only``:
+    folders, of which alone the packages' files are taken.
     """
     if database not in ("", "dpkg", "status.d"):
         raise EvalError(f"the database is status.d or dpkg, not {database!r}")
     refs = tuple(Ref(one.content, one.basename) for one in _files(srcs))
-    return Entries(Packages(packages=refs, database=database, merged_usr=bool(merged_usr)))
+    more = None if certificates is None else tuple(Ref(one.content, one.path) for one in _files(certificates))
+    folders = tuple(_path(one) for one in only)
+    return Entries(Packages(refs, database, bool(merged_usr), more, folders))
 
 
 def wheels(srcs: Any, prefix: Any, python: Any) -> Entries:

@@ -83,3 +83,24 @@ def test_a_package_is_fetched_whatever_its_file_is_called(
     )
     done = workspace.run("build", "//p:l", "--platform", "linux/amd64")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_target_may_say_where_its_packages_are(workspace: Sandbox, tmp_path: Path, mirror: str) -> None:
+    data = make_package(tmp_path / "tree", tmp_path / "mirror/pool/hello.deb")
+    lock = LOCK.format(name="hello.deb", size=len(data), digest=hashlib.sha256(data).hexdigest())
+    workspace.write("hermes.yaml", "apt: {sources: [{uri: 'file:///nowhere', suites: [stable]}]}\n")
+    workspace.write("p/l.lock.yaml", lock)
+    build = (
+        'load("@hermes//rules:debian.bzl", "apt_layer")\n'
+        'apt_layer(name = "l", packages = ["hello"], lock = "l.lock.yaml",\n'
+        f'    sources = ["deb [arch=amd64 signed-by=/k.gpg] {mirror}/ stable main"])\n'
+    )
+    workspace.write("p/BUILD", build)
+    done = workspace.run("build", "//p:l", "--platform", "linux/amd64")
+    assert done.returncode == 0, done.stderr
+    workspace.write("p/BUILD", build.replace("packages =", 'suites = ["stable", "new"], packages ='))
+    done = workspace.run("build", "//p:l", "--platform", "linux/amd64")
+    assert "//p:l: l.lock.yaml is stale: stable, new is new in suites" in done.stderr
+    done = workspace.run("lock", "//p:l")
+    assert "//p:l: suites: no package source has the suite 'new'; there are stable" in done.stderr
+    assert done.returncode == 2, done.stderr

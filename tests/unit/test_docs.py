@@ -45,10 +45,11 @@ ORDER = [
     "dockerfiles.bzl",
     "debian.bzl",
     "programs.bzl",
+    "roots.bzl",
     "python.bzl",
     "node.bzl",
 ]
-LOADED = ("debian.bzl", "programs.bzl", "python.bzl", "node.bzl")
+LOADED = ("debian.bzl", "programs.bzl", "roots.bzl", "python.bzl", "node.bzl")
 """Rules that a BUILD file has to load."""
 
 

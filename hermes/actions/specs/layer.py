@@ -40,17 +40,29 @@ class Tar(NamedTuple, Generic[I]):
 
 
 class Packages(NamedTuple, Generic[I]):
-    """What Debian packages hold; ``database`` and ``merged_usr`` are as in `hermes.debian.deb.unpacked`."""
+    """What Debian packages hold; the other fields are as in `hermes.debian.deb.unpacked`."""
 
     packages: tuple[I, ...]
     database: str
     merged_usr: bool
+    certificates: tuple[I, ...] | None = None
+    only: tuple[str, ...] = ()
 
     def reads(self) -> Iterator[tuple[str, I]]:
-        return (("deb", one) for one in self.packages)
+        yield from (("deb", one) for one in self.packages)
+        yield from (("certificate", one) for one in self.certificates or ())
 
     def to_json(self) -> dict[str, Any]:
-        return {"packages": len(self.packages), "database": self.database, "merged_usr": self.merged_usr}
+        found: dict[str, Any] = {
+            "packages": len(self.packages),
+            "database": self.database,
+            "merged_usr": self.merged_usr,
+        }
+        if self.certificates is not None:
+            found["certificates"] = len(self.certificates)
+        if self.only:
+            found["only"] = list(self.only)
+        return found
 
 
 class Wheels(NamedTuple, Generic[I]):
@@ -129,7 +141,10 @@ def _group(document: Mapping[str, Any], rows: Iterator[I]) -> Group[I]:
     if "tar" in more:
         return Tar(archive=next(rows), dest=more["tar"])
     if "packages" in more:
-        return Packages(packages=tuple(next(rows) for _ in range(more.pop("packages"))), **more)
+        packages = tuple(next(rows) for _ in range(more.pop("packages")))
+        count = more.pop("certificates", None)
+        certificates = None if count is None else tuple(next(rows) for _ in range(count))
+        return Packages(packages, only=tuple(more.pop("only", ())), certificates=certificates, **more)
     if "wheels" in more:
         return Wheels(wheels=tuple(next(rows) for _ in range(more.pop("wheels"))), **more)
     if "node_packages" in more:

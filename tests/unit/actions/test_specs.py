@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hermes.actions.local import DOCKERFILE, executor_of
+from hermes.actions.specs.accounts import Accounts, GroupRow, UserRow
 from hermes.actions.specs.assemble_image import AssembleImage, MediaTypes
 from hermes.actions.specs.base_layer import BaseLayer
 from hermes.actions.specs.compress import Compress
@@ -84,7 +85,14 @@ groups = st.one_of(
         owner=texts,
     ),
     st.builds(Tar, archive=refs, dest=texts),
-    st.builds(Packages, packages=some(refs), database=texts, merged_usr=st.booleans()),
+    st.builds(
+        Packages,
+        packages=some(refs),
+        database=texts,
+        merged_usr=st.booleans(),
+        certificates=st.none() | some(refs),
+        only=some(texts),
+    ),
     st.builds(Wheels, wheels=some(refs), prefix=texts, python=texts, installer=texts),
     st.builds(
         lambda rows: NodePackages(
@@ -220,6 +228,12 @@ FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
         "layers": some(refs),
         "folders": some(refs),
         "checks": some(refs),
+    },
+    Accounts: {
+        "users": some(st.builds(UserRow, texts, numbers, numbers, texts, texts, st.booleans())),
+        "groups": some(st.builds(GroupRow, texts, numbers, some(texts))),
+        "mtime": numbers,
+        "roots": some(refs),
     },
     CheckPrograms: {
         "start": texts,

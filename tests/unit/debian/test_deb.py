@@ -85,7 +85,11 @@ def repository(tmp_path: Path) -> Repository:
 
 
 def layer(
-    *packages: DebFile, database: str = STATUS_D, merged_usr: bool = True
+    *packages: DebFile,
+    database: str = STATUS_D,
+    merged_usr: bool = True,
+    certificates: list[DebFile] | None = None,
+    only: tuple[str, ...] = (),
 ) -> dict[str, tuple[Entry, bytes]]:
     """Return what packages become: entries and contents by path."""
     with ExitStack() as stack:
@@ -93,7 +97,15 @@ def layer(
         def spool() -> Spool:
             return stack.enter_context(closing(Spool(os.memfd_create("spool"))))
 
-        items: list[Item] = unpacked(packages, database=database, merged_usr=merged_usr, mtime=0, spool=spool)
+        items: list[Item] = unpacked(
+            packages,
+            database=database,
+            merged_usr=merged_usr,
+            mtime=0,
+            spool=spool,
+            certificates=certificates,
+            only=only,
+        )
         return {
             entry.path: (entry, b"".join(content.chunks()) if content else b"")
             for entry, content in canonical(items, name="test")
