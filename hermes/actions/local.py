@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 DOCKERFILE: Final = "dockerfile"
 """An action that stands for those that a Dockerfile comes to."""
 
-IN_NAMESPACE: Final = frozenset({DOCKERFILE, "host", "run", "save_artifacts", "script"})
+S2I: Final = "s2i"
+"""An action that stands for the steps of an image that a builder makes."""
+
+IN_NAMESPACE: Final = frozenset({DOCKERFILE, S2I, "host", "run", "save_artifacts", "script"})
 """The kinds of action that run commands."""
 
 Expand = Callable[[Request], Expansion]

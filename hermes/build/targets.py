@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hermes.actions.local import DOCKERFILE
+from hermes.actions.local import DOCKERFILE, S2I, Expand
 from hermes.build.driver import Driver, How, Job
 from hermes.build.memory.records import DamagedRecord, Memory
 from hermes.build.memory.snapshot import Changes, Check, Snapshots
@@ -138,7 +138,7 @@ class TargetsBuild:
             self._root,
             known=work.known,
             dirty=work.dirty,
-            expand={DOCKERFILE: dockerfiles.expand} if dockerfiles else {},
+            expand=self._expanders(work, dockerfiles),
             instruction=dockerfiles.instruction if dockerfiles else lambda _: "",
         )
         options = self._options
@@ -204,6 +204,15 @@ class TargetsBuild:
         from hermes.build.dockerfile.targets import DockerfileTargets
 
         return DockerfileTargets(self._store, self._secrets, self._warn)
+
+    def _expanders(self, work: Work, dockerfiles: DockerfileTargets | None) -> dict[str, Expand]:
+        """Return what expands the actions of this build, by their kinds."""
+        found: dict[str, Expand] = {DOCKERFILE: dockerfiles.expand} if dockerfiles else {}
+        if any(action.kind == S2I for action in work.graph.actions.values()):
+            from hermes.build.s2i.targets import S2ITargets
+
+            found[S2I] = S2ITargets(self._store, self._warn).expand
+        return found
 
     def _warn(self, text: str) -> None:
         self._driver.events.emit(Warned(text))

@@ -210,6 +210,7 @@ class Actions:
             "pull",
             "push",
             "run",
+            "s2i",
             "squash",
             "write",
         }
@@ -610,6 +611,19 @@ class Actions:
             contexts=tuple(contexts_of(context, contexts, strip_prefix)),
         )
         made = self._add(name, spec)
+        look = ListFolders(layers=Ref(Output(made, "layers")))
+        return self._whole_image(name, made, Output(self._add(f"{name}.folders", look), "folders"))
+
+    def s2i(self, name: str, **arguments: Any) -> Info:
+        """The image of an application and a builder, whose steps are found when the builder's settings are known.
+
+        The arguments are the attributes of the rule ``s2i_image``, those that are images as ImageInfo or None, and
+        ``layers`` as a list of layers.
+        """
+        from hermes.actions.specs.list_folders import ListFolders
+        from hermes.dsl.s2i import s2i_spec
+
+        made = self._add(name, s2i_spec(self._configuration.epoch, arguments))
         look = ListFolders(layers=Ref(Output(made, "layers")))
         return self._whole_image(name, made, Output(self._add(f"{name}.folders", look), "folders"))
 

@@ -23,29 +23,33 @@ def dockerfile_ref(dockerfile: Any) -> Ref:
 
 def contexts_of(context: Any, contexts: Any, strip_prefix: str) -> Iterator[Context[Ref]]:
     """Yield the build's own context, whose files are ``context``, and those that have names."""
-    yield FilesContext("", _files(context, strip_prefix.strip("/"), "context"))
+    yield FilesContext("", files_at(context, strip_prefix.strip("/"), "context"))
     for name, target in (contexts or {}).items():
         if type(target) is not Dependency:
             raise EvalError(f"the context {name} is a target, not {type_name(target)}", attribute="contexts")
         if image := target.provides(IMAGE_INFO):
-            yield ImageContext(name, Ref(image.fields["config"].artifact), _layers(image.fields["layers"]))
+            yield ImageContext(
+                name, Ref(image.fields["config"].artifact), image_layers(image.fields["layers"])
+            )
         elif layers := target.provides(LAYER_INFO):
             listed = [*layers.fields["base"], *layers.fields["layers"]]
-            yield ImageContext(name, None, _layers(listed))
+            yield ImageContext(name, None, image_layers(listed))
         elif target.files:
-            yield FilesContext(name, _files(target.files, "", "contexts"))
+            yield FilesContext(name, files_at(target.files, "", "contexts"))
         else:
             raise EvalError(f"{target.label} gives neither an image, layers nor files", attribute="contexts")
 
 
-def _layers(layers: list[Layer]) -> tuple[ImageLayers[Ref], ...]:
+def image_layers(layers: list[Layer]) -> tuple[ImageLayers[Ref], ...]:
+    """Return the layers of an image or a stack as a context has them."""
     return tuple(
         ImageLayers(Ref(one.artifact, str(one.owner)), None if one.manifest is None else Ref(one.manifest))
         for one in layers
     )
 
 
-def _files(files: Any, strip_prefix: str, attribute: str) -> tuple[Ref, ...]:
+def files_at(files: Any, strip_prefix: str, attribute: str) -> tuple[Ref, ...]:
+    """Return files at their paths in their packages, without a prefix; raises `EvalError` where two are in one place."""
     if type(files) not in (list, tuple) or not all(type(one) is File for one in files):
         raise EvalError(f"a context is a list of files, not {type_name(files)}", attribute=attribute)
     taken: dict[str, File] = {}

@@ -47,9 +47,10 @@ ORDER = [
     "programs.bzl",
     "roots.bzl",
     "python.bzl",
+    "s2i.bzl",
     "node.bzl",
 ]
-LOADED = ("debian.bzl", "programs.bzl", "roots.bzl", "python.bzl", "node.bzl")
+LOADED = ("debian.bzl", "programs.bzl", "roots.bzl", "python.bzl", "s2i.bzl", "node.bzl")
 """Rules that a BUILD file has to load."""
 
 

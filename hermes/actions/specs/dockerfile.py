@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, NamedTuple, Self
 
 from hermes.actions.specs.spec import I, Spec, mixed, role
@@ -71,29 +71,38 @@ class Dockerfile(Spec[I]):
 
     def reads(self) -> Iterator[tuple[str, I]]:
         yield "dockerfile", self.dockerfile
-        for context in self.contexts:
-            suffix = f" {context.name}" if context.name else ""
-            if isinstance(context, FilesContext):
-                for one in context.files:
-                    yield f"src{suffix}", one
-                continue
-            if context.config is not None:
-                yield f"config{suffix}", context.config
-            for stack in context.layers:
-                yield f"root{suffix}", stack.layers
-                if stack.manifest is not None:
-                    yield f"manifest{suffix}", stack.manifest
+        yield from reads_of(self.contexts)
 
     @classmethod
     def of(cls, params: Mapping[str, Any], rows: Sequence[tuple[str, I]]) -> Self:
         (_, dockerfile), *more = rows
-        found: dict[str, list[tuple[str, I]]] = {}
-        for called, one in more:
-            kind, _, name = called.partition(" ")
-            found.setdefault(name, []).append((kind, one))
         given = {**params, "secrets": tuple(params["secrets"])}
-        contexts = tuple(_context(name, listed) for name, listed in found.items())
-        return cls(dockerfile=dockerfile, contexts=contexts, **given)
+        return cls(dockerfile=dockerfile, contexts=contexts_of(more), **given)
+
+
+def reads_of(contexts: Iterable[Context[I]]) -> Iterator[tuple[str, I]]:
+    """Yield what contexts consist of, with roles that say which it is of."""
+    for context in contexts:
+        suffix = f" {context.name}" if context.name else ""
+        if isinstance(context, FilesContext):
+            for one in context.files:
+                yield f"src{suffix}", one
+            continue
+        if context.config is not None:
+            yield f"config{suffix}", context.config
+        for stack in context.layers:
+            yield f"root{suffix}", stack.layers
+            if stack.manifest is not None:
+                yield f"manifest{suffix}", stack.manifest
+
+
+def contexts_of(rows: Iterable[tuple[str, I]]) -> tuple[Context[I], ...]:
+    """Return the contexts that `reads_of` gave the parts of."""
+    found: dict[str, list[tuple[str, I]]] = {}
+    for called, one in rows:
+        kind, _, name = called.partition(" ")
+        found.setdefault(name, []).append((kind, one))
+    return tuple(_context(name, listed) for name, listed in found.items())
 
 
 def _context(name: str, rows: Sequence[tuple[str, I]]) -> Context[I]:
