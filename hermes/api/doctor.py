@@ -72,18 +72,25 @@ def _sandbox(store: Store, namespace: Namespace) -> Iterator[Finding]:
     yield _network(store, namespace)
     for name in RUNTIMES:
         yield _runtime(namespace, name)
-    yield _emulators()
+    yield _emulators(store, namespace)
 
 
-def _emulators() -> Finding:
-    from hermes.sandbox.executables import emulated
+def _emulators(store: Store, namespace: Namespace) -> Finding:
+    from hermes.sandbox.emulators import emulated
 
     own = Platform.host().architecture
-    found = emulated()
-    if found:
-        return Finding("platforms", OK, f"{own}; by emulators: {', '.join(found)}")
-    hint = "to run commands of others, install qemu-user-static and binfmt-support (Debian's names)"
-    return Finding("platforms", LIMITED, f"commands for {own} alone: no emulator is registered", hint)
+    found = emulated({})
+    if not found:
+        hint = "to run commands of others, install qemu-user-static (Debian's name), or name emulators in hermes.yaml"
+        return Finding("platforms", LIMITED, f"commands for {own} alone: no emulator is installed", hint)
+    if not emulated({}, is_registered=True):
+        try:
+            probes.try_emulators(store, namespace)
+        except HermesError as error:
+            return Finding(
+                "platforms", LIMITED, f"commands for {own} alone: {error.message}", error.hint or ""
+            )
+    return Finding("platforms", OK, f"{own}; by emulators: {', '.join(found)}")
 
 
 def _network(store: Store, namespace: Namespace) -> Finding:

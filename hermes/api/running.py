@@ -80,7 +80,13 @@ def run_image(
                 seccomp="run",
             )
             layers = LayerForms(store, namespace, fetching.layer)
-            commands = Commands(store, namespace, layers, warn=lambda text: say(f"warning: {text}"))
+            commands = Commands(
+                store,
+                namespace,
+                layers,
+                warn=lambda text: say(f"warning: {text}"),
+                emulators=options.emulators,
+            )
             status = commands.run(task, stdio, ports=ports).status
             # On a terminal the command line looks at what the program said.
             if 0 < status < _NOT_STARTED and not os.isatty(stdio[2]):

@@ -135,8 +135,8 @@ class Workspace:
         from hermes.workspace.root import read_settings
 
         how = how or RunOptions()
-        if not how.runtime:
-            how = replace(how, runtime=read_settings(self.root, self.home).runtime)
+        settings = read_settings(self.root, self.home)
+        how = replace(how, runtime=how.runtime or settings.runtime, emulators=settings.emulators)
         label, digest = only_image(result)
         return run_image(self.home, str(label), digest, arguments, entrypoint, how, stdio, say or self._say)
 

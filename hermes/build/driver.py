@@ -182,6 +182,7 @@ class Driver:
             runtime or settings.runtime,
             network=settings.network,
             warn=self._warn,
+            emulators=settings.emulators,
         )
 
     def _warn(self, text: str) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from hermes.container.layer_forms import LayerForms
@@ -28,7 +29,7 @@ class Commands:
 
     ``runtime`` runs the commands of tasks that name none; see `hermes.sandbox.choice`. ``network`` is what the
     ``default`` of tasks means. ``warn`` is told when commands cannot have a network of their own, and so have the
-    machine's.
+    machine's. ``emulators`` maps architectures to emulators that are to be taken instead of those that are installed.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Commands:
         *,
         network: Network = "default",
         warn: Callable[[str], None] = lambda _: None,
+        emulators: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.layers = layers
         self._store = store
@@ -47,6 +49,7 @@ class Commands:
         self._runtime = runtime
         self._network = network
         self._warn = warn
+        self._emulators = tuple(emulators.items())
         self._guard = threading.Lock()
 
     @property
@@ -85,7 +88,11 @@ class Commands:
             self._namespace.start(RUN)
             self.layers.ensure_trees(task.stack)
             home = str(self._store.home)
-            return self._connected(task, RUN, lambda task: Running(home, task, where, caches), stdio, ports)
+
+            def call(task: Task) -> Running:
+                return Running(home, task, where, caches, self._emulators)
+
+            return self._connected(task, RUN, call, stdio, ports)
 
     def run_host(self, task: Task, stdio: tuple[int, int, int]) -> Outcome:
         """As `run`, but the command is one of this machine, which sees the stack at `hermes.sandbox.host.ROOT`."""

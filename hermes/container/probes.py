@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from hermes.container.calls.probes import TRY_OVERLAY, TRY_SANDBOX, SandboxTrial
+from hermes.container.calls.probes import TRY_EMULATORS, TRY_OVERLAY, TRY_SANDBOX, SandboxTrial
 from hermes.sandbox import choice
 from hermes.sandbox.namespace import Namespace
 from hermes.store import Store
@@ -13,6 +13,11 @@ from hermes.store import Store
 def try_overlay(store: Store, namespace: Namespace) -> str:
     """Try an overlay in the store; return what works, or raise `SandboxError`."""
     return namespace.call(TRY_OVERLAY, str(store.home))
+
+
+def try_emulators(store: Store, namespace: Namespace) -> str:
+    """Try whether a namespace may have emulators of its own; raises `SandboxError`."""
+    return namespace.call(TRY_EMULATORS, str(store.home))
 
 
 def try_sandbox(name: str, namespace: Namespace) -> str:

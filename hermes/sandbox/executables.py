@@ -9,38 +9,16 @@ import os
 import stat
 import struct
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final, NamedTuple
+
+from hermes.sandbox.architectures import ELF, Architecture, architecture_of, is_foreign, native
+from hermes.sandbox.binfmt import HANDLERS, is_handled
 
 _HEADER: Final = 1 << 16
 _SHEBANG: Final = 256
 """The kernel reads no more of a script's first line (`BINPRM_BUF_SIZE`)."""
-_MAGIC: Final = b"\x7fELF"
 _INTERPRETER: Final = 3
 """PT_INTERP."""
-_MACHINES: Final = {
-    (3, 1): "386",
-    (8, 1): "mips",
-    (20, 1): "ppc",
-    (21, 2): "ppc64le",
-    (22, 2): "s390x",
-    (40, 1): "arm",
-    (62, 1): "amd64 (x32)",
-    (62, 2): "amd64",
-    (183, 2): "arm64",
-    (243, 2): "riscv64",
-    (258, 2): "loong64",
-}
-"""(e_machine, EI_CLASS) -> the architecture as images call it."""
-_NATIVE: Final = {
-    "x86_64": ("amd64", "386", "amd64 (x32)"),
-    "aarch64": ("arm64", "arm"),
-    "ppc64le": ("ppc64le",),
-    "s390x": ("s390x",),
-    "riscv64": ("riscv64",),
-}
-"""The machine of uname(2) -> what it executes by itself."""
-HANDLERS: Final = "/proc/sys/fs/binfmt_misc"
 
 
 class Refusal(NamedTuple):
@@ -52,16 +30,15 @@ class Refusal(NamedTuple):
 
 
 def refusal_of(
-    program: str, file: str, find: Callable[[str], str | None], handlers: str = HANDLERS
+    program: str, file: str, find: Callable[[str], str | None], folder: str = HANDLERS
 ) -> Refusal | None:
     """Return why the kernel refused ``program``, which is ``file`` on this machine; None where that is not known.
 
     ``find`` returns where a path of the root is on this machine, or None.
     """
-    data = _read(file)
+    data = beginning_of(file)
     if data.startswith(b"#!"):
-        line = data[2:_SHEBANG].split(b"\n")[0]
-        word = os.fsdecode(line.strip(b" \t").split(b" ")[0].split(b"\t")[0])
+        word = _interpreter_of(data)
         if word.endswith("\r"):
             return Refusal(
                 f"{program}: its first line ends in a carriage return, so its interpreter is {word!r}",
@@ -73,20 +50,13 @@ def refusal_of(
                 "add it to the image, or name in the first line one that is there",
             )
         return None
-    if not data.startswith(_MAGIC) or len(data) < 64:
+    if not data.startswith(ELF) or len(data) < 64:
         return None
     architecture = architecture_of(data)
-    machine = os.uname().machine
-    if architecture and architecture not in _NATIVE.get(machine, (architecture,)):
-        if _is_handled(data, handlers):
+    if architecture and is_foreign(architecture):
+        if is_handled(architecture, folder):
             return None
-        own = _NATIVE[machine][0]
-        return Refusal(
-            f"{program} is for {architecture}, and this machine is {own}",
-            f"take an image for linux/{own}, or install an emulator: the packages qemu-user-static and binfmt-support of "
-            "Debian (`hermes doctor` lists emulators)",
-            is_foreign=True,
-        )
+        return foreign(program, architecture)
     interpreter = _elf_interpreter(data)
     if interpreter and find(interpreter) is None:
         return Refusal(
@@ -96,23 +66,38 @@ def refusal_of(
     return None
 
 
-def architecture_of(data: bytes) -> str:
-    """Return the architecture of an ELF file, as images call it; nothing for one that has no name here."""
-    return _MACHINES.get((_unpacked(data, "H", 18), data[4]), "")
+def foreign(program: str, architecture: Architecture) -> Refusal:
+    """Return why a program of another architecture cannot be started where nothing emulates that."""
+    own = native()[0]
+    return Refusal(
+        f"{program} is for {architecture.name}, and this machine is {own}",
+        f"take an image for linux/{own}, or install an emulator: Debian's package qemu-user-static",
+        is_foreign=True,
+    )
 
 
-def emulated(handlers: str = HANDLERS) -> list[str]:
-    """Return the architectures that the kernel is told to start by an emulator, as far as this process can see."""
-    found = []
-    for (machine, kind), name in sorted(_MACHINES.items(), key=lambda one: one[1]):
-        order = 2 if name == "s390x" or name in ("mips", "ppc") else 1
-        sign = ">" if order == 2 else "<"
-        header = (
-            _MAGIC + bytes([kind, order, 1]) + bytes(9) + struct.pack(f"{sign}HH", 2, machine) + bytes(44)
-        )
-        if name not in _NATIVE.get(os.uname().machine, ()) and _is_handled(header, handlers):
-            found.append(name)
-    return found
+def needed_by(file: str, find: Callable[[str], str | None]) -> Architecture | None:
+    """Return the architecture of a program, or of the interpreter that its first line names; None where it is not known.
+
+    ``find`` is as for `refusal_of`.
+    """
+    data = beginning_of(file)
+    if data.startswith(b"#!"):
+        word = _interpreter_of(data)
+        at = find(word) if word else None
+        data = beginning_of(at) if at else b""
+    return architecture_of(data)
+
+
+def is_static(file: str) -> bool:
+    """Tell whether an ELF file needs no loader."""
+    return not _elf_interpreter(beginning_of(file))
+
+
+def _interpreter_of(data: bytes) -> str:
+    """Return the first word of a script's first line."""
+    line = data[2:_SHEBANG].split(b"\n")[0]
+    return os.fsdecode(line.strip(b" \t").split(b" ")[0].split(b"\t")[0])
 
 
 def _unpacked(data: bytes, kind: str, offset: int) -> int:
@@ -136,35 +121,7 @@ def _elf_interpreter(data: bytes) -> str:
     return ""
 
 
-def _is_handled(data: bytes, folder: str) -> bool:
-    """Tell whether an enabled handler of binfmt_misc takes a file that begins so."""
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError:
-        return False
-    for name in names:
-        try:
-            lines = Path(folder, name).read_text(encoding="ascii", errors="replace").splitlines()
-        except OSError:
-            continue
-        fields = dict(line.split(" ", 1) for line in lines[1:] if " " in line)
-        if lines[:1] != ["enabled"] or "magic" not in fields:
-            continue
-        try:
-            magic = bytes.fromhex(fields["magic"])
-            mask = bytes.fromhex(fields.get("mask", "ff" * len(magic)))
-            offset = int(fields.get("offset", "0"))
-        except ValueError:
-            continue
-        part = data[offset : offset + len(magic)]
-        if len(part) == len(magic) and all(
-            (one ^ two) & bits == 0 for one, two, bits in zip(part, magic, mask, strict=False)
-        ):
-            return True
-    return False
-
-
-def _read(file: str) -> bytes:
+def beginning_of(file: str) -> bytes:
     """Return how a regular file begins; nothing for one that cannot be read, or is a FIFO, say."""
     try:
         fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from hermes.errors import HermesError
+from hermes.sandbox.binfmt import HANDLERS
 from hermes.sandbox.messages import receive_message, send_message
 from hermes.sandbox.remote import Caller, Served
 from hermes.sandbox.stage import children
@@ -142,11 +143,20 @@ def _watch(first: int) -> None:
 
 
 def _show_processes() -> None:
-    """Let processes have the numbers in ``/proc`` that they have for each other."""
+    """Let processes have the numbers in ``/proc`` that they have for each other.
+
+    The machine's handlers of binfmt_misc stay to be seen in it.
+    """
+    handlers = os.open(HANDLERS, os.O_PATH) if os.path.exists(f"{HANDLERS}/status") else None
     with contextlib.suppress(
         PermissionError
     ):  # part of it is hidden; see `hermes.sandbox.stage.check_processes`
         mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        if handlers is not None:
+            mount(f"/proc/self/fd/{handlers}", HANDLERS, None, MS_BIND)
+            set_mount_attributes(HANDLERS, add=MOUNT_ATTR_RDONLY)
+    if handlers is not None:
+        os.close(handlers)
 
 
 def _close_inherited(kept: int) -> None:

@@ -23,6 +23,7 @@ OUTPUT_FOLDER: Final = "hermes-out"
 
 _KNOWN: Final = {
     "apt",
+    "emulators",
     "ignore",
     "jobs",
     "network",
@@ -50,7 +51,7 @@ class Subscription:
 class Settings:
     """What ``hermes.yaml`` says. An empty file says nothing, and everything has a default.
 
-    ``network`` is that of commands that ask for one.
+    ``network`` is that of commands that ask for one. ``emulators`` maps architectures to the paths of what runs their programs.
     """
 
     ignore: tuple[str, ...] = ()
@@ -62,6 +63,7 @@ class Settings:
     network: Network = "default"
     python_sources: PackageSources | None = None
     npm: NpmSources | None = None
+    emulators: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,7 @@ def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
         _network(path, document.get("network", "default")),
         _python(path, document.get("python")),
         _node(path, document.get("node")),
+        _emulators(path, document.get("emulators")),
     )
 
 
@@ -184,6 +187,22 @@ def _registries(path: Path, document: Any) -> Registries:
     from hermes.workspace.registries import registries_of
 
     return registries_of(path, document)
+
+
+def _emulators(path: Path, document: Any) -> Mapping[str, str]:
+    if document is None:
+        return {}
+    from hermes.sandbox.architectures import ARCHITECTURES
+
+    if not isinstance(document, dict):
+        raise WorkspaceError(f"{path}: emulators must map architectures to paths of emulators")
+    known = [one.name for one in ARCHITECTURES if one.qemu]
+    for name in document:
+        if name not in known:
+            raise WorkspaceError(
+                f"{path}: emulators: {name!r} is not an architecture", hint=f"there are {', '.join(known)}"
+            )
+    return {name: _path(path, f"emulators.{name}", value) for name, value in document.items()}
 
 
 def _runtime(path: Path, value: Any) -> str:

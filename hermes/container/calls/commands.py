@@ -12,21 +12,24 @@ class Running(NamedTuple):
     """Run a command in a stack of layers.
 
     ``home`` is the folder of the store. ``where`` is what `hermes.sandbox.choice.located` returned for the task's
-    runtime. ``caches`` are pairs of the name of a cache and its folder, which the caller has locked.
+    runtime. ``caches`` are pairs of the name of a cache and its folder, which the caller has locked. ``emulators`` are pairs
+    of an architecture and the path of what emulates it.
     """
 
     home: str
     task: Task
     where: tuple[str, str]
     caches: tuple[tuple[str, str], ...] = ()
+    emulators: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> list[Any]:
-        return [self.home, self.task.to_json(), self.where, self.caches]
+        return [self.home, self.task.to_json(), self.where, self.caches, self.emulators]
 
     @classmethod
     def from_json(cls, document: list[Any]) -> Self:
-        home, task, (path, library), caches = document
-        return cls(home, Task.from_json(task), (path, library), tuple((name, at) for name, at in caches))
+        home, task, (path, library), *pairs = document
+        caches, emulators = (tuple((name, at) for name, at in one) for one in pairs)
+        return cls(home, Task.from_json(task), (path, library), caches, emulators)
 
 
 class RunningTool(NamedTuple):

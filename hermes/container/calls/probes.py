@@ -23,5 +23,6 @@ class SandboxTrial(NamedTuple):
 
 _INSIDE: Final = "hermes.container.inside.probe"
 
+TRY_EMULATORS: Final = Remote(f"{_INSIDE}.emulators", str, str, "try to register emulators")
 TRY_OVERLAY: Final = Remote(f"{_INSIDE}.overlay", str, str, "try an overlay")
 TRY_SANDBOX: Final = RemoteCommand(f"{_INSIDE}.sandbox", SandboxTrial, str, "try a sandbox")

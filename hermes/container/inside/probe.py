@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 
-from hermes.container.calls.probes import TRY_OVERLAY, TRY_SANDBOX, SandboxTrial
+from hermes.container.calls.probes import TRY_EMULATORS, TRY_OVERLAY, TRY_SANDBOX, SandboxTrial
 from hermes.container.inside.scratch import scratch_of, store_at
 from hermes.container.lowers import Tree
 from hermes.container.overlay import mount_stack
@@ -35,6 +35,16 @@ def overlay(home: str) -> str:
         if os.listdir(merged) != ["kept"] or not os.path.lexists(f"{upper.upper}/removed"):
             raise SandboxError("an overlay does not show what was changed in it")
         return "whiteouts and extended attributes work"
+
+
+@serves(TRY_EMULATORS)
+def emulators(home: str) -> str:
+    """Mount handlers of binfmt_misc for this namespace."""
+    from hermes.sandbox.emulators import mount_handlers
+
+    with store_at(home) as store, scratch_of(store) as scratch:
+        mount_handlers(f"{scratch}/emulators")
+        return "registered for one build"
 
 
 @serves_command(TRY_SANDBOX)

@@ -33,7 +33,9 @@ from hermes.container.task import KeptFile, Outcome, Staged, StagedFile, Task
 from hermes.container.users import User
 from hermes.digest import CHUNK
 from hermes.errors import BuildError, ProgramMissing, ProgramRefused, SandboxError, SecretError
+from hermes.sandbox.binfmt import HANDLERS
 from hermes.sandbox.choice import sandbox
+from hermes.sandbox.emulators import emulate
 from hermes.sandbox.idmap import has_one_id
 from hermes.sandbox.process import DEFAULT_PATH, Ended, Mount, Process, Sandbox
 from hermes.sandbox.remote import Caller, Stdio, serves_command
@@ -57,7 +59,7 @@ _REMOVED_HINT: Final = "those files have been removed from the container; write 
 @serves_command(RUN)
 def run(call: Running, stdio: Stdio, caller: Caller) -> Outcome:
     with store_at(call.home) as store, scratch_of(store) as scratch:
-        container = Container(store, call.task, scratch, dict(call.caches))
+        container = Container(store, call.task, scratch, dict(call.caches), dict(call.emulators))
         return container.run(sandbox(call.task.runtime, call.where), stdio, caller)
 
 
@@ -65,7 +67,12 @@ class Container:
     """A root file system of this process alone, for one command."""
 
     def __init__(
-        self, store: Store, task: Task, scratch: str, caches: Mapping[str, str] = MappingProxyType({})
+        self,
+        store: Store,
+        task: Task,
+        scratch: str,
+        caches: Mapping[str, str] = MappingProxyType({}),
+        emulators: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._store = store
         self._task = task
@@ -73,6 +80,8 @@ class Container:
         self._trees = [Tree.open(f"{store.trees}/{one.diff_id.hex}", one.name) for one in task.stack]
         self._upper = task.upper or Upper(f"{scratch}/tree/root", f"{scratch}/work")
         self._root = task.root
+        self._emulators = emulators
+        self._handlers = HANDLERS
         self._writable: dict[str, str] = {}
         self._search = Search({one.id: one.value for one in task.secrets})
         self._caches = UsedCaches(task.caches, caches, self._search, str(store.trees))
@@ -82,6 +91,7 @@ class Container:
             self._root = mount_stack(self._trees, self._scratch, target="merged", upper=self._upper)
         with MountPoints(self._root, self._task.upper.points if self._task.upper else "") as points:
             process = self._process(points)
+            self._emulate(process.program)
             self._caches.watch()
             try:
                 with self._searched():
@@ -102,15 +112,22 @@ class Container:
         umount(self._root)
         return self._committed(ended, outs)
 
+    def _emulate(self, program: str) -> None:
+        """Register emulators if the program is of another architecture; raises `ProgramRefused` where that cannot be."""
+        if emulate(
+            program, resolve(self._root, program), self._find, f"{self._scratch}/emulators", self._emulators
+        ):
+            self._handlers = f"{self._scratch}/emulators"
+
+    def _find(self, path: str) -> str | None:
+        found = resolve(self._root, path)
+        return found if os.path.lexists(found) else None
+
     def _explain(self, program: str, status: int) -> None:
         """Raise `ProgramRefused` where the file of a program that ended as one that was refused shows why it was."""
         from hermes.sandbox.executables import refusal_of
 
-        def find(path: str) -> str | None:
-            found = resolve(self._root, path)
-            return found if os.path.lexists(found) else None
-
-        found = refusal_of(program, resolve(self._root, program), find)
+        found = refusal_of(program, resolve(self._root, program), self._find, self._handlers)
         if found and (found.is_foreign or status == _REFUSED):
             raise ProgramRefused(found.reason, hint=found.hint)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hermes.sandbox.executables import architecture_of, emulated, refusal_of
+from hermes.sandbox.architectures import architecture_of
+from hermes.sandbox.executables import refusal_of
 
 HERE = os.uname().machine
 OTHER = ("arm64", 183) if HERE != "aarch64" else ("amd64", 62)
@@ -49,12 +50,16 @@ def elf(machine: int, interpreter: str = "", *, big: bool = False, wide: bool = 
         (elf(3, wide=False), "386"),
         (elf(22, big=True), "s390x"),
         (elf(21), "ppc64le"),
+        (elf(21, big=True), "ppc64"),
+        (elf(8), "mips64le"),
+        (elf(40, wide=False, big=True), ""),
         (elf(243), "riscv64"),
         (elf(4095), ""),
     ],
 )
 def test_the_header_says_the_architecture(data: bytes, name: str) -> None:
-    assert architecture_of(data) == name
+    found = architecture_of(data)
+    assert (found.name if found else "") == name
 
 
 def refused(tmp_path: Path, data: bytes, *there: str, handlers: str = "/nowhere") -> str:
@@ -75,11 +80,9 @@ def test_nothing_is_said_of_what_an_emulator_takes(tmp_path: Path) -> None:
     handlers = tmp_path / "binfmt"
     handlers.mkdir()
     (handlers / "status").write_text("enabled\n")
-    assert emulated(str(handlers)) == []
     (handlers / "qemu-aarch64").write_text(QEMU)
     if HERE == "aarch64":
         return
-    assert emulated(str(handlers)) == ["arm64"]
     assert refused(tmp_path, elf(183), handlers=str(handlers)) == ""
     assert "is for riscv64" in refused(tmp_path, elf(243), handlers=str(handlers))
     (handlers / "qemu-aarch64").write_text(QEMU.replace("enabled", "disabled"))

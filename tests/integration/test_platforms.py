@@ -1,0 +1,109 @@
+"""Commands of other architectures, run by an emulator that is registered for one build alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hermes.sandbox.architectures import ARCHITECTURES
+from hermes.sandbox.emulators import emulator_of
+from tests.conftest import Sandbox
+from tests.integration.conftest import OrdinaryUser
+from tests.programs import FOREIGN, program_of
+
+RUNTIMES = ("bwrap", "crun", "runc")
+BUILD = """
+files_layer(name = "files", files = select({{{files}}}))
+run_layer(name = "ran", base = [":files"], argv = ["/it"])
+image(name = "image", layers = [":files", ":ran"], cmd = ["/it"])
+image_index(name = "index", image = ":image", platforms = [{platforms}])
+""".format(
+    files=", ".join(f'":{name}": {{"/it": "{name}.bin"}}' for name in FOREIGN),
+    platforms=", ".join(f'"linux/{name}"' for name in FOREIGN),
+)
+MACHINES = Path("/proc/sys/fs/binfmt_misc")
+
+pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="the programs are not foreign here")
+
+
+def fill(workspace: Sandbox) -> Sandbox:
+    for name in FOREIGN:
+        workspace.write(f"{name}.bin", program_of(name), mode=0o755)
+    settings = (f'config_setting(name = "{name}", platform = "linux/{name}")\n' for name in FOREIGN)
+    workspace.write("BUILD", "".join(settings) + BUILD)
+    return workspace
+
+
+@pytest.fixture
+def foreign(workspace: Sandbox) -> Sandbox:
+    found = [emulator_of(one, {}) for one in ARCHITECTURES if one.name in FOREIGN]
+    if None in found:
+        pytest.skip("the Debian package qemu-user-static is not installed")
+    if tuple(map(int, os.uname().release.split("-")[0].split(".")[:2])) < (6, 7):
+        pytest.skip("Linux before 6.7 has no binfmt_misc for user namespaces")
+    return fill(workspace)
+
+
+def test_layers_of_commands_are_made_and_run_everywhere(
+    foreign: Sandbox, ordinary_user: OrdinaryUser
+) -> None:
+    before = sorted(MACHINES.iterdir()) if MACHINES.is_dir() else []
+    digest = foreign.digest("//:index")
+    fill(ordinary_user.workspace)
+    assert digest in ordinary_user.run("build", "//:index").stdout
+    assert (sorted(MACHINES.iterdir()) if MACHINES.is_dir() else []) == before
+    for name in FOREIGN:
+        shown = ordinary_user.run("run", "-q", "--platform", f"linux/{name}", "//:image")
+        assert shown.stdout == f"{name}\n"
+    for runtime in RUNTIMES:
+        if runtime == "bwrap" or shutil.which(runtime):
+            done = foreign.run("run", "-q", "--runtime", runtime, "--platform", "linux/arm64", "//:image")
+            assert (done.returncode, done.stdout) == (0, "arm64\n"), done.stderr
+
+
+def test_a_dockerfile_becomes_an_index(foreign: Sandbox) -> None:
+    context = foreign.root.parent / "context"
+    context.mkdir()
+    for name in FOREIGN:
+        (context / name).write_bytes(program_of(name))
+        (context / name).chmod(0o755)
+    (context / "Dockerfile").write_text(
+        'FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH /it\nRUN ["/it"]\nCMD ["/it"]\n'
+    )
+    platforms = ",".join(f"linux/{name}" for name in FOREIGN)
+    done = foreign.run("bud", "-q", "--platform", platforms, "-t", "two", str(context))
+    assert done.returncode == 0, done.stderr
+    for name in FOREIGN:
+        assert (
+            foreign.run("ctr", "from", "--name", name, "--platform", f"linux/{name}", "two").returncode == 0
+        )
+        done = foreign.run("ctr", "run", name, "/it")
+        assert (done.returncode, done.stdout) == (0, f"{name}\n"), done.stderr
+        shown = foreign.run("ctr", "diff", name).stdout
+        assert "/out" not in shown  # the layer below has the same file
+    listed = json.loads(foreign.run("inspect", "--json", "two").stdout)
+    assert sorted(one["architecture"] for one in listed["images"]) == sorted(FOREIGN)
+
+
+def test_what_cannot_be_emulated_names_both_architectures(foreign: Sandbox, tmp_path: Path) -> None:
+    foreign.write("hermes.yaml", "emulators: {arm64: qemu-of-ours}\n")
+    done = foreign.run("build", "//:ran", "--platform", "linux/arm64")
+    assert done.returncode == 1
+    assert f"the emulator {foreign.root}/qemu-of-ours for arm64 is not there" in done.stderr
+    foreign.write("hermes.yaml", "emulators: {vax: /x}\n")
+    done = foreign.run("build", "//:ran", "--platform", "linux/arm64")
+    assert "hermes.yaml: emulators: 'vax' is not an architecture" in done.stderr
+    foreign.write("hermes.yaml", "")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("newuidmap", "newgidmap"):
+        if found := shutil.which(name):
+            (tools / name).symlink_to(found)
+    done = foreign.run("build", "//:ran", "--platform", "linux/arm64", env={"PATH": str(tools)})
+    assert done.returncode == 1
+    assert "//:ran: /it is for arm64, and this machine is amd64" in done.stderr
+    assert "qemu-user-static" in done.stderr
