@@ -79,6 +79,17 @@ class Containers:
         self.home = home or default_home()
         self._say = say
         self._checked: set[Digest] = set()
+        self._kept: tuple[Store, LayerForms, WorkingContainers] | None = None
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Keep the store and the user namespace open, for many small commands; they may come from several threads."""
+        with self._opened(start=True) as opened:
+            self._kept = opened
+            try:
+                yield
+            finally:
+                self._kept = None
 
     def create(self, base: str, *, name: str = "", platform: str = "", pull: str = "missing") -> State:
         """Make a container of ``scratch``, an image, ``TRANSPORT:WHERE`` or a target's label.
@@ -319,9 +330,16 @@ class Containers:
             return working.remove(name)
 
     @contextmanager
-    def _opened(self) -> Iterator[tuple[Store, LayerForms, WorkingContainers]]:
+    def _opened(self, *, start: bool = False) -> Iterator[tuple[Store, LayerForms, WorkingContainers]]:
+        if self._kept is not None:
+            yield self._kept
+            return
         store = Store.open(self.home)
         namespace = Namespace()
+        if start:
+            from hermes.container.calls.commands import RUN
+
+            namespace.start(RUN)
         fetching = LazyBlobs.here(store)
         layers = LayerForms(store, namespace, fetching.layer, self._checked)
         commands = Commands(store, namespace, layers, warn=lambda text: self._say(f"warning: {text}"))
