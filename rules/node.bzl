@@ -34,7 +34,6 @@ for (const event of ["preinstall", "install", "postinstall"]) {
       NODE: process.execPath,
       PATH: [...bins, process.env.PATH].join(":"),
       npm_command: "ci",
-      npm_config_node_gyp: "",
       npm_lifecycle_event: event,
       npm_lifecycle_script: scripts[event],
       npm_node_execpath: process.execPath,
@@ -44,7 +43,8 @@ for (const event of ["preinstall", "install", "postinstall"]) {
     });
     const made = spawnSync("sh", ["-c", scripts[event]], { cwd: folder, env, stdio: "inherit" });
     if (made.status !== 0) {
-      console.error(`${about.name}: its ${event} script failed: ${made.error || made.signal || "exit status " + made.status}`);
+      const why = made.error ? (made.error.code === "ENOENT" ? "the base has no sh" : made.error.message) : made.signal || `exit status ${made.status}`;
+      console.error(`${about.name}: its ${event} script failed: ${why}`);
       process.exit(1);
     }
   }

@@ -377,6 +377,13 @@ def wheels(folder: Path, size: Size) -> Iterator[Row]:
     yield from cases(folder, size.rounds, all_of_them=size is FULL)
 
 
+def npm_packages(folder: Path, size: Size) -> Iterator[Row]:
+    """npm packages, beside npm."""
+    from tests.bench.npm_packages import cases
+
+    yield from cases(folder, min(size.rounds, 3), all_of_them=size is FULL)
+
+
 CASES: Mapping[str, Callable[[Path, Size], Iterator[Row]]] = {
     "start-up": start_up,
     "side-by-side": side_by_side,
@@ -389,5 +396,6 @@ CASES: Mapping[str, Callable[[Path, Size], Iterator[Row]]] = {
     "commits": commits,
     "registries": registries,
     "dockerfiles": dockerfiles,
+    "npm": npm_packages,
     "wheels": wheels,
 }

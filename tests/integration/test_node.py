@@ -20,7 +20,8 @@ import zstandard
 
 from hermes.errors import BuildFileError
 from tests.conftest import ROOT, Sandbox
-from tests.unit.node.packages import Project, everything
+from tests.registry.servers import program
+from tests.unit.node.packages import Project, archive, everything, integrity
 
 if TYPE_CHECKING:
     from tests.integration.conftest import OrdinaryUser
@@ -47,6 +48,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         if self.path.startswith("/private/") and self.headers["Authorization"] != "Bearer t0ken":
             self.send_error(401)
         else:
+            self.path += "" if self.path.endswith(".tgz") else ".json"  # what a registry has of a package
             super().do_GET()
 
     def log_message(self, *_: object) -> None:
@@ -269,9 +271,100 @@ def test_what_an_image_cannot_start_and_a_stale_lock_are_one_message(
     assert "hint: run `hermes lock //p:deps`, and commit what it writes" in done.stderr
 
 
+def test_a_lock_is_made_by_npm_and_names_no_host(workspace: Sandbox, server: Server) -> None:
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed")
+    versions = {}
+    for version in ("1.0.0", "1.1.0"):
+        data = archive({"package.json": json.dumps({"name": "a", "version": version})})
+        (server.folder / "a/-").mkdir(parents=True, exist_ok=True)
+        (server.folder / f"a/-/a-{version}.tgz").write_bytes(data)
+        dist = {"tarball": f"{server.address}/a/-/a-{version}.tgz", "integrity": integrity(data)}
+        versions[version] = {"name": "a", "version": version, "dist": dist}
+
+    def publish(*published: str) -> None:
+        known = {one: versions[one] for one in published}
+        document = {"name": "a", "dist-tags": {"latest": published[-1]}, "versions": known}
+        (server.folder / "a.json").write_text(json.dumps(document))
+
+    publish("1.0.0")
+    workspace.write("hermes.yaml", f"node: {{registry: {server.address}}}\n")
+    workspace.write("p/BUILD", BUILD.replace('glob(["**/package.json"])', '["package.json"]'))
+    workspace.write("p/package.json", '{"name": "p", "dependencies": {"a": "^1.0.0"}}')
+    workspace.write("p/os-release", "")
+    workspace.write("p/main.js", "")
+    env = {**OFFLINE, "NPM_CONFIG_CACHE": str(server.folder.parent / "cache")}
+    lock = workspace.root / "p/package-lock.json"
+
+    def locked(*options: str, status: int = 0) -> str:
+        done = workspace.run("lock", *options, env=env)
+        assert done.returncode == status, done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+    locked()
+    made = lock.read_text()
+    assert "://" not in made
+    assert json.loads(made)["packages"]["node_modules/a"]["version"] == "1.0.0"
+    assert workspace.run("build", "-q", "//p:deps", env=env).returncode == 0
+    publish("1.0.0", "1.1.0")
+    locked("--check")
+    locked("--update")
+    assert json.loads(lock.read_text())["packages"]["node_modules/a"]["version"] == "1.1.0"
+    workspace.write("p/package.json", '{"name": "p", "dependencies": {"a": "^2.0.0"}}')
+    said = locked(status=1)
+    assert "//p:deps: npm cannot resolve package.json\n" in said
+    assert "No matching version found for a@^2.0.0" in said
+
+
+SCRIPTS = """
+files_layer(name = "sh", files = {"/usr/bin/sh": "busybox"}, mode = "0755")
+
+npm_layers(
+    name = "scripted",
+    base = ":base",
+    build_deps = [":sh"],
+    dest = "/srv",
+    lock = "scripted.json",
+    node = "18.20.4",
+    scripts = ["a"],
+)
+
+node_image(name = "has", base = ":base", deps = [":scripted"], dest = "/srv", srcs = ["has.js"], main = "has.js")
+"""
+POSTINSTALL = """\
+const socket = require("net").connect({ host: "127.0.0.1", port: PORT });
+socket.on("error", (error) => {
+  require("fs").writeFileSync("made", [error.code, process.env.npm_lifecycle_event, process.env.npm_package_name].join(" "));
+});
+"""
+
+
+def add_scripts(workspace: Sandbox, package: str, server: Server) -> None:
+    """Give a package a target with a package whose install scripts look for a network."""
+    project = Project(server.address)
+    project.root(dependencies={"a": "1.0.0", "b": "1.0.0"})
+    script = POSTINSTALL.replace("PORT", str(server.http.server_port))
+    scripts = {"preinstall": "echo before > order", "postinstall": "tool >> order && node post.js"}
+    files = {"post.js": script, "tool.js": "#!/usr/bin/sh\necho after\n"}
+    project.package(
+        "node_modules/a", files=files, scripts=scripts, bin={"tool": "tool.js"}, hasInstallScript=True
+    )
+    project.package("node_modules/b", scripts={"postinstall": "false"}, hasInstallScript=True)
+    for name, data in project.archives.items():
+        (server.folder / name).write_bytes(data)
+    workspace.write(f"{package}/scripted.json", project.lock())
+    workspace.write(f"{package}/has.js", 'const { readFileSync } = require("fs");\n')
+    code = 'for (const name of ["order", "made"]) console.log(readFileSync(`/srv/node_modules/a/${name}`, "utf8").trim());\n'
+    workspace.write(f"{package}/has.js", f'const {{ readFileSync }} = require("fs");\n{code}')
+    workspace.write(f"{package}/busybox", Path(program("busybox")).read_bytes(), 0o755)
+    build = workspace.root / package / "BUILD"
+    build.write_text(build.read_text() + SCRIPTS)
+
+
 @pytest.mark.network
 def test_the_example_is_one_image_for_root_and_an_ordinary_user(
-    workspace: Sandbox, ordinary_user: OrdinaryUser
+    workspace: Sandbox, ordinary_user: OrdinaryUser, server: Server
 ) -> None:
     package = "examples/node"
     for one in (workspace, ordinary_user.workspace):
@@ -279,5 +372,8 @@ def test_the_example_is_one_image_for_root_and_an_ordinary_user(
     digests = [workspace.digest(f"//{package}:{name}", platform="linux/amd64") for name in ("greet", "serve")]
     done = workspace.run("run", f"//{package}:greet", "--", "Ada")
     assert done.stdout == '{"greeting":"Hello, Ada!"}\n', done.stderr
+    add_scripts(workspace, package, server)
+    done = workspace.run("run", f"//{package}:has")
+    assert done.stdout == "before\nafter\nECONNREFUSED postinstall a\n", done.stderr
     done = ordinary_user.run("build", "--json", f"//{package}:all", "--platform", "linux/amd64")
     assert all(one in done.stdout for one in digests)
