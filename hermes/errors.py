@@ -48,10 +48,12 @@ class SourceLocation(NamedTuple):
 class HermesError(Exception):
     """The base of all errors: a message, and optionally where it happened and what to do.
 
-    ``details`` names the attributes that a class has besides; their values are JSON values, or tuples of such.
+    ``details`` names the attributes that a class has besides; their values are JSON values, or tuples of such. After one
+    of a class that does not ``stop`` a build the other actions are executed all the same.
     """
 
     exit_status: int = 1
+    stops: ClassVar[bool] = True
     details: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
@@ -255,6 +257,28 @@ class ActionError(BuildError):
         return "\n".join(lines)
 
 
+class TestFailed(BuildError):
+    """A test of an image failed; others go on. ``report`` is `hermes.testing.report.Report` as JSON values, ``log`` a path."""
+
+    __test__ = False
+    exit_status = 3
+    stops = False
+    details = ("report", "log")
+
+    def __init__(
+        self, message: str, *, report: Mapping[str, Any], log: str = "", hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.report = report
+        self.log = log
+
+
+class NoTests(HermesError):
+    """There is no test among what was named."""
+
+    exit_status = 4
+
+
 class ProgramMissing(BuildError):
     """The program to run is not in the root file system."""
 
@@ -270,14 +294,18 @@ class ProgramRefused(BuildError):
 class BuildFailed(BuildError):
     """One or more actions failed; ``failures`` maps the label of each to its error.
 
-    If all of these say that something was asked for wrongly, such as a line of a Dockerfile, so does this.
+    If all of these say that something was asked for wrongly, such as a line of a Dockerfile, so does this. ``done`` maps the
+    labels of targets that were built all the same to what they gave (`hermes.build.result.BuiltOutput`).
     """
 
-    def __init__(self, failures: dict[str, HermesError], skipped: int = 0) -> None:
+    def __init__(
+        self, failures: dict[str, HermesError], skipped: int = 0, done: Mapping[str, Any] | None = None
+    ) -> None:
         names = ", ".join(failures)
         super().__init__(f"build failed: {names}")
         self.failures = failures
         self.skipped = skipped
+        self.done = done or {}
         statuses = {one.exit_status for one in failures.values()}
         self.exit_status = UsageError.exit_status if statuses == {UsageError.exit_status} else 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from hermes.actions.kinds import LAYER, LAYERS
@@ -23,12 +24,12 @@ DOCKERFILE: Final = "dockerfile"
 S2I: Final = "s2i"
 """An action that stands for the steps of an image that a builder makes."""
 
-IN_NAMESPACE: Final = frozenset({DOCKERFILE, S2I, "host", "run", "save_artifacts", "script"})
+IN_NAMESPACE: Final = frozenset({DOCKERFILE, S2I, "host", "run", "save_artifacts", "script", "test"})
 """The kinds of action that run commands."""
 
 Expand = Callable[[Request], Expansion]
-Execute = Callable[[Request, "Tools"], Outputs]
-"""Gives the outputs of an action by their names; raises `HermesError`."""
+Execute = Callable[[Request, "Tools"], Outputs | Result]
+"""Gives the outputs of an action by their names, or all that is to be said of them; raises `HermesError`."""
 
 
 class Local:
@@ -42,8 +43,9 @@ class Local:
         kind = request.action.kind
         if expand := self._expanders.get(kind):
             return expand(request)
-        outputs = executor_of(kind)(request, self._tools)
-        return Result(outputs, log=self._log(request) if kind in IN_NAMESPACE else "")
+        made = executor_of(kind)(request, self._tools)
+        result = made if isinstance(made, Result) else Result(made)
+        return replace(result, log=self._log(request)) if kind in IN_NAMESPACE else result
 
     def _log(self, request: Request) -> str:
         """Return the digest of what a command has printed, or nothing."""
@@ -83,6 +85,10 @@ def executor_of(kind: str) -> Execute:
             from hermes.actions.save_artifacts import execute
         case "script":
             from hermes.actions.script import execute
+        case "test":
+            from hermes.actions import test
+
+            return test.execute
         case "write":
             from hermes.actions.write import execute
         case _:

@@ -6,22 +6,17 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 from hermes.api.ports import check_together
 from hermes.container.mount_values import Bound, Tmpfs
+from hermes.container.profiles import PROFILES, RunProfile, granted
 from hermes.errors import UsageError
-from hermes.sandbox import capabilities
 from hermes.sandbox.network import NETWORKS, Network, Port
-from hermes.sandbox.process import SERVER_CAPABILITIES
 
 _HOSTNAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?")
 _HOST: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?")
 _GATEWAY: Final = "host-gateway"
-
-
-RunProfile = Literal["strict", "server"]
-PROFILES: Final[tuple[RunProfile, ...]] = ("strict", "server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +24,7 @@ class RunOptions:
     """How to run an image. Everything but the defaults gives the program more than it needs to have.
 
     ``writable``: the root can be written, and what is written is thrown away. ``profile`` is one of `PROFILES`; see
-    `hermes.api.running`. ``capabilities`` are those that it has besides, ``dropped`` those that it has not, as
+    `hermes.container.profiles`. ``capabilities`` are those that it has besides, ``dropped`` those that it has not, as
     `hermes.sandbox.capabilities.chosen` takes them; only root in the container has any. ``tmpfs`` are empty folders in memory. ``network`` is that of the program. ``ports`` are published, which takes a network. ``env`` holds pairs on top
     of the image's. ``user`` and ``workdir`` take the place of the image's. ``runtime`` is a name of
     `hermes.sandbox.choice`, empty for what ``hermes.yaml`` says; ``emulators`` are what that names. Raises `UsageError`.
@@ -73,8 +68,7 @@ class RunOptions:
     @property
     def granted(self) -> tuple[str, ...]:
         """The full names of the capabilities of root in the container."""
-        base = SERVER_CAPABILITIES if self.profile == "server" else ()
-        return capabilities.chosen(self.capabilities, self.dropped, base)
+        return granted(self.profile, self.capabilities, self.dropped)
 
     def check_user(self, user: str) -> None:
         """Raises `UsageError` when capabilities are asked for and ``user`` is not root."""

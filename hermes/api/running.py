@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from hermes.actions.environment import Environment
 from hermes.api.run_options import RunOptions
 from hermes.container.commands import Commands
 from hermes.container.layer_forms import LayerForms
+from hermes.container.profiles import tmpfs_of, writable_of
 from hermes.container.stack import StackEntry
 from hermes.container.task import Task
 from hermes.digest import Digest
@@ -26,14 +27,6 @@ from hermes.transports.examining import choose
 from hermes.transports.stored import StoreOrigin
 
 _NOT_STARTED: Final = 126
-
-_VARIABLE: Final = ("/run", "/var")
-"""What a server writes to, besides the volumes of its image: see file-hierarchy(7).
-
-They begin with what the image has there, such as a folder of ``/run`` that belongs to the server's user.
-"""
-
-_TMPFS: Final = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - paths of the sandbox
 
 
 def run_image(
@@ -72,8 +65,11 @@ def run_image(
                 network=options.network,
                 read_only=not options.writable,
                 session=not os.isatty(stdio[0]),
-                tmpfs=(*_tmpfs(options), *options.tmpfs),
-                writable=_writable(options, config),
+                tmpfs=(
+                    *tmpfs_of(options.profile, options.tmpfs, writable=options.writable),
+                    *options.tmpfs,
+                ),
+                writable=writable_of(options.profile, config, writable=options.writable),
                 bound=options.volumes,
                 runtime=options.runtime,
                 hostname=options.hostname or HOSTNAME,
@@ -99,23 +95,6 @@ def run_image(
         fetching.close()
         namespace.close()
         store.close()
-
-
-def _tmpfs(options: RunOptions) -> tuple[str, ...]:
-    """Return the folders that are empty and in memory."""
-    if options.writable:
-        return ()
-    own = {one.target for one in options.tmpfs}
-    listed = _TMPFS if options.profile == "strict" else ("/tmp",)  # noqa: S108 - a path of the sandbox
-    return tuple(one for one in listed if one not in own)
-
-
-def _writable(options: RunOptions, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the folders of the root that can be written, the outer first; what is written is thrown away."""
-    if options.writable or options.profile == "strict":
-        return ()
-    volumes = {os.path.normpath(path) for path in config.get("Volumes") or {} if path.startswith("/")}
-    return tuple(sorted({*_VARIABLE, *volumes} - {"/"}))
 
 
 def _ports(options: RunOptions, say: Callable[[str], None]) -> tuple[Port, ...]:

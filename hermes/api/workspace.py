@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from hermes.api.explaining import Explanation
     from hermes.api.run_options import RunOptions
+    from hermes.api.testing import TestResult
     from hermes.engine.events import Subscriber
     from hermes.images.pushing import Pushed
     from hermes.layer.compress import Compression
@@ -139,6 +140,16 @@ class Workspace:
         how = replace(how, runtime=how.runtime or settings.runtime, emulators=settings.emulators)
         label, digest = only_image(result)
         return run_image(self.home, str(label), digest, arguments, entrypoint, how, stdio, say or self._say)
+
+    def test(self, patterns: Sequence[str] | str, options: BuildOptions | None = None) -> TestResult:
+        """Run the tests that target patterns name; ``tests`` of the options says how.
+
+        Raises as `build`, but for tests that fail, and `NoTests` where there is none.
+        """
+        from hermes.api.testing import run_tests
+
+        named = [patterns] if isinstance(patterns, str) else patterns
+        return run_tests(self._here, named, options or BuildOptions(), self._subscribers, self._say)
 
     def lock(
         self,

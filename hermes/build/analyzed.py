@@ -73,14 +73,16 @@ class AnalyzedPlan:
         targets = session.analysis.analyze(labels)
         session.warn_unused(session.analysis.unused_values)
         graph = session.analysis.graph
-        wanted = wanted_of(targets)
+        wanted = wanted_of(targets, tested=session.is_testing)
         total = len(graph.closure(one.action for one in wanted if one.output))
         work = Work(graph, wanted, total, session.settings, session.index, {})
         plan = cls(session, work, session.analysis.configure(labels))
         if memory is not None:
             _compare(work, memory)
         if memory is not None and intact is not None and work.dirty is not None:
-            plan._keep_linked(memory, intact, [wanted_of([target]) for target in targets])
+            plan._keep_linked(
+                memory, intact, [wanted_of([target], tested=session.is_testing) for target in targets]
+            )
         return plan
 
     def _keep_linked(self, memory: Memory, intact: Check, wanted: list[list[Wanted]]) -> None:

@@ -81,7 +81,7 @@ class How:
 
     ``runtime`` and ``jobs`` are empty where the options say nothing. ``secrets`` maps ids to values, ``agents`` those
     of SSH agents to sockets. Without ``use_cache`` every action is executed once. ``caches`` are those of other machines
-    that know results which this one does not.
+    that know results which this one does not. Actions of the kinds in ``again`` are executed whatever is known of them.
     """
 
     settings: Settings
@@ -92,6 +92,7 @@ class How:
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     agents: Mapping[str, str] = field(default_factory=dict)
     caches: Sequence[CachePlace] = ()
+    again: Collection[str] = ()
 
 
 class Driver:
@@ -230,6 +231,7 @@ class Driver:
             self._is_available,
             self.events,
             lambda action: about(action, job.instruction(action.owner)),
+            again=how.again,
         )
         return caching, tools
 

@@ -30,7 +30,8 @@ def build(
         check_name(options.runtime)
     key = options.key(patterns, where.package)
     secrets = read_secrets(options.secrets) if options.secrets else {}
-    check = Snapshots(where.home, where.root).check(key)
+    is_fresh = options.tests is not None and options.tests.is_fresh
+    check = None if is_fresh else Snapshots(where.home, where.root).check(key)
     found = changes(check, str(where.root)) if check else None
     if check and not found and not options.cache_to:
         is_made(where.home)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from hermes.build.epoch import epoch_text
 from hermes.build.secrets import SecretSource
+
+if TYPE_CHECKING:
+    from hermes.build.test_options import TestOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,8 @@ class BuildOptions:
     ``secrets`` say where commands' secrets come from, and are in no key. ``runtime`` starts commands
     (`hermes.sandbox.choice`; default: what ``hermes.yaml`` says). Where what is built is ``taken_from_store``, a
     ``hermes-out`` that cannot be written does not matter; nor does it where there are destinations. ``cache_from`` and
-    ``cache_to`` are what `hermes.naming.caches` reads; a mistake in them is a `UsageError`.
+    ``cache_to`` are what `hermes.naming.caches` reads; a mistake in them is a `UsageError`. With
+    ``tests`` the tests among the targets are run, and nothing else is built but for them.
     """
 
     platform: str = ""
@@ -33,6 +38,7 @@ class BuildOptions:
     taken_from_store: bool = False
     cache_from: Sequence[str] = ()
     cache_to: Sequence[str] = ()
+    tests: TestOptions | None = None
 
     def __post_init__(self) -> None:
         if self.cache_from or self.cache_to:
@@ -47,4 +53,6 @@ class BuildOptions:
         """
         values = sorted(f"{name}={value}" for name, value in self.values.items())
         parts = (*patterns, "", package, self.platform, epoch_text(), *values)
+        if self.tests is not None:
+            parts = (*parts, "", repr(self.tests))
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]

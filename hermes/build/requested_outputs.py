@@ -9,6 +9,7 @@ INDEX: Final = "index"
 LAYER: Final = "layer"
 FILE: Final = "file"
 PUSH: Final = "push"
+TEST: Final = "test"
 
 
 class Wanted(NamedTuple):

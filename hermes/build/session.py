@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hermes.build.epoch import epoch
 from hermes.build.memory.snapshot import Snapshots
-from hermes.build.requested_outputs import FILE, IMAGE, INDEX, LAYER, PUSH, Wanted
+from hermes.build.requested_outputs import FILE, IMAGE, INDEX, LAYER, PUSH, TEST, Wanted
 from hermes.dsl.analysis import Analysis, Kept
-from hermes.dsl.configuration import Configuration
+from hermes.dsl.configuration import Configuration, TestRuns
 from hermes.dsl.packages import CONFIG_SETTING, MANUAL, Packages
-from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, LAYER_INFO, PUSH_INFO, Dependency
+from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, LAYER_INFO, PUSH_INFO, TEST_INFO, Dependency
 from hermes.dsl.rule import Target
 from hermes.engine.action import Source
-from hermes.errors import BuildFileError, HermesError, LabelError
+from hermes.errors import BuildFileError, HermesError, LabelError, NoTests
 from hermes.graph.label import Label
 from hermes.graph.pattern import parse_all, select
 from hermes.image.platform import Platform
@@ -62,7 +62,11 @@ class Session:
             Platform.parse(options.platform) if options.platform else Platform.host(),
             tuple(sorted(options.values.items())),
             epoch,
+            TestRuns(options.tests.chosen, options.tests.runs, options.tests.seconds)
+            if options.tests
+            else TestRuns(),
         )
+        self._tests = options.tests
         self.index = index
         self.settings_files = self.index.follow(MARKER)
         self.folders = folders or Folders(root, self.settings.ignore)
@@ -109,15 +113,38 @@ class Session:
                         raise
                     broken[str(pattern.label)] = error
                     chosen = [label for label in chosen if label != pattern.label]
+        if self._tests is not None:
+            return self._tests_among(chosen, patterns, broken)
         if not chosen and not broken:
             everything = any(one.recursive and not one.package and not one.negative for one in parsed)
             hint = "declare one in a BUILD file" if everything else "run with //... for all targets"
             raise LabelError(f"{' '.join(patterns)} matches no target", hint=hint)
         return chosen
 
+    def _tests_among(
+        self, chosen: Sequence[Label], patterns: Sequence[str], broken: Mapping[str, HermesError] | None
+    ) -> list[Label]:
+        """Return those of targets that are tests to run; raises `NoTests`."""
+        assert self._tests is not None
+        targets = [self.packages.target(label) for label in chosen]
+        tests = [one for one in targets if one is not None and one.rule.is_test]
+        meant = [
+            one.label for one in tests if self._tests.means(one.tags, str(one.attributes.get("size", "")))
+        ]
+        if not meant and not broken:
+            what = (
+                "no test has these tags and sizes" if tests else "declare one with image_test or command_test"
+            )
+            raise NoTests(f"{' '.join(patterns)} matches no test", hint=what)
+        return meant
+
     def _targets_of(self, package: str) -> list[Label]:
         targets = self.packages.package(package).targets.values()
         return [target.label for target in targets if self.is_listed(target)]
+
+    @property
+    def is_testing(self) -> bool:
+        return self._tests is not None
 
     @staticmethod
     def is_listed(target: Target) -> bool:
@@ -146,9 +173,17 @@ class Session:
             raise BuildFileError(f"{path}: {error.strerror}") from error
 
 
-def wanted_of(targets: Iterable[Dependency]) -> list[Wanted]:
-    """Return what targets give: their images, layers and files."""
-    return [one for target in targets for one in _outputs(target)]
+def wanted_of(targets: Iterable[Dependency], *, tested: bool = False) -> list[Wanted]:
+    """Return what targets give: their images, layers and files; with ``tested`` what came of their tests."""
+    return [one for target in targets for one in (_reports(target) if tested else _outputs(target))]
+
+
+def _reports(target: Dependency) -> Iterator[Wanted]:
+    label = target.label.label
+    folder = f"{label.package}/" if label.package else ""
+    if test := target.provides(TEST_INFO):
+        for file in test.fields["reports"]:
+            yield Wanted(str(label), TEST, folder + file.path, file.artifact.action, file.artifact.name)
 
 
 def _outputs(target: Dependency) -> Iterator[Wanted]:

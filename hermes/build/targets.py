@@ -14,7 +14,7 @@ from hermes.build.memory.records import DamagedRecord, Memory
 from hermes.build.memory.snapshot import Changes, Check, Snapshots
 from hermes.build.outputs import Linked, Outputs, in_one_place
 from hermes.build.plan import Plan, Work
-from hermes.build.result import BuildResult
+from hermes.build.result import BuildResult, BuiltOutput
 from hermes.build.secrets import check_actions
 from hermes.build.touched import Asked, TouchedPlan
 from hermes.engine.events import Subscriber, Warned
@@ -64,6 +64,8 @@ class TargetsBuild:
         """Build. ``found`` is how the disk differs from the ``check`` of the last build, if there is one."""
 
         def build(fresh: bool) -> BuildResult:
+            if self._is_fresh:
+                return self._build(self._analyzed(None, None))
             with self._snapshots.memory(self._key) as memory:
                 return self._build(self._analyzed(None, None) if fresh else self._plan(memory, check, found))
 
@@ -74,7 +76,8 @@ class TargetsBuild:
         if memory and check is not None and found is not None and memory.name == check.state:
             intact = None if found.outputs else check
             asked = Asked(self._where, self._store, self._patterns, self._options, self._say)
-            plan = None if self._options.cache_to else TouchedPlan.make(asked, memory, check, found)
+            whole = self._options.cache_to or self._options.tests
+            plan = None if whole else TouchedPlan.make(asked, memory, check, found)
             if plan is not None:
                 return plan
         return self._analyzed(memory, intact)
@@ -118,7 +121,7 @@ class TargetsBuild:
         cached = work.total + len(parts) - len(report.executed)
         result = BuildResult(tuple(owners), cached, linked.targets)
         try:
-            if not linked.is_there:
+            if not linked.is_there or self._is_fresh or not report.lasting:
                 return result
             check, update = plan.snapshot(report.known, linked)
             self._snapshots.save(self._store, self._key, check, update)
@@ -149,6 +152,7 @@ class TargetsBuild:
             options.keep_going,
             secrets=self._secrets,
             caches=_caches(options),
+            again=("test",) if self._is_fresh else (),
         )
         try:
             return self._driver.execute(job, how)
@@ -156,11 +160,11 @@ class TargetsBuild:
             if dockerfiles is not None:
                 dockerfiles.explain(error)
             self._locate(error)
-            if options.keep_going:
-                self._link_done(work, self._driver.report)
+            if options.keep_going or options.tests:
+                error.done = self._link_done(work, self._driver.report)
             work.index.save(self._store, self._snapshots.files)
             if self._broken:
-                raise BuildFailed({**self._broken, **error.failures}, error.skipped) from error
+                raise BuildFailed({**self._broken, **error.failures}, error.skipped, error.done) from error
             raise
 
     def _write_caches(self, work: Work) -> None:
@@ -192,10 +196,15 @@ class TargetsBuild:
     def _outputs(self, work: Work) -> Outputs:
         return Outputs(self._root, self._store, self._driver.layers, work.index)
 
-    def _link_done(self, work: Work, report: Report) -> None:
+    def _link_done(self, work: Work, report: Report) -> Mapping[str, Sequence[BuiltOutput]]:
         """Link the outputs of a build that failed elsewhere; others are as they were, or were not built."""
         done = [one for one in work.wanted if one.output and one.action in report.known]
-        self._outputs(work).link(done, report.known)
+        return self._outputs(work).link(done, report.known).targets
+
+    @property
+    def _is_fresh(self) -> bool:
+        """Tell whether it does not matter what is known of earlier runs of tests."""
+        return self._options.tests is not None and self._options.tests.is_fresh
 
     def _dockerfiles(self, work: Work) -> DockerfileTargets | None:
         """Return what expands the targets that have Dockerfiles, if there may be any to build."""

@@ -14,12 +14,14 @@ from hermes.build.memory.records import (
     PackageRow,
     TargetRow,
     VisibilityRow,
+    WantedRow,
     owner_of_folder,
 )
 from hermes.build.session import Session, wanted_of
 from hermes.dsl.analysis import Configured
 from hermes.dsl.packages import CONFIG_SETTING, Package
 from hermes.dsl.plain import NotPlain, PlainValues
+from hermes.dsl.providers import Dependency
 from hermes.dsl.rule import Target
 from hermes.engine.action import Source
 from hermes.graph.targets import Visibility
@@ -67,9 +69,13 @@ class Tracer:
                     if type(one.artifact) is Source
                 ),
             ),
-            tuple(tuple(one) for one in wanted_of([result])) if wanted else (),  # type: ignore[misc]
+            self._wanted(result) if wanted else (),
         )
         return row, provided, dict(zip(trace.actions, pack_actions(actions), strict=True))
+
+    def _wanted(self, result: Dependency) -> tuple[WantedRow, ...]:
+        listed = wanted_of([result], tested=self._session.is_testing)
+        return tuple((one.label, one.kind, one.path, one.action, one.output) for one in listed)
 
     def package(self, package: Package, finals: dict[str, str], targets: dict[str, TargetRow]) -> PackageRow:
         """Return the row of a package, of which ``targets`` have been analyzed."""

@@ -45,6 +45,13 @@ def colored(text: str, code: str) -> str:
     return f"\x1b[{code}m{text}\x1b[0m"
 
 
+def colored_output(text: str, code: str) -> str:
+    """As `colored`, for standard output."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\x1b[{code}m{text}\x1b[0m"
+
+
 def write_line(text: str) -> None:
     """Write a line to standard error, whatever is in it."""
     with contextlib.suppress(OSError):  # a full disk or a reader that is gone must not end a build

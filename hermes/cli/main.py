@@ -39,6 +39,7 @@ _COMMANDS: Final = {
     "run": ("run", "Build an image and run it in the sandbox."),
     "s2i": ("s2i", "Build images of applications with builder images, as Source-to-Image does."),
     "tag": ("images", "Give an image more names."),
+    "test": ("test", "Run tests of images, and build what they need."),
     "unshare": ("unshare", "Run a command where an ordinary user's containers can be mounted."),
 }
 _HIDDEN: Final = {"execute-action": "execute_action"}

@@ -49,7 +49,6 @@ WAYS: Final = {
     "stats": _NO_SERVICE,
     "stop": _NO_SERVICE,
     "system": "`hermes cache info`, `hermes cache gc` and `hermes doctor`",
-    "test": "`hermes run` starts an image; tests of images are not built yet",
     "top": _NO_SERVICE,
     "umount": "`hermes ctr umount CONTAINER`",
     "unpause": _NO_SERVICE,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from hermes.api.run_options import PROFILES, RunProfile
 from hermes.api.workspace import Workspace
 from hermes.build.result import BuildResult
 from hermes.cli.completion import bases, files
@@ -28,6 +27,7 @@ from hermes.cli.options import (
 from hermes.cli.progress import Display, display
 from hermes.cli.signals import passed_on
 from hermes.cli.terminal import standard
+from hermes.container.profiles import PROFILES, RunProfile
 from hermes.errors import CommandFailed, UsageError
 from hermes.sandbox.network import NETWORKS, Network
 from hermes.store.location import default_home

@@ -18,10 +18,12 @@ from hermes.errors import HermesError, NetworkUnavailable, SandboxError
 from hermes.store import Store
 
 if TYPE_CHECKING:
+    from hermes.container.calls.testing import ImageTests
     from hermes.container.task import Outcome, Task
     from hermes.sandbox.namespace import Namespace
     from hermes.sandbox.network import Network, Port
-    from hermes.sandbox.remote import P, RemoteCommand
+    from hermes.sandbox.remote import P, R, RemoteCommand
+    from hermes.testing.report import Report
 
 
 class Commands:
@@ -92,7 +94,29 @@ class Commands:
             def call(task: Task) -> Running:
                 return Running(home, task, where, caches, self._emulators)
 
-            return self._connected(task, RUN, call, stdio, ports)
+            return self._noted(self._connected(task, RUN, call, stdio, ports))
+
+    def test(self, testing: ImageTests, stdio: tuple[int, int, int]) -> Report:
+        """Test an image; ``where`` of ``testing`` is found here, and so is what its network means. Raises as `run`."""
+        from hermes.container.calls.testing import TEST
+        from hermes.sandbox import choice
+
+        self._namespace.start(TEST)
+        tasks = [*(one.task for one in testing.planned), *([testing.server] if testing.server else [])]
+        for task in tasks:
+            self.layers.ensure_trees(task.stack)
+        runtime = choice.BWRAP if testing.server else self._runtime
+        where = choice.located(runtime)
+
+        def call(task: Task) -> ImageTests:
+            server = testing.server and replace(testing.server, network=task.network)
+            planned = tuple(
+                one._replace(task=replace(one.task, network=task.network, runtime=runtime))
+                for one in testing.planned
+            )
+            return testing._replace(where=where, server=server, planned=planned, emulators=self._emulators)
+
+        return self._connected(tasks[0], TEST, call, stdio)
 
     def run_host(self, task: Task, stdio: tuple[int, int, int]) -> Outcome:
         """As `run`, but the command is one of this machine, which sees the stack at `hermes.sandbox.host.ROOT`."""
@@ -103,16 +127,18 @@ class Commands:
         hidden = (home, os.path.expanduser("~"))
         where = choice.located(choice.BWRAP)
         self.layers.ensure_trees(task.stack)
-        return self._connected(task, RUN_TOOL, lambda task: RunningTool(home, task, where, hidden), stdio)
+        return self._noted(
+            self._connected(task, RUN_TOOL, lambda task: RunningTool(home, task, where, hidden), stdio)
+        )
 
     def _connected(
         self,
         task: Task,
-        remote: RemoteCommand[P, Outcome],
+        remote: RemoteCommand[P, R],
         call: Callable[[Task], P],
         stdio: tuple[int, int, int],
         ports: Sequence[Port] = (),
-    ) -> Outcome:
+    ) -> R:
         """Make a call with the network that the task asks for.
 
         Where that cannot be, which shows before the command begins, it has the machine's: raises `UsageError` if not all
@@ -129,11 +155,11 @@ class Commands:
                     Connection(programs, ports, str(folder)) as connect,
                 ):
                     own = call(replace(task, network="default"))
-                    return self._noted(self._namespace.run(remote, own, stdio, connect))
+                    return self._namespace.run(remote, own, stdio, connect)
             except NetworkUnavailable as error:
                 self._share(error, ports)
                 network = "host"
-        return self._noted(self._namespace.run(remote, call(replace(task, network=network)), stdio))
+        return self._namespace.run(remote, call(replace(task, network=network)), stdio)
 
     def _noted(self, outcome: Outcome) -> Outcome:
         """Note that the tree of the layer that a command made needs no check."""

@@ -16,7 +16,7 @@ from hermes.dsl.dialect.values import EvalError, Struct, show, type_name
 from hermes.dsl.entries import Entries, check_paths
 from hermes.dsl.file_digests import checked_file_digest
 from hermes.dsl.mounts import as_mount, mounts_of
-from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, PUSH_INFO, File, Info, LabelValue, Layer
+from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, PUSH_INFO, TEST_INFO, File, Info, LabelValue, Layer
 from hermes.dsl.remotes import (
     checked_codec,
     checked_digest,
@@ -25,11 +25,12 @@ from hermes.dsl.remotes import (
     locked_digest,
     locked_folders,
 )
-from hermes.engine.action import ActionGraph, Artifact, Output
+from hermes.engine.action import ActionGraph, Artifact, Output, Source
 from hermes.errors import BuildFileError, SourceLocation
 from hermes.graph.label import Label
 from hermes.image.config import is_timestamp
 from hermes.layer.compress import Codec
+from hermes.testing.sizes import SIZES
 
 if TYPE_CHECKING:
     from hermes.actions.specs.command import Command
@@ -212,6 +213,7 @@ class Actions:
             "run",
             "s2i",
             "squash",
+            "test",
             "write",
         }
     )
@@ -686,6 +688,66 @@ class Actions:
             destination=File(Output(made, "file"), self._label, f"{name}.push.json"), image=image
         )
 
+    def test(
+        self,
+        name: str,
+        *,
+        image: Any,
+        files: Any = (),
+        data: Any = (),
+        command: Any = None,
+        http: Any = None,
+        args: Any = (),
+        writable: bool = False,
+        profile: str = "strict",
+        capabilities: Any = (),
+        dropped: Any = (),
+        tmpfs: Any = (),
+        network: bool = False,
+        env: Any = None,
+        user: str = "",
+        workdir: str = "",
+        hostname: str = "",
+        size: str = "medium",
+        timeout: int | None = None,
+        exclusive: bool = False,
+    ) -> Info:
+        """The tests of an image (an ImageInfo): what ``files`` of container-structure-test ask for, a command, a server.
+
+        ``data`` are files that those name. ``command`` is a dict of the fields of
+        `hermes.testing.suite.CommandTest`, ``http`` one of `HttpTest`, whose server has the arguments ``args``. The rest
+        opens the sandbox as the options of ``hermes run`` do.
+        """
+        from hermes.actions.specs.test import Test
+        from hermes.dsl.tests import opened, suite_of
+
+        if not _is_image(image):
+            raise EvalError(f"image is an ImageInfo, not {type_name(image)}", attribute="image")
+        runs = self._configuration.tests
+        spec: Test[Ref] = Test(
+            **suite_of(command, http),
+            **opened(profile, capabilities, dropped, tmpfs, env or {}),
+            argv=tuple(args),
+            writable=bool(writable),
+            network=bool(network),
+            user=user,
+            workdir=workdir,
+            hostname=hostname,
+            chosen=runs.chosen,
+            config=Ref(image.fields["config"].artifact),
+            roots=_refs(image.fields["layers"]),
+            files=tuple(Ref(one.content, _place_of(one)) for one in files),
+            data=tuple(Ref(one.content, one.path) for one in data),
+        )
+        seconds = runs.seconds or timeout or SIZES[size]
+        reports = []
+        for number in range(1, runs.runs + 1):
+            called = name if runs.runs == 1 else f"{name}.{number}"
+            one = spec.replaced(run=number) if runs.runs > 1 else spec
+            action = self._add(called, one, timeout=seconds, exclusive=exclusive)
+            reports.append(File(Output(action, "report"), self._label, f"{called}.test.json"))
+        return TEST_INFO(image=image, reports=reports)
+
     def _whole_image(self, name: str, action: str, folders: Artifact | None = None) -> Info:
         """Return an image whose documents and layers one action gives; ``folders`` as of `Layer`."""
         manifest = File(Output(action, "manifest"), self._label, f"{name}.manifest.json")
@@ -729,7 +791,7 @@ class Actions:
         action = self._add(f"{name}.manifest", manifest)
         return File(Output(action, "manifest"), self._label, f"{name}.manifest.json")
 
-    def _add(self, name: str, spec: Spec[Ref], *, timeout: int | None = None) -> str:
+    def _add(self, name: str, spec: Spec[Ref], *, timeout: int | None = None, exclusive: bool = False) -> str:
         """Declare an action and return its id."""
         if type(name) is not str or not name:
             raise EvalError("an action needs a name")
@@ -738,9 +800,22 @@ class Actions:
             raise EvalError(f"{self._label} has two {spec.kind} actions named {name!r}")
         platform = str(self._configuration.platform)
         self._graph.add(
-            declared(spec, name=identity, owner=str(self._label), platform=platform, timeout=timeout)
+            declared(
+                spec,
+                name=identity,
+                owner=str(self._label),
+                platform=platform,
+                timeout=timeout,
+                exclusive=bool(exclusive),
+            )
         )
         return identity
+
+
+def _place_of(file: File) -> str:
+    """Return what errors call a file: its path in the workspace, or in its package if an action makes it."""
+    artifact = file.content
+    return artifact.path if isinstance(artifact, Source) else file.path
 
 
 def _is_image(value: Any) -> bool:

@@ -29,10 +29,11 @@ from hermes.dsl.providers import (
     INDEX_INFO,
     LAYER_INFO,
     PUSH_INFO,
+    TEST_INFO,
     LabelValue,
     Provider,
 )
-from hermes.dsl.rule import COMMON, Declare, Rule, Target
+from hermes.dsl.rule import COMMON, OF_TESTS, Declare, Rule, Target
 from hermes.dsl.selects import Select, make_select
 from hermes.errors import (
     BuildFileError,
@@ -565,7 +566,9 @@ class Packages:
 
         return make_select(branches, resolve, no_match_error)
 
-    def _rule(self, implementation: Any, attrs: Any = None, doc: str = "", lock: Any = None) -> Rule:
+    def _rule(
+        self, implementation: Any, attrs: Any = None, doc: str = "", lock: Any = None, test: bool = False
+    ) -> Rule:
         if type(implementation) is not Function:
             raise EvalError("rule() takes a function as its implementation")
         if lock is not None and type(lock) is not Function:
@@ -576,7 +579,12 @@ class Packages:
         for name, attribute in attributes.items():
             if type(attribute) is not Attribute:
                 raise EvalError(f"the attribute {name!r} is made with attr, not {type_name(attribute)}")
-            if (name in COMMON and name != "tags") or name.startswith("_") or not name.isidentifier():
+            if (
+                (name in COMMON and name != "tags")
+                or (test and name in OF_TESTS)
+                or name.startswith("_")
+                or not name.isidentifier()
+            ):
                 raise EvalError(f"{name!r} cannot be the name of an attribute")
             if each := attribute.each_platform:
                 listed = attributes.get(each)
@@ -585,7 +593,7 @@ class Packages:
                         f"the attribute {name!r} needs an attribute {each!r} made with attr.platform_list"
                     )
         declare: Declare = self._declare
-        return Rule(declare, implementation, attributes, doc, implementation.file, lock)
+        return Rule(declare, implementation, attributes, doc, implementation.file, lock, is_test=bool(test))
 
     def _config_setting(self, **values: Any) -> None:
         self._conditions(**values)
@@ -665,6 +673,7 @@ def _constants() -> dict[str, Any]:
         "IndexInfo": INDEX_INFO,
         "LayerInfo": LAYER_INFO,
         "PushInfo": PUSH_INFO,
+        "TestInfo": TEST_INFO,
         "attr": attr_namespace(),
         "entry": entry_namespace(),
         **mount_functions({kind: partial(_plain, kind) for kind in ("mode", "owner", "path")}),

@@ -14,6 +14,7 @@ from hermes.dsl.providers import (
     INDEX_INFO,
     LAYER_INFO,
     PUSH_INFO,
+    TEST_INFO,
     Dependency,
     File,
     Info,
@@ -29,7 +30,7 @@ ProviderName = tuple[str, str]
 """The label of the file that defines a provider (empty for those of the language), and its name there."""
 
 _BUILTIN: Final[Mapping[str, Provider]] = {
-    one.name: one for one in (DEFAULT_INFO, IMAGE_INFO, INDEX_INFO, LAYER_INFO, PUSH_INFO)
+    one.name: one for one in (DEFAULT_INFO, IMAGE_INFO, INDEX_INFO, LAYER_INFO, PUSH_INFO, TEST_INFO)
 }
 _VERSION: Final = 2
 """The version of `marshal`'s format that depends on values alone, not on which of them are one object."""

@@ -72,6 +72,10 @@ PUSH_INFO: Final = Provider("PushInfo", ("destination", "image"))
 """``image``: the ImageInfo of what is pushed; ``destination``: a file that says where to; see `ctx.actions.push`."""
 
 
+TEST_INFO: Final = Provider("TestInfo", ("image", "reports"))
+"""``image``: the ImageInfo that is tested; ``reports``: a file for each run, which says what came of it."""
+
+
 class Link(NamedTuple):
     """Where a source file that is a symbolic link leads, within its package.
 

@@ -13,6 +13,7 @@ from hermes.dsl.selects import Select
 from hermes.errors import SourceLocation
 from hermes.graph.label import Label
 from hermes.graph.targets import Visibility
+from hermes.testing.sizes import SIZES
 
 COMMON: Final[Mapping[str, Attribute]] = {
     "name": Attribute("string", mandatory=True, doc="The name of the target."),
@@ -22,17 +23,29 @@ COMMON: Final[Mapping[str, Attribute]] = {
     ),
 }
 
+OF_TESTS: Final[Mapping[str, Attribute]] = {
+    "size": Attribute(
+        "string",
+        "medium",
+        doc="How long it may take: small 60, medium 300, large 900, enormous 3600 seconds.",
+        values=tuple(SIZES),
+    ),
+    "timeout": Attribute("int", doc="How many seconds it may take, in the place of what its size says."),
+}
+"""What targets of a rule of tests have besides."""
+
 Declare = Callable[["Rule", Mapping[str, Any]], None]
 
 
 class Rule:
     """A kind of target: what attributes it has, and the function that turns one into actions.
 
-    ``lock`` is the function that says what ``hermes lock`` is to resolve for a target, if there is one.
+    ``lock`` is the function that says what ``hermes lock`` is to resolve for a target, if there is one. Targets of a rule
+    that ``is_test`` are what ``hermes test`` runs.
     Its name is that of the variable that the file which makes it assigns it to.
     """
 
-    __slots__ = ("_declare", "attributes", "doc", "file", "implementation", "lock", "name")
+    __slots__ = ("_declare", "attributes", "doc", "file", "implementation", "is_test", "lock", "name")
     dsl_type: ClassVar[str] = "rule"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset()
 
@@ -44,13 +57,16 @@ class Rule:
         doc: str,
         file: str,
         lock: Callable[..., Any] | None = None,
+        *,
+        is_test: bool = False,
     ) -> None:
         self._declare = declare
         self.implementation = implementation
-        self.attributes = {**COMMON, **attributes}
+        self.attributes = {**COMMON, **(OF_TESTS if is_test else {}), **attributes}
         self.doc = doc
         self.file = file
         self.lock = lock
+        self.is_test = is_test
         self.name = ""
 
     def __call__(self, *args: Any, **values: Any) -> None:

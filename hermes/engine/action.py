@@ -61,7 +61,8 @@ class Action:
     ``id`` is unique, ``owner`` the label of the target it belongs to. ``kind`` says what executes it.
     ``params`` is canonical JSON and in the key; ``unkeyed`` is canonical JSON that cannot change an output
     (mirrors to try). ``platform`` is set where it matters, ``codec`` where compressed bytes are made.
-    ``outputs`` are the names of what it makes. ``timeout`` is after how many seconds it is ended; it is in no key.
+    ``outputs`` are the names of what it makes. ``timeout`` is after how many seconds it is ended, and an ``exclusive``
+    one is executed when nothing else is; neither is in a key.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Action:
     platform: str = ""
     codec: str = ""
     timeout: int | None = None
+    exclusive: bool = False
 
     def depends_on(self) -> Iterator[str]:
         """Yield the ids of the actions whose outputs this one reads."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
@@ -90,7 +90,8 @@ class Result:
 
     ``milliseconds`` is how long it took when it was executed, ``log`` the digest of what it printed (or
     empty; the text is at `hermes.store.Store.log_path`), ``executed`` whether that was now, and ``where`` the name of
-    the machine or service that did it, empty for this one.
+    the machine or service that did it, empty for this one. A result that is not ``lasting`` holds for one build,
+    for more decides it than the key knows.
     """
 
     outputs: Outputs
@@ -98,6 +99,7 @@ class Result:
     log: str = ""
     executed: bool = True
     where: str = ""
+    lasting: bool = True
 
     def dump(self) -> bytes:
         outputs = {name: list(value) for name, value in self.outputs.items()}
@@ -172,7 +174,8 @@ class Caching:
     """An executor that asks a cache first, and executes one key once however many processes want it.
 
     ``available`` tells whether the bytes behind an output are still there. Failures are not cached. ``slot`` is what an
-    action has while it is executed. Once ``cancelled``, what waits gives up.
+    action has while it is executed. Once ``cancelled``, what waits gives up. Actions of the kinds in ``again`` are executed
+    whatever is known of them.
     """
 
     def __init__(
@@ -184,6 +187,7 @@ class Caching:
         events: Events,
         about: Callable[[Action], str] = lambda action: action.kind,
         slot: Callable[[Action], AbstractContextManager[None]] = lambda _: nullcontext(),
+        again: Collection[str] = (),
     ) -> None:
         self._inner = inner
         self._results = results
@@ -192,6 +196,7 @@ class Caching:
         self._events = events
         self._about = about
         self._slot = slot
+        self._again = again
         self.cancelled = False
 
     def run(
@@ -219,11 +224,12 @@ class Caching:
         if isinstance(result, Expansion):
             return result
         result = replace(result, milliseconds=int((time.monotonic() - started) * 1000))
-        self._results.put(request.key, result.dump(), image)
+        if result.lasting:
+            self._results.put(request.key, result.dump(), image)
         return result
 
     def _find(self, key: str, action: Action, image: bytes, *, again: bool = False) -> Result | None:
-        data = self._results.get(key, image, nearby=again)
+        data = None if action.kind in self._again else self._results.get(key, image, nearby=again)
         if data is None:
             return None
         result = Result.load(data)

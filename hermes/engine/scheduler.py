@@ -69,12 +69,14 @@ class Report:
     """What came of a run: what each action gave, and which were executed, in the graph's order.
 
     ``parts`` maps each action that was expanded to those it turned out to stand for, which are in the graph too.
+    Without ``lasting`` some of it holds for one build only.
     """
 
     known: dict[str, LastResult] = field(default_factory=dict)
     executed: list[str] = field(default_factory=list)
     cached: int = 0
     parts: dict[str, list[str]] = field(default_factory=dict)
+    lasting: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +151,15 @@ class Scheduler:
 
     def _drive(self, run: _Run, workers: _Workers) -> None:
         while True:
-            stopping = bool(run.failures) and not self._options.keep_going
+            stopping = run.failed and not self._options.keep_going
             for place, ready in enumerate(run.ready):
                 while ready and workers.free(place) and not stopping:
                     workers.give(heapq.heappop(ready)[2], place)
             if not workers.busy:
-                break
+                if stopping or not run.alone:
+                    break
+                name = heapq.heappop(run.alone)[2]
+                workers.give(name, run.place_of(name))
             self._take(run, workers.take())
         run.skipped = len(run.pending) - run.settled
 
@@ -165,6 +170,7 @@ class Scheduler:
                 raise done.error
             _name(done.error, action.owner)
             run.fail(action.owner, done.error)
+            run.failed |= done.error.stops
             self._events.emit(
                 ActionFailed(action.id, action.owner, action.kind, done.error, done.started, done.ended)
             )
@@ -190,7 +196,7 @@ def _here(_: Action) -> bool:
 
 
 class _Run:
-    """The state of one run: what is pending, done, and ready, here and elsewhere."""
+    """The state of one run: what is pending, done, and ready: here, elsewhere, and when nothing else runs."""
 
     def __init__(
         self,
@@ -206,10 +212,12 @@ class _Run:
         self.report = Report(dict(known))
         self.executed: set[str] = set()
         self.failures: dict[str, HermesError] = {}
+        self.failed = False
         self.skipped = 0
         self.settled = 0
         self.done: set[str] = set()
         self.ready: tuple[_Ready, _Ready] = ([], [])
+        self.alone: _Ready = []
         self._is_elsewhere = is_elsewhere
         self._runner = runner
         self._sources = sources
@@ -246,6 +254,7 @@ class _Run:
 
     def finish(self, name: str, key: str, result: Result) -> None:
         """Record an action's result and start the actions that it unblocks."""
+        self.report.lasting &= result.lasting
         self._settle(name, changed=self._note(name, key, result, executed=result.executed))
 
     def _note(self, name: str, key: str, result: Result, *, executed: bool) -> bool:
@@ -318,8 +327,12 @@ class _Run:
                 self.report.known.pop(name, None)
         return self.report
 
+    def place_of(self, name: str) -> int:
+        """Return where an action is executed: 0 here, 1 elsewhere."""
+        return int(self._is_elsewhere(self.graph.actions[name]))
+
     def _make_ready(self, name: str) -> None:
-        ready = self.ready[self._is_elsewhere(self.graph.actions[name])]
+        ready = self.alone if self.graph.actions[name].exclusive else self.ready[self.place_of(name)]
         heapq.heappush(ready, (-self._priority[name], self._order[name], name))
 
     def _resolve(self, role: str, path: str, artifact: Source | Output) -> Resolved:

@@ -22,9 +22,9 @@ class _Seen(NamedTuple):
     numbers: tuple[int, ...]
 
 
-def send(number: int) -> bool:
-    """Send a signal to the command that this process has started; tell whether there is one."""
-    program = _program()
+def send(number: int, starter: int = 0) -> bool:
+    """Send a signal to the command that this process, or ``starter``, has started; tell whether there is one."""
+    program = _program(starter or os.getpid())
     if program is None:
         return False
     try:
@@ -34,13 +34,18 @@ def send(number: int) -> bool:
     return True
 
 
-def _program() -> int | None:
+def is_running(starter: int) -> bool:
+    """Tell whether a command that the process ``starter`` has started is still there."""
+    return _program(starter) is not None
+
+
+def _program(starter: int) -> int | None:
     """Return the oldest child of the first process of the sandbox, which starts nothing else itself."""
     seen = dict(_processes())
     firsts = [
         pid
         for pid, one in seen.items()
-        if len(one.numbers) > 1 and one.numbers[-1] == 1 and _is_ours(pid, seen) and _is_first(pid)
+        if len(one.numbers) > 1 and one.numbers[-1] == 1 and _is_below(pid, starter, seen) and _is_first(pid)
     ]
     if not firsts:
         return None
@@ -59,10 +64,10 @@ def _processes() -> Iterator[tuple[int, _Seen]]:
                 yield int(name), _Seen(int(fields[b"PPid"]), numbers)
 
 
-def _is_ours(pid: int, seen: dict[int, _Seen]) -> bool:
+def _is_below(pid: int, starter: int, seen: dict[int, _Seen]) -> bool:
     while pid in seen:
         pid = seen[pid].parent
-        if pid == os.getpid():
+        if pid == starter:
             return True
     return False
 

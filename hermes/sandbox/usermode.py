@@ -81,7 +81,7 @@ def installed() -> tuple[Program, ...]:
 
 
 class Connection:
-    """Connects one network namespace, with ``ports`` published. ``folder`` is one for this alone.
+    """Connects one network namespace at a time, with ``ports`` published. ``folder`` is one for this alone.
 
     It is a `hermes.sandbox.namespace.Connect`, and a context manager at whose end the program ends.
     """
@@ -96,6 +96,9 @@ class Connection:
     def __call__(self, process: int) -> None:
         """Start the first program that can connect the namespace; raises `NetworkUnavailable`."""
         refusals = []
+        if self._running is not None:  # of a command before, whose namespace is gone
+            self._running.end()
+            self._running = None
         for one in self._programs:
             try:
                 self._running = one.start(one.path, process, self._ports, self._folder)

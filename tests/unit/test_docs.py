@@ -49,6 +49,7 @@ ORDER = [
     "python.bzl",
     "s2i.bzl",
     "node.bzl",
+    "test.bzl",
 ]
 LOADED = ("debian.bzl", "programs.bzl", "roots.bzl", "python.bzl", "s2i.bzl", "node.bzl")
 """Rules that a BUILD file has to load."""

@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from enum import Enum
-from functools import cache
-from types import MappingProxyType, UnionType
+from types import MappingProxyType
 from typing import (
     Any,
     ClassVar,
@@ -24,24 +22,21 @@ from typing import (
     NamedTuple,
     Self,
     TypeVar,
-    Union,
     dataclass_transform,
-    get_args,
     get_origin,
-    get_type_hints,
 )
 
-from hermes.digest import Digest, canonical_json
+from hermes.digest import canonical_json
 from hermes.engine.action import Action, Artifact, Input
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
+from hermes.plain_values import built, plain, types_of
 
 I = TypeVar("I")  # noqa: E741 - what is read, as an input is called in the engine
 S = TypeVar("S", bound="Spec[Any]")
 
 NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 """The default of a field that is a mapping."""
-_LEAVES: Final = frozenset({str, int, bool, type(None)})
 
 
 class Ref(NamedTuple):
@@ -177,7 +172,7 @@ class Spec(Generic[I]):
     def of(cls, params: Mapping[str, Any], rows: Sequence[tuple[str, I]]) -> Self:
         """Return what has these parameters, both kinds of them, and reads these rows of role and input."""
         kind: Any = cls
-        types = _types(kind)
+        types = types_of(kind)
         given: dict[str, Any] = {}
         for name, one in cls._fields.items():
             if one.use == "roles":
@@ -189,13 +184,14 @@ class Spec(Generic[I]):
         return cls(**given)
 
 
-@cache
-def _types(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
 def declared(
-    spec: Spec[Ref], *, name: str, owner: str, platform: str = "", timeout: int | None = None
+    spec: Spec[Ref],
+    *,
+    name: str,
+    owner: str,
+    platform: str = "",
+    timeout: int | None = None,
+    exclusive: bool = False,
 ) -> Action:
     """Return the action called ``name`` that does what ``spec`` says; ``platform`` is that of the build."""
     return Action(
@@ -209,6 +205,7 @@ def declared(
         platform=platform if spec.for_platform else "",
         codec=spec.codec_identity,
         timeout=timeout,
+        exclusive=exclusive,
     )
 
 
@@ -235,50 +232,3 @@ def _text(values: Mapping[str, Any]) -> str:
     if not values:
         return "{}"
     return canonical_json(values).decode("utf-8", "surrogateescape")
-
-
-def plain(value: Any) -> Any:
-    """Return a value of a field as JSON values.
-
-    What has a ``to_json`` says it itself; other tuples with names become objects.
-    """
-    kind = type(value)
-    if kind in _LEAVES:
-        return value
-    if kind is tuple or kind is list:
-        return [plain(one) for one in value]
-    if isinstance(value, Mapping):
-        return {name: plain(one) for name, one in value.items()}
-    if isinstance(value, str):
-        return str(value)
-    if hasattr(kind, "to_json"):
-        return value.to_json()
-    usual = kind._field_defaults
-    return {
-        name: plain(one)
-        for name, one in zip(kind._fields, value, strict=True)
-        if name not in usual or one != usual[name]
-    }
-
-
-def built(hint: Any, value: Any) -> Any:
-    """Return the value of a type that `plain` gave."""
-    origin = get_origin(hint)
-    if origin is Union or origin is UnionType:
-        members = [one for one in get_args(hint) if one is not type(None)]
-        return built(members[0], value) if value is not None and len(members) == 1 else value
-    if origin is tuple:
-        first, *more = get_args(hint)
-        if more == [...]:
-            return tuple(built(first, one) for one in value)
-        return tuple(built(one, item) for one, item in zip((first, *more), value, strict=True))
-    if origin is not None and issubclass(origin, Mapping):
-        return {name: built(get_args(hint)[1], one) for name, one in value.items()}
-    if not isinstance(hint, type):
-        return value
-    if hasattr(hint, "from_json"):
-        return hint.from_json(value)
-    if hasattr(hint, "_fields"):
-        types = _types(hint)
-        return hint(**{name: built(types[name], one) for name, one in value.items()})
-    return hint(value) if issubclass(hint, Enum | Digest) else value

@@ -25,6 +25,7 @@ def pack_actions(actions: Iterable[Action]) -> list[Any]:
             one.platform,
             one.codec,
             one.timeout,
+            one.exclusive,
         )
         for one in actions
     ]
@@ -32,14 +33,12 @@ def pack_actions(actions: Iterable[Action]) -> list[Any]:
 
 def unpack_actions(rows: Iterable[Any]) -> ActionGraph:
     graph = ActionGraph()
-    for identity, owner, kind, params, inputs, outputs, unkeyed, env, platform, codec, timeout in rows:
+    for identity, owner, kind, params, inputs, outputs, *more in rows:
         unpacked = tuple(
             Input(role, path, Source(first) if name is None else Output(first, name), hint)
             for role, path, first, name, hint in inputs
         )
-        graph.actions[identity] = Action(
-            identity, owner, kind, params, unpacked, outputs, unkeyed, env, platform, codec, timeout
-        )
+        graph.actions[identity] = Action(identity, owner, kind, params, unpacked, outputs, *more)
     return graph
 
 

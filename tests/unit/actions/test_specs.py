@@ -52,8 +52,10 @@ from hermes.actions.specs.script import Program, SaveArtifacts, Script
 from hermes.actions.specs.spec import Ref, Spec, declared, of_action, of_request, plain
 from hermes.actions.specs.squash import Squash
 from hermes.actions.specs.stack import Kept, Made, Whole
+from hermes.actions.specs.test import Test
 from hermes.actions.specs.write import Write
 from hermes.container.mount_values import AgentMount, Bound, Cache, SecretMount, Tmpfs
+from hermes.container.profiles import PROFILES
 from hermes.digest import Digest
 from hermes.engine.action import FILE, Action, Output, Source, Value
 from hermes.engine.executor import Request
@@ -62,6 +64,7 @@ from hermes.image.descriptor import Descriptor
 from hermes.layer.entry import DIRECTORY, HARDLINK
 from hermes.layer.entry import FILE as FILE_ENTRY
 from hermes.store.caches import Sharing
+from hermes.testing.suite import CommandTest, HttpRequest, HttpTest, Variable
 
 GOLDEN = Path(__file__).with_name("golden_defaults.json")
 
@@ -126,6 +129,24 @@ contexts = st.lists(
     max_size=3,
     unique_by=lambda one: one.name,
 ).map(tuple)
+commands = st.builds(
+    CommandTest,
+    texts,
+    texts,
+    some(texts),
+    setup=some(some(texts)),
+    env=some(st.builds(Variable, texts, texts, st.booleans())),
+    exit_code=numbers,
+    expected_output=some(texts),
+    is_literal=st.booleans(),
+)
+servers = st.builds(
+    HttpTest,
+    numbers,
+    some(st.builds(HttpRequest, texts, headers=some(st.tuples(texts, texts)), expected=some(texts))),
+    ready=texts,
+    loopback=st.booleans(),
+)
 of_command = {
     "argv": some(texts),
     "env": dictionaries,
@@ -299,6 +320,26 @@ FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
         "roots": some(refs),
     },
     Squash: {"mtime": numbers, "below": some(refs), "roots": some(refs)},
+    Test: {
+        "command": st.none() | commands,
+        "http": st.none() | servers,
+        "argv": some(texts),
+        "writable": st.booleans(),
+        "profile": st.sampled_from(PROFILES),
+        "capabilities": some(texts),
+        "tmpfs": some(st.builds(Tmpfs, texts, numbers, modes)),
+        "network": st.booleans(),
+        "env": some(st.tuples(texts, texts)),
+        "user": texts,
+        "workdir": texts,
+        "hostname": texts,
+        "chosen": texts,
+        "run": numbers,
+        "config": refs,
+        "roots": some(refs),
+        "files": some(refs),
+        "data": some(refs),
+    },
     Write: {"content": texts, "executable": st.booleans()},
 }
 specs = st.one_of(*(st.builds(kind, **given) for kind, given in FIELDS.items()))

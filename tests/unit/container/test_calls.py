@@ -37,6 +37,7 @@ from hermes.container.calls.layers import (
     WrittenLayer,
 )
 from hermes.container.calls.probes import SandboxTrial
+from hermes.container.calls.testing import ImageTests, Planned
 from hermes.container.copy import Copy
 from hermes.container.mount_values import Bound, Cache, Tmpfs
 from hermes.container.stack import Blob, Commit, StackEntry, Upper
@@ -46,6 +47,19 @@ from hermes.layer.compress import ZSTD
 from hermes.layer.write import Encoding
 from hermes.sandbox.remote import Caller, Remote, RemoteCommand, Served, Stdio, decoded, encoded
 from hermes.store.caches import Sharing
+from hermes.testing.report import Case, Report
+from hermes.testing.suite import (
+    CommandTest,
+    FileContentTest,
+    FileExistenceTest,
+    HttpRequest,
+    HttpTest,
+    LicenseTest,
+    MetadataTest,
+    RunOptions,
+    Structure,
+    Variable,
+)
 
 D = Digest.of(b"a")
 STACK = (StackEntry(D, "//a:b"), StackEntry(Digest.of(b"b"), "base"))
@@ -94,6 +108,32 @@ VALUES = [
     Squashing("/home", STACK, "zstd:3", (D,), 9),
     Removal(("/a", "/b")),
     SandboxTrial("bwrap", ("/bwrap", "")),
+    Report((Case("a", ("wrong",), 5, "out", "err"),), 9, True),
+    ImageTests(
+        "/home",
+        ("/bwrap", ""),
+        {"Env": ["A=b"]},
+        1.5,
+        (
+            Planned(
+                Structure(
+                    commands=(
+                        CommandTest("c", "x", ("y",), setup=(("z",),), env=(Variable("A", "b", True),)),
+                    ),
+                    existence=(FileExistenceTest("f", "/f", uid=1),),
+                    content=(FileContentTest("f", "/f", ("a",)),),
+                    metadata=MetadataTest(cmd=(), labels=(Variable("l"),)),
+                    licenses=(LicenseTest(True),),
+                    options=RunOptions(tty=True),
+                ),
+                TASK,
+                (("A", "b"),),
+            ),
+        ),
+        TASK,
+        HttpTest(80, (HttpRequest("/a", headers=(("A", "b"),)),)),
+        "x",
+    ),
     SandboxTrial("bwrap", ("/bwrap", ""), "default"),
     "/home",
 ]
