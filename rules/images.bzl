@@ -10,6 +10,13 @@ def _port(text, attribute = "ports"):
         fail("%r is not a port" % text, attr = attribute, hint = 'write "8080" or "53/udp"')
     return "%s/%s" % (number, protocol or "tcp")
 
+def _single(ctx, attribute):
+    """Returns the one file that an attribute names, or None without any."""
+    files = getattr(ctx.files, attribute)
+    if len(files) > 1:
+        fail("%s gives %d files, not one" % (getattr(ctx.attr, attribute).label, len(files)), attr = attribute)
+    return files[0] if files else None
+
 def composed(ctx, layers, entrypoint, cmd, env, workdir, dropped = [], program = "", programs = []):
     """Makes the image of a rule that has the attributes `IMAGE_ATTRS`.
 
@@ -48,6 +55,14 @@ def composed(ctx, layers, entrypoint, cmd, env, workdir, dropped = [], program =
                 made_on[layer] = below
                 below = below + [layer]
     checks = []
+    stacked = own
+    most = 1 if ctx.attr.squash else ctx.attr.max_layers
+    if most != None and most < 1:
+        fail("must be at least 1, not %d" % most, attr = "max_layers")
+    if most != None and len(own) > most:
+        lowest = len(own) - most + 1
+        merged = ctx.actions.squash(ctx.label.name + ".squashed", own[:lowest], below = base.layers)
+        stacked = [merged] + own[lowest:]
     if (program or programs) and ctx.attr.check_libraries:
         checks.append(ctx.actions.check_programs(
             ctx.label.name + ".programs",
@@ -71,6 +86,8 @@ def composed(ctx, layers, entrypoint, cmd, env, workdir, dropped = [], program =
         "created": ctx.attr.created,
         "entrypoint": entrypoint,
         "env": env,
+        "health_check": ctx.attr.health_check,
+        "health_check_options": ctx.attr.health_check_options,
         "labels": ctx.attr.labels,
         "ports": [_port(port) for port in ctx.attr.ports],
         "stop_signal": ctx.attr.stop_signal or "",
@@ -80,18 +97,30 @@ def composed(ctx, layers, entrypoint, cmd, env, workdir, dropped = [], program =
     }
     if unset:
         config["unset"] = unset
+    if len(stacked) < len(own):  # whether the layers agree is asked of them as they are
+        checks.append(ctx.actions.image(
+            ctx.label.name + ".layers",
+            base = base.image,
+            layers = own if base.image else base.layers + own,
+            built_on = built_on,
+            made_on = made_on,
+            allow_conflicts = ctx.attr.allow_conflicts,
+        ).config)
     return ctx.actions.image(
         ctx.label.name,
         base = base.image,
-        layers = own if base.image else base.layers + own,
+        layers = stacked if base.image else base.layers + stacked,
         built_on = built_on,
         made_on = made_on,
         config = config,
         annotations = ctx.attr.annotations,
-        compression = ctx.attr.compression,
+        compression = "gzip" if ctx.attr.format == "docker" else ctx.attr.compression,
         compression_level = ctx.attr.compression_level,
         allow_conflicts = ctx.attr.allow_conflicts,
         checks = checks,
+        env_file = _single(ctx, "env_file"),
+        labels_file = _single(ctx, "labels_file"),
+        format = ctx.attr.format,
     )
 
 def _image_impl(ctx):
@@ -175,9 +204,16 @@ IMAGE_ATTRS = {
     "compression_level": attr.int(doc = "How hard: 1 to 22 for zstd, 1 to 12 for gzip; 3 and 6 if left out."),
     "created": attr.string(doc = "When the image was made (RFC 3339); the build's SOURCE_DATE_EPOCH if left out."),
     "env": attr.env_dict(doc = "Variables; $NAME refers to a value of the base, $$ is a dollar sign."),
+    "env_file": attr.label(allow_files = True, doc = "A file with variables, as `docker run --env-file` reads it; those of `env` count before them. It may be made by a genrule."),
+    "format": attr.string(default = "oci", values = ["oci", "docker"], doc = "The format of the manifest. In Docker's format layers are compressed with gzip, and there are no annotations."),
+    "health_check": attr.string_list(doc = "A command that tells whether a container is healthy, as a list; [\"CMD-SHELL\", \"line\"] for a shell, [\"NONE\"] to drop the base's. Docker obeys it in both formats, podman in Docker's."),
+    "health_check_options": attr.string_dict(doc = "Its interval, timeout, start_period and start_interval (such as 30s), and retries."),
     "labels": attr.metadata_dict(doc = "Labels of the image."),
+    "labels_file": attr.label(allow_files = True, doc = "A file with labels, NAME=VALUE in each line; those of `labels` count before them."),
+    "max_layers": attr.int(doc = "How many layers the image may have besides those of its base; the lowest are merged into one if there are more. What describes folders for other runtimes may add one."),
     "platform": attr.platform(doc = "What the image is for, such as linux/arm64; the build's platform if left out."),
     "ports": attr.string_list(doc = "Ports that the program listens on: \"8080\" or \"53/udp\"."),
+    "squash": attr.bool(doc = "Whether all layers of the image but those of its base are merged into one."),
     "stop_signal": attr.signal(optional = True, doc = "The signal that asks the program to end, such as SIGTERM; an empty string drops the base's."),
     "unset_env": attr.string_list(doc = "Variables of the base to drop; `*` drops all, here as below."),
     "unset_labels": attr.string_list(doc = "Labels of the base to drop."),

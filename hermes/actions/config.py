@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hermes.actions.environment import Environment
 from hermes.actions.folders import folders_layer
@@ -17,6 +17,7 @@ from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
 from hermes.errors import ConflictError, ImageError
 from hermes.image.assemble import Layer, configuration, depth_warning
+from hermes.image.assignments import values_of
 from hermes.image.config import history_of, platform_of, timestamp
 from hermes.image.platform import Platform
 from hermes.layer import toc
@@ -39,7 +40,8 @@ def execute(request: Request, tools: Tools) -> Outputs:
     own = list(_layers(spec.layers, tools))
     if not (top := Layer(folders.digest)).is_left_out:
         own.append(("folders", top))  # the owner is in no key, so in no image
-    document = _document(spec, Platform.parse(request.action.platform), base)
+    files = _Files(_values(spec.env_file, tools), _values(spec.labels_file, tools))
+    document = _document(spec, Platform.parse(request.action.platform), base, files)
     created = document["created"]
     history = history_of(base, "base", created) if base else []
     history += [{"created": created, "created_by": f"hermes {name}"} for name, _ in own]
@@ -112,7 +114,24 @@ def _shown(conflict: Conflict, layers: Sequence[Resolved]) -> str:
     return f"  /{conflict.path}: {lower} and {upper}"
 
 
-def _document(spec: Config[Resolved], platform: Platform, base: Mapping[str, Any]) -> dict[str, Any]:
+class _Files(NamedTuple):
+    """What files of a target say."""
+
+    env: Mapping[str, str]
+    labels: Mapping[str, str]
+
+
+def _values(one: Resolved | None, tools: Tools) -> Mapping[str, str]:
+    """Return what a file of variables or labels has."""
+    if one is None:
+        return {}
+    with open(tools.path_of(one), "rb") as file:
+        return values_of(file.read(), one.path)
+
+
+def _document(
+    spec: Config[Resolved], platform: Platform, base: Mapping[str, Any], files: _Files
+) -> dict[str, Any]:
     """Return what the image says besides its layers and history: the base's fields with what the target gives."""
     if base and platform.best_of([platform_of(base)]) is None:
         raise ImageError(
@@ -122,17 +141,17 @@ def _document(spec: Config[Resolved], platform: Platform, base: Mapping[str, Any
     return {
         **base,
         "architecture": platform.architecture,
-        "config": _config(spec.config, base.get("config") or {}),
+        "config": _config(spec.config, base.get("config") or {}, files),
         "created": spec.config.get("created") or timestamp(spec.epoch),
         "os": platform.os,
         "variant": platform.variant,
     }
 
 
-def _config(given: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+def _config(given: Mapping[str, Any], base: Mapping[str, Any], files: _Files) -> dict[str, Any]:
     """Return the base's settings with what the target says; a new entry point ends an inherited command."""
     base = _without(base, given.get("unset") or {})
-    inherited = Environment.from_json(base)
+    inherited = Environment(Environment.from_json(base).with_env(files.env))
     env = inherited.with_env(inherited.expanded(given.get("env") or {}))
     config = dict(base)
     config["Env"] = [f"{name}={value}" for name, value in env]
@@ -144,10 +163,11 @@ def _config(given: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]
         ("user", "User"),
         ("workdir", "WorkingDir"),
         ("stop_signal", "StopSignal"),
+        ("health_check", "Healthcheck"),
     ):
         if given.get(name):
             config[field] = given[name]
-    config["Labels"] = {**(base.get("Labels") or {}), **(given.get("labels") or {})}
+    config["Labels"] = {**(base.get("Labels") or {}), **files.labels, **(given.get("labels") or {})}
     for name, field in (("ports", "ExposedPorts"), ("volumes", "Volumes")):
         config[field] = {**(base.get(field) or {}), **{one: {} for one in given.get(name) or ()}}
     return config

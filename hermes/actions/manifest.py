@@ -12,10 +12,10 @@ from hermes.actions.tools import Tools, stored
 from hermes.engine.action import Outputs
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
-from hermes.image.assemble import Layer, manifest_of
-from hermes.image.descriptor import IMAGE_CONFIG, Descriptor
+from hermes.image.assemble import DOCKER, OCI, Layer, manifest_of
+from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import Manifest
-from hermes.image.media_types import as_oci
+from hermes.image.media_types import as_format
 from hermes.layer.compress import codec_of
 
 
@@ -25,8 +25,9 @@ def execute(request: Request, tools: Tools) -> Outputs:
     for name, value in spec.annotations.items():
         tools.check_document("an annotation", {name: value})
     config = spec.config.value
-    descriptor = Descriptor(IMAGE_CONFIG, config.digest, config.size)
-    manifest = manifest_of(descriptor, _blobs(spec, tools), spec.annotations)
+    form = DOCKER if spec.docker else OCI
+    descriptor = Descriptor(form.config, config.digest, config.size)
+    manifest = manifest_of(descriptor, _blobs(spec, tools), spec.annotations, form)
     return {"manifest": stored(tools.store, MANIFEST, manifest.to_bytes())}
 
 
@@ -35,7 +36,7 @@ def _blobs(spec: specs.Manifest[Resolved], tools: Tools) -> Iterator[Descriptor]
     for one in spec.layers:
         if isinstance(one, Whole):
             document = tools.store.blobs.read(one.manifest.value.digest)
-            yield from map(as_oci, Manifest.parse(document).layers)
+            yield from (as_format(layer, is_docker=spec.docker) for layer in Manifest.parse(document).layers)
         elif not Layer(one.layer.value.digest).is_left_out:
             yield Descriptor(spec.media_type, one.blob.value.digest, one.blob.value.size)
     if not Layer(spec.folders.value.digest).is_left_out:

@@ -12,6 +12,7 @@ from hermes.api.ports import check_together
 from hermes.container.mount_values import Bound, Tmpfs
 from hermes.container.profiles import PROFILES, RunProfile, granted
 from hermes.errors import UsageError
+from hermes.image.assignments import assignments
 from hermes.sandbox.network import NETWORKS, Network, Port
 
 _HOSTNAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?")
@@ -152,20 +153,12 @@ def variables_of_file(path: str, environment: Mapping[str, str]) -> Iterator[tup
     that begins with ``#`` is a comment.
     """
     try:
-        with open(os.path.expanduser(path), encoding="utf-8-sig") as file:
-            lines = file.read().split("\n")
+        with open(os.path.expanduser(path), "rb") as file:
+            data = file.read()
     except OSError as error:
         raise UsageError(f"--env-file {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"--env-file {path}: the file is not UTF-8") from None
-    for number, line in enumerate(lines, 1):
-        text = line.removesuffix("\r").lstrip()
-        if not text or text.startswith("#"):
-            continue
-        name, equals, value = text.partition("=")
-        if not name or any(one.isspace() for one in name) or "\0" in text:
-            raise UsageError(f"--env-file {path}: line {number}: expected NAME=VALUE or NAME, got {text!r}")
-        if equals:
+    for _, name, value in assignments(data, f"--env-file {path}"):
+        if value is not None:
             yield name, value
         elif name in environment:
             yield name, environment[name]

@@ -518,15 +518,22 @@ class Actions:
         compression_level: int | None = None,
         allow_conflicts: bool = False,
         checks: Any = (),
+        env_file: File | None = None,
+        labels_file: File | None = None,
+        format: str = "oci",  # noqa: A002 - the name that users know from elsewhere
     ) -> Info:
         """An image: the layers of ``base`` (an ImageInfo) and ``layers`` on top, with a configuration.
 
         ``built_on`` maps each layer to those it stands on, whose files it may replace, and ``made_on`` to those that
         were seen when it was made, whose links it cannot hide (the same if left out). ``checks`` are files of
-        check_programs(), which have to pass first. Nothing is compressed until somebody needs the manifest.
+        check_programs(), or configurations of other images, which have to be made first. ``env_file`` and ``labels_file``
+        have lines NAME=VALUE. ``format`` is oci or docker. Nothing is compressed until somebody needs the manifest.
         """
         from hermes.actions.specs.config import Config
+        from hermes.dsl.health import with_health_check
 
+        if format not in ("oci", "docker"):
+            raise EvalError(f'must be "oci" or "docker", not {show(format)}', attribute="format")
         codec = checked_codec(compression, compression_level)
         if base is not None and not _is_image(base):
             raise EvalError(f"base is an ImageInfo, not {type_name(base)}")
@@ -550,7 +557,7 @@ class Actions:
         image = Config(
             allow_conflicts=bool(allow_conflicts),
             built_on=relations(built_on),
-            config=dict(config or {}),
+            config=with_health_check(config or {}),
             epoch=self._configuration.epoch,
             made_on=relations(built_on if made_on is None else made_on),
             base=Ref(base.fields["config"].artifact) if base else None,
@@ -560,11 +567,15 @@ class Actions:
                 Ref(note, str(number)) for number, note in notes.items() if len(stack) > len(below)
             ),
             checks=tuple(Ref(one.artifact) for one in _files("checks", checks)),
+            env_file=None if env_file is None else Ref(env_file.content, env_file.path),
+            labels_file=None if labels_file is None else Ref(labels_file.content, labels_file.path),
         )
         made = self._add(name, image)
         config_file = File(Output(made, "config"), self._label, f"{name}.config.json")
         folders = Output(made, "folders")
-        manifest = self._manifest(name, config_file, stack, folders, dict(annotations or {}), codec)
+        manifest = self._manifest(
+            name, config_file, stack, folders, dict(annotations or {}), codec, is_docker=format == "docker"
+        )
         return IMAGE_INFO(
             config=config_file,
             environment=File(Output(made, "environment"), self._label, f"{name}.environment.json"),
@@ -767,10 +778,13 @@ class Actions:
         folders: Artifact,
         annotations: Mapping[str, str],
         codec: Codec,
+        *,
+        is_docker: bool,
     ) -> File:
         from hermes.actions.specs.compress import Compress
         from hermes.actions.specs.manifest import Manifest
         from hermes.actions.specs.stack import Made, Whole
+        from hermes.image.media_types import layer_type
 
         layers: list[Whole[Ref] | Made[Ref]] = []
         for number, one in enumerate(stack):
@@ -783,7 +797,8 @@ class Actions:
         manifest = Manifest(
             annotations=annotations,
             codec=codec.spec,
-            media_type=codec.media_type,
+            docker=is_docker,
+            media_type=layer_type(codec.name, is_docker=is_docker),
             config=Ref(config.artifact),
             folders=Ref(folders, hint=codec.spec),
             layers=tuple(layers),

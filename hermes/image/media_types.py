@@ -73,13 +73,19 @@ def has_form(form: str, *, is_docker: bool) -> bool:
 
 
 def as_oci(layer: Descriptor) -> Descriptor:
-    """Return a layer with OCI's name for its form, as an OCI manifest has it: the same blob.
+    """Return a layer with OCI's name for its form, as an OCI manifest has it: the same blob."""
+    return as_format(layer, is_docker=False)
 
-    See image-spec, media-types.md, "Compatibility Matrix". What is of the layer's own manifest is left out.
+
+def as_format(layer: Descriptor, *, is_docker: bool) -> Descriptor:
+    """Return a layer with the name that Docker's format or OCI's has for its form: the same blob.
+
+    See image-spec, media-types.md, "Compatibility Matrix". What is of the layer's own manifest is left out. Raises `ImageError`
+    where the format has no such form.
     """
     form = form_of(layer.media_type)
     media_type = (
-        layer_type(form, distributable=is_distributable(layer.media_type))
+        layer_type(form, is_docker=is_docker, distributable=is_distributable(layer.media_type))
         if form is not None
         else layer.media_type
     )

@@ -16,7 +16,8 @@ class Config(Spec[I]):
     were seen when it was made; others that write one path differently are a conflict, unless ``allow_conflicts``.
     ``config`` has the names of the rule ``image``. ``epoch`` is its time, in seconds. ``folders`` are files with what is
     known of the trees of images from elsewhere, each by the number of the input (its path) that it tells of. ``checks`` are
-    what checks of the image give, which have to pass first.
+    what checks of the image give, which have to pass first. ``env_file`` and ``labels_file`` have lines NAME=VALUE, over
+    which ``config`` counts.
     """
 
     kind: ClassVar[str] = "config"
@@ -32,6 +33,8 @@ class Config(Spec[I]):
     layers: tuple[I, ...] = roles("layer", default=())
     folders: tuple[I, ...] = roles("folders", default=())
     checks: tuple[I, ...] = roles("checked", default=())
+    env_file: I | None = role("env_file", default=None)
+    labels_file: I | None = role("labels_file", default=None)
 
     @property
     def outputs(self) -> tuple[str, ...]:

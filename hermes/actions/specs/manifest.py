@@ -13,13 +13,14 @@ class Manifest(Spec[I]):
     """The manifest of an image: its configuration, and its layers, whose blobs are of ``media_type``, the lowest first.
 
     ``folders`` is the uppermost, which says what the image's folders are, and is compressed with ``codec`` here: a text that
-    `hermes.layer.compress.codec_of` takes.
+    `hermes.layer.compress.codec_of` takes. ``docker``: in Docker's format.
     """
 
     kind: ClassVar[str] = "manifest"
 
     annotations: Mapping[str, str]
     codec: str = unkeyed()
+    docker: bool = False
     media_type: str
     config: I = role("config")
     folders: I = role("folders")
@@ -54,5 +55,7 @@ class Manifest(Spec[I]):
         layers: list[Whole[I] | Made[I]] = [
             Whole(one) if called == "base" else Made(one, next(inputs)[1]) for called, one in inputs
         ]
-        given = {name: params[name] for name in ("annotations", "codec", "media_type")}
+        given = {
+            name: params[name] for name in ("annotations", "codec", "media_type", "docker") if name in params
+        }
         return cls(**given, config=config, folders=folders, layers=tuple(layers))

@@ -251,6 +251,8 @@ FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
         "layers": some(refs),
         "folders": some(refs),
         "checks": some(refs),
+        "env_file": st.none() | refs,
+        "labels_file": st.none() | refs,
     },
     Accounts: {
         "users": some(st.builds(UserRow, texts, numbers, numbers, texts, texts, st.booleans())),
@@ -274,6 +276,7 @@ FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
     Manifest: {
         "annotations": dictionaries,
         "codec": st.sampled_from(("zstd", "gzip")),
+        "docker": st.booleans(),
         "media_type": texts,
         "config": refs,
         "folders": refs,
