@@ -29,6 +29,12 @@ def _object(action: Action) -> str:
             argv: list[str] = json.loads(action.params)["argv"]
             is_script = len(argv) > 2 and argv[-2] in _SHELL
             return argv[-1] if is_script else " ".join(argv)
+        case "test":
+            params = json.loads(action.params)
+            if "command" in params:
+                return str(params["command"]["name"])
+            files = [one.path for one in action.inputs if one.role == "test"]
+            return f"of port {params['http']['port']}" if "http" in params else " ".join(files)
         case "fetch":
             urls: list[str] = json.loads(action.unkeyed)["urls"]
             return urls[0].rstrip("/").rpartition("/")[2] if urls else ""

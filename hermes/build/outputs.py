@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hermes.build.requested_outputs import FILE, IMAGE, INDEX, LAYER, PUSH, Wanted
+from hermes.build.requested_outputs import FILE, IMAGE, INDEX, LAYER, PUSH, TESTED, Wanted
 from hermes.build.result import BuiltOutput
 from hermes.container.layer_forms import LayerForms
 from hermes.digest import Digest
@@ -116,6 +116,8 @@ class Outputs:
         if not one.output:
             return BuiltOutput(FILE, self._index.value(one.action).digest, self._index.absolute(one.action))
         value = known[one.action].outputs[one.output]
+        if one.kind == TESTED:
+            return BuiltOutput(TESTED, value.digest, self._store.blobs.path(value.digest))
         path = f"{self._out}/{one.path}"
         if one.kind in (IMAGE, INDEX):
             return self._image(one.kind, path, value)

@@ -10,6 +10,8 @@ LAYER: Final = "layer"
 FILE: Final = "file"
 PUSH: Final = "push"
 TEST: Final = "test"
+TESTED: Final = "tested"
+"""The configuration of an image that a test is of: with it everything is there that the test needs. It is not linked."""
 
 
 class Wanted(NamedTuple):

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 class BuiltOutput(NamedTuple):
     """Something that a target gave.
 
-    ``kind`` is ``image``, ``index``, ``layer``, ``file`` or ``push`` (a file that says where an image goes);
+    ``kind`` is ``image``, ``index``, ``layer``, ``file``, ``push`` (a file that says where an image goes), ``test`` (a file
+    that says what came of one) or ``tested`` (the configuration of an image that a test is of);
     ``digest`` that of the manifest, the index, the layer's
     uncompressed tar (its diff_id), or of the file; ``path`` where it is on disk.
     """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hermes.build.epoch import epoch
 from hermes.build.memory.snapshot import Snapshots
-from hermes.build.requested_outputs import FILE, IMAGE, INDEX, LAYER, PUSH, TEST, Wanted
+from hermes.build.requested_outputs import FILE, IMAGE, INDEX, LAYER, PUSH, TEST, TESTED, Wanted
 from hermes.dsl.analysis import Analysis, Kept
 from hermes.dsl.configuration import Configuration, TestRuns
 from hermes.dsl.packages import CONFIG_SETTING, MANUAL, Packages
@@ -209,6 +209,9 @@ def _outputs(target: Dependency) -> Iterator[Wanted]:
         for number, layer in enumerate(listed):
             name = label.name if len(listed) == 1 else f"{label.name}.{number}"
             yield Wanted(text, LAYER, folder + name, layer.artifact.action, layer.artifact.name)
+    if test := target.provides(TEST_INFO):
+        artifact = test.fields["image"].fields["config"].artifact
+        yield Wanted(text, TESTED, "", artifact.action, artifact.name)
     for file in target.files:
         if isinstance(file.artifact, Source):
             yield Wanted(text, FILE, file.artifact.path, file.artifact.path, "")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hermes.api.workspace import Workspace
+from hermes.build.requested_outputs import TESTED
 from hermes.build.result import BuildResult
 from hermes.cli.completion import labels
 from hermes.cli.lines import print_beside, summary_line
@@ -95,6 +96,8 @@ def _print(result: BuildResult, destinations: Sequence[str]) -> None:
     here = os.getcwd()
     for label, outputs in result.targets.items():
         for one in outputs:
+            if one.kind == TESTED:
+                continue
             path = os.path.relpath(one.path, here)
             shown = path if len(path) < len(one.path) else one.path
             print_beside(f"{label}  {one.kind}  {one.digest}  {shown}", destinations)

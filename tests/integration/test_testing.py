@@ -28,6 +28,7 @@ command_test(name = "slow", image = ":other", argv = ["sh", "-c", "sleep 50 & sl
 command_test(name = "missing", image = ":other", argv = ["ruby"], tags = ["manual"])
 command_test(name = "hardened", image = ":other", argv = ["sh", "-c", "touch /x || ping -c 1 127.0.0.1"], exit_code = 1, tags = ["quick"])
 command_test(name = "opened", image = ":other", argv = ["touch", "/x"], writable = True, tags = ["quick"])
+command_test(name = "leaves", image = ":other", argv = ["sh", "-c", "sleep 70 & echo done"], size = "small", tags = ["manual"])
 image_test(name = "machine", image = ":other", config = ["machine.yaml"], tags = ["exclusive"])
 """
 HTTP = """\
@@ -118,7 +119,9 @@ def test_tests_run_once_and_again_when_something_has_changed(tested: Sandbox) ->
     assert "expected string 'in' not found in output 'out\\n'" in said
     assert "exited with status 2, expected 0" in said
     assert "  | err" in said
-    assert re.search(r"test FAILED\n(.*\n)*.*machine test", said), "what is exclusive comes last"
+    assert re.search(r"exit 2 FAILED\n(.*\n)*\[\d+/\d+\] //suite:machine test", said), (
+        "what is exclusive comes last"
+    )
     suites = {one.get("name"): one for one in ET.parse(tested.root / "report.xml").getroot()}
     assert suites["//suite:bad"].get("failures") == "1"
     assert suites["//suite:fine"].find("testcase").get("name") == "Command Test: cat /www/up"
@@ -160,12 +163,14 @@ def test_what_is_run_and_how_often(tested: Sandbox) -> None:
 
 
 def test_a_test_that_hangs_or_has_no_program_says_so(tested: Sandbox) -> None:
-    verdicts, said = run(tested, "//suite:slow", "//suite:missing", status=3)
-    assert verdicts == {"slow": "TIMED OUT", "missing": "FAILED"}
+    verdicts, said = run(tested, "//suite:slow", "//suite:missing", "//suite:leaves", status=3)
+    assert verdicts == {"slow": "TIMED OUT", "missing": "FAILED", "leaves": "PASSED"}
     assert "raise its size or timeout" in said
     assert "there is no program 'ruby' in the root file system" in said
     here = os.listdir("/proc")
-    assert not [pid for pid in here if pid.isdigit() and _runs(pid, b"sleep\x0050")]
+    assert not [
+        pid for pid in here if pid.isdigit() and (_runs(pid, b"sleep\x0050") or _runs(pid, b"sleep\x0070"))
+    ]
 
 
 def _runs(pid: str, command: bytes) -> bool:
@@ -196,6 +201,10 @@ def test_a_server_is_started_asked_and_stopped(tested: Sandbox) -> None:
 def test_a_build_of_everything_builds_no_test(tested: Sandbox) -> None:
     result = tested.build("//suite/...")
     assert not any(one.kind == "test" for outputs in result.targets.values() for one in outputs)
+    assert [one.kind for one in result.targets["//suite:fine"]] == ["tested"]
+    assert result.targets == tested.build("//suite/...").targets
+    done = tested.run("run", "//suite:fine")
+    assert (done.returncode, "//suite:fine gives no image" in done.stderr) == (2, True)
     assert TestOptions(tags=("a", "-b")).means(("a",), "small")
     assert not TestOptions(tags=("a", "-b")).means(("a", "b"), "small")
 

@@ -1,10 +1,11 @@
 """What a service of this repository is."""
 
-def service(name, layers = [], **kwargs):
-    """Declares the image of a service whose program is NAME.sh.
+def service(name, says, layers = [], **kwargs):
+    """Declares the image of a service whose program is NAME.sh, and a test of it.
 
     Args:
       name: the service.
+      says: patterns of what it prints.
       layers: what it needs besides the base.
       **kwargs: attributes of the image.
     """
@@ -25,4 +26,11 @@ def service(name, layers = [], **kwargs):
         user = "65532:65532",
         visibility = ["//visibility:public"],
         **kwargs
+    )
+    command_test(
+        name = name + "_test",
+        argv = ["/srv/%s.sh" % name],
+        expected_output = says,
+        image = ":" + name,
+        size = "small",
     )
