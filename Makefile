@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 HERMES := $(BIN)/hermes
 
-.PHONY: setup demo test test-all lint docs bench chaos clean
+.PHONY: setup demo test test-all lint docs bench buildgrid chaos clean
 
 # A virtual environment with Hermes in it, installed from this folder.
 setup: $(VENV)/hermes
@@ -17,6 +17,7 @@ demo: $(VENV)/hermes
 # Debian packages that tests use are installed when this is root; otherwise tests that miss one are skipped.
 test: $(VENV)/test
 	@tests/packages.sh
+	@[ "$$(id -u)" != 0 ] || $(MAKE) -s buildgrid
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # As test, and every Dockerfile of the corpus by both of its peers, all examples of properties, and what takes minutes.
@@ -44,6 +45,13 @@ bench: $(VENV)/test
 # Kills 1,000 commands at random moments and looks for what is left of them. ARGS="--kills 100 --user NAME" and more.
 chaos: $(VENV)/test
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+# A build service for tests/remote, in an environment of its own that is kept for other checkouts.
+BUILDGRID := $(HOME)/.cache/hermes-test/buildgrid-0.4.4
+buildgrid: $(BUILDGRID)/bin/bgd
+$(BUILDGRID)/bin/bgd: | $(VENV)/bin/python
+	$(BIN)/python -m venv $(BUILDGRID)
+	$(BUILDGRID)/bin/pip install -q --disable-pip-version-check "buildgrid==0.4.4" "psycopg2-binary>=2.9"
 
 clean:
 	rm -rf $(VENV) hermes-out build/docs

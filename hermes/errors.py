@@ -348,6 +348,18 @@ class RegistryError(BuildError):
     """A registry refused a request, failed, could not be reached, or answered wrongly."""
 
 
+class RemoteError(BuildError):
+    """A remote cache or executor failed, could not be reached, or answered wrongly."""
+
+
+class RemoteUnavailable(RemoteError):
+    """A remote cache or executor cannot be reached, or gives no answer."""
+
+
+class RemoteRefused(RemoteError):
+    """A remote cache or executor does not allow what was asked for, and would not if asked again."""
+
+
 class LockError(BuildError):
     """A lock file is missing, malformed, stale or cannot be made."""
 

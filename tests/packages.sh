@@ -6,7 +6,7 @@ set -eu
 packages="busybox-static debian-archive-keyring gpg gpgv libcap2-bin attr uidmap zstd xz-utils \
     openssh-client skopeo umoci podman docker-registry apache2-utils openssl buildah runc crun docker.io qemu-user qemu-user-static \
     git mmdebstrap debootstrap dnf rpm createrepo-c python3-pip slirp4netns passt \
-    mandoc gcc libc6-dev seccomp binutils-aarch64-linux-gnu"
+    mandoc gcc postgresql libc6-dev seccomp binutils-aarch64-linux-gnu"
 if [ "${1:-}" = bench ]; then
     packages="$packages bazel-bootstrap"
 fi

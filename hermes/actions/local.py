@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from hermes.actions.kinds import LAYER, LAYERS
 from hermes.digest import Digest
-from hermes.engine.action import Outputs, Value
+from hermes.engine.action import Action, Outputs, Value
 from hermes.engine.executor import Expansion, Request, Result
 from hermes.layer import encodings
 from hermes.store import Store
@@ -26,6 +26,10 @@ S2I: Final = "s2i"
 
 IN_NAMESPACE: Final = frozenset({DOCKERFILE, S2I, "host", "run", "save_artifacts", "script", "test"})
 """The kinds of action that run commands."""
+
+_OF_THIS_MACHINE: Final = ("network", "secrets", "agents", "caches", "volumes", "subscriptions")
+"""Parameters of commands that only this machine can give them, or that must not leave it."""
+_TRAVELLING: Final = frozenset({"run", "compress", "squash", "copy"})
 
 Expand = Callable[[Request], Expansion]
 Execute = Callable[[Request, "Tools"], Outputs | Result]
@@ -52,6 +56,16 @@ class Local:
         with open(self._tools.store.log_path(request.key), "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             return Digest.from_hex(digest) if file.tell() else ""
+
+
+def can_travel(action: Action) -> bool:
+    """Tell whether another machine may execute an action: all that it reads and does is in its folder."""
+    if action.kind not in _TRAVELLING:
+        return False
+    if action.kind != "run":
+        return True
+    params = json.loads(action.params)
+    return not any(params.get(name) for name in _OF_THIS_MACHINE)
 
 
 def executor_of(kind: str) -> Execute:

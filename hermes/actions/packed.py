@@ -30,15 +30,17 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, Protocol
 from hermes.actions.kinds import LAYER, LAYERS
 from hermes.actions.layer import link_of
 from hermes.actions.listing import locations_of
+from hermes.actions.local import can_travel
 from hermes.actions.specs.compress import Compress
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools
 from hermes.digest import CHUNK, Digest, canonical_json, parse_json
-from hermes.engine.action import LINK, Action
+from hermes.engine.action import LINK, Value
 from hermes.engine.executor import Request, Result
 from hermes.engine.key import Resolved, key_of, preimage
-from hermes.errors import ActionError, BuildError, HermesError, MissingBlobError, error_of
+from hermes.errors import ActionError, HermesError, MissingBlobError, RemoteError, error_of
 from hermes.layer import encodings, toc
+from hermes.layer.compress import Encoding, codec_of
 from hermes.layer.content import changed
 from hermes.layer.entry import Entry
 from hermes.layer.importing import LayerBlob, import_layer
@@ -56,11 +58,8 @@ LOG: Final = "log"
 _CONTENT: Final = "unkeyed:content"
 """The role of a list of places in layers, which are needed as well."""
 _TAR: Final = "application/vnd.oci.image.layer.v1.tar"
-_OF_THIS_MACHINE: Final = ("network", "secrets", "agents", "caches", "volumes", "subscriptions")
-"""Parameters of commands that only this machine can give them, or that must not leave it."""
 _HERE_ONLY: Final = ("proxies",)
 """Parameters outside of the key that mean nothing on another machine."""
-_KINDS: Final = frozenset({"run", "compress", "squash", "copy"})
 
 
 class Part(NamedTuple):
@@ -91,16 +90,6 @@ class LocalFolder:
 
     def open(self, path: str) -> AbstractContextManager[BinaryIO]:
         return open(self._path / path, "rb")
-
-
-def can_travel(action: Action) -> bool:
-    """Tell whether another machine may execute an action: all that it reads and does is in its folder."""
-    if action.kind not in _KINDS:
-        return False
-    if action.kind != "run":
-        return True
-    params = json.loads(action.params)
-    return not any(params.get(name) for name in _OF_THIS_MACHINE)
 
 
 def pack_action(request: Request, tools: Tools) -> tuple[Part, ...]:
@@ -188,7 +177,7 @@ def write_folder(parts: Iterable[Part], folder: Path, tools: Tools) -> None:
 def admit_action(folder: Folder, store: Store) -> Request:
     """Take an action from its folder; what it reads is in the store then.
 
-    Raises `BuildError` for one of another version of Hermes, or that a machine executes for itself only, and
+    Raises `RemoteError` for one of another version of Hermes, or that a machine executes for itself only, and
     `MissingBlobError` when something is missing or is not what it should be.
     """
     document = _read(folder, ACTION)
@@ -271,28 +260,28 @@ def pack_result(result: Result | HermesError, key: str, store: Store) -> tuple[P
 
 
 def _request(document: Mapping[str, Any]) -> tuple[Request, list[Digest]]:
-    """Return the request in an action's document, and the layers that it reads; raises `BuildError`."""
+    """Return the request in an action's document, and the layers that it reads; raises `RemoteError`."""
     try:
         request = Request.of_data(document["request"])
         layers = list(map(Digest.parse, document["layers"]))
         if request.key != key_of(preimage(request.action, request.inputs)):
-            raise BuildError("the key of the action is not that of its parameters and inputs")
+            raise RemoteError("the key of the action is not that of its parameters and inputs")
         _check_executable(request)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BuildError(f"{ACTION} is not an action: {error!r}") from None
+        raise RemoteError(f"{ACTION} is not an action: {error!r}") from None
     return request, layers
 
 
 def _check_executable(request: Request) -> None:
-    """Raise `BuildError` for an action that a machine executes for itself only, or whose encoder this one does not have."""
+    """Raise `RemoteError` for an action that a machine executes for itself only, or whose encoder this one does not have."""
     action = request.action
     if not can_travel(action):
-        raise BuildError(f"an action of kind {action.kind} with such parameters is not for other machines")
+        raise RemoteError(f"an action of kind {action.kind} with such parameters is not for other machines")
     if (
         action.kind == Compress.kind
         and (found := of_request(Compress[Resolved], request).codec_identity) != action.codec
     ):
-        raise BuildError(
+        raise RemoteError(
             f"the action compresses with {action.codec}, and this machine with {found}",
             hint="use one version of Hermes and of its libraries for builds and workers",
         )
@@ -301,7 +290,7 @@ def _check_executable(request: Request) -> None:
 def result_in(folder: Folder, request: Request, log: str) -> Result:
     """Return what an action gave, from its folder; ``log`` is the path that the log has here.
 
-    Raises the error of the action, or `BuildError` when this is not a result of it.
+    Raises the error of the action, or `RemoteError` when this is not a result of it.
     """
     document = _read(folder, RESULT)
     _check_schema(document)
@@ -311,13 +300,13 @@ def result_in(folder: Folder, request: Request, log: str) -> Result:
         if error is not None:
             error.render()
     except (KeyError, TypeError, ValueError, AttributeError) as wrong:
-        raise BuildError(f"{RESULT} is not a result: {wrong!r}") from None
+        raise RemoteError(f"{RESULT} is not a result: {wrong!r}") from None
     if error is not None:
         if isinstance(error, ActionError):
             error.log = log if error.log else ""
         raise error
     if result is None or set(result.outputs) != set(request.action.outputs):
-        raise BuildError("the other machine did not give what the action should give")
+        raise RemoteError("the other machine did not give what the action should give")
     return replace(result, executed=True)
 
 
@@ -330,12 +319,19 @@ def admit_result(folder: Folder, request: Request, store: Store) -> Result:
     except FileNotFoundError:
         store.write(log, b"")
     result = result_in(folder, request, log)
+    if request.action.kind == Compress.kind:
+        _note_encoding(of_request(Compress[Resolved], request), result.outputs["blob"], store)
     for value in result.outputs.values():
         if value.kind == LAYER:
             admit_layer(folder, store, value.digest)
         else:
             _admit_blob(folder, store, value.digest)
     return result
+
+
+def _note_encoding(spec: Compress[Resolved], blob: Value, store: Store) -> None:
+    codec = codec_of(spec.codec)
+    encodings.record(store, spec.layer.value.digest, Encoding(blob.digest, blob.size, codec))
 
 
 def _opened(folder: Folder, path: str, digest: Digest) -> AbstractContextManager[BinaryIO]:
@@ -350,15 +346,15 @@ def _read(folder: Folder, path: str) -> Mapping[str, Any]:
         with folder.open(path) as file:
             document = parse_json(file.read())
     except (OSError, ValueError) as error:
-        raise BuildError(f"{path} cannot be read: {error}") from None
+        raise RemoteError(f"{path} cannot be read: {error}") from None
     if not isinstance(document, dict):
-        raise BuildError(f"{path} is not a JSON object")
+        raise RemoteError(f"{path} is not a JSON object")
     return document
 
 
 def _check_schema(document: Mapping[str, Any]) -> None:
     if document.get("schema") != SCHEMA:
-        raise BuildError(
+        raise RemoteError(
             f"the action is packed in schema {document.get('schema')}, and this version of Hermes knows {SCHEMA}",
             hint="use one version of Hermes for builds and workers",
         )

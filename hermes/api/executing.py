@@ -1,15 +1,25 @@
-"""Executes an action that a build on another machine has sent."""
+"""Executes actions that builds on other machines have sent: one, or all that a build service gives."""
 
 from __future__ import annotations
 
 import os
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from hermes.actions.packed import SCHEMA, LocalFolder, write_folder
+from hermes.api.collecting import forget_lost
 from hermes.build.remote.station import UNABLE, Answer, Station
+from hermes.build.remote.worker import Worker, WorkerOptions
+from hermes.container import probes
 from hermes.errors import UsageError
+from hermes.store import gc
+
+_BETWEEN: Final = 30.0
+"""Seconds between two looks at the size of a worker's store."""
 
 
 def execute_action(schema: int, action: Path, out: Path) -> int:
@@ -50,3 +60,54 @@ def _report(answer: Answer) -> None:
     """Say in the worker's log what went wrong; the build that sent the action has it in the result."""
     if answer.error is not None:
         print(f"error: {answer.error.render()}", file=sys.stderr)
+
+
+def run_worker(
+    home: Path,
+    runtime: str,
+    options: WorkerOptions,
+    say: Callable[[str], None],
+    stopped: Callable[[float], int],
+) -> None:
+    """Execute actions for a build service until ``stopped`` says so, which waits some seconds and counts requests.
+
+    At the first what runs ends first, at the second at once. Raises `SandboxError` where this machine cannot execute
+    anything, and `RemoteError` where the service does not want it.
+    """
+    with Station(home, runtime) as station:
+        probes.try_overlay(station.store, station.namespace)
+        station.layers.remover.sweep()
+        worker = Worker(station, options, say)
+        properties = ", ".join(f"{name}={value}" for name, value in worker.properties().items())
+        say(f"{options.address.text}: {options.jobs} at once, {properties}")
+        keeper = _Keeper(station, options.max_size)
+        asked = 0
+
+        def look() -> None:
+            nonlocal asked
+            count = stopped(0)
+            if count > asked:
+                asked = count
+                say("stopping" if count == 1 else "stopping at once")
+                worker.stop(now=count > 1)
+            keeper.look()
+
+        worker.run(look)
+
+
+class _Keeper:
+    """Keeps a store below a size, by looking at it now and then."""
+
+    def __init__(self, station: Station, most: int | None) -> None:
+        self._station = station
+        self._most = most
+        self._next = time.monotonic() + _BETWEEN
+
+    def look(self) -> None:
+        if self._most is None or time.monotonic() < self._next:
+            return
+        store = self._station.store
+        if sum(size for _, size in gc.usage(store).kinds.values()) > self._most:
+            remove = self._station.layers.remover.remove
+            gc.collect(store, self._most // 2, remove, tuple, lambda: forget_lost(store))
+        self._next = time.monotonic() + _BETWEEN

@@ -10,13 +10,14 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from hermes.actions.about import about
-from hermes.actions.local import IN_NAMESPACE, Expand, Local, available
+from hermes.actions.local import IN_NAMESPACE, Expand, Local, available, can_travel
 from hermes.actions.tools import Tools
 from hermes.build.memory.keys import remember_keys, remember_parts
 from hermes.container.calls import PRELOADED
@@ -26,7 +27,7 @@ from hermes.container.removal import sweep_after
 from hermes.digest import Digest
 from hermes.engine.action import Action, ActionGraph, Value
 from hermes.engine.events import ActionPrinted, Events, Subscriber, Warned
-from hermes.engine.executor import Caching
+from hermes.engine.executor import Caching, Executor, Slots
 from hermes.engine.scheduler import LastResult, Options, Report, Scheduler, Sources
 from hermes.errors import (
     BuildFailed,
@@ -46,10 +47,12 @@ from hermes.workspace.root import Settings
 
 if TYPE_CHECKING:
     from hermes.build.cache.reading import SharedResults
+    from hermes.build.remote.executor import RemoteExecutor
     from hermes.container.mount_values import Bound
     from hermes.naming.caches import CachePlace
     from hermes.node.registry import NpmRegistry
     from hermes.python.index import PackageIndex
+    from hermes.remote.settings import RemoteChoice, RemoteSettings
 
 T = TypeVar("T")
 
@@ -93,6 +96,7 @@ class How:
     agents: Mapping[str, str] = field(default_factory=dict)
     caches: Sequence[CachePlace] = ()
     again: Collection[str] = ()
+    remote: RemoteChoice | None = None
 
 
 class Driver:
@@ -116,6 +120,7 @@ class Driver:
         self._namespace = Namespace(list(hidden), PRELOADED)
         self.layers = LayerForms(self.store, self._namespace, self._fetch)
         self._shared: SharedResults | None = None
+        self._remote: RemoteExecutor | None = None
         self.report = Report()
 
     def run(self, build: Callable[[bool], T]) -> T:
@@ -138,6 +143,8 @@ class Driver:
         finally:
             if self._shared is not None:
                 self._shared.close()
+            if self._remote is not None:
+                self._remote.close()
             self.fetching.close()
             self._namespace.close()
             self.store.close()
@@ -164,10 +171,15 @@ class Driver:
         def cancel() -> None:
             caching.cancelled = True
             tools.cancelled.set()
+            if self._remote is not None:
+                self._remote.close()
             self._namespace.close()
 
-        jobs = how.jobs or how.settings.jobs or len(os.sched_getaffinity(0))
-        scheduler = Scheduler(caching, job.sources, Options(jobs, how.keep_going), self.events)
+        options = Options(_jobs(how), how.keep_going)
+        if self._remote is not None:
+            elsewhere = self._remote.settings.jobs
+            options = replace(options, elsewhere=elsewhere, is_elsewhere=can_travel)
+        scheduler = Scheduler(caching, job.sources, options, self.events)
         try:
             return scheduler.run(job.graph, job.wanted, known=job.known, dirty=job.dirty, cancel=cancel)
         finally:
@@ -224,13 +236,24 @@ class Driver:
         results: ResultCache = self.store.results if how.use_cache else _Fresh(self.store.results)
         if how.caches and how.use_cache:
             results = self._shared = self._sharing(how.caches, self._warn)
+        executor: Executor = Local(tools, job.expand)
+        slots = Slots(_jobs(how))
+
+        def slot() -> AbstractContextManager[None]:
+            return slots.taken(tools.check_cancelled)
+
+        if (remote := _remote(how)) is not None:
+            from hermes.build.remote.executor import RemoteExecutor
+
+            executor = self._remote = RemoteExecutor(executor, remote, tools, self.events, slot)
         caching = Caching(
-            Local(tools, job.expand),
+            executor,
             results,
             self.store.locks,
             self._is_available,
             self.events,
             lambda action: about(action, job.instruction(action.owner)),
+            lambda action: slot() if self._remote and not can_travel(action) else nullcontext(),
             again=how.again,
         )
         return caching, tools
@@ -274,6 +297,22 @@ class Driver:
         }
         if parts:
             remember_parts(self.store, job.root, parts)
+
+
+def _jobs(how: How) -> int:
+    return how.jobs or how.settings.jobs or len(os.sched_getaffinity(0))
+
+
+def _remote(how: How) -> RemoteSettings | None:
+    """Return who executes actions besides this machine; None for nobody."""
+    if how.remote is None and how.settings.remote is None:
+        return None
+    from hermes.remote.settings import RemoteSettings
+
+    found = how.settings.remote or RemoteSettings()
+    if how.remote is not None:
+        found = how.remote.over(found)
+    return found if found.executor else None
 
 
 def _subscriptions(settings: Settings) -> dict[str, list[Bound]]:

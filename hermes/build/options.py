@@ -12,6 +12,7 @@ from hermes.build.secrets import SecretSource
 
 if TYPE_CHECKING:
     from hermes.build.test_options import TestOptions
+    from hermes.remote.settings import RemoteChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class BuildOptions:
     (`hermes.sandbox.choice`; default: what ``hermes.yaml`` says). Where what is built is ``taken_from_store``, a
     ``hermes-out`` that cannot be written does not matter; nor does it where there are destinations. ``cache_from`` and
     ``cache_to`` are what `hermes.naming.caches` reads; a mistake in them is a `UsageError`. With
-    ``tests`` the tests among the targets are run, and nothing else is built but for them.
+    ``tests`` the tests among the targets are run, and nothing else is built but for them. ``remote`` says who executes
+    actions besides this machine.
     """
 
     platform: str = ""
@@ -39,6 +41,7 @@ class BuildOptions:
     cache_from: Sequence[str] = ()
     cache_to: Sequence[str] = ()
     tests: TestOptions | None = None
+    remote: RemoteChoice | None = None
 
     def __post_init__(self) -> None:
         if self.cache_from or self.cache_to:

@@ -153,6 +153,7 @@ class TargetsBuild:
             secrets=self._secrets,
             caches=_caches(options),
             again=("test",) if self._is_fresh else (),
+            remote=options.remote,
         )
         try:
             return self._driver.execute(job, how)

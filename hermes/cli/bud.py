@@ -27,6 +27,7 @@ from hermes.cli.options import (
     format_option,
     pairs,
     progress_option,
+    remote_options,
     runtime_option,
     secret_option,
     timestamp_option,
@@ -38,6 +39,7 @@ from hermes.sandbox import capabilities
 
 if TYPE_CHECKING:
     from hermes.container.mount_values import Bound
+    from hermes.remote.settings import RemoteChoice
 
 _ALONE: Final = {**ALONE, "--layers": "--layers=true", "--pull": f"--pull={PULL_ALWAYS}"}
 """What options mean that have no value."""
@@ -131,6 +133,7 @@ class _Command(click.Command):
 @click.option("--squash", is_flag=True, help="Make all layers one, those of the base too.")
 @output_options
 @cache_options
+@remote_options
 @click.option("--ignorefile", default="", metavar="FILE", help="Use this instead of .dockerignore.")
 @format_option
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing but the digest, errors and warnings.")
@@ -180,6 +183,7 @@ def command(
     metadata_file: str,
     cache_from: tuple[str, ...],
     cache_to: tuple[str, ...],
+    remote: RemoteChoice | None,
     ignorefile: str,
     format_: str,
     quiet: bool,
@@ -252,6 +256,7 @@ def command(
         destinations=destinations,
         cache_from=cache_from,
         cache_to=cache_to,
+        remote=remote,
         ignore_file=ignorefile,
         format=format_,
         jobs=jobs,

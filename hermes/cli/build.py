@@ -21,6 +21,7 @@ from hermes.cli.options import (
     chosen,
     output_option,
     progress_option,
+    remote_options,
     runtime_option,
     secret_option,
 )
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hermes.engine.events import Subscriber
+    from hermes.remote.settings import RemoteChoice
 
 
 @click.command("build")
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 @runtime_option
 @output_option
 @cache_options
+@remote_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object that says what was built.")
 @click.option("--profile", type=click.Path(path_type=Path), help="Write a Chrome trace of the build.")
 @click.option("--events", type=click.Path(path_type=Path), help="Write every event as a line of JSON.")
@@ -56,6 +59,7 @@ def command(
     destinations: tuple[str, ...],
     cache_from: tuple[str, ...],
     cache_to: tuple[str, ...],
+    remote: RemoteChoice | None,
     as_json: bool,
     profile: Path | None,
     events: Path | None,
@@ -70,7 +74,9 @@ def command(
     hermes build //... -o oci-archive:app.tar
     """
     started = time.monotonic()
-    options = chosen(jobs, keep_going, platform, values, destinations, secrets, runtime, cache_from, cache_to)
+    options = chosen(
+        jobs, keep_going, platform, values, destinations, secrets, runtime, cache_from, cache_to, remote
+    )
     with ExitStack() as closing:
         screen = closing.enter_context(display(quiet=quiet, progress=progress))
         subscribers: list[Subscriber] = [screen.event]

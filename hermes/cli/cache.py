@@ -67,7 +67,7 @@ def collect(max_size: str) -> None:
     \b
     hermes cache gc --max-size 2G
     """
-    most = _bytes(max_size)
+    most = bytes_of(max_size)
     with _opened() as store:
         namespace = Namespace()
         try:
@@ -155,7 +155,7 @@ def _opened() -> Iterator[Store]:
         store.close()
 
 
-def _bytes(text: str) -> int:
+def bytes_of(text: str) -> int:
     match = _SIZE.match(text.strip())
     if match is None:
         raise UsageError(f"{text!r} is not a size", hint="write it as 500M or 10G")

@@ -41,6 +41,7 @@ _COMMANDS: Final = {
     "tag": ("images", "Give an image more names."),
     "test": ("test", "Run tests of images, and build what they need."),
     "unshare": ("unshare", "Run a command where an ordinary user's containers can be mounted."),
+    "worker": ("worker", "Execute actions for a build service, until it is stopped."),
 }
 _HIDDEN: Final = {"execute-action": "execute_action"}
 """Commands that programs call, and their modules."""

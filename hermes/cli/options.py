@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -12,6 +13,7 @@ from hermes.errors import UsageError
 
 if TYPE_CHECKING:
     from hermes.build.options import BuildOptions
+    from hermes.remote.settings import RemoteChoice
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -103,6 +105,83 @@ def cache_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def remote_options(function: F) -> F:
+    """Add who executes actions besides this machine, as one argument ``remote``; see `hermes.remote.settings`."""
+
+    @wraps(function)
+    def collected(
+        *arguments: Any,
+        remote_executor: str | None,
+        remote_instance: str | None,
+        remote_headers: tuple[str, ...],
+        remote_jobs: int | None,
+        remote_timeout: int | None,
+        remote_local_fallback: bool | None,
+        **others: Any,
+    ) -> Any:
+        said = (remote_executor, remote_instance, remote_headers or None, remote_jobs, remote_timeout)
+        remote = None
+        if (*said, remote_local_fallback) != (None,) * 6:
+            from hermes.remote.settings import RemoteChoice
+
+            remote = RemoteChoice(
+                remote_executor,
+                remote_instance,
+                remote_headers,
+                remote_jobs,
+                remote_timeout,
+                remote_local_fallback,
+            )
+        return function(*arguments, remote=remote, **others)
+
+    made: Any = collected
+    for option in (
+        click.option(
+            "--remote-local-fallback/--no-remote-local-fallback",
+            default=None,
+            envvar="HERMES_REMOTE_LOCAL_FALLBACK",
+            help="Execute here what the executor cannot (the default).",
+        ),
+        click.option(
+            "--remote-timeout",
+            type=click.IntRange(1, 3600),
+            envvar="HERMES_REMOTE_TIMEOUT",
+            metavar="SECONDS",
+            help="After how long without an answer the executor counts as unavailable (60).",
+        ),
+        click.option(
+            "--remote-jobs",
+            type=click.IntRange(1, 4096),
+            envvar="HERMES_REMOTE_JOBS",
+            metavar="N",
+            help="Have N actions executed at once by the executor (64).",
+        ),
+        click.option(
+            "--remote-header",
+            "remote_headers",
+            multiple=True,
+            envvar="HERMES_REMOTE_HEADER",
+            metavar="NAME=VALUE",
+            help="Send a header with each call, such as authorization.",
+        ),
+        click.option(
+            "--remote-instance",
+            envvar="HERMES_REMOTE_INSTANCE",
+            metavar="NAME",
+            help="The instance of the executor.",
+        ),
+        click.option(
+            "--remote-executor",
+            envvar="HERMES_REMOTE_EXECUTOR",
+            metavar="URL",
+            help="Have actions executed by a service of the Remote Execution API: grpc://, grpcs:// or unix:.",
+        ),
+    ):
+        made = option(made)
+    found: F = made
+    return found
 
 
 def image_platform_option(function: F) -> F:
@@ -281,6 +360,7 @@ def chosen(
     runtime: str = "",
     cache_from: tuple[str, ...] = (),
     cache_to: tuple[str, ...] = (),
+    remote: RemoteChoice | None = None,
 ) -> BuildOptions:
     """Return the options of a build; raises `UsageError`."""
     from hermes.build.options import BuildOptions
@@ -308,6 +388,7 @@ def chosen(
         runtime,
         cache_from=tuple(dict.fromkeys(cache_from)),
         cache_to=tuple(dict.fromkeys(cache_to)),
+        remote=remote,
     )
 
 

@@ -50,7 +50,7 @@ class Plain:
                 self._told().event(event)
             case ActionFinished(started=started, ended=ended):
                 self._told().event(event)
-                self._end(event, f"{ended - started:.1f}s")
+                self._end(event, f"{ended - started:.1f}s{f' on {event.where}' if event.where else ''}")
             case ActionFailed():
                 self._end(event, "FAILED")
             case ActionPrinted():

@@ -15,6 +15,7 @@ from hermes.cli.options import (
     chosen,
     compression_options,
     progress_option,
+    remote_options,
     runtime_option,
     secret_option,
 )
@@ -25,6 +26,7 @@ from hermes.store.location import default_home
 if TYPE_CHECKING:
     from hermes.images.pushing import Pushed
     from hermes.layer.compress import Compression
+    from hermes.remote.settings import RemoteChoice
     from hermes.transports.stored import StoreOrigin
 
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 @build_options
 @secret_option
 @runtime_option
+@remote_options
 def command(
     names: tuple[str, ...],
     digest_file: Path | None,
@@ -51,6 +54,7 @@ def command(
     quiet: bool,
     progress: str,
     secrets: tuple[str, ...],
+    remote: RemoteChoice | None,
 ) -> None:
     """Build images and push them to registries, or push one of the store; print the digests.
 
@@ -78,7 +82,7 @@ def command(
         raise UsageError(
             "nothing is named that is to be pushed", hint="hermes push //app:image docker://HOST/NAME:TAG"
         )
-    options = chosen(jobs, keep_going, platform, values, secrets=secrets, runtime=runtime)
+    options = chosen(jobs, keep_going, platform, values, secrets=secrets, runtime=runtime, remote=remote)
     with display(quiet=quiet, progress=progress) as screen:
         stored = _stored(patterns[0], destinations) if len(patterns) == 1 else None
         if stored is None:

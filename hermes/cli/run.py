@@ -21,6 +21,7 @@ from hermes.cli.options import (
     chosen,
     process_options,
     progress_option,
+    remote_options,
     runtime_option,
     secret_option,
 )
@@ -34,6 +35,7 @@ from hermes.store.location import default_home
 
 if TYPE_CHECKING:
     from hermes.api.mount_options import Mounts
+    from hermes.remote.settings import RemoteChoice
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -126,6 +128,7 @@ def _accepted(function: F) -> F:
 @build_options
 @secret_option
 @runtime_option
+@remote_options
 def command(
     image: str,
     arguments: tuple[str, ...],
@@ -152,6 +155,7 @@ def command(
     quiet: bool,
     progress: str,
     secrets: tuple[str, ...],
+    remote: RemoteChoice | None,
 ) -> None:
     """Build an image and run it in the sandbox, or run one of the store; push an image_push target.
 
@@ -193,7 +197,7 @@ def command(
         hostname=hostname,
         runtime=runtime,
     )
-    options = chosen(jobs, keep_going, platform, values, secrets=secrets, runtime=runtime)
+    options = chosen(jobs, keep_going, platform, values, secrets=secrets, runtime=runtime, remote=remote)
     stored = named_image(image)
     with display(quiet=quiet, progress=progress) as screen:
         if stored is None:

@@ -16,6 +16,7 @@ from hermes.yaml_text import YamlError, parse_yaml
 if TYPE_CHECKING:
     from hermes.node.npmrc import NpmSources
     from hermes.python.package_sources import PackageSources
+    from hermes.remote.settings import RemoteSettings
     from hermes.sandbox.network import Network
 
 MARKER: Final = "hermes.yaml"
@@ -30,6 +31,7 @@ _KNOWN: Final = {
     "node",
     "python",
     "registries",
+    "remote",
     "runtime",
     "subscriptions",
 }
@@ -64,6 +66,7 @@ class Settings:
     python_sources: PackageSources | None = None
     npm: NpmSources | None = None
     emulators: Mapping[str, str] = field(default_factory=dict)
+    remote: RemoteSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,7 @@ def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
         _python(path, document.get("python")),
         _node(path, document.get("node")),
         _emulators(path, document.get("emulators")),
+        _remote(path, document.get("remote")),
     )
 
 
@@ -267,6 +271,14 @@ def _node(path: Path, document: Any) -> NpmSources | None:
         ):
             raise WorkspaceError(f"{path}: {name}: expected an http, https or file address, got {address!r}")
     return NpmSources(registry=document.get("registry", ""), scopes=dict(scopes))
+
+
+def _remote(path: Path, document: Any) -> RemoteSettings | None:
+    if document is None:
+        return None
+    from hermes.workspace.remote import remote_of
+
+    return remote_of(path, document)
 
 
 def _apt_source(path: Path, number: int, document: Any, keyring: str) -> AptSource:

@@ -131,6 +131,7 @@ class DockerfileBuild:
             caches=[
                 cache_from(text) for text in dict.fromkeys(self._each(lambda one: one.options.cache_from))
             ],
+            remote=options.remote,
         )
         try:
             return self._driver.execute(job, how)

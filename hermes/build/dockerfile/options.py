@@ -15,6 +15,7 @@ from hermes.sandbox.process import BUILD_CAPABILITIES
 
 if TYPE_CHECKING:
     from hermes.container.mount_values import Bound
+    from hermes.remote.settings import RemoteChoice
 
 NAMES: Final = ("Containerfile", "Dockerfile")
 """What a Dockerfile is called where nobody says, in the order in which they are tried."""
@@ -41,7 +42,8 @@ class DockerfileOptions:
     its ``/etc/hosts``, and ``capabilities`` are all that root has in it. Without ``layers`` those of a stage become one,
     with ``squash`` those of its base too. ``destinations`` are what `hermes.naming.outputs` reads. ``compression`` is how
     layers are compressed, as `hermes.layer.compress.codec_of` reads it (default: as is usual for the format). ``seconds`` is
-    the time of everything in the image. ``cache_from`` and ``cache_to`` are what `hermes.naming.caches` reads. Raises `UsageError`.
+    the time of everything in the image. ``cache_from`` and ``cache_to`` are what `hermes.naming.caches` reads, and ``remote`` says
+    who executes actions besides this machine. Raises `UsageError`.
     """
 
     context: str = "."
@@ -70,6 +72,7 @@ class DockerfileOptions:
     compression: str = ""
     cache_from: Sequence[str] = ()
     cache_to: Sequence[str] = ()
+    remote: RemoteChoice | None = None
     jobs: int | None = None
     seconds: int | None = None
     runtime: str = ""

@@ -49,14 +49,14 @@ class Station:
 
     def __init__(self, home: Path, runtime: str = "") -> None:
         self.store = Store.open(home)
-        self._namespace = Namespace((), PRELOADED)
-        self.layers = LayerForms(self.store, self._namespace)
-        commands = Commands(self.store, self._namespace, self.layers, runtime, network="none")
+        self.namespace = Namespace((), PRELOADED)
+        self.layers = LayerForms(self.store, self.namespace)
+        commands = Commands(self.store, self.namespace, self.layers, runtime, network="none")
         self.cancelled = threading.Event()
         self.tools = Tools(self.store, commands, _no_mirrors, self.cancelled)
 
     def __enter__(self) -> Self:
-        self._namespace.start()
+        self.namespace.start()
         return self
 
     def __exit__(
@@ -89,13 +89,13 @@ class Station:
     def close(self) -> None:
         """End what runs, and the namespace."""
         self.cancelled.set()
-        self._namespace.close()
+        self.namespace.close()
         self.store.close()
 
     def remove(self) -> None:
         """Remove the store, which is open no longer: that of one action alone."""
-        sweep_after(self._namespace, self.store)
-        again = self._namespace.another()
+        sweep_after(self.namespace, self.store)
+        again = self.namespace.another()
         try:
             trees = [entry.path for entry in os.scandir(self.store.trees)]
             Remover(self.store, again).remove(trees)

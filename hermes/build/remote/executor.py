@@ -1,0 +1,209 @@
+"""Has actions executed by other machines, those that can travel, and the others here.
+
+Nothing else in a build knows: an action that the service cannot execute, or whose result is lost, is executed here as if
+there were no service, unless that is not wanted.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+from hermes.actions.kinds import LAYER
+from hermes.actions.local import can_travel
+from hermes.actions.packed import (
+    RESULT,
+    SCHEMA,
+    Part,
+    admit_result,
+    pack_action,
+)
+from hermes.actions.run import whole_lines
+from hermes.actions.specs.run import Run
+from hermes.actions.tools import Tools
+from hermes.build.remote.station import UNABLE
+from hermes.build.remote.stored import StoredFolder, blobs_of
+from hermes.digest import CHUNK
+from hermes.engine.action import Action
+from hermes.engine.events import ActionMoved, Events
+from hermes.engine.executor import Executor, Expansion, Request, Result
+from hermes.errors import MissingBlobError, RemoteError, RemoteRefused, RemoteUnavailable
+from hermes.image.platform import Platform
+from hermes.remote.cas import Cas, Lost
+from hermes.remote.channel import Channel
+from hermes.remote.execution import Executed, Execution, Job
+from hermes.remote.settings import USUAL_PLATFORM, RemoteSettings, isa
+
+_OUT = "out"
+_ARGUMENTS = ("hermes", "execute-action", f"--schema={SCHEMA}", "action.json", _OUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An open connection with a service."""
+
+    channel: Channel
+    cas: Cas
+    execution: Execution
+
+    @classmethod
+    def open(cls, settings: RemoteSettings, cancelled: threading.Event) -> Service:
+        """Raises `UsageError` and `RemoteError`."""
+        channel = Channel(settings.address(), cancelled, deadline=settings.timeout, patience=settings.timeout)
+        cas = Cas(channel)
+        return cls(channel, cas, Execution(channel, cas))
+
+
+class Unable(RemoteError):
+    """No worker can execute an action."""
+
+
+class RemoteExecutor:
+    """See `hermes.engine.executor.Executor`. ``slot`` is what an action has that is executed here after all."""
+
+    def __init__(
+        self,
+        local: Executor,
+        settings: RemoteSettings,
+        tools: Tools,
+        events: Events,
+        slot: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self._local = local
+        self.settings = settings
+        self._tools = tools
+        self._events = events
+        self._slot = slot
+        self._guard = threading.Lock()
+        self._service: Service | None = None
+        self._is_away = False
+        self._kept_here: set[str] = set()
+
+    def execute(self, request: Request) -> Result | Expansion:
+        if not can_travel(request.action):
+            return self._local.execute(request)
+        if self._is_away or request.action.kind in self._kept_here or not self._is_worth_it(request):
+            return self._here(request)
+        try:
+            return self._there(request)
+        except RemoteError as error:
+            if not self.settings.local_fallback:
+                error.hint = error.hint or "--remote-local-fallback executes on this machine then"
+                raise
+            self._note(request.action, error)
+        return self._here(request)
+
+    def close(self) -> None:
+        """End the connection, and all that waits for it."""
+        with self._guard:
+            self._is_away = True
+            service = self._service
+        if service is not None:
+            service.channel.close()
+
+    def _is_worth_it(self, request: Request) -> bool:
+        """Tell whether to send an action.
+
+        What only reads layers goes where those are, and programs of another architecture are this machine's to emulate.
+        """
+        if request.action.kind == Run.kind:
+            return request.action.platform == str(Platform.host())
+        layers = [one.value.digest for one in request.inputs if one.value.kind == LAYER]
+        cas = self._service.cas if self._service else None
+        return cas is not None and bool(layers) and all(map(cas.has_seen, layers))
+
+    def _here(self, request: Request) -> Result | Expansion:
+        with self._slot():
+            return self._local.execute(request)
+
+    def _opened(self) -> Service:
+        with self._guard:
+            if self._service is None:
+                service = Service.open(self.settings, self._tools.cancelled)
+                self._service = service
+            return self._service
+
+    def _note(self, action: Action, error: RemoteError) -> None:
+        """Say once what is executed here from now on, and why."""
+        address = self.settings.executor
+        with self._guard:
+            if isinstance(error, RemoteUnavailable | RemoteRefused):
+                if self._is_away:
+                    return
+                self._is_away = True
+                text = f"{error.message}; actions are executed on this machine"
+            elif isinstance(error, Unable):
+                if action.kind in self._kept_here:
+                    return
+                self._kept_here.add(action.kind)
+                text = f"a worker of {address} cannot execute actions of kind {action.kind} ({error.message}); they are executed on this machine"
+            else:
+                text = f"{action.owner}: {error.message}; it is executed on this machine"
+        self._tools.warn(text)
+
+    def _there(self, request: Request) -> Result:
+        service = self._opened()
+        action, tools = request.action, self._tools
+        parts = pack_action(request, tools)
+        if self._holds_secret(parts):
+            raise RemoteError("what it reads holds a secret of this build")
+
+        def moved(stage: str) -> None:
+            self._events.emit(ActionMoved(action.id, action.owner, action.kind, stage))
+
+        platform = dict(self.settings.platform)
+        if self.settings.platform is USUAL_PLATFORM and action.platform:
+            platform["ISA"] = isa()
+        job = Job(_ARGUMENTS, blobs_of(parts, tools), _OUT, platform, action.timeout)
+        try:
+            return self._taken(request, service, service.execution.run(job, moved))
+        except (Lost, MissingBlobError):  # a result whose blobs the storage has not kept
+            return self._taken(request, service, service.execution.run(job, moved, fresh=True))
+
+    def _taken(self, request: Request, service: Service, executed: Executed) -> Result:
+        """Return the result of an action; raises its error, `Lost`, `MissingBlobError` and `Unable`."""
+        store = self._tools.store
+        if executed.status == UNABLE or RESULT not in executed.files:
+            raise Unable(_last_line(executed.stderr) or f"exit status {executed.status}")
+        folder = StoredFolder(service.cas, executed.files, store.scratch)
+        try:
+            result = admit_result(folder, request, store)
+        finally:
+            self._tell(request)
+        where = executed.worker or self.settings.executor
+        return replace(result, executed=not executed.was_cached, where=where)
+
+    def _tell(self, request: Request) -> None:
+        """Show what the command printed, as if it had been printed here."""
+        try:
+            with (
+                open(self._tools.store.log_path(request.key), "rb") as file,
+                whole_lines(lambda text: self._tools.printed(request.action, text)) as tell,
+            ):
+                while data := file.read(CHUNK):
+                    tell(data)
+        except FileNotFoundError:
+            return
+
+    def _holds_secret(self, parts: tuple[Part, ...]) -> bool:
+        """Look for this build's secrets in all that would leave this machine but layers, which were searched when they were made."""
+        if not self._tools.secrets:
+            return False
+        search = self._tools.search
+        for part in parts:
+            if isinstance(part.source, bytes):
+                found = search.in_data(part.source)
+            elif part.source is not None:
+                found = search.in_file(part.source)
+            else:
+                found = None
+            if found is not None:
+                return True
+        return False
+
+
+def _last_line(data: bytes) -> str:
+    lines = [line.strip() for line in data.decode("utf-8", "replace").splitlines() if line.strip()]
+    return lines[0].removeprefix("error: ")[:300] if lines else ""

@@ -1,0 +1,263 @@
+"""The content-addressable storage: which blobs it has, and sending and fetching them.
+
+Small blobs travel together, large ones in streams that go on where they were cut. Whatever arrives is hashed. A blob is
+sent once however many threads want it sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from hermes.digest import Digest
+from hermes.errors import RemoteError
+from hermes.remote.channel import Channel, Failed
+from hermes.remote.messages import BYTESTREAM, REAPI, messages
+
+_STORAGE: Final = f"/{REAPI}.ContentAddressableStorage"
+_READ: Final = f"/{BYTESTREAM}.ByteStream/Read"
+_WRITE: Final = f"/{BYTESTREAM}.ByteStream/Write"
+_QUERY: Final = f"/{BYTESTREAM}.ByteStream/QueryWriteStatus"
+
+MOST_BATCHED: Final = 500
+"""How many blobs are in one call."""
+_BATCH: Final = 2 << 20
+"""Bytes of content that travel in one call; servers take messages of 4 MiB."""
+_SMALL: Final = 1 << 20
+_PIECE: Final = 1 << 20
+_OVERHEAD: Final = 100
+_TRIES: Final = 8
+
+
+class Blob(NamedTuple):
+    """A blob to be sent; ``content`` gives its bytes from the start each time."""
+
+    digest: Digest
+    size: int
+    content: Callable[[], Iterable[bytes]]
+
+
+class Lost(RemoteError):
+    """The storage does not have a blob, ``digest``, or has other bytes."""
+
+    def __init__(self, message: str, digest: Digest) -> None:
+        super().__init__(message)
+        self.digest = digest
+
+
+class Traffic:
+    """Counts the bytes of content that went there and came from there."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self.up = 0
+        self.down = 0
+
+    def add(self, *, up: int = 0, down: int = 0) -> None:
+        with self._guard:
+            self.up += up
+            self.down += down
+
+
+class Cas:
+    """The storage of a service. Safe to use from several threads."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.traffic = Traffic()
+        self._instance = channel.address.instance
+        self._guard = threading.Lock()
+        self._seen: set[Digest] = set()
+        self._sending: dict[Digest, threading.Event] = {}
+
+    def missing(self, blobs: Iterable[tuple[Digest, int]]) -> set[Digest]:
+        """Return the digests of those blobs, given with their sizes in bytes, that the storage lacks."""
+        m = messages()
+        found: set[Digest] = set()
+        rows = [m.Digest(hash=digest.hex, size_bytes=size) for digest, size in dict(blobs).items()]
+        for start in range(0, len(rows), 10 * MOST_BATCHED):
+            request = m.FindMissingBlobsRequest(
+                instance_name=self._instance, blob_digests=rows[start : start + 10 * MOST_BATCHED]
+            )
+            answer = self.channel.unary(f"{_STORAGE}/FindMissingBlobs", request, m.FindMissingBlobsResponse)
+            found.update(Digest.from_hex(one.hash) for one in answer.missing_blob_digests)
+        return found
+
+    def has_seen(self, digest: Digest) -> bool:
+        """Tell whether the storage had a blob at some time since this was made."""
+        return digest in self._seen
+
+    def note(self, digests: Iterable[Digest]) -> None:
+        """Note blobs that the storage has."""
+        with self._guard:
+            self._seen.update(digests)
+
+    def forget(self, digests: Iterable[Digest]) -> None:
+        """Forget that the storage had some blobs."""
+        with self._guard:
+            self._seen.difference_update(digests)
+
+    def send(self, blobs: Iterable[Blob]) -> None:
+        """Send the blobs that the storage lacks; raises what giving their bytes raises, and as `Channel.unary`."""
+        mine: list[Blob] = []
+        others: list[threading.Event] = []
+        with self._guard:
+            for one in {blob.digest: blob for blob in blobs}.values():
+                if one.digest in self._seen:
+                    continue
+                if event := self._sending.get(one.digest):
+                    others.append(event)
+                else:
+                    self._sending[one.digest] = threading.Event()
+                    mine.append(one)
+        try:
+            self._send(mine)
+            self.note(one.digest for one in mine)
+        finally:
+            with self._guard:
+                for one in mine:
+                    self._sending.pop(one.digest).set()
+        for event in others:
+            event.wait()
+        if others:  # who sent them may have failed
+            self.send(one for one in blobs if not self.has_seen(one.digest))
+
+    def _send(self, blobs: Sequence[Blob]) -> None:
+        if not blobs:
+            return
+        missing = self.missing((one.digest, one.size) for one in blobs)
+        wanted = [one for one in blobs if one.digest in missing]
+        for batch in _batches([one for one in wanted if one.size <= _SMALL]):
+            self._send_batch(batch)
+        for one in wanted:
+            if one.size > _SMALL:
+                self._send_stream(one)
+
+    def _send_batch(self, batch: Sequence[Blob]) -> None:
+        m = messages()
+        requests = [
+            m.Update(digest=m.Digest(hash=one.digest.hex, size_bytes=one.size), data=b"".join(one.content()))
+            for one in batch
+        ]
+        request = m.BatchUpdateBlobsRequest(instance_name=self._instance, requests=requests)
+        answer = self.channel.unary(f"{_STORAGE}/BatchUpdateBlobs", request, m.BatchUpdateBlobsResponse)
+        by_hash = {one.digest.hex: one for one in batch}
+        for one in answer.responses:
+            blob = by_hash.pop(one.digest.hash, None)
+            if blob is not None and one.status.code:
+                self._send_stream(blob)
+        if by_hash:
+            raise RemoteError(f"{self.channel.address.text} did not say what became of {len(by_hash)} blobs")
+        self.traffic.add(up=sum(one.size for one in batch))
+
+    def _send_stream(self, blob: Blob) -> None:
+        m = messages()
+        name = self._name(f"uploads/{uuid.uuid4()}/blobs/{blob.digest.hex}/{blob.size}")
+        wrong: list[BaseException] = []
+
+        def requests(start: int) -> Iterator[Any]:
+            try:
+                for data, offset, is_last in _pieces(blob, start):
+                    yield m.WriteRequest(
+                        resource_name=name, write_offset=offset, data=data, finish_write=is_last
+                    )
+            except BaseException as error:
+                wrong.append(error)
+                raise
+
+        def write() -> None:
+            start = self._committed(name) if tried else 0
+            tried.append(start)
+            try:
+                answer = self.channel.sending(_WRITE, requests(start), m.WriteResponse)
+            except RemoteError:
+                if wrong:
+                    raise wrong[0] from None
+                raise
+            if answer.committed_size not in (blob.size, -1):
+                raise Failed(f"{answer.committed_size} of {blob.size} bytes were stored", "ABORTED")
+
+        tried: list[int] = []
+        self.channel.again(write)
+        self.traffic.add(up=blob.size)
+
+    def _committed(self, name: str) -> int:
+        """Return how many bytes of a stream that was cut were kept."""
+        m = messages()
+        try:
+            answer = self.channel.unary(
+                _QUERY, m.QueryWriteStatusRequest(resource_name=name), m.QueryWriteStatusResponse
+            )
+        except Failed:
+            return 0
+        return 0 if answer.complete else int(answer.committed_size)
+
+    def read(self, digest: Digest, size: int) -> bytes:
+        """Return a blob; raises `Lost` and as `Channel.unary`."""
+        return b"".join(self.chunks(digest, size))
+
+    def chunks(self, digest: Digest, size: int) -> Iterator[bytes]:
+        """Yield a blob in pieces; raises `Lost`, at the end when they were not its bytes."""
+        m = messages()
+        hasher = hashlib.sha256()
+        done, tries, began = 0, 0, time.monotonic()
+        name = self._name(f"blobs/{digest.hex}/{size}")
+        while done < size or not tries:
+            tries += 1
+            try:
+                request = m.ReadRequest(resource_name=name, read_offset=done)
+                for one in self.channel.stream(_READ, request, m.ReadResponse):
+                    hasher.update(one.data)
+                    done += len(one.data)
+                    began = time.monotonic()
+                    self.traffic.add(down=len(one.data))
+                    if done > size:
+                        raise self._lost(digest, "is longer than it should be")
+                    yield one.data
+                if done < size and tries >= _TRIES:
+                    raise self._lost(digest, "is shorter than it should be")
+            except Failed as error:
+                if error.code in ("NOT_FOUND", "DATA_LOSS", "OUT_OF_RANGE"):
+                    raise self._lost(digest, "is not there") from None
+                self.channel.pause_after(error, began, 0.2)
+        if hasher.hexdigest() != digest.hex:
+            raise self._lost(digest, "has other bytes")
+        self.note((digest,))
+
+    def _lost(self, digest: Digest, problem: str) -> Lost:
+        self.forget((digest,))
+        return Lost(f"{self.channel.address.text}: blob {digest.short} {problem}", digest)
+
+    def _name(self, rest: str) -> str:
+        return f"{self._instance}/{rest}" if self._instance else rest
+
+
+def _batches(blobs: Sequence[Blob]) -> Iterator[list[Blob]]:
+    batch: list[Blob] = []
+    size = 0
+    for one in blobs:
+        if batch and (size + one.size > _BATCH or len(batch) >= MOST_BATCHED):
+            yield batch
+            batch, size = [], 0
+        batch.append(one)
+        size += one.size + _OVERHEAD
+    if batch:
+        yield batch
+
+
+def _pieces(blob: Blob, start: int) -> Iterator[tuple[bytes, int, bool]]:
+    """Yield a blob's bytes from an offset on, each piece with its offset and whether it is the last."""
+    passed, offset = 0, start
+    for data in blob.content():
+        skipped = max(0, min(len(data), start - passed))
+        passed += len(data)
+        for at in range(skipped, len(data), _PIECE):
+            piece = data[at : at + _PIECE]
+            yield piece, offset, offset + len(piece) == blob.size
+            offset += len(piece)
+    if blob.size == start:
+        yield b"", start, True

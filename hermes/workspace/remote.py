@@ -1,0 +1,99 @@
+"""What ``hermes.yaml`` says of remote services: the mapping ``remote``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from hermes.errors import UsageError, WorkspaceError
+from hermes.remote.address import Tls
+from hermes.remote.settings import JOBS, TIMEOUT, USUAL_PLATFORM, RemoteSettings, header_of
+
+_KNOWN: Final = {
+    "executor",
+    "header_env",
+    "instance",
+    "jobs",
+    "local_fallback",
+    "platform",
+    "timeout",
+    "tls",
+}
+_KNOWN_TLS: Final = {"ca", "cert", "key"}
+
+
+def remote_of(path: Path, document: Any) -> RemoteSettings:
+    """Return the settings in the mapping ``remote`` of the file ``path``; raises `WorkspaceError`.
+
+    Values of headers are in variables of the environment, which the file names.
+    """
+    found = _mapping(path, "remote", document, _KNOWN)
+    tls = _mapping(path, "remote.tls", found.get("tls") or {}, _KNOWN_TLS)
+    files = {name: path.parent / _text(path, f"remote.tls.{name}", value) for name, value in tls.items()}
+    platform = found.get("platform")
+    settings = RemoteSettings(
+        executor=_text(path, "remote.executor", found.get("executor", "")),
+        instance=_text(path, "remote.instance", found.get("instance", "")),
+        headers=tuple(_headers(path, found.get("header_env") or {})),
+        tls=Tls(**files),
+        jobs=_number(path, "remote.jobs", found.get("jobs", JOBS)),
+        timeout=_number(path, "remote.timeout", found.get("timeout", TIMEOUT)),
+        local_fallback=_flag(path, "remote.local_fallback", found.get("local_fallback", True)),
+        platform=USUAL_PLATFORM if platform is None else _texts(path, "remote.platform", platform),
+    )
+    if settings.executor:
+        try:
+            settings.address()
+        except UsageError as error:
+            raise WorkspaceError(f"{path}: remote.executor: {error.message}", hint=error.hint) from None
+    return settings
+
+
+def _headers(path: Path, document: Any) -> list[tuple[str, str]]:
+    found = []
+    for name, variable in _texts(path, "remote.header_env", document).items():
+        if value := os.environ.get(variable):
+            try:
+                found.append(header_of(f"{name}={value}"))
+            except UsageError:
+                raise WorkspaceError(
+                    f"{path}: remote.header_env.{name}: the value of {variable} cannot be a header"
+                ) from None
+    return found
+
+
+def _mapping(path: Path, name: str, value: Any, known: set[str]) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise WorkspaceError(f"{path}: {name} must be a mapping")
+    for one in value:
+        if one not in known:
+            raise WorkspaceError(
+                f"{path}: {name}.{one} is not a setting", hint=f"known are {', '.join(sorted(known))}"
+            )
+    return value
+
+
+def _texts(path: Path, name: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(one, str) for one in (*value, *value.values())):
+        raise WorkspaceError(f"{path}: {name} must map texts to texts")
+    return value
+
+
+def _text(path: Path, name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise WorkspaceError(f"{path}: {name} must be a text, not {value!r}")
+    return value
+
+
+def _number(path: Path, name: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1 << 16:
+        raise WorkspaceError(f"{path}: {name} must be a number from 1 on, not {value!r}")
+    return value
+
+
+def _flag(path: Path, name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise WorkspaceError(f"{path}: {name} must be true or false, not {value!r}")
+    return value

@@ -1,0 +1,265 @@
+"""Actions that a build service's workers execute: the same bytes, errors and words as here, whatever dies meanwhile."""
+
+from __future__ import annotations
+
+import re
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from hermes import SecretSource
+from hermes.api.workspace import Workspace
+from hermes.build.options import BuildOptions
+from hermes.build.result import BuildResult
+from hermes.engine.events import ActionFinished, ActionMoved, ActionPrinted, Event, Warned
+from hermes.errors import BuildFailed, UsageError
+from hermes.remote.settings import RemoteChoice
+from tests.conftest import Sandbox
+from tests.integration.conftest import add_base
+from tests.remote.cluster import Cluster, free_port
+
+BUILD = """\
+base = ["//base:root"]
+run_layer(name = "a", base = base, cmd = "mkdir /srv/x; echo a > /srv/x/a; chown 33:34 /srv/x; echo {word}; sleep {seconds}")
+run_layer(name = "b", base = base + [":a"], cmd = "cat /srv/x/a /in/file > /b; ln -s b /l; rm -r /root", srcs = {{"/in/file": "file"}})
+run_layer(name = "c", base = base, cmd = "mkfifo /f; chmod 4755 /bin/busybox; ln /f /g; sleep {seconds}")
+image(name = "image", layers = base + [":a", ":b", ":c"])
+run_layer(name = "bad", base = base, cmd = "echo {word} told; nothing-like-{word}")
+run_layer(name = "hidden", base = base, cmd = "wc -c < /run/secrets/it > /n", secrets = ["it"])
+"""
+
+
+@dataclass
+class Place:
+    """A workspace whose actions no other test has executed, and builds of it in stores of their own."""
+
+    root: Sandbox
+    folder: Path
+    events: list[Event] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def build(self, store: str, url: str = "", *patterns: str, **options: object) -> BuildResult:
+        self.events.clear()
+        choice = options.pop("choice", {})
+        remote = RemoteChoice(executor=url, **choice) if url else None
+        workspace = Workspace(
+            self.root.root, home=self.folder / store, subscribers=[self.events.append], say=self.said.append
+        )
+        return workspace.build(patterns or ("//app:image",), BuildOptions(remote=remote, **options))
+
+    def of(self, kind: type[Event]) -> list[Event]:
+        return [one for one in self.events if isinstance(one, kind)]
+
+    def elsewhere(self) -> set[str]:
+        """The owners of commands that another machine executed."""
+        return {
+            one.owner
+            for one in self.events
+            if isinstance(one, ActionFinished) and one.where and one.kind == "run"
+        }
+
+
+Made = Callable[..., Place]
+
+
+@pytest.fixture
+def place(workspace: Sandbox, tmp_path: Path) -> Made:
+    def made(word: str, seconds: float = 0) -> Place:
+        add_base(workspace)
+        workspace.write("app/BUILD", BUILD.format(word=word, seconds=seconds))
+        workspace.write("app/file", word)
+        return Place(workspace, tmp_path)
+
+    return made
+
+
+def digest_of(result: BuildResult) -> str:
+    return next(iter(result.targets.values()))[0].digest
+
+
+RUNS = {"//app:a", "//app:b", "//app:c"}
+
+
+def test_workers_give_the_digests_of_this_machine(cluster: Cluster, place: Made) -> None:
+    it = place("same")
+    here = digest_of(it.build("here"))
+    there = it.build("there", cluster.url)
+    assert digest_of(there) == here
+    assert it.elsewhere() == RUNS
+    stages = [one.stage for one in it.of(ActionMoved) if one.owner == "//app:a" and one.kind == "run"]
+    assert stages[0] == "sending"
+    assert "executing" in stages
+    assert [one.text for one in it.of(ActionPrinted)] == ["same"]
+    again = it.build("fresh", cluster.url)
+    assert digest_of(again) == here
+    assert it.elsewhere() == set()
+    assert not [one for one in again.executed if "run" in one]
+
+
+def test_a_command_that_fails_there_fails_as_here(cluster: Cluster, place: Made) -> None:
+    it = place("fails")
+    with pytest.raises(BuildFailed) as here:
+        it.build("store", "", "//app:bad")
+    with pytest.raises(BuildFailed) as there:
+        it.build("store", cluster.url, "//app:bad")
+    assert next(one.text for one in it.of(ActionPrinted)).startswith("fails told")
+    assert there.value.render() == here.value.render()
+    assert it.of(Warned) == []
+
+
+def test_a_secret_stays_on_this_machine(
+    cluster: Cluster, place: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = place("secret")
+    value = "Zx7-not-for-others-Qq"
+    monkeypatch.setenv("IT", value)
+    it.root.write("app/file", f"a file with {value} in it")
+    it.build("store", cluster.url, "//app:hidden", "//app:b", secrets=[SecretSource.parse("id=it,env=IT")])
+    assert it.elsewhere() == {"//app:a"}
+    found = [name for name, path in cluster.blobs().items() if value.encode() in path.read_bytes()]
+    found += [str(path) for path in cluster.folder.glob("*.log") if value.encode() in path.read_bytes()]
+    found += [
+        str(path)
+        for path in (cluster.folder / "pg").rglob("*")
+        if path.is_file() and value.encode() in path.read_bytes()
+    ]
+    assert found == []
+
+
+def test_a_killed_worker_and_a_server_that_starts_again_change_nothing(cluster: Cluster, place: Made) -> None:
+    it = place("killed", seconds=2)
+    here = digest_of(it.build("here"))
+    third = cluster.worker("three")
+
+    def kill(event: Event) -> None:
+        if isinstance(event, ActionMoved) and event.stage == "executing" and cluster.restarts == 0:
+            cluster.restarts = 1
+            third.send_signal(signal.SIGKILL)
+            cluster.kill_server()
+            cluster.start()
+
+    it.events = Calling(kill)
+    there = it.build("there", cluster.url)
+    assert cluster.restarts == 1
+    assert digest_of(there) == here
+    assert it.elsewhere() == RUNS
+
+
+class Calling(list):
+    """A list that calls a function with what is appended."""
+
+    def __init__(self, call: Callable[[Event], None]) -> None:
+        super().__init__()
+        self._call = call
+
+    def append(self, event: Event) -> None:
+        super().append(event)
+        self._call(event)
+
+
+def test_what_the_storage_has_lost_is_sent_and_made_again(cluster: Cluster, place: Made) -> None:
+    it = place("lost")
+    here = digest_of(it.build("here"))
+    it.build("one", cluster.url, "//app:a")
+    for path in cluster.blobs().values():
+        path.unlink()
+    there = it.build("two", cluster.url)
+    assert digest_of(there) == here
+    assert it.elsewhere() == RUNS
+    assert it.of(Warned) == []
+
+
+def test_inputs_that_go_while_a_build_runs_are_sent_again(cluster: Cluster, place: Made) -> None:
+    it = place("gone")
+    here = digest_of(it.build("here"))
+    gone: list[str] = []
+
+    def lose(event: Event) -> None:
+        if (
+            isinstance(event, ActionFinished)
+            and event.owner == "//app:a"
+            and event.kind == "run"
+            and not gone
+        ):
+            for name, path in cluster.blobs().items():
+                path.unlink()
+                gone.append(name)
+
+    it.events = Calling(lose)
+    assert digest_of(it.build("there", cluster.url)) == here
+    assert gone
+    assert it.elsewhere() >= {"//app:a", "//app:b"}
+
+
+def test_without_a_service_actions_are_executed_here(place: Made) -> None:
+    """One warning says so; or it is an error, where that is wanted."""
+    it = place("away")
+    here = digest_of(it.build("here"))
+    url = f"grpc://127.0.0.1:{free_port()}"
+    choice = {"timeout": 1}
+    assert digest_of(it.build("there", url, choice=choice)) == here
+    (warned,) = it.of(Warned)
+    assert warned.message.startswith(f"{url}: ")
+    assert warned.message.endswith("actions are executed on this machine")
+    with pytest.raises(BuildFailed, match=re.escape(url)) as refused:
+        it.build("other", url, choice={**choice, "local_fallback": False})
+    assert (
+        "--remote-local-fallback" in refused.value.render() or "check the address" in refused.value.render()
+    )
+
+
+def test_a_worker_that_is_asked_to_stop_ends_what_it_has_begun(cluster: Cluster, place: Made) -> None:
+    it = place("stopped", seconds=2)
+    it.root.write(
+        "hermes.yaml",
+        f"remote:\n  executor: {cluster.url}\n  local_fallback: false\n"
+        '  platform: {OSFamily: linux, hermes: "1", hermes-ids: four}\n',
+    )
+    worker = cluster.worker("four", "--property", "hermes-ids=four")
+
+    def stop(event: Event) -> None:
+        if isinstance(event, ActionMoved) and event.stage == "executing":
+            threading.Timer(1, worker.send_signal, (signal.SIGTERM,)).start()
+
+    it.events = Calling(stop)
+    it.build("there", "", "//app:a")
+    assert it.elsewhere() == {"//app:a"}
+    assert worker.wait(60) == 0
+    assert cluster.log("four").endswith("stopping\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("http://a:1", "is not the address of a remote service"),
+        ("grpc://a:99999", "is not the address of a remote service"),
+        ("grpc://", "is not the address of a remote service"),
+        ("unix:", "names no socket"),
+    ],
+)
+def test_an_address_that_is_none_is_refused(place: Made, text: str, problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
+        place("address").build("store", text)
+
+
+def test_other_commands_are_not_executed_by_a_worker(cluster: Cluster, tmp_path: Path) -> None:
+    """Whoever may use the service gets what Hermes can do in its sandbox, and no shell of the worker."""
+    from hermes.remote.cas import Cas
+    from hermes.remote.channel import Channel, Failed
+    from hermes.remote.execution import Execution, Job, blob_of
+    from hermes.remote.settings import USUAL_PLATFORM, RemoteSettings
+
+    channel = Channel(RemoteSettings(executor=cluster.url).address())
+    try:
+        execution = Execution(channel, Cas(channel))
+        proof = tmp_path / "proof"
+        job = Job(("touch", str(proof)), {"a": blob_of(b"a")}, "out", USUAL_PLATFORM)
+        with pytest.raises(Failed, match="executes `hermes execute-action` only"):
+            execution.run(job, lambda stage: None)
+        assert not proof.exists()
+    finally:
+        channel.close()
