@@ -164,6 +164,21 @@ image_pull = rule(
     doc = "An image of a registry. Its manifest and configuration are downloaded; a layer only when a command must see it.",
 )
 
+def _image_import_impl(ctx):
+    if not ctx.files.src:
+        fail("%s gives no files" % ctx.attr.src[0].label, attr = "src")
+    return [ctx.actions.import_image(ctx.label.name, files = ctx.files.src, image = ctx.attr.image)]
+
+image_import = rule(
+    implementation = _image_import_impl,
+    attrs = {
+        "image": attr.string(doc = "The tag or name of the image, where there are several."),
+        "platform": attr.platform(doc = "What the image is for, such as linux/arm64; the build's platform if left out."),
+        "src": attr.label_list(mandatory = True, allow_empty = False, allow_files = True, doc = "An archive: an OCI layout as a tar, what `docker save` writes, or a root file system as a tar; compressed or not. Or all files of an OCI layout, as glob([\"base/**\"])."),
+    },
+    doc = "An image from files: of the workspace, or fetched, or made by a command.",
+)
+
 def _image_push_impl(ctx):
     return [ctx.actions.push(
         ctx.label.name,

@@ -6,6 +6,7 @@ load(":files.bzl", _alias = "alias", _fetch_file = "fetch_file", _filegroup = "f
 load(
     ":images.bzl",
     _image = "image",
+    _image_import = "image_import",
     _image_index = "image_index",
     _image_pull = "image_pull",
     _image_push = "image_push",
@@ -24,6 +25,7 @@ genrule = _genrule
 host_layer = _host_layer
 http_test = _http_test
 image = _image
+image_import = _image_import
 image_index = _image_index
 image_pull = _image_pull
 image_push = _image_push

@@ -87,6 +87,8 @@ def executor_of(kind: str) -> Execute:
             from hermes.actions.config import execute
         case "image_labels":
             from hermes.actions.image_labels import execute
+        case "import_image":
+            from hermes.actions.import_image import execute
         case "index":
             from hermes.actions.index import execute
         case "manifest":

@@ -206,6 +206,7 @@ class Actions:
             "fetch_wheel",
             "host",
             "image",
+            "import_image",
             "index",
             "layer",
             "pull",
@@ -637,6 +638,31 @@ class Actions:
         from hermes.dsl.s2i import s2i_spec
 
         made = self._add(name, s2i_spec(self._configuration.epoch, arguments))
+        look = ListFolders(layers=Ref(Output(made, "layers")))
+        return self._whole_image(name, made, Output(self._add(f"{name}.folders", look), "folders"))
+
+    def import_image(self, name: str, files: Any, image: str = "") -> Info:
+        """An image from an archive (an OCI layout, what docker save writes, or a root file system), or the files of an OCI layout.
+
+        ``image`` is the tag or name of one of several images.
+        """
+        from hermes.actions.specs.import_image import ImportImage
+        from hermes.actions.specs.list_folders import ListFolders
+
+        given = _files("files", files)
+        prefix = ""
+        if len(given) > 1:
+            marker = next((one for one in given if one.basename == "oci-layout"), None)
+            if marker is None:
+                raise EvalError(
+                    f"{len(given)} files are not an OCI layout: none of them is called oci-layout",
+                    "name one archive, or all files of a layout",
+                )
+            prefix = marker.path.removesuffix("oci-layout")
+        refs = tuple(
+            Ref(one.content, one.path.removeprefix(prefix)) for one in given if one.path.startswith(prefix)
+        )
+        made = self._add(name, ImportImage(image=image, files=refs))
         look = ListFolders(layers=Ref(Output(made, "layers")))
         return self._whole_image(name, made, Output(self._add(f"{name}.folders", look), "folders"))
 

@@ -27,6 +27,7 @@ from hermes.actions.specs.fetch import Fetch
 from hermes.actions.specs.git import Git
 from hermes.actions.specs.host import Host
 from hermes.actions.specs.image_labels import ImageLabels
+from hermes.actions.specs.import_image import ImportImage
 from hermes.actions.specs.index import Index
 from hermes.actions.specs.layer import (
     Directory,
@@ -269,6 +270,7 @@ FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
         "programs": some(refs),
     },
     ListPrograms: {"layer": refs},
+    ImportImage: {"image": texts, "files": some(refs)},
     ImageLabels: {"labels": dictionaries, "path": texts, "roots": some(refs)},
     Index: {"annotations": dictionaries, "manifests": some(refs)},
     Layer: {"entries": some(groups), "mtime": numbers},
