@@ -25,7 +25,7 @@ from hermes.errors import BuildFileError, SourceLocation, TestFailed, UsageError
 from hermes.sandbox import capabilities
 from hermes.sandbox.process import HOSTNAME
 from hermes.testing.documents import parse
-from hermes.testing.report import Report
+from hermes.testing.report import Case, Report
 from hermes.testing.sizes import SIZES
 from hermes.testing.suite import RunOptions, Structure
 from hermes.testing.variables import expanded
@@ -108,10 +108,9 @@ def _logged(testing: ImageTests, log: str, request: Request, tools: Tools) -> Re
 def _server(spec: Test[Resolved], config: Mapping[str, Any]) -> tuple[str, ...]:
     argv = (*(config.get("Entrypoint") or ()), *(spec.argv or config.get("Cmd") or ()))
     if not argv:
-        raise UsageError(
-            "the image has no entry point and no command, so there is no server to start",
-            hint="give the image an entrypoint, or the test args",
-        )
+        said = "the image has no entry point and no command, so there is no server to start"
+        report = Report((Case("HTTP Test: start", (said, "give the image an entrypoint, or the test args")),))
+        raise TestFailed(_said(report, 0), report=report.to_json())
     return argv
 
 

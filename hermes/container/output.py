@@ -6,6 +6,7 @@ A command sees a pipe, as with docker and buildah, and not the file that its out
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,13 +27,14 @@ def piped(
     stdio: tuple[int, int, int],
     masker: Callable[[], Masker | None] = lambda: None,
     tell: Callable[[bytes], None] = lambda _: None,
+    most: int = 0,
 ) -> Iterator[tuple[int, int, int]]:
     """Give descriptors for a command whose output reaches that of ``stdio`` only through pipes, and maskers if given.
 
-    ``tell`` is called with each piece, by another thread. Output and error that are one descriptor stay one stream. At the end everything has been written; raises
+    ``tell`` is called with each piece, by another thread. What a stream has beyond ``most`` bytes (0: any) is dropped. Output and error that are one descriptor stay one stream. At the end everything has been written; raises
     `StoreError` when it could not be written.
     """
-    streams = {fd: _Stream(fd, masker(), tell) for fd in dict.fromkeys(stdio[1:])}
+    streams = {fd: _Stream(fd, masker(), tell, most) for fd in dict.fromkeys(stdio[1:])}
     try:
         yield stdio[0], streams[stdio[1]].fd, streams[stdio[2]].fd
     except BaseException as error:
@@ -49,8 +51,9 @@ def piped(
 class _Stream:
     """A pipe, and the thread that empties it."""
 
-    def __init__(self, target: int, masker: Masker | None, tell: Callable[[bytes], None]) -> None:
+    def __init__(self, target: int, masker: Masker | None, tell: Callable[[bytes], None], most: int) -> None:
         self.error: OSError | None = None
+        self._left = most or sys.maxsize
         self._tell = tell
         self._target = os.dup(target)  # the caller may close its own while this still copies
         self._masker = masker
@@ -74,6 +77,8 @@ class _Stream:
 
     def _write(self, data: bytes) -> None:
         """Write, or note that it failed and go on: the command must not wait for a full pipe."""
+        data = data[: self._left]
+        self._left -= len(data)
         if self.error is None:
             try:
                 write_all(self._target, data)

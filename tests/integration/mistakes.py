@@ -232,6 +232,20 @@ MISTAKES = (
         "bud --platform linux/amd46 .",
     ),
     Mistake(
+        "a field of a test",
+        "test //app:test",
+        {
+            "app/BUILD": LAYER
+            + IMAGE
+            + 'image_test(name = "test", image = ":image", config = ["test.yaml"])\n',
+            "app/f.txt": "f",
+            "app/test.yaml": "schemaVersion: 2.0.0\nfileExistenceTests:\n- name: f\n  path: /f\n  permission: -rw-r--r--\n",
+        },
+        "unknown field 'permission' of a file existence test",
+        "app/test.yaml:5:3",
+        "did you mean 'permissions'?",
+    ),
+    Mistake(
         "a registry that is away",
         "pull 127.0.0.1:1/app:v1",
         {},

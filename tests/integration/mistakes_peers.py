@@ -96,4 +96,7 @@ PEERS: Final[Mapping[str, Mapping[str, str]]] = {
     "a cycle of bake targets": {
         "BuildKit": "(does not notice it) failed to read dockerfile: open /var/lib/docker/tmp/buildkit-mount1206004343/Dockerfile: no such file or directory"
     },
+    "a field of a test": {
+        "container-structure-test": "Error: error parsing config file: error unmarshalling config: yaml: unmarshal errors:\n  line 5: field permission not found in type v2.FileExistenceTestHolder"
+    },
 }

@@ -1,4 +1,4 @@
-"""33 common mistakes: each message says what is wrong, where, and what to do. docs/mistakes.md is written from them.
+"""34 common mistakes: each message says what is wrong, where, and what to do. docs/mistakes.md is written from them.
 
 `python -m tests.integration.test_mistakes` writes the documentation.
 """
@@ -28,7 +28,7 @@ DOCUMENT = ROOT / "docs/mistakes.md"
 HEAD = """\
 # Common mistakes, and what Hermes says
 
-33 mistakes, each with the message of Hermes and, where it has the same thing, what is said by BuildKit (of Docker 20.10, by
+34 mistakes, each with the message of Hermes and, where it has the same thing, what is said by BuildKit (of Docker 20.10, by
 buildx 0.13.1), buildah 1.28 or Bazel 4.2.3. A test makes each of them and holds the message to this page; the page is
 written by `python -m tests.integration.test_mistakes`.
 """
@@ -77,9 +77,9 @@ def section(mistake: Mistake, said: str) -> str:
     return "\n\n".join(parts).replace("{registry}", "REGISTRY")
 
 
-def test_there_are_33_of_them() -> None:
+def test_there_are_34_of_them() -> None:
     assert PEERS.keys() <= {one.title for one in MISTAKES}
-    assert len({one.title for one in MISTAKES}) == len(MISTAKES) == 33
+    assert len({one.title for one in MISTAKES}) == len(MISTAKES) == 34
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=[one.title for one in MISTAKES])

@@ -39,6 +39,7 @@ http_test(name = "absent", image = "//suite:image", args = ["httpd -f -p 80 -h /
 http_test(name = "elsewhere", image = "//suite:image", args = ["httpd -f -p 8081 -h /www"], port = 80, start_timeout = 1)
 http_test(name = "inside", image = "//suite:image", args = ["httpd -f -p 127.0.0.1:80 -h /www"], port = 80)
 http_test(name = "taken", image = "//suite:image", args = ["httpd -p 80 -h /www; exec httpd -f -p 80 -h /www"], port = 81)
+http_test(name = "nothing", image = "//suite:other", port = 80)
 http_test(name = "ends", image = "//suite:image", args = ["echo cannot start; exit 4"], port = 80)
 http_test(name = "stubborn", image = "//suite:image", args = ["httpd -p 80 -h /www; trap '' TERM; while true; do sleep 1; done"],
     port = 80, path = "/up", stop_timeout = 1)
@@ -195,6 +196,7 @@ def test_a_server_is_started_asked_and_stopped(tested: Sandbox) -> None:
     assert (
         "the program ended with status 4 before it listened on port 80\n    it printed: cannot start" in said
     )
+    assert "there is no server to start\n    give the image an entrypoint, or the test args" in said
     assert "the program did not end within 1 seconds of SIGTERM" in said
 
 

@@ -66,7 +66,7 @@ def serve(
     container = Container(store, run, folder, emulators=dict(call.emulators))
     with open(f"{folder}/output", "w+b") as output:
         log = (stdio[0], output.fileno(), output.fileno())
-        with piped(log, tell=lambda data: write_all(stdio[1], data)) as ours:
+        with piped(log, tell=lambda data: write_all(stdio[1], data), most=_LARGEST) as ours:
             outcome = _outcome(container, asking, call.where, ours, caller)
         output.seek(0)
         printed = text_of(output.read())
@@ -305,7 +305,7 @@ def _address(text: str) -> str:
 
 
 def _is_loopback(address: str) -> bool:
-    return address.startswith("127.") or address == "::1"
+    return address.startswith(("127.", "::ffff:127.")) or address == "::1"
 
 
 def _taken(port: int) -> str:

@@ -39,7 +39,7 @@ from hermes.testing.suite import CommandTest, FileContentTest, FileExistenceTest
 from hermes.testing.variables import expanded
 
 _DOCUMENTS: Final = "/usr/share/doc"
-_LARGEST: Final = 256 << 20
+_LARGEST: Final = 64 << 20
 """The most bytes of a file, or of an output, that patterns are tried on."""
 
 
@@ -237,7 +237,11 @@ class _Root:
             def tell(data: bytes) -> None:
                 write_all(stdio[1], data)
 
-            with piped(target, tell=tell) if task.session else _terminal(out.fileno(), tell) as ours:
+            with (
+                piped(target, tell=tell, most=_LARGEST)
+                if task.session
+                else _terminal(out.fileno(), tell) as ours
+            ):
                 outcome = container.run(self._sandbox, ours, self._caller)
             printed.texts = (_read(out.fileno()), _read(error.fileno()))
         return outcome
@@ -345,8 +349,8 @@ def _clean(path: str) -> str:
 
 def _read(fd: int) -> str:
     """Return the text of an open file; raises `BuildError` for one that is too large."""
-    if os.fstat(fd).st_size > _LARGEST:
-        raise BuildError(f"more than {_LARGEST >> 20} MiB, which is more than patterns are tried on")
+    if os.fstat(fd).st_size >= _LARGEST:
+        raise BuildError(f"there are more than {_LARGEST >> 20} MiB, the most that patterns are tried on")
     os.lseek(fd, 0, os.SEEK_SET)
     with open(fd, "rb", closefd=False) as file:
         return text_of(file.read())
