@@ -20,6 +20,7 @@ from hermes.cli.options import (
     cache_options,
     chosen,
     output_option,
+    patterns_or_here,
     progress_option,
     remote_options,
     runtime_option,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @click.command("build")
-@click.argument("patterns", nargs=-1, required=True, metavar="PATTERN...", shell_complete=labels)
+@click.argument("patterns", nargs=-1, metavar="[PATTERN...]", shell_complete=labels)
 @progress_option
 @build_options
 @secret_option
@@ -67,7 +68,7 @@ def command(
     """Build targets and link what they give into hermes-out.
 
     PATTERN is a label (//app:image), //app:all, //app/... or //...; one that begins with - is taken out
-    (write -- before such patterns).
+    (write -- before such patterns). Without, all targets of the package of the current folder are built.
 
     \b
     hermes build //app:image
@@ -88,7 +89,7 @@ def command(
             if events:
                 subscribers.append(closing.enter_context(event_lines(events)))
         workspace = Workspace(subscribers=subscribers, say=screen.say)
-        result = workspace.build(patterns, options)
+        result = workspace.build(patterns_or_here(patterns), options)
         screen.summary(summary_line(result, time.monotonic() - started))
     if as_json:
         import json

@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "doctor": ("doctor", "Say what this machine can do, and what to do about what it cannot."),
     "explain": ("explain", "Say why a target was built again, or what its actions depend on."),
     "images": ("images", "List the images that have a name."),
+    "init": ("init", "Write a workspace with an image and a test, to begin with."),
     "inspect": ("inspect", "Say what is known of an image, its layers and files."),
     "lock": ("lock", "Resolve packages and write lock files."),
     "migrate": ("migrate", "Write a BUILD file that gives what a Dockerfile gives."),

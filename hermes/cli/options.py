@@ -21,6 +21,23 @@ PROGRAM: Final = {"allow_interspersed_args": False}
 """Settings of commands that run a program: options end at the first operand, and what follows is the program's."""
 
 
+def patterns_or_here(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the patterns of a command, or of what it is given none for: all of the package of the current folder.
+
+    Raises `UsageError` when that is not a package.
+    """
+    from hermes.workspace.listing import BUILD_FILES
+
+    if patterns:
+        return patterns
+    if not any(os.path.isfile(name) for name in BUILD_FILES):
+        raise UsageError(
+            "no PATTERN is given, and the current folder is not a package",
+            hint="give a label such as //app:image, or //... for all targets",
+        )
+    return (":all",)
+
+
 def arguments_of(words: tuple[str, ...]) -> tuple[str, ...]:
     """Return a program's arguments; one ``--`` in front of them may say where they begin."""
     return words[1:] if words[:1] == ("--",) else words

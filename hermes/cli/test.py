@@ -17,6 +17,7 @@ from hermes.cli.options import (
     build_options,
     cache_options,
     chosen,
+    patterns_or_here,
     progress_option,
     runtime_option,
     secret_option,
@@ -37,7 +38,7 @@ _FAILED: Final = "1;31"
 
 
 @click.command("test")
-@click.argument("patterns", nargs=-1, required=True, metavar="PATTERN...", shell_complete=labels)
+@click.argument("patterns", nargs=-1, metavar="[PATTERN...]", shell_complete=labels)
 @progress_option
 @build_options
 @secret_option
@@ -147,7 +148,7 @@ def command(
             if events:
                 subscribers.append(closing.enter_context(event_lines(events)))
         workspace = Workspace(subscribers=subscribers, say=screen.say)
-        result = workspace.test(patterns, options)
+        result = workspace.test(patterns_or_here(patterns), options)
         screen.summary(_summary(result, time.monotonic() - started))
     if junit is not None:
         _write(junit, result)

@@ -44,7 +44,7 @@ def shell_of(text: str) -> list[str]:
 
 @pytest.mark.network
 def test_the_first_image_of_the_readme(tmp_path: Path) -> None:
-    section = (ROOT / "README.md").read_text().partition("\n## A first image in five minutes\n")[2]
+    section = (ROOT / "README.md").read_text().partition("\n## The same by hand\n")[2]
     script = shell_of(section.partition("\n## ")[0])[0]
     assert "\nHello, Ada\n" in run(script, tmp_path)
     assert (tmp_path / "shop/shop.tar").exists()
