@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import Sandbox
 from tests.remote.cluster import Cluster, reason_against
+from tests.remote.place import Made, made
 
 
 @pytest.fixture(scope="module")
@@ -25,3 +28,8 @@ def cluster() -> Iterator[Cluster]:
             yield made
         finally:
             made.stop()
+
+
+@pytest.fixture
+def place(workspace: Sandbox, tmp_path: Path) -> Made:
+    return partial(made, workspace, tmp_path)
