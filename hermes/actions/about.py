@@ -25,7 +25,7 @@ def about(action: Action, instruction: str = "") -> str:
 
 def _object(action: Action) -> str:
     match action.kind:
-        case "run" | "host" | "script" | "save_artifacts":
+        case "run" | "host" | "save_artifacts":
             argv: list[str] = json.loads(action.params)["argv"]
             is_script = len(argv) > 2 and argv[-2] in _SHELL
             return argv[-1] if is_script else " ".join(argv)

@@ -24,7 +24,7 @@ DOCKERFILE: Final = "dockerfile"
 S2I: Final = "s2i"
 """An action that stands for the steps of an image that a builder makes."""
 
-IN_NAMESPACE: Final = frozenset({DOCKERFILE, S2I, "host", "run", "save_artifacts", "script", "test"})
+IN_NAMESPACE: Final = frozenset({DOCKERFILE, S2I, "host", "run", "save_artifacts", "test"})
 """The kinds of action that run commands."""
 
 _OF_THIS_MACHINE: Final = ("network", "secrets", "agents", "caches", "volumes", "subscriptions")
@@ -85,6 +85,8 @@ def executor_of(kind: str) -> Execute:
             from hermes.actions.git import execute
         case "config":
             from hermes.actions.config import execute
+        case "find_scripts":
+            from hermes.actions.find_scripts import execute
         case "image_labels":
             from hermes.actions.image_labels import execute
         case "import_image":
@@ -99,8 +101,6 @@ def executor_of(kind: str) -> Execute:
             from hermes.actions.run import execute
         case "save_artifacts":
             from hermes.actions.save_artifacts import execute
-        case "script":
-            from hermes.actions.script import execute
         case "test":
             from hermes.actions import test
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import BinaryIO, Final
 
+from hermes.actions.find_scripts import problem_of
 from hermes.actions.layer import stored_layer
 from hermes.actions.roots import Root
 from hermes.actions.run import performed, task_of
-from hermes.actions.script import check, problem_of
 from hermes.actions.specs.script import SaveArtifacts
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, hinted_codec
@@ -43,7 +43,6 @@ def execute(request: Request, tools: Tools) -> Outputs:
     if any(problem_of(one, root) for one in spec.programs):
         open(tools.store.log_path(request.key), "wb").close()
         return {"layer": stored_layer([], tools, codec)}
-    check(spec, root)
     with open(tools.store.scratch.unnamed(), "w+b") as file:
 
         def run(task: Task, stdio: tuple[int, int, int]) -> Outcome:

@@ -13,6 +13,7 @@ from hermes.store.location import default_home
 if TYPE_CHECKING:
     from hermes.build.s2i.build import S2IBuild
     from hermes.engine.events import Subscriber
+    from hermes.naming.targets import BuiltTarget
 
 
 class SourceToImage:
@@ -59,7 +60,11 @@ class SourceToImage:
         return self._build(options).usage(stdio)
 
     def _build(self, options: S2IOptions) -> S2IBuild:
-        from hermes.build.named import build_target
         from hermes.build.s2i.build import S2IBuild
+
+        def build_target(label: str, home: Path, platform: str) -> BuiltTarget:
+            from hermes.build.named import build_target
+
+            return build_target(label, home, platform)
 
         return S2IBuild(options, self.home, build_target, self._subscribers, self._say)

@@ -15,8 +15,8 @@ from hermes.actions.specs.copy import Copy
 from hermes.actions.specs.image_labels import ImageLabels
 from hermes.actions.specs.list_files import ListFiles
 from hermes.actions.specs.resolve_destination import ResolveDestination
-from hermes.actions.specs.script import Program, SaveArtifacts
-from hermes.actions.specs.script import Script as ScriptSpec
+from hermes.actions.specs.run import Run
+from hermes.actions.specs.script import FindScripts, Program, SaveArtifacts
 from hermes.actions.specs.spec import Ref
 from hermes.dockerfile.composing import composed
 from hermes.dockerfile.origins import BaseImage
@@ -102,7 +102,7 @@ class _Planner:
         if put := {one.name: one.artifact for one in found.put if one.artifact is not None}:
             own.append(steps.programs(put, f"{found.destination}/scripts", found.owner, below, "scripts"))
         dest = f"{found.destination}/src"
-        own.append(steps.files(found.source, dest, found.owner, [*below, *own], "source"))
+        own.append(steps.files(found.source, dest, found.owner, below, "source"))
         if asked.previous is not None and SAVE_ARTIFACTS in found.scripts:
             own.append(self._saved(asked.previous, found))
         mounts: dict[str, bool] = {}
@@ -119,13 +119,26 @@ class _Planner:
             found.path(found.scripts[ASSEMBLE]),
             found.user,
             [*below, *own],
-            programs=tuple(_program(one) for one in needed if one.artifact is None),
-            folders=tuple(folder for folder, _ in injections),
+            after=self._found(self._builder, needed, below, [folder for folder, _ in injections]),
             mounts=mounts,
             sources=tuple(sources),
         )
         own.append(steps.layer(command, ASSEMBLE, ASSEMBLE))
         return own, found
+
+    def _found(
+        self,
+        image: Facts,
+        scripts: Sequence[Script],
+        below: Sequence[StackLayer],
+        folders: Sequence[str] = (),
+    ) -> Ref | None:
+        """Return what a command has to wait for that needs scripts and folders of its image."""
+        programs = tuple(_program(one) for one in scripts if one.artifact is None)
+        if not programs and not folders:
+            return None
+        find = FindScripts(image=image.name, programs=programs, folders=tuple(folders), roots=refs(below))
+        return Ref(Output(self._steps.add(find, "scripts"), "found"))
 
     def _saved(self, previous: BaseImage, found: Chosen) -> StackLayer:
         """Return the layer of what ``save-artifacts`` prints in the image of the last build."""
@@ -136,16 +149,13 @@ class _Planner:
             put = {save.name: save.artifact}
             folder = f"{found.destination}/scripts"
             stack.append(steps.programs(put, folder, found.owner, stack, SAVE_ARTIFACTS))
-        command = self._command(
-            facts,
-            found.path(save),
-            self._asked.assemble_user or facts.user,
-            stack,
-            programs=(_program(save),) if save.artifact is None else (),
-            kind=SaveArtifacts,
-            with_env=False,
-            layer=False,
+        user = self._asked.assemble_user or facts.user
+        run = self._command(facts, found.path(save), user, stack, with_env=False, layer=False)
+        command = SaveArtifacts(
+            **run.__dict__,
             dest=f"{found.destination}/artifacts",
+            image=facts.name,
+            programs=(_program(save),) if save.artifact is None else (),
         )
         return steps.layer(command, SAVE_ARTIFACTS, SAVE_ARTIFACTS)
 
@@ -156,13 +166,12 @@ class _Planner:
         user: str,
         stack: Sequence[StackLayer],
         *,
-        kind: type[ScriptSpec[Ref]] = ScriptSpec,
         with_env: bool = True,
         **more: Any,
-    ) -> ScriptSpec[Ref]:
+    ) -> Run[Ref]:
+        """Return what runs a script as its image says; see `hermes.actions.specs.run` for the rest."""
         options = self._asked.options
-        return kind(
-            image=image.name,
+        return Run(
             argv=(path,),
             cwd=image.workdir,
             env={**image.env, **(self._env if with_env else {})},
@@ -193,10 +202,10 @@ class _Planner:
         put = {one.name: one.artifact for one in (assemble, run) if one.artifact is not None}
         paths = {one.name: one.path or posixpath.join(folder, one.name) for one in (assemble, run)}
         if put:
-            own.append(steps.programs(put, folder, "", [*below, *own], "runtime scripts"))
+            own.append(steps.programs(put, folder, "", below, "runtime scripts"))
         user = asked.assemble_runtime_user or facts.assemble_runtime_user
-        programs = tuple(_program(one) for one in (assemble, run) if one.artifact is None)
-        command = self._command(facts, paths[ASSEMBLE_RUNTIME], user, [*below, *own], programs=programs)
+        after = self._found(facts, (assemble, run), below)
+        command = self._command(facts, paths[ASSEMBLE_RUNTIME], user, [*below, *own], after=after)
         own.append(steps.layer(command, ASSEMBLE_RUNTIME, ASSEMBLE_RUNTIME))
         layer = steps.joined(own, below, ASSEMBLE_RUNTIME, ASSEMBLE_RUNTIME)
         return self._image(runtime, below, layer, paths[RUN], ASSEMBLE_RUNTIME)
@@ -252,7 +261,7 @@ class _Planner:
         state.config.pop("OnBuild", None)
         labels = {**(state.config.get("Labels") or {}), **self._asked.image_labels(self._builder.name)}
         state.note(f"s2i {step} ({self._builder.name})", layer=True)
-        found = ImageLabels(labels=labels, path=METADATA, roots=refs([*below, layer]))
+        found = ImageLabels(labels=labels, path=METADATA, roots=refs([layer]))
         manifest = composed(
             lambda spec, _: steps.add(spec, "image"),
             [*below, layer],

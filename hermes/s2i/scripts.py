@@ -54,7 +54,7 @@ class Place(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InImage:
-    """A folder of the image. What is in it is known when a command runs there: see `hermes.actions.script`."""
+    """A folder of the image. What is in it is known when a command runs there: see `hermes.actions.find_scripts`."""
 
     folder: str
     shown: str

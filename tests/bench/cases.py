@@ -286,8 +286,8 @@ def commits(folder: Path, size: Size) -> Iterator[Row]:
     )
 
 
-def _debian(folder: Path) -> Path:
-    """Return a minimal Debian as a tar, made by debootstrap from the machine's own mirror."""
+def _debian(folder: Path, *packages: str) -> Path:
+    """Return a minimal Debian with more packages as a tar, made by debootstrap from the machine's own mirror."""
     if not available("debootstrap"):
         raise LookupError("debootstrap is not installed")
     root, tar = folder / "debian", folder / "debian.tar"
@@ -297,8 +297,9 @@ def _debian(folder: Path) -> Path:
     from hermes.debian.sources import machine_sources
 
     source = machine_sources()[0]
+    more = [f"--include={','.join(packages)}"] if packages else []
     subprocess.run(
-        ["debootstrap", "--variant=minbase", release.stdout.strip(), str(root), source.uri],
+        ["debootstrap", "--variant=minbase", *more, release.stdout.strip(), str(root), source.uri],
         check=True,
         capture_output=True,
     )
@@ -384,6 +385,13 @@ def npm_packages(folder: Path, size: Size) -> Iterator[Row]:
     yield from cases(folder, min(size.rounds, 3), all_of_them=size is FULL)
 
 
+def s2i(folder: Path, size: Size) -> Iterator[Row]:
+    """Source-to-Image, beside buildah."""
+    from tests.bench.s2i import cases
+
+    yield from cases(folder, _debian(folder, "python3-minimal"), size.rounds)
+
+
 CASES: Mapping[str, Callable[[Path, Size], Iterator[Row]]] = {
     "start-up": start_up,
     "side-by-side": side_by_side,
@@ -395,6 +403,7 @@ CASES: Mapping[str, Callable[[Path, Size], Iterator[Row]]] = {
     "containers": containers,
     "commits": commits,
     "registries": registries,
+    "s2i": s2i,
     "dockerfiles": dockerfiles,
     "npm": npm_packages,
     "wheels": wheels,

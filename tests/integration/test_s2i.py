@@ -372,7 +372,7 @@ def test_artifacts_of_the_last_build_are_restored_and_a_build_of_the_same_is_a_n
     second = place.build(tag="incremental", incremental=True)
     assert "app/restored" in place.entries(second)
     third = place.build(tag="incremental", incremental=True)
-    assert [step for kind, step in third.executed if kind == "script"] == []
+    assert [step for kind, step in third.executed if kind == "run"] == []
     assert third.digest == second.digest
     assert place.build(tag="incremental", incremental=True).executed == ()
 
@@ -623,7 +623,7 @@ def test_the_command_line_builds_and_says_what_it_did(place: Place) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("sha256:")
-    assert "assemble-runtime script /usr/libexec/runtime/assemble-runtime" in done.stderr
+    assert "assemble-runtime run /usr/libexec/runtime/assemble-runtime" in done.stderr
     bad = run_hermes("s2i", "build", "nowhere", "fake", cwd=place.source, home=place.home)
     assert bad.returncode == 2
     assert bad.stderr == (

@@ -1,11 +1,11 @@
-"""``script`` and ``save_artifacts``: commands that are scripts of Source-to-Image."""
+"""``find_scripts`` and ``save_artifacts``: scripts of Source-to-Image."""
 
 from __future__ import annotations
 
 from typing import ClassVar, NamedTuple
 
 from hermes.actions.specs.run import Run
-from hermes.actions.specs.spec import I
+from hermes.actions.specs.spec import I, Spec, roles
 
 
 class Program(NamedTuple):
@@ -16,25 +16,36 @@ class Program(NamedTuple):
     looked: str = ""
 
 
-class Script(Run[I]):
-    """A command of an image called ``image`` that runs where ``programs`` are there, and folders at ``folders``."""
+class FindScripts(Spec[I]):
+    """Fails where one of ``programs`` is not in the stack ``roots``, or no folder is at one of ``folders``.
 
-    kind: ClassVar[str] = "script"
+    A command that needs them runs after it. ``image`` is what errors call the stack.
+    """
+
+    kind: ClassVar[str] = "find_scripts"
 
     image: str
     programs: tuple[Program, ...] = ()
     folders: tuple[str, ...] = ()
+    roots: tuple[I, ...] = roles("root", default=())
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return ("found",)
 
 
-class SaveArtifacts(Script[I]):
+class SaveArtifacts(Run[I]):
     """The layer of the tar archive that a command prints, as its user unpacks it at ``dest``.
 
-    It is empty where the script is not in the image, or prints nothing. What the command changes is forgotten.
+    It is empty where ``programs`` are not in its image, which errors call ``image``, or nothing is printed. What the
+    command changes is forgotten.
     """
 
     kind: ClassVar[str] = "save_artifacts"
 
     dest: str
+    image: str
+    programs: tuple[Program, ...] = ()
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -16,13 +16,9 @@ from hermes.build.dockerfile.origins import NamedOrigins
 from hermes.build.dockerfile.remote_sources import RemoteSources
 from hermes.build.driver import Driver, How, Job
 from hermes.build.epoch import epoch
-from hermes.build.s2i.dockerfiles import place_of, write_dockerfile
 from hermes.build.s2i.options import S2IOptions
 from hermes.build.s2i.script_places import ScriptPlaces
 from hermes.build.s2i.sources import Source, fetched
-from hermes.container.mount_values import Bound
-from hermes.container.stack import StackEntry
-from hermes.container.task import Task
 from hermes.dockerfile.files import FolderFiles
 from hermes.dockerfile.options import Options
 from hermes.dockerfile.origins import BaseImage
@@ -38,7 +34,6 @@ from hermes.s2i.asked import Asked, Injection
 from hermes.s2i.facts import Facts
 from hermes.s2i.plan import plan
 from hermes.s2i.scripts import SOURCE_FOLDERS, USAGE, InFiles, Place, Scripts
-from hermes.s2i.written import usual_builder
 
 T = TypeVar("T")
 
@@ -70,6 +65,8 @@ class S2IBuild:
 
     def write_dockerfile(self, path: Path) -> None:
         """Write the build as a Dockerfile instead; see `hermes.build.s2i.dockerfiles`."""
+        from hermes.build.s2i.dockerfiles import write_dockerfile
+
         self._unknown_is_usual = True
         self._driver.run(
             lambda _: self._with_asked(
@@ -92,6 +89,11 @@ class S2IBuild:
     def _used(
         self, image: BaseImage, places: ScriptPlaces, scratch: Path, stdio: tuple[int, int, int]
     ) -> int:
+        from hermes.build.s2i.dockerfiles import place_of
+        from hermes.container.mount_values import Bound
+        from hermes.container.stack import StackEntry
+        from hermes.container.task import Task
+
         facts = Facts(image.name, image.document.get("config") or {})
         script = Scripts(facts.name, [*self._named(places), *places.of_image(facts)]).required(USAGE)
         path = script.path
@@ -220,6 +222,8 @@ class S2IBuild:
         except (UsageError, BuildError) as error:
             if not self._unknown_is_usual:
                 raise
+            from hermes.s2i.written import usual_builder
+
             self._warn(f"nothing is known of the builder: {error.message}")
             return usual_builder(options.builder)
 

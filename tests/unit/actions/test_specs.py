@@ -49,7 +49,7 @@ from hermes.actions.specs.pull import Pull
 from hermes.actions.specs.resolve_destination import Named, ResolveDestination
 from hermes.actions.specs.run import Run
 from hermes.actions.specs.s2i import S2I
-from hermes.actions.specs.script import Program, SaveArtifacts, Script
+from hermes.actions.specs.script import FindScripts, Program, SaveArtifacts
 from hermes.actions.specs.spec import Ref, Spec, declared, of_action, of_request, plain
 from hermes.actions.specs.squash import Squash
 from hermes.actions.specs.stack import Kept, Made, Whole
@@ -193,13 +193,9 @@ of_run = {
     "proxies": dictionaries,
     "environment": st.none() | refs,
     "bound": some(refs),
+    "after": st.none() | refs,
 }
-of_script = {
-    **of_run,
-    "image": texts,
-    "programs": some(st.builds(Program, texts, texts, texts)),
-    "folders": some(texts),
-}
+programs = some(st.builds(Program, texts, texts, texts))
 FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
     AssembleImage: {
         "annotations": dictionaries,
@@ -311,8 +307,8 @@ FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
         "network": st.booleans(),
         "contexts": contexts,
     },
-    Script: of_script,
-    SaveArtifacts: {**of_script, "dest": texts},
+    SaveArtifacts: {**of_run, "dest": texts, "image": texts, "programs": programs},
+    FindScripts: {"image": texts, "programs": programs, "folders": some(texts), "roots": some(refs)},
     ListFiles: {
         "exclude": some(texts),
         "from_": texts,

@@ -1,18 +1,18 @@
-"""``script``: a script of an image, which is looked for before the command runs.
+"""``find_scripts``: whether an image has the scripts that commands in it are going to be.
 
-The error then says what is missing and where it was looked for; that of the command would say "not found".
+The error says what is missing and where it was looked for; that of the command would say "not found".
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
 from hermes.actions.roots import Root
-from hermes.actions.run import outputs_of, performed, task_of
-from hermes.actions.specs.script import Program, Script
+from hermes.actions.specs.script import FindScripts, Program
 from hermes.actions.specs.spec import of_request
-from hermes.actions.tools import Tools
+from hermes.actions.tools import Tools, stored
+from hermes.digest import canonical_json
+from hermes.engine.action import FILE as FILE_KIND
 from hermes.engine.action import Outputs
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
@@ -23,15 +23,9 @@ _EXECUTABLE: Final = 0o111
 
 
 def execute(request: Request, tools: Tools) -> Outputs:
-    """Raises `BuildError` where a script is missing or not executable, and what `hermes.actions.run` does."""
-    spec = of_request(Script[Resolved], request)
-    check(spec, Root(spec.roots, tools))
-    run = partial(tools.commands.run, waiting=tools.check_cancelled)
-    return outputs_of(spec, performed(request, tools, task_of(spec, request, tools), run))
-
-
-def check(spec: Script[Resolved], root: Root) -> None:
-    """Raise `BuildError` for the first thing that is missing."""
+    """Raises `BuildError` for the first thing that is missing."""
+    spec = of_request(FindScripts[Resolved], request)
+    root = Root(spec.roots, tools)
     for one in spec.programs:
         if problem := problem_of(one, root):
             looked = f"; looked in: {one.looked}" if one.looked else ""
@@ -45,6 +39,7 @@ def check(spec: Script[Resolved], root: Root) -> None:
                 f"{spec.image} has no folder {folder} to inject files into",
                 hint="name a folder that the image has; a relative path is below its working folder",
             )
+    return {"found": stored(tools.store, FILE_KIND, canonical_json([one.path for one in spec.programs]))}
 
 
 def problem_of(program: Program, root: Root) -> str:
