@@ -21,7 +21,7 @@ from hermes.container.task import Task
 from hermes.engine.action import FILE
 from hermes.engine.executor import Request, Result
 from hermes.engine.key import Resolved
-from hermes.errors import BuildFileError, SourceLocation, TestFailed, UsageError
+from hermes.errors import BuildFileError, SourceLocation, TestFailed, UsageError, clipped
 from hermes.sandbox import capabilities
 from hermes.sandbox.process import HOSTNAME
 from hermes.testing.documents import parse
@@ -88,7 +88,8 @@ def execute(request: Request, tools: Tools) -> Result:
 def _said(report: Report, seconds: float) -> str:
     if report.timed_out:
         return f"took longer than its {seconds:g} seconds, and was ended"
-    return f"{len(report.failures)} of {len(report.cases)} cases failed"
+    first = report.failures[0]
+    return f"{len(report.failures)} of {len(report.cases)} cases failed: {clipped(first.name)}: {clipped(first.errors[0])}"
 
 
 def _logged(testing: ImageTests, log: str, request: Request, tools: Tools) -> Report:

@@ -64,16 +64,22 @@ class Tested(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TestResult:
-    """What came of tests, in the order of their labels; ``error`` is that of a build in which not only tests failed."""
+    """What came of tests, in the order of their labels; ``failure`` is the error of a build in which something failed."""
 
     __test__ = False
 
     tests: tuple[Tested, ...]
-    error: BuildFailed | None = None
+    failure: BuildFailed | None = None
+
+    @property
+    def error(self) -> BuildFailed | None:
+        """The failure if not only tests failed."""
+        failures = self.failure.failures.values() if self.failure else ()
+        return self.failure if any(not isinstance(one, TestFailed) for one in failures) else None
 
     @property
     def passed(self) -> bool:
-        return self.error is None and all(one.status in ("passed", "no cases") for one in self.tests)
+        return self.failure is None and all(one.status in ("passed", "no cases") for one in self.tests)
 
 
 def run_tests(
@@ -87,18 +93,16 @@ def run_tests(
     if options.tests is None:
         options = replace(options, tests=TestOptions())
     seen = _Seen()
-    error = None
+    failed = None
     try:
         result: BuildResult | BuildFailed = build(where, patterns, options, [*subscribers, seen.event], say)
     except BuildFailed as failure:
-        result = failure
-        if any(not isinstance(one, TestFailed) for one in failure.failures.values()):
-            error = failure
+        result = failed = failure
     done = result.done if isinstance(result, BuildFailed) else result.targets
     failures = result.failures if isinstance(result, BuildFailed) else {}
     labels = sorted({*done, *failures, *seen.failed})
     return TestResult(
-        tuple(_tested(label, done.get(label, ()), failures.get(label), seen) for label in labels), error
+        tuple(_tested(label, done.get(label, ()), failures.get(label), seen) for label in labels), failed
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -23,7 +23,7 @@ from hermes.cli.options import (
     secret_option,
 )
 from hermes.cli.progress import display
-from hermes.errors import CommandFailed, NoTests, TestFailed, UsageError
+from hermes.errors import BuildFailed, CommandFailed, NoTests, TestFailed, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,7 +132,7 @@ def command(
     )
     if junit is not None and not junit.absolute().parent.is_dir():
         raise UsageError(f"--junit {junit}: {junit.absolute().parent} is not a folder")
-    with ExitStack() as closing:
+    with suppress(BuildFailed), ExitStack() as closing:
         screen = closing.enter_context(display(quiet=quiet, progress=progress))
 
         def show(event: Event) -> None:
@@ -150,6 +150,8 @@ def command(
         workspace = Workspace(subscribers=subscribers, say=screen.say)
         result = workspace.test(patterns_or_here(patterns), options)
         screen.summary(_summary(result, time.monotonic() - started))
+        if result.failure is not None:
+            raise result.failure  # the log of a CI system gets annotations
     if junit is not None:
         _write(junit, result)
     for line in _lines(result, shown, quiet=quiet):

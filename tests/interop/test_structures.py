@@ -46,6 +46,7 @@ def asked(tool: str, docker: list[str], folder: Path, *names: str) -> dict[str, 
 
 
 @pytest.mark.root
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(
     os.environ.get("HERMES_TEST_PEERS") != "all", reason="takes two minutes; HERMES_TEST_PEERS=all runs it"
 )
