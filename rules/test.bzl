@@ -114,6 +114,7 @@ def _http_test_impl(ctx):
             "status": ctx.attr.status,
         })
     return [_tested(ctx, args = ctx.attr.args, http = {
+        "health_check": ctx.attr.health_check,
         "loopback": ctx.attr.loopback,
         "port": ctx.attr.port,
         "ready": ctx.attr.ready,
@@ -132,6 +133,7 @@ http_test = rule(
         "expected_headers": attr.string_dict(doc = "Headers that the answer has to have, and patterns that they have to match."),
         "expected_output": attr.string_list(doc = "Patterns that the body of the answer has to match."),
         "headers": attr.string_dict(doc = "Headers that are sent."),
+        "health_check": attr.bool(doc = "Whether to wait until the image's health check passes. It runs beside the program, in its network and in a root of its own."),
         "image": _IMAGE,
         "loopback": attr.bool(doc = "Whether the program may listen where only its own container reaches it."),
         "method": attr.string(default = "GET", doc = "The method of the request."),

@@ -47,6 +47,7 @@ def suite_of(command: Mapping[str, Any] | None, http: Mapping[str, Any] | None) 
             http["start_timeout"],
             http["stop_timeout"],
             http["loopback"],
+            http["health_check"],
         )
     return found
 

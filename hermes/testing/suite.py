@@ -163,8 +163,8 @@ class HttpRequest(NamedTuple):
 class HttpTest(NamedTuple):
     """A server: it is started, waited for, asked, and stopped.
 
-    It has begun when it listens on ``port`` and, where ``ready`` is a path, answers that with a status below 400; it has
-    ``start_seconds`` for that and ``stop_seconds`` for its end. With ``loopback`` it may listen where only its own
+    It has begun when it listens on ``port``, answers ``ready``, if that is a path, with a status below 400, and passes the
+    image's health check, if ``health_check`` asks for that; it has ``start_seconds`` for all this and ``stop_seconds`` for its end. With ``loopback`` it may listen where only its own
     container reaches it.
     """
 
@@ -174,3 +174,4 @@ class HttpTest(NamedTuple):
     start_seconds: int = 30
     stop_seconds: int = 10
     loopback: bool = False
+    health_check: bool = False

@@ -19,8 +19,10 @@ from tests.integration.conftest import add_base
 from tests.structures import BUILD, FILES, alone, large
 
 SUITE = """\
-files_layer(name = "httpd", symlinks = {"/bin/httpd": "busybox"}, files = {"/www/index.html": "page", "/www/up": "page"})
+files_layer(name = "httpd", symlinks = {"/bin/httpd": "busybox", "/bin/wget": "busybox"}, files = {"/www/index.html": "page", "/www/up": "page"})
 image(name = "image", layers = ["//base:root", ":httpd"], entrypoint = ["sh", "-c"], env = {"A": "b"})
+image(name = "checked", base = ":image", health_check = ["CMD-SHELL", "wget -q -O - http://127.0.0.1/index.html | grep is"])
+image(name = "ill", base = ":image", health_check = ["CMD", "sh", "-c", "echo so ill; exit 1"])
 image(name = "other", layers = ["//base:root"])
 command_test(name = "fine", image = ":image", argv = ["cat", "/www/up"], expected_output = ["^it is "], size = "small")
 command_test(name = "bad", image = ":image", argv = ["sh", "-c", "echo out; echo err >&2; exit 2"], expected_output = ["in"])
@@ -35,6 +37,8 @@ HTTP = """\
 package(default_visibility = ["//visibility:public"])
 http_test(name = "served", image = "//suite:image", args = ["httpd -f -p 80 -h /www"], port = 80, ready = "/up",
     path = "/index.html", expected_output = ["^it is"], excluded_output = ["not"], expected_headers = {"Content-Type": "^text/"})
+http_test(name = "checked", image = "//suite:checked", args = ["httpd -f -p 80 -h /www"], port = 80, health_check = True)
+http_test(name = "ill", image = "//suite:ill", args = ["httpd -f -p 80 -h /www"], port = 80, health_check = True, start_timeout = 1)
 http_test(name = "absent", image = "//suite:image", args = ["httpd -f -p 80 -h /www"], port = 80, path = "/none", status = 200)
 http_test(name = "elsewhere", image = "//suite:image", args = ["httpd -f -p 8081 -h /www"], port = 80, start_timeout = 1)
 http_test(name = "inside", image = "//suite:image", args = ["httpd -f -p 127.0.0.1:80 -h /www"], port = 80)
@@ -188,10 +192,11 @@ def test_a_server_is_started_asked_and_stopped(tested: Sandbox) -> None:
         tested.write("suite/BUILD", f'package(default_visibility = ["//visibility:public"])\n{suite}')
     tested.write("http/BUILD", HTTP)
     verdicts, said = run(tested, "//http/...", status=3)
-    assert {name for name, verdict in verdicts.items() if verdict == "PASSED"} == {"served"}
+    assert {name for name, verdict in verdicts.items() if verdict == "PASSED"} == {"checked", "served"}
     assert "the status is 404, expected 200" in said
     assert "nothing listened on port 80 within 1 seconds, but on 8081" in said
     assert "the program listens on port 80 of 127.0.0.1 only" in said
+    assert "the program was not ready within 1 seconds: the health check ended with status 1: so ill" in said
     assert "Address already in use" in said
     assert (
         "the program ended with status 4 before it listened on port 80\n    it printed: cannot start" in said

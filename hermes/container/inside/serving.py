@@ -27,7 +27,7 @@ from hermes.sandbox import signals
 from hermes.sandbox.choice import BWRAP, sandbox
 from hermes.sandbox.process import Ended, Process, Sandbox
 from hermes.sandbox.remote import Caller, Stdio
-from hermes.sandbox.syscalls import CLONE_NEWNET, setns
+from hermes.sandbox.syscalls import CLONE_NEWNET, CLONE_NEWNS, setns, unshare
 from hermes.store import Store
 from hermes.store.blobs import write_all
 from hermes.testing.patterns import found, text_of
@@ -36,6 +36,7 @@ from hermes.testing.suite import HttpRequest, HttpTest
 from hermes.testing.verdicts import texts
 
 _PAUSE: Final = 0.02
+_BETWEEN_CHECKS: Final = 0.5
 _LARGEST: Final = 16 << 20
 _ONE_ANSWER: Final = 30.0
 """Seconds within which an answer has to go on."""
@@ -57,7 +58,8 @@ def serve(
     folder = f"{scratch}/server"
     os.mkdir(folder)
     started = time.monotonic()
-    asking = _Asking(test, asked, f"{folder}/answers", os.getpid())
+    check = _HealthCheck(store, call, folder) if test.health_check else None
+    asking = _Asking(test, asked, f"{folder}/answers", os.getpid(), check)
     if task.network == "host" and (address := _taken(test.port)):
         said = f"port {test.port} of this machine, which the image shares, is in use at {address}"
         yield Case(_START, (said, "end what listens there, or install slirp4netns; see `hermes doctor`"))
@@ -67,7 +69,7 @@ def serve(
     with open(f"{folder}/output", "w+b") as output:
         log = (stdio[0], output.fileno(), output.fileno())
         with piped(log, tell=lambda data: write_all(stdio[1], data), most=_LARGEST) as ours:
-            outcome = _outcome(container, asking, call.where, ours, caller)
+            outcome = _outcome(container, _Asked(sandbox(BWRAP, call.where), asking), ours, caller)
         output.seek(0)
         printed = text_of(output.read())
     yield from _cases(asking, outcome, test, printed, int((time.monotonic() - started) * 1000))
@@ -76,11 +78,9 @@ def serve(
 _START: Final = "HTTP Test: start"
 
 
-def _outcome(
-    container: Container, asking: _Asking, where: tuple[str, str], stdio: Stdio, caller: Caller
-) -> Outcome | BuildError:
+def _outcome(container: Container, sandbox: Sandbox, stdio: Stdio, caller: Caller) -> Outcome | BuildError:
     try:
-        return container.run(_Asked(sandbox(BWRAP, where), asking), stdio, caller)
+        return container.run(sandbox, stdio, caller)
     except BuildError as error:
         return error
 
@@ -125,8 +125,16 @@ class _Answers(NamedTuple):
 class _Asking:
     """Asks a server, in a process of its own that `start` makes. ``parent`` is the process that runs the server."""
 
-    def __init__(self, test: HttpTest, requests: list[HttpRequest], path: str, parent: int) -> None:
+    def __init__(
+        self,
+        test: HttpTest,
+        requests: list[HttpRequest],
+        path: str,
+        parent: int,
+        check: _HealthCheck | None = None,
+    ) -> None:
         self._test = test
+        self._check = check
         self._requests = requests
         self._path = path
         self._parent = parent
@@ -191,25 +199,27 @@ class _Asking:
                     f"the program listens on port {port} of {', '.join(sorted(addresses))} only, where nothing outside of its "
                     "container reaches it; let it listen on 0.0.0.0, or say loopback = True"
                 )
-            if addresses and not self._test.ready:
+            if addresses and not (last := self._unready()):
                 return ""
-            if addresses:
-                try:
-                    status, _, _ = self._answer(HttpRequest(self._test.ready))
-                except (OSError, http.client.HTTPException) as error:
-                    last = f"no answer: {_said(error)}"
-                else:
-                    if status < 400:
-                        return ""
-                    last = f"status {status}"
             if time.monotonic() >= deadline:
                 break
             time.sleep(_PAUSE)
         limit = f"within {self._test.start_seconds} seconds"
         if last:
-            return f"{self._test.ready} was not ready {limit}: {last}"
+            return f"the program was not ready {limit}: {last}"
         others = ", ".join(str(one) for one in sorted(_listening()))
         return f"nothing listened on port {port} {limit}" + (f", but on {others}" if others else "")
+
+    def _unready(self) -> str:
+        """Return what keeps a program that listens from being ready, or an empty string."""
+        if self._test.ready:
+            try:
+                status, _, _ = self._answer(HttpRequest(self._test.ready))
+            except (OSError, http.client.HTTPException) as error:
+                return f"no answer for {self._test.ready}: {_said(error)}"
+            if status >= 400:
+                return f"status {status} for {self._test.ready}"
+        return self._check.problem() if self._check else ""
 
     def _answer(self, request: HttpRequest) -> tuple[int, http.client.HTTPMessage, str]:
         address = "127.0.0.1"
@@ -248,6 +258,64 @@ class _Asking:
             time.sleep(_PAUSE)
         self._note(killed=True)
         signals.send(signal.SIGKILL, self._parent)
+
+
+class _HealthCheck:
+    """The health check of an image, for a process in the network namespace of its server; see docker's HEALTHCHECK.
+
+    It runs in a sandbox of its own, hardened as the server's, so it sees the server's ports and not its files.
+    """
+
+    def __init__(self, store: Store, call: ImageTests, folder: str) -> None:
+        self._store = store
+        self._call = call
+        self._folder = folder
+        self._count = 0
+
+    def problem(self) -> str:
+        """Run it once; return what it has to say against the server, or an empty string."""
+        given = self._call.config.get("Healthcheck") or {}
+        kind, *argv = given.get("Test") or ("NONE",)
+        if kind == "NONE" or not argv:
+            return "the image has no health check"
+        if not self._count:
+            unshare(CLONE_NEWNS)
+        else:
+            time.sleep(_BETWEEN_CHECKS)
+        self._count += 1
+        folder = f"{self._folder}/check{self._count}"
+        os.mkdir(folder)
+        assert self._call.server is not None
+        task = replace(
+            self._call.server,
+            argv=("/bin/sh", "-c", argv[0]) if kind == "CMD-SHELL" else tuple(argv),
+            network="none",
+            timeout=(given.get("Timeout") or 30_000_000_000) / 1e9,
+            runtime=BWRAP,
+        )
+        container = Container(self._store, task, folder, emulators=dict(self._call.emulators))
+        nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        with open(f"{folder}/output", "w+b") as output, socket.socket() as unused:
+            log = (nothing, output.fileno(), output.fileno())
+            with piped(log, most=_LARGEST) as ours:
+                beside = _Beside(sandbox(BWRAP, self._call.where))
+                outcome = _outcome(container, beside, ours, Caller(unused))
+            output.seek(0)
+            printed = " ".join(text_of(output.read()).split())
+        os.close(nothing)
+        if isinstance(outcome, BuildError):
+            return f"the health check: {outcome.message}"
+        return f"the health check ended with status {outcome.status}: {printed}" if outcome.status else ""
+
+
+class _Beside:
+    """A sandbox whose process has the network of this process; see `hermes.sandbox.process.Sandbox`."""
+
+    def __init__(self, inner: Sandbox) -> None:
+        self._inner = inner
+
+    def run(self, process: Process, root: str, stdio: Stdio, caller: Caller) -> Ended:
+        return self._inner.run(replace(process, network="host"), root, stdio, caller)
 
 
 class _Asked:
