@@ -10,7 +10,7 @@ from hermes.digest import Digest
 from hermes.dsl.attributes import KINDS
 from hermes.dsl.dialect.values import EvalError, show, type_name
 from hermes.dsl.mounts import binds
-from hermes.dsl.providers import File
+from hermes.dsl.providers import File, Layer
 from hermes.engine.action import Source
 from hermes.errors import HermesError
 from hermes.graph.label import Label
@@ -43,6 +43,13 @@ def with_binds(inputs: Mapping[str, Any], mounts: Any) -> dict[str, Any]:
             raise EvalError(f"two mounts are at {one.path}", attribute="mounts")
         found[one.path] = one.files
     return found
+
+
+def layers_at(trees: Any) -> tuple[Ref, ...]:
+    """Return the layers that a command sees mounted, by their paths."""
+    if not isinstance(trees, Mapping) or not all(type(one) is Layer for one in trees.values()):
+        raise EvalError(f"trees maps paths to layers, not {type_name(trees)}")
+    return tuple(Ref(one.artifact, KINDS["path"].check(path, _no_label)) for path, one in trees.items())
 
 
 def identities(tools: Any) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from hermes.actions.specs.spec import Ref, Spec, declared
 from hermes.digest import Digest, canonical_json
-from hermes.dsl.commands import check_run, expect_text, identities, staged, with_binds
+from hermes.dsl.commands import check_run, expect_text, identities, layers_at, staged, with_binds
 from hermes.dsl.configuration import Configuration
 from hermes.dsl.dialect.values import EvalError, Struct, show, type_name
 from hermes.dsl.entries import Entries, check_paths
@@ -425,6 +425,7 @@ class Actions:
         secret_version: str = "",
         mounts: Any = (),
         subscriptions: Any = (),
+        trees: Any = None,
     ) -> Struct:
         """A command in the stack of layers ``root``; gives its changes as ``layer``, and ``files``.
 
@@ -432,7 +433,8 @@ class Actions:
         put below the path by their paths in their packages. ``outputs`` are absolute paths of files to keep.
         Without ``cwd`` the command runs in a folder of its own that is writable, has the ``inputs`` at "."
         in it, and is the place of ``outputs`` that are relative. ``environment`` is that of a base image.
-        ``mounts`` and ``secrets`` are what `hermes.dsl.mounts` makes.
+        ``mounts`` and ``secrets`` are what `hermes.dsl.mounts` makes. ``trees`` maps absolute paths to layers: what
+        such a layer has in ``/content`` is mounted there, read-only.
         """
         from hermes.actions.specs.run import Run
 
@@ -453,6 +455,7 @@ class Actions:
             subscriptions=tuple(subscriptions),
             roots=_refs(root),
             environment=None if environment is None else Ref(environment.artifact),
+            bound=layers_at(trees or {}),
             sources=files,
         )
         return self._command(name, command, timeout)

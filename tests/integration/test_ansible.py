@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT, Sandbox
 from tests.integration.shell import Shell
+from tests.integration.test_python import names_in
 
 pytest.importorskip("ansible", reason="ansible-core is not installed (the extra ansible)")
 
@@ -94,3 +100,110 @@ def test_a_host_that_is_no_container_is_unreachable(web: Shell) -> None:
     assert done.returncode == 4
     assert "UNREACHABLE!" in done.stdout
     assert "there is no container ghost (`hermes ctr ps` lists them)" in done.stdout
+
+
+class Playing:
+    """What an ansible_layer runs, here: the scripts of its rule, with the Python and the root of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.place = folder / "tool"
+        self.play = folder / "play"
+        self.play.mkdir()
+        texts = {
+            node.targets[0].id: ast.literal_eval(node.value)
+            for node in ast.parse((ROOT / "rules/ansible.bzl").read_text()).body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        }
+        scripts = {
+            "as_user.py": "_AS_USER",
+            "become/hermes_user.py": "_BECOME",
+            "callbacks/hermes_report.py": "_REPORT",
+            "drive.py": "_DRIVE",
+            "modules/setup.py": "_SETUP",
+        }
+        for name, text in scripts.items():
+            target = self.place / "share/hermes" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(
+                texts[text].replace("PLACE", repr(str(self.place))).replace("/tmp/", f"{folder}/")
+            )
+        (self.place / "bin").mkdir()
+        (self.place / "bin/python3").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        (self.place / "bin/python3").chmod(0o755)
+        (self.place / "bin/sh").symlink_to("/bin/sh")
+        (self.place / "lib").mkdir()
+        (self.place / "lib/locale").symlink_to("/usr/lib/locale")
+
+    def __call__(self, text: str, *options: str) -> subprocess.CompletedProcess[str]:
+        (self.play / "site.yml").write_text(text)
+        return subprocess.run(
+            [
+                sys.executable,
+                str(self.place / "share/hermes/drive.py"),
+                "--host",
+                "web1",
+                *options,
+                "--",
+                "site.yml",
+            ],
+            cwd=self.play,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture
+def playing(tmp_path: Path) -> Playing:
+    return Playing(tmp_path)
+
+
+def test_a_layer_has_fixed_facts_variables_groups_and_collections(playing: Playing, tmp_path: Path) -> None:
+    """The play runs twice, and the second run changes nothing."""
+    archives = tmp_path / "archives"
+    archives.mkdir()
+    about = b'{"collection_info": {"namespace": "some", "name": "where"}}'
+    role = b'- copy: {content: "{{ word }} {{ ansible_hostname }} {{ ansible_date_time.date }}", dest: "{{ at }}"}\n'
+    with tarfile.open(archives / "some-where-1.0.0.tar.gz", "w:gz") as archive:
+        for name, content in (("MANIFEST.json", about), ("roles/say/tasks/main.yml", role)):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    text = "- hosts: web\n  roles: [some.where.say]\n"
+    variables = ("--var", "word=said=on", "--var", f"at={tmp_path}/said")
+    done = playing(text, "--group", "web", "--collections", str(archives), "--twice", *variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "said").read_text() == "said=on localhost 1970-01-01"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- hosts: all\n  tasks:\n    - copy: {dest: /x\n", "Origin: site.yml:4:1"),
+        (
+            "- hosts: all\n  tasks:\n    - some.where.nothing:\n",
+            "hint: name the archives of missing collections",
+        ),
+        ("- hosts: db\n  tasks: [{ping: }]\n", "no task ran: no play of the playbook is for the host web1"),
+        (
+            "- hosts: all\n  gather_facts: false\n  tasks: [{name: again, raw: id}]\n",
+            "it changed something in 'again'",
+        ),
+    ],
+    ids=["syntax", "collection", "host", "idempotence"],
+)
+def test_what_is_wrong_with_a_playbook_is_said(playing: Playing, text: str, said: str) -> None:
+    done = playing(text, "--twice")
+    assert done.returncode != 0
+    assert said in done.stdout + done.stderr
+
+
+@pytest.mark.network
+def test_the_image_of_the_example_has_no_python_and_no_ansible(workspace: Sandbox) -> None:
+    shutil.copytree(ROOT / "examples/ansible", workspace.root / "examples/ansible")
+    label = "//examples/ansible:image"
+    assert workspace.build(label).executed
+    assert workspace.build(label, "//examples/ansible:configured").executed == ()
+    layers = names_in(workspace.root / "hermes-out/examples/ansible/image")
+    made = ["etc/httpd.conf", "etc/httpd.note", "srv/www/index.html"]
+    assert sorted(name for layer in layers for name in layer) == sorted(["etc/group", "etc/passwd", *made])

@@ -49,9 +49,10 @@ ORDER = [
     "python.bzl",
     "s2i.bzl",
     "node.bzl",
+    "ansible.bzl",
     "test.bzl",
 ]
-LOADED = ("debian.bzl", "programs.bzl", "roots.bzl", "python.bzl", "s2i.bzl", "node.bzl")
+LOADED = ("debian.bzl", "programs.bzl", "roots.bzl", "python.bzl", "s2i.bzl", "node.bzl", "ansible.bzl")
 """Rules that a BUILD file has to load."""
 
 
@@ -208,8 +209,9 @@ def test_build_files_in_the_documents_load(tmp_path: Path, document: str, block:
     if "import hermes" in block:
         compile(block, document, "exec")
         return
-    (tmp_path / "app").mkdir()
-    for name in ("app/main.py", "app/main.js", "a.txt"):  # what glob() finds there
+    for folder in ("app", "roles"):
+        (tmp_path / folder).mkdir()
+    for name in ("app/main.py", "app/main.js", "roles/main.yml", "a.txt"):  # what glob() finds there
         (tmp_path / name).touch()
     if "def " in block:
         (tmp_path / "rules.bzl").write_text(block)
