@@ -22,6 +22,7 @@ Read = Callable[[str], bytes]
 
 _GIT: Final = ("git+", "git:", "github:", "gitlab:", "bitbucket:", "gist:")
 _ORDER: Final = "_-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789abcdefghijklmnopqrstuvwxyz"
+_RANKS: Final = {ord(one): chr(rank) for rank, one in enumerate(_ORDER)}
 _PREFERRED: Final = (
     "name",
     "version",
@@ -192,9 +193,9 @@ def _bins(nodes: Iterable[Node]) -> Mapping[str, list[Bin]]:
     return found
 
 
-def _collated(text: str) -> tuple[tuple[int, ...], str]:
+def _collated(text: str) -> tuple[str, str]:
     """Order ASCII texts as JavaScript's ``localeCompare`` does in English."""
-    return tuple(_ORDER.find(one.lower()) for one in text), text.swapcase()
+    return text.lower().translate(_RANKS), text.swapcase()
 
 
 def _archive(lock: PackageLock, node: Node, wanted: Wanted) -> Archive:

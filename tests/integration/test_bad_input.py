@@ -116,6 +116,14 @@ WRONG_BUILD_FILES = {
         'fetch_file(name = "l", urls = ["file:///x"], sha256 = "12")\n',
         "app/BUILD:1:.*is not a sha256",
     ),
+    "an integrity of an unknown kind": (
+        'fetch_file(name = "l", urls = ["file:///x"], integrity = "md5-AAAA")\n',
+        "app/BUILD:1:.*'md5-AAAA' has no digest of a known algorithm",
+    ),
+    "a download without a digest": (
+        'fetch_file(name = "l", urls = ["file:///x"])\n',
+        "app/BUILD:1:.*expected one of sha256 and integrity, got neither",
+    ),
     "a bad time": ('image(name = "l", created = "yesterday")\n', 'app/BUILD:1:19: .*"yesterday" is no time'),
     "a bad port": ('image(name = "l", ports = ["http"])\n', 'app/BUILD:1:19: .*"http" is not a port'),
     "a bad platform": ('image(name = "l", platform = "amiga")\n', "app/BUILD:1:.*platform"),
