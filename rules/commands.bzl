@@ -110,7 +110,7 @@ genrule = rule(
         "env": attr.env_dict(doc = "Variables of the command."),
         "mounts": attr.mount_list(allow_files = True, doc = _MOUNTS),
         "network": attr.bool(doc = "Whether the command may use the network."),
-        "outs": attr.string_list(mandatory = True, allow_empty = False, doc = "Files that the command makes."),
+        "outs": attr.output_list(mandatory = True, allow_empty = False, doc = "Files that the command makes. Each has a label of its own."),
         "root": attr.label_list(
             mandatory = True,
             allow_empty = False,

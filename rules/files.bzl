@@ -11,6 +11,19 @@ filegroup = rule(
     doc = "Files under one name.",
 )
 
+def _generated_file_impl(ctx):
+    return [DefaultInfo(files = [file for file in ctx.files.of if file.path == ctx.attr.path])]
+
+# What a label such as :output.txt means where the target that makes the file has a list of its outputs; nobody calls it.
+generated_file = rule(
+    implementation = _generated_file_impl,
+    attrs = {
+        "of": attr.label(mandatory = True, allow_files = True, doc = "The target that makes the file."),
+        "path": attr.string(mandatory = True, doc = "The file, as that target calls it."),
+    },
+    doc = "One file of a target that makes several. A label such as :output.txt means it; it need not be declared.",
+)
+
 def _alias_impl(ctx):
     return ctx.attr.actual.infos
 

@@ -28,7 +28,7 @@ from hermes.dsl.providers import Dependency, Provider
 from hermes.errors import HermesError, SourceLocation
 from hermes.graph.label import Label
 from hermes.graph.pattern import Pattern, parse_all, select
-from hermes.graph.targets import Node, Visibility, check_visibility
+from hermes.graph.targets import Node, Packages, Visibility, check_visibility
 from hermes.image.platform import Platform
 
 
@@ -361,8 +361,9 @@ def _configured(text: str) -> Configured:
 
 
 def _visibility(row: VisibilityRow) -> Visibility:
-    public, packages, trees = row
-    return Visibility(public, frozenset(packages), frozenset(trees))
+    public, packages, trees, groups = row
+    found = tuple(Packages(*map(frozenset, group)) for group in groups)
+    return Visibility(public, frozenset(packages), frozenset(trees), groups=found)
 
 
 def _nowhere() -> SourceLocation:

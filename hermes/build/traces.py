@@ -113,7 +113,8 @@ def text_of(key: Configured) -> str:
 
 
 def visibility_row(visibility: Visibility) -> VisibilityRow:
-    return visibility.public, tuple(sorted(visibility.packages)), tuple(sorted(visibility.trees))
+    groups = tuple(tuple(tuple(sorted(one)) for one in group) for group in visibility.groups)
+    return visibility.public, tuple(sorted(visibility.packages)), tuple(sorted(visibility.trees)), groups
 
 
 def conditions_of(package: Package) -> dict[str, ConditionRow]:

@@ -18,7 +18,15 @@ from hermes.dsl.providers import DEFAULT_INFO, Dependency, File, Info, LabelValu
 from hermes.dsl.rule import Target
 from hermes.dsl.selects import Branches, Select
 from hermes.engine.action import ActionGraph, Source
-from hermes.errors import BuildError, BuildFileError, HermesError, LabelError, UndecidedError, together
+from hermes.errors import (
+    BuildError,
+    BuildFileError,
+    HermesError,
+    LabelError,
+    UndecidedError,
+    VisibilityError,
+    together,
+)
 from hermes.graph.label import Label
 from hermes.graph.targets import Node, check_visibility, in_dependency_order
 from hermes.image.platform import Platform
@@ -236,10 +244,12 @@ class Analysis:
                 problems.append(self._at(target, attribute, error))
         if problems:
             raise together(problems)
+        try:
+            visibility = self._packages.visibility(target.visibility, self.traces[key].read)
+        except HermesError as error:
+            raise self._at(target, "visibility", error) from None
         below = list(dict.fromkeys(decided.dependencies.values()))
-        self.nodes[key] = Node(
-            target.label, target.rule.name, tuple(below), target.visibility, target.location
-        )
+        self.nodes[key] = Node(target.label, target.rule.name, tuple(below), visibility, target.location)
         return below
 
     def _enter(self, key: Configured) -> Configured:
@@ -281,7 +291,8 @@ class Analysis:
             for label in labels_of(attribute, attributes[name]):
                 try:
                     if label.package != target.label.package or label.repo:
-                        self._check_foreign(label)
+                        if self._is_exported(label, target, trace):
+                            found[label] = self._link(label, trace)
                     elif self._packages.target(label) is None and label.name in self._packages.files_of(
                         label.package
                     ):
@@ -292,22 +303,33 @@ class Analysis:
             raise together(problems)
         return found
 
-    def _check_foreign(self, label: Label) -> None:
-        """Raise `LabelError` where a label of another package is that of a file."""
+    def _is_exported(self, label: Label, target: Target, trace: Trace) -> bool:
+        """Tell whether a label of another package is that of a file; raises `LabelError` for one that is not exported."""
         if label.repo:
             raise LabelError(f"{label} is not a target", hint="only targets of the workspace can be used")
         if self._kept is not None and self._kept.declares(label):
-            return
+            return False
         try:
             known = self._packages.target(label) is not None
             is_file = not known and label.name in self._packages.files_of(label.package)
         except HermesError:
-            return  # met again with all other dependencies
-        if is_file:
+            return False  # met again with all other dependencies
+        if not is_file:
+            return False
+        package = self._packages.package(label.package)
+        exported = package.exported.get(label.name)
+        if exported is None:
             raise LabelError(
                 f"{label} is a file of another package",
-                hint=f"make it a target of //{label.package}, with filegroup() and a visibility",
+                hint=f'write exports_files(["{label.name}"]) in {package.file}, or make a filegroup() there with a visibility',
             )
+        trace.read.update(package.read)
+        if not self._packages.visibility(exported, trace.read).allows(target.label.package):
+            raise VisibilityError(
+                f"{target.label} may not use {label}, which {package.file} exports to others",
+                hint=f'add "{target.label.package_label}:__pkg__" to visibility of its exports_files()',
+            )
+        return True
 
     def _link(self, label: Label, trace: Trace) -> Link | None:
         """Return where a source file leads that is a link; raises `LabelError` when that is out of its package."""

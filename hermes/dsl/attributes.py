@@ -159,6 +159,11 @@ def _string_list(value: Any, to_label: ToLabel) -> tuple[str, ...]:
     return tuple(_item(_string, one, to_label) for one in _items(value, "a list of strings"))
 
 
+def _output_list(value: Any, to_label: ToLabel) -> tuple[str, ...]:
+    """Names of files that a target makes, each of which is a label, too."""
+    return _string_list(value, to_label)
+
+
 def _label_list(value: Any, to_label: ToLabel) -> tuple[Label, ...]:
     items = [value] if type(value) in (str, LabelValue) else _items(value, "a label or a list of labels")
     found = tuple(_item(_label, one, to_label) for one in items)
@@ -326,6 +331,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "mode": Kind(_mode),
     "mode_dict": Kind(_mapping(_string, _mode, "a dict from patterns to modes"), dict),
     "mount_list": Kind(_mount_list, ()),
+    "output_list": Kind(_output_list, ()),
     "owner": Kind(_owner, "0:0"),
     "path": Kind(_path),
     "path_dict": Kind(_mapping(_path_below, _string, "a dict from paths to strings"), dict),

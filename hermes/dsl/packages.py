@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -42,10 +42,12 @@ from hermes.errors import (
     LabelError,
     SourceError,
     SourceLocation,
+    VisibilityError,
     together,
 )
 from hermes.graph.label import RULES_REPO, Label
-from hermes.graph.targets import Visibility
+from hermes.graph.targets import PackageGroup, Visibility
+from hermes.graph.targets import Packages as GroupedPackages
 from hermes.store import Store
 from hermes.workspace.glob import matcher
 from hermes.workspace.listing import Folders
@@ -76,6 +78,8 @@ _CHECKING: Final = 12
 
 PRELUDE: Final = Label(RULES_REPO, "rules", "prelude.bzl")
 CONFIG_SETTING: Final = "config_setting"
+GENERATED_FILE: Final = "generated_file"
+"""The rule of the target that stands for one file that another target makes."""
 MANUAL: Final = "manual"
 
 
@@ -84,7 +88,8 @@ class Package:
     """What a BUILD file declares.
 
     ``files`` are the paths of the BUILD file (a link, and what it leads to), ``loaded`` those of the workspace's
-    ``.bzl`` files that it loads, and these in turn. ``errors`` are of targets that could not be declared.
+    ``.bzl`` files that it loads, and these in turn. ``errors`` are of targets that could not be declared. ``exported`` are
+    files that other packages may use, ``groups`` groups of packages, both by name.
     """
 
     name: str
@@ -94,6 +99,13 @@ class Package:
     files: tuple[str, ...] = ()
     loaded: set[str] = field(default_factory=set)
     errors: list[HermesError] = field(default_factory=list)
+    exported: dict[str, Visibility] = field(default_factory=dict)
+    groups: dict[str, PackageGroup] = field(default_factory=dict)
+
+    @property
+    def read(self) -> Iterable[str]:
+        """The paths of the files that decide what the package declares."""
+        return (*self.files, *self.loaded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +150,11 @@ class Packages:
         build_functions: dict[str, Callable[..., Any]] = {
             "config_setting": self._config_setting,
             "existing_rule": self._existing_rule,
+            "exports_files": self._exports_files,
             "glob": self._glob,
             "package": self._package,
+            "package_group": self._package_group,
+            "package_name": self._package_name,
         }
         self._build_functions = {name: Builtin(name, call) for name, call in build_functions.items()}
         names = {**self._language, **self._build_functions}
@@ -216,6 +231,30 @@ class Packages:
                     compiler.compile(self._read(file)[0], file)
         finally:
             own.close()
+
+    def visibility(self, given: Visibility, read: set[str]) -> Visibility:
+        """Return a visibility with the groups that it names; the files that decide what these are get into ``read``.
+
+        Raises `VisibilityError` where there is no such group.
+        """
+        pending, seen = sorted(given.named, reverse=True), set(given.named)
+        found = []
+        while pending:
+            label = pending.pop()
+            package = self.package(label.package)
+            read.update(package.read)
+            group = package.groups.get(label.name)
+            if group is None:
+                near = suggest(str(label), [f"//{label.package}:{name}" for name in package.groups])
+                raise VisibilityError(
+                    f"{label} is not a package_group",
+                    hint=near
+                    or "use //visibility:public, //pkg:__pkg__ or //pkg:__subpackages__, or declare the group",
+                )
+            found.append(group.packages)
+            pending += [one for one in group.includes if one not in seen]
+            seen.update(group.includes)
+        return replace(given, named=frozenset(), groups=tuple(found)) if found else given
 
     @property
     def loaded(self) -> Mapping[str, Package]:
@@ -319,7 +358,30 @@ class Packages:
             self._current = outer
         if package.errors:
             raise together(package.errors)
+        self._declare_outputs(package)
         return package
+
+    def _declare_outputs(self, package: Package) -> None:
+        """Declare a target for each file that one target alone makes under a name that nothing else in the package has."""
+        made: dict[str, list[Target]] = {}
+        for target in package.targets.values():
+            for attribute in target.rule.outputs:
+                value = target.attributes[attribute]
+                for name in value if type(value) is tuple else ():
+                    made.setdefault(name, []).append(target)
+        taken = {*package.targets, *package.groups, *(self.files_of(package.name) if made else ())}
+        for name, makers in made.items():
+            if len(makers) > 1 or name in taken:
+                continue
+            with contextlib.suppress(LabelError):  # a name that a label cannot have
+                package.targets[name] = self._generated(Label("", package.name, name), makers[0])
+
+    def _generated(self, label: Label, maker: Target) -> Target:
+        """Return the target that stands for one file of another target."""
+        rule: Rule = self.rule_set("files.bzl").names[GENERATED_FILE]
+        usual = {name: kind.initial() for name, kind in rule.attributes.items()}
+        values = {**usual, "of": maker.label, "path": label.name}
+        return Target(label, rule, values, maker.visibility, maker.location, (MANUAL,))
 
     def _build_file(self, package: str) -> str:
         if not self._folders.has_folder(package):
@@ -487,6 +549,8 @@ class Packages:
             label = Label("", package.name, name)
         except LabelError as error:
             raise self._at_argument(place, "name", error) from None
+        if name in package.groups:
+            raise self._at_argument(place, "name", EvalError(f"{label} is a package_group, too"))
         if name in package.targets:
             first = package.targets[name].location()
             raise self._at_argument(
@@ -638,6 +702,38 @@ class Packages:
                     f"rename the file, or leave it out: exclude = [{show(name)}]",
                 )
         return [f":{name}" if name.startswith("@") else name for name in found]
+
+    def _package_name(self) -> str:
+        return self._here().name
+
+    def _exports_files(self, srcs: Any, visibility: Any = None, licenses: Any = None) -> None:
+        package = self._here()
+        names = sequence("exports_files", srcs)
+        for name in names:
+            check_strings("exports_files", name)
+            known = name.removeprefix(":")
+            if known not in self.files_of(package.name):
+                raise EvalError(
+                    f"exports_files(): there is no file {show(name)} in //{package.name}",
+                    suggest(known, self.files_of(package.name)),
+                )
+            package.exported[known] = self._parsed_visibility(visibility, Visibility(public=True))
+
+    def _package_group(self, name: str, packages: Any = (), includes: Any = ()) -> None:
+        package = self._here()
+        check_strings("package_group", name, *packages, *includes)
+        label = Label("", package.name, name)
+        if name in package.groups or name in package.targets:
+            raise EvalError(f"there are two targets {label}")
+        included = tuple(Label.parse(one, relative_to=package.name) for one in includes)
+        package.groups[name] = PackageGroup(GroupedPackages.parse(packages), included)
+
+    def _parsed_visibility(self, given: Any, usual: Visibility) -> Visibility:
+        if given is None:
+            return usual
+        listed = sequence("visibility", given)
+        check_strings("visibility", *listed)
+        return Visibility.parse(listed, package=self._here().name)
 
     def _package(self, default_visibility: Any = None) -> None:
         package = self._here()

@@ -41,11 +41,21 @@ class Rule:
     """A kind of target: what attributes it has, and the function that turns one into actions.
 
     ``lock`` is the function that says what ``hermes lock`` is to resolve for a target, if there is one. Targets of a rule
-    that ``is_test`` are what ``hermes test`` runs.
+    that ``is_test`` are what ``hermes test`` runs. ``outputs`` are the attributes with names of files that a target makes.
     Its name is that of the variable that the file which makes it assigns it to.
     """
 
-    __slots__ = ("_declare", "attributes", "doc", "file", "implementation", "is_test", "lock", "name")
+    __slots__ = (
+        "_declare",
+        "attributes",
+        "doc",
+        "file",
+        "implementation",
+        "is_test",
+        "lock",
+        "name",
+        "outputs",
+    )
     dsl_type: ClassVar[str] = "rule"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset()
 
@@ -68,6 +78,7 @@ class Rule:
         self.lock = lock
         self.is_test = is_test
         self.name = ""
+        self.outputs = tuple(name for name, one in attributes.items() if one.kind == "output_list")
 
     def __call__(self, *args: Any, **values: Any) -> None:
         if args:

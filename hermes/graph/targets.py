@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from hermes.errors import CycleError, SourceLocation, VisibilityError, together
 from hermes.graph.label import Label
@@ -16,21 +16,78 @@ PUBLIC = "//visibility:public"
 PRIVATE = "//visibility:private"
 
 
+class Packages(NamedTuple):
+    """Packages, and packages with all below them; without some."""
+
+    packages: frozenset[str] = frozenset()
+    trees: frozenset[str] = frozenset()
+    not_packages: frozenset[str] = frozenset()
+    not_trees: frozenset[str] = frozenset()
+
+    @classmethod
+    def parse(cls, texts: Iterable[str]) -> Packages:
+        """Parse ``//pkg``, ``//pkg/...``, ``//...`` and ``public``; with ``-`` before, what is left out.
+
+        Raises `VisibilityError` for anything else, such as labels of targets.
+        """
+        found: tuple[set[str], ...] = set(), set(), set(), set()
+        for text in texts:
+            name = text.removeprefix("-")
+            where = 2 if name != text else 0
+            if name == "public":
+                name = "//..."
+            if not name.startswith("//") or ":" in name:
+                raise VisibilityError(
+                    f"{text!r} is not a package", hint="write //pkg, //pkg/..., -//pkg, or public"
+                )
+            path = name[2:]
+            is_tree = path == "..." or path.endswith("/...")
+            path = path.removesuffix("...").removesuffix("/") if is_tree else path
+            found[where + is_tree].add(Label("", path, "x").package)
+        return cls(*map(frozenset, found))
+
+    def allows(self, package: str) -> bool:
+        return _is_in(package, self.packages, self.trees) and not _is_in(
+            package, self.not_packages, self.not_trees
+        )
+
+
+def _is_in(package: str, packages: frozenset[str], trees: frozenset[str]) -> bool:
+    return (
+        package in packages
+        or "" in trees
+        or any(package == tree or package.startswith(f"{tree}/") for tree in trees)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PackageGroup:
+    """What ``package_group`` declares: packages, and other groups."""
+
+    packages: Packages
+    includes: tuple[Label, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Visibility:
-    """Who may depend on a target, beside its own package: packages, and packages with all below them."""
+    """Who may depend on a target, beside its own package: packages, and packages with all below them.
+
+    ``named`` are labels of groups of packages, ``groups`` what those turned out to be.
+    """
 
     public: bool = False
     packages: frozenset[str] = frozenset()
     trees: frozenset[str] = frozenset()
+    named: frozenset[Label] = frozenset()
+    groups: tuple[Packages, ...] = ()
 
     @classmethod
     def parse(cls, texts: Iterable[str], *, package: str) -> Visibility:
-        """Parse ``//visibility:public``, ``//visibility:private``, ``//pkg:__pkg__``, ``//pkg:__subpackages__``.
+        """Parse ``//visibility:public``, ``//visibility:private``, ``//pkg:__pkg__``, ``//pkg:__subpackages__``, and groups.
 
-        Raises `VisibilityError` for anything else.
+        Raises `VisibilityError` for what cannot be one of these.
         """
-        packages, trees = set(), set()
+        packages, trees, named = set(), set(), set()
         public = False
         for text in texts:
             if text == PUBLIC:
@@ -43,17 +100,23 @@ class Visibility:
                     packages.add(label.package)
                 elif label.name == "__subpackages__":
                     trees.add(label.package)
-                else:
+                elif (
+                    not text.startswith(("//", ":"))
+                    or label.package == "visibility"
+                    or label.name.startswith("__")
+                ):
                     raise VisibilityError(
                         f"{text!r} is not a visibility",
-                        hint=f"use {PUBLIC}, {PRIVATE}, //pkg:__pkg__ or //pkg:__subpackages__",
+                        hint=f"use {PUBLIC}, {PRIVATE}, //pkg:__pkg__, //pkg:__subpackages__, or a package_group",
                     )
-        return cls(public, frozenset(packages), frozenset(trees))
+                else:
+                    named.add(label)
+        return cls(public, frozenset(packages), frozenset(trees), frozenset(named))
 
     def allows(self, package: str) -> bool:
-        if self.public or package in self.packages or "" in self.trees:
+        if self.public or _is_in(package, self.packages, self.trees):
             return True
-        return any(package == tree or package.startswith(f"{tree}/") for tree in self.trees)
+        return any(group.allows(package) for group in self.groups)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,8 @@ FileRow = tuple[int, int, int, int, str, str]
 """What `hermes.workspace.sources.FileRecord` holds."""
 ListingRow = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 """Names of files, of folders and of links."""
-VisibilityRow = tuple[bool, tuple[str, ...], tuple[str, ...]]
+VisibilityRow = tuple[bool, tuple[str, ...], tuple[str, ...], tuple[tuple[tuple[str, ...], ...], ...]]
+"""What `hermes.graph.targets.Visibility` holds, with its groups found."""
 ConditionRow = tuple[str, tuple[tuple[str, str], ...]]
 """The platform and the values of a condition."""
 

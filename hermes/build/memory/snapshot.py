@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hermes.build.memory.records import Memory, Update
     from hermes.store import Store
 
-_VERSION: Final = f"7 {__version__} {sys.version}"
+_VERSION: Final = f"8 {__version__} {sys.version}"
 
 FolderSignature = tuple[int, int, int]
 FolderRow = tuple[FolderSignature, str]
