@@ -173,7 +173,7 @@ def remote_options(function: F) -> F:
             type=click.IntRange(1, 4096),
             envvar="HERMES_REMOTE_JOBS",
             metavar="N",
-            help="Have N actions executed at once by the executor (64).",
+            help="Have N actions executed at once by the executor (32).",
         ),
         click.option(
             "--remote-header",

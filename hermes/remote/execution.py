@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -111,6 +113,8 @@ class Execution:
         self._channel = channel
         self._cas = cas
         self._instance = channel.address.instance
+        self._guard = threading.Lock()
+        self._waited_for: set[str] = set()
 
     def can_execute(self) -> bool:
         """Ask whether this is an execution service at all; raises as `Channel.unary`."""
@@ -195,7 +199,7 @@ class Execution:
                 method, request = (_WAIT, m.WaitExecutionRequest(name=name)) if name else (_EXECUTE, execute)
                 try:
                     for operation in self._channel.stream(method, request, m.Operation):
-                        name, began, pause = operation.name, time.monotonic(), 0.2
+                        name, began, pause = self._named(name, operation.name), time.monotonic(), 0.2
                         if operation.done:
                             return _answer(operation)
                         metadata = m.ExecuteOperationMetadata()
@@ -210,20 +214,31 @@ class Execution:
                         failed = error
                 self._channel.pause_after(failed, began, pause)
                 pause = min(pause * 2, 3.0)
-        except BaseException:
-            if name and self._channel.cancelled.is_set():
-                self._cancel(name)
-            raise
+        finally:
+            self._named(name, "")
 
-    def _cancel(self, name: str) -> None:
-        """Say that nobody waits for an action any more, if that can be said."""
+    def _named(self, before: str, name: str) -> str:
+        """Note which operation is waited for, instead of the one before."""
+        if name != before:
+            with self._guard:
+                self._waited_for.discard(before)
+                if name:
+                    self._waited_for.add(name)
+        return name
+
+    def cancel(self) -> None:
+        """Tell the service that nobody waits for its operations any more, if it listens."""
         m = messages()
-        try:
-            self._channel.once(
-                _CANCEL, m.CancelOperationRequest(name=name), m.GetCapabilitiesRequest, _CANCEL_SECONDS
-            ).result(_CANCEL_SECONDS)
-        except Exception:  # noqa: BLE001 - the build has ended anyway
-            return
+        with self._guard:
+            names = list(self._waited_for)
+        calls = [
+            self._channel.once(_CANCEL, m.CancelOperationRequest(name=name), m.Empty, _CANCEL_SECONDS)
+            for name in names
+        ]
+        end = time.monotonic() + _CANCEL_SECONDS
+        for call in calls:
+            with contextlib.suppress(Exception):  # the build has ended anyway
+                call.result(max(0, end - time.monotonic()))
 
 
 def _answer(operation: Any) -> Any:

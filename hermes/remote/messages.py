@@ -42,6 +42,7 @@ _PACKAGES: Final = {
     LONGRUNNING: """
         Operation: string name=1, Any metadata=2, bool done=3, Status error=4, Any response=5
         CancelOperationRequest: string name=1
+        Empty: int32 nothing=1
     """,
     REAPI: """
         Digest: string hash=1, int64 size_bytes=2

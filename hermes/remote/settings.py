@@ -17,7 +17,8 @@ USUAL_PLATFORM: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The properties of workers that can execute every action that is sent."""
 _ISAS: Final = {"x86_64": "x86-64"}
-JOBS: Final = 64
+JOBS: Final = 32
+"""Fewer than the calls that a service answers at once, as each action is a call that lasts; BuildGrid's workers need some, too."""
 TIMEOUT: Final = 60
 _HEADER: Final = re.compile(r"[A-Za-z0-9_.-]+")
 

@@ -149,6 +149,11 @@ class Cluster:
         """The files of the storage."""
         return {one.name: one for one in (self.folder / "cas").rglob("*") if one.is_file()}
 
+    def query(self, statement: str) -> str:
+        """Return what the service's database answers, as text."""
+        command = [POSTGRES / "psql", "-h", self.folder / "pg", "-U", "bgd", "-Atc", statement, "postgres"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
     def _postgres(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
             ["runuser", "-u", "postgres", "--", POSTGRES / program, *arguments],

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -165,6 +169,30 @@ def test_a_worker_that_is_asked_to_stop_ends_what_it_has_begun(cluster: Cluster,
     assert it.elsewhere() == {"//app:a"}
     assert worker.wait(60) == 0
     assert cluster.log("four").endswith("stopping\n")
+
+
+def test_an_interrupted_build_ends_and_its_actions_are_cancelled(cluster: Cluster, place: Made) -> None:
+    """The worker is free for the next build, although the command would have slept for long."""
+    it = place("interrupted", seconds=40)
+    command = [sys.executable, "-m", "hermes", "build", "//app:a", "--remote-executor", cluster.url]
+    events = it.folder / "events"
+    said = it.folder / "said"
+    with open(said, "wb") as file:
+        build = subprocess.Popen(
+            [*command, "--events", str(events)],
+            cwd=it.root.root,
+            env={**os.environ, "HERMES_HOME": str(it.folder / "there")},
+            stderr=file,
+        )
+    while '"executing"' not in (events.read_text() if events.exists() else ""):
+        time.sleep(0.05)
+        assert build.poll() is None
+    build.send_signal(signal.SIGINT)
+    assert build.wait(60) == 130
+    assert "interrupted" in said.read_text()
+    assert "Traceback" not in said.read_text()
+    assert not list((it.folder / "there/tmp").iterdir())
+    assert cluster.query("select count(*) from jobs where cancelled") == "1"
 
 
 @pytest.mark.parametrize(

@@ -96,11 +96,12 @@ class RemoteExecutor:
         return self._here(request)
 
     def close(self) -> None:
-        """End the connection, and all that waits for it."""
+        """End the connection, and all that waits for it; the service is told of what is not waited for any more."""
         with self._guard:
             self._is_away = True
-            service = self._service
+            service, self._service = self._service, None
         if service is not None:
+            service.execution.cancel()
             service.channel.close()
 
     def _is_worth_it(self, request: Request) -> bool:
