@@ -38,9 +38,9 @@ package(default_visibility = ["//visibility:public"])
 http_test(name = "served", image = "//suite:image", args = ["httpd -f -p 80 -h /www"], port = 80, ready = "/up",
     path = "/index.html", expected_output = ["^it is"], excluded_output = ["not"], expected_headers = {"Content-Type": "^text/"})
 http_test(name = "checked", image = "//suite:checked", args = ["httpd -f -p 80 -h /www"], port = 80, health_check = True)
-http_test(name = "ill", image = "//suite:ill", args = ["httpd -f -p 80 -h /www"], port = 80, health_check = True, start_timeout = 1)
+http_test(name = "ill", image = "//suite:ill", args = ["httpd -f -p 80 -h /www"], port = 80, health_check = True, start_timeout = 3)
 http_test(name = "absent", image = "//suite:image", args = ["httpd -f -p 80 -h /www"], port = 80, path = "/none", status = 200)
-http_test(name = "elsewhere", image = "//suite:image", args = ["httpd -f -p 8081 -h /www"], port = 80, start_timeout = 1)
+http_test(name = "elsewhere", image = "//suite:image", args = ["httpd -f -p 8081 -h /www"], port = 80, start_timeout = 3)
 http_test(name = "inside", image = "//suite:image", args = ["httpd -f -p 127.0.0.1:80 -h /www"], port = 80)
 http_test(name = "taken", image = "//suite:image", args = ["httpd -p 80 -h /www; exec httpd -f -p 80 -h /www"], port = 81)
 http_test(name = "nothing", image = "//suite:other", port = 80)
@@ -194,9 +194,9 @@ def test_a_server_is_started_asked_and_stopped(tested: Sandbox) -> None:
     verdicts, said = run(tested, "//http/...", status=3)
     assert {name for name, verdict in verdicts.items() if verdict == "PASSED"} == {"checked", "served"}
     assert "the status is 404, expected 200" in said
-    assert "nothing listened on port 80 within 1 seconds, but on 8081" in said
+    assert "nothing listened on port 80 within 3 seconds, but on 8081" in said
     assert "the program listens on port 80 of 127.0.0.1 only" in said
-    assert "the program was not ready within 1 seconds: the health check ended with status 1: so ill" in said
+    assert "the program was not ready within 3 seconds: the health check ended with status 1: so ill" in said
     assert "Address already in use" in said
     assert (
         "the program ended with status 4 before it listened on port 80\n    it printed: cannot start" in said
