@@ -185,7 +185,7 @@ def admit_action(folder: Folder, store: Store) -> Request:
     request, layers = _request(document)
     for one in request.inputs:
         if one.value.kind != LAYER:
-            _admit_blob(folder, store, one.value.digest)
+            admit_blob(folder, store, one.value.digest)
     for diff_id in layers:
         admit_layer(folder, store, diff_id)
     return request
@@ -196,7 +196,7 @@ def admit_layer(folder: Folder, store: Store, diff_id: Digest) -> None:
     if encodings.available(store, diff_id):
         return
     tar, table = f"blobs/{diff_id.hex}", f"toc/{diff_id.hex}"
-    sent = _table(folder, table, diff_id)
+    sent = table_in(folder, diff_id)
     blob = LayerBlob(diff_id, sent.size, diff_id, _TAR)
     import_layer(store, blob, lambda: _opened(folder, tar, diff_id), name=f"layer {diff_id.short}")
     made = toc.load(store, diff_id)
@@ -208,8 +208,12 @@ def admit_layer(folder: Folder, store: Store, diff_id: Digest) -> None:
     toc.save(store, sent)
 
 
-def _table(folder: Folder, path: str, diff_id: Digest) -> toc.TableOfContents:
-    """Return a layer's table of contents, which says which folders are only passed through; no tar does."""
+def table_in(folder: Folder, diff_id: Digest) -> toc.TableOfContents:
+    """Return a layer's table of contents, which says which folders are only passed through; no tar does.
+
+    Raises `MissingBlobError`.
+    """
+    path = f"toc/{diff_id.hex}"
     with _opened(folder, path, diff_id) as file:
         data = file.read()
     try:
@@ -226,7 +230,8 @@ def _in_tar(entry: Entry) -> Entry:
     return entry._replace(passed=False, digest="" if entry.is_whiteout else entry.digest)
 
 
-def _admit_blob(folder: Folder, store: Store, digest: Digest) -> None:
+def admit_blob(folder: Folder, store: Store, digest: Digest) -> None:
+    """Take a blob from a folder unless the store has it; raises as `admit_action`."""
     if store.blobs.has(digest):
         return
     with _opened(folder, f"blobs/{digest.hex}", digest) as file, store.blobs.writer() as writer:
@@ -325,7 +330,7 @@ def admit_result(folder: Folder, request: Request, store: Store) -> Result:
         if value.kind == LAYER:
             admit_layer(folder, store, value.digest)
         else:
-            _admit_blob(folder, store, value.digest)
+            admit_blob(folder, store, value.digest)
     return result
 
 

@@ -48,6 +48,7 @@ from hermes.workspace.root import Settings
 if TYPE_CHECKING:
     from hermes.build.cache.reading import SharedResults
     from hermes.build.remote.executor import RemoteExecutor
+    from hermes.build.remote.results import RemoteResults
     from hermes.container.mount_values import Bound
     from hermes.naming.caches import CachePlace
     from hermes.node.registry import NpmRegistry
@@ -121,6 +122,7 @@ class Driver:
         self.layers = LayerForms(self.store, self._namespace, self._fetch)
         self._shared: SharedResults | None = None
         self._remote: RemoteExecutor | None = None
+        self._remote_results: RemoteResults | None = None
         self.report = Report()
 
     def run(self, build: Callable[[bool], T]) -> T:
@@ -145,6 +147,8 @@ class Driver:
                 self._shared.close()
             if self._remote is not None:
                 self._remote.close()
+            if self._remote_results is not None:
+                self._remote_results.close()
             self.fetching.close()
             self._namespace.close()
             self.store.close()
@@ -173,6 +177,8 @@ class Driver:
             tools.cancelled.set()
             if self._remote is not None:
                 self._remote.close()
+            if self._remote_results is not None:
+                self._remote_results.close()
             self._namespace.close()
 
         options = Options(_jobs(how), how.keep_going)
@@ -185,6 +191,8 @@ class Driver:
         finally:
             self.report = scheduler.report
             self._remember(job)
+            if self._remote_results is not None:
+                self._remote_results.flush()
 
     def commands(self, settings: Settings, runtime: str = "") -> Commands:
         """Return what runs commands: by ``runtime``, or as settings say."""
@@ -236,13 +244,16 @@ class Driver:
         results: ResultCache = self.store.results if how.use_cache else _Fresh(self.store.results)
         if how.caches and how.use_cache:
             results = self._shared = self._sharing(how.caches, self._warn)
+        remote = _remote(how)
+        if remote is not None and remote.cache and how.use_cache:
+            results = self._sharing_with(remote, results, tools)
         executor: Executor = Local(tools, job.expand)
         slots = Slots(_jobs(how))
 
         def slot() -> AbstractContextManager[None]:
             return slots.taken(tools.check_cancelled)
 
-        if (remote := _remote(how)) is not None:
+        if remote is not None and remote.executor:
             from hermes.build.remote.executor import RemoteExecutor
 
             executor = self._remote = RemoteExecutor(executor, remote, tools, self.events, slot)
@@ -265,11 +276,23 @@ class Driver:
 
         return SharedResults(self.store.results, self.store, places, lambda: self.fetching.client, warn)
 
+    def _sharing_with(self, remote: RemoteSettings, results: ResultCache, tools: Tools) -> RemoteResults:
+        """Return the results of a service before which ``results`` are asked: the same ones for all runs of a build."""
+        if self._remote_results is None:
+            from hermes.build.remote.results import RemoteResults
+
+            self._remote_results = RemoteResults(results, remote, tools)
+            self.store.blobs.bring = self._remote_results.bring_blob
+        return self._remote_results
+
     def _is_available(self, value: Value) -> bool:
-        return available(self.store, value) or (self._shared is not None and self._shared.vouches(value))
+        others = (self._shared, self._remote_results)
+        return available(self.store, value) or any(one is not None and one.vouches(value) for one in others)
 
     def _fetch(self, diff_id: Digest) -> None:
         """Fetch a layer; one that a cache spoke of and cannot give is built again."""
+        if self._remote_results is not None and self._remote_results.bring_layer(diff_id):
+            return
         try:
             self.fetching.layer(diff_id)
         except (RegistryError, LayerError, MissingBlobError) as error:
@@ -304,7 +327,7 @@ def _jobs(how: How) -> int:
 
 
 def _remote(how: How) -> RemoteSettings | None:
-    """Return who executes actions besides this machine; None for nobody."""
+    """Return who executes actions or knows results besides this machine; None for nobody."""
     if how.remote is None and how.settings.remote is None:
         return None
     from hermes.remote.settings import RemoteSettings
@@ -312,7 +335,7 @@ def _remote(how: How) -> RemoteSettings | None:
     found = how.settings.remote or RemoteSettings()
     if how.remote is not None:
         found = how.remote.over(found)
-    return found if found.executor else None
+    return found if found.executor or found.cache else None
 
 
 def _subscriptions(settings: Settings) -> dict[str, list[Bound]]:

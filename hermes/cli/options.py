@@ -136,11 +136,13 @@ def remote_options(function: F) -> F:
         remote_jobs: int | None,
         remote_timeout: int | None,
         remote_local_fallback: bool | None,
+        remote_cache: str | None,
+        remote_upload: bool | None,
         **others: Any,
     ) -> Any:
         said = (remote_executor, remote_instance, remote_headers or None, remote_jobs, remote_timeout)
         remote = None
-        if (*said, remote_local_fallback) != (None,) * 6:
+        if (*said, remote_local_fallback, remote_cache, remote_upload) != (None,) * 8:
             from hermes.remote.settings import RemoteChoice
 
             remote = RemoteChoice(
@@ -150,6 +152,8 @@ def remote_options(function: F) -> F:
                 remote_jobs,
                 remote_timeout,
                 remote_local_fallback,
+                remote_cache,
+                remote_upload,
             )
         return function(*arguments, remote=remote, **others)
 
@@ -194,6 +198,18 @@ def remote_options(function: F) -> F:
             envvar="HERMES_REMOTE_EXECUTOR",
             metavar="URL",
             help="Have actions executed by a service of the Remote Execution API: grpc://, grpcs:// or unix:.",
+        ),
+        click.option(
+            "--remote-upload/--no-remote-upload",
+            default=None,
+            envvar="HERMES_REMOTE_UPLOAD",
+            help="Send results to the cache (the default).",
+        ),
+        click.option(
+            "--remote-cache",
+            envvar="HERMES_REMOTE_CACHE",
+            metavar="URL",
+            help="Share results by a service of the Remote Execution API: grpc://, grpcs:// or unix:.",
         ),
     ):
         made = option(made)

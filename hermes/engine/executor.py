@@ -129,7 +129,8 @@ class Result:
             ) in outputs.items():  # names are those of files; no file has a lone surrogate of another kind
                 f"{name}{value.kind}".encode("utf-8", "surrogateescape")
             log = Digest.parse(document["log"]) if document["log"] else ""
-            return cls(outputs, int(document["milliseconds"]), log, executed=False)
+            where = str(document.get("where", ""))
+            return cls(outputs, int(document["milliseconds"]), log, executed=False, where=where)
         except Exception:  # noqa: BLE001 - whatever is wrong with it, it cannot be used
             return None
 

@@ -31,10 +31,11 @@ def isa() -> str:
 
 @dataclass(frozen=True, slots=True)
 class RemoteSettings:
-    """``executor`` is an address, empty for none. Of ``headers`` the values are secrets.
+    """``executor`` and ``cache`` are addresses, empty for none. Of ``headers`` the values are secrets.
 
     ``jobs`` actions are sent at once, and after ``timeout`` seconds without an answer the service counts as unavailable.
-    With ``local_fallback`` actions are then executed here. ``platform`` are the properties that workers must have.
+    With ``local_fallback`` actions are then executed here. ``platform`` are the properties that workers must have. Results are sent to the cache if
+    ``upload`` says so.
     """
 
     executor: str = ""
@@ -45,10 +46,16 @@ class RemoteSettings:
     timeout: int = TIMEOUT
     local_fallback: bool = True
     platform: Mapping[str, str] = field(default_factory=lambda: USUAL_PLATFORM)
+    cache: str = ""
+    upload: bool = True
 
     def address(self) -> Address:
         """Return where the executor is; raises `UsageError`."""
         return Address.parse(self.executor, self.instance, self.headers, self.tls)
+
+    def cache_address(self) -> Address:
+        """Return where the cache is; raises `UsageError`."""
+        return Address.parse(self.cache, self.instance, self.headers, self.tls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +68,20 @@ class RemoteChoice:
     jobs: int | None = None
     timeout: int | None = None
     local_fallback: bool | None = None
+    cache: str | None = None
+    upload: bool | None = None
 
     def over(self, settings: RemoteSettings) -> RemoteSettings:
         """Return the settings with this instead where it says something; raises `UsageError`."""
-        names = ("executor", "instance", "jobs", "timeout", "local_fallback")
+        names = ("executor", "instance", "jobs", "timeout", "local_fallback", "cache", "upload")
         said = {name: value for name in names if (value := getattr(self, name)) is not None}
         if self.headers:
             said["headers"] = (*settings.headers, *map(header_of, self.headers))
         found = replace(settings, **said)
         if found.executor:
             found.address()
+        if found.cache:
+            found.cache_address()
         return found
 
 

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Protocol, Self
@@ -90,12 +90,14 @@ class BlobWriter:
 class LocalBlobs:
     """`BlobStore` in a folder of this machine.
 
-    While it is ``in_doubt``, because one blob was found to be damaged, `has` reads what may have been changed.
+    While it is ``in_doubt``, because one blob was found to be damaged, `has` reads what may have been changed. ``bring``
+    is called with a blob that is to be read and is not there, and stores it if it can.
     """
 
     def __init__(self, folder: Path, scratch: Scratch) -> None:
         self.folder = str(folder)
         self.in_doubt = False
+        self.bring: Callable[[Digest], bool] = _brings_nothing
         self._scratch = scratch
 
     def path(self, digest: Digest) -> str:
@@ -134,7 +136,7 @@ class LocalBlobs:
         What leaves the store without being read must be checked first. What is damaged is removed.
         """
         path = self.path(digest)
-        was_there = os.path.lexists(path)
+        was_there = os.path.lexists(path) or self.bring(digest)
         if not self.has(digest, size):
             raise corrupt(digest) if was_there else missing(digest)
         status = os.stat(path)
@@ -167,6 +169,8 @@ class LocalBlobs:
             with open(self.path(digest), "rb") as file:
                 data = file.read()
         except FileNotFoundError:
+            if self.bring(digest):
+                return self.read(digest)
             raise missing(digest) from None
         except IsADirectoryError:
             data = b""
@@ -191,6 +195,8 @@ class LocalBlobs:
         try:
             return open(self.path(digest), "rb", buffering=0)
         except FileNotFoundError:
+            if self.bring(digest):
+                return self.open(digest)
             raise missing(digest) from None
         except IsADirectoryError:
             self.remove(digest)
@@ -215,6 +221,10 @@ class LocalBlobs:
             from hermes.store.removal import remove_tree
 
             remove_tree(path)
+
+
+def _brings_nothing(_: Digest) -> bool:
+    return False
 
 
 def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:

@@ -12,6 +12,7 @@ from hermes.remote.address import Tls
 from hermes.remote.settings import JOBS, TIMEOUT, USUAL_PLATFORM, RemoteSettings, header_of
 
 _KNOWN: Final = {
+    "cache",
     "executor",
     "header_env",
     "instance",
@@ -20,6 +21,7 @@ _KNOWN: Final = {
     "platform",
     "timeout",
     "tls",
+    "upload",
 }
 _KNOWN_TLS: Final = {"ca", "cert", "key"}
 
@@ -42,12 +44,15 @@ def remote_of(path: Path, document: Any) -> RemoteSettings:
         timeout=_number(path, "remote.timeout", found.get("timeout", TIMEOUT)),
         local_fallback=_flag(path, "remote.local_fallback", found.get("local_fallback", True)),
         platform=USUAL_PLATFORM if platform is None else _texts(path, "remote.platform", platform),
+        cache=_text(path, "remote.cache", found.get("cache", "")),
+        upload=_flag(path, "remote.upload", found.get("upload", True)),
     )
-    if settings.executor:
+    for name, check in (("executor", settings.address), ("cache", settings.cache_address)):
         try:
-            settings.address()
+            if getattr(settings, name):
+                check()
         except UsageError as error:
-            raise WorkspaceError(f"{path}: remote.executor: {error.message}", hint=error.hint) from None
+            raise WorkspaceError(f"{path}: remote.{name}: {error.message}", hint=error.hint) from None
     return settings
 
 

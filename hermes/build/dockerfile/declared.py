@@ -98,7 +98,10 @@ def text_of(one: Resolved, store: Store) -> bytes:
 
 
 def _place(one: Resolved, store: Store) -> str:
-    return one.origin or store.blobs.path(one.value.digest)
+    if one.origin:
+        return one.origin
+    store.blobs.check(one.value.digest)
+    return store.blobs.path(one.value.digest)
 
 
 def _file(given: Artifact, one: Resolved, store: Store) -> DeclaredFile:

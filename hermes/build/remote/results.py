@@ -1,0 +1,288 @@
+"""A result cache that asks a service of the Remote Execution API for what this machine does not know.
+
+Documents and tables of contents come with a result. A layer, and a file that was downloaded, is only noted: its bytes come when
+something needs them. What the service promised and cannot give is made here. Whatever is wrong with the service, the
+build goes on without it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Any, BinaryIO, Final
+
+from hermes.actions.kinds import BLOB, LAYER, LAYERS
+from hermes.actions.local import DOCKERFILE, S2I, available
+from hermes.actions.packed import Part, admit_blob, admit_layer, pack_result, table_in
+from hermes.actions.tools import Tools
+from hermes.build.remote.stored import StoredFolder, blobs_of
+from hermes.digest import Digest, canonical_json, parse_json
+from hermes.engine.action import EXECUTABLE, FILE, Value
+from hermes.engine.executor import Result
+from hermes.errors import BuildInterrupted, HermesError, MissingBlobError, RemoteError, RemoteRefused
+from hermes.layer import encodings, toc
+from hermes.layer.compress import CODECS, Encoding
+from hermes.remote.action_cache import ActionCache, Found
+from hermes.remote.cas import Cas, Lost
+from hermes.remote.channel import Channel
+from hermes.remote.execution import FileThere
+from hermes.remote.settings import RemoteSettings
+from hermes.store import ResultCache
+
+_LEFT_OUT: Final = frozenset({"base_layer", DOCKERFILE, "host", "import_image", "pull", S2I, "test"})
+"""What depends on this machine, is asked of a registry in any case, or stands for other actions."""
+_OF_THIS_MACHINE: Final = ("agents", "secrets", "subscriptions", "volumes")
+"""Parameters of commands whose results are never sent."""
+_DOWNLOADS: Final = frozenset({"fetch", "fetch_wheel"})
+"""Kinds whose files need not be here unless something reads them."""
+_UPLOADS: Final = 4
+
+
+class RemoteResults:
+    """See `hermes.store.ResultCache`; ``local`` is asked first. The service is connected when a result is first missing.
+
+    Results are sent in the background; `flush` waits for that.
+    """
+
+    def __init__(self, local: ResultCache, settings: RemoteSettings, tools: Tools) -> None:
+        self._local = local
+        self._settings = settings
+        self._tools = tools
+        self._store = tools.store
+        self._guard = threading.Lock()
+        self._cas: Cas | None = None
+        self._noted: dict[Digest, int] = {}
+        self._read_on = True
+        self._write_on = settings.upload
+        self._uploads = ThreadPoolExecutor(_UPLOADS, "upload")
+        self._sent: list[Future[None]] = []
+
+    def get(self, key: str, image: bytes = b"", *, nearby: bool = False) -> bytes | None:
+        data = self._local.get(key, image, nearby=nearby)
+        known = Result.load(data) if data is not None else None
+        if known is not None and all(available(self._store, one) for one in known.outputs.values()):
+            return data
+        if nearby or not self._read_on or not image:
+            return data
+        document = parse_json(image)
+        if not _is_for_others(document):
+            return data
+        try:
+            taken = self._taken(key, document)
+        except RemoteError as error:
+            self._give_up(error)
+            return data
+        if taken is None:
+            return data
+        if all(available(self._store, one) for one in taken.outputs.values()):
+            self._local.put(key, taken.dump(), image)
+        return canonical_json({**parse_json(taken.dump()), "where": self._settings.cache})
+
+    def put(self, key: str, result: bytes, preimage: bytes) -> None:
+        self._local.put(key, result, preimage)
+        if not self._write_on or not _is_for_others(parse_json(preimage)):
+            return
+        found = Result.load(result)
+        with self._guard:
+            if found is not None and self._write_on:
+                self._sent.append(self._uploads.submit(self._send, key, found))
+
+    def preimage(self, key: str) -> bytes | None:
+        return self._local.preimage(key)
+
+    def vouches(self, value: Value) -> bool:
+        """Tell whether what stands behind an output was promised by the service."""
+        if not self._read_on:
+            return False
+        if value.kind == LAYERS and self._store.blobs.has(value.digest, value.size):
+            diff_ids = map(Digest.parse, json.loads(self._store.blobs.read(value.digest)))
+            return all(one in self._noted or encodings.obtainable(self._store, one) for one in diff_ids)
+        return value.digest in self._noted
+
+    def bring_layer(self, diff_id: Digest) -> bool:
+        """Fetch a layer whose table of contents is here, if the service has it; tell whether it is here now.
+
+        Raises `MissingBlobError` for a layer that the service had promised, so that it is built.
+        """
+        store = self._store
+        if encodings.available(store, diff_id):
+            return True
+        if not os.path.exists(store.toc_path(diff_id)) or encodings.find_foreign(store, diff_id) is not None:
+            return False
+
+        def bring() -> None:
+            there = {f"blobs/{diff_id.hex}": FileThere(diff_id, toc.size_of(store, diff_id))}
+            folder = _TableHere(store.toc_path(diff_id), StoredFolder(self._opened(), there, store.scratch))
+            admit_layer(folder, store, diff_id)
+
+        return self._brought(diff_id, bring)
+
+    def bring_blob(self, digest: Digest) -> bool:
+        """Fetch a blob that the service had promised; tell whether it is here now. Raises as `bring_layer`."""
+        size = self._noted.get(digest)
+        if size is None:
+            return False
+
+        def bring() -> None:
+            there = {f"blobs/{digest.hex}": FileThere(digest, size)}
+            admit_blob(StoredFolder(self._opened(), there, self._store.scratch), self._store, digest)
+
+        return self._brought(digest, bring)
+
+    def _brought(self, digest: Digest, bring: Callable[[], None]) -> bool:
+        try:
+            with self._store.locks.held(f"remote:{digest}", waiting=self._tools.check_cancelled):
+                bring()
+        except BuildInterrupted:
+            raise
+        except HermesError as error:
+            was_promised = digest in self._noted
+            if not isinstance(error, Lost | MissingBlobError):
+                self._give_up(error)
+            if not was_promised:
+                return False
+            self._read_on = False
+            raise MissingBlobError(error.message, digest=digest) from error
+        return True
+
+    def flush(self) -> None:
+        """Wait for what is being sent."""
+        while True:
+            with self._guard:
+                waiting, self._sent = self._sent, []
+            if not waiting:
+                return
+            wait(waiting)
+
+    def close(self) -> None:
+        """End the connection; what has not been sent is not sent any more."""
+        with self._guard:
+            self._read_on = self._write_on = False
+            self._uploads.shutdown(wait=False, cancel_futures=True)
+            if self._cas is not None:
+                self._cas.channel.close()
+        self._uploads.shutdown()
+
+    def _opened(self) -> Cas:
+        with self._guard:
+            if self._cas is None:
+                seconds = self._settings.timeout
+                address = self._settings.cache_address()
+                self._cas = Cas(Channel(address, self._tools.cancelled, deadline=seconds, patience=seconds))
+            return self._cas
+
+    def _give_up(self, error: HermesError) -> None:
+        """Say once that the service is of no use in this build."""
+        with self._guard:
+            was_on, self._read_on, self._write_on = self._read_on, False, False
+        if was_on:
+            self._tools.warn(_with_address(error, self._settings.cache) + "; the build goes on without it")
+
+    def _taken(self, key: str, document: Mapping[str, Any]) -> Result | None:
+        """Return the result of an action whose outputs are here then, or noted; None where there is none to be had."""
+        cas = self._opened()
+        found = ActionCache(cas).get(key)
+        result = Result.load(found.data) if found is not None else None
+        if found is None or result is None:
+            return None
+        folder = StoredFolder(cas, found.files, self._store.scratch)
+        try:
+            for value in result.outputs.values():
+                if not self._take(value, found, folder, is_download=document["kind"] in _DOWNLOADS):
+                    return None
+        except (Lost, MissingBlobError):
+            return None
+        self._note_encoding(result, document)
+        return result
+
+    def _take(self, value: Value, found: Found, folder: StoredFolder, *, is_download: bool) -> bool:
+        store = self._store
+        there = found.files.get(f"blobs/{value.digest.hex}")
+        if there is None or there.digest != value.digest:
+            return False
+        if value.kind == LAYER:
+            if not encodings.available(store, value.digest):
+                table = table_in(folder, value.digest)
+                if table.size != there.size:
+                    return False
+                toc.save(store, table)
+                self._noted[value.digest] = there.size
+            return True
+        if there.size != value.size:
+            return False
+        if store.blobs.has(value.digest, value.size):
+            pass
+        elif is_download and value.kind in (FILE, EXECUTABLE):
+            self._noted[value.digest] = value.size
+        else:
+            admit_blob(folder, store, value.digest)
+        return value.kind != LAYERS or available(store, value) or self.vouches(value)
+
+    def _note_encoding(self, result: Result, document: Mapping[str, Any]) -> None:
+        """Note that a blob holds a layer, as compressing it does."""
+        codec = next((one for one in CODECS.values() if one.identity == document["codec"]), None)
+        if document["kind"] != "compress" or codec is None:
+            return
+        (_, _, layer), *_ = document["inputs"]
+        for value in result.outputs.values():
+            if value.kind == BLOB:
+                encodings.record(self._store, Digest.parse(layer), Encoding(value.digest, value.size, codec))
+
+    def _send(self, key: str, result: Result) -> None:
+        """Send a result and all that it refers to."""
+        if not self._write_on:
+            return
+        try:
+            parts = [one for one in pack_result(result, key, self._store) if one.path != "result.json"]
+            if self._tools.secrets and any(map(self._has_secret, parts)):
+                return
+            ActionCache(self._opened()).put(key, result.dump(), blobs_of(parts, self._tools))
+        except BuildInterrupted:
+            return
+        except RemoteRefused as error:
+            with self._guard:
+                was_on, self._write_on = self._write_on, False
+            if was_on:
+                self._tools.warn(f"{error.message}; results are not sent")
+        except RemoteError as error:
+            self._give_up(error)
+        except (HermesError, OSError):  # what went from the store meanwhile need not be sent
+            return
+
+    def _has_secret(self, part: Part) -> bool:
+        if part.source is None:  # a layer, which was searched when it was made
+            return False
+        search = self._tools.search
+        found = search.in_data(part.source) if isinstance(part.source, bytes) else search.in_file(part.source)
+        return found is not None
+
+
+class _TableHere:
+    """A folder whose tables of contents are files of the store."""
+
+    def __init__(self, table: str, inner: StoredFolder) -> None:
+        self._table = table
+        self._inner = inner
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[BinaryIO]:
+        if path.startswith("toc/"):
+            with open(self._table, "rb") as file:
+                yield file
+        else:
+            with self._inner.open(path) as file:
+                yield file
+
+
+def _is_for_others(document: Mapping[str, Any]) -> bool:
+    """Tell from the preimage of a key whether other machines may have the result, and have use for it."""
+    params = document["params"]
+    return document["kind"] not in _LEFT_OUT and not any(params.get(name) for name in _OF_THIS_MACHINE)
+
+
+def _with_address(error: HermesError, address: str) -> str:
+    return error.message if address in error.message else f"{address}: {error.message}"

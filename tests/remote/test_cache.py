@@ -1,0 +1,187 @@
+"""Results that machines share by a service: found from a fresh store, with the bytes that somebody needs, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from hermes import SecretSource
+from hermes.api.workspace import Workspace
+from hermes.build.options import BuildOptions
+from hermes.build.result import BuildResult
+from hermes.engine.events import ActionCached, ActionFinished, Event, Warned
+from hermes.remote.settings import RemoteChoice
+from tests.conftest import Sandbox
+from tests.integration.conftest import add_base
+from tests.remote.cluster import Cluster, free_port
+
+BUILD = """\
+base = ["//base:root"]
+files_layer(name = "files", srcs = ["file"], dest = "/in")
+run_layer(name = "a", base = base + [":files"], cmd = "mkdir /srv/x; cp /in/file /srv/x/a; chown 33:34 /srv/x; mkfifo /f; echo told {word}")
+run_layer(name = "b", base = base + [":a"], cmd = "cat /srv/x/a {more} > /b; ln /b /c; rm -r /root")
+image(name = "image", layers = base + [":a", ":b"])
+run_layer(name = "hidden", base = base, cmd = "wc -c < /run/secrets/it > /n; echo {word}", secrets = ["it"])
+"""
+
+
+@dataclass
+class Place:
+    """A workspace, and builds of it in stores of their own."""
+
+    root: Sandbox
+    folder: Path
+    word: str
+    events: list[Event] = field(default_factory=list)
+
+    def write(self, more: str = "") -> None:
+        self.root.write("app/BUILD", BUILD.format(word=self.word, more=more))
+
+    def build(self, store: str, url: str = "", *patterns: str, **options: object) -> BuildResult:
+        self.events.clear()
+        choice = {"cache": url, **options.pop("choice", {})} if url else None
+        workspace = Workspace(
+            self.root.root, home=self.folder / store, subscribers=[self.events.append], say=lambda _: None
+        )
+        remote = RemoteChoice(**choice) if choice else None
+        return workspace.build(patterns or ("//app:image",), BuildOptions(remote=remote, **options))
+
+    def of(self, kind: type[Event]) -> list[Event]:
+        return [one for one in self.events if isinstance(one, kind)]
+
+    def tars(self, store: str) -> set[str]:
+        """The layers whose tars are in a store."""
+        home = self.folder / store
+        return {one.name for one in (home / "toc").iterdir()} & {
+            one.name for one in (home / "blobs/sha256").iterdir()
+        }
+
+
+Made = Callable[[str], Place]
+
+
+@pytest.fixture
+def place(workspace: Sandbox, tmp_path: Path) -> Made:
+    def made(word: str) -> Place:
+        add_base(workspace)
+        workspace.write("app/file", word)
+        it = Place(workspace, tmp_path, word)
+        it.write()
+        return it
+
+    return made
+
+
+def digest_of(result: BuildResult) -> str:
+    return next(iter(result.targets.values()))[0].digest
+
+
+def layout_is_whole(result: BuildResult) -> bool:
+    folder = Path(next(iter(result.targets.values()))[0].path)
+    return len(list((folder / "blobs/sha256").iterdir())) == 5
+
+
+def test_a_fresh_store_finds_what_another_has_built(cluster: Cluster, place: Made) -> None:
+    it = place("found")
+    here = digest_of(it.build("here"))
+    assert it.build("first", cluster.url).executed
+    again = it.build("fresh", cluster.url)
+    assert again.executed == ()
+    assert digest_of(again) == here
+    assert layout_is_whole(again)
+    assert it.tars("fresh") == set()
+    assert {one.where for one in it.of(ActionCached)} == {cluster.url}
+    assert it.of(Warned) == []
+    later = it.build("fresh")
+    assert later.executed == ()
+    assert digest_of(later) == here
+
+
+def test_only_the_layers_that_a_command_reads_are_fetched(cluster: Cluster, place: Made) -> None:
+    it = place("read")
+    it.build("first", cluster.url, "//app:b")
+    it.write("/dev/null")
+    changed = it.build("fresh", cluster.url, "//app:b")
+    assert {one.owner for one in it.of(ActionFinished) if one.kind == "run"} == {"//app:b"}
+    assert {one.owner for one in it.of(ActionCached) if one.kind == "run"} == {"//app:a"}
+    assert len(it.tars("fresh")) == 2, "the base and the layer of a, not that of the files which a has read"
+    assert it.of(Warned) == []
+    assert digest_of(changed) == digest_of(it.build("here", "", "//app:b"))
+
+
+def test_layers_that_the_service_has_lost_are_built_here(cluster: Cluster, place: Made) -> None:
+    it = place("lost")
+    it.build("first", cluster.url)
+    it.write("/dev/null")
+    gone: list[str] = []
+
+    def lose(event: Event) -> None:
+        if isinstance(event, ActionCached) and event.owner == "//app:a" and event.kind == "run" and not gone:
+            for name, path in cluster.blobs().items():
+                path.unlink()
+                gone.append(name)
+
+    it.events = Calling(lose)
+    changed = it.build("fresh", cluster.url)
+    assert gone
+    it.events = []
+    assert digest_of(changed) == digest_of(it.build("here"))
+
+
+def test_wrong_bytes_in_the_storage_are_not_believed(cluster: Cluster, place: Made) -> None:
+    it = place("wrong")
+    it.build("first", cluster.url)
+    for path in cluster.blobs().values():
+        data = path.read_bytes()
+        path.chmod(0o644)
+        path.write_bytes(bytes(255 - one for one in data[:64]) + data[64:])
+    try:
+        result = it.build("fresh", cluster.url)
+    finally:
+        for path in cluster.blobs().values():
+            path.unlink()
+    assert digest_of(result) == digest_of(it.build("here"))
+
+
+def test_a_machine_that_may_not_write_sends_nothing(cluster: Cluster, place: Made) -> None:
+    it = place("reader")
+    before = set(cluster.blobs())
+    it.build("first", cluster.url, choice={"upload": False})
+    assert set(cluster.blobs()) == before
+
+
+def test_a_secret_never_comes_into_the_storage(
+    cluster: Cluster, place: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = place("hidden-word-of-a-log")
+    value = "Zx8-not-for-others-Qq"
+    monkeypatch.setenv("IT", value)
+    it.build("store", cluster.url, "//app:hidden", secrets=[SecretSource.parse("id=it,env=IT")])
+    found = [path for path in cluster.folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert [one for one in found if value.encode() in one.read_bytes()] == []
+    assert [one for one in found if f"{it.word}\n".encode() in one.read_bytes()] == []
+
+
+def test_a_cache_that_is_away_is_one_warning(place: Made) -> None:
+    it = place("away")
+    url = f"grpc://127.0.0.1:{free_port()}"
+    there = it.build("there", url, choice={"timeout": 1})
+    (warned,) = it.of(Warned)
+    assert warned.message.startswith(f"{url}: ")
+    assert warned.message.endswith("the build goes on without it")
+    assert digest_of(there) == digest_of(it.build("here"))
+
+
+class Calling(list):
+    """A list that calls a function with what is appended."""
+
+    def __init__(self, call: Callable[[Event], None]) -> None:
+        super().__init__()
+        self._call = call
+
+    def append(self, event: Event) -> None:
+        super().append(event)
+        self._call(event)
