@@ -43,7 +43,7 @@ def test_a_value_on_the_command_line_chooses_another_file(tour: Sandbox) -> None
 
 
 @pytest.mark.network
-@pytest.mark.parametrize("package", ["hello", "host-tools", "monorepo", "programs", "roots"])
+@pytest.mark.parametrize("package", ["hello", "host-tools", "programs", "roots"])
 def test_the_examples_build(workspace: Sandbox, package: str) -> None:
     shutil.copytree(ROOT / "examples" / package, workspace.root / "examples" / package)
     built = workspace.build(f"//examples/{package}/...").targets

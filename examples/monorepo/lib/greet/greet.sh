@@ -1,3 +1,0 @@
-greet() {
-    echo "$1 says: $2"
-}
