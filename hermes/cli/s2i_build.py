@@ -44,6 +44,28 @@ def pull_policy(text: str) -> str:
     return _PULLS[text]
 
 
+def _accepted(function: F) -> F:
+    """Add options of s2i that ask for what is so anyway."""
+    for names, text in (
+        (("--rm",), "Nothing: an image without a name is removed by `hermes cache gc`."),
+        (
+            ("--save-temp-dir",),
+            "Nothing: there is no such folder; --as-dockerfile writes what is put into the builder.",
+        ),
+        (("--keep-symlinks",), "Nothing: links stay links."),
+    ):
+        function = click.option(*names, is_flag=True, expose_value=False, help=text)(function)
+    for name, text in (
+        ("--loglevel", "Nothing: see --progress and --quiet."),
+        (
+            "--dockercfg-path",
+            "Nothing: credentials are looked for where docker, podman and skopeo have them.",
+        ),
+    ):
+        function = click.option(name, expose_value=False, metavar="VALUE", help=text)(function)
+    return function
+
+
 @click.command("build")
 @click.argument("source", metavar="SOURCE", shell_complete=completion.files)
 @click.argument("builder", metavar="BUILDER", shell_complete=completion.bases)
@@ -74,6 +96,9 @@ def pull_policy(text: str) -> str:
 @click.option(
     "-d",
     "--destination",
+    "-l",
+    "--location",
+    "destination",
     default="",
     metavar="PATH",
     help="Where source, scripts and artifacts are put in the builder.",
@@ -131,6 +156,8 @@ def pull_policy(text: str) -> str:
 @click.option(
     "-s",
     "--scripts-url",
+    "--scripts",
+    "scripts_url",
     default="",
     metavar="URL",
     help="Where scripts are: image:///path, file://folder, https://...",
@@ -151,6 +178,13 @@ def pull_policy(text: str) -> str:
 @timestamp_option
 @progress_option
 @runtime_option
+@_accepted
+@click.option(
+    "--callback-url",
+    default="",
+    metavar="URL",
+    help="POST there whether the build succeeded, and its labels.",
+)
 def build(
     source: str,
     builder: str,
@@ -190,6 +224,7 @@ def build(
     timestamp: int | None,
     progress: str,
     runtime: str,
+    callback_url: str,
 ) -> None:
     """Build an image of the application in SOURCE with the scripts of the image BUILDER; print the digest of its manifest.
 
@@ -247,6 +282,7 @@ def build(
         jobs=jobs,
         seconds=timestamp,
         runtime=runtime,
+        callback_url=callback_url,
     )
     if as_dockerfile:
         path = os.path.join(as_dockerfile, "Dockerfile") if as_dockerfile.endswith("/") else as_dockerfile

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
 import io
 import json
 import os
 import subprocess
 import tarfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -486,6 +488,34 @@ def test_a_repository_is_built_as_committed_and_the_image_says_what_of(place: Pl
         place.build(ref="v2")
 
 
+def test_a_callback_is_told_how_a_build_ended(place: Place) -> None:
+    told: list[tuple[str, dict[str, Any]]] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            told.append((self.headers["Content-Type"], json.loads(body)))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        place.build(tag="told", callback_url=url)
+        with pytest.raises(BuildFailed):
+            place.build(scripts_url="image:///none", callback_url=url)
+        server.shutdown()
+    (kind, first), (_, second) = told
+    assert kind == "application/json"
+    assert first["success"] is True
+    assert first["labels"]["testLabel"] == "testLabel_value"
+    assert second == {"success": False, "labels": {}}
+    place.build(tag="told", callback_url=url)
+    assert any(one.startswith(f"warning: --callback-url {url}") for one in place.said)
+
+
 def test_a_builder_with_triggers_builds_the_source_as_a_dockerfile_would(place: Place) -> None:
     place.bud("onbuild")
     with pytest.raises(UsageError, match="nothing in the source can be started"):
@@ -617,7 +647,7 @@ def test_usage_generate_create_and_run_are_as_with_s2i(place: Place, tmp_path: P
 def test_the_command_line_builds_and_says_what_it_did(place: Place) -> None:
     variables = place.write("vars", "# x\n// y\nWHO=file\n")
     done = run_hermes(
-        "s2i", "build", "-E", str(variables), "-e", "GREETING=hi", "-a", "/app/greeting", "--runtime-image",
+        "s2i", "build", "--rm", "--loglevel", "5", "-E", str(variables), "-e", "GREETING=hi", "-a", "/app/greeting", "--runtime-image",
         "runtime", "-p", "never", str(place.source), "fake", "typed",
         cwd=place.source, home=place.home,
     )  # fmt: skip

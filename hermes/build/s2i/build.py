@@ -28,6 +28,7 @@ from hermes.image.names import ImageNames
 from hermes.image.platform import Platform
 from hermes.image.reference import Reference
 from hermes.image.stored import descriptor_of
+from hermes.naming.bases import base_of_image
 from hermes.naming.registries import settings_of
 from hermes.naming.targets import BuildTarget
 from hermes.s2i.asked import Asked, Injection
@@ -58,10 +59,22 @@ class S2IBuild:
         self._driver = Driver(home, subscribers, lambda: self._settings.registries)
         self._store = self._driver.store
         self._unknown_is_usual = False
+        self._labels: dict[str, str] = {}
 
     def run(self) -> BuiltDockerfile:
         """Build and name the image; raises `UsageError`, `BuildFailed` and others."""
-        return self._driver.run(lambda _: self._with_asked(self._build))
+        url = self._options.callback_url
+        if not url:
+            return self._driver.run(lambda _: self._with_asked(self._build))
+        from hermes.build.s2i.callback import post
+
+        success = False
+        try:
+            built = self._driver.run(lambda _: self._with_asked(self._build))
+            success = True
+        finally:
+            post(url, success=success, labels=self._labels, warn=self._warn)
+        return built
 
     def write_dockerfile(self, path: Path) -> None:
         """Write the build as a Dockerfile instead; see `hermes.build.s2i.dockerfiles`."""
@@ -154,6 +167,9 @@ class S2IBuild:
         manifest = descriptor_of(self._store, value.digest)
         if self._tag is not None:
             ImageNames(self._store).set(self._tag, manifest)
+        if options.callback_url:
+            image = base_of_image(options.tag, manifest.digest, self._store)
+            self._labels = Facts(options.tag, image.document["config"]).labels
         actions = planned.graph.actions
         executed = tuple((actions[name].kind, actions[name].owner) for name in report.executed)
         return BuiltDockerfile(manifest, executed, report.cached, (options.tag,) if options.tag else ())

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hermes.build.dockerfile.options import PULL_MISSING
+from hermes.build.s2i.callback import check_url
 from hermes.errors import UsageError
 from hermes.s2i.artifacts import Mapped
 from hermes.s2i.source import EXCLUDED
@@ -23,7 +24,7 @@ class S2IOptions:
 
     Of a repository ``ref`` is built, or what is checked out or its default branch; with ``copy`` a folder is taken as it
     is. ``scripts_url`` is a folder (``file://``), an address or ``image:///path``. ``inject`` holds pairs of a folder of
-    this machine and one of the builder. The rest is as in `hermes.s2i.plan.Asked`, `hermes.dockerfile.options.Options`
+    this machine and one of the builder. ``callback_url`` is told how the build ended. The rest is as in `hermes.s2i.plan.Asked`, `hermes.dockerfile.options.Options`
     and `hermes.build.dockerfile.options.DockerfileOptions`. Raises `UsageError`.
     """
 
@@ -60,8 +61,10 @@ class S2IOptions:
     jobs: int | None = None
     seconds: int | None = None
     runtime: str = ""
+    callback_url: str = ""
 
     def __post_init__(self) -> None:
+        check_url(self.callback_url)
         if self.incremental and self.runtime_image:
             raise UsageError(
                 "an incremental build cannot have a runtime image",
