@@ -26,7 +26,7 @@ from hermes.container.working import WorkingContainers
 from hermes.digest import Digest
 from hermes.errors import SecretLeaked, UsageError
 from hermes.image.descriptor import Descriptor
-from hermes.naming.registries import LazyBlobs
+from hermes.naming.registries import LazyBlobs, settings_of
 from hermes.sandbox.namespace import Namespace
 from hermes.store import Store
 from hermes.store.home import FOR_GC
@@ -162,7 +162,7 @@ class Containers:
         mounts = chosen.mounts
         if mounts.secrets:
             _check_command([*argv, *(one for pair in chosen.env for one in pair)], mounts)
-        with self._opened() as (_, _, working):
+        with self._opened(runs=True) as (_, _, working):
             state = working.get(name)
             config = Environment.from_json(state.document.get("config") or {})
             task = Task(
@@ -330,7 +330,9 @@ class Containers:
             return working.remove(name)
 
     @contextmanager
-    def _opened(self, *, start: bool = False) -> Iterator[tuple[Store, LayerForms, WorkingContainers]]:
+    def _opened(
+        self, *, start: bool = False, runs: bool = False
+    ) -> Iterator[tuple[Store, LayerForms, WorkingContainers]]:
         if self._kept is not None:
             yield self._kept
             return
@@ -342,7 +344,13 @@ class Containers:
             namespace.start(RUN)
         fetching = LazyBlobs.here(store)
         layers = LayerForms(store, namespace, fetching.layer, self._checked)
-        commands = Commands(store, namespace, layers, warn=lambda text: self._say(f"warning: {text}"))
+        commands = Commands(
+            store,
+            namespace,
+            layers,
+            warn=lambda text: self._say(f"warning: {text}"),
+            emulators=settings_of(None, self.home).emulators if start or runs else {},
+        )
         try:
             with store.in_use(cache(lambda: self._say(FOR_GC))):
                 layers.remover.sweep()

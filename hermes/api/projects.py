@@ -21,6 +21,7 @@ from hermes.store.location import default_home
 
 if TYPE_CHECKING:
     from hermes.bake.project import Asked as BakeAsked
+    from hermes.bake.project import Target
     from hermes.compose.project import Asked as ComposeAsked
     from hermes.engine.events import Subscriber
 
@@ -55,8 +56,11 @@ class _Project(ABC):
         wanted = self.wanted(names, options or DockerfileOptions())
         return {
             "group": {"default": {"targets": list(self._named(names, wanted))}},
-            "target": {name: _shown(one) for name, one in wanted.items()},
+            "target": {name: self._shown(name, one) for name, one in wanted.items()},
         }
+
+    def _shown(self, _name: str, one: Wanted) -> dict[str, Any]:
+        return _shown(one)
 
     @abstractmethod
     def wanted(self, names: Sequence[str], options: DockerfileOptions) -> dict[str, Wanted]:
@@ -104,11 +108,18 @@ class BakeProject(_Project):
 
         super().__init__(home, subscribers, say)
         self._project = Project(asked, os.environ, say)
+        self._targets: dict[str, Target] = {}
 
     def wanted(self, names: Sequence[str], options: DockerfileOptions) -> dict[str, Wanted]:
         from hermes.build.dockerfile.baked import wanted_of
 
-        return wanted_of(self._project.chosen(names), options, self._say)
+        self._targets = self._project.chosen(names)
+        return wanted_of(self._targets, options, self._say)
+
+    def _shown(self, name: str, one: Wanted) -> dict[str, Any]:
+        """Return what the target says, also what builds here do without, and over it what the command line does."""
+        said = {key: value for key, value in self._targets[name].values.items() if value}
+        return {**said, **super()._shown(name, one)}
 
     def _named(self, names: Sequence[str], wanted: Iterable[str]) -> Iterable[str]:
         return self._project.order(names)
@@ -142,7 +153,8 @@ def _shown(one: Wanted) -> dict[str, Any]:
         "platforms": options.platform.split(",") if options.platform else [],
         "network": options.network if options.network != "default" else "",
         "no-cache": not options.use_cache,
+        "no-cache-filter": list(options.fresh_stages),
         "output": list(options.destinations),
-        "extra-hosts": [f"{name}={address}" for name, address in options.hosts],
+        "extra-hosts": dict(options.hosts),
     }
     return {key: value for key, value in found.items() if value}

@@ -19,11 +19,11 @@ from hermes.bake.hcl import Within, kind_of, shown
 from hermes.errors import BakeError, SourceLocation, UsageError
 
 DEFAULT: Final = "default"
-_MAPPINGS: Final = frozenset({"args", "contexts", "labels"})
+_MAPPINGS: Final = frozenset({"args", "contexts", "extra-hosts", "labels"})
 _ADDED: Final = frozenset(
     {"annotations", "attest", "cache-from", "entitlements", "no-cache-filter", "secret", "ssh", "ulimits"}
 )
-_LISTS: Final = _ADDED | {"cache-to", "output", "platforms", "tags", "inherits", "extra-hosts"}
+_LISTS: Final = _ADDED | {"cache-to", "output", "platforms", "tags", "inherits"}
 _FLAGS: Final = frozenset({"no-cache", "pull"})
 _TEXTS: Final = frozenset(
     {

@@ -85,7 +85,7 @@ class How:
 
     ``runtime`` and ``jobs`` are empty where the options say nothing. ``secrets`` maps ids to values, ``agents`` those
     of SSH agents to sockets. Without ``use_cache`` every action is executed once. ``caches`` are those of other machines
-    that know results which this one does not. Actions of the kinds in ``again`` are executed whatever is known of them.
+    that know results which this one does not. Actions for which ``again`` holds are executed whatever is known of them.
     """
 
     settings: Settings
@@ -96,7 +96,7 @@ class How:
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     agents: Mapping[str, str] = field(default_factory=dict)
     caches: Sequence[CachePlace] = ()
-    again: Collection[str] = ()
+    again: Callable[[Action], bool] = lambda _: False
     remote: RemoteChoice | None = None
 
 

@@ -152,7 +152,7 @@ class TargetsBuild:
             options.keep_going,
             secrets=self._secrets,
             caches=_caches(options),
-            again=("test",) if self._is_fresh else (),
+            again=lambda action: self._is_fresh and action.kind == "test",
             remote=options.remote,
         )
         try:

@@ -118,6 +118,22 @@ class _Command(click.Command):
 )
 @click.option("--no-cache", is_flag=True, help="Run everything again.")
 @click.option(
+    "--no-cache-filter",
+    "fresh_stages",
+    multiple=True,
+    metavar="STAGE,...",
+    shell_complete=completion.stages,
+    help="Run the instructions of these stages again.",
+)
+@click.option(
+    "--env",
+    "variables",
+    multiple=True,
+    metavar="NAME[=VALUE]",
+    help="Set a variable of the image; without a value, to that of this environment.",
+)
+@click.option("--unsetenv", "unset", multiple=True, metavar="NAME", help="Take a variable out of the image.")
+@click.option(
     "--network",
     type=click.Choice(["default", "host", "none"]),
     default="default",
@@ -173,6 +189,9 @@ def command(
     labels: tuple[str, ...],
     annotations: tuple[str, ...],
     no_cache: bool,
+    fresh_stages: tuple[str, ...],
+    variables: tuple[str, ...],
+    unset: tuple[str, ...],
     network: str,
     layers: bool,
     squash: bool,
@@ -245,6 +264,9 @@ def command(
         labels=pairs("--label", labels),
         annotations=pairs("--annotation", annotations),
         use_cache=not no_cache,
+        fresh_stages=[name for text in fresh_stages for name in text.split(",") if name],
+        env=_variables(variables),
+        unset_env=unset,
         network=network,
         secrets=tuple(map(SecretSource.parse, secrets)),
         agents=tuple(map(AgentSource.parse, agents)),
@@ -283,6 +305,14 @@ def command(
     if metadata_file:
         write_metadata(metadata_file, {"": built})
     print_beside(built.digest, destinations)
+
+
+def _variables(texts: tuple[str, ...]) -> dict[str, str]:
+    if not texts:
+        return {}
+    from hermes.api.run_options import variable
+
+    return dict(variable(one, os.environ) for one in texts)
 
 
 def _volumes(texts: tuple[str, ...]) -> tuple[Bound, ...]:

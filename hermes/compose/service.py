@@ -97,6 +97,7 @@ class Build:
     network: str = ""
     pull: bool = False
     no_cache: bool = False
+    fresh_stages: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     place: SourceLocation = NOWHERE
 
@@ -235,6 +236,7 @@ class _Section:
             network=self._text("network") or "",
             pull=self._flag("pull"),
             no_cache=self._flag("no_cache"),
+            fresh_stages=self._list("no_cache_filter"),
             ignored=tuple(key for key in ignored if self._section.get(key) not in (None, False, [])),
             place=place,
         )

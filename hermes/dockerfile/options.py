@@ -22,6 +22,9 @@ EPOCH: Final = "SOURCE_DATE_EPOCH"
 class Options:
     """``target`` names a stage, by name or number (default: the last). ``arguments`` are those of ``--build-arg``.
 
+    ``fresh_stages`` name those whose actions `hermes.dockerfile.translate.Translation.fresh` is to have. ``env`` are variables
+    that each stage ends with, ``unset_env`` names of those that it ends without.
+
     ``network`` is that of RUN instructions that do not say; ``secrets`` and SSH ``agents`` are the ids of those that
     were given. ``volumes`` and ``hosts`` (pairs of name and address) are for every RUN, ``capabilities``, sorted, for
     root in it. Without ``layers`` those of a stage become one, with ``squash`` those of its base too. ``epoch`` is
@@ -39,6 +42,9 @@ class Options:
     capabilities: tuple[str, ...] = BUILD_CAPABILITIES
     epoch: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
+    fresh_stages: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    unset_env: tuple[str, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
     layers: bool = True
     squash: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -90,6 +90,10 @@ class State:
     def set_env(self, name: str, value: str) -> None:
         env = {**self.env, name: value}
         self.config["Env"] = [f"{key}={text}" for key, text in env.items()]
+
+    def unset_env(self, names: Collection[str]) -> None:
+        if names:
+            self.config["Env"] = [f"{key}={text}" for key, text in self.env.items() if key not in names]
 
     def set_command(self, words: list[str]) -> None:
         self.config["Cmd"] = words

@@ -44,7 +44,8 @@ SCRATCH: Final = "scratch"
 class Translation:
     """``manifest`` is the output that is the image. ``spans`` says which lines the owner of an action is.
 
-    ``findings`` are in the order of their lines.
+    ``findings`` are in the order of their lines. ``fresh`` are the ids of the actions of stages that are to be executed again,
+    and ``not_stages`` those names of such that no stage has.
     """
 
     graph: ActionGraph
@@ -52,6 +53,8 @@ class Translation:
     spans: Mapping[str, Span]
     warnings: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    fresh: frozenset[str] = frozenset()
+    not_stages: tuple[str, ...] = ()
 
 
 def translate(dockerfile: Dockerfile, context: Context, origins: Origins, options: Options) -> Translation:
@@ -107,9 +110,30 @@ class _Translator:
                 None
             )
         found = self._findings()
+        fresh, not_stages = self._fresh()
         return Translation(
-            self._recorder.graph, manifest, self._recorder.spans, tuple(self._common.warnings), tuple(found)
+            self._recorder.graph,
+            manifest,
+            self._recorder.spans,
+            tuple(self._common.warnings),
+            tuple(found),
+            fresh,
+            not_stages,
         )
+
+    def _fresh(self) -> tuple[frozenset[str], tuple[str, ...]]:
+        """Return the ids of the actions of stages that are to be executed again, and the names that no stage has."""
+        spans: set[Span] = set()
+        unknown = []
+        for name in self._options.fresh_stages:
+            stage = self._stages.find(name, len(self._stages.stages))
+            if stage is None:
+                unknown.append(name)
+            else:
+                spans.update((stage.start.span, *(one.span for one in stage.instructions)))
+        owners = {owner for owner, span in self._recorder.spans.items() if span in spans}
+        ids = (one.id for one in self._recorder.graph.actions.values() if one.owner in owners)
+        return frozenset(ids), tuple(unknown)
 
     def check(self) -> tuple[list[Finding], DockerfileError | None]:
         """See the function of this name."""
@@ -199,6 +223,9 @@ class _Translator:
                 except HermesError as error:
                     self._record(error, one.span)
             self._common.is_base_known = before
+            for name, value in self._options.env.items():
+                state.set_env(name, value)
+            state.unset_env(self._options.unset_env)
             found = self._built[stage.number] = state
         return found
 

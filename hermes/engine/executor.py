@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
@@ -175,7 +175,7 @@ class Caching:
     """An executor that asks a cache first, and executes one key once however many processes want it.
 
     ``available`` tells whether the bytes behind an output are still there. Failures are not cached. ``slot`` is what an
-    action has while it is executed. Once ``cancelled``, what waits gives up. Actions of the kinds in ``again`` are executed
+    action has while it is executed. Once ``cancelled``, what waits gives up. Actions for which ``again`` holds are executed
     whatever is known of them.
     """
 
@@ -188,7 +188,7 @@ class Caching:
         events: Events,
         about: Callable[[Action], str] = lambda action: action.kind,
         slot: Callable[[Action], AbstractContextManager[None]] = lambda _: nullcontext(),
-        again: Collection[str] = (),
+        again: Callable[[Action], bool] = lambda _: False,
     ) -> None:
         self._inner = inner
         self._results = results
@@ -230,7 +230,7 @@ class Caching:
         return result
 
     def _find(self, key: str, action: Action, image: bytes, *, again: bool = False) -> Result | None:
-        data = None if action.kind in self._again else self._results.get(key, image, nearby=again)
+        data = None if self._again(action) else self._results.get(key, image, nearby=again)
         if data is None:
             return None
         result = Result.load(data)

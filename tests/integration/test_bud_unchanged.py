@@ -47,6 +47,32 @@ def build(yard: Yard, **options: object) -> bool:
     return bool(yard.events)
 
 
+def test_what_ran_again_is_what_the_next_build_finds(yard: Yard) -> None:
+    """As with docker and buildah: a build without the cache is not undone by one with it."""
+    text = "FROM base AS one\nRUN cat /proc/sys/kernel/random/uuid > /one\nFROM one\n"
+    yard.write("Dockerfile", f"{text}RUN cat /proc/sys/kernel/random/uuid > /two\n")
+
+    def seen(**options: object) -> tuple[str, str]:
+        yard.bud(tags=["it"], **options)
+        return yard.shown("cat /one"), yard.shown("cat /two")
+
+    first = seen()
+    again = seen(use_cache=False)
+    assert again[0] != first[0]
+    assert again[1] != first[1]
+    assert seen() == again
+    last = seen(fresh_stages=["1", "nope"])
+    assert last[0] == again[0]
+    assert last[1] != again[1]
+    assert yard.said == ["warning: Dockerfile: no stage nope to execute again"]
+    yard.said.clear()
+    assert seen() == last
+    assert yard.said == []
+    named = seen(fresh_stages=["ONE"])
+    assert named[0] != last[0]
+    assert named[1] != last[1]  # its base is another
+
+
 def test_nothing_is_looked_at_again(settled: Yard) -> None:
     first = settled.digest
     assert not build(settled, tags=["named"])

@@ -107,3 +107,17 @@ def test_what_cannot_be_emulated_names_both_architectures(foreign: Sandbox, tmp_
     assert done.returncode == 1
     assert "//:ran: /it is for arm64, and this machine is amd64" in done.stderr
     assert "qemu-user-static" in done.stderr
+
+
+def test_working_containers_take_the_emulators_of_the_workspace(foreign: Sandbox) -> None:
+    assert foreign.run("build", "-q", "//:image", "--platform", "linux/arm64").returncode == 0
+    assert (
+        foreign.run(
+            "ctr", "from", "--name", "c", "--platform", "linux/arm64", "oci:hermes-out/image"
+        ).returncode
+        == 0
+    )
+    foreign.write("hermes.yaml", "emulators: {arm64: qemu-of-ours}\n")
+    done = foreign.run("ctr", "run", "c", "/it")
+    assert done.returncode != 0
+    assert f"the emulator {foreign.root}/qemu-of-ours for arm64 is not there" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -67,6 +68,8 @@ class _Target:
             labels={**(values.get("labels") or {}), **given.labels},
             annotations={**dict(self._annotations()), **given.annotations},
             use_cache=given.use_cache and not values.get("no-cache"),
+            fresh_stages=(*given.fresh_stages, *(values.get("no-cache-filter") or ())),
+            hosts=(*self._hosts(), *given.hosts),
             network=self._network(),
             secrets=(*given.secrets, *self._secrets()),
             agents=(*given.agents, *map(AgentSource.parse, values.get("ssh") or ())),
@@ -107,6 +110,15 @@ class _Target:
             if not equals:
                 raise self._error(f"annotations: expected NAME=VALUE, got {text!r}")
             yield name.rpartition(":")[2], value
+
+    def _hosts(self) -> Iterator[tuple[str, str]]:
+        for name, address in (self._values.get("extra-hosts") or {}).items():
+            try:
+                yield name, str(ipaddress.ip_address(address))
+            except ValueError:
+                raise self._error(
+                    f"extra-hosts: {address!r} is not an IP address", 'such as {db = "10.0.0.7"}'
+                ) from None
 
     def _secrets(self) -> Iterator[SecretSource]:
         given = {one.id for one in self._given.secrets}

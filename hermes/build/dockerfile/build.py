@@ -121,6 +121,7 @@ class DockerfileBuild:
             called=(lambda name: name) if first.name else lambda name: part_of(first.called, name),
             instruction=lambda owner: instructions.get(owner, ""),
         )
+        fresh = frozenset(one for prepared in self._prepared for one in prepared.fresh())
         how = How(
             self._settings,
             options.runtime,
@@ -132,6 +133,7 @@ class DockerfileBuild:
                 cache_from(text) for text in dict.fromkeys(self._each(lambda one: one.options.cache_from))
             ],
             remote=options.remote,
+            again=lambda action: action.id in fresh,
         )
         try:
             return self._driver.execute(job, how)

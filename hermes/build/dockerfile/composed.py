@@ -103,6 +103,7 @@ class _Service:
             pull=PULL_ALWAYS if build.pull else given.pull,
             labels={**build.labels, **given.labels},
             use_cache=given.use_cache and not build.no_cache,
+            fresh_stages=(*given.fresh_stages, *build.fresh_stages),
             network=self._network(),
             secrets=(*given.secrets, *self._secrets()),
             agents=(*given.agents, *self._agents()),

@@ -38,7 +38,8 @@ class DockerfileOptions:
     ``file`` is relative to where the command runs (default: one of `NAMES` in the context); ``text`` takes its place.
     ``contexts`` maps names to folders, ``oci:DIR``, names of images or labels. ``pull`` says when images are taken
     from their registries; see `PULLS`. ``secrets`` say where secrets come from,
-    ``agents`` which SSH agents RUN may use. ``volumes`` are mounted for it, ``hosts`` are pairs of name and address in
+    ``agents`` which SSH agents RUN may use. Instructions of the stages in ``fresh_stages``, by name or number, are executed
+    whatever is cached. ``env`` are variables that each stage ends with, ``unset_env`` names of those that it ends without. ``volumes`` are mounted for it, ``hosts`` are pairs of name and address in
     its ``/etc/hosts``, and ``capabilities`` are all that root has in it. Without ``layers`` those of a stage become one,
     with ``squash`` those of its base too. ``destinations`` are what `hermes.naming.outputs` reads. ``compression`` is how
     layers are compressed, as `hermes.layer.compress.codec_of` reads it (default: as is usual for the format). ``seconds`` is
@@ -58,6 +59,9 @@ class DockerfileOptions:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     use_cache: bool = True
+    fresh_stages: Sequence[str] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    unset_env: Sequence[str] = ()
     network: str = "default"
     secrets: Sequence[SecretSource] = ()
     agents: Sequence[AgentSource] = ()

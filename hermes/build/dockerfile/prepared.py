@@ -54,6 +54,9 @@ class _Variant:
         found = self.translation.manifest
         return Output(self._id(found.action), found.name)
 
+    def fresh(self) -> Iterator[str]:
+        return map(self._id, self.translation.fresh)
+
     def owner(self, place: str) -> str:
         return f"{self.name} {place}" if self.name else place
 
@@ -156,7 +159,11 @@ class Prepared:
         )
 
     def tell(self) -> None:
-        """Say all warnings."""
+        """Say all warnings; those of how this build is run are not said again by one to which nothing changed."""
+        for name in dict.fromkeys(
+            one for variant in self._variants for one in variant.translation.not_stages
+        ):
+            self._say(f"warning: {self._named(self._dockerfile.text.name)}: no stage {name} to execute again")
         for warning in dict.fromkeys(text for one in self._variants for text in one.translation.warnings):
             self._warn(warning)
         tell(self._dockerfile, self._findings(), self._warn)
@@ -167,6 +174,11 @@ class Prepared:
             yield from one.actions()
         if (index := self._index()) is not None:
             yield index
+
+    def fresh(self) -> Iterator[str]:
+        """Yield the ids of actions that are to be executed whatever is cached."""
+        for one in self._variants:
+            yield from one.fresh()
 
     @property
     def wanted(self) -> Output:
@@ -257,6 +269,9 @@ class Prepared:
             capabilities=tuple(sorted(set(map(capabilities.parse, options.capabilities)))),
             epoch=epoch_of(options.arguments, epoch()) if options.seconds is None else options.seconds,
             labels=options.labels,
+            fresh_stages=tuple(options.fresh_stages),
+            env=options.env,
+            unset_env=tuple(options.unset_env),
             annotations={} if is_docker else options.annotations,
             layers=options.layers,
             squash=options.squash,

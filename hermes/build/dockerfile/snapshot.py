@@ -33,7 +33,7 @@ _MOST_LINKS: Final = 40
 _NEVER: Final = (-1, -1, -1, -1)
 _OPTIONS: Final = (
     *("annotations", "arguments", "compression", "format", "labels", "layers", "network", "platform"),
-    *("pull", "seconds", "squash", "target", "capabilities", "hosts"),
+    *("pull", "seconds", "squash", "target", "capabilities", "hosts", "env", "unset_env"),
 )
 """The options that decide what the image is, where no snapshot is kept for the others."""
 
@@ -93,7 +93,7 @@ def unchanged(
 
     ``service`` is whose Dockerfile it is, of several.
     """
-    if not _is_remembered(options) or not is_made(home):
+    if not _is_read(options) or not is_made(home):
         return None
     root = folder_of(options)
     file, text = dockerfile_of(options, root)
@@ -135,7 +135,7 @@ def remember(
     warnings: Sequence[str],
 ) -> None:
     """Write what `unchanged` reads. ``dockerfile`` is its path and text; ``built`` has what would be cached."""
-    if not _is_remembered(options) or not looked.lasts:
+    if _is_told_more(options) or not looked.lasts:
         return
     path = _place(options, store.home, root, *dockerfile)
     manifest = built.manifest
@@ -155,10 +155,18 @@ def remember(
         return  # without it the next build looks at everything
 
 
-def _is_remembered(options: DockerfileOptions) -> bool:
-    """Tell whether a build can be known by what it looks at: it writes nothing elsewhere, and is told nothing secret."""
-    special = options.secrets or options.agents or options.volumes or options.destinations or options.cache_to
-    return options.use_cache and options.pull != PULL_ALWAYS and not special
+def _is_told_more(options: DockerfileOptions) -> bool:
+    """Tell whether a build cannot be known by what it looks at, because it is told something secret."""
+    return bool(options.secrets or options.agents or options.volumes)
+
+
+def _is_read(options: DockerfileOptions) -> bool:
+    """Tell whether the last build of the same will do: nothing is to be executed again, or written elsewhere.
+
+    One that executes again is remembered all the same: what it gave is what the next build finds.
+    """
+    more = options.fresh_stages or options.destinations or options.cache_to or _is_told_more(options)
+    return options.use_cache and options.pull != PULL_ALWAYS and not more
 
 
 def _place(options: DockerfileOptions, home: Path, root: Path, file: str, text: str) -> Path:

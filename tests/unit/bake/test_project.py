@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hermes.api.projects import BakeProject
 from hermes.bake.hcl import parse
 from hermes.bake.project import Asked, Project
 from hermes.build.dockerfile.baked import wanted_of
@@ -93,6 +94,31 @@ def test_a_mistake_is_told_with_its_place(
     with pytest.raises(HermesError) as caught:
         read()
     assert message in caught.value.render()
+
+
+def test_a_plan_has_what_builds_do_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What buildx 0.13.1 prints of the same; of ``extra-hosts``, what its reference says since."""
+    said = {
+        "annotations": ["index:a=b"],
+        "attest": ["type=provenance,mode=max", "type=sbom"],
+        "cache-from": ["type=registry,ref=a/b"],
+        "cache-to": ["type=local,dest=x"],
+        "no-cache-filter": ["x"],
+        "platforms": ["linux/arm64"],
+        "pull": True,
+        "shm-size": "1g",
+        "ulimits": ["nofile=1"],
+        "extra-hosts": {"db": "10.0.0.7"},
+    }
+    (tmp_path / "docker-bake.json").write_text(json.dumps({"target": {"default": said}}))
+    monkeypatch.chdir(tmp_path)
+    found = BakeProject(Asked(["docker-bake.json"]), say=lambda _: None)
+    options = DockerfileOptions(fresh_stages=["y"], platform="linux/amd64")
+    target = found.plan((), options)["target"]["default"]
+    more = {"context": ".", "no-cache-filter": ["y", "x"], "platforms": ["linux/amd64"]}
+    assert target == {**said, **more}
+    wanted = found.wanted((), options)["default"].options
+    assert (wanted.hosts, wanted.fresh_stages) == ((("db", "10.0.0.7"),), ("y", "x"))
 
 
 def test_an_attribute_that_nothing_reads_is_warned_of(

@@ -159,6 +159,13 @@ def test_services_that_share_an_image_and_its_build_are_one(
     assert list(wanted) == ["a", "b"]
 
 
+def test_stages_are_named_that_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "services:\n  a:\n    build:\n      context: .\n      no_cache_filter: [one, two]\n"
+    case = {"files": {"compose.yaml": text}, "f": ["compose.yaml"], "project": "", "profiles": [], "env": {}}
+    wanted = wanted_of(loaded(tmp_path, case, monkeypatch), (), DockerfileOptions(), lambda _: None)
+    assert wanted["a"].options.fresh_stages == ("one", "two")
+
+
 def test_aliases_cannot_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = ["x-0: &x0 [1]", *(f"x-{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 10)}]" for n in range(1, 10))]
     text = "\n".join([*lines, "services: {a: {build: .}}", ""])

@@ -372,3 +372,16 @@ def test_variables_that_double_again_and_again_are_refused(name: str) -> None:
 def test_a_command_is_for_the_shell_or_as_it_is(text: str, argv: list[str]) -> None:
     (run,) = actions_of(translated(f"FROM a\n{text}\n"), "run")
     assert params_of(run)["argv"] == argv
+
+
+def test_variables_of_the_command_line_are_what_each_stage_ends_with() -> None:
+    """buildah 1.28 without ``--layers``: RUN of the first stage sees what the file says."""
+    text = "FROM scratch AS one\nENV A=file\nRUN echo $A $B\nFROM one\nRUN echo $A $B\n"
+    found = translated(text, env={"A": "given", "B": "b"}, unset_env=("PATH",))
+    first, second = (
+        dict(json.loads(one.params)["env"]) for one in found.graph.actions.values() if one.kind == "run"
+    )
+    assert first["A"] == "file"
+    assert "B" not in first
+    assert (second["A"], second["B"]) == ("given", "b")
+    assert "PATH" not in second
