@@ -8,6 +8,7 @@ generated code, which each works with some versions of protobuf only.
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, Final
@@ -18,6 +19,7 @@ RPC: Final = "google.rpc"
 BYTESTREAM: Final = "google.bytestream"
 LONGRUNNING: Final = "google.longrunning"
 
+_MAKING: Final = threading.Lock()
 _WELL_KNOWN: Final = {
     "Any": "google.protobuf.Any",
     "Duration": "google.protobuf.Duration",
@@ -101,12 +103,17 @@ they are on the wire.
 """
 
 
-@cache
 def messages() -> Any:
     """Return the classes of the messages as attributes: of the first package by their names, else ``Bots_NAME``.
 
-    Raises `ImportError` where protobuf is not installed.
+    They are the same ones for all threads. Raises `ImportError` where protobuf is not installed.
     """
+    with _MAKING:
+        return _made()
+
+
+@cache
+def _made() -> Any:
     from google.protobuf import (
         any_pb2,
         descriptor_pb2,

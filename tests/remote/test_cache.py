@@ -24,6 +24,9 @@ files_layer(name = "files", srcs = ["file"], dest = "/in")
 run_layer(name = "a", base = base + [":files"], cmd = "mkdir /srv/x; cp /in/file /srv/x/a; chown 33:34 /srv/x; mkfifo /f; echo told {word}")
 run_layer(name = "b", base = base + [":a"], cmd = "cat /srv/x/a {more} > /b; ln /b /c; rm -r /root")
 image(name = "image", layers = base + [":a", ":b"])
+files_layer(name = "deep", srcs = ["file"], dest = "/srv/one/two")
+files_layer(name = "deeper", srcs = ["file"], dest = "/usr/lib/one/two")
+image(name = "folders", layers = [":deep", ":deeper"])
 run_layer(name = "hidden", base = base, cmd = "wc -c < /run/secrets/it > /n; echo {word}", secrets = ["it"])
 """
 
@@ -79,9 +82,9 @@ def digest_of(result: BuildResult) -> str:
     return next(iter(result.targets.values()))[0].digest
 
 
-def layout_is_whole(result: BuildResult) -> bool:
+def layout_of(result: BuildResult) -> list[Path]:
     folder = Path(next(iter(result.targets.values()))[0].path)
-    return len(list((folder / "blobs/sha256").iterdir())) == 5
+    return list((folder / "blobs/sha256").iterdir())
 
 
 def test_a_fresh_store_finds_what_another_has_built(cluster: Cluster, place: Made) -> None:
@@ -91,13 +94,25 @@ def test_a_fresh_store_finds_what_another_has_built(cluster: Cluster, place: Mad
     again = it.build("fresh", cluster.url)
     assert again.executed == ()
     assert digest_of(again) == here
-    assert layout_is_whole(again)
+    assert len(layout_of(again)) == 5
     assert it.tars("fresh") == set()
     assert {one.where for one in it.of(ActionCached)} == {cluster.url}
     assert it.of(Warned) == []
     later = it.build("fresh")
     assert later.executed == ()
     assert digest_of(later) == here
+
+
+def test_an_image_whose_manifest_made_a_layer_is_whole(cluster: Cluster, place: Made) -> None:
+    """A layer of the folders on the way to files is compressed by the action that makes the manifest."""
+    it = place("folders")
+    here = it.build("here", "", "//app:folders")
+    blobs = len(layout_of(here))
+    it.build("first", cluster.url, "//app:folders")
+    again = it.build("fresh", cluster.url, "//app:folders")
+    assert digest_of(again) == digest_of(here)
+    assert (blobs, len(layout_of(again))) == (5, 5)
+    assert it.of(Warned) == []
 
 
 def test_only_the_layers_that_a_command_reads_are_fetched(cluster: Cluster, place: Made) -> None:

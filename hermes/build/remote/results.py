@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Final
 
-from hermes.actions.kinds import BLOB, LAYER, LAYERS
+from hermes.actions.kinds import BLOB, LAYER, LAYERS, MANIFEST
 from hermes.actions.local import DOCKERFILE, S2I, available
 from hermes.actions.packed import Part, admit_blob, admit_layer, pack_result, table_in
 from hermes.actions.tools import Tools
@@ -23,7 +23,15 @@ from hermes.build.remote.stored import StoredFolder, blobs_of
 from hermes.digest import Digest, canonical_json, parse_json
 from hermes.engine.action import EXECUTABLE, FILE, Value
 from hermes.engine.executor import Result
-from hermes.errors import BuildInterrupted, HermesError, MissingBlobError, RemoteError, RemoteRefused
+from hermes.errors import (
+    BuildInterrupted,
+    HermesError,
+    ImageError,
+    MissingBlobError,
+    RemoteError,
+    RemoteRefused,
+)
+from hermes.image.manifest import Manifest
 from hermes.layer import encodings, toc
 from hermes.layer.compress import CODECS, Encoding
 from hermes.remote.action_cache import ActionCache, Found
@@ -194,7 +202,7 @@ class RemoteResults:
             for value in result.outputs.values():
                 if not self._take(value, found, folder, is_download=document["kind"] in _DOWNLOADS):
                     return None
-        except (Lost, MissingBlobError):
+        except (Lost, MissingBlobError, ImageError):
             return None
         self._note_encoding(result, document)
         return result
@@ -220,6 +228,11 @@ class RemoteResults:
             self._noted[value.digest] = value.size
         else:
             admit_blob(folder, store, value.digest)
+        if (
+            value.kind == MANIFEST
+        ):  # it may name a blob that was made with it; then it is made here, with that blob
+            layers = Manifest.parse(store.blobs.read(value.digest)).layers
+            return all(store.blobs.has(one.digest, one.size) for one in layers)
         return value.kind != LAYERS or available(store, value) or self.vouches(value)
 
     def _note_encoding(self, result: Result, document: Mapping[str, Any]) -> None:
