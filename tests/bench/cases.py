@@ -392,6 +392,13 @@ def s2i(folder: Path, size: Size) -> Iterator[Row]:
     yield from cases(folder, _debian(folder, "python3-minimal"), size.rounds)
 
 
+def playbooks(folder: Path, size: Size) -> Iterator[Row]:
+    """Playbooks in working containers, beside the buildah plugin."""
+    from tests.bench.playbooks import cases
+
+    yield from cases(folder, _debian(folder, "python3"), min(size.rounds, 3))
+
+
 CASES: Mapping[str, Callable[[Path, Size], Iterator[Row]]] = {
     "start-up": start_up,
     "side-by-side": side_by_side,
@@ -403,6 +410,7 @@ CASES: Mapping[str, Callable[[Path, Size], Iterator[Row]]] = {
     "containers": containers,
     "commits": commits,
     "registries": registries,
+    "playbooks": playbooks,
     "s2i": s2i,
     "dockerfiles": dockerfiles,
     "npm": npm_packages,
