@@ -177,7 +177,7 @@ class Channel:
         if code in _REFUSED:
             return RemoteRefused(
                 f"{self.address.text} refused the call: {said}",
-                hint="check the credentials: --remote-header, or header_env and credential_helper in hermes.yaml",
+                hint="check the credentials: --remote-header, or header_env in hermes.yaml",
             )
         details = b""
         for name, value in error.trailing_metadata() or ():
