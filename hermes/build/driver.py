@@ -167,6 +167,7 @@ class Driver:
 
     def execute(self, job: Job, how: How) -> Report:
         """Run what of a graph has no result yet. ``report`` is what came of it, also where this raises."""
+        options = Options(_jobs(how), how.keep_going)
         caching, tools = self._executor(job, how)
         looked_at = job.graph.actions if job.dirty is None else job.dirty
         if any(job.graph.actions[name].kind in IN_NAMESPACE for name in looked_at):
@@ -181,7 +182,6 @@ class Driver:
                 self._remote_results.close()
             self._namespace.close()
 
-        options = Options(_jobs(how), how.keep_going)
         if self._remote is not None:
             elsewhere = self._remote.settings.jobs
             options = replace(options, elsewhere=elsewhere, is_elsewhere=can_travel)
