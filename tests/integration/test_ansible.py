@@ -63,6 +63,7 @@ def play(shell: Shell, text: str, *options: str, **env: str) -> subprocess.Compl
         ],
         cwd=shell.root,
         env={**os.environ, "HERMES_HOME": str(home), "ANSIBLE_HOME": str(home / "ansible"), **env},
+        stdin=subprocess.DEVNULL,  # Ansible refuses one that does not block, as that of a runner of tests may be
         capture_output=True,
         text=True,
         check=False,

@@ -21,7 +21,6 @@ from hermes.layer.entry import Entry
 from hermes.store import Store
 from tests.conftest import LASTING, Sandbox
 from tests.processes import leftovers
-from tests.properties import ALL
 
 if TYPE_CHECKING:
     from tests.integration.conftest import OrdinaryUser
@@ -500,7 +499,10 @@ def test_mmdebstrap_fills_a_root_the_same_for_root_and_an_ordinary_user(
 
 
 @pytest.mark.network
-@pytest.mark.skipif(not ALL, reason="make test-all tries it, beside mmdebstrap")
+@pytest.mark.skipif(
+    os.environ.get("HERMES_TEST_PEERS") != "every",
+    reason="HERMES_TEST_PEERS=every tries it, beside mmdebstrap",
+)
 def test_debootstrap_fills_a_root(workspace: Sandbox) -> None:
     need("debootstrap")
     uri, suite = mirror()

@@ -15,6 +15,8 @@ from tests.conftest import Sandbox
 from tests.integration.conftest import add_base
 from tests.structures import BUILD, FILES, alone, large
 
+PEERS = os.environ.get("HERMES_TEST_PEERS", "")
+
 
 @pytest.fixture(scope="module")
 def tool(tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -48,7 +50,7 @@ def asked(tool: str, docker: list[str], folder: Path, *names: str) -> dict[str, 
 @pytest.mark.root
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(
-    os.environ.get("HERMES_TEST_PEERS") != "all", reason="takes two minutes; HERMES_TEST_PEERS=all runs it"
+    not PEERS, reason="HERMES_TEST_PEERS=all tries a part of it, and =every all, in two minutes"
 )
 def test_the_verdicts_are_those_of_container_structure_test(
     workspace: Sandbox, tool: str, docker: list[str], tmp_path: Path
@@ -66,7 +68,7 @@ def test_the_verdicts_are_those_of_container_structure_test(
     assert asked(tool, docker, tmp_path, "large.yaml") == {
         name: [verdict] for name, verdict in expected.items()
     }
-    files = alone()
+    files = dict(list(alone().items())[:: 1 if PEERS == "every" else 10])
     privileged = [
         *docker,
         "run",
@@ -79,7 +81,7 @@ def test_the_verdicts_are_those_of_container_structure_test(
         "true",
     ]
     if subprocess.run(privileged, capture_output=True, check=False).returncode:
-        del files["options: privileged.yaml"]
+        files.pop("options: privileged.yaml", None)
     for name, (_, content) in files.items():
         (tmp_path / name).write_text(content)
     with ThreadPoolExecutor(4) as pool:
