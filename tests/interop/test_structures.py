@@ -63,11 +63,12 @@ def test_the_verdicts_are_those_of_container_structure_test(
     built = workspace.run("build", "-q", "//case:image", "-o", "docker-archive:image.tar:case:1")
     assert built.returncode == 0, built.stderr
     subprocess.run([*docker, "load", "-q", "--input", f"{workspace.root}/image.tar"], check=True)
-    text, expected = large()
-    (tmp_path / "large.yaml").write_text(text)
-    assert asked(tool, docker, tmp_path, "large.yaml") == {
-        name: [verdict] for name, verdict in expected.items()
-    }
+    if PEERS == "every":
+        text, expected = large()
+        (tmp_path / "large.yaml").write_text(text)
+        assert asked(tool, docker, tmp_path, "large.yaml") == {
+            name: [verdict] for name, verdict in expected.items()
+        }
     files = dict(list(alone().items())[:: 1 if PEERS == "every" else 10])
     privileged = [
         *docker,
