@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, Protocol
 
 from hermes.dsl.attributes import Attribute, labels_of
 from hermes.dsl.configuration import Configuration
-from hermes.dsl.context import Actions, Context, PlatformValue
+from hermes.dsl.context import Context, PlatformValue
+from hermes.dsl.declaring import Actions
 from hermes.dsl.dialect.values import Depset, EvalError, Struct, type_name
 from hermes.dsl.mounts import Bind
 from hermes.dsl.packages import CONFIG_SETTING, Packages

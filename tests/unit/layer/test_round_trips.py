@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import stat
 import subprocess
 import tarfile
 import tempfile
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hermes.layer import toc
@@ -141,6 +142,9 @@ def test_python_reads_the_same_from_the_tar(shared: Store, tree: dict[str, Node]
 @settings(max_examples=15, deadline=None)
 @given(trees())
 def test_gnu_tar_extracts_the_same(shared: Store, tree: dict[str, Node]) -> None:
+    """But for a folder in one with the bit setgid: GNU tar leaves it what it inherits, whatever the archive says."""
+    given = ((node, tree.get(os.path.dirname(path))) for path, node in tree.items())
+    assume(not any(node.kind == "folder" and above and above.mode & stat.S_ISGID for node, above in given))
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = Path(folder, "ours"), Path(folder, "theirs")
         ours.mkdir()
