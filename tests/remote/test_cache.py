@@ -110,6 +110,7 @@ def test_an_image_whose_manifest_made_a_layer_is_whole(cluster: Cluster, place: 
     blobs = len(layout_of(here))
     it.build("first", cluster.url, "//app:folders")
     again = it.build("fresh", cluster.url, "//app:folders")
+    assert again.executed == ()
     assert digest_of(again) == digest_of(here)
     assert (blobs, len(layout_of(again))) == (5, 5)
     assert it.of(Warned) == []

@@ -31,6 +31,8 @@ from hermes.errors import (
     RemoteError,
     RemoteRefused,
 )
+from hermes.image.assemble import Layer
+from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import Manifest
 from hermes.layer import encodings, toc
 from hermes.layer.compress import CODECS, Encoding
@@ -39,7 +41,7 @@ from hermes.remote.cas import Cas, Lost
 from hermes.remote.channel import Channel
 from hermes.remote.execution import FileThere
 from hermes.remote.settings import RemoteSettings
-from hermes.store import ResultCache
+from hermes.store import ResultCache, Store
 
 _LEFT_OUT: Final = frozenset({"base_layer", DOCKERFILE, "host", "import_image", "pull", S2I, "test"})
 """What depends on this machine, is asked of a registry in any case, or stands for other actions."""
@@ -97,7 +99,7 @@ class RemoteResults:
         found = Result.load(result)
         with self._guard:
             if found is not None and self._write_on:
-                self._sent.append(self._uploads.submit(self._send, key, found))
+                self._sent.append(self._uploads.submit(self._send, key, found, preimage))
 
     def preimage(self, key: str) -> bytes | None:
         return self._local.preimage(key)
@@ -200,14 +202,14 @@ class RemoteResults:
         folder = StoredFolder(cas, found.files, self._store.scratch)
         try:
             for value in result.outputs.values():
-                if not self._take(value, found, folder, is_download=document["kind"] in _DOWNLOADS):
+                if not self._take(value, found, folder, document):
                     return None
         except (Lost, MissingBlobError, ImageError):
             return None
         self._note_encoding(result, document)
         return result
 
-    def _take(self, value: Value, found: Found, folder: StoredFolder, *, is_download: bool) -> bool:
+    def _take(self, value: Value, found: Found, folder: StoredFolder, document: Mapping[str, Any]) -> bool:
         store = self._store
         there = found.files.get(f"blobs/{value.digest.hex}")
         if there is None or there.digest != value.digest:
@@ -224,33 +226,57 @@ class RemoteResults:
             return False
         if store.blobs.has(value.digest, value.size):
             pass
-        elif is_download and value.kind in (FILE, EXECUTABLE):
+        elif document["kind"] in _DOWNLOADS and value.kind in (FILE, EXECUTABLE):
             self._noted[value.digest] = value.size
         else:
             admit_blob(folder, store, value.digest)
-        if (
-            value.kind == MANIFEST
-        ):  # it may name a blob that was made with it; then it is made here, with that blob
-            layers = Manifest.parse(store.blobs.read(value.digest)).layers
-            return all(store.blobs.has(one.digest, one.size) for one in layers)
+        if value.kind == MANIFEST:
+            return self._take_blobs(value, found, folder, document)
         return value.kind != LAYERS or available(store, value) or self.vouches(value)
+
+    def _take_blobs(
+        self, value: Value, found: Found, folder: StoredFolder, document: Mapping[str, Any]
+    ) -> bool:
+        """Take the blob that the action of a manifest made; tell whether all others that it names can be had."""
+        blobs = self._store.blobs
+        for one in _made_with(value, document, self._store):
+            there = found.files.get(f"blobs/{one.digest.hex}")
+            if there is not None and not blobs.has(one.digest, one.size):
+                admit_blob(folder, self._store, one.digest)
+        bases = [Digest.parse(digest) for role, _, digest in document["inputs"] if role == "base"]
+        elsewhere = {
+            layer.digest
+            for base in bases
+            if blobs.has(base)
+            for layer in Manifest.parse(blobs.read(base)).layers
+        }
+        layers = Manifest.parse(blobs.read(value.digest)).layers
+        return all(one.digest in elsewhere or blobs.has(one.digest, one.size) for one in layers)
 
     def _note_encoding(self, result: Result, document: Mapping[str, Any]) -> None:
         """Note that a blob holds a layer, as compressing it does."""
         codec = next((one for one in CODECS.values() if one.identity == document["codec"]), None)
-        if document["kind"] != "compress" or codec is None:
+        if codec is None:
             return
-        (_, _, layer), *_ = document["inputs"]
         for value in result.outputs.values():
-            if value.kind == BLOB:
+            if document["kind"] == "compress" and value.kind == BLOB:
+                (_, _, layer), *_ = document["inputs"]
                 encodings.record(self._store, Digest.parse(layer), Encoding(value.digest, value.size, codec))
+            for one in _made_with(value, document, self._store):
+                encodings.record(self._store, _folders_of(document), Encoding(one.digest, one.size, codec))
 
-    def _send(self, key: str, result: Result) -> None:
+    def _send(self, key: str, result: Result, preimage: bytes) -> None:
         """Send a result and all that it refers to."""
         if not self._write_on:
             return
         try:
             parts = [one for one in pack_result(result, key, self._store) if one.path != "result.json"]
+            document = parse_json(preimage)
+            parts += (
+                Part(f"blobs/{one.digest.hex}", one.digest, one.size, self._store.blobs.path(one.digest))
+                for value in result.outputs.values()
+                for one in _made_with(value, document, self._store)
+            )
             if self._tools.secrets and any(map(self._has_secret, parts)):
                 return
             ActionCache(self._opened()).put(key, result.dump(), blobs_of(parts, self._tools))
@@ -289,6 +315,18 @@ class _TableHere:
         else:
             with self._inner.open(path) as file:
                 yield file
+
+
+def _made_with(value: Value, document: Mapping[str, Any], store: Store) -> tuple[Descriptor, ...]:
+    """Return the blob that an action made besides its outputs: that of the layer of folders, the uppermost of a manifest."""
+    if document["kind"] != "manifest" or Layer(_folders_of(document)).is_left_out:
+        return ()
+    return Manifest.parse(store.blobs.read(value.digest)).layers[-1:]
+
+
+def _folders_of(document: Mapping[str, Any]) -> Digest:
+    """Return the layer that says what an image's folders are, from the preimage of its manifest's key."""
+    return next(Digest.parse(digest) for role, _, digest in document["inputs"] if role == "folders")
 
 
 def _is_for_others(document: Mapping[str, Any]) -> bool:
