@@ -16,9 +16,9 @@ from hermes.dsl.ahead import in_turn
 from hermes.dsl.attributes import KINDS, Attribute, attr_namespace
 from hermes.dsl.dialect.budget import Budget
 from hermes.dsl.dialect.builtins import language_builtins
-from hermes.dsl.dialect.check import suggest
 from hermes.dsl.dialect.compile import Compiler
 from hermes.dsl.dialect.interpreter import CallSite, Function, Interpreter, Locator
+from hermes.dsl.dialect.spelling import suggest
 from hermes.dsl.dialect.values import Builtin, EvalError, check_strings, sequence, show, type_name
 from hermes.dsl.entries import entry_namespace
 from hermes.dsl.mounts import mount_functions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final, NamedTuple
 
-from hermes.dsl.dialect.check import suggest
+from hermes.dsl.dialect.spelling import suggest
 from hermes.dsl.dialect.values import EvalError, Struct, type_name
 from hermes.engine.action import Artifact, Source
 from hermes.graph.label import Label

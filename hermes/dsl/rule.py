@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from hermes.dsl.attributes import KINDS, Attribute, labels_of
-from hermes.dsl.dialect.check import suggest
+from hermes.dsl.dialect.spelling import suggest
 from hermes.dsl.dialect.values import EvalError
 from hermes.dsl.selects import Select
 from hermes.errors import SourceLocation

@@ -16,7 +16,9 @@ from pathlib import Path
 from types import CodeType
 from typing import Any, Final, cast
 
-from hermes.dsl.dialect.check import LOAD, LoadStatement, check
+from hermes.dsl.dialect.check import check
+from hermes.dsl.dialect.syntax import LoadStatement
+from hermes.dsl.dialect.trees import LOAD
 from hermes.errors import BuildFileError, SourceLocation
 from hermes.store import Store
 

@@ -9,7 +9,6 @@ from types import CodeType, FunctionType, TracebackType
 from typing import Any, ClassVar, Final
 
 from hermes.dsl.dialect.budget import ENTRY, POINTER, Budget, too_long
-from hermes.dsl.dialect.check import suggest
 from hermes.dsl.dialect.compare import compare
 from hermes.dsl.dialect.methods import (
     DEPSET_METHODS,
@@ -20,6 +19,7 @@ from hermes.dsl.dialect.methods import (
     STRING_METHODS,
     format_percent,
 )
+from hermes.dsl.dialect.spelling import suggest
 from hermes.dsl.dialect.values import (
     LARGEST_TEXT,
     Depset,
