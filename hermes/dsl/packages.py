@@ -17,7 +17,9 @@ from hermes.dsl.attributes import KINDS, Attribute, attr_namespace
 from hermes.dsl.dialect.budget import Budget
 from hermes.dsl.dialect.builtins import language_builtins
 from hermes.dsl.dialect.compile import Compiler
-from hermes.dsl.dialect.interpreter import CallSite, Function, Interpreter, Locator
+from hermes.dsl.dialect.functions import Function
+from hermes.dsl.dialect.interpreter import Interpreter
+from hermes.dsl.dialect.locations import CallSite, Locator
 from hermes.dsl.dialect.spelling import suggest
 from hermes.dsl.dialect.values import Builtin, EvalError, check_strings, sequence, show, type_name
 from hermes.dsl.entries import entry_namespace
@@ -263,7 +265,7 @@ class Packages:
 
     def freeze(self, values: Iterable[Any], owner: str) -> None:
         """Make values immutable, which are from now on those of the target called ``owner``."""
-        self._interpreter.freeze(values, owner)
+        self._interpreter.mutability.freeze(values, owner)
 
     def name_of(self, provider: Provider) -> ProviderName | None:
         """Return the name of a provider that a ``.bzl`` file defines at its top, else None."""
@@ -464,7 +466,7 @@ class Packages:
                 value.name = name
                 if type(value) is Provider:
                     self._providers[id(value)] = (str(label), name), value
-        self._interpreter.freeze(defined.values(), file)
+        self._interpreter.mutability.freeze(defined.values(), file)
         names = {name: one for name, one in defined.items() if not name.startswith("_")}
         return Module(label, file, names, frozenset(loaded))
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from hermes.dsl.dialect.budget import POINTER, Budget, too_long
 from hermes.dsl.dialect.compare import Key, compare
-from hermes.dsl.dialect.interpreter import Interpreter, names_of
+from hermes.dsl.dialect.interpreter import Interpreter
+from hermes.dsl.dialect.members import has, names_of
 from hermes.dsl.dialect.methods import joined, pairs_of, text_of
 from hermes.dsl.dialect.values import (
     LARGEST_TEXT,
@@ -99,7 +100,7 @@ class _Functions:
         self._say = say
 
     def _all_of(self, value: Any, each: int = POINTER) -> list[Any]:
-        items = self._interpreter.items(value)
+        items = self._interpreter.loops.items(value)
         each += 4 * POINTER if type(value) is range else 0
         self._budget.make_list(len(value), each)
         return list(items)
@@ -108,10 +109,10 @@ class _Functions:
         return str(joined(self._budget, sep, [text_of(self._budget, one) for one in items]))
 
     def all(self, items: Any) -> bool:
-        return all(self._interpreter.items(items))
+        return all(self._interpreter.loops.items(items))
 
     def any(self, items: Any) -> bool:
-        return any(self._interpreter.items(items))
+        return any(self._interpreter.loops.items(items))
 
     def depset(self, direct: Any = (), order: str = "default", *, transitive: Any = ()) -> Depset:
         for one in sequence("depset", transitive):
@@ -146,7 +147,7 @@ class _Functions:
 
     def getattr(self, value: Any, name: str, *default: Any) -> Any:
         _public(name)
-        if default and not self._interpreter.has(value, name):
+        if default and not has(value, name):
             return default[0]
         return self._interpreter.attr(value, name)
 
@@ -163,7 +164,7 @@ class _Functions:
 
     def hasattr(self, value: Any, name: str) -> bool:
         _public(name)
-        return self._interpreter.has(value, name)
+        return has(value, name)
 
     def int(self, value: Any, base: Any = None) -> int:
         if type(value) in (int, bool):

@@ -1,6 +1,6 @@
 """A checked tree -> code in which every operation that needs a guard calls one.
 
-Guards have names that no source can spell, ``$`` and a word. See `hermes.dsl.dialect.guards`.
+Guards have names that no source can spell, ``$`` and a word. See `hermes.dsl.dialect.interpreter`.
 """
 
 from __future__ import annotations
