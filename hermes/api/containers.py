@@ -344,12 +344,14 @@ class Containers:
             namespace.start(RUN)
         fetching = LazyBlobs.here(store)
         layers = LayerForms(store, namespace, fetching.layer, self._checked)
+        settings = settings_of(None, self.home) if start or runs else None
         commands = Commands(
             store,
             namespace,
             layers,
             warn=lambda text: self._say(f"warning: {text}"),
-            emulators=settings_of(None, self.home).emulators if start or runs else {},
+            emulators=settings.emulators if settings else {},
+            outbound=settings.outbound if settings else None,
         )
         try:
             with store.in_use(cache(lambda: self._say(FOR_GC))):

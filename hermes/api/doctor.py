@@ -53,6 +53,7 @@ def examine(home: Path) -> Iterator[Finding]:
         namespace.close()
         store.close()
     yield _debian()
+    yield _outbound(home)
 
 
 def _store(store: Store) -> Finding:
@@ -147,6 +148,32 @@ def _runtime(namespace: Namespace, name: str) -> Finding:
         return Finding(name, OK, f"not installed; only --runtime {name} needs it")
     found = _tried(name, lambda: probes.try_sandbox(name, namespace))
     return found._replace(state=LIMITED) if found.state == FAILED else found
+
+
+def _outbound(home: Path) -> Finding:
+    """Return which proxies and authorities there are, and what of them commands with a network get."""
+    from hermes.download import shown
+    from hermes.naming.registries import settings_of
+    from hermes.outbound import count, proxies_of, system_bundle
+
+    name = "way out"
+    bundle = system_bundle()
+    try:
+        settings = settings_of(None, home).outbound
+        found = settings.ca or bundle
+        certificates = f"{count(found)} authorities in {found}" if found else "no file with authorities"
+    except HermesError as error:
+        return Finding(name, LIMITED, error.message, error.hint or "")
+    proxies = {
+        key: shown(value) for key, value in proxies_of(os.environ, loopback=True).items() if key.islower()
+    }
+    through = ", ".join(f"{key}={value}" for key, value in proxies.items()) or "no proxies"
+    if proxies and not settings.proxies:
+        through += " (not for commands)"
+    if settings.ca:
+        return Finding(name, OK, f"{through}; {certificates}, for Hermes and commands with a network")
+    given = "which commands do not get unless hermes.yaml says outbound: {ca: system}"
+    return Finding(name, OK, f"{through}; {certificates}{f', {given}' if found else ''}")
 
 
 def _debian() -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from hermes.api.ports import check_together
@@ -28,7 +28,7 @@ class RunOptions:
     `hermes.container.profiles`. ``capabilities`` are those that it has besides, ``dropped`` those that it has not, as
     `hermes.sandbox.capabilities.chosen` takes them; only root in the container has any. ``tmpfs`` are empty folders in memory. ``network`` is that of the program. ``ports`` are published, which takes a network. ``env`` holds pairs on top
     of the image's. ``user`` and ``workdir`` take the place of the image's. ``runtime`` is a name of
-    `hermes.sandbox.choice`, empty for what ``hermes.yaml`` says; ``emulators`` are what that names. Raises `UsageError`.
+    `hermes.sandbox.choice`, empty for what ``hermes.yaml`` says. Raises `UsageError`.
     """
 
     writable: bool = False
@@ -44,7 +44,6 @@ class RunOptions:
     workdir: str = ""
     hostname: str = ""
     runtime: str = ""
-    emulators: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.network not in NETWORKS:

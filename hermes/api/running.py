@@ -18,13 +18,14 @@ from hermes.digest import Digest
 from hermes.errors import NetworkUnavailable, UsageError
 from hermes.image.config import diff_ids_of
 from hermes.image.stored import descriptor_of
-from hermes.naming.registries import LazyBlobs
+from hermes.naming.registries import LazyBlobs, settings_of
 from hermes.sandbox.namespace import Namespace
 from hermes.sandbox.network import Port
 from hermes.sandbox.process import HOSTNAME
 from hermes.store import Store
 from hermes.transports.examining import choose
 from hermes.transports.stored import StoreOrigin
+from hermes.workspace.root import Settings
 
 _NOT_STARTED: Final = 126
 
@@ -38,12 +39,14 @@ def run_image(
     options: RunOptions,
     stdio: tuple[int, int, int],
     say: Callable[[str], None] = lambda _: None,
+    settings: Settings | None = None,
 ) -> int:
     """Run an image of the store, which errors call ``name``; return the program's exit status.
 
-    ``say`` is told which ports were chosen, and warnings.
+    ``say`` is told which ports were chosen, and warnings. ``settings`` are those of the workspace here, if they are not said.
     """
     ports = _ports(options, say)
+    settings = settings or settings_of(None, home)
     store = Store.open(home)
     namespace = Namespace()
     fetching = LazyBlobs.here(store)
@@ -71,7 +74,7 @@ def run_image(
                 ),
                 writable=writable_of(options.profile, config, writable=options.writable),
                 bound=options.volumes,
-                runtime=options.runtime,
+                runtime=options.runtime or settings.runtime,
                 hostname=options.hostname or HOSTNAME,
                 seccomp="run",
             )
@@ -81,7 +84,8 @@ def run_image(
                 namespace,
                 layers,
                 warn=lambda text: say(f"warning: {text}"),
-                emulators=options.emulators,
+                emulators=settings.emulators,
+                outbound=settings.outbound,
             )
             status = commands.run(task, stdio, ports=ports).status
             # On a terminal the command line looks at what the program said.

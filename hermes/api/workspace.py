@@ -135,11 +135,12 @@ class Workspace:
         from hermes.build.export import only_image
         from hermes.workspace.root import read_settings
 
-        how = how or RunOptions()
         settings = read_settings(self.root, self.home)
-        how = replace(how, runtime=how.runtime or settings.runtime, emulators=settings.emulators)
         label, digest = only_image(result)
-        return run_image(self.home, str(label), digest, arguments, entrypoint, how, stdio, say or self._say)
+        how = how or RunOptions()
+        return run_image(
+            self.home, str(label), digest, arguments, entrypoint, how, stdio, say or self._say, settings
+        )
 
     def test(self, patterns: Sequence[str] | str, options: BuildOptions | None = None) -> TestResult:
         """Run the tests that target patterns name; ``tests`` of the options says how.

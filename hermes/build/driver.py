@@ -204,6 +204,7 @@ class Driver:
             network=settings.network,
             warn=self._warn,
             emulators=settings.emulators,
+            outbound=settings.outbound,
         )
 
     def _warn(self, text: str) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from hermes.container.layer_forms import LayerForms
 from hermes.errors import HermesError, NetworkUnavailable, SandboxError
+from hermes.outbound import MOUNTED, Outbound
 from hermes.store import Store
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Commands:
     ``runtime`` runs the commands of tasks that name none; see `hermes.sandbox.choice`. ``network`` is what the
     ``default`` of tasks means. ``warn`` is told when commands cannot have a network of their own, and so have the
     machine's. ``emulators`` maps architectures to emulators that are to be taken instead of those that are installed.
+    Commands with a network get what ``outbound`` says.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Commands:
         network: Network = "default",
         warn: Callable[[str], None] = lambda _: None,
         emulators: Mapping[str, str] = MappingProxyType({}),
+        outbound: Outbound | None = None,
     ) -> None:
         self.layers = layers
         self._store = store
@@ -52,6 +55,7 @@ class Commands:
         self._network = network
         self._warn = warn
         self._emulators = tuple(emulators.items())
+        self._outbound = outbound or Outbound()
         self._guard = threading.Lock()
 
     @property
@@ -109,9 +113,9 @@ class Commands:
         where = choice.located(runtime)
 
         def call(task: Task) -> ImageTests:
-            server = testing.server and replace(testing.server, network=task.network)
+            server = testing.server and self._led_out(testing.server, task.network)
             planned = tuple(
-                one._replace(task=replace(one.task, network=task.network, runtime=runtime))
+                one._replace(task=self._led_out(replace(one.task, runtime=runtime), task.network))
                 for one in testing.planned
             )
             return testing._replace(where=where, server=server, planned=planned, emulators=self._emulators)
@@ -154,12 +158,27 @@ class Commands:
                     self._store.scratch.directory() as folder,
                     Connection(programs, ports, str(folder)) as connect,
                 ):
-                    own = call(replace(task, network="default"))
+                    own = call(self._led_out(task, "default"))
                     return self._namespace.run(remote, own, stdio, connect)
             except NetworkUnavailable as error:
                 self._share(error, ports)
                 network = "host"
-        return self._namespace.run(remote, call(replace(task, network=network)), stdio)
+        return self._namespace.run(remote, call(self._led_out(task, network)), stdio)
+
+    def _led_out(self, task: Task, network: Network) -> Task:
+        """Return a task that has a network, with what is to be had beyond it: proxies, and authorities as a file."""
+        if network == "none":
+            return replace(task, network=network)
+        from hermes.container.task import Staged, StagedFile
+
+        given = self._outbound.variables((name for name, _ in task.env), shares_network=network == "host")
+        staged = task.staged
+        if self._outbound.ca:
+            staged = (
+                *staged,
+                Staged(MOUNTED, (StagedFile("", self._outbound.ca, _size(self._outbound.ca)),)),
+            )
+        return replace(task, network=network, env=(*given.items(), *task.env), staged=staged)
 
     def _noted(self, outcome: Outcome) -> Outcome:
         """Note that the tree of the layer that a command made needs no check."""
@@ -199,6 +218,16 @@ class Commands:
             )
             found[one.name] = held.enter_context(using)
         return tuple(found.items())
+
+
+def _size(authorities: str) -> int:
+    try:
+        return os.stat(authorities).st_size
+    except OSError as error:
+        raise SandboxError(
+            f"{authorities}: {error.strerror}",
+            hint="name a file with certificates as outbound.ca in hermes.yaml",
+        ) from error
 
 
 @contextlib.contextmanager

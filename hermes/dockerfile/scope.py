@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from hermes.dockerfile.options import Options
 from hermes.image.platform import Platform
-
-PROXIES: Final = tuple(
-    name
-    for one in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
-    for name in (one, one.lower())
-)
-"""May be given without an ARG that names them; they are in no image and no key."""
+from hermes.outbound import PROXIES
 
 
 def platform_arguments(options: Options) -> dict[str, str]:
@@ -60,7 +53,7 @@ class Scope:
         return made
 
     def proxies(self) -> dict[str, str]:
-        """Return the proxies that were given and that no ARG names."""
+        """Return the proxies that were given and that no ARG names: they are in no image and no key."""
         return {
             name: self._given[name] for name in PROXIES if name in self._given and name not in self.declared
         }

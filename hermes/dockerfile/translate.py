@@ -25,7 +25,7 @@ from hermes.dockerfile.lines import Line
 from hermes.dockerfile.options import EPOCH, Options
 from hermes.dockerfile.origins import Origins, context_name
 from hermes.dockerfile.parse import Dockerfile, parse_trigger
-from hermes.dockerfile.scope import PROXIES, Scope, platform_arguments
+from hermes.dockerfile.scope import Scope, platform_arguments
 from hermes.dockerfile.source import Span
 from hermes.dockerfile.squash_stage import joined
 from hermes.dockerfile.stages import Stage, Stages, names_in, references, split_stages
@@ -35,6 +35,7 @@ from hermes.engine.action import ActionGraph, Output
 from hermes.errors import DockerfileError, HermesError, UsageError
 from hermes.image.config import timestamp
 from hermes.image.platform import Platform
+from hermes.outbound import PROXIES
 from hermes.sandbox.process import DEFAULT_PATH
 
 SCRATCH: Final = "scratch"

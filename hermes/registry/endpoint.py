@@ -19,10 +19,11 @@ from urllib.parse import urljoin, urlsplit
 from hermes.digest import read_json
 from hermes.errors import BuildInterrupted, RegistryError
 from hermes.image.reference import DOCKER_HUB
+from hermes.outbound import is_loopback
 from hermes.registry.addresses import joined
 from hermes.registry.auth import Challenge, Token, parse_challenges, parse_token, token_request
 from hermes.registry.credentials import Credential
-from hermes.registry.settings import Registries, RegistrySettings, is_loopback
+from hermes.registry.settings import Registries, RegistrySettings
 from hermes.sizes import whole_number
 from hermes.version import __version__
 

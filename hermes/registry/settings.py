@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Final
-
-_LOOPBACK: Final = re.compile(r"(?:127(?:\.[0-9]{1,3}){3}|localhost|\[::1\])(?::[0-9]+)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +47,3 @@ class Registries:
         """Return the names that ``HOST/PATH`` has on its mirrors."""
         prefix, settings = self.of(name)
         return tuple(f"{mirror}{name[len(prefix) :]}" for mirror in settings.mirrors)
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host, with or without a port, is this machine."""
-    return bool(_LOOPBACK.match(host))

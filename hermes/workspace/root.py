@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hermes.debian.apt_source import AptSource
 from hermes.errors import UsageError, WorkspaceError
+from hermes.outbound import Outbound
 from hermes.registry.settings import Registries
 from hermes.yaml_text import YamlError, parse_yaml
 
@@ -29,6 +30,7 @@ _KNOWN: Final = {
     "jobs",
     "network",
     "node",
+    "outbound",
     "python",
     "registries",
     "remote",
@@ -36,6 +38,7 @@ _KNOWN: Final = {
     "subscriptions",
 }
 _KNOWN_APT: Final = {"sources", "keyring"}
+_KNOWN_OUTBOUND: Final = {"ca", "proxies"}
 _KNOWN_PYTHON: Final = {"indexes", "find_links"}
 _KNOWN_NODE: Final = {"registry", "scopes"}
 _KNOWN_SOURCE: Final = {"uri", "suites", "components", "signed_by"}
@@ -67,6 +70,7 @@ class Settings:
     npm: NpmSources | None = None
     emulators: Mapping[str, str] = field(default_factory=dict)
     remote: RemoteSettings | None = None
+    outbound: Outbound = field(default=Outbound())
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +105,10 @@ def find_root(start: Path) -> Path:
 def read_settings(root: Path, store: Path) -> Settings:
     """Read ``hermes.yaml``; raises `WorkspaceError`, saying where it is wrong.
 
-    A ``store`` inside the workspace does not belong to it.
+    A ``store`` inside the workspace does not belong to it. What this process fetches from then on is held to ``outbound``.
     """
     found = _read(root)
+    found.outbound.take_effect()
     if store.is_relative_to(root) and store != root:
         return replace(found, ignore=(*found.ignore, str(store.relative_to(root))))
     return found
@@ -164,6 +169,7 @@ def _settings(path: Path, document: Mapping[str, Any]) -> Settings:
         _node(path, document.get("node")),
         _emulators(path, document.get("emulators")),
         _remote(path, document.get("remote")),
+        _outbound(path, document.get("outbound")),
     )
 
 
@@ -279,6 +285,35 @@ def _remote(path: Path, document: Any) -> RemoteSettings | None:
     from hermes.workspace.remote import remote_of
 
     return remote_of(path, document)
+
+
+def _outbound(path: Path, document: Any) -> Outbound:
+    if document is None:
+        return Outbound()
+    from hermes.outbound import SYSTEM, count, system_bundle
+
+    if not isinstance(document, dict):
+        raise WorkspaceError(f"{path}: outbound must be a mapping with ca and proxies")
+    _check_names(path, "outbound.", document, _KNOWN_OUTBOUND)
+    proxies = document.get("proxies", True)
+    if not isinstance(proxies, bool):
+        raise WorkspaceError(
+            f"{path}: outbound.proxies must be true or false, not {proxies!r}",
+            hint="it says whether commands get http_proxy, https_proxy and no_proxy; their values come from the environment",
+        )
+    ca = document.get("ca", "")
+    found = system_bundle() if ca == SYSTEM else _path(path, "outbound.ca", ca)
+    if ca and not found:
+        raise WorkspaceError(
+            f"{path}: outbound.ca: this machine has no file with its authorities",
+            hint="install ca-certificates (Debian's name), set SSL_CERT_FILE, or name a file",
+        )
+    if found:
+        try:
+            count(found)
+        except WorkspaceError as error:
+            raise WorkspaceError(f"{path}: outbound.ca: {error.message}", hint=error.hint) from None
+    return Outbound(found, proxies)
 
 
 def _apt_source(path: Path, number: int, document: Any, keyring: str) -> AptSource:

@@ -23,6 +23,9 @@ from typing import Any, Self
 import pytest
 import yaml
 
+FAR = "files.example"
+"""A host that is reached by a proxy of a test alone."""
+
 USER, PASSWORD = "ada", "lovelace's engine"
 
 
@@ -112,7 +115,7 @@ def docker_registry(
 
 
 def make_ca(folder: Path) -> dict[str, Path]:
-    """Make an authority, and certificates of it for this machine and for a client; return their files by name."""
+    """Make an authority, and certificates of it for this machine (and `FAR`) and for a client; return their files by name."""
     openssl = program("openssl")
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -122,7 +125,7 @@ def make_ca(folder: Path) -> dict[str, Path]:
     run("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem",
         "-subj", "/CN=test authority", "-days", "2", "-addext", "basicConstraints=critical,CA:TRUE")  # fmt: skip
     for name, extension in (
-        ("server", "subjectAltName=IP:127.0.0.1,DNS:localhost"),
+        ("server", f"subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:{FAR}"),
         ("client", "extendedKeyUsage=clientAuth"),
     ):
         (folder / f"{name}.ext").write_text(extension)
@@ -254,13 +257,14 @@ class _Threads(socketserver.ThreadingMixIn, http.server.HTTPServer):
 class Web:
     """An HTTP server of the test's own: ``answer`` is called with each request's handler.
 
-    With ``clients`` it wants certificates of that authority.
+    With ``clients`` it wants certificates of that authority. It listens at ``address``.
     """
 
     answer: Callable[[http.server.BaseHTTPRequestHandler], None]
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     tls: tuple[Path, Path] | None = None
     clients: Path | None = None
+    address: str = "127.0.0.1"
 
     def __enter__(self) -> Self:
         web = self
@@ -278,7 +282,7 @@ class Web:
 
         for method in ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "CONNECT"):
             setattr(Handler, f"do_{method}", Handler.handle_any)
-        self._server = _Threads(("127.0.0.1", 0), Handler)
+        self._server = _Threads((self.address, 0), Handler)
         if self.tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*self.tls)
@@ -286,7 +290,8 @@ class Web:
                 context.verify_mode = ssl.CERT_REQUIRED
                 context.load_verify_locations(self.clients)
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self.host = f"127.0.0.1:{self._server.server_address[1]}"
+        self.port = self._server.server_address[1]
+        self.host = f"127.0.0.1:{self.port}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 

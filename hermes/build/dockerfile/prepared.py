@@ -259,7 +259,7 @@ class Prepared:
             self._warn("an image in Docker's format has no annotations; they are left out")
         return Options(
             target=options.target,
-            arguments={**_machine_proxies(options.network), **options.arguments},
+            arguments=options.arguments,
             platform=platform,
             network=options.network,
             secrets=self._secrets,
@@ -318,29 +318,6 @@ class Prepared:
         called = str(self._tags[0]) if self._tags else f"{self.folder.name.lower() or 'image'}:latest"
         for one in self._destinations:
             one.write(manifest, store, fetching, called)
-
-
-def _machine_proxies(network: str) -> dict[str, str]:
-    """Return the proxies of this machine, which RUN gets as with podman and buildah.
-
-    One at a loopback address is reached only by commands that have the network of this machine.
-    """
-    from hermes.dockerfile.scope import PROXIES
-    from hermes.registry.settings import is_loopback
-
-    found = {name: os.environ[name] for name in PROXIES if os.environ.get(name)}
-    if network == "host":
-        return found
-    return {
-        name: value
-        for name, value in found.items()
-        if name.lower() == "no_proxy" or not is_loopback(_host(value))
-    }
-
-
-def _host(proxy: str) -> str:
-    """Return the host and port of a proxy, whose scheme may be left out."""
-    return proxy.rpartition("://")[2].partition("/")[0].rpartition("@")[2]
 
 
 def _platforms(text: str) -> list[Platform]:

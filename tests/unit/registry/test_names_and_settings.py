@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from hermes.digest import Digest
 from hermes.errors import UsageError, WorkspaceError
+from hermes.outbound import is_loopback
 from hermes.registry.auth import Challenge, parse_challenges
-from hermes.registry.settings import Registries, RegistrySettings, is_loopback
+from hermes.registry.settings import Registries, RegistrySettings
 from hermes.transports.docker import parse_name
 from hermes.workspace.root import read_settings
 
