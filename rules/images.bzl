@@ -63,16 +63,22 @@ def composed(ctx, layers, entrypoint, cmd, env, workdir, dropped = [], program =
         lowest = len(own) - most + 1
         merged = ctx.actions.squash(ctx.label.name + ".squashed", own[:lowest], below = base.layers)
         stacked = [merged] + own[lowest:]
-    if (program or programs) and ctx.attr.check_libraries:
-        checks.append(ctx.actions.check_programs(
-            ctx.label.name + ".programs",
-            layers = [layer for layer in base.layers + own if not base.image or layer not in base.layers] if program else programs,
-            root = base.layers + own,
-            start = program,
-            missing = ctx.attr.missing_libraries,
-            env = env,
-            environment = base.environment,
-        ))
+    checked = {}
+    if program:
+        checked["program"] = [layer for layer in base.layers + own if not base.image or layer not in base.layers]
+    if programs:
+        checked["programs"] = programs
+    for kind, listed in checked.items():
+        if ctx.attr.check_libraries:
+            checks.append(ctx.actions.check_programs(
+                "%s.%s" % (ctx.label.name, kind),
+                layers = listed,
+                root = base.layers + own,
+                start = program if kind == "program" else "",
+                missing = ctx.attr.missing_libraries,
+                env = env,
+                environment = base.environment,
+            ))
     unset = {
         "env": ctx.attr.unset_env,
         "labels": ctx.attr.unset_labels,

@@ -1,7 +1,7 @@
 """npm packages as layers, and programs for Node.js as images."""
 
 load(":grouping.bzl", "grouped")
-load(":images.bzl", "IMAGE_ATTRS", "composed")
+load(":images.bzl", "CHECK_ATTRS", "IMAGE_ATTRS", "composed")
 load(":stack.bzl", "stack_of")
 
 NodeInfo = provider(fields = ["dest", "interpreter"])
@@ -210,11 +210,13 @@ def _node_image_impl(ctx):
         env = {"NODE_ENV": "production"} | ctx.attr.env,
         workdir = ctx.attr.workdir or ctx.attr.dest,
         dropped = [] if ctx.attr.args else ["cmd"],
+        program = "" if stack_of(ctx.attr.base).image else entrypoint[0],
+        programs = [layer for target in ctx.attr.deps for layer in target[LayerInfo].layers],
     )]
 
 node_image = rule(
     implementation = _node_image_impl,
-    attrs = IMAGE_ATTRS | {
+    attrs = IMAGE_ATTRS | CHECK_ATTRS | {
         "args": attr.string_list(doc = "Arguments of the program; those of `docker run` take their place."),
         "base": attr.label_list(mandatory = True, allow_empty = False, providers = _STACK, doc = "The image or layers that Node.js is in."),
         "deps": attr.label_list(providers = [LayerInfo, NodeInfo], doc = "The packages that the program needs: npm_layers."),

@@ -37,6 +37,7 @@ _KNOWN: Final[Mapping[str, str]] = {
     "libxml2.so.2": "libxml2",
     "libxslt.so.1": "libxslt1.1",
     "libz.so.1": "zlib1g",
+    "node": "nodejs",
     "perl": "perl-base",
     "python3": "python3-minimal",
     "sh": "dash",

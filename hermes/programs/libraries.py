@@ -33,6 +33,8 @@ _TOKEN: Final = re.compile(r"\$(ORIGIN|LIB|PLATFORM|\{(?:ORIGIN|LIB|PLATFORM)\})
 _GLIBC_LOADER: Final = re.compile(r"ld(-linux.*|64)?\.so\.[0-9]+\Z")
 _MUSL_OWN: Final = re.compile(r"lib(c|pthread|rt|m|dl|util|xnet)\.(so\Z|musl-)")
 """What musl's loader is itself; see ``load_library``."""
+_C_LIBRARY: Final = re.compile(r"(libc|ld-musl-[^.]*)\.")
+_PACKAGE: Final = re.compile(r"(?:.*/)?(?:node_modules|site-packages)/(?:@[^/]*/)?[^/]*/")
 _MOST_CONFIGURATIONS: Final = 100
 
 
@@ -48,6 +50,12 @@ class Found(NamedTuple):
 
     path: str
     program: Program
+
+
+def _package_of(path: str) -> str:
+    """Return the folder of the npm or Python package that a file is of; the path itself outside of such."""
+    found = _PACKAGE.match(path)
+    return found[0] if found else path
 
 
 class Libraries:
@@ -97,20 +105,27 @@ class Libraries:
         """Return what is missing for each known program of an architecture.
 
         A library that is known counts as loaded, wherever it is: programs such as Python load some of their own before others
-        that need them.
+        that need them. A package that has programs for several C libraries starts the one that fits: the others do not count.
         """
         loaded = {one.soname for one in self._known.values()} | set(map(posixpath.basename, self._known))
-        missing = []
+        missing: list[Missing] = []
+        foreign: dict[str, list[Missing]] = {}
+        fitting = set()
         for path, program in sorted(self._known.items()):
             if program.architecture != architecture:
                 continue
-            missing += self._interpreter(path, program)
+            found = self._interpreter(path, program)
             for name in program.needed:
                 if name in loaded or self._is_loader(name, program):
                     continue
                 if self._find(Found(path, program), name, (), program) is None:
-                    missing.append(Missing(path, name))
-        return missing
+                    found.append(Missing(path, name))
+            if any("/" in one.needed or _C_LIBRARY.match(one.needed) for one in found):
+                foreign.setdefault(_package_of(path), []).extend(found)
+            else:
+                fitting.add(_package_of(path))
+                missing += found
+        return sorted(missing + [one for name in foreign if name not in fitting for one in foreign[name]])
 
     def _interpreter(self, path: str, program: Program) -> list[Missing]:
         if program.interpreter and not self._is_file(program.interpreter):

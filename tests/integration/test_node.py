@@ -33,7 +33,7 @@ files_layer(name = "root", files = {"/etc/os-release": "os-release"})
 
 npm_layers(name = "deps", lock = "package-lock.json", node = "20", package_json = glob(["**/package.json"]))
 
-node_image(name = "app", base = ":root", deps = [":deps"], srcs = ["main.js"], main = "main.js", args = ["-v"])
+node_image(name = "app", base = ":root", deps = [":deps"], srcs = ["main.js"], main = "main.js", args = ["-v"], check_libraries = False)
 """
 OFFLINE = {"NPM_CONFIG_USERCONFIG": "/dev/null", "NPM_CONFIG_REGISTRY": ""}
 
@@ -206,6 +206,54 @@ def test_a_lock_becomes_an_image_for_each_platform(
     assert digests["amd64"] in done.stdout
     server.http.shutdown()
     assert workspace.build("//p:app", platform="linux/amd64").executed == ()
+
+
+NATIVE = """
+files_layer(name = "libraries", files = {name: "os-release" for name in [
+    "/lib/libc.so.6", "/usr/lib/libgcc_s.so.1", "/usr/lib/libstdc++.so.6",
+]})
+
+[node_image(name = name, base = base, deps = [":deps"], srcs = ["main.js"], main = "main.js", layers = layers) for name, base, layers in [
+    ("without", [":root", ":libraries"], []),
+    ("lacking", [":root", ":node"], []),
+    ("whole", [":root"], [":libraries", ":node"]),
+]]
+
+files_layer(name = "node", files = {"/usr/bin/node": "program"}, mode = "0755")
+"""
+
+
+def test_a_native_module_whose_libraries_the_base_lacks_is_an_error(
+    workspace: Sandbox, server: Server
+) -> None:
+    """As sqlite3 on a base without libstdc++; a build for another C library beside it does not count."""
+    sources = {"fast": "#include <string>\nstd::string f() { return std::string(9, 'x'); }", "c": ""}
+    for name, text in sources.items():
+        workspace.write(f"{name}.cpp", text)
+    for command in (
+        "gcc -shared -fPIC -nostdlib -Wl,-soname,libc.musl-x86_64.so.1 -o musl c.cpp",
+        "gcc -shared -fPIC -nostdlib -o musl.node -x c++ c.cpp -x none -Wl,--no-as-needed ./musl",
+        "gcc -shared -fPIC -o glibc.node -x c++ fast.cpp -x none -l:libstdc++.so.6",
+        "gcc -static -nostdlib -Wl,-e,0 -o p/program -x c++ c.cpp",
+    ):
+        (workspace.root / "p").mkdir(exist_ok=True)
+        subprocess.run(command.split(), cwd=workspace.root, check=True)
+    project = Project(server.address)
+    project.root(dependencies={"a": "1.0.0"})
+    builds = {f"prebuilds/{one}": (workspace.root / one).read_bytes() for one in ("musl.node", "glibc.node")}
+    project.package("node_modules/a", files=builds)
+    prepare(workspace, server, project)
+    workspace.write("p/BUILD", BUILD + NATIVE)
+    for name, said in {
+        "without": "/usr/bin/node is not a program: no file of the image's own layers is there",
+        "lacking": "/app/node_modules/a/prebuilds/glibc.node needs libstdc++.so.6",
+    }.items():
+        done = workspace.run("build", "-q", f"//p:{name}", "--platform", "linux/amd64")
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert "musl" not in done.stderr
+    assert "add the Debian packages libgcc-s1, libstdc++6 to the base" in done.stderr
+    workspace.build("//p:whole", platform="linux/amd64")
 
 
 def test_archives_come_from_the_registry_that_npm_is_told_and_with_its_credentials(

@@ -184,6 +184,21 @@ def test_modules_of_a_program_may_need_each_other_and_what_the_root_has() -> Non
     assert found == [Missing(f"{packages}/numpy/core/a.so", "libstdc++.so.6")]
 
 
+def test_a_package_with_programs_for_several_c_libraries_needs_those_of_the_root() -> None:
+    musl = Program("amd64", needed=("libc.musl-x86_64.so.1", "libz.so.1"))
+    glibc = Program("amd64", needed=("libc.so.6",))
+    package = "app/node_modules/@team/fast/prebuilds/linux-x64"
+    known = {f"{package}/musl.node": musl, f"{package}/glibc.node": glibc}
+    root = ["lib/x86_64-linux-gnu/libc.so.6"]
+    assert libraries(known, root).missing_of_all("amd64") == []
+    known["app/node_modules/@team/other/musl.node"] = musl
+    assert {one.program for one in libraries(known, root).missing_of_all("amd64")} == {
+        "app/node_modules/@team/other/musl.node"
+    }
+    known = {f"{package}/{name}": Program("amd64", name) for name in (GLIBC, MUSL)}
+    assert libraries(known, [MUSL[1:]]).missing_of_all("amd64") == []
+
+
 def test_a_loop_of_links_is_not_a_library() -> None:
     known = {"app": Program("amd64", GLIBC, needed=("libx.so",))}
     more = [GLIBC[1:], ("lib/libx.so", "liby.so"), ("lib/liby.so", "libx.so")]
