@@ -256,6 +256,36 @@ def test_a_native_module_whose_libraries_the_base_lacks_is_an_error(
     workspace.build("//p:whole", platform="linux/amd64")
 
 
+@pytest.mark.network
+@pytest.mark.skipif(
+    os.environ.get("HERMES_TEST_PEERS") != "every" or shutil.which("npm") is None,
+    reason="HERMES_TEST_PEERS=every has a public package with builds for musl and Android, which npm locks",
+)
+def test_a_public_package_with_native_code_starts_on_debian_and_not_on_a_c_library_alone(
+    workspace: Sandbox,
+) -> None:
+    package = "examples/node"
+    shutil.copytree(ROOT / package, workspace.root / package)
+    about = {"name": "level", "dependencies": {"classic-level": "1.4.1"}}
+    workspace.write(f"{package}/package.json", json.dumps(about))
+    (workspace.root / package / "package-lock.json").unlink()
+    source = "console.log(typeof require('classic-level').ClassicLevel)\n"
+    workspace.write(f"{package}/app/greet.js", source)
+    text = (workspace.root / package / "BUILD").read_text()
+    bare = 'node_image(name = "bare", base = ":node", deps = [":deps"], script = "x")\n'
+    node = 'files_layer(name = "node", files = {"/usr/bin/node": "program", "/lib/libc.so.6": "BUILD"})\n'
+    workspace.write(f"{package}/program", Path(program("busybox")).read_bytes(), 0o755)
+    workspace.write(f"{package}/BUILD", f"{text}{node}{bare}")
+    done = workspace.run("lock", f"//{package}:deps")
+    assert done.returncode == 0, done.stderr
+    done = workspace.run("run", "-q", f"//{package}:greet")
+    assert done.stdout == "function\n", done.stderr
+    done = workspace.run("build", "-q", f"//{package}:bare", "--platform", "linux/amd64")
+    assert "prebuilds/linux-x64/node.napi.glibc.node needs libstdc++.so.6" in done.stderr
+    assert "musl" not in done.stderr
+    assert "android" not in done.stderr
+
+
 def test_archives_come_from_the_registry_that_npm_is_told_and_with_its_credentials(
     workspace: Sandbox, server: Server
 ) -> None:
