@@ -102,7 +102,7 @@ class AnalyzedPlan:
         check = Check(
             Signatures.of({path: index.lasting(path).signature for path in sources}),
             self._folders(),
-            Signatures.of({path: signature(path) for path in self._session.packages.rule_files}),
+            Signatures.of({path: signature(path) for path in self._session.packages.modules.rule_files}),
             self._outputs.with_rows({path: output_signature(path) for path in linked.vouched}),
             len(needed),
             linked.targets,

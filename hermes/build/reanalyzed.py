@@ -143,7 +143,7 @@ class Reanalysis(Kept):
         return None if plain is None else dependency(key.label, plain, self._provider)
 
     def _provider(self, name: ProviderName) -> Provider:
-        found = self._session.packages.provider(name)
+        found = self._session.packages.modules.provider(name)
         if found is None:
             raise Forgotten
         return found

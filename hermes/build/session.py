@@ -13,7 +13,9 @@ from hermes.build.memory.snapshot import Snapshots
 from hermes.build.requested_outputs import FILE, IMAGE, INDEX, LAYER, PUSH, TEST, TESTED, Wanted
 from hermes.dsl.analysis import Analysis, Kept
 from hermes.dsl.configuration import Configuration, TestRuns
-from hermes.dsl.packages import CONFIG_SETTING, MANUAL, Packages
+from hermes.dsl.declarations import CONFIG_SETTING
+from hermes.dsl.package import MANUAL
+from hermes.dsl.packages import Packages
 from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, LAYER_INFO, PUSH_INFO, TEST_INFO, Dependency
 from hermes.dsl.rule import Target
 from hermes.engine.action import Source
@@ -153,7 +155,7 @@ class Session:
 
     def _check_target(self, label: Label) -> None:
         if self.packages.target(label) is None:
-            if label.name in self.packages.files_of(label.package):
+            if label.name in self.packages.files.of(label.package):
                 raise LabelError(
                     f"{label} is a source file, not a target", hint="name the target that uses it"
                 )

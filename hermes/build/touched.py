@@ -289,7 +289,7 @@ class TouchedPlan:
         folders = self._folder_rows(update)
         linked_rows = {path: output_signature(path) for path in linked.vouched}
         outputs = check.outputs.with_rows(linked_rows) if self.work.before else Signatures.of(linked_rows)
-        rules = self._again.session.packages.rule_files if self._again else {}
+        rules = self._again.session.packages.modules.rule_files if self._again else {}
         return (
             Check(
                 check.sources.with_rows({path: index.lasting(path).signature for path in index.used}, gone),

@@ -19,7 +19,8 @@ from hermes.build.memory.records import (
 )
 from hermes.build.session import Session, wanted_of
 from hermes.dsl.analysis import Configured
-from hermes.dsl.packages import CONFIG_SETTING, Package
+from hermes.dsl.declarations import CONFIG_SETTING
+from hermes.dsl.package import Package
 from hermes.dsl.plain import NotPlain, PlainValues
 from hermes.dsl.providers import Dependency
 from hermes.dsl.rule import Target
@@ -33,7 +34,7 @@ class Tracer:
     def __init__(self, session: Session, packages: Mapping[str, object]) -> None:
         self._session = session
         self._packages = packages
-        self._plain = PlainValues(session.packages.name_of)
+        self._plain = PlainValues(session.packages.modules.name_of)
         self._owners: dict[str, str] = {}
         self._same: dict[Any, Any] = {}
 

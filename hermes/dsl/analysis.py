@@ -11,10 +11,11 @@ from typing import Any, NamedTuple, Protocol
 from hermes.dsl.attributes import Attribute, labels_of
 from hermes.dsl.configuration import Configuration
 from hermes.dsl.context import Context, PlatformValue
+from hermes.dsl.declarations import CONFIG_SETTING
 from hermes.dsl.declaring import Actions
 from hermes.dsl.dialect.values import Depset, EvalError, Struct, type_name
 from hermes.dsl.mounts import Bind
-from hermes.dsl.packages import CONFIG_SETTING, Packages
+from hermes.dsl.packages import Packages
 from hermes.dsl.providers import DEFAULT_INFO, Dependency, File, Info, LabelValue, Link
 from hermes.dsl.rule import Target
 from hermes.dsl.selects import Branches, Select
@@ -192,7 +193,7 @@ class Analysis:
         except (EvalError, HermesError) as error:
             raise self._implementation_error(target, error) from error
         except Exception as error:
-            raise self._packages.locator.located(error, self._packages.is_rule_file) from error
+            raise self._packages.places.located(error) from error
         if request is None:
             return None
         if type(request) is not Struct:
@@ -294,7 +295,7 @@ class Analysis:
                     if label.package != target.label.package or label.repo:
                         if self._is_exported(label, target, trace):
                             found[label] = self._link(label, trace)
-                    elif self._packages.target(label) is None and label.name in self._packages.files_of(
+                    elif self._packages.target(label) is None and label.name in self._packages.files.of(
                         label.package
                     ):
                         found[label] = self._link(label, trace)
@@ -312,7 +313,7 @@ class Analysis:
             return False
         try:
             known = self._packages.target(label) is not None
-            is_file = not known and label.name in self._packages.files_of(label.package)
+            is_file = not known and label.name in self._packages.files.of(label.package)
         except HermesError:
             return False  # met again with all other dependencies
         if not is_file:
@@ -350,7 +351,7 @@ class Analysis:
             end = resolved(path, link_at)
         except BuildError:
             return Link("", problem="is a symbolic link that leads in a circle")
-        if end in self._packages.owned_by(label.package):
+        if end in self._packages.files.owned_by(label.package):
             return Link(target, end)
         shown = f"/{end}".removeprefix(f"/{label.package}/" if label.package else "/")
         if self._folders.has_folder(end):
@@ -361,7 +362,7 @@ class Analysis:
 
     def _within(self, path: str, package: str) -> str:
         """Return the target of a link that must stay in a package; raises `LabelError`."""
-        link = self._packages.link(path)
+        link = self._packages.files.link(path)
         below = path.removeprefix(f"{package}/") if package else path
         inside = posixpath.normpath(posixpath.join(posixpath.dirname(below), link))
         if link.startswith("/") or inside == ".." or inside.startswith("../"):
@@ -375,7 +376,7 @@ class Analysis:
         """Say how to end a cycle: where a target has a file's name, the file was probably meant."""
         for key in cycle:
             label = key.label
-            if label.name in self._packages.files_of(label.package):
+            if label.name in self._packages.files.of(label.package):
                 return f"{label} is the target, not the file {_path_of(label)}: rename one of them"
         return "remove one of these dependencies"
 
@@ -487,7 +488,7 @@ class Analysis:
         except (EvalError, HermesError) as error:
             raise self._implementation_error(target, error) from error
         except Exception as error:
-            raise self._packages.locator.located(error, self._packages.is_rule_file) from error
+            raise self._packages.places.located(error) from error
         trace.actions = list(islice(reversed(self.graph.actions), len(self.graph.actions) - before))[::-1]
         default = infos.get(id(DEFAULT_INFO))
         return Dependency(label, infos, _default_files(default, target) if default else [])
@@ -498,7 +499,7 @@ class Analysis:
         attribute = getattr(error, "attribute", "")
         if own or attribute or (isinstance(error, EvalError) and error.__traceback__ is None):
             return self._at(target, attribute, error)
-        located = self._packages.locator.located(error, self._packages.is_rule_file)
+        located = self._packages.places.located(error)
         located.message = f"{target.label}: {located.message}\n  for the target at {target.location()}"
         return located
 
@@ -565,7 +566,7 @@ class Analysis:
             return error
         place = target.location()
         if attribute:
-            place = self._packages.argument_location(place, attribute)
+            place = self._packages.places.argument_location(place, attribute)
         message = error.message if isinstance(error, HermesError) else str(error)
         kind = type(error) if isinstance(error, BuildFileError) else BuildFileError
         if str(target.label) not in message:

@@ -58,7 +58,7 @@ LOADED = ("debian.bzl", "programs.bzl", "roots.bzl", "python.bzl", "s2i.bzl", "n
 
 def rules_of(name: str, folder: Path) -> dict[str, Rule]:
     packages = Packages(Folders(folder), FileIndex(folder), None, lambda _: None)
-    values: dict[str, Any] = dict(packages.rule_set(name).names)
+    values: dict[str, Any] = dict(packages.modules.rule_set(name).names)
     return {key: value for key, value in values.items() if isinstance(value, Rule)}
 
 

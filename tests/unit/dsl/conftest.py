@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hermes.dsl.packages import Package, Packages
+from hermes.dsl.package import Package
+from hermes.dsl.packages import Packages
 from hermes.store import Store
 from hermes.workspace.listing import Folders
 from hermes.workspace.sources import FileIndex
