@@ -27,7 +27,7 @@ from hermes.build.plan import Work
 from hermes.build.requested_outputs import Wanted
 from hermes.build.session import Session, wanted_of
 from hermes.build.traces import Tracer, text_of
-from hermes.dsl.analysis import Configured
+from hermes.dsl.configured import Configured
 from hermes.engine.action import Source
 from hermes.engine.scheduler import LastResult
 from hermes.errors import HermesError

@@ -22,7 +22,8 @@ from hermes.build.memory.records import (
 )
 from hermes.build.session import Session
 from hermes.build.traces import Tracer, conditions_of, text_of
-from hermes.dsl.analysis import Configured, Kept
+from hermes.dsl.analysis import Kept
+from hermes.dsl.configured import Configured
 from hermes.dsl.plain import ProviderName, dependency
 from hermes.dsl.providers import Dependency, Provider
 from hermes.errors import HermesError, SourceLocation

@@ -18,7 +18,7 @@ from hermes.build.memory.records import (
     owner_of_folder,
 )
 from hermes.build.session import Session, wanted_of
-from hermes.dsl.analysis import Configured
+from hermes.dsl.configured import Configured
 from hermes.dsl.declarations import CONFIG_SETTING
 from hermes.dsl.package import Package
 from hermes.dsl.plain import NotPlain, PlainValues
