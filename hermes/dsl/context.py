@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
+from hermes.dsl.actions.actions import Actions
 from hermes.dsl.configuration import Configuration
-from hermes.dsl.declaring import Actions
 from hermes.dsl.dialect.values import EvalError, Struct
 from hermes.dsl.providers import File, LabelValue
 from hermes.dsl.remotes import (

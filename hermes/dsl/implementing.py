@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from hermes.dsl.actions.actions import Actions
 from hermes.dsl.attributes import Attribute
 from hermes.dsl.blame import Blame
 from hermes.dsl.configuration import Configuration
 from hermes.dsl.configured import Configured, Decided, Trace, path_of
 from hermes.dsl.context import Context
-from hermes.dsl.declaring import Actions
 from hermes.dsl.dialect.values import Depset, EvalError, type_name
 from hermes.dsl.mounts import Bind
 from hermes.dsl.packages import Packages

@@ -1,0 +1,1 @@
+"""``ctx.actions``: how the implementation of a rule says what is to be done."""
