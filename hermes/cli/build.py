@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,54 +14,36 @@ import click
 from hermes.api.workspace import Workspace
 from hermes.build.requested_outputs import TESTED
 from hermes.build.result import BuildResult
+from hermes.cli.build_options import build_options, event_file_options, quiet_option
 from hermes.cli.completion import labels
 from hermes.cli.lines import print_beside, summary_line
 from hermes.cli.options import (
-    build_options,
-    cache_options,
-    chosen,
     output_option,
     patterns_or_here,
     progress_option,
-    remote_options,
-    runtime_option,
-    secret_option,
 )
-from hermes.cli.progress import display
+from hermes.cli.progress import display, event_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hermes.engine.events import Subscriber
-    from hermes.remote.settings import RemoteChoice
+    from hermes.build.options import BuildOptions
 
 
 @click.command("build")
 @click.argument("patterns", nargs=-1, metavar="[PATTERN...]", shell_complete=labels)
 @progress_option
 @build_options
-@secret_option
-@runtime_option
+@quiet_option
 @output_option
-@cache_options
-@remote_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object that says what was built.")
-@click.option("--profile", type=click.Path(path_type=Path), help="Write a Chrome trace of the build.")
-@click.option("--events", type=click.Path(path_type=Path), help="Write every event as a line of JSON.")
+@event_file_options
 def command(
     patterns: tuple[str, ...],
-    jobs: int | None,
-    keep_going: bool,
-    platform: str,
-    values: tuple[str, ...],
-    runtime: str,
+    options: BuildOptions,
     quiet: bool,
     progress: str,
-    secrets: tuple[str, ...],
     destinations: tuple[str, ...],
-    cache_from: tuple[str, ...],
-    cache_to: tuple[str, ...],
-    remote: RemoteChoice | None,
     as_json: bool,
     profile: Path | None,
     events: Path | None,
@@ -75,20 +58,11 @@ def command(
     hermes build //... -o oci-archive:app.tar
     """
     started = time.monotonic()
-    options = chosen(
-        jobs, keep_going, platform, values, destinations, secrets, runtime, cache_from, cache_to, remote
-    )
+    options = replace(options, destinations=destinations)
     with ExitStack() as closing:
         screen = closing.enter_context(display(quiet=quiet, progress=progress))
-        subscribers: list[Subscriber] = [screen.event]
-        if profile or events:
-            from hermes.cli.traces import event_lines, trace
-
-            if profile:
-                subscribers.append(closing.enter_context(trace(profile)))
-            if events:
-                subscribers.append(closing.enter_context(event_lines(events)))
-        workspace = Workspace(subscribers=subscribers, say=screen.say)
+        written = closing.enter_context(event_files(profile, events))
+        workspace = Workspace(subscribers=[screen.event, *written], say=screen.say)
         result = workspace.build(patterns_or_here(patterns), options)
         screen.summary(summary_line(result, time.monotonic() - started))
     if as_json:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from hermes.api.dockerfiles import Dockerfiles
 from hermes.api.workspace import Workspace
 from hermes.build.dockerfile.options import DockerfileOptions
+from hermes.cli.build_options import analysis_options, quiet_option
 from hermes.cli.completion import labels
-from hermes.cli.options import build_options, chosen
 from hermes.errors import UsageError
+
+if TYPE_CHECKING:
+    from hermes.build.options import BuildOptions
 
 
 @click.command("explain")
@@ -23,17 +28,15 @@ from hermes.errors import UsageError
 @click.option("-f", "--file", default="", metavar="FILE", help="The Dockerfile, if it is not the context's.")
 @click.option("--all", "everything", is_flag=True, help="Show everything that each action depends on.")
 @click.option("--json", "as_json", is_flag=True, help="Print the explanations as JSON.")
-@build_options
+@analysis_options
+@quiet_option
 def command(
     patterns: tuple[str, ...],
     context: str | None,
     file: str,
     everything: bool,
     as_json: bool,
-    jobs: int | None,
-    keep_going: bool,
-    platform: str,
-    values: tuple[str, ...],
+    options: BuildOptions,
     quiet: bool,
 ) -> None:
     """Say why the actions of a target, or the lines of a Dockerfile, were last executed.
@@ -47,7 +50,6 @@ def command(
     if context is None and (file or not patterns):
         raise UsageError("name the targets to explain, or the context of a Dockerfile with --dockerfile")
     if context is None:
-        options = chosen(jobs, keep_going, platform, values)
         found = list(Workspace(say=lambda _: None).explain(patterns, options))
     else:
         found = list(Dockerfiles().explain(DockerfileOptions(context=context, file=file)))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from hermes.api.workspace import Workspace
+from hermes.cli.build_options import analysis_options, quiet_option
 from hermes.cli.completion import labels
-from hermes.cli.options import build_options, chosen
 from hermes.cli.progress import display
 from hermes.errors import UsageError
+
+if TYPE_CHECKING:
+    from hermes.build.options import BuildOptions
 
 
 @click.command("lock")
@@ -21,15 +25,13 @@ from hermes.errors import UsageError
     is_flag=True,
     help="Pin images anew to what their tags mean now, and take the newest Python and npm packages.",
 )
-@build_options
+@analysis_options
+@quiet_option
 def command(
     patterns: tuple[str, ...],
     check: bool,
     update: bool,
-    jobs: int | None,
-    keep_going: bool,
-    platform: str,
-    values: tuple[str, ...],
+    options: BuildOptions,
     quiet: bool,
 ) -> None:
     """Resolve packages and images of registries, and write lock files.
@@ -43,7 +45,6 @@ def command(
     """
     if check and update:
         raise UsageError("--check and --update are two things")
-    options = chosen(jobs, keep_going, platform, values)
     with display(quiet=quiet) as screen:
         written = Workspace(say=screen.say).lock(patterns, options, check=check, update=update)
     for path in written:

@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 from hermes.errors import UsageError
-
-if TYPE_CHECKING:
-    from hermes.build.options import BuildOptions
-    from hermes.remote.settings import RemoteChoice
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -73,33 +69,6 @@ def output_option(function: F) -> F:
         shell_complete=completion.destinations,
         help=f"Write the image to {TABLE[0].form} or another TRANSPORT: see `hermes copy --help`.",
     )(function)
-
-
-def build_options(function: F) -> F:
-    """Add what says how to build."""
-    from hermes.cli import completion
-
-    for option in (
-        click.option(
-            "-j", "--jobs", type=click.IntRange(1, 1024), metavar="N", help="Run N actions at once."
-        ),
-        click.option(
-            "-k", "--keep-going", is_flag=True, help="After a failure build what does not depend on it."
-        ),
-        click.option(
-            "--platform",
-            default="",
-            metavar="OS/ARCH",
-            shell_complete=completion.platforms,
-            help="Build for another platform.",
-        ),
-        click.option(
-            "--set", "values", multiple=True, metavar="NAME=VALUE", help="Set a value for select()."
-        ),
-        click.option("-q", "--quiet", is_flag=True, help="Show nothing but errors and warnings."),
-    ):
-        function = option(function)
-    return function
 
 
 def cache_options(function: F) -> F:
@@ -381,48 +350,6 @@ nondistributable_option = click.option(
     help="Take an image that has layers which may not be distributed, without their bytes.",
 )
 """What is to become of such layers; see `hermes.transports.taking.import_image`."""
-
-
-def chosen(
-    jobs: int | None,
-    keep_going: bool,
-    platform: str,
-    values: tuple[str, ...],
-    destinations: tuple[str, ...] = (),
-    secrets: tuple[str, ...] = (),
-    runtime: str = "",
-    cache_from: tuple[str, ...] = (),
-    cache_to: tuple[str, ...] = (),
-    remote: RemoteChoice | None = None,
-) -> BuildOptions:
-    """Return the options of a build; raises `UsageError`."""
-    from hermes.build.options import BuildOptions
-    from hermes.build.secrets import SecretSource
-
-    pairs: dict[str, str] = {}
-    for text in values:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UsageError(f"--set: expected NAME=VALUE, got {text!r}")
-        if pairs.setdefault(name, value) != value:
-            raise UsageError(f"--set {name} is given twice")
-    if platform:
-        from hermes.image.platform import Platform
-
-        platform = str(Platform.parse(platform))
-    sources = tuple(map(SecretSource.parse, secrets))
-    return BuildOptions(
-        platform,
-        pairs,
-        jobs,
-        keep_going,
-        destinations,
-        sources,
-        runtime,
-        cache_from=tuple(dict.fromkeys(cache_from)),
-        cache_to=tuple(dict.fromkeys(cache_to)),
-        remote=remote,
-    )
 
 
 def build_arguments(texts: Iterable[str]) -> dict[str, str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from hermes.cli.lines import WARNING, write_line
@@ -15,7 +16,7 @@ from hermes.errors import HermesError
 if TYPE_CHECKING:
     from hermes.cli.ci import CiLog
     from hermes.cli.live import Live
-    from hermes.engine.events import Event
+    from hermes.engine.events import Event, Subscriber
 
 PROGRESS: Final = ("auto", "tty", "plain", "quiet")
 """How builds are shown: as fits, live, in lines with what commands print, or not."""
@@ -61,6 +62,22 @@ def display(*, quiet: bool, progress: str = "auto", dockerfile: str = "") -> Ite
             raise
     else:
         yield Plain()
+
+
+@contextmanager
+def event_files(profile: Path | None, events: Path | None) -> Iterator[Sequence[Subscriber]]:
+    """Give what writes a Chrome trace to ``profile``, and events as lines of JSON to ``events``, where these are named."""
+    if profile is None and events is None:
+        yield ()
+        return
+    from hermes.cli.traces import event_lines, trace
+
+    with ExitStack() as opened:
+        yield [
+            opened.enter_context(write(path))
+            for write, path in ((trace, profile), (event_lines, events))
+            if path is not None
+        ]
 
 
 def log_of_ci(environment: Mapping[str, str]) -> CiLog | None:

@@ -8,25 +8,21 @@ from typing import TYPE_CHECKING
 import click
 
 from hermes.api.workspace import Workspace
+from hermes.cli.build_options import build_options, quiet_option
 from hermes.cli.completion import labels
 from hermes.cli.lines import write_line
 from hermes.cli.options import (
-    build_options,
-    chosen,
     compression_options,
     progress_option,
-    remote_options,
-    runtime_option,
-    secret_option,
 )
 from hermes.cli.progress import Display, display
 from hermes.errors import BuildError, UsageError
 from hermes.store.location import default_home
 
 if TYPE_CHECKING:
+    from hermes.build.options import BuildOptions
     from hermes.images.pushing import Pushed
     from hermes.layer.compress import Compression
-    from hermes.remote.settings import RemoteChoice
     from hermes.transports.stored import StoreOrigin
 
 
@@ -37,24 +33,16 @@ if TYPE_CHECKING:
 @compression_options
 @progress_option
 @build_options
-@secret_option
-@runtime_option
-@remote_options
+@quiet_option
 def command(
     names: tuple[str, ...],
     digest_file: Path | None,
     as_json: bool,
     compression: str | None,
     level: int | None,
-    jobs: int | None,
-    keep_going: bool,
-    platform: str,
-    values: tuple[str, ...],
-    runtime: str,
+    options: BuildOptions,
     quiet: bool,
     progress: str,
-    secrets: tuple[str, ...],
-    remote: RemoteChoice | None,
 ) -> None:
     """Build images and push them to registries, or push one of the store; print the digests.
 
@@ -82,7 +70,6 @@ def command(
         raise UsageError(
             "nothing is named that is to be pushed", hint="hermes push //app:image docker://HOST/NAME:TAG"
         )
-    options = chosen(jobs, keep_going, platform, values, secrets=secrets, runtime=runtime, remote=remote)
     with display(quiet=quiet, progress=progress) as screen:
         stored = _stored(patterns[0], destinations) if len(patterns) == 1 else None
         if stored is None:

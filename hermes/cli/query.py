@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from hermes.api.workspace import Workspace
+from hermes.cli.build_options import analysis_options, quiet_option
 from hermes.cli.completion import labels
-from hermes.cli.options import build_options, chosen
+
+if TYPE_CHECKING:
+    from hermes.build.options import BuildOptions
 
 
 @click.command("query")
@@ -18,14 +23,12 @@ from hermes.cli.options import build_options, chosen
     default="label",
     help="Labels, labels with their rules, or the graph as JSON or for Graphviz.",
 )
-@build_options
+@analysis_options
+@quiet_option
 def command(
     expression: str,
     form: str,
-    jobs: int | None,
-    keep_going: bool,
-    platform: str,
-    values: tuple[str, ...],
+    options: BuildOptions,
     quiet: bool,  # noqa: ARG001 - nothing is shown but the result
 ) -> None:
     """List targets, and what they depend on, without building.
@@ -37,7 +40,7 @@ def command(
     hermes query 'deps(//app:image)'
     hermes query 'rdeps(//..., //base:python)' --output kind
     """
-    graph = Workspace(say=lambda _: None).query(expression, chosen(jobs, keep_going, platform, values))
+    graph = Workspace(say=lambda _: None).query(expression, options)
     rules = {str(label): str(rule) for label, rule in graph.nodes(data="rule")}
     if form == "json":
         import json

@@ -12,18 +12,14 @@ import click
 
 from hermes.api.workspace import Workspace
 from hermes.build.result import BuildResult
+from hermes.cli.build_options import build_options, quiet_option
 from hermes.cli.completion import bases, files
 from hermes.cli.lines import write_line
 from hermes.cli.options import (
     PROGRAM,
     arguments_of,
-    build_options,
-    chosen,
     process_options,
     progress_option,
-    remote_options,
-    runtime_option,
-    secret_option,
 )
 from hermes.cli.progress import Display, display
 from hermes.cli.signals import passed_on
@@ -35,7 +31,7 @@ from hermes.store.location import default_home
 
 if TYPE_CHECKING:
     from hermes.api.mount_options import Mounts
-    from hermes.remote.settings import RemoteChoice
+    from hermes.build.options import BuildOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -126,9 +122,7 @@ def _accepted(function: F) -> F:
 @_accepted
 @progress_option
 @build_options
-@secret_option
-@runtime_option
-@remote_options
+@quiet_option
 def command(
     image: str,
     arguments: tuple[str, ...],
@@ -147,15 +141,9 @@ def command(
     env_files: tuple[str, ...],
     mounts: tuple[str, ...],
     tmpfs: tuple[str, ...],
-    jobs: int | None,
-    keep_going: bool,
-    platform: str,
-    values: tuple[str, ...],
-    runtime: str,
+    options: BuildOptions,
     quiet: bool,
     progress: str,
-    secrets: tuple[str, ...],
-    remote: RemoteChoice | None,
 ) -> None:
     """Build an image and run it in the sandbox, or run one of the store; push an image_push target.
 
@@ -195,9 +183,8 @@ def command(
         user=user,
         workdir=workdir,
         hostname=hostname,
-        runtime=runtime,
+        runtime=options.runtime,
     )
-    options = chosen(jobs, keep_going, platform, values, secrets=secrets, runtime=runtime, remote=remote)
     stored = named_image(image)
     with display(quiet=quiet, progress=progress) as screen:
         if stored is None:
@@ -209,7 +196,10 @@ def command(
     shown: deque[bytes] = deque(maxlen=_KEPT_PIECES)
     with (
         passed_on(),
-        standard(terminal=None if runtime in ("", "bwrap") else False, shown=shown) as (stdio, is_terminal),
+        standard(terminal=None if options.runtime in ("", "bwrap") else False, shown=shown) as (
+            stdio,
+            is_terminal,
+        ),
     ):
 
         def say(text: str) -> None:

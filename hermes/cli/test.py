@@ -11,25 +11,22 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from hermes.api.workspace import Workspace
+from hermes.cli.build_options import build_options, event_file_options, quiet_option
 from hermes.cli.completion import labels
 from hermes.cli.lines import colored_output
 from hermes.cli.options import (
-    build_options,
-    cache_options,
-    chosen,
     patterns_or_here,
     progress_option,
-    runtime_option,
-    secret_option,
 )
-from hermes.cli.progress import display
+from hermes.cli.progress import display, event_files
 from hermes.errors import BuildFailed, CommandFailed, NoTests, TestFailed, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hermes.api.testing import Run, Tested, TestResult
-    from hermes.engine.events import Event, Subscriber
+    from hermes.build.options import BuildOptions
+    from hermes.engine.events import Event
 
 OUTPUTS: Final = ("errors", "all", "streamed")
 _WIDTH: Final = 60
@@ -41,9 +38,7 @@ _FAILED: Final = "1;31"
 @click.argument("patterns", nargs=-1, metavar="[PATTERN...]", shell_complete=labels)
 @progress_option
 @build_options
-@secret_option
-@runtime_option
-@cache_options
+@quiet_option
 @click.option(
     "--test-output",
     "shown",
@@ -85,20 +80,12 @@ _FAILED: Final = "1;31"
 @click.option(
     "--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write what came of them as JUnit XML."
 )
-@click.option("--profile", type=click.Path(path_type=Path), help="Write a Chrome trace of the build.")
-@click.option("--events", type=click.Path(path_type=Path), help="Write every event as a line of JSON.")
+@event_file_options
 def command(
     patterns: tuple[str, ...],
-    jobs: int | None,
-    keep_going: bool,
-    platform: str,
-    values: tuple[str, ...],
-    runtime: str,
+    options: BuildOptions,
     quiet: bool,
     progress: str,
-    secrets: tuple[str, ...],
-    cache_from: tuple[str, ...],
-    cache_to: tuple[str, ...],
     shown: str,
     case: str,
     runs: int,
@@ -127,7 +114,7 @@ def command(
 
     started = time.monotonic()
     options = replace(
-        chosen(jobs, keep_going, platform, values, (), secrets, runtime, cache_from, cache_to),
+        options,
         tests=TestOptions(case, runs, seconds or 0, _words(tags), _words(sizes), again),
     )
     if junit is not None and not junit.absolute().parent.is_dir():
@@ -139,15 +126,8 @@ def command(
             if shown == "streamed" or type(event).__name__ != "ActionPrinted" or event.kind != "test":  # type: ignore[union-attr]
                 screen.event(event)
 
-        subscribers: list[Subscriber] = [show]
-        if profile or events:
-            from hermes.cli.traces import event_lines, trace
-
-            if profile:
-                subscribers.append(closing.enter_context(trace(profile)))
-            if events:
-                subscribers.append(closing.enter_context(event_lines(events)))
-        workspace = Workspace(subscribers=subscribers, say=screen.say)
+        written = closing.enter_context(event_files(profile, events))
+        workspace = Workspace(subscribers=[show, *written], say=screen.say)
         result = workspace.test(patterns_or_here(patterns), options)
         screen.summary(_summary(result, time.monotonic() - started))
         if result.failure is not None:
