@@ -12,6 +12,7 @@ from hermes import SecretSource
 from hermes.api.workspace import Workspace
 from hermes.build.options import BuildOptions
 from hermes.build.result import BuildResult
+from hermes.build.test_options import TestOptions
 from hermes.engine.events import ActionCached, ActionFinished, Event, Warned
 from hermes.remote.settings import RemoteChoice
 from tests.conftest import Sandbox
@@ -114,6 +115,32 @@ def test_an_image_whose_manifest_made_a_layer_is_whole(cluster: Cluster, place: 
     assert digest_of(again) == digest_of(here)
     assert (blobs, len(layout_of(again))) == (5, 5)
     assert it.of(Warned) == []
+
+
+def test_a_test_that_passed_elsewhere_is_not_run_again(cluster: Cluster, place: Made) -> None:
+    it = place("tested")
+    test = 'command_test(name = "test", image = ":image", argv = ["/bin/cat", "/b"], expected_output = ["tested"])'
+    it.root.write(
+        "app/BUILD",
+        f'load("@hermes//rules:test.bzl", "command_test")\n{BUILD.format(word=it.word, more="")}{test}\n',
+    )
+
+    def tested(store: str) -> tuple[str, bool, set[str]]:
+        it.events.clear()
+        workspace = Workspace(
+            it.root.root, home=it.folder / store, subscribers=[it.events.append], say=lambda _: None
+        )
+        options = BuildOptions(remote=RemoteChoice(cache=cluster.url), tests=TestOptions())
+        (found,) = workspace.test(["//app:test"], options).tests
+        return (
+            found.status,
+            found.is_cached,
+            {one.kind for one in it.events if isinstance(one, ActionFinished)},
+        )
+
+    assert tested("first") == ("passed", False, {"config", "layer", "run", "test"})
+    assert tested("fresh") == ("passed", True, set())
+    assert it.tars("fresh") == set()
 
 
 def test_only_the_layers_that_a_command_reads_are_fetched(cluster: Cluster, place: Made) -> None:

@@ -43,7 +43,7 @@ from hermes.remote.execution import FileThere
 from hermes.remote.settings import RemoteSettings
 from hermes.store import ResultCache, Store
 
-_LEFT_OUT: Final = frozenset({"base_layer", DOCKERFILE, "host", "import_image", "pull", S2I, "test"})
+_LEFT_OUT: Final = frozenset({"base_layer", DOCKERFILE, "host", "import_image", "pull", S2I})
 """What depends on this machine, is asked of a registry in any case, or stands for other actions."""
 _OF_THIS_MACHINE: Final = ("agents", "secrets", "subscriptions", "volumes")
 """Parameters of commands whose results are never sent."""
