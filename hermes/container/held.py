@@ -41,8 +41,10 @@ def _of_containers(store: Store) -> Iterator[str]:
 def _of_images(store: Store) -> Iterator[str]:
     for _, descriptor in ImageNames(store):
         yield store.blobs.path(descriptor.digest)
+        yield store.blob_sources.path(descriptor.digest)
         for one, manifest in _manifests_of(store, descriptor):
             yield store.blobs.path(one.digest)
+            yield store.blob_sources.path(one.digest)
             yield from (store.blobs.path(blob.digest) for blob in (manifest.config, *manifest.layers))
             yield from _notes_of(store, manifest)
 
@@ -78,7 +80,7 @@ def _manifests_of(store: Store, one: Descriptor) -> Iterator[tuple[Descriptor, M
 
 
 def _notes_of(store: Store, manifest: Manifest) -> Iterator[str]:
-    yield from (store.blob_sources.path(layer.digest) for layer in manifest.layers)
+    yield from (store.blob_sources.path(one.digest) for one in (manifest.config, *manifest.layers))
     try:
         diff_ids = diff_ids_of(parse_config(store.blobs.read(manifest.config.digest)))
     except HermesError:

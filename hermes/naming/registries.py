@@ -44,6 +44,7 @@ def registries_of(root: Path | None, home: Path) -> Registries:
 class LazyBlobs:
     """Fetches layers for `hermes.container.layer_forms.LayerForms`, and blobs for exports, once they are needed.
 
+    It also fetches documents again that the store finds missing or damaged: see `LocalBlobs.bring_document`.
     ``registries`` returns the settings; it is called, and a client made, with the first thing that is missing.
     ``tell`` is told of blobs on their way. ``keep_nondistributable`` is asked for whatever the settings say.
     """
@@ -64,6 +65,7 @@ class LazyBlobs:
         self._progress = _Telling(tell)
         self._client: Client | None = None
         self._guard = threading.Lock()
+        store.blobs.bring_document = self._document
 
     @classmethod
     def here(
@@ -108,6 +110,14 @@ class LazyBlobs:
 
             fetcher = LayerFetcher(self.client, self._store)
             interruptible(lambda: fetcher.layer(diff_id), self.cancelled)
+
+    def _document(self, digest: Digest) -> bool:
+        if not self._store.blob_sources.of(digest):
+            return False
+        from hermes.registry.blobs import fetch_document
+        from hermes.registry.interruption import interruptible
+
+        return interruptible(lambda: fetch_document(self.client, self._store, digest), self.cancelled)
 
     def write(self, destination: Destination, manifest: Descriptor, name: str) -> None:
         """Write an image; what the destination needs of it and the store lacks is fetched first.

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import BinaryIO, Final, Protocol, Self
 
 from hermes.digest import CHUNK, Digest
-from hermes.errors import MissingBlobError
+from hermes.errors import BuildInterrupted, HermesError, MissingBlobError
 from hermes.store.io_errors import storing
 from hermes.store.scratch import Scratch
 from hermes.store.stamps import is_fresh, is_stamped, stamp
@@ -91,13 +91,15 @@ class LocalBlobs:
     """`BlobStore` in a folder of this machine.
 
     While it is ``in_doubt``, because one blob was found to be damaged, `has` reads what may have been changed. ``bring``
-    is called with a blob that is to be read and is not there, and stores it if it can.
+    is called with a blob that is to be read and is not there, and stores it if it can; so is ``bring_document`` with
+    what `read` finds missing or damaged, and says with an error why it cannot.
     """
 
     def __init__(self, folder: Path, scratch: Scratch) -> None:
         self.folder = str(folder)
         self.in_doubt = False
         self.bring: Callable[[Digest], bool] = _brings_nothing
+        self.bring_document: Callable[[Digest], bool] = _brings_nothing
         self._scratch = scratch
 
     def path(self, digest: Digest) -> str:
@@ -110,7 +112,7 @@ class LocalBlobs:
 
     def put(self, data: bytes) -> Digest:
         digest = Digest.of(data)
-        if not self.has(digest, len(data)):
+        if not self._is_whole(digest, len(data)):
             with storing(self.folder), self.writer() as writer:
                 writer.write(data)
                 writer.commit()
@@ -137,11 +139,15 @@ class LocalBlobs:
         """
         path = self.path(digest)
         was_there = os.path.lexists(path) or self.bring(digest)
-        if not self.has(digest, size):
+        if not self._is_whole(digest, size):
             raise corrupt(digest) if was_there else missing(digest)
-        status = os.stat(path)
-        if not is_fresh(status.st_mtime_ns, status.st_ctime_ns) and not self.verify(digest):
-            raise corrupt(digest)
+
+    def _is_whole(self, digest: Digest, size: int | None) -> bool:
+        """Tell whether the blob is there and right; it is read if it may have changed, and removed if it is damaged."""
+        if not self.has(digest, size):
+            return False
+        status = os.stat(self.path(digest))
+        return is_fresh(status.st_mtime_ns, status.st_ctime_ns) or self.verify(digest)
 
     def verify(self, digest: Digest) -> bool:
         """Read the whole blob; remove it when it is not what its name says."""
@@ -164,13 +170,33 @@ class LocalBlobs:
         return True
 
     def read(self, digest: Digest) -> bytes:
-        """Return the whole blob, verified; raises `MissingBlobError`."""
+        """Return the whole blob, a document, verified; raises `MissingBlobError`.
+
+        One that is missing or damaged is brought from elsewhere, if it is known where.
+        """
+        try:
+            return self._read(digest)
+        except MissingBlobError as error:
+            lost = error
+        try:
+            is_here = self.bring(digest) or self.bring_document(digest)
+        except (BuildInterrupted, MissingBlobError):
+            raise
+        except HermesError as error:
+            raise MissingBlobError(
+                f"{lost.message}; it could not be fetched again: {error.message}",
+                digest=digest,
+                hint=error.hint or _AGAIN,
+            ) from error
+        if not is_here:
+            raise lost
+        return self._read(digest)
+
+    def _read(self, digest: Digest) -> bytes:
         try:
             with open(self.path(digest), "rb") as file:
                 data = file.read()
         except FileNotFoundError:
-            if self.bring(digest):
-                return self.read(digest)
             raise missing(digest) from None
         except IsADirectoryError:
             data = b""

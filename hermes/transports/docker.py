@@ -89,12 +89,12 @@ class RegistryOrigin:
     def keeps_nondistributable(self) -> bool:
         return self._client.registries.keeps_nondistributable(self._reference.name)
 
-    def record(self, layer: Descriptor) -> None:
+    def record(self, digest: Digest) -> None:
         names = [self._reference.name]
         if self._source is not None:
             names.append(self._source.name)
         for name in dict.fromkeys(names):  # what a mirror has, its original has as well
-            self._store.blob_sources.add(layer.digest, name)
+            self._store.blob_sources.add(digest, name)
 
     def fetch(self, layers: Sequence[Descriptor]) -> None:
         has = self._store.blobs.has

@@ -57,7 +57,7 @@ def import_image(
     _take(origin, store, image, lazy=lazy, kept=keep_nondistributable)
     root = origin.root()
     if root.media_type in INDEXES:  # so that its digest names the image here, too
-        _put(store, verified(origin, root))
+        _put(origin, store, verified(origin, root))
     return image
 
 
@@ -82,7 +82,7 @@ def _take_all(origin: Origin, store: Store, one: Descriptor, *, kept: bool) -> N
             _take_all(origin, store, row, kept=kept)
         else:
             _take_attached(origin, store, row)
-    _put(store, verified(origin, one))
+    _put(origin, store, verified(origin, one))
 
 
 def _take(origin: Origin, store: Store, image: Image, *, lazy: bool, kept: bool) -> None:
@@ -99,13 +99,13 @@ def _take(origin: Origin, store: Store, image: Image, *, lazy: bool, kept: bool)
     for layer, blob in later:
         import_layer(store, blob, partial(origin.open, layer), name=origin.name, lazily=True)
         if origin.remote:
-            origin.remote.record(layer)
+            origin.remote.record(layer.digest)
     if origin.remote and not lazy:
         origin.remote.fetch([layer for layer, _ in later if not is_external(layer)])
     wanted = {blob.digest: (layer, blob) for layer, blob in now if not is_imported(store, blob)}
     _take_layers(origin, store, list(wanted.values()))
     for data in reversed(image.documents):
-        _put(store, data)
+        _put(origin, store, data)
 
 
 def _take_layers(origin: Origin, store: Store, layers: Sequence[tuple[Descriptor, LayerBlob]]) -> None:
@@ -159,7 +159,7 @@ def _take_attached(origin: Origin, store: Store, one: Descriptor) -> None:
     for blob in (manifest.config, *manifest.layers):
         if not store.blobs.has(blob.digest, blob.size):
             _take_blob(origin, store, blob)
-    _put(store, data)
+    _put(origin, store, data)
 
 
 def _take_blob(origin: Origin, store: Store, one: Descriptor) -> None:
@@ -190,6 +190,8 @@ def _refuse_nondistributable(origin: Origin, manifest: Manifest) -> None:
             )
 
 
-def _put(store: Store, data: bytes) -> None:
+def _put(origin: Origin, store: Store, data: bytes) -> None:
     with storing("the store"):
-        store.blobs.put(data)
+        digest = store.blobs.put(data)
+        if origin.remote:
+            origin.remote.record(digest)

@@ -17,6 +17,7 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import INDEXES
 
 if TYPE_CHECKING:
+    from hermes.digest import Digest
     from hermes.layer.decompress import Source
     from hermes.registry.client import Client
     from hermes.store import Store
@@ -35,8 +36,8 @@ class RemoteBlobs(Protocol):
         """Whether the settings allow images with layers that may not be distributed, without the bytes of those."""
         ...
 
-    def record(self, layer: Descriptor) -> None:
-        """Note in the store where the blob of a layer can be fetched."""
+    def record(self, digest: Digest) -> None:
+        """Note in the store where a layer or a document can be fetched."""
         ...
 
     def fetch(self, layers: Sequence[Descriptor]) -> None:

@@ -534,3 +534,37 @@ def test_damaged_blobs_are_built_or_fetched_again_before_they_leave(
     rot(other.home, documents=False)
     ok(other.run("copy", "image", f"oci:{tmp_path}/after"))
     assert check_blobs(tmp_path / "after") == check_blobs(tmp_path / "before")
+
+
+@pytest.mark.parametrize("command", ["run", "pull"])
+def test_damaged_documents_are_fetched_again(
+    images: Sandbox, registry: Registry, tmp_path: Path, command: str
+) -> None:
+    """A manifest and a configuration that lost a bit come again from where they were pulled, also after `cache gc`."""
+    place = f"docker://{registry.host}/{tmp_path.name.lower()}/documents:v"
+    ok(images.run("push", "//app:image", place))
+    other = Sandbox(images.root, tmp_path / "other")
+    ok(other.run("pull", place, "image"))
+    ok(other.run("cache", "gc", "--max-size", "0"))
+    assert len(rot(other.home)) > 2
+    ok(other.run("pull", place, "image") if command == "pull" else other.run("inspect", "image"))
+    ok(other.run("copy", "image", f"oci:{tmp_path}/after"))
+    assert check_blobs(tmp_path / "after") == len(list((other.home / "blobs/sha256").iterdir()))
+
+
+def test_documents_that_cannot_be_fetched_again_are_one_error(
+    images: Sandbox, registry: Registry, tmp_path: Path
+) -> None:
+    place = f"docker://{registry.host}/{tmp_path.name.lower()}/gone:v"
+    ok(images.run("push", "//app:image", place))
+    other = Sandbox(tmp_path, tmp_path / "other")
+    ok(other.run("pull", place, "image"))
+    rot(other.home)
+    for note in (other.home / "places").iterdir():
+        note.write_text(json.dumps([f"{registry.host}/other"]))
+    for found in ("did not match its digest and was removed", "the store has no blob"):
+        done = other.run("inspect", "image")
+        assert done.returncode == 1
+        assert found in done.stderr
+        assert f"could not be fetched again: {registry.host}/other does not have it" in done.stderr
+        assert "Traceback" not in done.stderr

@@ -123,7 +123,7 @@ class SharedResults:
             blob = cache.blobs.get(value.digest)
             if blob is None or cache.origin.remote is None:
                 return False
-            cache.origin.remote.record(blob)
+            cache.origin.remote.record(blob.digest)
             self._noted.add(value.digest)
         elif (document := cache.index.documents.get(value.digest)) is not None:
             store.blobs.put(document)
@@ -148,7 +148,7 @@ class SharedResults:
         elif diff_id in cache.broken:
             return False
         elif (remote := cache.origin.remote) is not None:
-            remote.record(blob)
+            remote.record(blob.digest)
             if encodings.find_foreign(store, diff_id) is None:
                 encodings.record_foreign(store, diff_id, Foreign(blob.digest, blob.size, blob.media_type))
         elif not self._import(cache, diff_id, blob):

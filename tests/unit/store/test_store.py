@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,6 +77,19 @@ def test_a_folder_in_place_of_a_blob_counts_as_missing(store: Store) -> None:
     path.mkdir()
     assert store.blobs.put(b"content") == digest
     assert store.blobs.read(digest) == b"content"
+
+
+def test_what_is_put_again_is_whole(store: Store) -> None:
+    """A blob that lost a bit on the disk, its size and time as before, does not stand for the bytes that are at hand."""
+    digest = store.blobs.put(b"content")
+    path = Path(store.blobs.path(digest))
+    status = path.stat()
+    time.sleep(0.05)
+    path.chmod(0o644)
+    path.write_bytes(b"Content")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    store.blobs.put(b"content")
+    assert path.read_bytes() == b"content"
 
 
 def test_a_missing_blob_is_named(store: Store) -> None:
