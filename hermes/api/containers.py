@@ -27,6 +27,7 @@ from hermes.digest import Digest
 from hermes.errors import SecretLeaked, UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.naming.registries import LazyBlobs, settings_of
+from hermes.registry.settings import AS_CONFIGURED, Access
 from hermes.sandbox.namespace import Namespace
 from hermes.store import Store
 from hermes.store.home import FOR_GC
@@ -73,10 +74,20 @@ class CommitOptions:
 
 
 class Containers:
-    """The working containers of the store at ``home``; ``say`` is told of warnings and of waiting."""
+    """The working containers of the store at ``home``; ``say`` is told of warnings and of waiting.
 
-    def __init__(self, *, home: Path | None = None, say: Callable[[str], None] = lambda _: None) -> None:
+    ``access`` says how registries are spoken to.
+    """
+
+    def __init__(
+        self,
+        *,
+        home: Path | None = None,
+        say: Callable[[str], None] = lambda _: None,
+        access: Access = AS_CONFIGURED,
+    ) -> None:
         self.home = home or default_home()
+        self._access = access
         self._say = say
         self._checked: set[Digest] = set()
         self._kept: tuple[Store, LayerForms, WorkingContainers] | None = None
@@ -104,7 +115,10 @@ class Containers:
         from hermes.naming.bases import SCRATCH, base_of
 
         is_name = base != SCRATCH and not has_transport(base) and not is_label(base)
-        with self._opened() as (store, _, working), closing(LazyBlobs.here(store)) as fetching:
+        with (
+            self._opened() as (store, _, working),
+            closing(LazyBlobs.here(store, access=self._access)) as fetching,
+        ):
             if is_name and (pull == "always" or ImageNames(store).find(Reference.parse(base)) is None):
                 from hermes.build.dockerfile.origins import NamedOrigins
                 from hermes.naming.image_names import platform_of
@@ -196,7 +210,7 @@ class Containers:
             known = {one for state in working.all() for one in (state.name, state.id)}
             source = origin if origin in known else ""
             if origin and not source:
-                with closing(LazyBlobs.here(store)) as fetching:
+                with closing(LazyBlobs.here(store, access=self._access)) as fetching:
                     whole = replace(whole, stack=base_of(origin, store, fetching, build_target, "").stack)
             working.copy(name, whole, step, source)
 
@@ -310,7 +324,7 @@ class Containers:
             if reference is not None:
                 ImageNames(store).set(reference, manifest)
             if destination is not None:
-                with closing(LazyBlobs.here(store)) as fetching:
+                with closing(LazyBlobs.here(store, access=self._access)) as fetching:
                     fetching.write(destination, manifest, f"{state.name}:latest")
             return manifest
 
@@ -342,7 +356,7 @@ class Containers:
             from hermes.container.calls.commands import RUN
 
             namespace.start(RUN)
-        fetching = LazyBlobs.here(store)
+        fetching = LazyBlobs.here(store, access=self._access)
         layers = LayerForms(store, namespace, fetching.layer, self._checked)
         settings = settings_of(None, self.home) if start or runs else None
         commands = Commands(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from hermes.image.names import ImageNames
 from hermes.image.reference import Reference
 from hermes.naming.image_names import in_store, named
 from hermes.naming.registries import LazyBlobs
+from hermes.registry.settings import AS_CONFIGURED, Access
 from hermes.store import Store
 from hermes.store.location import default_home
 from hermes.transports import REGISTRY
@@ -54,10 +55,22 @@ class NamedImage:
 
 
 class Images:
-    """The images with names of the store at ``home``. ``subscribers`` are told of blobs on their way."""
+    """The images with names of the store at ``home``. ``subscribers`` are told of blobs on their way.
 
-    def __init__(self, *, home: Path | None = None, subscribers: Sequence[Subscriber] = ()) -> None:
+    ``access`` says how registries are read, and ``writing`` how they are written to (default: in the same way).
+    """
+
+    def __init__(
+        self,
+        *,
+        home: Path | None = None,
+        subscribers: Sequence[Subscriber] = (),
+        access: Access = AS_CONFIGURED,
+        writing: Access | None = None,
+    ) -> None:
         self.home = home or default_home()
+        self._access = access
+        self._writing = access if writing is None else writing
         self._events = Events(*subscribers)
 
     def all(self) -> list[NamedImage]:
@@ -148,8 +161,12 @@ class Images:
         if ":" not in destination and has_transport(source):
             hint = f"to give it a name, use `hermes pull {source} {destination}`"
             raise UsageError(f"{destination!r} has no transport", hint=hint)
-        parsed = parse_destination(destination, lambda: fetching.client)
-        with self._opened() as store, self._fetching(store, keep_nondistributable) as fetching:
+        parsed = parse_destination(destination, lambda: sending.client)
+        with (
+            self._opened() as store,
+            self._fetching(store, keep_nondistributable) as fetching,
+            self._sending(store, fetching) as sending,
+        ):
             found = in_store(source, store, fetching, build_target, platform, whole=whole)
             root = found.root()
             if compression is not None:
@@ -160,7 +177,15 @@ class Images:
             return root
 
     def _fetching(self, store: Store, keep: bool) -> AbstractContextManager[LazyBlobs]:
-        return closing(LazyBlobs.here(store, self._events.emit, keep_nondistributable=keep))
+        return closing(
+            LazyBlobs.here(store, self._events.emit, keep_nondistributable=keep, access=self._access)
+        )
+
+    def _sending(self, store: Store, fetching: LazyBlobs) -> AbstractContextManager[LazyBlobs]:
+        """Return what has the client that writes: that which reads, unless they are told different things."""
+        if self._writing == self._access:
+            return nullcontext(fetching)
+        return closing(LazyBlobs.here(store, self._events.emit, access=self._writing))
 
     @contextmanager
     def _opened(self) -> Iterator[Store]:

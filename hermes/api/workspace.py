@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hermes.build.incremental import build
 from hermes.build.options import BuildOptions
 from hermes.build.result import BuildResult
+from hermes.registry.settings import AS_CONFIGURED, Access
 from hermes.store.location import default_home
 from hermes.workspace.root import Location
 
@@ -32,7 +33,7 @@ class Workspace:
     """The workspace that ``path`` is in. ``home`` is the store to use (default: see `hermes.store.home`).
 
     ``subscribers`` are called with every event of a build (`hermes.engine.events`), ``say`` with what
-    ``print()`` in a BUILD file says and with warnings. Raises `WorkspaceError` when there is no workspace.
+    ``print()`` in a BUILD file says and with warnings. ``access`` says how registries are written to. Raises `WorkspaceError` when there is no workspace.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class Workspace:
         home: Path | None = None,
         subscribers: Sequence[Subscriber] = (),
         say: Callable[[str], None] | None = None,
+        access: Access = AS_CONFIGURED,
     ) -> None:
         self._here = Location.at(Path(path).expanduser(), home or default_home())
         self.root, self.home, self.package = self._here.root, self._here.home, self._here.package
         self._subscribers = tuple(subscribers)
         self._say = say or (lambda _: None)
+        self._access = access
 
     def build(
         self, patterns: Sequence[str] | str, options: BuildOptions | None = None, **named: object
@@ -95,10 +98,10 @@ class Workspace:
         return Events(*self._subscribers).emit
 
     def registries(self) -> Registries:
-        """Return what ``hermes.yaml`` says of registries."""
+        """Return what ``hermes.yaml`` says of registries, and what this was made with."""
         from hermes.naming.registries import registries_of
 
-        return registries_of(self.root, self.home)
+        return registries_of(self.root, self.home, self._access)
 
     def run(
         self,

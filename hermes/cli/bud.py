@@ -34,11 +34,13 @@ from hermes.cli.options import (
     volume_option,
 )
 from hermes.cli.progress import display
+from hermes.cli.registry_access import access_options
 from hermes.errors import CommandFailed, UsageError
 from hermes.sandbox import capabilities
 
 if TYPE_CHECKING:
     from hermes.container.mount_values import Bound
+    from hermes.registry.settings import Access
     from hermes.remote.settings import RemoteChoice
 
 _ALONE: Final = {**ALONE, "--layers": "--layers=true", "--pull": f"--pull={PULL_ALWAYS}"}
@@ -174,6 +176,7 @@ class _Command(click.Command):
 )
 @capability_options
 @accepted_options
+@access_options
 @secret_option
 @runtime_option
 @project_options
@@ -224,6 +227,7 @@ def command(
     env_files: tuple[str, ...],
     overrides: tuple[str, ...],
     only_print: bool,
+    access: Access,
 ) -> None:
     """Build an image from a Dockerfile and the files of a CONTEXT; print the digest of its manifest.
 
@@ -279,6 +283,7 @@ def command(
         cache_from=cache_from,
         cache_to=cache_to,
         remote=remote,
+        access=access,
         ignore_file=ignorefile,
         format=format_,
         jobs=jobs,

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import click
-
-from hermes.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,26 +23,9 @@ def accepted_options(function: F) -> F:
         function = click.option(
             name, multiple=True, metavar="LIMIT", hidden=True, expose_value=False, callback=_warn
         )(function)
-    return click.option(
-        "--authfile",
-        default="",
-        metavar="FILE",
-        expose_value=False,
-        callback=_authfile,
-        help="Read the credentials of registries from this file.",
-    )(function)
+    return function
 
 
 def _warn(_: click.Context, option: click.Parameter, values: tuple[str, ...]) -> None:
     if values:
         click.echo(f"warning: {option.opts[0]} is not applied: RUN has the limits of this command", err=True)
-
-
-def _authfile(_: click.Context, _option: click.Parameter, path: str) -> None:
-    if not path:
-        return
-    if not os.path.isfile(path):
-        raise UsageError(
-            f"--authfile {path}: there is no such file", hint="log in with docker or podman first"
-        )
-    os.environ["REGISTRY_AUTH_FILE"] = os.path.abspath(path)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from hermes.api.containers import Containers
 from hermes.cli.lines import write_line
+from hermes.registry.settings import AS_CONFIGURED, Access
 
 
-def opened() -> Containers:
+def opened(access: Access = AS_CONFIGURED) -> Containers:
     """Return the containers of this user's store, whose warnings go to standard error."""
-    return Containers(say=write_line)
+    return Containers(say=write_line, access=access)

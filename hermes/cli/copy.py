@@ -15,7 +15,9 @@ from hermes.cli.options import (
     transports_in_help,
 )
 from hermes.cli.progress import display
+from hermes.cli.registry_access import two_sided_access_options
 from hermes.errors import UsageError
+from hermes.registry.settings import Access
 
 
 @click.command("copy")
@@ -25,6 +27,7 @@ from hermes.errors import UsageError
 @all_platforms_option
 @compression_options
 @nondistributable_option
+@two_sided_access_options
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
 @transports_in_help
 def command(
@@ -36,6 +39,8 @@ def command(
     level: int | None,
     keep_nondistributable: bool,
     quiet: bool,
+    access: Access,
+    writing: Access,
 ) -> None:
     """Write an image from anywhere to anywhere, and print its digest.
 
@@ -55,7 +60,7 @@ def command(
     from hermes.layer.compress import Compression
 
     with display(quiet=quiet) as screen:
-        manifest = Images(subscribers=[screen.event]).copy(
+        manifest = Images(subscribers=[screen.event], access=access, writing=writing).copy(
             source,
             destination,
             platform=platform,

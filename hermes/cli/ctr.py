@@ -21,9 +21,11 @@ from hermes.cli.options import (
     timestamp_option,
     transports_in_help,
 )
+from hermes.cli.registry_access import access_options
 from hermes.cli.tables import columns
 from hermes.container.state import State
 from hermes.errors import UsageError
+from hermes.registry.settings import Access
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _OF_HERMES: Final = {
@@ -119,8 +121,9 @@ class _From(click.Command):
 @click.option("--cidfile", default="", metavar="FILE", help="Write the container's id to a file.")
 @click.option("-q", "--quiet", is_flag=True, expose_value=False, help="Nothing: only the name is printed.")
 @image_platform_option
+@access_options
 @transports_in_help
-def from_(base: str, name: str, pull: str, cidfile: str, platform: str) -> None:
+def from_(base: str, name: str, pull: str, cidfile: str, platform: str, access: Access) -> None:
     """Make a container of an image, of a target or of nothing, and print its name.
 
     IMAGE is a name of the store or of a registry, as in FROM of a Dockerfile. ORIGIN is an image elsewhere:
@@ -133,7 +136,7 @@ def from_(base: str, name: str, pull: str, cidfile: str, platform: str) -> None:
     hermes ctr from --name work //examples/hello:image
     """
     check_file("--cidfile", cidfile)
-    made = opened().create(base, name=name and _checked(name), platform=platform, pull=_PULLS[pull])
+    made = opened(access).create(base, name=name and _checked(name), platform=platform, pull=_PULLS[pull])
     if cidfile:
         write_file("--cidfile", cidfile, made.id)
     click.echo(made.name)
@@ -216,6 +219,7 @@ def umount(names: tuple[str, ...], all_: bool) -> None:
 )
 @click.option("--rm", "remove", is_flag=True, help="Remove the container afterwards.")
 @digest_file_option
+@access_options
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
 @transports_in_help
 def commit(
@@ -230,6 +234,7 @@ def commit(
     remove: bool,
     iidfile: str,
     quiet: bool,
+    access: Access,
 ) -> None:
     """Make a layer of what changed since the last commit, and an image of the container; print its digest.
 
@@ -242,7 +247,7 @@ def commit(
     hermes ctr commit --rm --squash $ctr oci-archive:app.tar
     """
     check_file("--iidfile", iidfile)
-    containers = opened()
+    containers = opened(access)
     options = CommitOptions(squash, timestamp, format_, compression, level, recompress)
     manifest = containers.commit(name, target, options)
     if remove:

@@ -17,8 +17,10 @@ from hermes.cli.options import (
     transports_in_help,
 )
 from hermes.cli.progress import display
+from hermes.cli.registry_access import access_options
 from hermes.cli.tables import columns
 from hermes.errors import UsageError
+from hermes.registry.settings import Access
 from hermes.sizes import size
 
 
@@ -68,10 +70,17 @@ def _is_called(title: str, name: str) -> bool:
 @image_platform_option
 @all_platforms_option
 @nondistributable_option
+@access_options
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
 @transports_in_help
 def pull(
-    origin: str, name: str, platform: str, whole: bool, keep_nondistributable: bool, quiet: bool
+    origin: str,
+    name: str,
+    platform: str,
+    whole: bool,
+    keep_nondistributable: bool,
+    quiet: bool,
+    access: Access,
 ) -> None:
     """Take an image into the store, give it a name, and print that and its digest.
 
@@ -88,7 +97,7 @@ def pull(
             "--platform takes one image, and --all-platforms all of them", hint="say one of them"
         )
     with display(quiet=quiet) as screen:
-        images = Images(subscribers=[screen.event])
+        images = Images(subscribers=[screen.event], access=access)
         chosen, manifest = images.pull(
             origin, name, platform=platform, whole=whole, keep_nondistributable=keep_nondistributable
         )

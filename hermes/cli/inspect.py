@@ -13,11 +13,13 @@ import click
 
 from hermes.cli import completion
 from hermes.cli.options import image_platform_option
+from hermes.cli.registry_access import access_options
 from hermes.cli.tables import columns, streamed_columns
 from hermes.errors import UsageError
 from hermes.images.inspecting import Inspected, inspect, tables
 from hermes.layer.entry import BLOCK, CHARACTER, DIRECTORY, FIFO, FILE, HARDLINK, SYMLINK, Entry
 from hermes.layer.toc import TableOfContents
+from hermes.registry.settings import Access
 from hermes.sizes import size
 from hermes.transports.examining import Image
 
@@ -42,8 +44,16 @@ _AT_ONCE: Final = 1024
 @click.option("--layers", is_flag=True, help="Print the layers.")
 @click.option("--files", is_flag=True, help="Print the tables of contents of the layers.")
 @image_platform_option
+@access_options
 def command(
-    image: str, as_json: bool, as_config: bool, raw: bool, layers: bool, files: bool, platform: str
+    image: str,
+    as_json: bool,
+    as_config: bool,
+    raw: bool,
+    layers: bool,
+    files: bool,
+    platform: str,
+    access: Access,
 ) -> None:
     """Say what is known of an image: its platform, settings, layers and files.
 
@@ -56,13 +66,13 @@ def command(
     if as_json + as_config + raw > 1 or (raw and (layers or files)) or (as_config and (layers or files)):
         raise UsageError("--json, --config and --raw each print something else", hint="say one of them")
     single = as_config or layers or files
-    found = inspect(image, platform=platform, single=single)
+    found = inspect(image, platform=platform, single=single, access=access)
     if raw:
         click.echo(found.raw, nl=False)
     elif as_config:
         click.echo(json.dumps(found.image.config if found.image else {}, indent=2, sort_keys=True))
     elif as_json and files:
-        _print(_with_files(found.to_json(), tables(image, platform=platform)))
+        _print(_with_files(found.to_json(), tables(image, platform=platform, access=access)))
     elif as_json:
         click.echo(json.dumps(found.to_json(), indent=2, sort_keys=True).encode("utf-8", "surrogateescape"))
     else:
@@ -70,7 +80,7 @@ def command(
             for line in _layers(found) if layers else _summary(found):
                 click.echo(line)
             return
-        for number, table in enumerate(tables(image, platform=platform)):
+        for number, table in enumerate(tables(image, platform=platform, access=access)):
             click.echo(f"{'' if not number else chr(10)}layer {table.diff_id}")
             lines = streamed_columns(partial(map, _row, table.entries))
             _print(f"{line}\n" for line in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,14 +16,15 @@ from hermes.cli.options import (
     compression_options,
     progress_option,
 )
-from hermes.cli.progress import Display, display
+from hermes.cli.progress import display
+from hermes.cli.registry_access import access_options
 from hermes.errors import BuildError, UsageError
 from hermes.store.location import default_home
 
 if TYPE_CHECKING:
     from hermes.build.options import BuildOptions
     from hermes.images.pushing import Pushed
-    from hermes.layer.compress import Compression
+    from hermes.registry.settings import Access
     from hermes.transports.stored import StoreOrigin
 
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 @progress_option
 @build_options
 @quiet_option
+@access_options
 def command(
     names: tuple[str, ...],
     digest_file: Path | None,
@@ -43,6 +46,7 @@ def command(
     options: BuildOptions,
     quiet: bool,
     progress: str,
+    access: Access,
 ) -> None:
     """Build images and push them to registries, or push one of the store; print the digests.
 
@@ -55,7 +59,9 @@ def command(
     hermes push registry.example.org/team/app:v1
     hermes push //...
     """
+    from hermes.images.pushing import Pushing
     from hermes.layer.compress import Compression
+    from hermes.naming.registries import registries_of
     from hermes.transports import REGISTRY
 
     asked = Compression.at(compression, level)
@@ -73,11 +79,14 @@ def command(
     with display(quiet=quiet, progress=progress) as screen:
         stored = _stored(patterns[0], destinations) if len(patterns) == 1 else None
         if stored is None:
-            pushed = Workspace(subscribers=[screen.event], say=screen.say).push(
+            pushed = Workspace(subscribers=[screen.event], say=screen.say, access=access).push(
                 patterns, destinations, options, compression=asked
             )
         else:
-            pushed = _from_store(stored, destinations or [f"{REGISTRY}{stored.title}"], screen, asked)
+            where = destinations or [f"{REGISTRY}{stored.title}"]
+            home = default_home()
+            registries = partial(registries_of, None, home, access)
+            pushed = Pushing(home, registries, screen.say, screen.event, asked).stored(stored, where)
     show(pushed, as_json=as_json)
     if digest_file:
         _write_digest(digest_file, pushed)
@@ -120,17 +129,6 @@ def show(pushed: list[Pushed], *, as_json: bool = False) -> None:
         for one in pushed:
             for name in [f"{one.repository}:{tag}" for tag in one.tags] or [one.repository]:
                 click.echo(f"{one.label}  {name}  {one.digest}")
-
-
-def _from_store(
-    stored: StoreOrigin, destinations: list[str], screen: Display, compression: Compression | None
-) -> list[Pushed]:
-    from hermes.images.pushing import Pushing
-    from hermes.naming.registries import registries_of
-
-    home = default_home()
-    pushing = Pushing(home, lambda: registries_of(None, home), screen.say, screen.event, compression)
-    return pushing.stored(stored, destinations)
 
 
 def _write_digest(path: Path, pushed: list[Pushed]) -> None:

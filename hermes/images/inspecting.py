@@ -20,6 +20,7 @@ from hermes.layer import encodings, toc
 from hermes.layer.toc import TableOfContents
 from hermes.naming.image_names import asked, in_store, origin_of
 from hermes.naming.registries import LazyBlobs
+from hermes.registry.settings import AS_CONFIGURED, Access
 from hermes.store import Store
 from hermes.store.location import default_home
 from hermes.transports.examining import Image, choose, examine, images_of, verified
@@ -65,7 +66,14 @@ class Inspected:
         return document
 
 
-def inspect(text: str, *, home: Path | None = None, platform: str = "", single: bool = False) -> Inspected:
+def inspect(
+    text: str,
+    *,
+    home: Path | None = None,
+    platform: str = "",
+    single: bool = False,
+    access: Access = AS_CONFIGURED,
+) -> Inspected:
     """Return what is known of an image, wherever it is; of one elsewhere only its documents are read.
 
     An index is one image, that for ``platform``, if that is given or ``single`` asks for it.
@@ -79,7 +87,7 @@ def inspect(text: str, *, home: Path | None = None, platform: str = "", single: 
                     return Inspected(text, None, b"", None, (), layers, ())
                 return _inspected(built.origin(store), store, platform, single=single)
             with (
-                closing(LazyBlobs.here(store)) as fetching,
+                closing(LazyBlobs.here(store, access=access)) as fetching,
                 origin_of(text, store, fetching, build_target, platform) as origin,
             ):
                 return _inspected(origin, store, platform, single=single)
@@ -87,7 +95,9 @@ def inspect(text: str, *, home: Path | None = None, platform: str = "", single: 
         store.close()
 
 
-def tables(text: str, *, home: Path | None = None, platform: str = "") -> list[TableOfContents]:
+def tables(
+    text: str, *, home: Path | None = None, platform: str = "", access: Access = AS_CONFIGURED
+) -> list[TableOfContents]:
     """Return the tables of contents of the layers of an image or target, the lowest first.
 
     An image elsewhere is taken into the store for that.
@@ -95,14 +105,16 @@ def tables(text: str, *, home: Path | None = None, platform: str = "") -> list[T
     store = Store.open(home or default_home())
     try:
         with store.in_use():
-            return contents(text, store, platform)[1]
+            return contents(text, store, platform, access)[1]
     finally:
         store.close()
 
 
-def contents(text: str, store: Store, platform: str) -> tuple[Image | None, list[TableOfContents]]:
+def contents(
+    text: str, store: Store, platform: str, access: Access = AS_CONFIGURED
+) -> tuple[Image | None, list[TableOfContents]]:
     """Return an image (None for a target that gives layers) and its tables of contents."""
-    with closing(LazyBlobs.here(store)) as fetching:
+    with closing(LazyBlobs.here(store, access=access)) as fetching:
         if is_label(text):
             built = build_target(text, store.home, platform)
             if built.only_layers:

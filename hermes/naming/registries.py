@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from hermes.digest import Digest
+from hermes.registry.settings import AS_CONFIGURED, Access
 from hermes.store import Store
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ def settings_of(root: Path | None, home: Path) -> Settings:
     return read_settings(root, home)
 
 
-def registries_of(root: Path | None, home: Path) -> Registries:
-    """Return what `settings_of` gives of registries."""
-    return settings_of(root, home).registries
+def registries_of(root: Path | None, home: Path, access: Access = AS_CONFIGURED) -> Registries:
+    """Return what `settings_of` gives of registries, with what a command says of them."""
+    return replace(settings_of(root, home).registries, access=access)
 
 
 class LazyBlobs:
@@ -69,12 +70,17 @@ class LazyBlobs:
 
     @classmethod
     def here(
-        cls, store: Store, tell: Subscriber = lambda _: None, *, keep_nondistributable: bool = False
+        cls,
+        store: Store,
+        tell: Subscriber = lambda _: None,
+        *,
+        keep_nondistributable: bool = False,
+        access: Access = AS_CONFIGURED,
     ) -> Self:
         """Return what fetches as the workspace says that this is called in, if any."""
         return cls(
             store,
-            lambda: registries_of(None, store.home),
+            lambda: registries_of(None, store.home, access),
             tell=tell,
             keep_nondistributable=keep_nondistributable,
         )

@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 from hermes.digest import read_json
 from hermes.errors import RegistryError
 from hermes.registry.addresses import joined
-from hermes.registry.credentials import Credential
+from hermes.registry.credential import Credential
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _PARAMETER: Final = re.compile(

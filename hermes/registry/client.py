@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from hermes.errors import BuildInterrupted, RegistryError
 from hermes.image.descriptor import Descriptor
 from hermes.registry.addresses import joined
-from hermes.registry.credentials import Credential, Credentials
+from hermes.registry.credential import Credential
+from hermes.registry.credentials import Credentials
 from hermes.registry.endpoint import Endpoint
 from hermes.registry.repository import Address, Repository
 from hermes.registry.settings import Registries, RegistrySettings
@@ -71,7 +72,7 @@ class Client:
         self.cancelled = cancelled or threading.Event()
         self.progress: Progress = progress or Unseen()
         self._jobs = jobs
-        self._credentials = credentials or Credentials()
+        self._credentials = credentials or Credentials(access=self.registries.access)
         self._endpoints: dict[tuple[str, RegistrySettings, Credential | None], Endpoint] = {}
         self._guard = threading.Lock()
 

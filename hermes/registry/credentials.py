@@ -13,7 +13,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +20,8 @@ from hermes import children
 from hermes.digest import read_json
 from hermes.errors import RegistryError
 from hermes.image.reference import DOCKER_HUB
+from hermes.registry.credential import Credential
+from hermes.registry.settings import AS_CONFIGURED, Access
 
 _HUB_KEYS: Final = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 _HUB_SERVER: Final = "https://index.docker.io/v1/"
@@ -29,26 +30,16 @@ _HELPER_SECONDS: Final = 30
 _TOKEN_USER: Final = "<token>"  # noqa: S105 - what a helper says instead of a user
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """A user and a password, or a token that stands for both (``identity_token``)."""
-
-    username: str
-    password: str = field(repr=False)
-    identity_token: str = field(default="", repr=False)
-
-    @property
-    def basic(self) -> str:
-        """The value of an Authorization header; see RFC 7617."""
-        pair = f"{self.username}:{self.password}".encode()
-        return f"Basic {base64.b64encode(pair).decode()}"
-
-
 class Credentials:
-    """The credentials of a user, read at their first use. ``env`` is the environment."""
+    """The credentials of a user, read at their first use. ``env`` is the environment.
 
-    def __init__(self, env: Mapping[str, str] = os.environ) -> None:
+    What a command says (``access``) counts before all of them, as with podman and skopeo: first its credential, then
+    its file.
+    """
+
+    def __init__(self, env: Mapping[str, str] = os.environ, access: Access = AS_CONFIGURED) -> None:
         self._env = env
+        self._access = access
         self._documents: list[tuple[Path, Mapping[str, Any]]] | None = None
         self._asked: dict[tuple[str, str], Credential | None] = {}
         self._problems: dict[str, str] = {}
@@ -59,6 +50,8 @@ class Credentials:
         Raises `RegistryError` when a file, or the helper of ``credHelpers`` that should have it, cannot be used. A
         ``credsStore`` stands for all hosts, most of which need no credential, so one that fails has none: see `problem`.
         """
+        if self._access.credential is not None:
+            return self._access.credential
         if self._documents is None:
             self._documents = list(self._read())
         for path, document in self._documents:
@@ -120,7 +113,7 @@ class Credentials:
             yield path, document
 
     def _paths(self) -> Iterator[Path]:
-        if named := self._env.get("REGISTRY_AUTH_FILE"):
+        if named := self._access.auth_file or self._env.get("REGISTRY_AUTH_FILE"):
             yield Path(named)
             return
         home = Path(self._env.get("HOME") or "~").expanduser()

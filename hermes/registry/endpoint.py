@@ -22,7 +22,7 @@ from hermes.image.reference import DOCKER_HUB
 from hermes.outbound import is_loopback
 from hermes.registry.addresses import joined
 from hermes.registry.auth import Challenge, Token, parse_challenges, parse_token, token_request
-from hermes.registry.credentials import Credential
+from hermes.registry.credential import Credential
 from hermes.registry.settings import Registries, RegistrySettings
 from hermes.sizes import whole_number
 from hermes.version import __version__
@@ -226,7 +226,9 @@ class Endpoint:
                 raise Cut(self._lost)
             host = "registry-1.docker.io" if self.host == DOCKER_HUB else self.host
             bases = [f"https://{host}"]
-            if is_loopback(host):  # what has no credential can be asked of this machine without TLS
+            if (
+                is_loopback(host) and not self._settings.tls_only
+            ):  # what has no credential can be asked of this machine without TLS
                 bases.insert(0, f"http://{host}")
             elif self._settings.insecure:
                 bases.append(f"http://{host}")
@@ -418,17 +420,21 @@ class Endpoint:
         """Return what to raise for a failed handshake: where plain HTTP is allowed, the other side may speak that."""
         host = urlsplit(url).netloc
         reason = _reason(error)
-        speaks_plain = is_loopback(host) and "wrong version number" in reason.lower()
+        speaks_plain = (
+            is_loopback(host) and not self._settings.tls_only and "wrong version number" in reason.lower()
+        )
         if self._settings.insecure or speaks_plain or "EOF" in reason:
             return Cut(reason)
         if "wrong version number" in reason.lower() or "record layer" in reason.lower():
             return RegistryError(
                 f"{host} does not speak TLS",
-                hint=f"if that is meant, say so in hermes.yaml: registries: {{{host}: {{insecure: true}}}}",
+                hint=f"if that is meant, say so in hermes.yaml: registries: {{{host}: {{insecure: true}}}}; "
+                "commands about images take --tls-verify=false",
             )
         return RegistryError(
             f"{host}: {reason}",
-            hint=f"name its authority in hermes.yaml: registries: {{{host}: {{ca: FILE}}}}",
+            hint=f"name its authority in hermes.yaml: registries: {{{host}: {{ca: FILE}}}}; "
+            "commands about images take --cert-dir DIR",
         )
 
     def _refusal(self, ask: Ask, answer: requests.Response) -> RegistryError:

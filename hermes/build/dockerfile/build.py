@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from hermes.build.dockerfile.built import BuiltDockerfile
@@ -18,7 +19,7 @@ from hermes.engine.events import Subscriber
 from hermes.engine.scheduler import Report
 from hermes.errors import BuildFailed
 from hermes.naming.caches import cache_from, cache_to
-from hermes.naming.registries import settings_of
+from hermes.naming.registries import registries_of, settings_of
 from hermes.naming.targets import BuildTarget
 
 
@@ -54,7 +55,8 @@ class DockerfileBuild:
         for one in self._prepared:
             one.open_destinations(lambda: self._driver.fetching.client)
         hidden = [one.variable for one in options.secrets]
-        self._driver = Driver(home, subscribers, lambda: self._settings.registries, hidden)
+        registries = partial(registries_of, None, home, options.access)
+        self._driver = Driver(home, subscribers, registries, hidden)
         self._store = self._driver.store
 
     def run(self) -> dict[str, BuiltDockerfile]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from hermes.build.secrets import SecretSource
 from hermes.build.ssh_agents import AgentSource
 from hermes.errors import UsageError
+from hermes.registry.settings import AS_CONFIGURED, Access
 from hermes.sandbox.process import BUILD_CAPABILITIES
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class DockerfileOptions:
     with ``squash`` those of its base too. ``destinations`` are what `hermes.naming.outputs` reads. ``compression`` is how
     layers are compressed, as `hermes.layer.compress.codec_of` reads it (default: as is usual for the format). ``seconds`` is
     the time of everything in the image. ``cache_from`` and ``cache_to`` are what `hermes.naming.caches` reads, and ``remote`` says
-    who executes actions besides this machine. Raises `UsageError`.
+    who executes actions besides this machine. ``access`` says how registries are spoken to. Raises `UsageError`.
     """
 
     context: str = "."
@@ -77,6 +78,7 @@ class DockerfileOptions:
     cache_from: Sequence[str] = ()
     cache_to: Sequence[str] = ()
     remote: RemoteChoice | None = None
+    access: Access = AS_CONFIGURED
     jobs: int | None = None
     seconds: int | None = None
     runtime: str = ""

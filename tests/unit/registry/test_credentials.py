@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from hermes.errors import RegistryError
-from hermes.registry.credentials import Credential, Credentials
+from hermes.registry.credential import Credential
+from hermes.registry.credentials import Credentials
 
 
 def encoded(user: str, password: str) -> dict[str, str]:
