@@ -107,7 +107,8 @@ def pack_action(request: Request, tools: Tools) -> tuple[Part, ...]:
             part = _input(one, tools)
             parts[part.path] = part
     for diff_id in layers:
-        tools.layers.ensure_present(diff_id)
+        if not is_noted(diff_id, tools.store):  # what goes where it is already need not come here first
+            tools.layers.ensure_present(diff_id)
         parts.update((part.path, part) for part in pack_layer(diff_id, tools.store))
     document = {"layers": list(layers), "request": sent.to_data(), "schema": SCHEMA}
     return _document(ACTION, document), *(parts[path] for path in sorted(parts))
@@ -122,6 +123,11 @@ def _layers(inputs: Sequence[Resolved], tools: Tools) -> Iterator[Digest]:
             yield from map(Digest.parse, tools.document(one.value))
         elif one.role == _CONTENT:
             yield from (layer for layer, _ in locations_of(tools.document(one.value)) if layer)
+
+
+def is_noted(diff_id: Digest, store: Store) -> bool:
+    """Tell whether the table of contents of a layer is here, and its tar is noted to be with a remote service."""
+    return store.remote_blobs.of(diff_id) is not None and os.path.exists(store.toc_path(diff_id))
 
 
 def _input(one: Resolved, tools: Tools) -> Part:
@@ -159,6 +165,7 @@ def contents(part: Part, tools: Tools) -> Iterator[bytes]:
         if hasher.hexdigest() != part.digest.hex:
             raise changed(part.source)
     else:
+        tools.layers.ensure_present(part.digest)
         if encodings.find_any(tools.store, part.digest) is None:
             tools.layers.packed(part.digest, None)
         with encodings.open_tar(tools.store, part.digest) as tar:
@@ -317,6 +324,17 @@ def result_in(folder: Folder, request: Request, log: str) -> Result:
 
 def admit_result(folder: Folder, request: Request, store: Store) -> Result:
     """Take all that an action gave from its folder; raises as `result_in` and `admit_action` do."""
+    result = admit_log(folder, request, store)
+    for value in result.outputs.values():
+        if value.kind == LAYER:
+            admit_layer(folder, store, value.digest)
+        else:
+            admit_blob(folder, store, value.digest)
+    return result
+
+
+def admit_log(folder: Folder, request: Request, store: Store) -> Result:
+    """Take of what an action gave the log, and return the result, whose outputs are still to be taken; raises as `result_in`."""
     log = store.log_path(request.key)
     try:
         with folder.open(LOG) as file:
@@ -326,11 +344,6 @@ def admit_result(folder: Folder, request: Request, store: Store) -> Result:
     result = result_in(folder, request, log)
     if request.action.kind == Compress.kind:
         _note_encoding(of_request(Compress[Resolved], request), result.outputs["blob"], store)
-    for value in result.outputs.values():
-        if value.kind == LAYER:
-            admit_layer(folder, store, value.digest)
-        else:
-            admit_blob(folder, store, value.digest)
     return result
 
 

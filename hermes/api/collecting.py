@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hermes.actions.local import available
 from hermes.build.memory.keys import noted_keys
+from hermes.engine.action import Value
 from hermes.engine.executor import Result
 from hermes.layer import encodings
 from hermes.store import Store
@@ -16,8 +17,11 @@ def forget_lost(store: Store) -> None:
     """
     encodings.forget_lost(store)
 
+    def can_be_had(value: Value) -> bool:
+        return available(store, value) or store.remote_blobs.of(value.digest) is not None
+
     def wanted(data: bytes) -> bool:
         result = Result.load(data)
-        return result is not None and all(available(store, one) for one in result.outputs.values())
+        return result is not None and all(map(can_be_had, result.outputs.values()))
 
     store.results.keep(wanted, noted_keys(store))

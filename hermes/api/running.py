@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hermes.actions.environment import Environment
 from hermes.api.run_options import RunOptions
@@ -27,6 +27,9 @@ from hermes.transports.examining import choose
 from hermes.transports.stored import StoreOrigin
 from hermes.workspace.root import Settings
 
+if TYPE_CHECKING:
+    from hermes.remote.settings import RemoteSettings
+
 _NOT_STARTED: Final = 126
 
 
@@ -40,16 +43,18 @@ def run_image(
     stdio: tuple[int, int, int],
     say: Callable[[str], None] = lambda _: None,
     settings: Settings | None = None,
+    remote: Callable[[], RemoteSettings | None] | None = None,
 ) -> int:
     """Run an image of the store, which errors call ``name``; return the program's exit status.
 
     ``say`` is told which ports were chosen, and warnings. ``settings`` are those of the workspace here, if they are not said.
+    ``remote`` returns who the remote services are that have layers. Raises `MissingBlobError` where one cannot be had any more.
     """
     ports = _ports(options, say)
     settings = settings or settings_of(None, home)
     store = Store.open(home)
     namespace = Namespace()
-    fetching = LazyBlobs.here(store)
+    fetching = LazyBlobs.here(store, remote=remote)
     try:
         with store.in_use():
             origin = StoreOrigin(store, descriptor_of(store, digest), name)

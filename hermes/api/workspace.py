@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from hermes.images.pushing import Pushed
     from hermes.layer.compress import Compression
     from hermes.registry.settings import Registries
+    from hermes.remote.settings import RemoteSettings
 
 T = TypeVar("T")
 
@@ -71,7 +73,8 @@ class Workspace:
             from hermes.build.export import export
 
             def leave(built: BuildResult) -> None:
-                export(self.home, built, chosen.destinations, self.registries, self._tell())
+                remote = partial(self.remote, chosen)
+                export(self.home, built, chosen.destinations, self.registries, self._tell(), remote)
 
             self._leaving(
                 result, leave, lambda: build(self._here, patterns, chosen, self._subscribers, self._say)
@@ -103,6 +106,12 @@ class Workspace:
 
         return registries_of(self.root, self.home, self._access)
 
+    def remote(self, options: BuildOptions) -> RemoteSettings | None:
+        """Return which remote services options or ``hermes.yaml`` name; None for none."""
+        from hermes.naming.registries import remote_of
+
+        return remote_of(self.root, self.home, options.remote)
+
     def run(
         self,
         target: str,
@@ -119,8 +128,9 @@ class Workspace:
         says what of the sandbox is opened. ``stdio`` are the descriptors of the program's standard input,
         output and error.
         """
-        result = self.build([target], replace(options or BuildOptions(), taken_from_store=True))
-        return self.run_built(result, arguments, entrypoint=entrypoint, how=how, stdio=stdio)
+        chosen = replace(options or BuildOptions(), taken_from_store=True)
+        result = self.build([target], chosen)
+        return self.run_built(result, arguments, entrypoint=entrypoint, how=how, stdio=stdio, options=chosen)
 
     def run_built(
         self,
@@ -131,19 +141,28 @@ class Workspace:
         how: RunOptions | None = None,
         stdio: tuple[int, int, int] = (0, 1, 2),
         say: Callable[[str], None] | None = None,
+        options: BuildOptions | None = None,
     ) -> int:
-        """Run the one image of a build; see `run`. ``say`` is told what the user should know meanwhile."""
+        """Run the one image of a build with ``options``; see `run`. ``say`` is told what the user should know meanwhile."""
         from hermes.api.run_options import RunOptions
         from hermes.api.running import run_image
         from hermes.build.export import only_image
         from hermes.workspace.root import read_settings
 
         settings = read_settings(self.root, self.home)
-        label, digest = only_image(result)
         how = how or RunOptions()
-        return run_image(
-            self.home, str(label), digest, arguments, entrypoint, how, stdio, say or self._say, settings
-        )
+        label, _ = only_image(result)
+        built_with = options or BuildOptions(taken_from_store=True)
+        remote = partial(self.remote, built_with)
+        tell = say or self._say
+
+        def run(built: BuildResult) -> int:
+            digest = only_image(built)[1]
+            return run_image(
+                self.home, str(label), digest, arguments, entrypoint, how, stdio, tell, settings, remote
+            )
+
+        return self._leaving(result, run, lambda: self.build([str(label)], built_with))
 
     def test(self, patterns: Sequence[str] | str, options: BuildOptions | None = None) -> TestResult:
         """Run the tests that target patterns name; ``tests`` of the options says how.
@@ -188,8 +207,10 @@ class Workspace:
         """
         from hermes.images.pushing import Pushing
 
+        options = replace(options or BuildOptions(), taken_from_store=True)
         result = self.build(patterns, options)
-        pushing = Pushing(self.home, self.registries, self._say, self._tell(), compression)
+        remote = partial(self.remote, options)
+        pushing = Pushing(self.home, self.registries, self._say, self._tell(), compression, remote)
         return self._leaving(
             result,
             lambda built: pushing.built(built, destinations),

@@ -106,6 +106,7 @@ class AnalyzedPlan:
             self._outputs.with_rows({path: output_signature(path) for path in linked.vouched}),
             len(needed),
             linked.targets,
+            linked.is_whole,
         )
         return check, self._update({name: known[name] for name in needed}, sources)
 

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from hermes.actions.about import about
 from hermes.actions.local import IN_NAMESPACE, Expand, Local, available, can_travel
@@ -38,7 +38,7 @@ from hermes.errors import (
     RegistryError,
     StoreError,
 )
-from hermes.naming.registries import LazyBlobs
+from hermes.naming.registries import LazyBlobs, remote_of
 from hermes.registry.settings import Registries
 from hermes.sandbox.namespace import Namespace
 from hermes.store import ResultCache, Store
@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from hermes.remote.settings import RemoteChoice, RemoteSettings
 
 T = TypeVar("T")
+
+_ATTEMPTS: Final = 3
+"""How often a build is begun where blobs that were taken for granted are gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class How:
     ``runtime`` and ``jobs`` are empty where the options say nothing. ``secrets`` maps ids to values, ``agents`` those
     of SSH agents to sockets. Without ``use_cache`` every action is executed once. ``caches`` are those of other machines
     that know results which this one does not. Actions for which ``again`` holds are executed whatever is known of them.
+    ``links_outputs`` says that what is wanted is to be here when the build has ended.
     """
 
     settings: Settings
@@ -98,6 +102,7 @@ class How:
     caches: Sequence[CachePlace] = ()
     again: Callable[[Action], bool] = lambda _: False
     remote: RemoteChoice | None = None
+    links_outputs: bool = True
 
 
 class Driver:
@@ -117,7 +122,14 @@ class Driver:
         self.store = Store.open(home)
         self.events = Events(*subscribers)
         self.cancelled = threading.Event()
-        self.fetching = LazyBlobs(self.store, registries, self.cancelled, self.events.emit)
+        self._settings: RemoteSettings | None = None
+        self.fetching = LazyBlobs(
+            self.store,
+            registries,
+            self.cancelled,
+            self.events.emit,
+            remote=lambda: self._settings or remote_of(None, home),
+        )
         self._namespace = Namespace(list(hidden), PRELOADED)
         self.layers = LayerForms(self.store, self._namespace, self._fetch)
         self._shared: SharedResults | None = None
@@ -154,16 +166,26 @@ class Driver:
             self.store.close()
 
     def _built(self, build: Callable[[bool], T]) -> T:
-        try:
-            return build(False)
-        except (BuildFailed, StoreError) as error:
-            missing = _missing_blob(error)
-            if missing is None:
-                raise
-            self.events.emit(Warned(f"{missing.message}; building what gives it again"))
-            self.store.blobs.in_doubt = True
-            _restore(self.store, missing)
+        for attempt in range(_ATTEMPTS):
+            try:
+                return build(attempt > 0)
+            except (BuildFailed, StoreError) as error:
+                missing = _missing_blob(error)
+                is_remote = missing is not None and missing.digest in self.fetching.content.lost
+                if missing is None or (attempt and not is_remote):
+                    raise
+                self.events.emit(Warned(f"{missing.message}; building what gives it again"))
+                if is_remote:
+                    self._doubt_remote(attempt)
+                else:
+                    self.store.blobs.in_doubt = True
+                    _restore(self.store, missing)
         return build(True)
+
+    def _doubt_remote(self, attempt: int) -> None:
+        """Take less from a service that has not had what it promised: at last nothing."""
+        if attempt and self._remote_results is not None:
+            self._remote_results.distrust()
 
     def execute(self, job: Job, how: How) -> Report:
         """Run what of a graph has no result yet. ``report`` is what came of it, also where this raises."""
@@ -193,6 +215,13 @@ class Driver:
             self._remember(job)
             if self._remote_results is not None:
                 self._remote_results.flush()
+
+    @property
+    def leaves_outputs(self) -> bool:
+        """Tell whether what the build gives may stay with a remote service."""
+        from hermes.remote.settings import MINIMAL
+
+        return self._settings is not None and self._settings.download == MINIMAL
 
     def commands(self, settings: Settings, runtime: str = "") -> Commands:
         """Return what runs commands: by ``runtime``, or as settings say."""
@@ -245,7 +274,7 @@ class Driver:
         results: ResultCache = self.store.results if how.use_cache else _Fresh(self.store.results)
         if how.caches and how.use_cache:
             results = self._shared = self._sharing(how.caches, self._warn)
-        remote = _remote(how)
+        remote = self._settings = _remote(how)
         if remote is not None and remote.cache and how.use_cache:
             results = self._sharing_with(remote, results, tools)
         executor: Executor = Local(tools, job.expand)
@@ -257,7 +286,9 @@ class Driver:
         if remote is not None and remote.executor:
             from hermes.build.remote.executor import RemoteExecutor
 
-            executor = self._remote = RemoteExecutor(executor, remote, tools, self.events, slot)
+            executor = self._remote = RemoteExecutor(
+                executor, remote, tools, self.events, slot, self.fetching.content
+            )
         caching = Caching(
             executor,
             results,
@@ -267,6 +298,7 @@ class Driver:
             lambda action: about(action, job.instruction(action.owner)),
             lambda action: slot() if self._remote and not can_travel(action) else nullcontext(),
             again=how.again,
+            is_left=lambda value: self.store.remote_blobs.of(value.digest) is not None,
         )
         return caching, tools
 
@@ -282,18 +314,17 @@ class Driver:
         if self._remote_results is None:
             from hermes.build.remote.results import RemoteResults
 
-            self._remote_results = RemoteResults(results, remote, tools)
-            self.store.blobs.bring = self._remote_results.bring_blob
+            self._remote_results = RemoteResults(results, remote, tools, self.fetching.content)
         return self._remote_results
 
     def _is_available(self, value: Value) -> bool:
+        if available(self.store, value) or self.fetching.content.has(value.digest):
+            return True
         others = (self._shared, self._remote_results)
-        return available(self.store, value) or any(one is not None and one.vouches(value) for one in others)
+        return any(one is not None and one.vouches(value) for one in others)
 
     def _fetch(self, diff_id: Digest) -> None:
         """Fetch a layer; one that a cache spoke of and cannot give is built again."""
-        if self._remote_results is not None and self._remote_results.bring_layer(diff_id):
-            return
         try:
             self.fetching.layer(diff_id)
         except (RegistryError, LayerError, MissingBlobError) as error:
@@ -331,12 +362,14 @@ def _remote(how: How) -> RemoteSettings | None:
     """Return who executes actions or knows results besides this machine; None for nobody."""
     if how.remote is None and how.settings.remote is None:
         return None
-    from hermes.remote.settings import RemoteSettings
+    from hermes.remote.settings import MINIMAL, TOPLEVEL, RemoteSettings
 
     found = how.settings.remote or RemoteSettings()
     if how.remote is not None:
         found = how.remote.over(found)
-    return found if found.executor or found.cache else None
+    if not (found.executor or found.cache):
+        return None
+    return found if found.download else replace(found, download=TOPLEVEL if how.links_outputs else MINIMAL)
 
 
 def _subscriptions(settings: Settings) -> dict[str, list[Bound]]:

@@ -19,6 +19,7 @@ from hermes.store import Store
 
 if TYPE_CHECKING:
     from hermes.registry.client import Client
+    from hermes.remote.settings import RemoteSettings
 
 
 def check(destinations: Iterable[str]) -> None:
@@ -46,12 +47,13 @@ def export(
     destinations: Sequence[str],
     registries: Callable[[], Registries],
     tell: Subscriber,
+    remote: Callable[[], RemoteSettings | None] | None = None,
 ) -> None:
     """Write the one image of a build to each destination, which `check` has seen.
 
     Raises `UsageError` when there are more images, or none.
 
-    ``tell`` is told of blobs on their way.
+    ``tell`` is told of blobs on their way. ``remote`` returns who the remote services are that have blobs.
     """
     from hermes.naming.outputs import parse_output
 
@@ -62,7 +64,7 @@ def export(
         names = asked.names if asked.push else asked.names or (reference_of(label),)
         parsed += [(one, asked.compression) for one in asked.destinations(names, lambda: fetching.client)]
     store = Store.open(home)
-    fetching = LazyBlobs(store, registries, tell=tell)
+    fetching = LazyBlobs(store, registries, tell=tell, remote=remote)
     try:
         with store.in_use():
             manifest = descriptor_of(store, digest)

@@ -33,9 +33,21 @@ def build(
     is_fresh = options.tests is not None and options.tests.is_fresh
     check = None if is_fresh else Snapshots(where.home, where.root).check(key)
     found = changes(check, str(where.root)) if check else None
+    if check and found is not None and not check.whole and _links_all(where, options):
+        found.outputs = True
     if check and not found and not options.cache_to:
         is_made(where.home)
         return check.result
     from hermes.build.targets import TargetsBuild
 
     return TargetsBuild(where, patterns, options, key, secrets, subscribers, say).run(check, found)
+
+
+def _links_all(where: Location, options: BuildOptions) -> bool:
+    """Tell whether a build links all that it gives, also what a remote service has."""
+    from hermes.naming.registries import remote_of
+    from hermes.remote.settings import MINIMAL
+
+    settings = remote_of(where.root, where.home, options.remote)
+    asked = settings.download if settings is not None else ""
+    return asked != MINIMAL and (bool(asked) or not options.taken_from_store)

@@ -23,6 +23,7 @@ from hermes.image.manifest import Manifest
 from hermes.image.stored import blobs_of, descriptor_of, manifests_of
 from hermes.layer import encodings
 from hermes.layer.compress import ZSTD
+from hermes.naming.remotes import RemoteContent
 from hermes.store import Store
 from hermes.store.atomic_replace import beside
 from hermes.store.io_errors import storing
@@ -38,23 +39,39 @@ class Linked(NamedTuple):
     """What is in the output folder, by the labels of targets.
 
     ``vouched`` are the absolute paths that tell, by their signatures, that what was linked now is still there. Where
-    nothing could be linked, ``is_there`` is false.
+    nothing could be linked, ``is_there`` is false; ``is_whole`` is false where something was left with a remote service.
     """
 
     targets: dict[str, tuple[BuiltOutput, ...]]
     vouched: list[str]
     is_there: bool = True
+    is_whole: bool = True
 
 
 class Outputs:
-    """Links what targets give below the workspace's ``hermes-out``."""
+    """Links what targets give below the workspace's ``hermes-out``.
 
-    def __init__(self, root: Path, store: Store, layers: LayerForms, index: FileIndex) -> None:
+    With ``leaves``, what a remote service has is left there, and not linked.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        store: Store,
+        layers: LayerForms,
+        index: FileIndex,
+        content: RemoteContent,
+        *,
+        leaves: bool = False,
+    ) -> None:
         self._root = root
         self._out = str(root / OUTPUT_FOLDER)
         self._store = store
         self._layers = layers
         self._index = index
+        self._content = content
+        self._leaves = leaves
+        self._is_whole = True
         self._folders: set[str] = set()
         self._vouched: list[str] = []
 
@@ -84,7 +101,8 @@ class Outputs:
                 and os.stat(self._out).st_dev != os.stat(self._store.blobs.folder).st_dev
             ):
                 self._store.note_outputs(self._out)
-        return Linked({label: tuple(outputs) for label, outputs in found.items()}, self._vouched)
+        targets = {label: tuple(outputs) for label, outputs in found.items()}
+        return Linked(targets, self._vouched, is_whole=self._is_whole)
 
     def could_be_linked(self) -> bool:
         """Tell whether the output folder can be written, or made, and the store's blobs linked."""
@@ -127,7 +145,12 @@ class Outputs:
         blobs = self._store.blobs
         found = descriptor_of(self._store, value.digest)
         elsewhere = {one for image in manifests_of(found, self._store) for one in self._elsewhere(image)}
-        digests = [one for one in blobs_of(found, self._store) if one not in elsewhere]
+        digests = [
+            one for one in blobs_of(found, self._store) if one not in elsewhere and not self._is_left(one)
+        ]
+        if len(digests) + len(elsewhere) < len(set(blobs_of(found, self._store))):
+            self._vouched += self._notes_of_layers(found)
+        self._content.bring_all(digests)
         self._make_folder(os.path.dirname(path))
         if os.path.islink(path) or os.path.isfile(path):
             os.unlink(path)
@@ -136,6 +159,15 @@ class Outputs:
         parts = ("oci-layout", "index.json", "blobs/sha256")
         self._vouched += [*(f"{path}/{part}" for part in parts), *(blobs.path(one) for one in digests)]
         return BuiltOutput(kind, value.digest, path)
+
+    def _notes_of_layers(self, image: Descriptor) -> Iterator[str]:
+        """Yield the paths of the notes of where the layers of an image are, or of the images of an index."""
+        blobs, notes = self._store.blobs, self._store.remote_blobs
+        for one in manifests_of(image, self._store):
+            config = Manifest.parse(blobs.read(one.digest)).config
+            for diff_id in diff_ids_of(json.loads(blobs.read(config.digest))):
+                if notes.of(diff_id) is not None:
+                    yield notes.path(diff_id)
 
     def _elsewhere(self, image: Descriptor) -> list[Digest]:
         """Return those blobs of an image's layers that are only in a registry, until somebody needs them."""
@@ -153,13 +185,31 @@ class Outputs:
         for former in _FORMER:
             if os.path.lexists(path + former):
                 os.unlink(path + former)
+        if not encodings.available(self._store, value.digest) and self._is_left(value.digest):
+            return self._left(LAYER, value, path + _LAYER)
         encoding = self._layers.compressed(value.digest, ZSTD)
         return BuiltOutput(LAYER, value.digest, self._blob(path + _LAYER, encoding.digest, executable=False))
 
     def _file(self, kind: str, path: str, value: Value) -> BuiltOutput:
+        if self._is_left(value.digest):
+            return self._left(kind, value, path)
         return BuiltOutput(
             kind, value.digest, self._blob(path, value.digest, executable=value.kind == EXECUTABLE)
         )
+
+    def _is_left(self, digest: Digest) -> bool:
+        """Tell whether a blob or layer is left with the service that has it, until somebody needs it."""
+        if not self._leaves or self._store.blobs.has(digest) or not self._content.has(digest):
+            return False
+        self._is_whole = False
+        self._vouched.append(self._store.remote_blobs.path(digest))
+        return True
+
+    def _left(self, kind: str, value: Value, path: str) -> BuiltOutput:
+        """Take away what an earlier build has linked where something is left with a service now."""
+        if os.path.lexists(path):
+            os.unlink(path)
+        return BuiltOutput(kind, value.digest, path)
 
     def _blob(self, path: str, digest: Digest, *, executable: bool) -> str:
         """Make ``path`` the blob: a link, or a copy where it has to be executable."""

@@ -154,6 +154,7 @@ class TargetsBuild:
             caches=_caches(options),
             again=lambda action: self._is_fresh and action.kind == "test",
             remote=options.remote,
+            links_outputs=not options.taken_from_store,
         )
         try:
             return self._driver.execute(job, how)
@@ -195,7 +196,15 @@ class TargetsBuild:
                     one.location = target.location()._replace(text="") if target else None
 
     def _outputs(self, work: Work) -> Outputs:
-        return Outputs(self._root, self._store, self._driver.layers, work.index)
+        leaves = self._driver.leaves_outputs
+        return Outputs(
+            self._root,
+            self._store,
+            self._driver.layers,
+            work.index,
+            self._driver.fetching.content,
+            leaves=leaves,
+        )
 
     def _link_done(self, work: Work, report: Report) -> Mapping[str, Sequence[BuiltOutput]]:
         """Link the outputs of a build that failed elsewhere; others are as they were, or were not built."""

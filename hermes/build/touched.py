@@ -298,6 +298,7 @@ class TouchedPlan:
                 outputs,
                 self._total,
                 linked.targets,
+                linked.is_whole and (check.whole or not self.work.before),
             ),
             Update(update.rows, self._wanted, self._memory.settings, update.records, self._memory),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import click
 
@@ -93,41 +93,41 @@ def cache_options(function: F) -> F:
     return function
 
 
+_REMOTE: Final = (
+    *("executor", "cache", "instance", "headers", "jobs", "timeout"),
+    *("upload", "download", "local_fallback"),
+)
+"""The fields of `hermes.remote.settings.RemoteChoice`, each of which has an option."""
+
+
+class Line(click.types.StringParamType):
+    """A text that has spaces also where it comes from the environment, which gives one in each line."""
+
+    envvar_list_splitter: ClassVar[str] = "\n"
+
+
 def remote_options(function: F) -> F:
     """Add who executes actions besides this machine, as one argument ``remote``; see `hermes.remote.settings`."""
 
     @wraps(function)
-    def collected(
-        *arguments: Any,
-        remote_executor: str | None,
-        remote_instance: str | None,
-        remote_headers: tuple[str, ...],
-        remote_jobs: int | None,
-        remote_timeout: int | None,
-        remote_local_fallback: bool | None,
-        remote_cache: str | None,
-        remote_upload: bool | None,
-        **others: Any,
-    ) -> Any:
-        said = (remote_executor, remote_instance, remote_headers or None, remote_jobs, remote_timeout)
+    def collected(*arguments: Any, **others: Any) -> Any:
+        said = {name: others.pop(f"remote_{name}") for name in _REMOTE}
+        said["headers"] = said["headers"] or None
         remote = None
-        if (*said, remote_local_fallback, remote_cache, remote_upload) != (None,) * 8:
+        if any(one is not None for one in said.values()):
             from hermes.remote.settings import RemoteChoice
 
-            remote = RemoteChoice(
-                remote_executor,
-                remote_instance,
-                remote_headers,
-                remote_jobs,
-                remote_timeout,
-                remote_local_fallback,
-                remote_cache,
-                remote_upload,
-            )
+            remote = RemoteChoice(**{name: one for name, one in said.items() if one is not None})
         return function(*arguments, remote=remote, **others)
 
     made: Any = collected
     for option in (
+        click.option(
+            "--remote-download",
+            type=click.Choice(["minimal", "toplevel", "all"]),
+            envvar="HERMES_REMOTE_DOWNLOAD",
+            help="Fetch what something here reads, what targets give as well (the default), or everything.",
+        ),
         click.option(
             "--remote-local-fallback/--no-remote-local-fallback",
             default=None,
@@ -152,6 +152,7 @@ def remote_options(function: F) -> F:
             "--remote-header",
             "remote_headers",
             multiple=True,
+            type=Line(),
             envvar="HERMES_REMOTE_HEADER",
             metavar="NAME=VALUE",
             help="Send a header with each call, such as authorization.",

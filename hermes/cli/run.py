@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -189,9 +190,10 @@ def command(
     with display(quiet=quiet, progress=progress) as screen:
         if stored is None:
             workspace = Workspace(subscribers=[screen.event], say=screen.say)
-            result = workspace.build([image], replace(options, taken_from_store=True))
+            options = replace(options, taken_from_store=True)
+            result = workspace.build([image], options)
             if has_pushes(result):
-                _push(workspace, result, screen)
+                _push(workspace, result, screen, options)
                 return
     shown: deque[bytes] = deque(maxlen=_KEPT_PIECES)
     with (
@@ -207,7 +209,7 @@ def command(
 
         if stored is None:
             status = workspace.run_built(
-                result, arguments, entrypoint=entrypoint, how=how, stdio=stdio, say=say
+                result, arguments, entrypoint=entrypoint, how=how, stdio=stdio, say=say, options=options
             )
         else:
             status = run_image(
@@ -237,9 +239,11 @@ def _mounted(mounts: tuple[str, ...], tmpfs: tuple[str, ...]) -> Mounts:
     return found
 
 
-def _push(workspace: Workspace, result: BuildResult, screen: Display) -> None:
+def _push(workspace: Workspace, result: BuildResult, screen: Display, options: BuildOptions) -> None:
     """Carry out a target of the rule image_push."""
     from hermes.cli.push import show
     from hermes.images.pushing import Pushing
 
-    show(Pushing(workspace.home, workspace.registries, screen.say, screen.event).built(result))
+    remote = partial(workspace.remote, options)
+    pushing = Pushing(workspace.home, workspace.registries, screen.say, screen.event, remote=remote)
+    show(pushing.built(result))

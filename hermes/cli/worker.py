@@ -11,7 +11,7 @@ from types import FrameType
 import click
 
 from hermes.cli.lines import write_line
-from hermes.cli.options import runtime_option
+from hermes.cli.options import Line, runtime_option
 from hermes.errors import UsageError
 from hermes.store.location import default_home
 
@@ -29,7 +29,12 @@ from hermes.store.location import default_home
 )
 @click.option("--remote-instance", default="", envvar="HERMES_REMOTE_INSTANCE", metavar="NAME")
 @click.option(
-    "--remote-header", "headers", multiple=True, envvar="HERMES_REMOTE_HEADER", metavar="NAME=VALUE"
+    "--remote-header",
+    "headers",
+    multiple=True,
+    type=Line(),
+    envvar="HERMES_REMOTE_HEADER",
+    metavar="NAME=VALUE",
 )
 @click.option("--tls-ca", type=click.Path(path_type=Path), help="A certificate authority, in PEM.")
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="This worker's certificate, in PEM.")

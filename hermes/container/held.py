@@ -30,6 +30,7 @@ def _of_containers(store: Store) -> Iterator[str]:
             yield f"{store.trees}/{layer.diff_id.hex}"
             yield store.blobs.path(layer.diff_id)
             yield store.foreign_path(layer.diff_id)
+            yield store.remote_blobs.path(layer.diff_id)
             encoding = encodings.find_any(store, layer.diff_id)
             if encoding is not None:
                 yield store.blobs.path(encoding.digest)
@@ -80,12 +81,16 @@ def _manifests_of(store: Store, one: Descriptor) -> Iterator[tuple[Descriptor, M
 
 
 def _notes_of(store: Store, manifest: Manifest) -> Iterator[str]:
-    yield from (store.blob_sources.path(one.digest) for one in (manifest.config, *manifest.layers))
+    for one in (manifest.config, *manifest.layers):
+        yield store.blob_sources.path(one.digest)
+        yield store.remote_blobs.path(one.digest)
     try:
         diff_ids = diff_ids_of(parse_config(store.blobs.read(manifest.config.digest)))
     except HermesError:
         return
-    yield from (store.foreign_path(diff_id) for diff_id in diff_ids)
+    for diff_id in diff_ids:
+        yield store.foreign_path(diff_id)
+        yield store.remote_blobs.path(diff_id)
 
 
 def _is_object(path: str) -> bool:

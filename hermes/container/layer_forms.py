@@ -117,6 +117,10 @@ class LayerForms:
 
         if found := encodings.find(self._store, diff_id, codec):
             return found
+        if (noted := encodings.recorded(self._store, diff_id, codec)) and self._store.blobs.bring(
+            noted.digest
+        ):
+            return noted
         self.ensure_present(diff_id)
         if encodings.find_any(self._store, diff_id) is None:
             return self.packed(diff_id, codec)

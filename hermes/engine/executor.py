@@ -176,7 +176,7 @@ class Caching:
 
     ``available`` tells whether the bytes behind an output are still there. Failures are not cached. ``slot`` is what an
     action has while it is executed. Once ``cancelled``, what waits gives up. Actions for which ``again`` holds are executed
-    whatever is known of them.
+    whatever is known of them. Outputs of which ``is_left`` says that another machine has them need not be there.
     """
 
     def __init__(
@@ -189,6 +189,7 @@ class Caching:
         about: Callable[[Action], str] = lambda action: action.kind,
         slot: Callable[[Action], AbstractContextManager[None]] = lambda _: nullcontext(),
         again: Callable[[Action], bool] = lambda _: False,
+        is_left: Callable[[Value], bool] = lambda _: False,
     ) -> None:
         self._inner = inner
         self._results = results
@@ -198,6 +199,7 @@ class Caching:
         self._about = about
         self._slot = slot
         self._again = again
+        self._is_left = is_left
         self.cancelled = False
 
     def run(
@@ -240,7 +242,7 @@ class Caching:
             return None
         for value in result.outputs.values():
             if not self._available(value):
-                if not again:
+                if not (again or self._is_left(value)):
                     self._events.emit(
                         Warned(
                             f"{action.owner}: {value.kind} {value.digest} is gone from the store "

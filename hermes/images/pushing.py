@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hermes.build.export import only_image, reference_of
 from hermes.build.requested_outputs import IMAGE, INDEX, PUSH
@@ -26,6 +26,9 @@ from hermes.store import Store
 from hermes.transports import REGISTRY
 from hermes.transports.docker import registry_destination
 from hermes.transports.stored import StoreOrigin
+
+if TYPE_CHECKING:
+    from hermes.remote.settings import RemoteSettings
 
 Say = Callable[[str], None]
 
@@ -49,7 +52,8 @@ class Pushing:
     """Pushes from the store at ``home``.
 
     ``registries`` returns the settings, ``say`` is told what became of each blob and ``tell`` of those on their way;
-    ``compression`` is what is asked of layers.
+    ``compression`` is what is asked of layers. ``remote`` returns who the remote services are that have blobs which are not here:
+    those are passed on without being stored.
     """
 
     home: Path
@@ -57,6 +61,7 @@ class Pushing:
     say: Say
     tell: Subscriber = lambda _: None
     compression: Compression | None = None
+    remote: Callable[[], RemoteSettings | None] | None = None
 
     def built(self, result: BuildResult, destinations: Sequence[str] = ()) -> list[Pushed]:
         """Push the one image of a build to ``destinations``, or what its targets say; see `Workspace.push`."""
@@ -80,7 +85,7 @@ class Pushing:
             return opened.pushed(opened.to_destinations(image.name, digest, name, destinations))
 
     def _fetching(self, store: Store) -> LazyBlobs:
-        return LazyBlobs(store, self.registries, tell=self.tell)
+        return LazyBlobs(store, self.registries, tell=self.tell, remote=self.remote)
 
     @contextmanager
     def _opened(self) -> Iterator[_Opened]:
@@ -121,7 +126,8 @@ class _Opened:
         return found
 
     def pushed(self, jobs: Sequence[tuple[str, Job]]) -> list[Pushed]:
-        traffic = push(self.fetching.client, self.store, [job for _, job in jobs], self.how.say)
+        elsewhere = self.fetching.content.reader
+        traffic = push(self.fetching.client, self.store, [job for _, job in jobs], self.how.say, elsewhere)
         counts = ", ".join(
             f"{traffic.blobs[name]} {name}" for name in (SENT, MOUNTED, PRESENT) if traffic.blobs[name]
         )

@@ -60,6 +60,14 @@ def find(store: Store, diff_id: Digest, codec: Codec) -> Encoding | None:
     return Encoding(row["digest"], row["size"], codec)
 
 
+def recorded(store: Store, diff_id: Digest, codec: Codec) -> Encoding | None:
+    """Return the blob that is noted to hold a layer in the form that ``codec`` gives, here or not."""
+    row = _usual(store, diff_id, codec)
+    if row is None or row["codec"] != codec.identity:
+        return None
+    return Encoding(row["digest"], row["size"], codec)
+
+
 def find_plain(store: Store, diff_id: Digest) -> Encoding | None:
     """Return the blob that holds a layer's tar as it is, if it is there and whole."""
     if not store.blobs.has(diff_id):
@@ -142,7 +150,8 @@ def forget_lost(store: Store) -> None:
         known.setdefault(name.partition(".")[0], []).append(name)
     for hexadecimal, names in known.items():
         diff_id = Digest.from_hex(hexadecimal)
-        if not (has_tree(store, diff_id) or find_any(store, diff_id) or find_foreign(store, diff_id)):
+        is_here = has_tree(store, diff_id) or find_any(store, diff_id)
+        if not (is_here or find_foreign(store, diff_id) or store.remote_blobs.of(diff_id)):
             for name in names:
                 remove_tree(store.home / "toc" / name)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from hermes.digest import Digest
+from hermes.naming.remotes import RemoteContent
 from hermes.registry.settings import AS_CONFIGURED, Access
 from hermes.store import Store
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from hermes.image.descriptor import Descriptor
     from hermes.registry.client import Client
     from hermes.registry.settings import Registries
+    from hermes.remote.settings import RemoteChoice, RemoteSettings
     from hermes.transports.transport import Destination
     from hermes.workspace.root import Settings
 
@@ -42,12 +44,20 @@ def registries_of(root: Path | None, home: Path, access: Access = AS_CONFIGURED)
     return replace(settings_of(root, home).registries, access=access)
 
 
+def remote_of(root: Path | None, home: Path, choice: RemoteChoice | None = None) -> RemoteSettings | None:
+    """Return the remote services that ``choice`` or else the environment names, over `settings_of`; None for none."""
+    from hermes.remote.settings import chosen_settings
+
+    return chosen_settings(settings_of(root, home).remote, choice)
+
+
 class LazyBlobs:
     """Fetches layers for `hermes.container.layer_forms.LayerForms`, and blobs for exports, once they are needed.
 
     It also fetches documents again that the store finds missing or damaged: see `LocalBlobs.bring_document`.
     ``registries`` returns the settings; it is called, and a client made, with the first thing that is missing.
-    ``tell`` is told of blobs on their way. ``keep_nondistributable`` is asked for whatever the settings say.
+    ``tell`` is told of blobs on their way. ``keep_nondistributable`` is asked for whatever the settings say. ``remote`` returns
+    who the remote services are that blobs may be with, by default what the workspace and the environment say.
     """
 
     def __init__(
@@ -58,8 +68,11 @@ class LazyBlobs:
         tell: Subscriber = lambda _: None,
         *,
         keep_nondistributable: bool = False,
+        remote: Callable[[], RemoteSettings | None] | None = None,
     ) -> None:
         self._store = store
+        self.content = RemoteContent(store, remote or (lambda: remote_of(None, store.home)), cancelled)
+        store.blobs.bring = self.content.bring
         self.keep_nondistributable = keep_nondistributable
         self._registries = registries
         self.cancelled = cancelled or threading.Event()
@@ -76,6 +89,7 @@ class LazyBlobs:
         *,
         keep_nondistributable: bool = False,
         access: Access = AS_CONFIGURED,
+        remote: Callable[[], RemoteSettings | None] | None = None,
     ) -> Self:
         """Return what fetches as the workspace says that this is called in, if any."""
         return cls(
@@ -83,6 +97,7 @@ class LazyBlobs:
             lambda: registries_of(None, store.home, access),
             tell=tell,
             keep_nondistributable=keep_nondistributable,
+            remote=remote,
         )
 
     @property
@@ -102,12 +117,15 @@ class LazyBlobs:
         """Close connections, if there are any."""
         if self._client is not None:
             self._client.close()
+        self.content.close()
 
     def layer(self, diff_id: Digest) -> None:
         """See `hermes.transports.fetching.LayerFetcher.layer`. A table of contents that was lost is made again."""
         from hermes.layer import encodings
         from hermes.layer.importing import restore
 
+        if self.content.bring_layer(diff_id):
+            return
         if restore(self._store, diff_id):
             return
         if encodings.find_foreign(self._store, diff_id) is not None:

@@ -17,7 +17,7 @@ from hermes.image.media_types import is_external
 from hermes.registry.blobs import fetch
 from hermes.registry.client import Client
 from hermes.registry.repository import Repository
-from hermes.registry.upload import upload
+from hermes.registry.upload import Content, upload
 from hermes.sizes import size
 from hermes.store import Store
 
@@ -51,17 +51,27 @@ class _Document:
     descriptor: Descriptor
 
 
-def push(client: Client, store: Store, jobs: Sequence[Job], say: Say = lambda _: None) -> Traffic:
+def push(
+    client: Client,
+    store: Store,
+    jobs: Sequence[Job],
+    say: Say = lambda _: None,
+    elsewhere: Callable[[Digest], Content | None] = lambda _: None,
+) -> Traffic:
     """Push images as one: first the blobs of all, each once to a registry, then manifests, then tags.
 
+    ``elsewhere`` gives the bytes of blobs that are passed on without being stored; what is neither there nor here is fetched.
     Raises `RegistryError`; what was not named yet then stays without a name.
     """
-    return _Push(client, store, say).run(jobs)
+    return _Push(client, store, say, elsewhere).run(jobs)
 
 
 class _Push:
-    def __init__(self, client: Client, store: Store, say: Say) -> None:
+    def __init__(
+        self, client: Client, store: Store, say: Say, elsewhere: Callable[[Digest], Content | None]
+    ) -> None:
         self._client = client
+        self._elsewhere = elsewhere
         self._store = store
         self._say = say
         self._traffic = Traffic()
@@ -134,7 +144,7 @@ class _Push:
                     target,
                     blob,
                     self._store,
-                    lambda: fetch(self._client, self._store, blob),
+                    lambda: self._provide(blob),
                     mount_from,
                 )
                 outcome = MOUNTED if mounted else SENT
@@ -143,6 +153,12 @@ class _Push:
                 self._traffic.blobs[outcome] += 1
                 self._traffic.bytes += blob.size if outcome == SENT else 0
                 self._say(f"{target.name}: {blob.digest.short} {size(blob.size)} {outcome}")
+
+    def _provide(self, blob: Descriptor) -> Content | None:
+        content = self._elsewhere(blob.digest)
+        if content is None:
+            fetch(self._client, self._store, blob)
+        return content
 
     def _name(
         self, target: Repository, documents: Sequence[_Document], tags: Sequence[str], *, is_there: bool

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Protocol, Self
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from hermes.errors import RegistryError
@@ -34,6 +35,24 @@ _UNSURE: Final = frozenset({408, 416, 500, 502, 503, 504})
 _RANGE: Final = re.compile(r"(?:bytes=)?0-([0-9]+)\Z")
 
 
+class Content(Protocol):
+    """The bytes of a blob, read on from a place: a file, or a stream from elsewhere."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+    def seek(self, start: int, /) -> object:
+        """Go to a byte."""
+        ...
+
+    def read(self, count: int, /) -> bytes:
+        """Return the next bytes, at most ``count``; nothing at the end."""
+        ...
+
+
 @dataclass(slots=True)
 class _Session:
     """An upload: where its next request goes, how much is there, and how much is sent at a time (0: the rest)."""
@@ -49,15 +68,17 @@ def upload(
     target: Repository,
     blob: Descriptor,
     store: Store,
-    provide: Callable[[], object],
+    provide: Callable[[], Content | None],
     mount_from: str = "",
 ) -> bool:
     """Bring a blob into a repository, from ``mount_from`` (a path of the same registry) if that has it.
 
-    ``provide`` is called when the store needs to have it. Tells whether it was mounted. Raises `RegistryError`.
+    ``provide`` is called when its bytes are needed: it has the store have them, or returns what gives them instead. Tells
+    whether it was mounted. Raises `RegistryError`.
     """
     fruitless = stalls = 0
     session: _Session | None = None
+    content: Content | None = None
     while True:
         before = session.offset if session else 0
         try:
@@ -65,11 +86,11 @@ def upload(
                 session = _begin(target, blob, mount_from)
                 if session is None:
                     return True
-                provide()
+                content = provide()
             elif not _look(target, session):
                 session = None
                 continue
-            with store.blobs.open(blob.digest) as file:
+            with content or store.blobs.open(blob.digest) as file:
                 _send(client, target, blob, session, file)
         except (Cut, NotThere) as error:
             reached = session.offset if session else 0
@@ -132,7 +153,7 @@ def _look(target: Repository, session: _Session) -> bool:
     return True
 
 
-def _send(client: Client, target: Repository, blob: Descriptor, session: _Session, file: BinaryIO) -> None:
+def _send(client: Client, target: Repository, blob: Descriptor, session: _Session, file: Content) -> None:
     """Send what has not arrived yet, and have the registry check the digest (end-6)."""
 
     def rest(start: int, size: int) -> Part:
@@ -179,7 +200,7 @@ def _send(client: Client, target: Repository, blob: Descriptor, session: _Sessio
 class Part:
     """A part of a file as the body of a request. ``told`` is called with how many bytes of it were read."""
 
-    def __init__(self, file: BinaryIO, size: int, told: Callable[[int], None]) -> None:
+    def __init__(self, file: Content, size: int, told: Callable[[int], None]) -> None:
         self._file = file
         self._size = size
         self._read = 0

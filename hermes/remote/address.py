@@ -33,6 +33,11 @@ class Address:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     tls: Tls = field(default=Tls())
 
+    @property
+    def place(self) -> str:
+        """The service and the instance: what is noted of a blob that is there."""
+        return f"{self.text}#{self.instance}" if self.instance else self.text
+
     @classmethod
     def parse(
         cls,

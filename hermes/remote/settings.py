@@ -16,6 +16,11 @@ USUAL_PLATFORM: Final[Mapping[str, str]] = MappingProxyType(
     {"OSFamily": "linux", "hermes": "1", "hermes-ids": "range"}
 )
 """The properties of workers that can execute every action that is sent."""
+MINIMAL: Final = "minimal"
+TOPLEVEL: Final = "toplevel"
+ALL: Final = "all"
+DOWNLOADS: Final = (MINIMAL, TOPLEVEL, ALL)
+"""What is fetched of the outputs of actions: what something reads, what the targets of a build give as well, or everything."""
 _ISAS: Final = {"x86_64": "x86-64"}
 JOBS: Final = 32
 """Fewer than the calls that a service answers at once, as each action is a call that lasts; BuildGrid's workers need some, too."""
@@ -34,8 +39,9 @@ class RemoteSettings:
     """``executor`` and ``cache`` are addresses, empty for none. Of ``headers`` the values are secrets.
 
     ``jobs`` actions are sent at once, and after ``timeout`` seconds without an answer the service counts as unavailable.
-    With ``local_fallback`` actions are then executed here. ``platform`` are the properties that workers must have. Results are sent to the cache if
-    ``upload`` says so.
+    With ``local_fallback`` actions are then executed here. ``platform`` are the properties that workers must have. Results are
+    sent to the cache if ``upload`` says so. ``download`` is one of `DOWNLOADS`; empty, it is `TOPLEVEL` for a build whose outputs are
+    linked, and `MINIMAL` for one from whose outputs a command takes what it needs.
     """
 
     executor: str = ""
@@ -48,6 +54,7 @@ class RemoteSettings:
     platform: Mapping[str, str] = field(default_factory=lambda: USUAL_PLATFORM)
     cache: str = ""
     upload: bool = True
+    download: str = ""
 
     def address(self) -> Address:
         """Return where the executor is; raises `UsageError`."""
@@ -70,10 +77,11 @@ class RemoteChoice:
     local_fallback: bool | None = None
     cache: str | None = None
     upload: bool | None = None
+    download: str | None = None
 
     def over(self, settings: RemoteSettings) -> RemoteSettings:
         """Return the settings with this instead where it says something; raises `UsageError`."""
-        names = ("executor", "instance", "jobs", "timeout", "local_fallback", "cache", "upload")
+        names = ("executor", "instance", "jobs", "timeout", "local_fallback", "cache", "upload", "download")
         said = {name: value for name in names if (value := getattr(self, name)) is not None}
         if self.headers:
             said["headers"] = (*settings.headers, *map(header_of, self.headers))
@@ -83,6 +91,30 @@ class RemoteChoice:
         if found.cache:
             found.cache_address()
         return found
+
+
+def chosen_settings(settings: RemoteSettings | None, choice: RemoteChoice | None) -> RemoteSettings | None:
+    """Return the settings with a choice over them, or that of the environment; None where no service is named.
+
+    Raises `UsageError`.
+    """
+    choice = choice or _of_environment()
+    if settings is None and choice is None:
+        return None
+    found = settings or RemoteSettings()
+    if choice is not None:
+        found = choice.over(found)
+    return found if found.executor or found.cache else None
+
+
+def _of_environment() -> RemoteChoice | None:
+    """Return what the environment says of services, for commands that have no options of them."""
+    executor, cache, instance, header = (
+        os.environ.get(f"HERMES_REMOTE_{name}") for name in ("EXECUTOR", "CACHE", "INSTANCE", "HEADER")
+    )
+    if not (executor or cache):
+        return None
+    return RemoteChoice(executor, instance, tuple((header or "").splitlines()), cache=cache)
 
 
 def header_of(text: str) -> tuple[str, str]:

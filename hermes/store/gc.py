@@ -20,7 +20,7 @@ from hermes.store.removal import remove_tree
 KINDS: Final = ("blob", "tree", "note", "log", "cache", "module", "snapshot")
 """What can be removed.
 
-A note says where a blob is that need not be here: `Store.blob_sources`, `Store.foreign_path`. A module is a compiled BUILD
+A note says where a blob is that need not be here: `Store.blob_sources`, `Store.remote_blobs`, `Store.foreign_path`. A module is a compiled BUILD
 or .bzl file, a snapshot what is remembered of one workspace.
 """
 
@@ -120,6 +120,7 @@ def _items(store: Store) -> Iterator[tuple[Item, int]]:
         ("blob", store.blobs.folder, ""),
         ("note", f"{store.home}/toc", FOREIGN),
         ("note", f"{store.home}/places", ""),
+        ("note", f"{store.home}/remote", ""),
         ("log", f"{store.home}/logs", ""),
         ("module", f"{store.home}/compiled", ""),
     ):

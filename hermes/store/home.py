@@ -7,6 +7,7 @@
     toc/HEX              tables of contents, by diff_id; beside them which blobs hold the layer
     toc/HEX.foreign      a blob that is said to hold the layer, here or in a registry
     places/HEX           which repositories of registries have a blob
+    remote/HEX           which remote service has a blob
     results/             action key -> result
     compiled/            checked and compiled BUILD and .bzl files
     index/WORKSPACE/     file index and graph snapshots
@@ -34,6 +35,7 @@ from hermes.store.blobs import LocalBlobs
 from hermes.store.io_errors import storing
 from hermes.store.location import VERSION, default_home, is_made
 from hermes.store.locks import KeyLocks
+from hermes.store.remote_blobs import RemoteBlobs
 from hermes.store.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ class Store:
         self.blobs = LocalBlobs(home / "blobs" / "sha256", self.scratch)
         self.locks = KeyLocks(home / "locks")
         self.blob_sources = BlobSources(home / "places", self.write)
+        self.remote_blobs = RemoteBlobs(home / "remote", self.write)
 
     @classmethod
     def open(cls, home: Path | None = None) -> Store:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from hermes.errors import UsageError, WorkspaceError
 from hermes.remote.address import Tls
-from hermes.remote.settings import JOBS, TIMEOUT, USUAL_PLATFORM, RemoteSettings, header_of
+from hermes.remote.settings import DOWNLOADS, JOBS, TIMEOUT, USUAL_PLATFORM, RemoteSettings, header_of
 
 _KNOWN: Final = {
     "cache",
+    "download",
     "executor",
     "header_env",
     "instance",
@@ -46,6 +47,7 @@ def remote_of(path: Path, document: Any) -> RemoteSettings:
         platform=USUAL_PLATFORM if platform is None else _texts(path, "remote.platform", platform),
         cache=_text(path, "remote.cache", found.get("cache", "")),
         upload=_flag(path, "remote.upload", found.get("upload", True)),
+        download=_one_of(path, "remote.download", found.get("download", ""), ("", *DOWNLOADS)),
     )
     for name, check in (("executor", settings.address), ("cache", settings.cache_address)):
         try:
@@ -90,6 +92,13 @@ def _text(path: Path, name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise WorkspaceError(f"{path}: {name} must be a text, not {value!r}")
     return value
+
+
+def _one_of(path: Path, name: str, value: Any, known: Sequence[str]) -> str:
+    if value not in known:
+        shown = ", ".join(filter(None, known))
+        raise WorkspaceError(f"{path}: {name} must be one of {shown}, not {value!r}")
+    return str(value)
 
 
 def _number(path: Path, name: str, value: Any) -> int:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Sandbox
+from tests.remote import place as places
+from tests.remote import sharing as shared
 from tests.remote.cluster import Cluster, reason_against
-from tests.remote.place import Made, made
 
 
 @pytest.fixture(scope="module")
@@ -31,5 +32,10 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def place(workspace: Sandbox, tmp_path: Path) -> Made:
-    return partial(made, workspace, tmp_path)
+def place(workspace: Sandbox, tmp_path: Path) -> places.Made:
+    return partial(places.made, workspace, tmp_path)
+
+
+@pytest.fixture
+def sharing(workspace: Sandbox, tmp_path: Path) -> shared.Made:
+    return partial(shared.made, workspace, tmp_path)

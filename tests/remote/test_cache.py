@@ -2,90 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-
 import pytest
 
 from hermes import SecretSource
 from hermes.api.workspace import Workspace
 from hermes.build.options import BuildOptions
-from hermes.build.result import BuildResult
 from hermes.build.test_options import TestOptions
 from hermes.engine.events import ActionCached, ActionFinished, Event, Warned
 from hermes.remote.settings import RemoteChoice
-from tests.conftest import Sandbox
-from tests.integration.conftest import add_base
 from tests.remote.cluster import Cluster, free_port
-
-BUILD = """\
-base = ["//base:root"]
-files_layer(name = "files", srcs = ["file"], dest = "/in")
-run_layer(name = "a", base = base + [":files"], cmd = "mkdir /srv/x; cp /in/file /srv/x/a; chown 33:34 /srv/x; mkfifo /f; echo told {word}")
-run_layer(name = "b", base = base + [":a"], cmd = "cat /srv/x/a {more} > /b; ln /b /c; rm -r /root")
-image(name = "image", layers = base + [":a", ":b"])
-files_layer(name = "deep", srcs = ["file"], dest = "/srv/one/two")
-files_layer(name = "deeper", srcs = ["file"], dest = "/usr/lib/one/two")
-image(name = "folders", layers = [":deep", ":deeper"])
-run_layer(name = "hidden", base = base, cmd = "wc -c < /run/secrets/it > /n; echo {word}", secrets = ["it"])
-"""
-
-
-@dataclass
-class Place:
-    """A workspace, and builds of it in stores of their own."""
-
-    root: Sandbox
-    folder: Path
-    word: str
-    events: list[Event] = field(default_factory=list)
-
-    def write(self, more: str = "") -> None:
-        self.root.write("app/BUILD", BUILD.format(word=self.word, more=more))
-
-    def build(self, store: str, url: str = "", *patterns: str, **options: object) -> BuildResult:
-        self.events.clear()
-        choice = {"cache": url, **options.pop("choice", {})} if url else None
-        workspace = Workspace(
-            self.root.root, home=self.folder / store, subscribers=[self.events.append], say=lambda _: None
-        )
-        remote = RemoteChoice(**choice) if choice else None
-        return workspace.build(patterns or ("//app:image",), BuildOptions(remote=remote, **options))
-
-    def of(self, kind: type[Event]) -> list[Event]:
-        return [one for one in self.events if isinstance(one, kind)]
-
-    def tars(self, store: str) -> set[str]:
-        """The layers whose tars are in a store."""
-        home = self.folder / store
-        return {one.name for one in (home / "toc").iterdir()} & {
-            one.name for one in (home / "blobs/sha256").iterdir()
-        }
-
-
-Made = Callable[[str], Place]
+from tests.remote.sharing import BUILD, Calling, Made, digest_of, layout_of
 
 
 @pytest.fixture
-def place(workspace: Sandbox, tmp_path: Path) -> Made:
-    def made(word: str) -> Place:
-        add_base(workspace)
-        workspace.write("app/file", word)
-        it = Place(workspace, tmp_path, word)
-        it.write()
-        return it
-
-    return made
-
-
-def digest_of(result: BuildResult) -> str:
-    return next(iter(result.targets.values()))[0].digest
-
-
-def layout_of(result: BuildResult) -> list[Path]:
-    folder = Path(next(iter(result.targets.values()))[0].path)
-    return list((folder / "blobs/sha256").iterdir())
+def place(sharing: Made) -> Made:
+    return sharing
 
 
 def test_a_fresh_store_finds_what_another_has_built(cluster: Cluster, place: Made) -> None:
@@ -216,15 +147,3 @@ def test_a_cache_that_is_away_is_one_warning(place: Made) -> None:
     assert warned.message.startswith(f"{url}: ")
     assert warned.message.endswith("the build goes on without it")
     assert digest_of(there) == digest_of(it.build("here"))
-
-
-class Calling(list):
-    """A list that calls a function with what is appended."""
-
-    def __init__(self, call: Callable[[Event], None]) -> None:
-        super().__init__()
-        self._call = call
-
-    def append(self, event: Event) -> None:
-        super().append(event)
-        self._call(event)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hermes.build.memory.records import Memory, Update
     from hermes.store import Store
 
-_VERSION: Final = f"8 {__version__} {sys.version}"
+_VERSION: Final = f"9 {__version__} {sys.version}"
 
 FolderSignature = tuple[int, int, int]
 FolderRow = tuple[FolderSignature, str]
@@ -38,7 +38,8 @@ class Check:
 
     ``sources`` are files of the workspace, by relative path; ``folders`` maps folders to (mtime, ctime, inode)
     and the digest of their names; ``rules`` and ``outputs`` are Hermes' own rule files, and what was built,
-    by absolute path. ``state`` names the state that belongs to it.
+    by absolute path. ``state`` names the state that belongs to it. Where it is not ``whole``, a part of what was built is with a
+    remote service.
     """
 
     sources: Signatures
@@ -47,6 +48,7 @@ class Check:
     outputs: Signatures
     cached: int
     targets: Mapping[str, tuple[BuiltOutput, ...]]
+    whole: bool = True
     state: str = ""
 
     @property
@@ -96,10 +98,10 @@ class Snapshots:
         row = read_row(self.folder / f"{key}.check")
         if row is None:
             return None
-        sources, folders, rules, outputs, cached, targets, state = row
+        sources, folders, rules, outputs, cached, targets, whole, state = row
         built = {label: tuple(BuiltOutput(*one) for one in listed) for label, listed in targets}
         load = Signatures.load
-        return Check(load(sources), folders, load(rules), load(outputs), cached, built, state)
+        return Check(load(sources), folders, load(rules), load(outputs), cached, built, whole, state)
 
     @contextmanager
     def memory(self, key: str) -> Iterator[Memory | None]:
@@ -152,6 +154,7 @@ class Snapshots:
             check.outputs.dump(),
             check.cached,
             targets,
+            check.whole,
             name,
         )
         write_row(store, self.folder / f"{key}.check", checked)

@@ -17,23 +17,28 @@ from hermes.actions.packed import (
     RESULT,
     SCHEMA,
     Part,
-    admit_result,
+    admit_log,
     pack_action,
 )
 from hermes.actions.run import whole_lines
 from hermes.actions.specs.run import Run
 from hermes.actions.tools import Tools
 from hermes.build.remote.station import UNABLE
-from hermes.build.remote.stored import StoredFolder, blobs_of
-from hermes.digest import CHUNK
+from hermes.build.remote.stored import blobs_of
+from hermes.build.remote.taking import Taking
+from hermes.digest import CHUNK, Digest
 from hermes.engine.action import Action
 from hermes.engine.events import ActionMoved, Events
 from hermes.engine.executor import Executor, Expansion, Request, Result
 from hermes.errors import MissingBlobError, RemoteError, RemoteRefused, RemoteUnavailable
 from hermes.image.platform import Platform
+from hermes.naming.remotes import RemoteContent
+from hermes.remote.address import Address
 from hermes.remote.cas import Cas, Lost
 from hermes.remote.channel import Channel
+from hermes.remote.connections import Connections
 from hermes.remote.execution import Executed, Execution, Job
+from hermes.remote.folder import StoredFolder
 from hermes.remote.settings import USUAL_PLATFORM, RemoteSettings, isa
 
 _OUT = "out"
@@ -49,11 +54,10 @@ class Service:
     execution: Execution
 
     @classmethod
-    def open(cls, settings: RemoteSettings, cancelled: threading.Event) -> Service:
-        """Raises `UsageError` and `RemoteError`."""
-        channel = Channel(settings.address(), cancelled, deadline=settings.timeout, patience=settings.timeout)
-        cas = Cas(channel)
-        return cls(channel, cas, Execution(channel, cas))
+    def open(cls, address: Address, connections: Connections) -> Service:
+        """Raises `RemoteError`."""
+        cas = connections.cas(address)
+        return cls(cas.channel, cas, Execution(cas.channel, cas))
 
 
 class Unable(RemoteError):
@@ -70,9 +74,12 @@ class RemoteExecutor:
         tools: Tools,
         events: Events,
         slot: Callable[[], AbstractContextManager[None]],
+        content: RemoteContent,
     ) -> None:
         self._local = local
         self.settings = settings
+        self._address = settings.address()
+        self._content = content
         self._tools = tools
         self._events = events
         self._slot = slot
@@ -113,7 +120,13 @@ class RemoteExecutor:
             return request.action.platform == str(Platform.host())
         layers = [one.value.digest for one in request.inputs if one.value.kind == LAYER]
         cas = self._service.cas if self._service else None
-        return cas is not None and bool(layers) and all(map(cas.has_seen, layers))
+        return bool(layers) and all(
+            self._is_noted(one) or (cas is not None and cas.has_seen(one)) for one in layers
+        )
+
+    def _is_noted(self, layer: Digest) -> bool:
+        note = self._tools.store.remote_blobs.of(layer)
+        return note is not None and note.place == self._address.place
 
     def _here(self, request: Request) -> Result | Expansion:
         with self._slot():
@@ -122,7 +135,7 @@ class RemoteExecutor:
     def _opened(self) -> Service:
         with self._guard:
             if self._service is None:
-                service = Service.open(self.settings, self._tools.cancelled)
+                service = Service.open(self._address, self._content.connections)
                 self._service = service
             return self._service
 
@@ -170,7 +183,12 @@ class RemoteExecutor:
             raise Unable(_last_line(executed.stderr) or f"exit status {executed.status}")
         folder = StoredFolder(service.cas, executed.files, store.scratch)
         try:
-            result = admit_result(folder, request, store)
+            result = admit_log(folder, request, store)
+            taking = Taking(self._content, service.cas, self._address.place, self.settings.download)
+            if not taking.take(result, executed.files):
+                raise MissingBlobError(
+                    f"{self._address.place} does not have all that the action gave", digest=request.key
+                )
         finally:
             self._tell(request)
         where = executed.worker or self.settings.executor

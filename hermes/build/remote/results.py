@@ -8,20 +8,19 @@ build goes on without it.
 from __future__ import annotations
 
 import json
-import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
-from hermes.actions.kinds import BLOB, LAYER, LAYERS, MANIFEST
+from hermes.actions.kinds import BLOB, LAYERS
 from hermes.actions.local import DOCKERFILE, S2I, available
-from hermes.actions.packed import Part, admit_blob, admit_layer, pack_result, table_in
+from hermes.actions.packed import Part, pack_result
 from hermes.actions.tools import Tools
-from hermes.build.remote.stored import StoredFolder, blobs_of
+from hermes.build.remote.stored import blobs_of
+from hermes.build.remote.taking import Taking
 from hermes.digest import Digest, canonical_json, parse_json
-from hermes.engine.action import EXECUTABLE, FILE, Value
+from hermes.engine.action import Value
 from hermes.engine.executor import Result
 from hermes.errors import (
     BuildInterrupted,
@@ -34,12 +33,11 @@ from hermes.errors import (
 from hermes.image.assemble import Layer
 from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import Manifest
-from hermes.layer import encodings, toc
+from hermes.layer import encodings
 from hermes.layer.compress import CODECS, Encoding
-from hermes.remote.action_cache import ActionCache, Found
-from hermes.remote.cas import Cas, Lost
-from hermes.remote.channel import Channel
-from hermes.remote.execution import FileThere
+from hermes.naming.remotes import RemoteContent
+from hermes.remote.action_cache import ActionCache
+from hermes.remote.cas import Lost
 from hermes.remote.settings import RemoteSettings
 from hermes.store import ResultCache, Store
 
@@ -58,14 +56,16 @@ class RemoteResults:
     Results are sent in the background; `flush` waits for that.
     """
 
-    def __init__(self, local: ResultCache, settings: RemoteSettings, tools: Tools) -> None:
+    def __init__(
+        self, local: ResultCache, settings: RemoteSettings, tools: Tools, content: RemoteContent
+    ) -> None:
         self._local = local
         self._settings = settings
+        self._address = settings.cache_address()
         self._tools = tools
         self._store = tools.store
+        self._content = content
         self._guard = threading.Lock()
-        self._cas: Cas | None = None
-        self._noted: dict[Digest, int] = {}
         self._read_on = True
         self._write_on = settings.upload
         self._uploads = ThreadPoolExecutor(_UPLOADS, "upload")
@@ -74,9 +74,11 @@ class RemoteResults:
     def get(self, key: str, image: bytes = b"", *, nearby: bool = False) -> bytes | None:
         data = self._local.get(key, image, nearby=nearby)
         known = Result.load(data) if data is not None else None
-        if known is not None and all(available(self._store, one) for one in known.outputs.values()):
+        if known is not None and all(
+            available(self._store, one) or self.vouches(one) for one in known.outputs.values()
+        ):
             return data
-        if nearby or not self._read_on or not image:
+        if nearby or not self._read_on or not image or self._content.is_away(self._address.place):
             return data
         document = parse_json(image)
         if not _is_for_others(document):
@@ -106,58 +108,10 @@ class RemoteResults:
 
     def vouches(self, value: Value) -> bool:
         """Tell whether what stands behind an output was promised by the service."""
-        if not self._read_on:
-            return False
         if value.kind == LAYERS and self._store.blobs.has(value.digest, value.size):
             diff_ids = map(Digest.parse, json.loads(self._store.blobs.read(value.digest)))
-            return all(one in self._noted or encodings.obtainable(self._store, one) for one in diff_ids)
-        return value.digest in self._noted
-
-    def bring_layer(self, diff_id: Digest) -> bool:
-        """Fetch a layer whose table of contents is here, if the service has it; tell whether it is here now.
-
-        Raises `MissingBlobError` for a layer that the service had promised, so that it is built.
-        """
-        store = self._store
-        if encodings.available(store, diff_id):
-            return True
-        if not os.path.exists(store.toc_path(diff_id)) or encodings.find_foreign(store, diff_id) is not None:
-            return False
-
-        def bring() -> None:
-            there = {f"blobs/{diff_id.hex}": FileThere(diff_id, toc.size_of(store, diff_id))}
-            folder = _TableHere(store.toc_path(diff_id), StoredFolder(self._opened(), there, store.scratch))
-            admit_layer(folder, store, diff_id)
-
-        return self._brought(diff_id, bring)
-
-    def bring_blob(self, digest: Digest) -> bool:
-        """Fetch a blob that the service had promised; tell whether it is here now. Raises as `bring_layer`."""
-        size = self._noted.get(digest)
-        if size is None:
-            return False
-
-        def bring() -> None:
-            there = {f"blobs/{digest.hex}": FileThere(digest, size)}
-            admit_blob(StoredFolder(self._opened(), there, self._store.scratch), self._store, digest)
-
-        return self._brought(digest, bring)
-
-    def _brought(self, digest: Digest, bring: Callable[[], None]) -> bool:
-        try:
-            with self._store.locks.held(f"remote:{digest}", waiting=self._tools.check_cancelled):
-                bring()
-        except BuildInterrupted:
-            raise
-        except HermesError as error:
-            was_promised = digest in self._noted
-            if not isinstance(error, Lost | MissingBlobError):
-                self._give_up(error)
-            if not was_promised:
-                return False
-            self._read_on = False
-            raise MissingBlobError(error.message, digest=digest) from error
-        return True
+            return all(self._content.has(one) or encodings.obtainable(self._store, one) for one in diff_ids)
+        return self._content.has(value.digest)
 
     def flush(self) -> None:
         """Wait for what is being sent."""
@@ -173,17 +127,13 @@ class RemoteResults:
         with self._guard:
             self._read_on = self._write_on = False
             self._uploads.shutdown(wait=False, cancel_futures=True)
-            if self._cas is not None:
-                self._cas.channel.close()
+        self._content.close()
         self._uploads.shutdown()
 
-    def _opened(self) -> Cas:
+    def distrust(self) -> None:
+        """Believe nothing of the service any more, as more than once it has not had what it promised."""
         with self._guard:
-            if self._cas is None:
-                seconds = self._settings.timeout
-                address = self._settings.cache_address()
-                self._cas = Cas(Channel(address, self._tools.cancelled, deadline=seconds, patience=seconds))
-            return self._cas
+            self._read_on = False
 
     def _give_up(self, error: HermesError) -> None:
         """Say once that the service is of no use in this build."""
@@ -194,64 +144,19 @@ class RemoteResults:
 
     def _taken(self, key: str, document: Mapping[str, Any]) -> Result | None:
         """Return the result of an action whose outputs are here then, or noted; None where there is none to be had."""
-        cas = self._opened()
+        cas = self._content.connections.cas(self._address)
         found = ActionCache(cas).get(key)
         result = Result.load(found.data) if found is not None else None
         if found is None or result is None:
             return None
-        folder = StoredFolder(cas, found.files, self._store.scratch)
+        taking = Taking(self._content, cas, self._address.place, self._settings.download)
         try:
-            for value in result.outputs.values():
-                if not self._take(value, found, folder, document):
-                    return None
+            if not taking.take(result, found.files, is_download=document["kind"] in _DOWNLOADS):
+                return None
         except (Lost, MissingBlobError, ImageError):
             return None
         self._note_encoding(result, document)
         return result
-
-    def _take(self, value: Value, found: Found, folder: StoredFolder, document: Mapping[str, Any]) -> bool:
-        store = self._store
-        there = found.files.get(f"blobs/{value.digest.hex}")
-        if there is None or there.digest != value.digest:
-            return False
-        if value.kind == LAYER:
-            if not encodings.available(store, value.digest):
-                table = table_in(folder, value.digest)
-                if table.size != there.size:
-                    return False
-                toc.save(store, table)
-                self._noted[value.digest] = there.size
-            return True
-        if there.size != value.size:
-            return False
-        if store.blobs.has(value.digest, value.size):
-            pass
-        elif document["kind"] in _DOWNLOADS and value.kind in (FILE, EXECUTABLE):
-            self._noted[value.digest] = value.size
-        else:
-            admit_blob(folder, store, value.digest)
-        if value.kind == MANIFEST:
-            return self._take_blobs(value, found, folder, document)
-        return value.kind != LAYERS or available(store, value) or self.vouches(value)
-
-    def _take_blobs(
-        self, value: Value, found: Found, folder: StoredFolder, document: Mapping[str, Any]
-    ) -> bool:
-        """Take the blob that the action of a manifest made; tell whether all others that it names can be had."""
-        blobs = self._store.blobs
-        for one in _made_with(value, document, self._store):
-            there = found.files.get(f"blobs/{one.digest.hex}")
-            if there is not None and not blobs.has(one.digest, one.size):
-                admit_blob(folder, self._store, one.digest)
-        bases = [Digest.parse(digest) for role, _, digest in document["inputs"] if role == "base"]
-        elsewhere = {
-            layer.digest
-            for base in bases
-            if blobs.has(base)
-            for layer in Manifest.parse(blobs.read(base)).layers
-        }
-        layers = Manifest.parse(blobs.read(value.digest)).layers
-        return all(one.digest in elsewhere or blobs.has(one.digest, one.size) for one in layers)
 
     def _note_encoding(self, result: Result, document: Mapping[str, Any]) -> None:
         """Note that a blob holds a layer, as compressing it does."""
@@ -279,7 +184,8 @@ class RemoteResults:
             )
             if self._tools.secrets and any(map(self._has_secret, parts)):
                 return
-            ActionCache(self._opened()).put(key, result.dump(), blobs_of(parts, self._tools))
+            cas = self._content.connections.cas(self._address)
+            ActionCache(cas).put(key, result.dump(), blobs_of(parts, self._tools))
         except BuildInterrupted:
             return
         except RemoteRefused as error:
@@ -298,23 +204,6 @@ class RemoteResults:
         search = self._tools.search
         found = search.in_data(part.source) if isinstance(part.source, bytes) else search.in_file(part.source)
         return found is not None
-
-
-class _TableHere:
-    """A folder whose tables of contents are files of the store."""
-
-    def __init__(self, table: str, inner: StoredFolder) -> None:
-        self._table = table
-        self._inner = inner
-
-    @contextmanager
-    def open(self, path: str) -> Iterator[BinaryIO]:
-        if path.startswith("toc/"):
-            with open(self._table, "rb") as file:
-                yield file
-        else:
-            with self._inner.open(path) as file:
-                yield file
 
 
 def _made_with(value: Value, document: Mapping[str, Any], store: Store) -> tuple[Descriptor, ...]:

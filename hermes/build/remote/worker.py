@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hermes.build.remote.station import Answer, Station
-from hermes.build.remote.stored import StoredFolder, blobs_of
+from hermes.build.remote.stored import blobs_of
 from hermes.digest import Digest
 from hermes.errors import BuildInterrupted, HermesError, RemoteError
 from hermes.remote.address import Address
 from hermes.remote.cas import Cas, Lost
 from hermes.remote.channel import Channel, Failed
 from hermes.remote.execution import FileThere, blob_of, files_in, missing_status, tree_of
+from hermes.remote.folder import StoredFolder
 from hermes.remote.messages import BOTS, messages
 from hermes.remote.settings import isa
 

@@ -1,0 +1,42 @@
+"""A folder whose files are in the storage of a service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+from typing import BinaryIO
+
+from hermes.digest import Digest
+from hermes.remote.cas import Cas
+from hermes.remote.execution import FileThere
+from hermes.store.scratch import Scratch
+
+
+class StoredFolder:
+    """`hermes.actions.packed.Folder` in a storage; its files are fetched when they are opened, or by `read_ahead`."""
+
+    def __init__(self, cas: Cas, files: Mapping[str, FileThere], scratch: Scratch) -> None:
+        self._cas = cas
+        self._files = files
+        self._scratch = scratch
+        self._read: dict[Digest, bytes] = {}
+
+    def read_ahead(self, paths: Iterable[str]) -> None:
+        """Fetch small files with few calls; those that cannot be had so are fetched one by one. Raises as `open`."""
+        wanted = [self._files[path] for path in paths if path in self._files]
+        self._read.update(self._cas.read_small(wanted))
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[BinaryIO]:
+        """Open a file; raises `FileNotFoundError`, `hermes.remote.cas.Lost`, and as `Channel.unary`."""
+        if path not in self._files:
+            raise FileNotFoundError(path)
+        one = self._files[path]
+        if (data := self._read.get(one.digest)) is not None:
+            yield BytesIO(data)
+            return
+        with open(self._scratch.unnamed(), "w+b") as file:
+            file.writelines(self._cas.chunks(one.digest, one.size))
+            file.seek(0)
+            yield file
