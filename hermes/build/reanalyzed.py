@@ -1,17 +1,19 @@
 """Analysis of what a change touches, where all else is as the last build left it.
 
 Where there is an error, those targets are analyzed from nothing that the change may have broken: the others were
-right before, and so the first error of these is the first of all (`Reanalysis.error`).
+right before, and so the first error of these is the first of all (`Reanalysis.error`), or their errors are all that
+there are (`Reanalysis.sound`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from hermes.build.changed import Forgotten, Touched
-from hermes.build.keeping import all_of_package
+from hermes.build.keeping import all_of_package, sound
 from hermes.build.memory.records import (
     Memory,
     PackageRow,
@@ -26,7 +28,7 @@ from hermes.dsl.analysis import Kept
 from hermes.dsl.configured import Configured
 from hermes.dsl.plain import ProviderName, dependency
 from hermes.dsl.providers import Dependency, Provider
-from hermes.errors import HermesError, SourceLocation
+from hermes.errors import BuildFailed, HermesError, SourceLocation
 from hermes.graph.label import Label
 from hermes.graph.pattern import Pattern, parse_all, select
 from hermes.graph.targets import Node, Packages, Visibility, check_visibility
@@ -88,17 +90,42 @@ class Reanalysis(Kept):
             labels = self._labels(session)
         except HermesError as error:
             return error
+        try:
+            session.analysis.analyze(self._doubtful(session, labels))
+        except HermesError as error:
+            return all_of_package(session, labels, error)
+        return None
+
+    def sound(self, broken: dict[str, HermesError]) -> Reanalyzed:
+        """Analyze what can be: ``broken`` gets the errors of packages and targets that cannot, as `keeping.sound` has it.
+
+        The rows are only those of packages whose targets are needed. Raises `BuildFailed` where nothing is sound, `Forgotten`
+        where all is, or where the patterns do not mean what they meant.
+        """
+        session = self._session = self._make(None)
+        labels = self._labels(session, broken)
+        doubtful = dict.fromkeys(self._doubtful(session, labels))
+        lost = {*doubtful}.difference(sound(session, [*doubtful], broken))
+        if not broken:
+            raise Forgotten
+        platform, wanted = session.configuration.platform, []
+        for label in labels:
+            if label not in lost:
+                asked = Configured(label, platform)
+                kept = None if label in doubtful else self._kept(label.package, text_of(asked))
+                wanted.append(kept or text_of(session.analysis.configured(asked)))
+        if not wanted:
+            raise BuildFailed(broken)
+        return self._analyzed(session, wanted, is_whole=False)
+
+    def _doubtful(self, session: Session, labels: Iterable[Label]) -> list[Label]:
+        """Return those of targets that the change may have broken."""
         platform, affected = session.configuration.platform, self._affected()
-        doubtful = [
+        return [
             label
             for label in labels
             if (final := self._kept(label.package, f"{label}@{platform}")) is None or final in affected
         ]
-        try:
-            session.analysis.analyze(doubtful)
-        except HermesError as error:
-            return all_of_package(session, labels, error)
-        return None
 
     def _affected(self) -> set[str]:
         """Return the keys of the last build that something in a touched package, or a touched target, decides."""
@@ -202,8 +229,11 @@ class Reanalysis(Kept):
             changed.update(f"//{package}:{name}" for name in before if now.get(name) != before[name])
         return changed
 
-    def _labels(self, session: Session) -> list[Label]:
-        """Return the targets that the patterns mean; raises `Forgotten` where one of them means none."""
+    def _labels(self, session: Session, broken: dict[str, HermesError] | None = None) -> list[Label]:
+        """Return the targets that the patterns mean; raises `Forgotten` where one of them means none.
+
+        Where ``broken`` is given, it gets the errors of packages that cannot be loaded, and the others go on.
+        """
         names = self._names()
         candidates: dict[Label, None] = {}
         for pattern in self._patterns:
@@ -212,12 +242,17 @@ class Reanalysis(Kept):
             if not session.folders.has_folder(pattern.package):
                 raise Forgotten
             for name in _meant(pattern, names):
-                candidates.update((Label("", name, one), None) for one in self._listed(session, name))
+                with _noted(broken, f"//{name}"):
+                    candidates.update((Label("", name, one), None) for one in self._listed(session, name))
         chosen = select(self._patterns, candidates)
-        named = [one for one in self._patterns if one.label is not None and not one.negative]
-        if any(one.label.name not in self._names_of(session, one.package) for one in named if one.label):
-            raise Forgotten
-        if not chosen:
+        named = [one.label for one in self._patterns if one.label is not None and not one.negative]
+        for label in named:
+            with _noted(broken, str(label)):
+                if label.name not in self._names_of(session, label.package):
+                    raise Forgotten
+            if broken and str(label) in broken:
+                chosen = [one for one in chosen if one != label]
+        if not chosen and not broken:
             raise Forgotten
         return chosen
 
@@ -235,7 +270,8 @@ class Reanalysis(Kept):
 
     # What they come to.
 
-    def _analyzed(self, session: Session, wanted: list[str]) -> Reanalyzed:
+    def _analyzed(self, session: Session, wanted: list[str], *, is_whole: bool = True) -> Reanalyzed:
+        """Return what the wanted come to; without ``is_whole`` others are broken, and these have been checked."""
         analysis = session.analysis
         decided = {text_of(key): key for key in analysis.decided}
 
@@ -276,15 +312,19 @@ class Reanalysis(Kept):
         for key in analysis.decided:  # and those whose rules had to be called for what they provide
             if (text := text_of(key)) not in targets and text in live:
                 trace(text, key)
-        check_visibility(analysis.nodes)
-        self._put_rows(found, tracer, targets)
-        self._warn_unused(found)
+        if is_whole:
+            check_visibility(analysis.nodes)
+        self._put_rows(found, tracer, targets, self._loaded_by_patterns() if is_whole else ())
+        unused = self._unused(found)
+        session.warn_unused(unused if is_whole else [one for one in analysis.unused_values if one in unused])
         return found
 
-    def _put_rows(self, found: Reanalyzed, tracer: Tracer, targets: Mapping[str, TargetRow]) -> None:
-        """Put together the rows of all packages that are needed."""
+    def _put_rows(
+        self, found: Reanalyzed, tracer: Tracer, targets: Mapping[str, TargetRow], loaded: Iterable[str]
+    ) -> None:
+        """Put together the rows of all packages that are needed, and of those in ``loaded``."""
         session = found.session
-        live: dict[str, dict[str, TargetRow]] = {name: {} for name in self._loaded_by_patterns()}
+        live: dict[str, dict[str, TargetRow]] = {name: {} for name in loaded}
         finals: dict[str, dict[str, str]] = {}
         for text in found.order:
             target = targets.get(text) or self._row(text)
@@ -320,26 +360,36 @@ class Reanalysis(Kept):
         names = {*self._rows, *self._touched.new} - self._touched.gone
         return sorted(names, key=lambda name: name.split("/") if name else [])
 
-    def _warn_unused(self, found: Reanalyzed) -> None:
+    def _unused(self, found: Reanalyzed) -> list[str]:
+        """Return the names given with ``--set`` that no condition of the targets asks for."""
         values = found.session.configuration.values
-        if values:
-            labels = {
-                one
-                for row in found.rows.values()
-                for target in row.targets.values()
-                for one in target.conditions
-            }
-            asked: set[str] = set()
-            for label in labels:
-                _, pairs = found.rows[package_of(label)].conditions[label.rpartition(":")[2]]
-                asked.update(name for name, _ in pairs)
-            found.session.warn_unused(name for name, _ in values if name not in asked)
+        if not values:
+            return []
+        labels = {
+            one for row in found.rows.values() for target in row.targets.values() for one in target.conditions
+        }
+        asked: set[str] = set()
+        for label in labels:
+            _, pairs = found.rows[package_of(label)].conditions[label.rpartition(":")[2]]
+            asked.update(name for name, _ in pairs)
+        return [name for name, _ in values if name not in asked]
 
     def _row(self, text: str) -> TargetRow:
         try:
             return self._rows[package_of(text)].targets[text]
         except KeyError:
             raise Forgotten from None
+
+
+@contextmanager
+def _noted(broken: dict[str, HermesError] | None, name: str) -> Iterator[None]:
+    """Note an error by a name, if there is a place for it."""
+    try:
+        yield
+    except HermesError as error:
+        if broken is None:
+            raise
+        broken[name] = error
 
 
 def _note_finals(pairs: Iterable[tuple[str, str]], finals: dict[str, dict[str, str]]) -> None:

@@ -75,7 +75,7 @@ class TargetsBuild:
         intact = None
         if memory and check is not None and found is not None and memory.name == check.state:
             intact = None if found.outputs else check
-            asked = Asked(self._where, self._store, self._patterns, self._options, self._say)
+            asked = Asked(self._where, self._store, self._patterns, self._options, self._say, self._broken)
             whole = self._options.cache_to or self._options.tests
             plan = None if whole else TouchedPlan.make(asked, memory, check, found)
             if plan is not None:

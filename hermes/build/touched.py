@@ -27,7 +27,7 @@ from hermes.build.outputs import Linked
 from hermes.build.plan import Work
 from hermes.build.requested_outputs import Wanted
 from hermes.engine.scheduler import LastResult
-from hermes.errors import HermesError
+from hermes.errors import BuildFailed, HermesError
 from hermes.workspace.listing import Folders, Listing
 from hermes.workspace.root import Location, read_settings
 from hermes.workspace.sources import FileIndex, FileRecord
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hermes.build.options import BuildOptions
-    from hermes.build.reanalyzed import Reanalyzed
+    from hermes.build.reanalyzed import Reanalysis, Reanalyzed
     from hermes.store import Store
 
 
@@ -50,13 +50,17 @@ class BrokenTargets(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a build was asked for: the ``patterns`` at a place, with what options; see `hermes.Workspace`."""
+    """What a build was asked for: the ``patterns`` at a place, with what options; see `hermes.Workspace`.
+
+    ``broken`` gets the errors of packages and targets where the build keeps going.
+    """
 
     where: Location
     store: Store
     patterns: Sequence[str]
     options: BuildOptions
     say: Callable[[str], None]
+    broken: dict[str, HermesError]
 
 
 @dataclass(slots=True)
@@ -122,6 +126,7 @@ class TouchedPlan:
         except BrokenTargets as broken:
             raise broken.error from None
         except (Forgotten, Cycle, DamagedRecord, HermesError, RecursionError):
+            asked.broken.clear()
             return None
 
     def _recall_file(self, path: str) -> FileRecord | None:
@@ -155,16 +160,34 @@ class TouchedPlan:
 
         reanalysis = Reanalysis(self._memory, self._touched, make, asked.patterns, asked.where.package)
         try:
+            found = self._run(reanalysis)
+        except BrokenTargets:
+            self._tell(said)
+            raise
+        self._tell(said)
+        return found
+
+    def _run(self, reanalysis: Reanalysis) -> Reanalyzed:
+        try:
             return reanalysis.run()
         except (Cycle, HermesError):
-            error = None if asked.options.keep_going else reanalysis.error()
+            if self._asked.options.keep_going:
+                return self._sound(reanalysis)
+            error = reanalysis.error()
             if error is None:
-                said.clear()
                 raise
             raise BrokenTargets(error) from None
-        finally:
-            for line in said:
-                asked.say(line)
+
+    def _sound(self, reanalysis: Reanalysis) -> Reanalyzed:
+        try:
+            return reanalysis.sound(self._asked.broken)
+        except BuildFailed as error:
+            raise BrokenTargets(error) from None
+
+    def _tell(self, said: Iterable[str]) -> None:
+        """Pass on what files printed; where everything is looked at after all, they print it again."""
+        for line in said:
+            self._asked.say(line)
 
     # Which actions there are to look at.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from hermes.build.analyzed import AnalyzedPlan
 from hermes.build.keeping import all_of_package, sound
 from hermes.build.options import BuildOptions
 from hermes.build.session import Session
+from hermes.dsl.package import Package
+from hermes.dsl.packages import Packages
 from hermes.errors import BuildFailed, BuildFileError, HermesError, each
 from hermes.store import Store
 
@@ -91,6 +94,38 @@ def test_keep_going_tells_what_is_wrong_in_all_packages(tree: Tree) -> None:
         + ["c/BUILD:1", "c/BUILD:3", "d/BUILD:1", "d/BUILD:2", "f/BUILD:1"]
     )
     assert "//b:missing" in error.failures
+
+
+def test_keep_going_loads_only_what_a_change_broke(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tells what a build from nothing tells, and links what that links."""
+    group = 'filegroup(name = "{}", srcs = ["//{}"], visibility = ["//visibility:public"])\n'
+    file = 'write_file(name = "{}", content = "{}", visibility = ["//visibility:public"])\n'
+    for name, text in {"a": file, "b": group, "c": group, "d": file, "e": file, "f": file}.items():
+        tree.write(f"{name}/BUILD", text.format(name, chr(ord(name) - 1)))
+    Workspace(tree.root, home=tree.home).build(["//..."])
+    loaded: list[str] = []
+    load = Packages._load_package
+
+    def noted(packages: Packages, name: str) -> Package:
+        loaded.append(name)
+        return load(packages, name)
+
+    monkeypatch.setattr(Packages, "_load_package", noted)
+    for number, text in enumerate(("filegroup(name = 1)\n", group.format("b", "a:none"), "broken(")):
+        tree.write("b/BUILD", text)
+        tree.write("e/BUILD", file.format("e", number))
+        shutil.rmtree(tree.root / "hermes-out")
+        loaded.clear()
+        error = tree.error("//...", keep_going=True)
+        assert "b" in loaded
+        assert set(loaded) <= {"a", "b", "c", "e"}
+        out = tree.root / "hermes-out"
+        assert {path.name for path in out.iterdir()} == {"a", "d", "e", "f"}
+        assert (out / "e/e").read_text() == str(number)
+        shutil.rmtree(tree.home / "index")
+        assert tree.error("//...", keep_going=True).render() == error.render()
+        tree.write("b/BUILD", group.format("b", "a"))
+        Workspace(tree.root, home=tree.home).build(["//..."])
 
 
 def test_what_depends_on_something_broken_is_passed_over(tree: Tree) -> None:
