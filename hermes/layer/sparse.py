@@ -23,7 +23,8 @@ _IN_HEADER: Final = 4
 _IN_BLOCK: Final = 21
 _PAIR: Final = 24
 _MOST_PARTS: Final = 1_000_000
-_MOST_MAP: Final = 32 << 20
+_LONGEST: Final = 512
+"""A line of a map has 19 digits at most; behind the last one the rest of its block may follow."""
 
 
 class Sparse(NamedTuple):
@@ -113,15 +114,14 @@ def _map_in_data(next_block: Callable[[], bytes]) -> list[int]:
     data = b""
     wanted = 1
     found: list[int] = []
-    taken = 0
     while len(found) < wanted:
-        block = next_block()
-        taken += len(block)
-        if taken > _MOST_MAP:
-            raise ValueError("a sparse file of too many pieces")
-        *lines, data = (data + block).split(b"\n")
+        *lines, data = (data + next_block()).split(b"\n")
+        if len(data) > _LONGEST:
+            raise ValueError("the map of a sparse file is malformed")
         found += [_decimal(line) for line in lines[: wanted - len(found)]]
         if wanted == 1 and found:
+            if found[0] > _MOST_PARTS:
+                raise ValueError("a sparse file of too many pieces")
             wanted = 1 + 2 * found[0]
             found += [_decimal(line) for line in lines[1:wanted]]
     return found[1:]

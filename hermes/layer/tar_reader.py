@@ -31,9 +31,13 @@ Read = Callable[[int], bytes]
 _MOST_METADATA: Final = 1 << 20
 _MOST_HEADERS: Final = 4 << 20
 _MOST_RECORDS: Final = 10_000
+_MOST_SHARED: Final = 100
+"""How many records all entries may share: each of them is looked at again for every entry."""
 _MOST_ENTRIES: Final = 5_000_000
 _MOST_HOLES: Final = 8 << 30
 _MOST_NUMBERS: Final = 256
+_MOST_DIGITS: Final = 7
+"""Of the length of a record, which is in an extended header of at most `_MOST_METADATA` bytes."""
 _LATEST: Final = (1 << 63) - 1
 _LARGEST_MAJOR: Final = (1 << 12) - 1
 _LARGEST_MINOR: Final = (1 << 20) - 1
@@ -116,7 +120,7 @@ class _Reader:
                     pax.update(self._pax(self._metadata(block)))
                 elif kind == b"g":
                     shared.update(self._pax(self._metadata(block)))
-                    if sum(map(len, shared.values())) > _MOST_HEADERS:
+                    if len(shared) > _MOST_SHARED or sum(map(len, shared.values())) > _MOST_HEADERS:
                         raise self._error("too many global extended headers")
                     pax = {**shared, **pax}
                 elif kind == b"L":
@@ -216,21 +220,28 @@ class _Reader:
 
     def _pax(self, body: bytes) -> dict[str, bytes]:
         records: dict[str, bytes] = {}
-        while body:
-            length_text, space, _ = body.partition(b" ")
-            if not space or not length_text.isdigit() or len(length_text) > 7:
+        numbers: list[bytes] = []
+        start = 0
+        while start < len(body):
+            space = body.find(b" ", start, start + _MOST_DIGITS + 1)
+            length = body[start:space]
+            if space < 0 or not length.isdigit():
                 raise self._error("an extended header is malformed")
-            length = int(length_text)
-            record = body[len(length_text) + 1 : length]
+            end = start + int(length)
+            record = body[space + 1 : end]
             key, equals, value = record[:-1].partition(b"=")
-            if length > len(body) or not record.endswith(b"\n") or not equals or b"\0" in key:
+            if end > len(body) or not record.endswith(b"\n") or not equals or b"\0" in key:
                 raise self._error("an extended header is malformed")
             name = _text(key)
             if name in REPEATED:
-                value = b",".join((records[MAP], value)) if MAP in records else value
-                name = MAP
-            records[name] = value
-            body = body[length:]
+                numbers.append(value)
+            elif name == MAP:
+                numbers = [value]
+            else:
+                records[name] = value
+            start = end
+        if numbers:
+            records[MAP] = b",".join(numbers)
         return records
 
     def _number(self, field: bytes, what: str) -> int:

@@ -256,6 +256,28 @@ def raw() -> Iterator[tuple[str, Callable[[], bytes]]]:
         "a record without an end": b"6 a=b", "a record without a key": b"5 =b\n", "a record without a value": b"5 abc\n", "a record of letters": b"x a=b\n", "a record of digits without end": b"1" * 600,
     }.items():  # fmt: skip
         yield name, lambda text=text: extended(text) + header(b"a") + END
+    yield "a header of 170,000 records", lambda: extended(b"6 a=b\n" * 170_000) + header(b"a") + END
+    yield (
+        "9,000 records for each of 20,000 entries",
+        lambda: (
+            extended(b"".join(record(b"k%d" % n, b"") for n in range(9000)), b"g")
+            + header(b"a") * 20_000
+            + END
+        ),
+    )
+    yield (
+        "a sparse map of digits without end",
+        lambda: (
+            extended(
+                record(b"GNU.sparse.major", b"1")
+                + record(b"GNU.sparse.minor", b"0")
+                + record(b"GNU.sparse.realsize", b"9")
+            )
+            + header(b"a", b"0", b"%011o\0" % (4 << 20))
+            + b"1" * (4 << 20)
+            + END
+        ),
+    )
     yield "a header of 8 GB", lambda: extended(b"x", claimed=2**33 - 1) + header(b"a") + END
     yield "a long name of 8 GB", lambda: extended(b"x", b"L", 2**33 - 1) + header(b"a") + END
     yield "a long name of 2 MB", lambda: extended(b"n" * (2 << 20), b"L") + header(b"a") + END

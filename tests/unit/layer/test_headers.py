@@ -250,3 +250,36 @@ def test_devices_have_their_numbers(major: int) -> None:
 def test_an_entry_of_another_type_cannot_be_written() -> None:
     with pytest.raises(LayerError, match="cannot hold entries of type"):
         header(Entry("a", "V", 0o644))
+
+
+@pytest.mark.parametrize("field", [slice(108, 116), slice(116, 124), slice(124, 136), slice(329, 337)])
+def test_a_negative_number_is_refused(field: slice) -> None:
+    """A binary number as GNU tar writes it may be below zero, which only a time can be."""
+    data = block(type=tarfile.CHRTYPE if field.start == 329 else tarfile.REGTYPE)
+    data[field] = b"\xff" * len(data[field])
+    with pytest.raises(LayerError, match="a negative"):
+        ours(summed(data) + END)
+
+
+@pytest.mark.parametrize(("path", "problem"), [("n" * 256, "name"), ("p/" * 2048 + "n", "path")])
+def test_a_path_is_as_long_as_linux_allows(path: str, problem: str) -> None:
+    assert [one.path for one in ours(header(Entry(path[1:], FILE, 0o644)) + END)] == [path[1:].lstrip("/")]
+    with pytest.raises(LayerError, match=f"the {problem} .* bytes, more than"):
+        ours(header(Entry(path, FILE, 0o644)) + END)
+
+
+def test_records_that_all_entries_share_are_few() -> None:
+    body = b"".join(b"%d k%d=v\n" % (len(f"k{number}=v") + 3, number) for number in range(10, 100))
+    shared = block(type=tarfile.XGLTYPE, size=len(body))
+    archive = summed(shared) + body + bytes(-len(body) % BLOCK_SIZE)
+    assert [one.path for one in ours(archive + header(Entry("a", FILE, 0o644)) + END)] == ["a"]
+    with pytest.raises(LayerError, match="too many global extended headers"):
+        ours(archive + archive.replace(b" k", b" l") + header(Entry("a", FILE, 0o644)) + END)
+
+
+def test_records_of_an_extended_header_are_read_one_after_the_other() -> None:
+    """A mebibyte of them, which took a minute when the rest was copied for each."""
+    body = b"6 a=b\n" * 170_000 + b"14 path=other\n"
+    extended = block(type=tarfile.XHDTYPE, size=len(body))
+    archive = summed(extended) + body + bytes(-len(body) % BLOCK_SIZE)
+    assert [one.path for one in ours(archive + header(Entry("a", FILE, 0o644)) + END)] == ["other"]

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hermes.errors import LayerError
+from hermes.layer.sparse import sparse_of
 from hermes.layer.tar_reader import members
 from tests.properties import examples
 
@@ -139,3 +140,19 @@ def test_holes_that_fill_the_disk_are_refused(tmp_path: Path) -> None:
         tar = archive(tmp_path, how, "sparse")
         with pytest.raises(LayerError, match="8 GiB of holes"):
             list(members(io.BytesIO(tar).read, name="test"))
+
+
+@pytest.mark.parametrize(
+    ("block", "problem"),
+    [(b"1000001\n" + b"0\n" * 252, "too many pieces"), (b"1" * 512, "malformed")],
+    ids=["pieces", "digits"],
+)
+def test_a_map_in_the_data_has_a_bound(block: bytes, problem: str) -> None:
+    blocks = iter([block] * 3)
+    with pytest.raises(ValueError, match=problem):
+        sparse_of(
+            bytes(512),
+            {"GNU.sparse.major": b"1", "GNU.sparse.minor": b"0", "GNU.sparse.realsize": b"1"},
+            int,
+            lambda: next(blocks),
+        )
