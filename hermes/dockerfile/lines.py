@@ -85,7 +85,6 @@ class _Reader:
         self._rows = text.split("\n")
         if self._rows[-1] == "":
             self._rows.pop()
-        self._ended_by_newline = text.endswith("\n")
         self._place = 0
         self._directives: dict[str, ParserDirective] = {}
         self._directives_may_follow = True
@@ -195,8 +194,7 @@ class _Reader:
             bare = row.rstrip("\r")
             if (bare.lstrip("\t") if heredoc.chomp else bare) == heredoc.name:
                 return heredoc.filled("".join(content))
-            is_last = self._place == len(self._rows)
-            content.append(row if is_last and not self._ended_by_newline else f"{row}\n")
+            content.append(f"{row}\n")
         raise self._text.error(
             f"the heredoc {heredoc.name!r} has no end",
             Span(first, first),

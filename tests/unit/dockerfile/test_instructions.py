@@ -32,6 +32,9 @@ def test_flags_are_fields() -> None:
         "644",
     )
     assert (copy.link, copy.parents, copy.exclude, copy.adds) == (True, False, ("*.md", "x"), False)
+    add = one("ADD --unpack=false --keep-git-dir=true --checksum=sha256:1 b /d/\n")
+    assert isinstance(add, ins.Copy)
+    assert (add.adds, add.unpack, add.keep_git_dir, add.checksum) == (True, False, True, "sha256:1")
     run = one('RUN --mount=type=cache,target=/c --mount=target=/x --network=none ["a", "b"]\n')
     assert isinstance(run, ins.Run)
     assert run.mounts == ("type=cache,target=/c", "target=/x")
@@ -202,6 +205,9 @@ REFUSED = [
     ("ARG =x", "'=x' names no variable"),
     ("LABEL =x", "LABEL has a value without a name"),
     ("RUM a", "there is no instruction RUM"),
+    ("COPY --from=a --from=b c /d", "--from is given twice"),
+    ("COPY --from a /d", "--from has no value"),
+    ("COPY --fron=a b /d", "COPY has no flag --fron"),
 ]
 
 
@@ -217,3 +223,9 @@ def test_a_time_of_a_healthcheck_is_a_millisecond_or_none(interval: str) -> None
     check = one(f"HEALTHCHECK --interval={interval} --retries=0 cmd x\n")
     assert isinstance(check, ins.Healthcheck)
     assert (check.interval, check.retries) == (0 if interval == "0s" else 1_000_000, 0)
+
+
+def test_the_escape_character_may_be_said_to_be_the_usual_one() -> None:
+    run = one("# escape=\\\nRUN a \\\n b\n")
+    assert isinstance(run, ins.Run)
+    assert run.command == ins.Command(("a  b",), for_shell=True)

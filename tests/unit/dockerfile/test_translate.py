@@ -273,6 +273,8 @@ def test_a_bind_mount_of_a_stage_depends_on_what_it_holds_not_on_the_stage() -> 
 def test_the_network_of_a_run_is_that_of_the_build_unless_it_says(network: str, expected: bool) -> None:
     assert run_of("RUN x", network=network)["network"] is expected
     assert run_of("RUN --network=none x", network=network)["network"] is False
+    assert run_of("RUN x", network=network).get("host_network", False) is (network == "host")
+    assert run_of("RUN --network=host x", network=network).get("host_network", False) is True
 
 
 # Errors, with their place.
@@ -286,6 +288,8 @@ def test_the_network_of_a_run_is_that_of_the_build_unless_it_says(network: str, 
         ("FROM base\nCOPY --from=3 /x /\n", "Dockerfile:2", "there is no stage 3 before this one"),
         ("FROM $X\n", "Dockerfile:1", "is empty after expansion"),
         ("FROM base\nEXPOSE 0\n", "Dockerfile:2", "'0' is not a port"),
+        ("FROM base\nEXPOSE 9-8x\n", "Dockerfile:2", "invalid port range '9-8x'"),
+        ("FROM base\nRUN --mount=from=,target=/x y\n", "Dockerfile:2", "from= names nothing"),
     ],
 )
 def test_an_error_names_the_line_and_what_is_wrong(text: str, place: str, problem: str) -> None:
@@ -385,3 +389,13 @@ def test_variables_of_the_command_line_are_what_each_stage_ends_with() -> None:
     assert "B" not in first
     assert (second["A"], second["B"]) == ("given", "b")
     assert "PATH" not in second
+
+
+def test_a_range_of_ports_is_each_of_them() -> None:
+    (image,) = actions_of(translated("FROM base\nEXPOSE 8000-8002/udp 80\n"), "assemble_image")
+    assert list(params_of(image)["document"]["config"]["ExposedPorts"]) == [
+        "80/tcp",
+        "8000/udp",
+        "8001/udp",
+        "8002/udp",
+    ]

@@ -70,3 +70,19 @@ def test_whiteouts_stay_where_they_hide_something() -> None:
         whiteout("a", 7),
         whiteout("c", 7),
     ]
+
+
+def test_a_file_in_the_place_of_a_folder_hides_all_of_it() -> None:
+    """So that a folder that comes there later shows nothing of the lower one."""
+    own = [layer(file("a")), layer(whiteout("a")), layer(folder("a"), file("a/new"))]
+    assert merged(own, [layer(folder("a"), file("a/old"))]).entries == [
+        folder("a"),
+        opaque("a", 7),
+        file("a/new"),
+    ]
+    own = [layer(file("a")), layer(folder("a"), file("a/new"))]
+    assert merged(own, [layer(folder("a"), file("a/old"))]).entries == [
+        folder("a"),
+        opaque("a", 7),
+        file("a/new"),
+    ]

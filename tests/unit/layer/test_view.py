@@ -67,3 +67,10 @@ def test_a_hard_link_has_the_bytes_of_its_file(view: View) -> None:
         1,
         "usr/bin/a",
     )
+
+
+def test_what_is_at_a_path_is_that_of_the_layer_that_has_it(view: View) -> None:
+    found = view.origin("srv/x/y")
+    assert found is not None
+    assert (found.entry, found.layer) == (Entry("srv/x/y", FILE, 0o600), 1)
+    assert view.origin("srv") is None
