@@ -7,14 +7,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from hermes.actions.packed import SCHEMA, LocalFolder, write_folder
 from hermes.api.collecting import forget_lost
+from hermes.build.remote.abilities import found_here
 from hermes.build.remote.station import UNABLE, Answer, Station
 from hermes.build.remote.worker import Worker, WorkerOptions
-from hermes.container import probes
 from hermes.errors import UsageError
 from hermes.store import gc
 
@@ -75,10 +76,10 @@ def run_worker(
     anything, and `RemoteError` where the service does not want it.
     """
     with Station(home, runtime) as station:
-        probes.try_overlay(station.store, station.namespace)
+        able = tuple(found_here(station, runtime))
         station.layers.remover.sweep()
-        worker = Worker(station, options, say)
-        properties = ", ".join(f"{name}={value}" for name, value in worker.properties().items())
+        worker = Worker(station, replace(options, able=able), say)
+        properties = ", ".join(f"{name}={value}" for name, value in worker.properties())
         say(f"{options.address.text}: {options.jobs} at once, {properties}")
         keeper = _Keeper(station, options.max_size)
         asked = 0

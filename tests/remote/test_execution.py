@@ -171,6 +171,25 @@ def test_a_worker_that_is_asked_to_stop_ends_what_it_has_begun(cluster: Cluster,
     assert cluster.log("four").endswith("stopping\n")
 
 
+def test_a_machine_that_cannot_run_commands_is_no_worker(cluster: Cluster, tmp_path: Path) -> None:
+    """Without user namespaces it says so at once, instead of failing what it is given."""
+    limit = "echo 0 > /proc/sys/user/max_user_namespaces"
+    script = f'{limit} && exec setpriv --bounding-set -sys_admin --inh-caps -sys_admin "$@"'
+    done = subprocess.run(
+        ["unshare", "-Ur", "sh", "-c", script, "sh", sys.executable, "-m", "hermes", "worker", cluster.url],
+        env={**os.environ, "HERMES_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(
+        "error: this machine cannot execute actions: no user namespace can be made here"
+    )
+    assert "user.max_user_namespaces" in done.stderr
+
+
 def test_an_interrupted_build_ends_and_its_actions_are_cancelled(cluster: Cluster, place: Made) -> None:
     """The worker is free for the next build, although the command would have slept for long."""
     it = place("interrupted", seconds=40)

@@ -48,8 +48,8 @@ _INVALID, _FAILED_PRECONDITION, _INTERNAL = 3, 9, 13
 class WorkerOptions:
     """How a worker works.
 
-    ``jobs`` actions are executed at once. ``platform`` are properties besides those that are found out. The store is
-    kept below ``max_size`` bytes, if that is said.
+    ``jobs`` actions are executed at once. ``platform`` are properties besides those that are found out, and instead of them;
+    ``able`` are those of `hermes.build.remote.abilities`. The store is kept below ``max_size`` bytes, if that is said.
     """
 
     address: Address
@@ -57,6 +57,7 @@ class WorkerOptions:
     name: str = ""
     platform: Mapping[str, str] | None = None
     max_size: int | None = None
+    able: tuple[tuple[str, str], ...] = ()
 
 
 class Worker:
@@ -72,8 +73,8 @@ class Worker:
         name = options.name or f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
         self._sessions = [_Session(self, f"{name}-{number}") for number in range(options.jobs)]
 
-    def properties(self) -> dict[str, str]:
-        """Return what the service knows of this worker, which actions may ask for."""
+    def properties(self) -> tuple[tuple[str, str], ...]:
+        """Return what the service knows of this worker, which actions may ask for; a name may have several values."""
         has_one_id = self._station.tools.commands.has_one_id
         found = {
             "OSFamily": "linux",
@@ -81,7 +82,9 @@ class Worker:
             "hermes": "1",
             "hermes-ids": "one" if has_one_id else "range",
         }
-        return {**found, **(self._options.platform or {})}
+        chosen = self._options.platform or {}
+        rest = tuple(pair for pair in self._options.able if pair[0] not in chosen)
+        return *{**found, **chosen}.items(), *rest
 
     def run(self, waiting: Callable[[], None]) -> None:
         """Work until `stop`; raises `RemoteError` where the service does not want this worker.
@@ -254,9 +257,7 @@ class _Session:
 
     def _create(self) -> Any:
         m = messages()
-        properties = [
-            m.DeviceProperty(key=key, value=value) for key, value in self._worker.properties().items()
-        ]
+        properties = [m.DeviceProperty(key=key, value=value) for key, value in self._worker.properties()]
         session = m.BotSession(
             bot_id=self._bot,
             status=_OK,

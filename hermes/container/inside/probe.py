@@ -57,10 +57,13 @@ def sandbox(trial: SandboxTrial, stdio: Stdio, caller: Caller) -> str:
     del stdio
     unshare(CLONE_NEWNS)
     found = subprocess.run([where[0], "--version"], capture_output=True, text=True, check=False)
-    program = shutil.which("true")
+    argv = next((one for one in (("true",), ("sh", "-c", ":")) if shutil.which(one[0])), ("",))
+    program = shutil.which(argv[0])
     if found.returncode or program is None:
-        raise SandboxError(f"{where[0]}: {found.stderr.strip() or 'there is no program true to try it with'}")
-    process = Process(("true",), program, network=network, read_only=True, seccomp="run")
+        raise SandboxError(
+            f"{where[0]}: {found.stderr.strip() or 'there is no program true or sh to try it with'}"
+        )
+    process = Process(argv, program, network=network, read_only=True, seccomp="run")
     with tempfile.TemporaryFile() as said, open(os.devnull, "rb") as nothing:
         own = nothing.fileno(), said.fileno(), said.fileno()
         ended = choice.sandbox(name, where).run(process, "/", own, caller)
