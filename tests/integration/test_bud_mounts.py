@@ -117,3 +117,36 @@ def test_a_cache_begins_with_the_files_of_a_stage(yard: Yard) -> None:
     assert yard.shown("cat /one /two") == shown.replace("first", "other")
     yard.bud(text.replace("TEXT", "first"), use_cache=False, tags=["it"])
     assert yard.shown("cat /one") != shown[: len(yard.shown("cat /one"))], "a cache that is there stays"
+
+
+@RUNTIMES
+def test_a_mount_may_be_in_another_one(yard: Yard, runtime: str) -> None:
+    """As with BuildKit: whatever the order, and none of the mount points is in a layer or in the context."""
+    yard.write("package/src/index.js", "index")
+    text = (
+        "FROM base\nWORKDIR /src\n"
+        "RUN --mount=type=cache,target=/src/.yarn/cache --mount=type=bind,source=package,target=.,rw "
+        "cat src/index.js > .yarn/cache/kept && echo more >> src/index.js && mv src/index.js /seen\n"
+        "RUN --mount=type=cache,target=/src --mount=type=tmpfs,target=/src/t --mount=source=package,target=/src/p "
+        "cp p/src/index.js t/ && cat t/index.js > kept\n"
+        "RUN --mount=type=cache,target=/src/.yarn/cache --mount=type=cache,target=/all,id=/src "
+        "cat .yarn/cache/kept /all/kept > /kept\n"
+    )
+    yard.bud(text, runtime=runtime, tags=["it"])
+    assert yard.shown("cat /seen /kept; ls -A /src") == "index" + "more\n" + "index" * 2
+    assert not (yard.root / "package/.yarn").exists()
+
+
+def test_a_mount_point_is_not_made_in_what_is_read_only(yard: Yard) -> None:
+    """As with BuildKit, where the runtime says that the file system is read-only."""
+    yard.write("package/there/x", "x")
+    yard.bud(
+        "FROM base\nRUN --mount=source=package,target=/p --mount=type=tmpfs,target=/p/there ! test -e /p/there/x\n"
+    )
+    with pytest.raises(BuildFailed, match="there is no such folder in what is mounted at /p"):
+        yard.bud("FROM base\nRUN --mount=source=package,target=/p --mount=type=tmpfs,target=/p/new true\n")
+    linked = "RUN mkdir -p /b /d/e && ln -s /b /d/e/f\n"
+    with pytest.raises(BuildFailed, match="/b: a mount there would hide that at /b/c"):
+        yard.bud(
+            f"FROM base\n{linked}RUN --mount=type=tmpfs,target=/b/c --mount=type=tmpfs,target=/d/e/f true\n"
+        )

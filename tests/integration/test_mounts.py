@@ -251,8 +251,7 @@ def test_a_wrong_mount_is_placed(based: Sandbox, mounts: str, said: str) -> None
         ('cache("c", "/dev/shm")', "belongs to the sandbox"),
         ('cache("c", "/")', "over the root itself"),
         ('cache("c", "/c"), tmpfs("/c")', "two mounts"),
-        ('cache("c", "/c"), tmpfs("/c/d")', "/c/d: is below /c"),
-        ('cache("c", "/c"), bind("BUILD", "/c/d")', "/c/d: is below /c"),
+        ('bind("BUILD", "/c"), tmpfs("/c/d")', "no such folder in what is mounted at /c"),
         ('cache("c", "/bin/cat")', "is a file in the root"),
     ],
 )

@@ -13,7 +13,6 @@ from hermes.container.task import Agent, Secret
 from hermes.container.users import User
 from hermes.errors import SandboxError
 from hermes.sandbox.idmap import has_one_id
-from hermes.sandbox.process import Mount
 from hermes.sandbox.syscalls import MS_NODEV, MS_NOSUID, mount
 from hermes.store.blobs import write_all
 from hermes.store.caches import DATA, UNSEARCHED
@@ -21,8 +20,6 @@ from hermes.store.caches import DATA, UNSEARCHED
 CACHE_HINT: Final = (
     "those files have been removed from the cache; tell the command to write its secrets nowhere"
 )
-
-_OWN: Final = ("/proc", "/dev")
 
 
 def write_secrets(given: Sequence[Secret], folder: str, user: User) -> Iterator[tuple[Secret, str]]:
@@ -127,36 +124,6 @@ class UsedCaches:
                 os.unlink(f"{folder}/{self._mark}")
         if found:
             raise leaked(found, self._search.masker, CACHE_HINT)
-
-
-def check_target(path: str) -> None:
-    """Raise `SandboxError` for a mount point that is not plainly a place in the root."""
-    if not path.startswith("/") or ".." in path.split("/"):
-        raise SandboxError(f"{path!r} cannot be a mount point", hint="give an absolute path without ..")
-
-
-def check_targets(mounts: Sequence[Mount]) -> None:
-    """Raise `SandboxError` where one mount hides another or what the sandbox itself mounts."""
-    taken: dict[str, Mount] = {}
-    for one in mounts:
-        if one.target == "/":
-            raise SandboxError("nothing can be mounted over the root itself")
-        if any(one.target == own or one.target.startswith(f"{own}/") for own in _OWN):
-            raise SandboxError(f"{one.target}: nothing can be mounted there; it belongs to the sandbox")
-        if one.target in taken:
-            raise SandboxError(
-                f"{one.target}: two mounts are at this path", hint="give each a path of its own"
-            )
-        taken[one.target] = one
-    for target in taken:
-        above = os.path.dirname(target)
-        while above != "/":
-            if above in taken and not taken[above].is_tmpfs:
-                raise SandboxError(
-                    f"{target}: is below {above}, where something else is mounted",
-                    hint="mount each at a path of its own; only a tmpfs can have mounts in it",
-                )
-            above = os.path.dirname(above)
 
 
 def _own(file: int | str, uid: int, gid: int, what: str) -> None:

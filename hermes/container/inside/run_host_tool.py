@@ -50,11 +50,11 @@ class _Hosted(Container):
             cwd=_CWD,
             capabilities=task.capabilities,
             network=task.network,
-            mounts=tuple(self._mounts(points)),
+            mounts=tuple(self._bound()),
             timeout=task.timeout,
         )
 
-    def _mounts(self, points: MountPoints) -> Iterator[Mount]:
+    def _bound(self) -> Iterator[Mount]:
         for number, staged in enumerate(self._task.staged):
             source = f"{self._scratch}/staged{number}"
             stage(staged, source)

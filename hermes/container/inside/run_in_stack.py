@@ -14,10 +14,9 @@ from typing import Final
 
 from hermes.container.calls.commands import RUN, Running
 from hermes.container.inside.hosts import names_of_machines
+from hermes.container.inside.placing import Asked, placed
 from hermes.container.inside.private import (
     UsedCaches,
-    check_target,
-    check_targets,
     give_sockets,
     write_secrets,
 )
@@ -176,8 +175,7 @@ class Container:
                     f"{path} is a link in the root file system, and must be a directory to be mounted on",
                     hint="make it a directory in the image",
                 )
-        mounts = tuple(self._mounts(points))
-        check_targets(mounts)
+        mounts = placed(self._mounts(points), points, self._root)
         if os.path.isfile(resolve(self._root, task.cwd)):
             raise BuildError(
                 f"the command is to work in {task.cwd}, which is a file",
@@ -227,41 +225,35 @@ class Container:
             target = points.need(path, directory=True)
             yield Mount(target, f"{self._root}{target}", writable=True)
 
-    def _mounts(self, points: MountPoints) -> Iterator[Mount]:
+    def _mounts(self, points: MountPoints) -> Iterator[Asked]:
         task = self._task
         user = find_user(self._root, task.user)
-
-        def need(target: str, *, directory: bool) -> str:
-            check_target(target)
-            return points.need(target, directory=directory)
-
-        for one in sorted(
-            (Tmpfs(one) if isinstance(one, str) else one for one in task.tmpfs), key=lambda one: one.target
-        ):
-            yield Mount(need(one.target, directory=True), size=one.size, mode=one.mode)
-        yield from names_of_machines(task, points, self._scratch)
+        for one in (Tmpfs(one) if isinstance(one, str) else one for one in task.tmpfs):
+            yield Asked(Mount(one.target, size=one.size, mode=one.mode), directory=True)
+        for mount in names_of_machines(task, points, self._scratch):
+            yield Asked(mount, directory=False)
         for number, staged in enumerate(task.staged):
             source = f"{self._scratch}/staged{number}"
             stage(staged, source)
-            target = need(staged.target, directory=os.path.isdir(source))
             if staged.writable:
                 self._writable[staged.target] = source
                 _give_away(source, user)
-            yield Mount(target, source, staged.writable)
+            mount = Mount(staged.target, source, staged.writable)
+            yield Asked(mount, directory=os.path.isdir(source), owned=True)
         for number, bound in enumerate(task.bound):
             if not os.path.exists(bound.source):
                 raise BuildError(f"{bound.source} is not there to be mounted at {bound.target}")
-            target = need(bound.target, directory=os.path.isdir(bound.source))
             source = self._discarding(bound.source, number) if bound.discards else bound.source
-            yield Mount(target, source, bound.writable or bound.discards)
+            mount = Mount(bound.target, source, bound.writable or bound.discards)
+            yield Asked(mount, directory=os.path.isdir(source), owned=bound.discards)
         for cache, folder in self._caches.made():
-            yield Mount(need(cache.target, directory=True), folder, not cache.readonly)
+            yield Asked(Mount(cache.target, folder, not cache.readonly), directory=True, owned=True)
         for secret, source in write_secrets(
             [one for one in task.secrets if one.is_file], f"{self._scratch}/secrets", user
         ):
-            yield Mount(need(secret.path, directory=False), source)
+            yield Asked(Mount(secret.path, source), directory=False)
         for agent in give_sockets(task.agents):
-            yield Mount(need(agent.target, directory=False), agent.socket)
+            yield Asked(Mount(agent.target, agent.socket), directory=False)
 
     def _discarding(self, source: str, number: int) -> str:
         """Return where the same is that the command may write to, and that is gone with it."""
