@@ -146,13 +146,14 @@ class Results:
             if self._cache is None:
                 try:
                     self._cache = _open_cache(self._folder)
-                except sqlite3.OperationalError as error:
-                    if not _is_read_only(self._folder):
+                except sqlite3.DatabaseError as error:
+                    if not isinstance(error, sqlite3.OperationalError) or _has_other_than_files(self._folder):
+                        self._set_aside()
+                        self._cache = _open_cache(self._folder)
+                    elif _is_read_only(self._folder):
+                        self._cache = _ReadOnly(self._folder)
+                    else:
                         raise _database_error(error, self._folder) from error
-                    self._cache = _ReadOnly(self._folder)
-                except sqlite3.DatabaseError:
-                    self._set_aside()
-                    self._cache = _open_cache(self._folder)
             return self._cache
 
     def _start_again(self) -> None:
@@ -237,6 +238,12 @@ def _checksum(name: str, value: bytes) -> bytes:
 
 def _is_read_only(folder: Path) -> bool:
     return os.path.exists(folder / _DATABASE) and not os.access(folder, os.W_OK)
+
+
+def _has_other_than_files(folder: Path) -> bool:
+    """Tell whether the database, its log or its index is something else than a file."""
+    paths = (f"{folder}/{_DATABASE}{end}" for end in ("", "-wal", "-shm"))
+    return any(os.path.lexists(path) and not os.path.isfile(path) for path in paths)
 
 
 def _open_cache(folder: Path) -> diskcache.Cache:

@@ -7,6 +7,7 @@ import fcntl
 import gc as garbage
 import os
 import pickle
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from hermes.store import Store, gc, removal
 from hermes.store.io_errors import storing, writing
 from hermes.store.location import is_made
 from hermes.store.removal import remove_tree
-from hermes.store.results import _database_error
+from hermes.store.results import Results, _database_error
 from hermes.store.scratch import Scratch, abandoned
 
 
@@ -438,6 +439,64 @@ def test_a_database_that_is_damaged_again_is_started_again(store: Store) -> None
         (aside / "file").touch()
         assert store.results.get("key") is None
         assert not aside.exists()
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of results with one that is in the database, and one that a killed process left in its log."""
+    folder = tmp_path_factory.mktemp("killed") / "results"
+    first = Results(folder)
+    first.put("first", b"1", b"")
+    first.close()
+    text = f"import os, pathlib; from hermes.store.results import Results; Results(pathlib.Path({str(folder)!r}))"
+    subprocess.run([sys.executable, "-c", f"{text}.put('second', b'2', b''); os._exit(0)"], check=True)
+    assert (folder / "cache.db-wal").stat().st_size > 0
+    return folder
+
+
+def _flip(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def _instead(path: Path, make: Callable[[Path], object]) -> None:
+    path.unlink()
+    make(path)
+
+
+LOGS: dict[str, tuple[Callable[[Path], object], tuple[bytes | None, bytes | None]]] = {
+    "whole": (lambda _: None, (b"1", b"2")),
+    "its index is gone": (lambda log: log.with_name("cache.db-shm").unlink(), (b"1", b"2")),
+    "its index is another": (
+        lambda log: log.with_name("cache.db-shm").write_bytes(b"x" * 32768),
+        (b"1", b"2"),
+    ),
+    "gone": (Path.unlink, (b"1", None)),
+    "empty": (lambda log: os.truncate(log, 0), (b"1", None)),
+    "cut": (lambda log: os.truncate(log, 4000), (b"1", None)),
+    "a flipped bit in its header": (lambda log: _flip(log, 9), (b"1", None)),
+    "a flipped bit in its first page": (lambda log: _flip(log, 300), (b"1", None)),
+    "a folder": (lambda log: _instead(log, Path.mkdir), (None, None)),
+    "a pipe": (lambda log: _instead(log, os.mkfifo), (None, None)),
+    "a link": (lambda log: _instead(log, lambda path: path.symlink_to("/nothing/there")), (None, None)),
+    "its index is a folder": (lambda log: _instead(log.with_name("cache.db-shm"), Path.mkdir), (None, None)),
+}
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_what_a_damaged_log_had_is_lost_and_nothing_else(killed: Path, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "results"
+    shutil.copytree(killed, folder)
+    damage, left = LOGS[name]
+    damage(folder / "cache.db-wal")
+    results = Results(folder)
+    assert (results.get("first"), results.get("second")) == left
+    results.put("third", b"3", b"")
+    assert results.get("third") == b"3"
+    assert results.damaged == (left == (None, None))
+    results.close()
+    assert Results(folder).verify()
 
 
 def test_gc_removes_what_was_not_used_for_longest(store: Store) -> None:
