@@ -80,22 +80,33 @@ def test_signals(signal: str) -> None:
 
 
 WRONG = [
-    ("env", "A"),
-    ("env", "1A=x"),
-    ("label", "x"),
-    ("port", "0"),
-    ("port", "80/icmp"),
-    ("volume", "v"),
-    ("stop-signal", "term it"),
-    ("healthcheck-interval", "soon"),
-    ("healthcheck-retries", "-1"),
-    ("os", "amiga"),
-    ("arch", "amd46"),
-    ("variant", "V 8"),
+    ("env", "A", "expected NAME=VALUE, got 'A'", "write NAME- to unset it"),
+    ("env", "1A=x", "expected NAME=VALUE, got '1A=x'", "write NAME- to unset it"),
+    ("label", "x", "label: expected NAME=VALUE, got 'x'", "write NAME- to unset it"),
+    ("annotation", "=x", "annotation: expected NAME=VALUE, got '=x'", "write NAME- to unset it"),
+    ("port", "0", "'0' is not a port", "write 8080 or 53/udp"),
+    ("port", "80/icmp", "'80/icmp' is not a port", "write 8080 or 53/udp"),
+    ("volume", "v", "'v' is not an absolute path", "write /v"),
+    ("stop-signal", "term it", "unknown signal 'term it'", "write SIGTERM, or its number"),
+    ("healthcheck-interval", "soon", "invalid duration 'soon'", "write it as 30s, 1m30s or 500ms"),
+    ("healthcheck-timeout", "3000000h", "the duration '3000000h' is longer than 292 years", None),
+    ("healthcheck-retries", "-1", "invalid number of retries '-1'", None),
+    ("cmd", '["a", 1]', "expected a JSON list of strings, got '[\"a\", 1]'", 'write ["program", "argument"]'),
+    ("cmd", "it's", '"it\'s" cannot be split into words: No closing quotation', None),
+    ("variant", "V 8", "invalid variant 'V 8'", "such as v8"),
 ]
 
 
-@pytest.mark.parametrize("change", WRONG)
-def test_what_cannot_be(change: tuple[str, str]) -> None:
+@pytest.mark.parametrize(("name", "text", "message", "hint"), WRONG)
+def test_what_cannot_be_is_told_with_what_to_write(
+    name: str, text: str, message: str, hint: str | None
+) -> None:
+    with pytest.raises(UsageError) as raised:
+        edited(EMPTY, [(name, text)])
+    assert (raised.value.message, raised.value.hint) == (message, hint)
+
+
+@pytest.mark.parametrize(("name", "text"), [("os", "amiga"), ("arch", "amd46")])
+def test_a_platform_must_be_one(name: str, text: str) -> None:
     with pytest.raises(UsageError):
-        edited(EMPTY, [change])
+        edited(EMPTY, [(name, text)])
