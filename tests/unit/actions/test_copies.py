@@ -113,6 +113,20 @@ def test_what_is_in_the_way_is_named(
         placed(bench, below, dest=dest, entries=entries, single=False)
 
 
+@pytest.mark.parametrize(("dest", "is_right"), [("x", False), ("x/", True), ("srv", True), ("file", False)])
+def test_several_files_go_into_a_folder_alone(bench: Bench, dest: str, is_right: bool) -> None:
+    """As Docker's reference says: "it must be a directory and end with a slash"; or it is there."""
+    below = bench.layer(folder("srv"), file("file"))
+    entries = (Named("a", FILE), Named("b", FILE))
+    if is_right:
+        assert placed(bench, below, dest=dest, entries=entries, single=False, several=True)["is_folder"]
+        return
+    with pytest.raises(
+        BuildError, match=f"several things would be copied onto /{dest}, which is not a folder"
+    ):
+        placed(bench, below, dest=dest, entries=entries, single=False, several=True)
+
+
 @pytest.mark.parametrize(
     ("owner", "ids"), [("", (0, 0)), ("33", (33, 33)), ("33:44", (33, 44)), ("0:7", (0, 7))]
 )
