@@ -13,7 +13,7 @@ import pytest
 from hermes.dockerfile.checks import findings
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.files import DeclaredFile, DeclaredFiles
-from hermes.dockerfile.findings import Finding
+from hermes.dockerfile.findings import Finding, tell
 from hermes.dockerfile.instructions import Copy
 from hermes.dockerfile.options import Options
 from hermes.dockerfile.origins import BaseImage
@@ -248,3 +248,17 @@ def test_what_needs_no_base_is_found_without_one() -> None:
         "5:SecretsUsedInArgOrEnv",
         "8:JSONArgsRecommended",
     ]
+
+
+def test_what_was_found_is_told_before_a_directive_makes_it_an_error() -> None:
+    said: list[str] = []
+    tell(
+        parse("Dockerfile", "FROM a\nMAINTAINER b\n"),
+        [Finding("Rule", "what it is", Span(2, 2))],
+        said.append,
+    )
+    dockerfile = parse("Dockerfile", "# check=error=true\nFROM a\nMAINTAINER b\n")
+    tell(dockerfile, [], said.append)
+    with pytest.raises(UsageError, match="1 checks failed"):
+        tell(dockerfile, [Finding("Rule", "what it is", Span(3, 3))], said.append)
+    assert said == ["Dockerfile:2: what it is [Rule]", "Dockerfile:3: what it is [Rule]"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,32 @@ def test_near_names_are_suggested(context: Context) -> None:
     with pytest.raises(DockerfileError) as caught:
         context.matching("docs/bb.txt")
     assert caught.value.hint == "did you mean docs/b.txt?"
+
+
+def test_what_is_left_out_is_named_with_where_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("")
+    (tmp_path / "up").symlink_to("a.txt")
+    context = Context(FolderFiles(str(tmp_path), ""), Ignored(("a.txt",), of="it"), ".dockerignore")
+    for source, leads in (("a.txt", ""), ("up", " leads to a.txt, which")):
+        with pytest.raises(DockerfileError) as caught:
+            context.matching(source)
+        assert caught.value.message == f"{source}{leads} is left out of the context by .dockerignore"
+        assert caught.value.hint == "take it in again with !a.txt"
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="device nodes need root")
+def test_devices_are_taken_but_for_the_one_that_is_a_whiteout(tmp_path: Path) -> None:
+    os.mknod(tmp_path / "null", stat.S_IFCHR | 0o640, os.makedev(1, 3))
+    os.mknod(tmp_path / "disk", stat.S_IFBLK | 0o600, os.makedev(7, 1))
+    context = Context(FolderFiles(str(tmp_path), ""))
+    collection = Collection(context, Ignored((), of=""), parents=False)
+    for source in ("null", "disk"):
+        for match in context.matching(source):
+            collection.add(match)
+    found = [(row.name, row.type, row.mode, row.device) for row in collection.rows.values()]
+    assert found == [("null", entry.CHARACTER, 0o640, (1, 3)), ("disk", entry.BLOCK, 0o600, (7, 1))]
+    os.mknod(tmp_path / "gone", stat.S_IFCHR, 0)
+    (match,) = context.matching("gone")
+    with pytest.raises(DockerfileError, match="gone is the device 0,0, which in a layer removes a file"):
+        collection.add(match)

@@ -6,6 +6,7 @@ The golden file holds what the corpus comes to; that it builds the same files is
 
 from __future__ import annotations
 
+import ast
 import json
 import tempfile
 from pathlib import Path
@@ -17,7 +18,7 @@ from hermes.api.migrating import Sources
 from hermes.digest import Digest
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.files import FolderFiles
-from hermes.dockerfile.migration.buildfile import build_file
+from hermes.dockerfile.migration.buildfile import Target, build_file
 from hermes.dockerfile.migration.copies import Copying
 from hermes.dockerfile.migration.migrate import KnownBase, migrate
 from hermes.dockerfile.options import Options
@@ -160,3 +161,14 @@ def _write_golden() -> None:
 
 if __name__ == "__main__":
     _write_golden()
+
+
+@pytest.mark.parametrize(
+    "text", ["a", 'a"b', "a\nb", '"a"\nb', 'a\nb"', "a\n\\b", "a\tb\n", 'a\n"""b', "é\nü", "\n"]
+)
+def test_a_text_is_a_literal_of_itself(text: str) -> None:
+    written = build_file([], [Target("run_layer", "a", {"cmd": text})])
+    (call,) = ast.parse(written).body
+    assert isinstance(call, ast.Expr)
+    assert isinstance(call.value, ast.Call)
+    assert {one.arg: ast.literal_eval(one.value) for one in call.value.keywords} == {"name": "a", "cmd": text}

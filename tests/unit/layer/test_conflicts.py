@@ -119,3 +119,8 @@ def test_a_link_that_was_replaced_is_not_in_the_way() -> None:
     layers = [table(LIB), table(folder("lib"), file("lib/a")), table(file("lib/x"))]
     meant = {1: frozenset({0}), 2: frozenset({0, 1})}
     assert not list(conflicts(layers, meant, {1: frozenset({0})}))
+
+
+def test_what_lies_in_a_folder_of_the_same_layer_is_no_conflict_of_its_own() -> None:
+    upper = table(folder("a"), file("a/b"), file("a/c"))
+    assert [one.path for one in conflicts([table(file("a")), upper], {})] == ["a"]

@@ -177,3 +177,9 @@ def test_links_on_the_way_to_a_link_are_followed_too() -> None:
     above = [Entry("c/d", SYMLINK, 0o777, link="../e")]
     paths = [one.entry.path for one in flatten(stack(lower, above, [Entry("a/d/f", FILE, 0o644)]))]
     assert paths == ["a", "b", "c/d", "e/f"]
+
+
+def test_a_folder_replaces_a_link_also_where_an_archive_has_it_behind_its_content() -> None:
+    upper = TableOfContents(Digest.of(b""), 0, [Entry("lib/b", FILE, 0o644), Entry("lib", DIRECTORY, 0o755)])
+    found = flatten([*stack(LINKED), upper])
+    assert {one.entry.path for one in found if one.layer == 1} == {"lib", "lib/b"}

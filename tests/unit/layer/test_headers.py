@@ -283,3 +283,21 @@ def test_records_of_an_extended_header_are_read_one_after_the_other() -> None:
     extended = block(type=tarfile.XHDTYPE, size=len(body))
     archive = summed(extended) + body + bytes(-len(body) % BLOCK_SIZE)
     assert [one.path for one in ours(archive + header(Entry("a", FILE, 0o644)) + END)] == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("size", "-1", "b'-1' is not a size"),
+        ("size", "1e3", "b'1e3' is not a size"),
+        ("size", "1" * 20, "is not a size"),
+        ("uid", "root", "b'root' is not a user id"),
+        ("gid", "4294967295", "4294967295 is not a group id"),
+        ("mtime", "now", "b'now' is not a time"),
+    ],
+)
+def test_a_number_of_an_extended_header_is_decimal(key: str, value: str, problem: str) -> None:
+    length = len(key) + len(value) + 4
+    length += len(str(length)) - 1
+    with pytest.raises(LayerError, match=problem):
+        ours(with_records(f"{length} {key}={value}\n".encode()))
