@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hermes.build.dockerfile.built import BuiltDockerfile
+from hermes.build.dockerfile.options import PULL_MISSING
 from hermes.build.s2i.options import S2IOptions
 from hermes.store.location import default_home
 
@@ -33,6 +34,12 @@ class SourceToImage:
     def build(self, options: S2IOptions) -> BuiltDockerfile:
         """Build an image of an application and name it; raises `HermesError`."""
         return self._build(options).run()
+
+    def options_of(self, image: str, pull: str = PULL_MISSING) -> S2IOptions:
+        """Return the options that an image says it was built with; raises `UsageError`."""
+        from hermes.build.s2i.again import options_of
+
+        return options_of(self._build(S2IOptions("", image, pull=pull)).facts())
 
     def write_dockerfile(self, options: S2IOptions, path: str | Path) -> None:
         """Write a Dockerfile that builds the same files, and what it copies to ``upload`` beside it."""

@@ -11,6 +11,7 @@ _MORE: Final = {
     "build": ("s2i_build", "Build an image of an application."),
     "create": ("s2i_builders", "Write a skeleton of a builder image."),
     "generate": ("s2i_builders", "Write a Dockerfile that builds any source with a builder."),
+    "rebuild": ("s2i_rebuild", "Build the image of an application again."),
     "usage": ("s2i_builders", "Run the usage script of a builder."),
 }
 

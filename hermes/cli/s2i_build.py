@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -17,6 +17,9 @@ from hermes.cli.options import progress_option, runtime_option, timestamp_option
 from hermes.cli.progress import display
 from hermes.errors import CommandFailed, UsageError
 from hermes.s2i.source import EXCLUDED
+
+if TYPE_CHECKING:
+    from hermes.build.s2i.options import S2IOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,7 +47,7 @@ def pull_policy(text: str) -> str:
     return _PULLS[text]
 
 
-def _accepted(function: F) -> F:
+def accepted_options(function: F) -> F:
     """Add options of s2i that ask for what is so anyway."""
     for names, text in (
         (("--rm",), "Nothing: an image without a name is removed by `hermes cache gc`."),
@@ -178,7 +181,7 @@ def _accepted(function: F) -> F:
 @timestamp_option
 @progress_option
 @runtime_option
-@_accepted
+@accepted_options
 @click.option(
     "--callback-url",
     default="",
@@ -259,7 +262,7 @@ def build(
         exclude=exclude,
         environment=environment_of(environment_files, variables),
         scripts_url=scripts_url,
-        destination=_absolute(destination),
+        destination=absolute(destination),
         assemble_user=assemble_user,
         assemble_runtime_user=assemble_runtime_user,
         allowed=tuple(ranges(allowed_uids)) if allowed_uids else (),
@@ -290,12 +293,20 @@ def build(
         if not quiet:
             write_line(f"wrote {path}")
         return
+    built = built_image(options, started, quiet=quiet, progress=progress)
+    if runs and (status := SourceToImage(say=write_line).run(built)):
+        raise CommandFailed(status)
+
+
+def built_image(options: S2IOptions, started: float, *, quiet: bool, progress: str) -> BuiltDockerfile:
+    """Build, and print the digest; ``started`` is the monotonic time at which the command began."""
+    from hermes.api.s2i import SourceToImage
+
     with display(quiet=quiet, progress=progress) as screen:
         built = SourceToImage(subscribers=[screen.event], say=screen.say).build(options)
         screen.summary(_summary(built, time.monotonic() - started))
     click.echo(built.digest)
-    if runs and (status := SourceToImage(say=write_line).run(built)):
-        raise CommandFailed(status)
+    return built
 
 
 def environment_of(files: Sequence[str], variables: Sequence[str]) -> list[tuple[str, str]]:
@@ -333,7 +344,7 @@ def _injections(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def _absolute(path: str) -> str:
+def absolute(path: str) -> str:
     if path and not path.startswith("/"):
         raise UsageError(f"--destination {path}: must be an absolute path in the image")
     return path.rstrip("/")

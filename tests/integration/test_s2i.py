@@ -6,6 +6,7 @@ import http.server
 import io
 import json
 import os
+import re
 import subprocess
 import tarfile
 import threading
@@ -486,6 +487,43 @@ def test_a_repository_is_built_as_committed_and_the_image_says_what_of(place: Pl
         place.build(context_dir="../..")
     with pytest.raises(HermesError, match="has no branch or tag v2"):
         place.build(ref="v2")
+
+
+def test_an_image_is_built_again_from_what_its_labels_name(place: Place, tmp_path: Path) -> None:
+    place.build(
+        labels={
+            "io.openshift.s2i.build.source-location": f"file://{place.source}",
+            "io.openshift.s2i.build.source-context-dir": "api",
+            "io.k8s.display-name": "An app",
+        },
+        tag="last",
+    )
+    (place.source / "api").mkdir()
+    (place.source / "api/Gemfile").write_text("newer\n")
+    done = run_hermes("s2i", "rebuild", "-q", "-p", "never", "last", "again", cwd=tmp_path, home=place.home)
+    assert done.returncode == 0, done.stderr
+    said = run_hermes("inspect", "again", cwd=tmp_path, home=place.home)
+    assert '"io.k8s.display-name": "An app"' in said.stdout
+    shown = run_hermes(
+        "run", "--entrypoint", "cat", "again", "/app/src/Gemfile", cwd=tmp_path, home=place.home
+    )
+    assert shown.stdout == "newer\n", shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("image", "problem"),
+    [
+        ("fake", "no label io.openshift.s2i.build.image (s2i has not built it)"),
+        ("last", "(the source was a folder of a machine)"),
+    ],
+)
+def test_an_image_that_does_not_say_what_of_is_not_built_again(
+    place: Place, image: str, problem: str
+) -> None:
+    if image == "last":
+        place.build(tag="last")
+    with pytest.raises(UsageError, match=re.escape(problem)):
+        SourceToImage(home=place.home).options_of(image, "never")
 
 
 def test_a_callback_is_told_how_a_build_ended(place: Place) -> None:
