@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +48,11 @@ class _Project(ABC):
         ``options`` count for all of them, before what the files say. Raises `HermesError`.
         """
         from hermes.build.named import build_target
+        from hermes.dockerfile.origins import context_name
 
-        wanted = self.wanted(names, options or DockerfileOptions())
+        given = options or DockerfileOptions()
+        shared = frozenset((*given.arguments, *map(context_name, given.contexts)))
+        wanted = self.wanted(names, replace(given, shared=shared))
         return build_together(wanted, self.home, build_target, self._subscribers, self._say)
 
     def plan(self, names: Sequence[str] = (), options: DockerfileOptions | None = None) -> dict[str, Any]:

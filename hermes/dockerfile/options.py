@@ -23,7 +23,8 @@ class Options:
     """``target`` names a stage, by name or number (default: the last). ``arguments`` are those of ``--build-arg``.
 
     ``fresh_stages`` name those whose actions `hermes.dockerfile.translate.Translation.fresh` is to have. ``env`` are variables
-    that each stage ends with, ``unset_env`` names of those that it ends without.
+    that each stage ends with, ``unset_env`` names of those that it ends without. Arguments and
+    contexts in ``shared`` are for several Dockerfiles, of which one need not use all.
 
     ``network`` is that of RUN instructions that do not say; ``secrets`` and SSH ``agents`` are the ids of those that
     were given. ``volumes`` and ``hosts`` (pairs of name and address) are for every RUN, ``capabilities``, sorted, for
@@ -43,6 +44,7 @@ class Options:
     epoch: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
     fresh_stages: tuple[str, ...] = ()
+    shared: frozenset[str] = frozenset()
     env: Mapping[str, str] = field(default_factory=dict)
     unset_env: tuple[str, ...] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)

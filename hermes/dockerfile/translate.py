@@ -103,10 +103,11 @@ class _Translator:
         for name, value in self._options.labels.items():
             state.config["Labels"] = {**(state.config.get("Labels") or {}), name: value}
         manifest = self._image(state, stage.start.span)
-        unused = self._options.arguments.keys() - self._common.used - {*PROXIES, EPOCH}
+        unused = self._options.arguments.keys() - self._common.used - {*PROXIES, EPOCH} - self._options.shared
         for name in sorted(one for one in unused if not one.startswith("BUILDKIT_")):
             self._common.warnings[f"{self._file.text.name}: no ARG names the build argument {name}"] = None
-        for name in sorted(set(self._origins.given) - self._named - set(map(context_name, self._written()))):
+        used = {*self._named, *map(context_name, self._written()), *self._options.shared}
+        for name in sorted(set(self._origins.given) - used):
             self._common.warnings[f"{self._file.text.name}: no FROM or --from names the context {name}"] = (
                 None
             )

@@ -52,6 +52,21 @@ COPY index.html /srv/
 """
 
 
+def test_what_is_given_to_all_need_not_be_used_by_each(yard: Yard) -> None:
+    """The bases of a compose file are told to all of its services; what the file itself says has to have a use."""
+    yard.write(
+        "compose.yaml", "services: {one: {build: one}, two: {build: {context: two, args: {TYPO: x}}}}\n"
+    )
+    yard.write("one/Dockerfile", "FROM mine\nARG WHO\n")
+    yard.write("two/Dockerfile", "FROM base\n")
+    given = ["--build-context", "mine=docker-image://base", "--build-arg", "WHO=me"]
+    done = yard.run("bud", "--pull=never", "--compose=compose.yaml", *given)
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stderr.splitlines() if "warning" in line] == [
+        "warning: two Dockerfile: no ARG names the build argument TYPO"
+    ]
+
+
 @pytest.fixture
 def shop(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> Yard:
     yard.write("compose.yaml", COMPOSE)

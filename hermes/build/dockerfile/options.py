@@ -45,7 +45,8 @@ class DockerfileOptions:
     with ``squash`` those of its base too. ``destinations`` are what `hermes.naming.outputs` reads. ``compression`` is how
     layers are compressed, as `hermes.layer.compress.codec_of` reads it (default: as is usual for the format). ``seconds`` is
     the time of everything in the image. ``cache_from`` and ``cache_to`` are what `hermes.naming.caches` reads, and ``remote`` says
-    who executes actions besides this machine. ``access`` says how registries are spoken to. Raises `UsageError`.
+    who executes actions besides this machine. ``access`` says how registries are spoken to.
+    Arguments and contexts in ``shared`` are for several Dockerfiles, of which one need not use all. Raises `UsageError`.
     """
 
     context: str = "."
@@ -61,6 +62,7 @@ class DockerfileOptions:
     annotations: Mapping[str, str] = field(default_factory=dict)
     use_cache: bool = True
     fresh_stages: Sequence[str] = ()
+    shared: frozenset[str] = frozenset()
     env: Mapping[str, str] = field(default_factory=dict)
     unset_env: Sequence[str] = ()
     network: str = "default"

@@ -270,6 +270,7 @@ class Prepared:
             epoch=epoch_of(options.arguments, epoch()) if options.seconds is None else options.seconds,
             labels=options.labels,
             fresh_stages=tuple(options.fresh_stages),
+            shared=options.shared,
             env=options.env,
             unset_env=tuple(options.unset_env),
             annotations={} if is_docker else options.annotations,
