@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from hermes.actions.kinds import LAYER, LAYERS
+from hermes.actions.privacy import mark, stays_here
 from hermes.digest import Digest
 from hermes.engine.action import Action, Outputs, Value
 from hermes.engine.executor import Expansion, Request, Result
@@ -49,6 +50,8 @@ class Local:
             return expand(request)
         made = executor_of(kind)(request, self._tools)
         result = made if isinstance(made, Result) else Result(made)
+        if stays_here(request, self._tools):
+            mark(kind, result.outputs.values(), self._tools.store)
         return replace(result, log=self._log(request)) if kind in IN_NAMESPACE else result
 
     def _log(self, request: Request) -> str:

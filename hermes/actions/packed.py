@@ -21,16 +21,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, Protocol
 
-from hermes.actions.kinds import LAYER, LAYERS
+from hermes.actions.kinds import LAYER
 from hermes.actions.layer import link_of
-from hermes.actions.listing import locations_of
 from hermes.actions.local import can_travel
+from hermes.actions.privacy import layers_read
 from hermes.actions.specs.compress import Compress
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools
@@ -55,8 +55,6 @@ ACTION: Final = "action.json"
 RESULT: Final = "result.json"
 LOG: Final = "log"
 
-_CONTENT: Final = "unkeyed:content"
-"""The role of a list of places in layers, which are needed as well."""
 _TAR: Final = "application/vnd.oci.image.layer.v1.tar"
 _HERE_ONLY: Final = ("proxies",)
 """Parameters outside of the key that mean nothing on another machine."""
@@ -101,7 +99,7 @@ def pack_action(request: Request, tools: Tools) -> tuple[Part, ...]:
     unkeyed = {name: one for name, one in json.loads(action.unkeyed).items() if name not in _HERE_ONLY}
     sent = replace(request, action=replace(action, unkeyed=_text(unkeyed)), hints=frozenset())
     parts: dict[str, Part] = {}
-    layers = dict.fromkeys(_layers(request.inputs, tools))
+    layers = dict.fromkeys(layers_read(request.inputs, tools))
     for one in request.inputs:
         if one.value.kind != LAYER:
             part = _input(one, tools)
@@ -112,17 +110,6 @@ def pack_action(request: Request, tools: Tools) -> tuple[Part, ...]:
         parts.update((part.path, part) for part in pack_layer(diff_id, tools.store))
     document = {"layers": list(layers), "request": sent.to_data(), "schema": SCHEMA}
     return _document(ACTION, document), *(parts[path] for path in sorted(parts))
-
-
-def _layers(inputs: Sequence[Resolved], tools: Tools) -> Iterator[Digest]:
-    """Yield the layers that an action reads."""
-    for one in inputs:
-        if one.value.kind == LAYER:
-            yield one.value.digest
-        elif one.value.kind == LAYERS:
-            yield from map(Digest.parse, tools.document(one.value))
-        elif one.role == _CONTENT:
-            yield from (layer for layer, _ in locations_of(tools.document(one.value)) if layer)
 
 
 def is_noted(diff_id: Digest, store: Store) -> bool:

@@ -25,3 +25,4 @@ def forget_lost(store: Store) -> None:
         return result is not None and all(map(can_be_had, result.outputs.values()))
 
     store.results.keep(wanted, noted_keys(store))
+    store.private_blobs.forget(lambda one: not (encodings.available(store, one) or store.blobs.has(one)))

@@ -8,6 +8,7 @@
     toc/HEX.foreign      a blob that is said to hold the layer, here or in a registry
     places/HEX           which repositories of registries have a blob
     remote/HEX           which remote service has a blob
+    private/HEX          a blob or layer that does not leave this machine by itself
     results/             action key -> result
     compiled/            checked and compiled BUILD and .bzl files
     index/WORKSPACE/     file index and graph snapshots
@@ -35,6 +36,7 @@ from hermes.store.blobs import LocalBlobs
 from hermes.store.io_errors import storing
 from hermes.store.location import VERSION, default_home, is_made
 from hermes.store.locks import KeyLocks
+from hermes.store.private_blobs import PrivateBlobs
 from hermes.store.remote_blobs import RemoteBlobs
 from hermes.store.scratch import Scratch
 
@@ -66,6 +68,7 @@ class Store:
         self.locks = KeyLocks(home / "locks")
         self.blob_sources = BlobSources(home / "places", self.write)
         self.remote_blobs = RemoteBlobs(home / "remote", self.write)
+        self.private_blobs = PrivateBlobs(home / "private")
 
     @classmethod
     def open(cls, home: Path | None = None) -> Store:

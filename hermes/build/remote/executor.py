@@ -16,10 +16,10 @@ from hermes.actions.local import can_travel
 from hermes.actions.packed import (
     RESULT,
     SCHEMA,
-    Part,
     admit_log,
     pack_action,
 )
+from hermes.actions.privacy import stays_here
 from hermes.actions.run import whole_lines
 from hermes.actions.specs.run import Run
 from hermes.actions.tools import Tools
@@ -30,7 +30,7 @@ from hermes.digest import CHUNK, Digest
 from hermes.engine.action import Action
 from hermes.engine.events import ActionMoved, Events
 from hermes.engine.executor import Executor, Expansion, Request, Result
-from hermes.errors import MissingBlobError, RemoteError, RemoteRefused, RemoteUnavailable
+from hermes.errors import MissingBlobError, RemoteError, RemoteRefused, RemoteUnavailable, SecretLeaked
 from hermes.image.platform import Platform
 from hermes.naming.remotes import RemoteContent
 from hermes.remote.address import Address
@@ -91,6 +91,8 @@ class RemoteExecutor:
     def execute(self, request: Request) -> Result | Expansion:
         if not can_travel(request.action):
             return self._local.execute(request)
+        if stays_here(request, self._tools):
+            return self._here(request)
         if self._is_away or request.action.kind in self._kept_here or not self._is_worth_it(request):
             return self._here(request)
         try:
@@ -161,8 +163,6 @@ class RemoteExecutor:
         service = self._opened()
         action, tools = request.action, self._tools
         parts = pack_action(request, tools)
-        if self._holds_secret(parts):
-            raise RemoteError("what it reads holds a secret of this build")
 
         def moved(stage: str) -> None:
             self._events.emit(ActionMoved(action.id, action.owner, action.kind, stage))
@@ -173,6 +173,8 @@ class RemoteExecutor:
         job = Job(_ARGUMENTS, blobs_of(parts, tools), _OUT, platform, action.timeout)
         try:
             return self._taken(request, service, service.execution.run(job, moved))
+        except SecretLeaked:
+            raise RemoteError("what it reads holds a secret of this build") from None
         except (Lost, MissingBlobError):  # a result whose blobs the storage has not kept
             return self._taken(request, service, service.execution.run(job, moved, fresh=True))
 
@@ -205,22 +207,6 @@ class RemoteExecutor:
                     tell(data)
         except FileNotFoundError:
             return
-
-    def _holds_secret(self, parts: tuple[Part, ...]) -> bool:
-        """Look for this build's secrets in all that would leave this machine but layers, which were searched when they were made."""
-        if not self._tools.secrets:
-            return False
-        search = self._tools.search
-        for part in parts:
-            if isinstance(part.source, bytes):
-                found = search.in_data(part.source)
-            elif part.source is not None:
-                found = search.in_file(part.source)
-            else:
-                found = None
-            if found is not None:
-                return True
-        return False
 
 
 def _last_line(data: bytes) -> str:

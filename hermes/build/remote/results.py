@@ -16,6 +16,7 @@ from typing import Any, Final
 from hermes.actions.kinds import BLOB, LAYERS
 from hermes.actions.local import DOCKERFILE, S2I, available
 from hermes.actions.packed import Part, pack_result
+from hermes.actions.privacy import is_private
 from hermes.actions.tools import Tools
 from hermes.build.remote.stored import blobs_of
 from hermes.build.remote.taking import Taking
@@ -43,8 +44,6 @@ from hermes.store import ResultCache, Store
 
 _LEFT_OUT: Final = frozenset({"base_layer", DOCKERFILE, "host", "import_image", "pull", S2I})
 """What depends on this machine, is asked of a registry in any case, or stands for other actions."""
-_OF_THIS_MACHINE: Final = ("agents", "secrets", "subscriptions", "volumes")
-"""Parameters of commands whose results are never sent."""
 _DOWNLOADS: Final = frozenset({"fetch", "fetch_wheel"})
 """Kinds whose files need not be here unless something reads them."""
 _UPLOADS: Final = 4
@@ -81,7 +80,7 @@ class RemoteResults:
         if nearby or not self._read_on or not image or self._content.is_away(self._address.place):
             return data
         document = parse_json(image)
-        if not _is_for_others(document):
+        if not self._is_for_others(document):
             return data
         try:
             taken = self._taken(key, document)
@@ -96,9 +95,11 @@ class RemoteResults:
 
     def put(self, key: str, result: bytes, preimage: bytes) -> None:
         self._local.put(key, result, preimage)
-        if not self._write_on or not _is_for_others(parse_json(preimage)):
+        if not self._write_on or not self._is_for_others(parse_json(preimage)):
             return
         found = Result.load(result)
+        if found and self._store.private_blobs.has_any(one.digest for one in found.outputs.values()):
+            return
         with self._guard:
             if found is not None and self._write_on:
                 self._sent.append(self._uploads.submit(self._send, key, found, preimage))
@@ -170,6 +171,11 @@ class RemoteResults:
             for one in _made_with(value, document, self._store):
                 encodings.record(self._store, _folders_of(document), Encoding(one.digest, one.size, codec))
 
+    def _is_for_others(self, document: Mapping[str, Any]) -> bool:
+        """Tell from the preimage of a key whether other machines may have the result, and have use for it."""
+        inputs = (Digest.parse(digest) for _, _, digest in document["inputs"])
+        return document["kind"] not in _LEFT_OUT and not is_private(document["params"], inputs, self._store)
+
     def _send(self, key: str, result: Result, preimage: bytes) -> None:
         """Send a result and all that it refers to."""
         if not self._write_on:
@@ -182,8 +188,6 @@ class RemoteResults:
                 for value in result.outputs.values()
                 for one in _made_with(value, document, self._store)
             )
-            if self._tools.secrets and any(map(self._has_secret, parts)):
-                return
             cas = self._content.connections.cas(self._address)
             ActionCache(cas).put(key, result.dump(), blobs_of(parts, self._tools))
         except BuildInterrupted:
@@ -198,13 +202,6 @@ class RemoteResults:
         except (HermesError, OSError):  # what went from the store meanwhile need not be sent
             return
 
-    def _has_secret(self, part: Part) -> bool:
-        if part.source is None:  # a layer, which was searched when it was made
-            return False
-        search = self._tools.search
-        found = search.in_data(part.source) if isinstance(part.source, bytes) else search.in_file(part.source)
-        return found is not None
-
 
 def _made_with(value: Value, document: Mapping[str, Any], store: Store) -> tuple[Descriptor, ...]:
     """Return the blob that an action made besides its outputs: that of the layer of folders, the uppermost of a manifest."""
@@ -216,12 +213,6 @@ def _made_with(value: Value, document: Mapping[str, Any], store: Store) -> tuple
 def _folders_of(document: Mapping[str, Any]) -> Digest:
     """Return the layer that says what an image's folders are, from the preimage of its manifest's key."""
     return next(Digest.parse(digest) for role, _, digest in document["inputs"] if role == "folders")
-
-
-def _is_for_others(document: Mapping[str, Any]) -> bool:
-    """Tell from the preimage of a key whether other machines may have the result, and have use for it."""
-    params = document["params"]
-    return document["kind"] not in _LEFT_OUT and not any(params.get(name) for name in _OF_THIS_MACHINE)
 
 
 def _with_address(error: HermesError, address: str) -> str:

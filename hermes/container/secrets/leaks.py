@@ -61,9 +61,13 @@ class Search:
             os.close(fd)
 
     def in_open(self, fd: int) -> Form | None:
-        """Read an open file, in pieces that overlap."""
+        """Read an open file."""
+        return self.in_pieces(iter(lambda: os.read(fd, CHUNK), b""))
+
+    def in_pieces(self, pieces: Iterable[bytes]) -> Form | None:
+        """Return what some content has, whose pieces come one after the other."""
         before = b""
-        while data := os.read(fd, CHUNK):
+        for data in pieces:
             before += data
             if found := self.in_data(before):
                 return found
