@@ -7,8 +7,9 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from hermes.api.findings import FAILED, LIMITED, OK, Finding
 from hermes.container import probes
 from hermes.debian.keyring import machine_keyring
 from hermes.debian.sources import machine_sources
@@ -20,24 +21,14 @@ from hermes.sandbox.namespace import Namespace
 from hermes.store import Store
 from hermes.version import __version__
 
-OK: Final = "ok"
-LIMITED: Final = "limited"
-FAILED: Final = "failed"
+if TYPE_CHECKING:
+    from hermes.remote.settings import RemoteChoice
 
 _USER_NAMESPACES: Final = "/proc/sys/user/max_user_namespaces"
 
 
-class Finding(NamedTuple):
-    """One thing that was tried. ``state`` is `OK`, `LIMITED` (some builds cannot work) or `FAILED`."""
-
-    name: str
-    state: str
-    detail: str
-    hint: str = ""
-
-
-def examine(home: Path) -> Iterator[Finding]:
-    """Try what builds need, in the order in which they need it."""
+def examine(home: Path, remote: RemoteChoice | None = None) -> Iterator[Finding]:
+    """Try what builds need, in the order in which they need it; then the services that ``remote`` or hermes.yaml name."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     yield Finding("hermes", OK, f"{__version__}, {python}, {platform.machine()}, Linux {platform.release()}")
     try:
@@ -54,6 +45,17 @@ def examine(home: Path) -> Iterator[Finding]:
         store.close()
     yield _debian()
     yield _outbound(home)
+    yield from _remote(home, remote)
+
+
+def _remote(home: Path, remote: RemoteChoice | None) -> Iterator[Finding]:
+    from hermes.naming.registries import remote_of
+
+    settings = remote_of(None, home, remote)
+    if settings is not None:
+        from hermes.api.doctor_remote import examine_remote
+
+        yield from examine_remote(settings)
 
 
 def _store(store: Store) -> Finding:

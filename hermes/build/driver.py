@@ -26,7 +26,7 @@ from hermes.container.layer_forms import LayerForms
 from hermes.container.removal import sweep_after
 from hermes.digest import Digest
 from hermes.engine.action import Action, ActionGraph, Value
-from hermes.engine.events import ActionPrinted, Events, Subscriber, Warned
+from hermes.engine.events import ActionPrinted, BytesMoved, Events, Subscriber, Warned
 from hermes.engine.executor import Caching, Executor, Slots
 from hermes.engine.scheduler import LastResult, Options, Report, Scheduler, Sources
 from hermes.errors import (
@@ -157,6 +157,8 @@ class Driver:
         finally:
             if self._shared is not None:
                 self._shared.close()
+            if any(moved := self.fetching.content.connections.traffic):
+                self.events.emit(BytesMoved(*moved))
             if self._remote is not None:
                 self._remote.close()
             if self._remote_results is not None:

@@ -103,8 +103,9 @@ class Live:
     def summary(self, text: str) -> None:
         self.close()
         self._print(Text(text, style="green"))
-        if slowest := self._tally.slowest():
-            self._print(Text(_shortened(slowest, self._console.width), style="dim"))
+        for line in (self._tally.slowest(), self._tally.elsewhere()):
+            if line:
+                self._print(Text(_shortened(line, self._console.width), style="dim"))
 
     def close(self) -> None:
         """Take the display off the terminal for good: a thread that nobody waits for may still tell of a blob."""

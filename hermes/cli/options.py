@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from functools import wraps
+from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
 import click
@@ -95,7 +96,8 @@ def cache_options(function: F) -> F:
 
 _REMOTE: Final = (
     *("executor", "cache", "instance", "headers", "jobs", "timeout"),
-    *("upload", "download", "local_fallback"),
+    *("upload", "download", "local_fallback", "verify"),
+    *("credential_helper", "tls_ca", "tls_cert", "tls_key"),
 )
 """The fields of `hermes.remote.settings.RemoteChoice`, each of which has an option."""
 
@@ -122,6 +124,38 @@ def remote_options(function: F) -> F:
 
     made: Any = collected
     for option in (
+        click.option(
+            "--remote-tls-key",
+            type=click.Path(path_type=Path),
+            envvar="HERMES_REMOTE_TLS_KEY",
+            help="The key of that certificate, in PEM.",
+        ),
+        click.option(
+            "--remote-tls-cert",
+            type=click.Path(path_type=Path),
+            envvar="HERMES_REMOTE_TLS_CERT",
+            help="This machine's certificate for the services, in PEM.",
+        ),
+        click.option(
+            "--remote-tls-ca",
+            type=click.Path(path_type=Path),
+            envvar="HERMES_REMOTE_TLS_CA",
+            help="The certificate authority of the services, in PEM.",
+        ),
+        click.option(
+            "--credential-helper",
+            "remote_credential_helper",
+            envvar="HERMES_REMOTE_CREDENTIAL_HELPER",
+            metavar="PROGRAM",
+            help="Have a program give headers for each call, as Bazel does.",
+        ),
+        click.option(
+            "--remote-verify",
+            type=click.IntRange(0, 100),
+            envvar="HERMES_REMOTE_VERIFY",
+            metavar="PERCENT",
+            help="Make some of the results of services here again, and say which differ.",
+        ),
         click.option(
             "--remote-download",
             type=click.Choice(["minimal", "toplevel", "all"]),

@@ -36,6 +36,7 @@ class Plain:
             ActionStarted,
             BuildGrew,
             BuildStarted,
+            BytesMoved,
             Warned,
         )
 
@@ -45,7 +46,10 @@ class Plain:
             case BuildGrew(added=added):
                 self._total += added
             case ActionCached():
+                self._told().event(event)
                 self._done += 1
+            case BytesMoved():
+                self._told().event(event)
             case ActionStarted():
                 self._told().event(event)
             case ActionFinished(started=started, ended=ended):
@@ -96,5 +100,6 @@ class Plain:
 
     def summary(self, text: str) -> None:
         self.say(text)
-        if self._tally and (slowest := self._tally.slowest()):
-            self.say(clipped(slowest))
+        for line in (self._tally.slowest(), self._tally.elsewhere()) if self._tally else ():
+            if line:
+                self.say(clipped(line))

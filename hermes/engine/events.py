@@ -121,6 +121,14 @@ class BlobEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class BytesMoved:
+    """A build sent ``up`` bytes of content to remote services, and fetched ``down`` from them."""
+
+    up: int
+    down: int
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something is not as it should be, and the build goes on."""
 
@@ -148,6 +156,7 @@ Event = (
     | BlobExpected
     | BlobMoved
     | BlobEnded
+    | BytesMoved
     | Warned
     | BuildFinished
 )

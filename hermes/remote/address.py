@@ -24,7 +24,10 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A service: ``target`` is what gRPC calls it; ``text`` is what people do. ``headers`` go with each call."""
+    """A service: ``target`` is what gRPC calls it; ``text`` is what people do.
+
+    ``headers`` go with each call, and those that the credential helper ``helper`` gives, a program's path or name.
+    """
 
     text: str
     target: str
@@ -32,6 +35,12 @@ class Address:
     instance: str = ""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     tls: Tls = field(default=Tls())
+    helper: str = ""
+
+    def uri(self, method: str) -> str:
+        """Return what a credential helper is asked about for a method, as gRPC defines the URL of a service."""
+        host = self.target.removeprefix("dns:///").removesuffix(":443")
+        return f"https://{host}/{method.split('/')[1]}"
 
     @property
     def place(self) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from hermes.errors import BuildInterrupted, RemoteError, RemoteRefused, RemoteUnavailable
 from hermes.remote.address import Address
+from hermes.remote.credentials import CredentialHelper
 from hermes.version import __version__
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Channel:
         self._closed = False
         self._worked = False
         self._silent = 0
+        self._helper = CredentialHelper(address.helper) if address.helper else None
         self._grpc = _open(address)
 
     def close(self) -> None:
@@ -86,14 +88,20 @@ class Channel:
             method, request_serializer=_serialized, response_deserializer=answer.FromString
         )
         seconds = deadline or self.deadline
-        return self.again(lambda: call(request, timeout=seconds, metadata=self.address.headers))
+        return self.again(lambda: call(request, timeout=seconds, metadata=self._headers(method)))
+
+    def _headers(self, method: str) -> tuple[tuple[str, str], ...]:
+        """Return the headers of a call; raises `RemoteError` where a credential helper has none."""
+        if self._helper is None:
+            return self.address.headers
+        return (*self.address.headers, *self._helper.headers(self.address.uri(method)))
 
     def once(self, method: str, request: Any, answer: Any, deadline: float) -> grpc.Future:
         """Begin a call that is made once, and may be cancelled."""
         call = self._grpc.unary_unary(
             method, request_serializer=_serialized, response_deserializer=answer.FromString
         )
-        return call.future(request, timeout=deadline, metadata=self.address.headers)
+        return call.future(request, timeout=deadline, metadata=self._headers(method))
 
     def stream(
         self, method: str, request: Any, answer: Any, *, deadline: float | None = None
@@ -102,7 +110,7 @@ class Channel:
         call = self._grpc.unary_stream(
             method, request_serializer=_serialized, response_deserializer=answer.FromString
         )
-        answers = call(request, timeout=deadline, metadata=self.address.headers)
+        answers = call(request, timeout=deadline, metadata=self._headers(method))
         try:
             for one in answers:
                 self.works()
@@ -118,7 +126,7 @@ class Channel:
             method, request_serializer=_serialized, response_deserializer=answer.FromString
         )
         try:
-            found = call(requests, metadata=self.address.headers)
+            found = call(requests, metadata=self._headers(method))
         except self.rpc_error as error:
             raise self.failure(error) from None
         self.works()
@@ -157,6 +165,8 @@ class Channel:
 
     def works(self) -> None:
         """Note that the service has just answered."""
+        if self._helper is not None:
+            self._helper.worked()
         self._worked = True
         self._silent = 0
 
@@ -174,10 +184,12 @@ class Channel:
             if self._closed or self.cancelled.is_set():
                 raise BuildInterrupted
         said = " ".join((error.details() or code.lower().replace("_", " ")).split())[:500]
+        if code == "UNAUTHENTICATED" and self._helper is not None and self._helper.has_others():
+            return Failed(said, "UNAVAILABLE")
         if code in _REFUSED:
             return RemoteRefused(
                 f"{self.address.text} refused the call: {said}",
-                hint="check the credentials: --remote-header, or header_env in hermes.yaml",
+                hint="check the credentials: --remote-header, --credential-helper, or header_env in hermes.yaml",
             )
         details = b""
         for name, value in error.trailing_metadata() or ():

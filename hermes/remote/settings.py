@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from hermes.errors import UsageError
 from hermes.remote.address import Address, Tls
@@ -41,7 +42,8 @@ class RemoteSettings:
     ``jobs`` actions are sent at once, and after ``timeout`` seconds without an answer the service counts as unavailable.
     With ``local_fallback`` actions are then executed here. ``platform`` are the properties that workers must have. Results are
     sent to the cache if ``upload`` says so. ``download`` is one of `DOWNLOADS`; empty, it is `TOPLEVEL` for a build whose outputs are
-    linked, and `MINIMAL` for one from whose outputs a command takes what it needs.
+    linked, and `MINIMAL` for one from whose outputs a command takes what it needs. ``credential_helper`` is a program's path or name
+    (`hermes.remote.credentials`), and ``verify`` how many results of a hundred are made here again.
     """
 
     executor: str = ""
@@ -55,14 +57,36 @@ class RemoteSettings:
     cache: str = ""
     upload: bool = True
     download: str = ""
+    credential_helper: str = ""
+    verify: int = 0
 
     def address(self) -> Address:
         """Return where the executor is; raises `UsageError`."""
-        return Address.parse(self.executor, self.instance, self.headers, self.tls)
+        return self._at(self.executor)
 
     def cache_address(self) -> Address:
         """Return where the cache is; raises `UsageError`."""
-        return Address.parse(self.cache, self.instance, self.headers, self.tls)
+        return self._at(self.cache)
+
+    @property
+    def has_platform(self) -> bool:
+        """Tell whether other properties than the usual ones are asked of workers."""
+        return self.platform is not USUAL_PLATFORM
+
+    def as_choice(self) -> RemoteChoice:
+        """Return all of this but ``platform`` as a choice, which says the same over any other settings."""
+        values = {
+            one.name: getattr(self, one.name)
+            for one in fields(self)
+            if one.name not in ("headers", "platform", "tls")
+        }
+        headers = tuple(f"{name}={value}" for name, value in self.headers)
+        tls = self.tls
+        return RemoteChoice(headers=headers, tls_ca=tls.ca, tls_cert=tls.cert, tls_key=tls.key, **values)
+
+    def _at(self, text: str) -> Address:
+        found = Address.parse(text, self.instance, self.headers, self.tls)
+        return replace(found, helper=self.credential_helper)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +102,27 @@ class RemoteChoice:
     cache: str | None = None
     upload: bool | None = None
     download: str | None = None
+    credential_helper: str | None = None
+    verify: int | None = None
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
 
     def over(self, settings: RemoteSettings) -> RemoteSettings:
         """Return the settings with this instead where it says something; raises `UsageError`."""
-        names = ("executor", "instance", "jobs", "timeout", "local_fallback", "cache", "upload", "download")
-        said = {name: value for name in names if (value := getattr(self, name)) is not None}
+        names = (
+            *("executor", "instance", "jobs", "timeout", "local_fallback", "cache", "upload", "download"),
+            *("credential_helper", "verify"),
+        )
+        said: dict[str, Any] = {name: value for name in names if (value := getattr(self, name)) is not None}
         if self.headers:
             said["headers"] = (*settings.headers, *map(header_of, self.headers))
-        found = replace(settings, **said)
+        tls = Tls(
+            self.tls_ca or settings.tls.ca,
+            self.tls_cert or settings.tls.cert,
+            self.tls_key or settings.tls.key,
+        )
+        found = replace(settings, tls=tls, **said)
         if found.executor:
             found.address()
         if found.cache:
@@ -109,12 +146,23 @@ def chosen_settings(settings: RemoteSettings | None, choice: RemoteChoice | None
 
 def _of_environment() -> RemoteChoice | None:
     """Return what the environment says of services, for commands that have no options of them."""
-    executor, cache, instance, header = (
-        os.environ.get(f"HERMES_REMOTE_{name}") for name in ("EXECUTOR", "CACHE", "INSTANCE", "HEADER")
-    )
+    known = os.environ.get
+    executor, cache = known("HERMES_REMOTE_EXECUTOR"), known("HERMES_REMOTE_CACHE")
     if not (executor or cache):
         return None
-    return RemoteChoice(executor, instance, tuple((header or "").splitlines()), cache=cache)
+    ca, cert, key = (
+        Path(path) if (path := known(f"HERMES_REMOTE_TLS_{name}")) else None for name in ("CA", "CERT", "KEY")
+    )
+    return RemoteChoice(
+        executor,
+        known("HERMES_REMOTE_INSTANCE"),
+        tuple((known("HERMES_REMOTE_HEADER") or "").splitlines()),
+        cache=cache,
+        credential_helper=known("HERMES_REMOTE_CREDENTIAL_HELPER"),
+        tls_ca=ca,
+        tls_cert=cert,
+        tls_key=key,
+    )
 
 
 def header_of(text: str) -> tuple[str, str]:

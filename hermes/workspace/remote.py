@@ -13,6 +13,7 @@ from hermes.remote.settings import DOWNLOADS, JOBS, TIMEOUT, USUAL_PLATFORM, Rem
 
 _KNOWN: Final = {
     "cache",
+    "credential_helper",
     "download",
     "executor",
     "header_env",
@@ -23,6 +24,7 @@ _KNOWN: Final = {
     "timeout",
     "tls",
     "upload",
+    "verify",
 }
 _KNOWN_TLS: Final = {"ca", "cert", "key"}
 
@@ -48,6 +50,8 @@ def remote_of(path: Path, document: Any) -> RemoteSettings:
         cache=_text(path, "remote.cache", found.get("cache", "")),
         upload=_flag(path, "remote.upload", found.get("upload", True)),
         download=_one_of(path, "remote.download", found.get("download", ""), ("", *DOWNLOADS)),
+        credential_helper=_program(path, found.get("credential_helper", "")),
+        verify=_percent(path, found.get("verify", 0)),
     )
     for name, check in (("executor", settings.address), ("cache", settings.cache_address)):
         try:
@@ -99,6 +103,18 @@ def _one_of(path: Path, name: str, value: Any, known: Sequence[str]) -> str:
         shown = ", ".join(filter(None, known))
         raise WorkspaceError(f"{path}: {name} must be one of {shown}, not {value!r}")
     return str(value)
+
+
+def _program(path: Path, value: Any) -> str:
+    """Return a program: one with a slash in its name is below the workspace, unless its path is absolute."""
+    text = _text(path, "remote.credential_helper", value)
+    return str(path.parent / text) if "/" in text else text
+
+
+def _percent(path: Path, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 100:
+        raise WorkspaceError(f"{path}: remote.verify must be a number from 0 to 100, not {value!r}")
+    return value
 
 
 def _number(path: Path, name: str, value: Any) -> int:

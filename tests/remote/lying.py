@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Self
 
 import grpc
@@ -18,13 +19,17 @@ Lie = Callable[["Proxy", str, Any], Iterator[bytes] | None]
 
 
 class Proxy(grpc.GenericRpcHandler):
-    """Passes all calls on; ``lie`` may answer instead, and ``change`` changes the content that is read."""
+    """Passes all calls on; ``lie`` may answer instead, and ``change`` changes the content that is read.
+
+    With ``tls``, the files of `make_ca`, clients must have a certificate.
+    """
 
     def __init__(
         self,
         target: str,
         lie: Lie = lambda proxy, method, context: None,
         change: Callable[[int, bytes], bytes | None] | None = None,
+        tls: Mapping[str, Path] | None = None,
     ) -> None:
         self.calls: Counter[str] = Counter()
         self._lie = lie
@@ -33,8 +38,14 @@ class Proxy(grpc.GenericRpcHandler):
         self._stopped = threading.Event()
         self._server = grpc.server(ThreadPoolExecutor(32))
         self._server.add_generic_rpc_handlers((self,))
-        self.port = self._server.add_insecure_port("127.0.0.1:0")
-        self.url = f"grpc://127.0.0.1:{self.port}"
+        if tls is None:
+            self.port = self._server.add_insecure_port("127.0.0.1:0")
+            self.url = f"grpc://127.0.0.1:{self.port}"
+        else:
+            pair = tls["server.key"].read_bytes(), tls["server.pem"].read_bytes()
+            credentials = grpc.ssl_server_credentials([pair], tls["ca.pem"].read_bytes(), True)
+            self.port = self._server.add_secure_port("127.0.0.1:0", credentials)
+            self.url = f"grpcs://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         self._server.start()
@@ -118,6 +129,17 @@ def silent(*methods: str) -> Lie:
         if method in methods:
             proxy.silence()
             context.abort(grpc.StatusCode.UNAVAILABLE, "too late")
+        return None
+
+    return lie
+
+
+def only_with(header: str, values: Collection[str]) -> Lie:
+    """Refuse calls without one of some values of a header."""
+
+    def lie(proxy: Proxy, method: str, context: Any) -> Iterator[bytes] | None:
+        if dict(context.invocation_metadata()).get(header) not in values:
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "said by the test")
         return None
 
     return lie

@@ -1,0 +1,44 @@
+"""What a service says that it can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from hermes.remote.messages import REAPI, messages
+
+if TYPE_CHECKING:
+    from hermes.remote.channel import Channel
+
+_METHOD: Final = f"/{REAPI}.Capabilities/GetCapabilities"
+_SHA256: Final = 1
+_ZSTD: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """``has_sha256`` must hold for Hermes to use it; ``has_zstd`` says that content may be compressed on the way.
+
+    ``largest_batch`` is in bytes, 0 for no limit of its own.
+    """
+
+    has_sha256: bool
+    has_zstd: bool
+    may_write: bool
+    can_execute: bool
+    largest_batch: int
+
+
+def capabilities(channel: Channel) -> Capabilities:
+    """Ask a service; raises as `Channel.unary`."""
+    m = messages()
+    request = m.GetCapabilitiesRequest(instance_name=channel.address.instance)
+    answer = channel.unary(_METHOD, request, m.ServerCapabilities)
+    cache = answer.cache_capabilities
+    return Capabilities(
+        has_sha256=_SHA256 in cache.digest_functions or not cache.digest_functions,
+        has_zstd=_ZSTD in cache.supported_compressors,
+        may_write=bool(cache.action_cache_update_capabilities.update_enabled),
+        can_execute=bool(answer.execution_capabilities.exec_enabled),
+        largest_batch=int(cache.max_batch_total_size_bytes),
+    )
