@@ -99,39 +99,50 @@ def _bytes(path: str) -> bytes:
     return path.encode("utf-8", "surrogateescape")
 
 
+class _Names:
+    """The names of one file: that of its item, and those of the links to it."""
+
+    __slots__ = ("file", "links")
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.links: dict[str, None] = {}
+
+
 class _Links:
     """The hard links among items, each to a path that is none."""
 
     def __init__(self) -> None:
-        self._targets: dict[str, str] = {}
-        self._names: dict[str, dict[str, None]] = {}
+        self._names: dict[str, _Names] = {}
+        """By each name of a file."""
 
     def file_of(self, path: str) -> str:
-        return self._targets.get(path, path)
+        found = self._names.get(path)
+        return path if found is None else found.file
 
     def add(self, path: str, target: str) -> None:
-        self._targets[path] = target
-        self._names.setdefault(target, {})[path] = None
+        found = self._names.setdefault(target, _Names(target))
+        found.links[path] = None
+        self._names[path] = found
 
     def forget(self, path: str) -> None:
-        target = self._targets.pop(path, None)
-        if target is not None:
-            del self._names[target][path]
+        found = self._names.get(path)
+        if found is not None and found.file != path:
+            del found.links[path], self._names[path]
 
     def promote(self, path: str) -> str | None:
-        """Let the first of a file's other names, if it has any, be the file; return that name."""
-        names = list(self._names.pop(path, ()))
-        if not names:
+        """Let one of a file's other names, if it has any, be the file; return that name."""
+        found = self._names.pop(path, None)
+        if found is None or not found.links:
             return None
-        first, *others = names
-        del self._targets[first]
-        for one in others:
-            self.add(one, first)
-        return first
+        found.file, _ = found.links.popitem()
+        return found.file
 
     def groups(self) -> Iterator[tuple[str, list[str]]]:
         """Yield the files that have several names, with all of those."""
-        yield from ((target, [target, *names]) for target, names in self._names.items() if names)
+        for path, found in self._names.items():
+            if path == found.file and found.links:
+                yield path, [path, *found.links]
 
 
 def _link_to_first_names(found: _Items, links: _Links) -> None:

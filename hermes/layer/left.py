@@ -7,6 +7,7 @@ over them, which few archives need.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Collection, Iterator
 
 from hermes.layer.entry import HARDLINK, OPAQUE_NAME, Entry, join, whiteout
@@ -57,54 +58,75 @@ class Left:
         return left.entries()
 
 
+class _Names:
+    """The names of one file: that of its row, and those of the links to it with the numbers of their rows, in their order."""
+
+    __slots__ = ("file", "has_moved", "links")
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.has_moved = False
+        self.links: OrderedDict[str, int] = OrderedDict()
+
+
 class _Files:
     """The hard links of an archive. When a file is removed, the first of its other names takes its place."""
 
     def __init__(self) -> None:
         self._links: dict[str, tuple[str, int]] = {}
-        """Hard links to their files and the numbers of their rows."""
-        self._names: dict[str, dict[str, None]] | None = None
+        """Hard links to their files and the numbers of their rows, while nothing has been removed."""
+        self._names: dict[str, _Names] | None = None
+        """The same afterwards, by each name of a file. Few archives need it."""
         self._heirs: dict[int, str] = {}
         """Numbers of rows to the path of the file that they are instead of a link to it."""
-        self._relinked: dict[int, str] = {}
 
     def link(self, path: str, target: str, number: int) -> str:
         """Note the hard link of a row; return the path of its file, where ``target`` may be another link to that."""
+        if self._names is not None:
+            return _enter(self._names, path, target, number)
         file = self._links[target][0] if target in self._links else target
         self._links[path] = file, number
-        if self._names is not None:
-            self._names.setdefault(file, {})[path] = None
         return file
 
     def remove(self, path: str) -> None:
         """Forget a path; a file with other names stays under those."""
-        if not self._links:
-            return
-        if self._names is None:  # few archives need it
+        if self._names is None:
+            if not self._links:
+                return
             self._names = {}
-            for one, (file, _) in self._links.items():
-                self._names.setdefault(file, {})[one] = None
-        if path in self._links:
-            del self._names[self._links.pop(path)[0]][path]
-        elif names := list(self._names.pop(path, ())):
-            first, *others = names
-            self._heirs[self._links.pop(first)[1]] = path
-            self._names[first] = dict.fromkeys(others)
-            for one in others:
-                number = self._links[one][1]
-                self._links[one] = first, number
-                self._relinked[number] = first
+            for one, (file, number) in self._links.items():
+                _enter(self._names, one, file, number)
+            self._links.clear()
+        names = self._names.pop(path, None)
+        if names is None:
+            return
+        if path != names.file:
+            del names.links[path]
+        elif names.links:
+            names.file, number = names.links.popitem(last=False)
+            names.has_moved = True
+            self._heirs[number] = path
 
     def settled(self, rows: Collection[Entry]) -> Iterator[tuple[int, Entry]]:
         """Yield the numbers of all rows and their entries, with the files and links that they are in the end."""
         removed = frozenset(self._heirs.values())
+        moved = {one for one in (self._names or {}).values() if one.has_moved}
+        relinked = {number: one.file for one in moved for number in one.links.values()}
         files: dict[str, Entry] = {}
         for number, row in enumerate(rows):
             entry = row
             if number in self._heirs:
                 entry = files[self._heirs[number]]._replace(path=row.path)
-            elif number in self._relinked:
-                entry = row._replace(link=self._relinked[number])
+            elif number in relinked:
+                entry = row._replace(link=relinked[number])
             if entry.path in removed:
                 files[entry.path] = entry
             yield number, entry
+
+
+def _enter(names: dict[str, _Names], path: str, target: str, number: int) -> str:
+    """Add a link to a file, of which ``target`` is one of the names; return the path of the file."""
+    found = names.setdefault(target, _Names(target))
+    found.links[path] = number
+    names[path] = found
+    return found.file

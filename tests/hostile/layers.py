@@ -258,6 +258,16 @@ def raw() -> Iterator[tuple[str, Callable[[], bytes]]]:
         yield name, lambda text=text: extended(text) + header(b"a") + END
     yield "a header of 170,000 records", lambda: extended(b"6 a=b\n" * 170_000) + header(b"a") + END
     yield (
+        "names of one file that are replaced one after the other",
+        lambda: (
+            header(b"f")
+            + b"".join(header(b"h%d" % n, b"1", link=b"f") for n in range(20_000))
+            + header(b"f")
+            + b"".join(header(b"h%d" % n) for n in range(20_000))
+            + END
+        ),
+    )
+    yield (
         "9,000 records for each of 20,000 entries",
         lambda: (
             extended(b"".join(record(b"k%d" % n, b"") for n in range(9000)), b"g")

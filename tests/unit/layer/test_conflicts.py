@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hermes.digest import Digest
@@ -9,7 +11,9 @@ from hermes.errors import LayerError
 from hermes.layer.canonical import canonical
 from hermes.layer.conflicts import Conflict, conflicts
 from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, Entry, opaque, whiteout
+from hermes.layer.left import Left
 from hermes.layer.toc import TableOfContents
+from hermes.store.scratch import Scratch
 
 NONE = Digest.of(b"")
 
@@ -124,3 +128,16 @@ def test_a_link_that_was_replaced_is_not_in_the_way() -> None:
 def test_what_lies_in_a_folder_of_the_same_layer_is_no_conflict_of_its_own() -> None:
     upper = table(folder("a"), file("a/b"), file("a/c"))
     assert [one.path for one in conflicts([table(file("a")), upper], {})] == ["a"]
+
+
+def test_the_last_name_of_a_file_has_its_content(tmp_path: Path) -> None:
+    """However many of its names were replaced, one after the other."""
+    names = [f"h{number:05}" for number in range(3000)]
+    entries = [file("f"), *(Entry(one, HARDLINK, 0o644, link="f") for one in names)]
+    entries += [file(one, "2") for one in ["f", *names[:-1]]]
+    left = Left("test", Scratch(tmp_path))
+    for entry in entries:
+        left.add(entry)
+    expected = [*(file(one, "2") for one in ["f", *names[:-1]]), file(names[-1])]
+    assert sorted(left.entries(), key=lambda one: one.sort_key) == expected
+    assert [one for one, _ in canonical(((one, None) for one in entries), name="test")] == expected
