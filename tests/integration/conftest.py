@@ -123,6 +123,10 @@ class OrdinaryUser:
         self.home = folder / "home"
         self.workspace = Sandbox(folder / "workspace", self.home)
 
+    def take_files(self, of: Sandbox) -> None:
+        """Have all contents of another store, such as what it has downloaded, but no result of a build."""
+        shutil.copytree(of.home / "blobs", self.home / "blobs")
+
     def run(
         self,
         *arguments: str,

@@ -10,12 +10,16 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.conftest import ROOT, Sandbox
 from tests.integration.shell import Shell
 from tests.integration.test_python import names_in
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import OrdinaryUser
 
 pytest.importorskip("ansible", reason="ansible-core is not installed (the extra ansible)")
 
@@ -200,11 +204,17 @@ def test_what_is_wrong_with_a_playbook_is_said(playing: Playing, text: str, said
 
 
 @pytest.mark.network
-def test_the_image_of_the_example_has_no_python_and_no_ansible(workspace: Sandbox) -> None:
-    shutil.copytree(ROOT / "examples/ansible", workspace.root / "examples/ansible")
+def test_the_image_of_the_example_has_no_python_and_no_ansible(
+    workspace: Sandbox, ordinary_user: OrdinaryUser
+) -> None:
+    for one in (workspace, ordinary_user.workspace):
+        shutil.copytree(ROOT / "examples/ansible", one.root / "examples/ansible")
     label = "//examples/ansible:image"
     assert workspace.build(label).executed
     assert workspace.build(label, "//examples/ansible:configured").executed == ()
     layers = names_in(workspace.root / "hermes-out/examples/ansible/image")
     made = ["etc/httpd.conf", "etc/httpd.note", "srv/www/index.html"]
     assert sorted(name for layer in layers for name in layer) == sorted(["etc/group", "etc/passwd", *made])
+    ordinary_user.take_files(workspace)
+    theirs = {**os.environ, "HERMES_HOME": str(ordinary_user.home), "HOME": str(ordinary_user.folder)}
+    assert workspace.digest(label) in ordinary_user.run("build", "--json", label, env=theirs).stdout

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.conftest import ROOT, Sandbox
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import OrdinaryUser
 
 TOUR = Path(__file__).parent / "tour"
 
@@ -44,15 +48,25 @@ def test_a_value_on_the_command_line_chooses_another_file(tour: Sandbox) -> None
 
 @pytest.mark.network
 @pytest.mark.parametrize("package", ["hello", "host-tools", "programs", "roots"])
-def test_the_examples_build(workspace: Sandbox, package: str) -> None:
-    shutil.copytree(ROOT / "examples" / package, workspace.root / "examples" / package)
-    built = workspace.build(f"//examples/{package}/...").targets
-    images = [label for label, outputs in built.items() if outputs and outputs[0].kind == "image"]
+def test_the_examples_give_root_and_an_ordinary_user_one_image(
+    workspace: Sandbox, ordinary_user: OrdinaryUser, package: str
+) -> None:
+    every = f"//examples/{package}/..."
+    for one in (workspace, ordinary_user.workspace):
+        shutil.copytree(ROOT / "examples" / package, one.root / "examples" / package)
+    built = workspace.build(every).targets
+    images = {label: outputs for label, outputs in built.items() if outputs and outputs[0].kind == "image"}
     assert images
     for label in images:
         done = workspace.run("run", label)
         assert done.returncode == 0, done.stderr
         assert done.stdout
+    assert workspace.build(every).executed == ()
+    ordinary_user.take_files(workspace)
+    said = ordinary_user.run("build", "--json", every).stdout
+    assert all(one.digest in said for outputs in images.values() for one in outputs)
+    tested = ordinary_user.run("test", every, check=False)
+    assert tested.returncode == (0 if package in ("hello", "programs") else 4), tested.stdout
 
 
 @pytest.mark.network
