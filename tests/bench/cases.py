@@ -378,6 +378,21 @@ def wheels(folder: Path, size: Size) -> Iterator[Row]:
     yield from cases(folder, size.rounds, all_of_them=size is FULL)
 
 
+def python_images(folder: Path, size: Size) -> Iterator[Row]:
+    """A service in Python with the same wheels, beside BuildKit."""
+    from tests.bench.python_images import cases
+
+    base = _debian(folder, "python3", "python3-pip")
+    yield from cases(folder, base, min(size.rounds, 3), all_of_them=size is FULL)
+
+
+def debian_packages(folder: Path, size: Size) -> Iterator[Row]:
+    """Debian packages, beside mmdebstrap."""
+    from tests.bench.debian_packages import cases
+
+    yield from cases(folder, min(size.rounds, 3))
+
+
 def npm_packages(folder: Path, size: Size) -> Iterator[Row]:
     """npm packages, beside npm."""
     from tests.bench.npm_packages import cases
@@ -415,4 +430,6 @@ CASES: Mapping[str, Callable[[Path, Size], Iterator[Row]]] = {
     "dockerfiles": dockerfiles,
     "npm": npm_packages,
     "wheels": wheels,
+    "python-images": python_images,
+    "debian-packages": debian_packages,
 }

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench.timing import HERMES, Command, Row, pair
+from tests.bench.warm import Fetched, WarmStore
 
 _WANTED = (
     "numpy",
@@ -45,67 +46,39 @@ def cases(folder: Path, rounds: int, *, all_of_them: bool) -> Iterator[Row]:
         raise LookupError("uv is not installed") from None
     if not shutil.which("zstd"):
         raise LookupError("zstd is not installed")
-    workspace, home, fetched = folder / "workspace", folder / "home", folder / "fetched"
+    workspace, store = folder / "workspace", WarmStore(folder / "home", folder / "workspace")
     workspace.mkdir()
-    (workspace / "hermes.yaml").touch()
     (workspace / "BUILD").write_text(_LAYERS)
-    wanted = _WANTED if all_of_them else _SMALL
-    (workspace / "requirements.in").write_text("".join(f"{one}\n" for one in wanted))
-    env = {"HERMES_HOME": str(home), "UV": os.fspath(find_uv_bin())}
-    if subprocess.run(
-        [*HERMES, "lock", "//:deps"], cwd=workspace, env={**os.environ, **env}, check=False
-    ).returncode:
-        raise LookupError("the packages cannot be resolved here")
-    _fetch(workspace, home, env)
-    home.rename(fetched)
-    build = Command(
-        [*HERMES, "build", "-q", "//:image"],
-        workspace,
-        env,
-        lambda: _restore(fetched, home, workspace / "hermes-out"),
-    )
-    peer = Command(["/bin/sh", "-c", _PEER], workspace, env)
+    lock_wheels(workspace, store, all_of_them=all_of_them)
+    build = Command([*HERMES, "build", "-q", "//:image"], workspace, store.env, store.forget)
+    peer = Command(["/bin/sh", "-c", _PEER], workspace, {"UV": os.fspath(find_uv_bin())})
     pair(build, peer, 1)
     ours, theirs = pair(build, peer, rounds)
     yield Row("wheels into an image", ours.wall, theirs and theirs.wall, 1.5)
     yield Row("wheels into an image: processor", ours.cpu, theirs and theirs.cpu, 1.5)
 
 
-def _fetch(workspace: Path, home: Path, env: dict[str, str]) -> None:
-    """Bring the wheels of the lock into the store, and nothing else; write down what the peer is to install."""
-    own = workspace.parent / "own"
-    subprocess.run([*HERMES, "build", "-q", "//:image"], cwd=workspace, env={**os.environ, **env}, check=True)
-    locked = {
-        file["hashes"]["sha256"]: (package, file)
-        for package in tomllib.loads((workspace / "pylock.toml").read_text())["packages"]
-        for file in package["wheels"]
-    }
-    blobs = home / "blobs/sha256"
-    targets, lines = [], []
-    for sha256, (package, file) in locked.items():
-        if (blobs / sha256).exists():
-            known = f", size={file['size']}" if "size" in file else ""
-            targets.append(
-                f"fetch_file(name={package['name']!r}, urls=['file://{blobs}/{sha256}'], "
-                f"filename={file['name']!r}, sha256='{sha256}'{known})\n"
-            )
-            lines.append(f"{package['name']}=={package['version']} --hash=sha256:{sha256}\n")
+def lock_wheels(workspace: Path, store: WarmStore, *, all_of_them: bool) -> list[Fetched]:
+    """Lock and fetch packages; leave their wheels in the store, and what pip and uv are to install in ``hashed.txt``.
+
+    Return the wheels, which are in ``wheels``, too. The package of the workspace has the target ``//:image``.
+    """
+    (workspace / "hermes.yaml").touch()
+    wanted = _WANTED if all_of_them else _SMALL
+    (workspace / "requirements.in").write_text("".join(f"{one}\n" for one in wanted))
+    env = {**os.environ, **store.env}
+    if subprocess.run([*HERMES, "lock", "//:deps"], cwd=workspace, env=env, check=False).returncode:
+        raise LookupError("the packages cannot be resolved here")
+    subprocess.run([*HERMES, "build", "-q", "//:image"], cwd=workspace, env=env, check=True)
+    found, lines = [], []
+    (workspace / "wheels").mkdir()
+    for package in tomllib.loads((workspace / "pylock.toml").read_text())["packages"]:
+        for file in package["wheels"]:
+            blob = store.home / "blobs/sha256" / file["hashes"]["sha256"]
+            if blob.exists():
+                found.append(Fetched(file["name"], blob.name, file.get("size")))
+                lines.append(f"{package['name']}=={package['version']} --hash=sha256:{blob.name}\n")
+                shutil.copy(blob, workspace / "wheels" / file["name"])
     (workspace / "hashed.txt").write_text("".join(lines))
-    own.mkdir()
-    (own / "hermes.yaml").touch()
-    (own / "BUILD").write_text("".join(targets))
-    fetching = home.with_name("fetching")
-    subprocess.run(
-        [*HERMES, "build", "-q", "//..."],
-        cwd=own,
-        env={**os.environ, **env, "HERMES_HOME": str(fetching)},
-        check=True,
-    )
-    shutil.rmtree(home)
-    fetching.rename(home)
-
-
-def _restore(fetched: Path, home: Path, out: Path) -> None:
-    shutil.rmtree(home, ignore_errors=True)
-    shutil.rmtree(out, ignore_errors=True)
-    shutil.copytree(fetched, home, symlinks=True)
+    store.keep(found)
+    return found
