@@ -19,12 +19,16 @@ compileall.compile_dir(folder, quiet=2, invalidation_mode=py_compile.PycInvalida
 """
 
 _BUILD = """\
-import importlib, os, shutil, sys, tarfile
+import importlib, os, shutil, sys, tarfile, tempfile
 source, built = sys.argv[1:]
 here = os.getcwd()
-with tarfile.open(source) as archive:
-    archive.extractall("source", **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
-os.chdir(os.path.join("source", *os.listdir("source")))
+made = tempfile.mkdtemp()
+if os.path.isdir(source):
+    shutil.copytree(source, os.path.join(made, "source"), symlinks=True)
+else:
+    with tarfile.open(source) as archive:
+        archive.extractall(made, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+os.chdir(os.path.join(made, *os.listdir(made)))
 system = {}
 if os.path.exists("pyproject.toml"):
     try:
@@ -38,8 +42,7 @@ module, _, attribute = system.get("build-backend", "setuptools.build_meta:__lega
 backend = importlib.import_module(module)
 for part in filter(None, attribute.split(".")):
     backend = getattr(backend, part)
-wheels = os.path.join(here, "wheels")
-os.mkdir(wheels)
+wheels = tempfile.mkdtemp()
 shutil.move(os.path.join(wheels, backend.build_wheel(wheels)), os.path.join(here, built))
 """
 
@@ -75,8 +78,40 @@ def _environment_entries(ctx, info):
         found.append(entry.symlink(info.prefix + "/bin/" + name, "python"))
     return found
 
+def _own(ctx, pin):
+    """Returns the files of a first-party package, and where its folder is of those, in the sandbox."""
+    found = {}
+    for file in ctx.files.sources:
+        package = file.owner.package
+        path = "%s/%s" % (package, file.path) if package else file.path
+        if pin.directory == "." or path.startswith(pin.directory + "/"):
+            found.setdefault(package, []).append(file)
+    if len(found) != 1:
+        packages = " and ".join(["//" + one for one in found])
+        fail(
+            "%s is the folder %s, of which %s" % (pin.name, pin.directory, packages + " have files" if found else "no file is among sources"),
+            attr = "sources",
+            hint = "give all files of the folder from one package, as glob() or a filegroup",
+        )
+    package = list(found)[0]
+    if pin.directory == package:
+        return found[package], "."
+    below = "" if pin.directory == "." else pin.directory
+    if package and not below.startswith(package + "/"):
+        fail("%s is the folder %s, and //%s is a package in it" % (pin.name, pin.directory, package), attr = "sources", hint = "let a package at or above the folder have its files")
+    return found[package], (below[len(package) + 1:] if package else below) or "."
+
+def _source_tree(ctx, pin):
+    """Returns the arguments of run() by which a source tree is there, and where."""
+    if pin.commit:
+        commit = ctx.actions.git(pin.name + ".commit", pin.git, pin.commit, folder = pin.directory)
+        return {"trees": {"/run/source": ctx.actions.copy(pin.name + ".source", root = [commit], paths = ["/"], dest = "/content/")}}, "/run/source"
+    files, where = _own(ctx, pin)
+    return {"inputs": {"/run/source": files}}, "/run/source/" + where
+
 def _built(ctx, pin, source, info):
-    """Returns the wheel that the base's interpreter builds of a source distribution, in the sandbox (PEP 517)."""
+    """Returns the wheel that the base's interpreter builds of a source distribution or tree, in the sandbox (PEP 517)."""
+    given, where = ({"inputs": {".": [source]}}, pin.filename) if source else _source_tree(ctx, pin)
     if not ctx.attr.base:
         fail("allow_sdist needs the interpreter of a base", attr = "allow_sdist", hint = "give the layers or the image that Python is in, as base")
     base = stack_of(ctx.attr.base)
@@ -85,17 +120,19 @@ def _built(ctx, pin, source, info):
         pin.name + ".wheel",
         root = base.layers + [layer for layer in tools if layer not in base.layers],
         environment = base.environment,
-        argv = [ctx.attr.build_deps[0][PyInfo].prefix + "/bin/python" if tools else info.interpreter, "-B", "-s", "-c", _BUILD, pin.filename, "built.whl"],
+        argv = [ctx.attr.build_deps[0][PyInfo].prefix + "/bin/python" if tools else info.interpreter, "-B", "-s", "-c", _BUILD, where, "built.whl"],
         env = {"PYTHONHASHSEED": "0"},
-        inputs = {".": [source]},
         outputs = ["built.whl"],
         layer = False,
         user = "0:0",
+        **given
     )
     return made.files[0]
 
 def _fetched(ctx, pin, info):
-    """Returns the wheel of a package that a lock names: by its digest, or built from a source that has it."""
+    """Returns the wheel of a package that a lock names: by its digest, or built from a source."""
+    if pin.directory or pin.commit:
+        return _built(ctx, pin, None, info)
     if not pin.filename:
         return ctx.actions.fetch_wheel(
             "%s-%s.whl" % (pin.name, pin.version),
@@ -151,7 +188,7 @@ def _py_layers_impl(ctx):
     return [LayerInfo(layers = layers, base = []), info]
 
 def _py_layers_lock(ctx):
-    if not ctx.attr.requirements or ctx.attr.lock.name.endswith("uv.lock"):
+    if not ctx.attr.requirements:
         return None
     return struct(
         kind = "python",
@@ -180,6 +217,7 @@ py_layers = rule(
         "libc": attr.string(default = "glibc-2.28", doc = "The newest C library that wheels may need: that of the base or older, as glibc-2.36 or musl-1.2."),
         "lock": attr.label(mandatory = True, allow_files = True, doc = "What is installed: a requirements.txt with hashes, a uv.lock, or a pylock.toml."),
         "max_layers": attr.int(default = 20, doc = "How many layers there may be. Wheels from 1 MiB on get one each, the largest first; the others share four, by their names."),
+        "sources": attr.label_list(allow_files = True, doc = "The files of folders that the lock names, such as members of a uv workspace, where `allow_sdist` has their packages. Other first-party packages are left out."),
         "prefix": attr.path(default = "/opt/venv", doc = "The virtual environment that packages are installed into."),
         "project": attr.string(doc = "The member of a uv workspace whose dependencies are meant; the one at the lock's folder if left out."),
         "python": attr.string(mandatory = True, doc = "The version of Python in the base, as 3.12 or 3.12.4."),

@@ -98,7 +98,7 @@ def file(path: Any, src: Any, mode: Any = None, owner: Any = "0:0") -> Entries:
 
 def _followed(one: File) -> File:
     """Return the file that a link leads to, where one file is asked for; errors call it by the name of the link."""
-    return one if one.link is None else File(one.content, one.owner, one.path)
+    return one if one.link is None else File(one.content, one.label, one.path)
 
 
 def _placed(rows: Sequence[tuple[str, File]], mode: Any, modes: Mapping[str, int], owner: Any) -> Entries:

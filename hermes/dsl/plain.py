@@ -68,11 +68,11 @@ class PlainValues:
         if kind is dict:
             return "m", [(self._plain(key, shared), self._plain(one, shared)) for key, one in value.items()]
         if kind is File:
-            plain = "f", _artifact(value.artifact), _label(value.owner), value.path
+            plain = "f", _artifact(value.artifact), _label(value.label), value.path
             return plain if value.link is None else (*plain, tuple(value.link))
         if kind is Layer:
             manifest = value.manifest and _artifact(value.manifest)
-            return "y", _artifact(value.artifact), _label(value.owner), manifest
+            return "y", _artifact(value.artifact), _label(value.label), manifest
         if kind is LabelValue:
             return "b", _label(value.label)
         if kind is Info:

@@ -94,15 +94,20 @@ class File:
     ``link`` is set for a file of the workspace that is a symbolic link: ``artifact`` is then the link itself.
     """
 
-    __slots__ = ("artifact", "link", "owner", "path")
+    __slots__ = ("artifact", "label", "link", "path")
     dsl_type: ClassVar[str] = "File"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset({"basename", "extension", "owner", "path"})
 
-    def __init__(self, artifact: Artifact, owner: Label, path: str, link: Link | None = None) -> None:
+    def __init__(self, artifact: Artifact, label: Label, path: str, link: Link | None = None) -> None:
         self.artifact = artifact
-        self.owner = owner
+        self.label = label
         self.path = path
         self.link = link
+
+    @property
+    def owner(self) -> LabelValue:
+        """The target that the file is of."""
+        return LabelValue(self.label)
 
     @property
     def content(self) -> Artifact:
@@ -138,21 +143,26 @@ class Layer:
     tree, as `hermes.layer.folders.noted` has it, if that is known.
     """
 
-    __slots__ = ("artifact", "folders", "manifest", "owner")
+    __slots__ = ("artifact", "folders", "label", "manifest")
     dsl_type: ClassVar[str] = "Layer"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset({"owner"})
 
     def __init__(
         self,
         artifact: Artifact,
-        owner: Label,
+        label: Label,
         manifest: Artifact | None = None,
         folders: Artifact | None = None,
     ) -> None:
         self.artifact = artifact
-        self.owner = owner
+        self.label = label
         self.manifest = manifest
         self.folders = folders
+
+    @property
+    def owner(self) -> LabelValue:
+        """The target that the layer is of."""
+        return LabelValue(self.label)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Layer) and other.artifact == self.artifact

@@ -8,17 +8,20 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 from hermes.download import shown
 from hermes.errors import LockError
-from hermes.python.package_sources import PackageSources
+from hermes.python.package_sources import PackageSources, default_index, machine_sources
 from hermes.python.pins import checked_sha256
 from hermes.python.target import PythonTarget
 
 _MOST_SAID: Final = 30
+_UV_LOCK: Final = "uv.lock"
+_QUIET: Final = {"NO_COLOR": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
 _HEAD: Final = "# Made by `hermes lock {}`; run it again instead of editing this.\n"
 
 
@@ -40,30 +43,71 @@ class LockRequest(NamedTuple):
 
 
 def make_lock(request: LockRequest, sources: PackageSources) -> bytes:
-    """Return the text of a lock: a requirements.txt with hashes, or a pylock.toml, by the name of the file.
+    """Return the text of a lock: a requirements.txt with hashes, a pylock.toml or a uv.lock, by the name of the file.
 
     Versions stay as they are in the present lock where that is possible. Raises `LockError`.
     """
+    if request.lock.name == _UV_LOCK:
+        return _uv_lock(request)
     is_toml = request.lock.suffix == ".toml"
     with tempfile.TemporaryDirectory(prefix="hermes-lock-") as folder:
         written = Path(folder, "pylock.toml" if is_toml else "requirements.txt")
         if request.lock.exists() and not request.update:
             shutil.copyfile(request.lock, written)
-        done = subprocess.run(
-            [_uv(), *_arguments(request, written, is_toml)],
-            cwd=request.source.parent,
-            env=_environment(sources),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
-        if done.returncode:
-            lines = done.stderr.decode("utf-8", "replace").strip().splitlines()[-_MOST_SAID:]
-            said = "".join(f"\n  {shown_line}" for shown_line in lines)
-            raise LockError(f"{request.label}: uv cannot resolve {request.source.name}{said}")
+        _run(request, _arguments(request, written, is_toml), _environment(sources))
         text = written.read_text("utf-8")
     head = _HEAD.format(request.label)
     return f"{head}{''.join(_pylock(tomllib.loads(text), request)) if is_toml else text}".encode()
+
+
+def _run(request: LockRequest, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    done = subprocess.run(
+        [_uv(), *arguments],
+        cwd=request.source.parent,
+        env={**environment, **_QUIET},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()[-_MOST_SAID:]
+        said = "".join(f"\n  {shown_line}" for shown_line in lines)
+        raise LockError(f"{request.label}: uv cannot resolve {request.source.name}{said}")
+
+
+def _uv_lock(request: LockRequest) -> bytes:
+    """Have uv write the lock of a project as it does for everybody who works on it; the file itself is as it was afterwards.
+
+    Its format names the index of each package. That of this machine alone is refused.
+    """
+    if request.source.name != "pyproject.toml" or request.source.parent != request.lock.parent:
+        raise LockError(
+            f"{request.label}: a uv.lock is made from the pyproject.toml beside it, not from {request.source.name}",
+            hint='say requirements = "pyproject.toml"',
+        )
+    before = request.lock.read_bytes() if request.lock.exists() else None
+    try:
+        _run(request, ["lock", "--quiet", *(["--upgrade"] if request.update else [])], os.environ)
+        made = request.lock.read_bytes()
+    finally:
+        if before is None:
+            request.lock.unlink(missing_ok=True)
+        elif request.lock.read_bytes() != before:
+            temporary = request.lock.with_name(f".{_UV_LOCK}~")
+            temporary.write_bytes(before)
+            temporary.replace(request.lock)
+    own = (before or b"") + b"".join(
+        path.read_bytes() for path in (request.source, request.source.with_name("uv.toml")) if path.exists()
+    )
+    default = urlsplit(default_index()).netloc
+    for one in machine_sources(os.environ).indexes:
+        host = urlsplit(one).netloc.rpartition("@")[2]
+        if host and host != default and host.encode() in made and host.encode() not in own:
+            raise LockError(
+                f"{request.label}: uv.lock would name {host}, an index of this machine that the project does not name",
+                hint="name it in [[tool.uv.index]] of pyproject.toml, or run this where uv has no index of its own",
+            )
+    return made
 
 
 def _uv() -> str:
@@ -101,7 +145,7 @@ def _arguments(request: LockRequest, written: Path, is_toml: bool) -> list[str]:
 
 def _environment(sources: PackageSources) -> dict[str, str]:
     """Return the variables of uv: what this machine has, and the sources that Hermes would ask."""
-    found = {**os.environ, "NO_COLOR": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
+    found = dict(os.environ)
     for name in ("UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_INDEX"):
         found.pop(name, None)
     if sources.indexes:

@@ -47,7 +47,7 @@ def pins_of(path: str, read: Read, target: PythonTarget, wanted: Wanted) -> list
                 f"{path} has no extras, groups and projects: it is a list of what is installed",
                 hint="lock what you want into it, or use a uv.lock or pylock.toml",
             )
-        return _sorted(requirements.pins_of(path, read, target))
+        return _sorted(requirements.pins_of(path, read, target, chosen.sources))
     document = _toml(path, read(path))
     if _PYLOCK.match(name) or "lock-version" in document:
         return _sorted(pylock.pins_of(path, document, target, chosen.extras, chosen.groups, chosen.sources))

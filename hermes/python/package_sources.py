@@ -58,7 +58,7 @@ def machine_sources(
     pip = _pip(environment, [*(Path(one, "pip/pip.conf") for one in reversed(folders)), system / "pip.conf"])
     indexes = [*uv.indexes, *pip.indexes]
     if not uv.has_default and not pip.has_default:
-        builtin = _default_of_pip() if default is None else default
+        builtin = default_index() if default is None else default
         indexes += [builtin] if builtin else []
     return PackageSources(
         tuple(dict.fromkeys(one.rstrip("/") for one in indexes)),
@@ -80,7 +80,7 @@ class _Told:
     client: str = ""
 
 
-def _default_of_pip() -> str:
+def default_index() -> str:
     """Return the index that pip asks if it is told nothing, or an empty string without a pip."""
     try:
         from pip._internal.models.index import PyPI

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from hermes.errors import LockError
 from hermes.python.target import PythonTarget
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?\Z")
 _MOST_SHOWN: Final = 12
 
 
@@ -20,6 +22,9 @@ class Pin(NamedTuple):
     files of the version, and the index says which is which; otherwise it has one. ``size`` is in bytes, None where the
     lock does not say it. ``url`` is where the lock says that the file is, or empty. ``direct`` means that it is nowhere
     else: an index does not have it.
+
+    A package that is a source tree has no file. ``directory`` is its folder: in the workspace, or where ``commit`` is not empty
+    in that commit of the git repository at ``git``.
     """
 
     name: str
@@ -29,11 +34,9 @@ class Pin(NamedTuple):
     size: int | None = None
     url: str = ""
     direct: bool = False
-
-    @property
-    def is_source(self) -> bool:
-        """Whether the file must be built before it can be installed."""
-        return bool(self.filename) and not self.filename.endswith(".whl")
+    directory: str = ""
+    git: str = ""
+    commit: str = ""
 
 
 class LockedFile(NamedTuple):
@@ -43,6 +46,34 @@ class LockedFile(NamedTuple):
     sha256: str
     size: int | None = None
     url: str = ""
+
+
+def of_git(where: str, name: str, url: str, commit: str, folder: str, sources: Collection[str]) -> Pin:
+    """Return the pin of a package that is built from a commit of a git repository; raises `LockError`, naming ``where``."""
+    if not _COMMIT.match(commit):
+        raise LockError(
+            f"{where}: {name} comes from git, and {commit or 'what is there'} is not a commit",
+            hint="lock it with uv, which writes the whole digest of the commit",
+        )
+    if name not in sources:
+        raise LockError(
+            f"{where}: {name} comes from git, so it has no wheel",
+            hint=f'build it in the sandbox, with allow_sdist = ["{name}"], or lock a version that an index has',
+        )
+    if folder.startswith("/") or ".." in folder.split("/"):
+        raise LockError(f"{where}: {name} is in {folder}, which is outside of its repository")
+    return Pin(name, "", "", (), directory=folder, git=url, commit=commit)
+
+
+def of_folder(where: str, name: str, version: str, path: str) -> Pin:
+    """Return the pin of a package that is built from a folder, which ``path`` names from that of the lock ``where`` on."""
+    directory = posixpath.normpath(posixpath.join(posixpath.dirname(where.partition(":")[0]), path))
+    if path.startswith("/") or directory.startswith("../"):
+        raise LockError(
+            f"{where}: {name} is at {path}, outside of the workspace",
+            hint="name a folder of the workspace, by its path from the lock on",
+        )
+    return Pin(name, version, "", (), directory=directory)
 
 
 def best_wheel(files: Iterable[LockedFile], target: PythonTarget) -> LockedFile | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hermes.errors import LockError
-from hermes.python.pins import LockedFile, Pin, best_wheel, checked_sha256, no_wheel
+from hermes.python.pins import LockedFile, Pin, best_wheel, checked_sha256, no_wheel, of_folder, of_git
 from hermes.python.target import PythonTarget
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ def pins_of(
     Of the packages in ``sources`` a source distribution is taken where no wheel fits. Raises `LockError`.
     """
     from packaging.pylock import (
+        PackageDirectory,
         PackageSdist,
+        PackageVcs,
         PackageWheel,
         Pylock,
         PylockSelectError,
@@ -57,11 +60,18 @@ def pins_of(
         if isinstance(one, PackageSdist) and package.name not in sources:
             raise no_wheel(package.name, version, _files(package), target)
         if not isinstance(one, PackageSdist | PackageWheel):
-            if one is package.directory:
-                continue  # first-party code
+            if isinstance(one, PackageDirectory):  # first-party code
+                if package.name in sources:
+                    where = posixpath.normpath(posixpath.join(one.path, one.subdirectory or ""))
+                    found.append(of_folder(path, package.name, version, where))
+                continue
+            if isinstance(one, PackageVcs) and one.type == "git" and one.url:
+                folder = one.subdirectory or ""
+                found.append(of_git(path, package.name, one.url, one.commit_id, folder, sources))
+                continue
             raise LockError(
                 f"{path}: {package.name} comes from a repository or an archive, which is not supported",
-                hint="lock a version that an index has",
+                hint="lock a version that an index has, or a commit of a git repository",
             )
         sha256 = checked_sha256(f"{path}: {one.filename}", one.hashes)
         url = one.url if one.url and one.url.startswith(("http://", "https://")) else ""

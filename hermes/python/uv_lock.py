@@ -9,10 +9,19 @@ import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from hermes.errors import LockError
-from hermes.python.pins import LockedFile, Pin, best_wheel, checked_sha256, holds, no_wheel
+from hermes.python.pins import (
+    LockedFile,
+    Pin,
+    best_wheel,
+    checked_sha256,
+    holds,
+    no_wheel,
+    of_folder,
+    of_git,
+)
 from hermes.python.target import PythonTarget
 
 _VERSION: Final = 1
@@ -37,7 +46,7 @@ def pins_of(
 ) -> list[Pin]:
     """Return what a lock has for a target.
 
-    Of the packages in ``sources`` a source distribution is taken where no wheel fits. First-party packages (the
+    Of the packages in ``sources`` a source distribution is taken where no wheel fits. Other first-party packages (the
     project, members of its workspace, folders) are left out, and what they need is not. Raises `LockError`.
     """
     lock = _Lock(path, document, target, wanted)
@@ -204,11 +213,18 @@ class _Lock:
 def _pin(path: str, package: Table, target: PythonTarget, sources: Collection[str]) -> Pin | None:
     name, version, source = str(package.get("name")), str(package.get("version", "")), _source(package)
     if any(kind in source for kind in _LOCAL):
-        return None
-    if "git" in source or "path" in source:
+        folder = source.get("editable") or source.get("directory")
+        return of_folder(path, name, version, str(folder)) if folder and name in sources else None
+    if "git" in source:
+        parts = urlsplit(str(source["git"]))
+        folder = parse_qs(parts.query).get("subdirectory", [""])[0]
+        return of_git(
+            path, name, parts._replace(query="", fragment="").geturl(), parts.fragment, folder, sources
+        )
+    if "path" in source:
         raise LockError(
-            f"{path}: {name} comes from {'git' if 'git' in source else 'a path'}, which is not supported",
-            hint="lock a version that an index has, or a wheel by its address",
+            f"{path}: {name} comes from a file, {source['path']}, which is not supported",
+            hint="name its folder in python.find_links of hermes.yaml, and lock it by its version",
         )
     files = [_file(one) for one in _tables(package.get("wheels"))]
     if package.get("sdist"):

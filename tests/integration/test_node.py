@@ -286,6 +286,19 @@ def test_a_public_package_with_native_code_starts_on_debian_and_not_on_a_c_libra
     assert "android" not in done.stderr
 
 
+def test_an_archive_of_the_workspace_is_a_package(workspace: Sandbox, server: Server) -> None:
+    project = Project(server.address)
+    project.root(dependencies={"a": "file:vendor/a-1.0.0.tgz"})
+    project.package("node_modules/a", files={"x.js": "x\n"})
+    project.entries["node_modules/a"]["resolved"] = "file:vendor/a-1.0.0.tgz"
+    prepare(workspace, server, project)
+    workspace.write("p/vendor/a-1.0.0.tgz", project.archives["a-1.0.0.tgz"])
+    workspace.write("p/BUILD", BUILD.replace('node = "20"', 'node = "20", archives = glob(["vendor/*"])'))
+    workspace.build("//p:deps")
+    assert tree_of(built(workspace), "app")["node_modules/a/x.js"] == ("f", "644", "x\n")
+    assert server.asked == []
+
+
 def test_archives_come_from_the_registry_that_npm_is_told_and_with_its_credentials(
     workspace: Sandbox, server: Server
 ) -> None:
@@ -453,5 +466,6 @@ def test_the_example_is_one_image_for_root_and_an_ordinary_user(
     add_scripts(workspace, package, server)
     done = workspace.run("run", f"//{package}:has")
     assert done.stdout == "before\nafter\nECONNREFUSED postinstall a\n", done.stderr
+    ordinary_user.take_files(workspace)
     done = ordinary_user.run("build", "--json", f"//{package}:all", "--platform", "linux/amd64")
     assert all(one in done.stdout for one in digests)

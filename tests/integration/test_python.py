@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import http.server
 import io
 import json
 import os
 import shutil
+import subprocess
 import tarfile
+import threading
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -208,6 +212,50 @@ def test_a_lock_is_made_from_requirements_and_names_no_host(workspace: Sandbox) 
     assert "Traceback" not in done.stderr
 
 
+def test_a_uv_lock_is_refreshed_and_names_no_index_of_this_machine(workspace: Sandbox) -> None:
+    wheels = prepare(workspace)
+    project = '[project]\nname = "p"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["demo"]\n'
+    links = '[tool.uv]\nno-index = true\nfind-links = ["../wheels"]\n'
+    workspace.write("p/pyproject.toml", project + links)
+    text = BUILD.replace("requirements.txt", "uv.lock").replace("requirements.in", "pyproject.toml")
+    workspace.write("p/BUILD", text)
+    lock = workspace.root / "p/uv.lock"
+
+    def locked(*options: str, status: int = 0, env: dict[str, str] | None = None) -> str:
+        done = workspace.run("lock", *options, env={"UV_CACHE_DIR": f"{workspace.root}/cache", **(env or {})})
+        assert done.returncode == status, done.stderr
+        return done.stderr
+
+    assert "uv.lock is stale" in locked("--check", status=1)
+    assert not lock.exists()
+    locked()
+    assert "://" not in lock.read_text()
+    locked("--check")
+
+    (workspace.root / "simple/demo").mkdir(parents=True)
+    for wheel in wheels.iterdir():
+        shutil.copy(wheel, workspace.root / "simple/demo")
+    named = "".join(
+        f'<a href="{one.name}#sha256={digest_of(one)}">{one.name}</a>\n' for one in wheels.iterdir()
+    )
+    workspace.write("simple/demo/index.html", f"<!DOCTYPE html><html><body>{named}</body></html>")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(workspace.root))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        host = f"127.0.0.1:{server.server_port}"
+        mirror = {"UV_DEFAULT_INDEX": f"http://{host}/simple"}
+        workspace.write("p/pyproject.toml", project)
+        lock.unlink()
+        assert f"uv.lock would name {host}, an index of this machine" in locked(status=1, env=mirror)
+        assert not lock.exists()
+        index = f'[[tool.uv.index]]\nname = "own"\nurl = "http://{host}/simple"\n'
+        workspace.write("p/pyproject.toml", project + index)
+        locked(env=mirror)
+        server.shutdown()
+    assert host in lock.read_text()
+    workspace.build("//p:app", platform="linux/amd64")
+
+
 BACKEND = """\
 import zipfile, os
 
@@ -227,11 +275,23 @@ py_layers(
     lock = "pylock.source.toml",
     python = "3.11",
 )
+
+[py_layers(
+    name = name,
+    allow_sdist = ["demo"],
+    base = ":base",
+    lock = "requirements." + name + ".txt",
+    python = "3.11",
+    sources = glob(["own/**"]),
+) for name in ["folder", "git"]]
 """
 
 
 def add_source(workspace: Sandbox, package: str, links: Path) -> None:
-    """Give a package a target with a source distribution, which builds itself with nothing but Python."""
+    """Give a package targets with a source distribution, which builds itself with nothing but Python.
+
+    One has it as a file, one as a folder, one in a commit of a git repository.
+    """
     members = usual({"demo.py": "x = 1\n"})
     members[f"{INFO}/RECORD"] = record_of(members).encode()
     files = {f"wheel/{path.replace('/', '+')}": data for path, data in members.items()}
@@ -251,6 +311,19 @@ def add_source(workspace: Sandbox, package: str, links: Path) -> None:
         'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "demo"\nversion = "1.0"\n'
         f'sdist = {{ name = "{source.name}", path = "x", hashes = {{ sha256 = "{digest_of(source)}" }} }}\n',
     )
+    for path, data in files.items():
+        workspace.write(f"{package}/own/lib/{path}", data)
+    repository = links.parent / "repository"
+    shutil.copytree(workspace.root / package / "own", repository)
+    git = ["git", "-C", str(repository), "-c", "user.name=x", "-c", "user.email=x@x.example"]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "x"]):
+        subprocess.run([*git, *arguments], check=True)
+    commit = subprocess.run(
+        [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    address = f"git+file://{repository}@{commit}#subdirectory=lib"
+    workspace.write(f"{package}/requirements.git.txt", f"demo @ {address}\n")
+    workspace.write(f"{package}/requirements.folder.txt", "demo @ ./own/lib\n")
     build = workspace.root / package / "BUILD"
     build.write_text(build.read_text() + SOURCES)
 
@@ -273,9 +346,13 @@ def test_the_example_is_one_image_for_root_and_an_ordinary_user(
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "links"))
     found = workspace.build(f"//{package}:built").targets[f"//{package}:built"]
     assert [one.kind for one in found] == ["layer", "layer"]
+    for name in ("folder", "git"):
+        made = workspace.build(f"//{package}:{name}").targets[f"//{package}:{name}"]
+        assert [one.digest for one in made] == [one.digest for one in found]
     blob = workspace.home / "blobs/sha256" / found[1].digest.removeprefix("sha256:")
     with tarfile.open(blob) as archive:
         assert "opt/venv/lib/python3.11/site-packages/demo.py" in archive.getnames()
     theirs = {**os.environ, "HERMES_HOME": str(ordinary_user.home), "HOME": str(ordinary_user.folder)}
+    ordinary_user.take_files(workspace)
     done = ordinary_user.run("build", "--json", f"//{package}:greet", env=theirs, check=False)
     assert digest in done.stdout, done.stderr

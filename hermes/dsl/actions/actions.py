@@ -24,6 +24,7 @@ class Actions(LayerActions, CommandActions, ImageActions, WholeImageActions, Ima
             "dockerfile",
             "fetch",
             "fetch_wheel",
+            "git",
             "host",
             "image",
             "import_image",

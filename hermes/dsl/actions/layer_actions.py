@@ -28,6 +28,15 @@ class LayerActions(Declaring):
         action = self._add(name, LayerSpec(entries=entries, mtime=self._configuration.epoch))
         return Layer(Output(action, "layer"), self._label)
 
+    def git(self, name: str, url: str, commit: str, folder: str = "") -> Layer:
+        """A layer of the files below ``folder`` of a commit, which git fetches from ``url``; submodules are in it."""
+        from hermes.actions.specs.git import Git
+
+        for text in (name, url, commit, folder):
+            expect_text("git", name, text)
+        git: Git[Ref] = Git(commit=commit, folder=folder, ref="", url=url)
+        return Layer(Output(self._add(name, git), "layer"), self._label)
+
     def squash(self, name: str, layers: Any, below: Any = ()) -> Layer:
         """What a stack of layers comes to as one layer, for what is ``below`` it."""
         from hermes.actions.specs.squash import Squash

@@ -179,9 +179,9 @@ def test_a_missing_wheel_is_an_error_that_names_those_there_are() -> None:
 
 def test_a_source_distribution_is_taken_where_it_is_allowed() -> None:
     (fast,) = (one for one in read("p/uv.lock", UV, ARM64, Wanted(sources=("Fast",))) if one.name == "fast")
-    assert (fast.filename, fast.is_source, fast.sha256) == ("fast-1.0.tar.gz", True, (C,))
+    assert (fast.filename, fast.sha256) == ("fast-1.0.tar.gz", (C,))
     (wheel,) = (one for one in read("p/uv.lock", UV, wanted=Wanted(sources=("fast",))) if one.name == "fast")
-    assert not wheel.is_source
+    assert wheel.filename.endswith(".whl")
 
 
 def test_extras_that_exclude_each_other_are_decided_by_those_that_are_wanted() -> None:
@@ -233,10 +233,19 @@ def test_requirements_give_all_digests_of_a_version() -> None:
             f"a==1 --hash=sha256:{A}\nA==2 --hash=sha256:{A}",
             "p/r.txt:2: a is pinned a second time, after p/r.txt:1",
         ),
-        ("-e .", "p/r.txt:1: an editable requirement cannot be installed"),
+        (
+            "-e git+https://h.example/x.git",
+            "p/r.txt:1: an editable requirement 'git+https://h.example/x.git' is not",
+        ),
+        ("-e ../..", "p/r.txt:1: ../.. is outside of the workspace"),
         ("--no-deps", "p/r.txt:1: the option --no-deps is not known"),
         ("./x.whl", "p/r.txt:1: invalid requirement './x.whl'"),
-        ("x @ git+https://h.example/x.git", "p/r.txt:1: x comes from git+https, which is not supported"),
+        (
+            "x @ git+https://h.example/x.git@main",
+            "p/r.txt:1: x comes from git, and main is not a commit",
+        ),
+        (f"x @ git+https://h.example/x.git@{A[:40]}", "p/r.txt:1: x comes from git, so it has no wheel"),
+        ("x @ ./x.whl", "p/r.txt:1: x comes from a file, which is not supported"),
         ("x @ https://h.example/x-1-py3-none-any.whl", "p/r.txt:1: x needs one sha256 hash, and has 0"),
         ("-r ../../etc/passwd", "p/r.txt:1: ../../etc/passwd is outside of the workspace"),
         ("-r /etc/passwd", "p/r.txt:1: /etc/passwd is outside of the workspace"),
@@ -285,3 +294,68 @@ def test_a_lock_that_is_wrong_is_refused(path: str, text: str, said: str) -> Non
 
 def test_extras_of_a_plain_list_are_refused() -> None:
     assert "has no extras, groups and projects" in refused("p/r.txt", "", wanted=Wanted(extras=("web",)))
+
+
+COMMIT = A[:40]
+TREES = {
+    "p/uv.lock": f"""\
+version = 1
+[[package]]
+name = "app"
+source = {{ virtual = "." }}
+dependencies = [{{ name = "lib" }}, {{ name = "own" }}, {{ name = "left" }}]
+[[package]]
+name = "lib"
+version = "1.0"
+source = {{ git = "https://h.example/lib.git?subdirectory=python%2Flib&rev=v1#{COMMIT}" }}
+[[package]]
+name = "own"
+version = "0.1"
+source = {{ editable = "../packages/own" }}
+[[package]]
+name = "left"
+source = {{ directory = "left" }}
+""",
+    "p/pylock.toml": f"""\
+lock-version = "1.0"
+created-by = "x"
+[[packages]]
+name = "lib"
+version = "1.0"
+vcs = {{ type = "git", url = "https://h.example/lib.git", commit-id = "{COMMIT}", subdirectory = "python/lib" }}
+[[packages]]
+name = "own"
+version = "0.1"
+directory = {{ path = "../packages/own" }}
+[[packages]]
+name = "left"
+directory = {{ path = "left" }}
+""",
+    "p/requirements.txt": f"""\
+lib @ git+https://h.example/lib.git@{COMMIT}#subdirectory=python/lib ; python_version > '3'
+-e ../packages/own ; python_version > '3'
+./left
+""",
+    "packages/own/pyproject.toml": "[project]\nname = 'own'\n",
+    "p/left/pyproject.toml": "[project]\nname = 'left'\n",
+}
+
+
+@pytest.mark.parametrize("path", [one for one in TREES if "pyproject" not in one])
+def test_source_trees_are_built_where_they_are_allowed(path: str) -> None:
+    def read(asked: str) -> bytes:
+        return TREES[asked].encode()
+
+    lib, own = pins_of(path, read, AMD64, Wanted(sources=("lib", "own")))
+    assert (lib.name, lib.git, lib.commit, lib.directory) == (
+        "lib",
+        "https://h.example/lib.git",
+        COMMIT,
+        "python/lib",
+    )
+    assert (own.name, own.directory, own.commit) == ("own", "packages/own", "")
+    with pytest.raises(LockError, match=f"^{path}[:0-9]*: lib comes from git, so it has no wheel"):
+        pins_of(path, read, AMD64, PLAIN)
+    outside = {name: text.replace("../packages/own", "../../own") for name, text in TREES.items()}
+    with pytest.raises(LockError, match=r"\.\./\.\./own.* outside of the workspace"):
+        pins_of(path, lambda asked: outside[asked].encode(), AMD64, Wanted(sources=("lib", "own")))
