@@ -28,14 +28,14 @@ def canonical(items: Iterable[Item], *, name: str) -> Iterator[Item]:
         path = entry.path
         if entry.passed and path in found:
             continue
-        links.forget(path)
         target = ""
         if entry.type == HARDLINK:
             target = links.file_of(entry.link)
             if target not in found:
                 raise LayerError(f"{name}: the hard link {path} points at {entry.link}, which is not there")
-            if target == path:
+            if path in (target, entry.link):
                 continue
+        links.forget(path)
         if path in found and (heir := links.promote(path)) is not None:
             file, its_content = found[path]
             found[heir] = file._replace(path=heir), its_content

@@ -141,3 +141,11 @@ def test_the_last_name_of_a_file_has_its_content(tmp_path: Path) -> None:
     expected = [*(file(one, "2") for one in ["f", *names[:-1]]), file(names[-1])]
     assert sorted(left.entries(), key=lambda one: one.sort_key) == expected
     assert [one for one, _ in canonical(((one, None) for one in entries), name="test")] == expected
+
+
+def test_a_link_to_itself_changes_nothing() -> None:
+    """It stays a name of its file, of which the first one in order has the content."""
+    link = Entry("a", HARDLINK, 0o644, link="f")
+    items = [(file("f"), None), (link, None), (link._replace(link="a"), None)]
+    found = [one for one, _ in canonical(items, name="test")]
+    assert [(one.path, one.type, one.link) for one in found] == [("a", FILE, ""), ("f", HARDLINK, "a")]
