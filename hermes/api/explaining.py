@@ -18,7 +18,7 @@ from hermes.store import Store
 
 if TYPE_CHECKING:
     from hermes.build.options import BuildOptions
-    from hermes.workspace.root import Location
+    from hermes.workspace.location import Location
 
 
 class Change(NamedTuple):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from hermes.errors import HermesError
 from hermes.workspace.listing import Folders
-from hermes.workspace.root import Location, read_settings
+from hermes.workspace.location import Location
+from hermes.workspace.root import read_settings
 
 
 def labels_from(begun: str, home: Path) -> Iterator[str]:

@@ -22,7 +22,7 @@ from hermes.yaml_text import YamlError, parse_yaml
 
 if TYPE_CHECKING:
     from hermes.build.options import BuildOptions
-    from hermes.workspace.root import Location
+    from hermes.workspace.location import Location
 
 
 _ALL: Final = ("//...",)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
     from hermes.build.options import BuildOptions
-    from hermes.workspace.root import Location
+    from hermes.workspace.location import Location
 
 _TOKEN: Final = re.compile(r"""\s*(?:([()+&,])|(-(?=\s))|"([^"]*)"|'([^']*)'|([^\s()+&,"']+))""")
 _FUNCTIONS: Final = {"deps": 1, "kind": 2, "rdeps": 2, "somepath": 2}

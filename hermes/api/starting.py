@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hermes.errors import UsageError, WorkspaceError
 from hermes.store.io_errors import writing
-from hermes.workspace.root import MARKER, OUTPUT_FOLDER, find_root
+from hermes.workspace.location import MARKER, OUTPUT_FOLDER, find_root
 from hermes.yaml_text import parse_yaml
 
 if TYPE_CHECKING:

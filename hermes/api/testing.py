@@ -13,7 +13,7 @@ from hermes.build.test_options import TestOptions
 from hermes.engine.events import ActionFailed, ActionFinished
 from hermes.errors import BuildFailed, HermesError, TestFailed
 from hermes.testing.report import Report
-from hermes.workspace.root import Location
+from hermes.workspace.location import Location
 
 if TYPE_CHECKING:
     from hermes.engine.events import Event, Subscriber

@@ -14,7 +14,7 @@ from hermes.build.options import BuildOptions
 from hermes.build.result import BuildResult
 from hermes.registry.settings import AS_CONFIGURED, Access
 from hermes.store.location import default_home
-from hermes.workspace.root import Location
+from hermes.workspace.location import Location
 
 if TYPE_CHECKING:
     import networkx as nx

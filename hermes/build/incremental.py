@@ -10,7 +10,7 @@ from hermes.build.options import BuildOptions
 from hermes.build.result import BuildResult
 from hermes.build.secrets import read_secrets
 from hermes.store.location import is_made
-from hermes.workspace.root import Location
+from hermes.workspace.location import Location
 
 if TYPE_CHECKING:
     from hermes.engine.events import Subscriber

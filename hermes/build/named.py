@@ -11,7 +11,7 @@ from hermes.build.requested_outputs import IMAGE, INDEX, LAYER
 from hermes.digest import Digest
 from hermes.graph.label import Label
 from hermes.naming.targets import BuiltTarget
-from hermes.workspace.root import Location
+from hermes.workspace.location import Location
 
 
 def build_target(label: str, home: Path, platform: str) -> BuiltTarget:

@@ -27,7 +27,7 @@ from hermes.naming.remotes import RemoteContent
 from hermes.store import Store
 from hermes.store.atomic_replace import beside
 from hermes.store.io_errors import storing
-from hermes.workspace.root import OUTPUT_FOLDER
+from hermes.workspace.location import OUTPUT_FOLDER
 from hermes.workspace.sources import FileIndex
 
 _LAYER: Final = ".tar.zst"

@@ -25,7 +25,8 @@ from hermes.graph.pattern import parse_all, select
 from hermes.image.platform import Platform
 from hermes.store import Store
 from hermes.workspace.listing import Folders
-from hermes.workspace.root import MARKER, read_settings
+from hermes.workspace.location import MARKER
+from hermes.workspace.root import read_settings
 from hermes.workspace.sources import FileIndex
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from hermes.engine.events import Subscriber, Warned
 from hermes.engine.scheduler import Report
 from hermes.errors import BuildFailed, HermesError, StoreError
 from hermes.naming.registries import registries_of
-from hermes.workspace.root import OUTPUT_FOLDER, Location
+from hermes.workspace.location import OUTPUT_FOLDER, Location
 
 if TYPE_CHECKING:
     from hermes.build.dockerfile.targets import DockerfileTargets

@@ -29,7 +29,8 @@ from hermes.build.requested_outputs import Wanted
 from hermes.engine.scheduler import LastResult
 from hermes.errors import BuildFailed, HermesError
 from hermes.workspace.listing import Folders, Listing
-from hermes.workspace.root import Location, read_settings
+from hermes.workspace.location import Location
+from hermes.workspace.root import read_settings
 from hermes.workspace.sources import FileIndex, FileRecord
 
 if TYPE_CHECKING:

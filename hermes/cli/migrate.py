@@ -16,7 +16,7 @@ from hermes.errors import UsageError, WorkspaceError
 from hermes.image.layout import write_whole
 from hermes.store.io_errors import writing
 from hermes.workspace.listing import BUILD_FILES
-from hermes.workspace.root import MARKER, find_root
+from hermes.workspace.location import MARKER, find_root
 
 _STANDARD_OUTPUT = "-"
 

@@ -23,10 +23,10 @@ def patterns_or_here(patterns: tuple[str, ...]) -> tuple[str, ...]:
 
     Raises `UsageError` when that is not a package.
     """
-    from hermes.workspace.listing import BUILD_FILES
-
     if patterns:
         return patterns
+    from hermes.workspace.listing import BUILD_FILES
+
     if not any(os.path.isfile(name) for name in BUILD_FILES):
         raise UsageError(
             "no PATTERN is given, and the current folder is not a package",

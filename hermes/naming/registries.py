@@ -29,7 +29,8 @@ _BETWEEN_SECONDS: Final = 0.1
 def settings_of(root: Path | None, home: Path) -> Settings:
     """Return what the ``hermes.yaml`` of a workspace says; without one, that of the workspace here, if there is one."""
     from hermes.errors import WorkspaceError
-    from hermes.workspace.root import Settings, find_root, read_settings
+    from hermes.workspace.location import find_root
+    from hermes.workspace.root import Settings, read_settings
 
     if root is None:
         try:

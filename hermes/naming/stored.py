@@ -35,7 +35,7 @@ def named_image(text: str) -> StoreOrigin | None:
 
 def in_a_workspace() -> bool:
     """Tell whether this folder is in a workspace."""
-    from hermes.workspace.root import find_root
+    from hermes.workspace.location import find_root
 
     try:
         find_root(Path.cwd())

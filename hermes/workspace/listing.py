@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from hermes.errors import SourceError
-from hermes.workspace.root import OUTPUT_FOLDER
+from hermes.workspace.location import OUTPUT_FOLDER
 from hermes.workspace.sources import TICK_NS
 
 BUILD_FILES: Final = ("BUILD.hermes", "BUILD")

@@ -12,6 +12,7 @@ from hermes.debian.apt_source import AptSource
 from hermes.errors import UsageError, WorkspaceError
 from hermes.outbound import Outbound
 from hermes.registry.settings import Registries
+from hermes.workspace.location import MARKER
 from hermes.yaml_text import YamlError, parse_yaml
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from hermes.python.package_sources import PackageSources
     from hermes.remote.settings import RemoteSettings
     from hermes.sandbox.network import Network
-
-MARKER: Final = "hermes.yaml"
-OUTPUT_FOLDER: Final = "hermes-out"
 
 _KNOWN: Final = {
     "apt",
@@ -71,35 +69,6 @@ class Settings:
     emulators: Mapping[str, str] = field(default_factory=dict)
     remote: RemoteSettings | None = None
     outbound: Outbound = field(default=Outbound())
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """Where a command works: the workspace's ``root``, the store's ``home``, and the ``package`` of the current folder."""
-
-    root: Path
-    home: Path
-    package: str = ""
-
-    @classmethod
-    def at(cls, start: Path, home: Path) -> Location:
-        """Return the workspace that a folder is in; raises `WorkspaceError` when it is in none."""
-        start = start.absolute()
-        root = find_root(start)
-        package = "" if start == root or not start.is_dir() else str(start.relative_to(root))
-        return cls(root, home, package)
-
-
-def find_root(start: Path) -> Path:
-    """Return the nearest folder at or above ``start`` with a ``hermes.yaml``; raises `WorkspaceError`."""
-    start = start.absolute()
-    for folder in (start, *start.parents):
-        if (folder / MARKER).is_file():
-            return folder
-    raise WorkspaceError(
-        f"there is no workspace at {start} or above",
-        hint=f"a workspace is a folder with a {MARKER}; make one with `touch {MARKER}`",
-    )
 
 
 def read_settings(root: Path, store: Path) -> Settings:

@@ -13,7 +13,8 @@ from hermes.errors import SourceError, WorkspaceError
 from hermes.store import Store
 from hermes.workspace.glob import matcher
 from hermes.workspace.listing import Folders, list_folder, signature_of
-from hermes.workspace.root import find_root, read_settings
+from hermes.workspace.location import find_root
+from hermes.workspace.root import read_settings
 from hermes.workspace.sources import FileIndex
 
 
