@@ -69,6 +69,14 @@ def accepted_options(function: F) -> F:
     return function
 
 
+def _not_kept(_: click.Context, __: click.Parameter, asked: bool) -> None:
+    if asked:
+        raise UsageError(
+            "--use-config: options are not kept in a file .s2ifile",
+            hint="declare an s2i_image in a BUILD file: hermes build //app:image",
+        )
+
+
 @click.command("build")
 @click.argument("source", metavar="SOURCE", shell_complete=completion.files)
 @click.argument("builder", metavar="BUILDER", shell_complete=completion.bases)
@@ -182,6 +190,7 @@ def accepted_options(function: F) -> F:
 @progress_option
 @runtime_option
 @accepted_options
+@click.option("--use-config", is_flag=True, expose_value=False, callback=_not_kept, hidden=True)
 @click.option(
     "--callback-url",
     default="",

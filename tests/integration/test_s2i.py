@@ -502,7 +502,7 @@ def test_an_image_is_built_again_from_what_its_labels_name(place: Place, tmp_pat
     (place.source / "api/Gemfile").write_text("newer\n")
     done = run_hermes("s2i", "rebuild", "-q", "-p", "never", "last", "again", cwd=tmp_path, home=place.home)
     assert done.returncode == 0, done.stderr
-    said = run_hermes("inspect", "again", cwd=tmp_path, home=place.home)
+    said = run_hermes("inspect", "--json", "again", cwd=tmp_path, home=place.home)
     assert '"io.k8s.display-name": "An app"' in said.stdout
     shown = run_hermes(
         "run", "--entrypoint", "cat", "again", "/app/src/Gemfile", cwd=tmp_path, home=place.home
@@ -692,6 +692,9 @@ def test_the_command_line_builds_and_says_what_it_did(place: Place) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("sha256:")
     assert "assemble-runtime run /usr/libexec/runtime/assemble-runtime" in done.stderr
+    kept = run_hermes("s2i", "build", "--use-config", ".", "fake", cwd=place.source, home=place.home)
+    assert kept.returncode == 2
+    assert "--use-config: options are not kept in a file .s2ifile" in kept.stderr
     bad = run_hermes("s2i", "build", "nowhere", "fake", cwd=place.source, home=place.home)
     assert bad.returncode == 2
     assert bad.stderr == (
