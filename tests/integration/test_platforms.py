@@ -17,9 +17,11 @@ from tests.programs import FOREIGN, program_of
 
 RUNTIMES = ("bwrap", "crun", "runc")
 BUILD = """
+load("@hermes//rules:test.bzl", "command_test")
 files_layer(name = "files", files = select({{{files}}}))
 run_layer(name = "ran", base = [":files"], argv = ["/it"])
 image(name = "image", layers = [":files", ":ran"], cmd = ["/it"])
+command_test(name = "test", image = ":image", argv = ["/it"], expected_output = ["arm64"])
 image_index(name = "index", image = ":image", platforms = [{platforms}])
 """.format(
     files=", ".join(f'":{name}": {{"/it": "{name}.bin"}}' for name in FOREIGN),
@@ -34,7 +36,7 @@ def fill(workspace: Sandbox) -> Sandbox:
     for name in FOREIGN:
         workspace.write(f"{name}.bin", program_of(name), mode=0o755)
     settings = (f'config_setting(name = "{name}", platform = "linux/{name}")\n' for name in FOREIGN)
-    workspace.write("BUILD", "".join(settings) + BUILD)
+    workspace.write("BUILD", BUILD + "".join(settings))
     return workspace
 
 
@@ -59,6 +61,8 @@ def test_layers_of_commands_are_made_and_run_everywhere(
     for name in FOREIGN:
         shown = ordinary_user.run("run", "-q", "--platform", f"linux/{name}", "//:image")
         assert shown.stdout == f"{name}\n"
+    tested = foreign.run("test", "//:test", "--platform", "linux/arm64")
+    assert tested.returncode == 0, tested.stderr
     for runtime in RUNTIMES:
         if runtime == "bwrap" or shutil.which(runtime):
             done = foreign.run("run", "-q", "--runtime", runtime, "--platform", "linux/arm64", "//:image")
