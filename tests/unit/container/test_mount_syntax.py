@@ -6,7 +6,9 @@ frontend/dockerfile/instructions/commands_runmount.go; modes beyond 7777 are ref
 
 from __future__ import annotations
 
+import ast
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,7 +42,8 @@ from hermes.dsl.mounts import SecretMount as DslSecret
 from hermes.errors import DockerfileError, HermesError, UsageError
 from hermes.graph.label import Label
 from hermes.store.caches import Sharing
-from tests.unit.dockerfile.graphs import KnownBases
+from tests.unit.dockerfile.graphs import PLATFORM, KnownBases, make_context
+from tests.unit.dockerfile.test_migrate import written
 
 BELOW = Dialect(workdir="/w")
 ALONE = Dialect()
@@ -270,19 +273,37 @@ def in_build_file(kind: str, arguments: dict[str, Any]) -> Any:
     return made.mount
 
 
+def in_migrated_file(kind: str, text: str, context: Path) -> Any:
+    """The value that the BUILD file has which is written for a RUN."""
+    source = f"FROM base\nRUN --mount=type={kind},{text} x\n"
+    files = Context(FolderFiles(str(context), ""))
+    options = Options(platform=PLATFORM, secrets=frozenset({"k"}))
+    translation = translate(parse_dockerfile("Dockerfile", source), files, KnownBases(), options)
+    tree = ast.parse(written(translation, "Dockerfile", source, context))
+    calls = [one for one in ast.walk(tree) if isinstance(one, ast.Call) and ast.unparse(one.func) == kind]
+    made = eval(ast.unparse(calls[0]), dict(DSL)) if calls else DSL[kind]("k")
+    return made.mount
+
+
 def whole(kind: str, text: str) -> str:
     target = {"cache": "target=/c,", "tmpfs": "target=/t,", "secret": ""}[kind]
     return f"{target}{text}"
 
 
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_context(tmp_path_factory.mktemp("migrated") / "context")
+
+
 @pytest.mark.parametrize(("kind", "text", "arguments", "name", "value"), PROPERTIES)
 def test_a_property_is_the_same_for_all_who_write_it(
-    kind: str, text: str, arguments: dict[str, Any], name: str, value: Any
+    kind: str, text: str, arguments: dict[str, Any], name: str, value: Any, context: Path
 ) -> None:
     found = {
         "RUN": getattr(in_run(kind, whole(kind, text)), name),
         "command line": getattr(on_command_line(kind, whole(kind, text)), name),
         "BUILD file": getattr(in_build_file(kind, arguments), name),
+        "migrated": getattr(in_migrated_file(kind, whole(kind, text), context), name),
     }
     assert found == dict.fromkeys(found, value)
 
