@@ -27,7 +27,7 @@ from hermes.container.removal import sweep_after
 from hermes.digest import Digest
 from hermes.engine.action import Action, ActionGraph, Value
 from hermes.engine.events import ActionPrinted, BytesMoved, Events, Subscriber, Warned
-from hermes.engine.executor import Caching, Executor, Slots
+from hermes.engine.executor import Caching, Executor, Request, Result, Slots
 from hermes.engine.scheduler import LastResult, Options, Report, Scheduler, Sources
 from hermes.errors import (
     BuildFailed,
@@ -285,11 +285,16 @@ class Driver:
         def slot() -> AbstractContextManager[None]:
             return slots.taken(tools.check_cancelled)
 
+        check: Callable[[Request, Result], Result] = _believed
+        if remote is not None and remote.verify:
+            from hermes.build.remote.verifying import Verifier
+
+            check = Verifier(executor, remote.verify, tools, slot).check
         if remote is not None and remote.executor:
             from hermes.build.remote.executor import RemoteExecutor
 
             executor = self._remote = RemoteExecutor(
-                executor, remote, tools, self.events, slot, self.fetching.content
+                executor, remote, tools, self.events, slot, self.fetching.content, check
             )
         caching = Caching(
             executor,
@@ -301,6 +306,7 @@ class Driver:
             lambda action: slot() if self._remote and not can_travel(action) else nullcontext(),
             again=how.again,
             is_left=lambda value: self.store.remote_blobs.of(value.digest) is not None,
+            check=check,
         )
         return caching, tools
 
@@ -354,6 +360,10 @@ class Driver:
         }
         if parts:
             remember_parts(self.store, job.root, parts)
+
+
+def _believed(_: Request, result: Result) -> Result:
+    return result
 
 
 def _jobs(how: How) -> int:

@@ -176,7 +176,8 @@ class Caching:
 
     ``available`` tells whether the bytes behind an output are still there. Failures are not cached. ``slot`` is what an
     action has while it is executed. Once ``cancelled``, what waits gives up. Actions for which ``again`` holds are executed
-    whatever is known of them. Outputs of which ``is_left`` says that another machine has them need not be there.
+    whatever is known of them. Outputs of which ``is_left`` says that another machine has them need not be there;
+    ``check`` returns a result of another machine, or a better one.
     """
 
     def __init__(
@@ -190,6 +191,7 @@ class Caching:
         slot: Callable[[Action], AbstractContextManager[None]] = lambda _: nullcontext(),
         again: Callable[[Action], bool] = lambda _: False,
         is_left: Callable[[Value], bool] = lambda _: False,
+        check: Callable[[Request, Result], Result] = lambda _, result: result,
     ) -> None:
         self._inner = inner
         self._results = results
@@ -200,6 +202,7 @@ class Caching:
         self._slot = slot
         self._again = again
         self._is_left = is_left
+        self._check = check
         self.cancelled = False
 
     def run(
@@ -212,6 +215,8 @@ class Caching:
         image = preimage(action, inputs)
         key = key_of(image)
         if found := self._find(key, action, image):
+            if found.where:
+                found = self._check(Request(action, inputs, key, hints), found)
             return key, found
         with self._locks.held(f"action:{key}", waiting=self.give_up_if_cancelled):
             if found := self._find(key, action, image, again=True):

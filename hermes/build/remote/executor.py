@@ -75,11 +75,13 @@ class RemoteExecutor:
         events: Events,
         slot: Callable[[], AbstractContextManager[None]],
         content: RemoteContent,
+        check: Callable[[Request, Result], Result] = lambda _, result: result,
     ) -> None:
         self._local = local
         self.settings = settings
         self._address = settings.address()
         self._content = content
+        self._check = check
         self._tools = tools
         self._events = events
         self._slot = slot
@@ -96,7 +98,7 @@ class RemoteExecutor:
         if self._is_away or request.action.kind in self._kept_here or not self._is_worth_it(request):
             return self._here(request)
         try:
-            return self._there(request)
+            return self._check(request, self._there(request))
         except RemoteError as error:
             if not self.settings.local_fallback:
                 error.hint = error.hint or "--remote-local-fallback executes on this machine then"
