@@ -414,6 +414,13 @@ def playbooks(folder: Path, size: Size) -> Iterator[Row]:
     yield from cases(folder, _debian(folder, "python3"), min(size.rounds, 3))
 
 
+def remote(folder: Path, size: Size) -> Iterator[Row]:
+    """A remote cache and workers: BuildGrid on this machine, beside builds without."""
+    from tests.bench.remote import cases
+
+    yield from cases(folder, 170 << 20 if size is FULL else size.large, size.packages, size.rounds)
+
+
 CASES: Mapping[str, Callable[[Path, Size], Iterator[Row]]] = {
     "start-up": start_up,
     "side-by-side": side_by_side,
@@ -429,6 +436,7 @@ CASES: Mapping[str, Callable[[Path, Size], Iterator[Row]]] = {
     "s2i": s2i,
     "dockerfiles": dockerfiles,
     "npm": npm_packages,
+    "remote": remote,
     "wheels": wheels,
     "python-images": python_images,
     "debian-packages": debian_packages,

@@ -10,16 +10,13 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 from hermes.actions.kinds import BLOB, LAYERS
 from hermes.actions.local import DOCKERFILE, S2I, available
-from hermes.actions.packed import Part, pack_result
 from hermes.actions.privacy import is_private
 from hermes.actions.tools import Tools
-from hermes.build.remote.stored import blobs_of
-from hermes.build.remote.taking import Taking
 from hermes.digest import Digest, canonical_json, parse_json
 from hermes.engine.action import Value
 from hermes.engine.executor import Result
@@ -31,16 +28,16 @@ from hermes.errors import (
     RemoteError,
     RemoteRefused,
 )
-from hermes.image.assemble import Layer
 from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import Manifest
 from hermes.layer import encodings
 from hermes.layer.compress import CODECS, Encoding
 from hermes.naming.remotes import RemoteContent
-from hermes.remote.action_cache import ActionCache
-from hermes.remote.cas import Lost
 from hermes.remote.settings import RemoteSettings
 from hermes.store import ResultCache, Store
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 _LEFT_OUT: Final = frozenset({"base_layer", DOCKERFILE, "host", "import_image", "pull", S2I})
 """What depends on this machine, is asked of a registry in any case, or stands for other actions."""
@@ -52,7 +49,7 @@ _UPLOADS: Final = 4
 class RemoteResults:
     """See `hermes.store.ResultCache`; ``local`` is asked first. The service is connected when a result is first missing.
 
-    Results are sent in the background; `flush` waits for that.
+    Results are sent in the background; `flush` waits for that. What speaks with it is loaded then: most builds ask for little.
     """
 
     def __init__(
@@ -67,8 +64,13 @@ class RemoteResults:
         self._guard = threading.Lock()
         self._read_on = True
         self._write_on = settings.upload
-        self._uploads = ThreadPoolExecutor(_UPLOADS, "upload")
         self._sent: list[Future[None]] = []
+
+    @cached_property
+    def _uploads(self) -> ThreadPoolExecutor:
+        from concurrent.futures import ThreadPoolExecutor
+
+        return ThreadPoolExecutor(_UPLOADS, "upload")
 
     def get(self, key: str, image: bytes = b"", *, nearby: bool = False) -> bytes | None:
         data = self._local.get(key, image, nearby=nearby)
@@ -116,6 +118,10 @@ class RemoteResults:
 
     def flush(self) -> None:
         """Wait for what is being sent."""
+        if not self._sent:
+            return
+        from concurrent.futures import wait
+
         while True:
             with self._guard:
                 waiting, self._sent = self._sent, []
@@ -127,9 +133,12 @@ class RemoteResults:
         """End the connection; what has not been sent is not sent any more."""
         with self._guard:
             self._read_on = self._write_on = False
-            self._uploads.shutdown(wait=False, cancel_futures=True)
+            uploads = self.__dict__.get("_uploads")
+            if uploads is not None:
+                uploads.shutdown(wait=False, cancel_futures=True)
         self._content.close()
-        self._uploads.shutdown()
+        if uploads is not None:
+            uploads.shutdown()
 
     def distrust(self) -> None:
         """Believe nothing of the service any more, as more than once it has not had what it promised."""
@@ -145,6 +154,10 @@ class RemoteResults:
 
     def _taken(self, key: str, document: Mapping[str, Any]) -> Result | None:
         """Return the result of an action whose outputs are here then, or noted; None where there is none to be had."""
+        from hermes.build.remote.taking import Taking
+        from hermes.remote.action_cache import ActionCache
+        from hermes.remote.cas import Lost
+
         cas = self._content.connections.cas(self._address)
         found = ActionCache(cas).get(key)
         result = Result.load(found.data) if found is not None else None
@@ -178,6 +191,10 @@ class RemoteResults:
 
     def _send(self, key: str, result: Result, preimage: bytes) -> None:
         """Send a result and all that it refers to."""
+        from hermes.actions.packed import Part, pack_result
+        from hermes.build.remote.stored import blobs_of
+        from hermes.remote.action_cache import ActionCache
+
         if not self._write_on:
             return
         try:
@@ -205,6 +222,8 @@ class RemoteResults:
 
 def _made_with(value: Value, document: Mapping[str, Any], store: Store) -> tuple[Descriptor, ...]:
     """Return the blob that an action made besides its outputs: that of the layer of folders, the uppermost of a manifest."""
+    from hermes.image.assemble import Layer
+
     if document["kind"] != "manifest" or Layer(_folders_of(document)).is_left_out:
         return ()
     return Manifest.parse(store.blobs.read(value.digest)).layers[-1:]
