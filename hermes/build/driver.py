@@ -89,7 +89,8 @@ class How:
     ``runtime`` and ``jobs`` are empty where the options say nothing. ``secrets`` maps ids to values, ``agents`` those
     of SSH agents to sockets. Without ``use_cache`` every action is executed once. ``caches`` are those of other machines
     that know results which this one does not. Actions for which ``again`` holds are executed whatever is known of them.
-    ``links_outputs`` says that what is wanted is to be here when the build has ended.
+    ``links_outputs`` says that what is wanted is to be here when the build has ended. With ``verify`` every result is made
+    again, and one that differs is an error.
     """
 
     settings: Settings
@@ -103,6 +104,7 @@ class How:
     again: Callable[[Action], bool] = lambda _: False
     remote: RemoteChoice | None = None
     links_outputs: bool = True
+    verify: bool = False
 
 
 class Driver:
@@ -285,17 +287,27 @@ class Driver:
         def slot() -> AbstractContextManager[None]:
             return slots.taken(tools.check_cancelled)
 
-        check: Callable[[Request, Result], Result] = _believed
-        if remote is not None and remote.verify:
+        check: Callable[[Request, Result], Result] | None = None
+        again: MadeAgain | None = None
+        if how.verify or (remote is not None and remote.verify):
+            from hermes.build.made_again import MadeAgain
+
+            again = MadeAgain(executor, tools, slot)
+        if again is not None and remote is not None and remote.verify:
             from hermes.build.remote.verifying import Verifier
 
-            check = Verifier(executor, remote.verify, tools, slot).check
+            check = Verifier(again, remote.verify, tools.warn).check
         if remote is not None and remote.executor:
             from hermes.build.remote.executor import RemoteExecutor
 
             executor = self._remote = RemoteExecutor(
-                executor, remote, tools, self.events, slot, self.fetching.content, check
+                executor, remote, tools, self.events, slot, self.fetching.content, check or _believed
             )
+        if again is not None and how.verify:
+            from hermes.build.made_again import Verified
+
+            verified = Verified(executor, again)
+            executor, check = verified, verified.check
         caching = Caching(
             executor,
             results,

@@ -27,7 +27,8 @@ class BuildOptions:
     ``hermes-out`` that cannot be written does not matter; nor does it where there are destinations. ``cache_from`` and
     ``cache_to`` are what `hermes.naming.caches` reads; a mistake in them is a `UsageError`. With
     ``tests`` the tests among the targets are run, and nothing else is built but for them. ``remote`` says who executes
-    actions besides this machine.
+    actions besides this machine. With ``verify`` every action is executed though its result is known, and one that gives something
+    else fails.
     """
 
     platform: str = ""
@@ -42,6 +43,7 @@ class BuildOptions:
     cache_to: Sequence[str] = ()
     tests: TestOptions | None = None
     remote: RemoteChoice | None = None
+    verify: bool = False
 
     def __post_init__(self) -> None:
         if self.cache_from or self.cache_to:

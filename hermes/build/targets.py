@@ -64,7 +64,7 @@ class TargetsBuild:
         """Build. ``found`` is how the disk differs from the ``check`` of the last build, if there is one."""
 
         def build(fresh: bool) -> BuildResult:
-            if self._is_fresh:
+            if self._is_fresh or self._options.verify:
                 return self._build(self._analyzed(None, None))
             with self._snapshots.memory(self._key) as memory:
                 return self._build(self._analyzed(None, None) if fresh else self._plan(memory, check, found))
@@ -121,7 +121,7 @@ class TargetsBuild:
         cached = work.total + len(parts) - len(report.executed)
         result = BuildResult(tuple(owners), cached, linked.targets)
         try:
-            if not linked.is_there or self._is_fresh or not report.lasting:
+            if not linked.is_there or self._is_fresh or self._options.verify or not report.lasting:
                 return result
             check, update = plan.snapshot(report.known, linked)
             self._snapshots.save(self._store, self._key, check, update)
@@ -155,6 +155,7 @@ class TargetsBuild:
             again=lambda action: self._is_fresh and action.kind == "test",
             remote=options.remote,
             links_outputs=not options.taken_from_store,
+            verify=options.verify,
         )
         try:
             return self._driver.execute(job, how)

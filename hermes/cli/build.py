@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 @build_options
 @quiet_option
 @output_option
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Execute every action once more, and fail where one gives something else.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object that says what was built.")
 @event_file_options
 def command(
@@ -44,6 +49,7 @@ def command(
     quiet: bool,
     progress: str,
     destinations: tuple[str, ...],
+    verify: bool,
     as_json: bool,
     profile: Path | None,
     events: Path | None,
@@ -58,7 +64,7 @@ def command(
     hermes build //... -o oci-archive:app.tar
     """
     started = time.monotonic()
-    options = replace(options, destinations=destinations)
+    options = replace(options, destinations=destinations, verify=verify)
     with ExitStack() as closing:
         screen = closing.enter_context(display(quiet=quiet, progress=progress))
         written = closing.enter_context(event_files(profile, events))

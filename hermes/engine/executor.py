@@ -177,7 +177,7 @@ class Caching:
     ``available`` tells whether the bytes behind an output are still there. Failures are not cached. ``slot`` is what an
     action has while it is executed. Once ``cancelled``, what waits gives up. Actions for which ``again`` holds are executed
     whatever is known of them. Outputs of which ``is_left`` says that another machine has them need not be there;
-    ``check`` returns a result of another machine, or a better one.
+    ``check`` returns a result that was found, or a better one, or raises `HermesError`.
     """
 
     def __init__(
@@ -191,7 +191,7 @@ class Caching:
         slot: Callable[[Action], AbstractContextManager[None]] = lambda _: nullcontext(),
         again: Callable[[Action], bool] = lambda _: False,
         is_left: Callable[[Value], bool] = lambda _: False,
-        check: Callable[[Request, Result], Result] = lambda _, result: result,
+        check: Callable[[Request, Result], Result] | None = None,
     ) -> None:
         self._inner = inner
         self._results = results
@@ -215,7 +215,7 @@ class Caching:
         image = preimage(action, inputs)
         key = key_of(image)
         if found := self._find(key, action, image):
-            if found.where:
+            if self._check is not None:
                 found = self._check(Request(action, inputs, key, hints), found)
             return key, found
         with self._locks.held(f"action:{key}", waiting=self.give_up_if_cancelled):
