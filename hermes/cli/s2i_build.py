@@ -47,6 +47,13 @@ def pull_policy(text: str) -> str:
     return _PULLS[text]
 
 
+def _no_engine(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None and not ctx.resilient_parsing:
+        raise UsageError(
+            "--url: Hermes builds without a container engine and its socket", hint="leave out -U and --url"
+        )
+
+
 def accepted_options(function: F) -> F:
     """Add options of s2i that ask for what is so anyway."""
     for names, text in (
@@ -66,7 +73,7 @@ def accepted_options(function: F) -> F:
         ),
     ):
         function = click.option(name, expose_value=False, metavar="VALUE", help=text)(function)
-    return function
+    return click.option("-U", "--url", hidden=True, expose_value=False, callback=_no_engine)(function)
 
 
 def _not_kept(_: click.Context, __: click.Parameter, asked: bool) -> None:
@@ -354,6 +361,7 @@ def _injections(text: str) -> list[tuple[str, str]]:
 
 
 def absolute(path: str) -> str:
+    """Return the path that ``--destination`` names without a slash at its end; raises `UsageError`."""
     if path and not path.startswith("/"):
         raise UsageError(f"--destination {path}: must be an absolute path in the image")
     return path.rstrip("/")

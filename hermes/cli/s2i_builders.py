@@ -9,7 +9,7 @@ import click
 from hermes.build.dockerfile.options import PULL_MISSING
 from hermes.cli import completion
 from hermes.cli.lines import write_line
-from hermes.cli.s2i_build import environment_of, pull_option, pull_policy
+from hermes.cli.s2i_build import absolute, environment_of, pull_option, pull_policy
 from hermes.errors import CommandFailed
 
 
@@ -24,7 +24,17 @@ from hermes.errors import CommandFailed
     metavar="URL",
     help="Where scripts are: image:///path, file://folder, https://...",
 )
-def usage(builder: str, variables: tuple[str, ...], pull_policy_: str, scripts_url: str) -> None:
+@click.option(
+    "-d",
+    "--destination",
+    default="",
+    metavar="PATH",
+    help="Where a script is put that is not in the builder.",
+)
+@click.option("--save-temp-dir", is_flag=True, expose_value=False, help="Nothing: there is no such folder.")
+def usage(
+    builder: str, variables: tuple[str, ...], pull_policy_: str, scripts_url: str, destination: str
+) -> None:
     """Run the usage script of a builder, which says how it is used.
 
     \b
@@ -38,6 +48,7 @@ def usage(builder: str, variables: tuple[str, ...], pull_policy_: str, scripts_u
         builder,
         environment=environment_of((), variables),
         scripts_url=scripts_url,
+        destination=absolute(destination),
         pull=pull_policy(pull_policy_),
     )
     if status := SourceToImage(say=write_line).usage(options):

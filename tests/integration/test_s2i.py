@@ -667,6 +667,9 @@ def test_usage_generate_create_and_run_are_as_with_s2i(place: Place, tmp_path: P
     place.write("help/usage", "#!/bin/sh\necho own $WHO\n")
     done = hermes("usage", "-e", "WHO=me", "-s", f"file://{place.root}/help", "fake")
     assert done.stdout == "own me\n", done.stderr
+    place.write("help/usage", '#!/bin/sh\necho "$0"\n')
+    done = hermes("usage", "-d", "/opt/", "-s", f"file://{place.root}/help", "fake")
+    assert done.stdout == "/opt/usage\n", done.stderr
     done = hermes("usage", "runtime")
     assert "runtime: the usage script /usr/libexec/runtime/usage is not in the image" in done.stderr
     assert hermes("generate", "-e", "A=b", "fake", "Dockerfile.gen").returncode == 0
@@ -680,6 +683,8 @@ def test_usage_generate_create_and_run_are_as_with_s2i(place: Place, tmp_path: P
     assert done.stdout.splitlines()[1:] == ["hello you"], done.stderr
     done = hermes("build", "--run", "--as-dockerfile", "x", str(place.source), "fake")
     assert done.returncode == 2
+    done = hermes("build", "-U", "unix:///run/docker.sock", str(place.source), "fake")
+    assert "error: --url: Hermes builds without a container engine" in done.stderr
 
 
 def test_the_command_line_builds_and_says_what_it_did(place: Place) -> None:

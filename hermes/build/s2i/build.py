@@ -112,7 +112,7 @@ class S2IBuild:
         path = script.path
         bound: tuple[Bound, ...] = ()
         if script.artifact is not None:
-            path = f"{facts.destination}/{USAGE}"
+            path = f"{(self._options.destination or facts.destination).rstrip('/')}/{USAGE}"
             copy = scratch / USAGE
             shutil.copyfile(place_of(script.artifact, places.folders), copy)
             copy.chmod(0o755)
