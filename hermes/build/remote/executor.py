@@ -189,6 +189,8 @@ class RemoteExecutor:
         try:
             result = admit_log(folder, request, store)
             taking = Taking(self._content, service.cas, self._address.place, self.settings.download)
+            if not executed.was_cached:  # it is there again, though it may have been lost before
+                self._content.lost.difference_update(one.digest for one in result.outputs.values())
             if not taking.take(result, executed.files):
                 raise MissingBlobError(
                     f"{self._address.place} does not have all that the action gave", digest=request.key
