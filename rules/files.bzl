@@ -36,10 +36,7 @@ alias = rule(
 )
 
 def _fetch_file_impl(ctx):
-    for url in ctx.attr.urls:
-        if not url.startswith(("https://", "http://", "file://")):
-            fail("%r is not an address that can be fetched" % url, attr = "urls", hint = "use https://, http:// or file://")
-    name = ctx.attr.filename or ctx.attr.urls[0].split("?")[0].split("#")[0].split("/")[-1] or ctx.label.name
+    name = ctx.attr.filename or ctx.attr.urls[0].split("?")[0].split("#")[0].split("/")[-1].removeprefix("npm:") or ctx.label.name
     if "/" in name or name in (".", ".."):
         fail("%r is not a file name" % name, attr = "filename")
     file = ctx.actions.fetch(
@@ -60,7 +57,7 @@ fetch_file = rule(
         "integrity": attr.string(doc = "In place of sha256: the file's digest as Subresource Integrity, such as sha512-BASE64."),
         "sha256": attr.string(doc = "The file's digest, 64 hexadecimal digits."),
         "size": attr.int(doc = "The file's size in bytes, if it is known."),
-        "urls": attr.string_list(mandatory = True, allow_empty = False, doc = "Where the file is, tried in order."),
+        "urls": attr.string_list(mandatory = True, allow_empty = False, doc = "Where the file is, tried in order: URLs, or without the name of a host `apt:PATH` below the Debian mirrors, `pypi:PROJECT/FILENAME` on the package indexes, `npm:NAME@VERSION` on the npm registry of the machine or of hermes.yaml."),
     },
     doc = "A file from the network, known by its digest.",
 )

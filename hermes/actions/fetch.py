@@ -77,7 +77,7 @@ def _download(owner: str, listed: Sequence[str], expected: Expected, tools: Tool
         path = listed[0].removeprefix(APT)
         raise LockError(
             f"{path} is no longer on the mirror{said}",
-            hint=f"run `hermes lock {owner}` to resolve it again",
+            hint=f"run `hermes lock {owner}` to resolve it again; without a lock, name the version that there is",
         )
     raise FetchError(
         f"nothing could be fetched{said}", hint="check the addresses, the digest and the network"

@@ -10,9 +10,10 @@ from hermes.dsl.configuration import Configuration
 from hermes.dsl.configured import Configured, Decided, Trace, path_of
 from hermes.dsl.context import PlatformValue
 from hermes.dsl.declarations import CONFIG_SETTING
-from hermes.dsl.dialect.values import EvalError, Struct, type_name
+from hermes.dsl.dialect.values import EvalError, Struct, described
 from hermes.dsl.implementing import Implementing, as_value
 from hermes.dsl.packages import Packages
+from hermes.dsl.parameters import check_lock
 from hermes.dsl.providers import Dependency, LabelValue
 from hermes.dsl.selecting import Selecting
 from hermes.dsl.source_labels import SourceLabels
@@ -153,9 +154,13 @@ class Analysis:
             return None
         if type(request) is not Struct:
             problem = EvalError(
-                f"the lock function of {target.rule.name} returns {type_name(request)}, not a struct"
+                f"the lock function of {target.rule.name} returns {described(request)}, not a struct"
             )
             raise self._blame.at(target, "", problem)
+        try:
+            check_lock(request)
+        except EvalError as error:
+            raise self._blame.at(target, "", error) from None
         return request
 
     @property

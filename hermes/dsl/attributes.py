@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
-from hermes.dsl.dialect.values import Builtin, EvalError, Namespace, sequence, show, type_name
+from hermes.dsl.dialect.values import Builtin, EvalError, Namespace, described, sequence, show
 from hermes.dsl.mounts import Bind, Mounted, SecretMount, as_mount, as_secret, binds
 from hermes.dsl.providers import LabelValue, Provider
 from hermes.dsl.selects import Select
@@ -99,7 +99,7 @@ def labels_of(attribute: Attribute, value: Any) -> Iterator[Label]:
 
 def _expect(value: Any, kind: type, name: str) -> Any:
     if type(value) is not kind:
-        raise EvalError(f"must be {name}, not {type_name(value)} ({_short(value)})")
+        raise EvalError(f"must be {name}, not {described(value)} ({_short(value)})")
     return value
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from hermes.actions.specs.spec import Ref
 from hermes.digest import Digest
 from hermes.dsl.attributes import KINDS
-from hermes.dsl.dialect.values import EvalError, show, type_name
+from hermes.dsl.dialect.values import EvalError, described, show
 from hermes.dsl.mounts import binds
 from hermes.dsl.providers import File, Layer
 from hermes.engine.action import Source
@@ -16,14 +16,7 @@ from hermes.errors import HermesError
 from hermes.graph.label import Label
 
 
-def expect_text(function: str, *values: Any) -> None:
-    for value in values:
-        if type(value) is not str:
-            raise EvalError(f"{function}() takes a string, not {type_name(value)}")
-
-
-def check_run(function: str, name: Any, argv: Any, outputs: Any) -> None:
-    expect_text(function, name)
+def check_run(function: str, argv: Any, outputs: Any) -> None:
     if type(argv) not in (list, tuple) or not argv or not all(type(one) is str and one for one in argv[:1]):
         raise EvalError(f"{function}() needs a command: a list that begins with a program")
     for value in argv:
@@ -48,7 +41,7 @@ def with_binds(inputs: Mapping[str, Any], mounts: Any) -> dict[str, Any]:
 def layers_at(trees: Any) -> tuple[Ref, ...]:
     """Return the layers that a command sees mounted, by their paths."""
     if not isinstance(trees, Mapping) or not all(type(one) is Layer for one in trees.values()):
-        raise EvalError(f"trees maps paths to layers, not {type_name(trees)}")
+        raise EvalError(f"trees maps paths to layers, not {described(trees)}")
     return tuple(Ref(one.artifact, KINDS["path"].check(path, _no_label)) for path, one in trees.items())
 
 
@@ -80,7 +73,7 @@ def staged(inputs: Mapping[str, Any]) -> tuple[dict[str, bool], tuple[Ref, ...]]
     for target, value in inputs.items():
         found = [value] if type(value) is File else value
         if type(found) not in (list, tuple) or not all(type(one) is File for one in found):
-            raise EvalError(f"the inputs at {target} are files, not {type_name(value)}")
+            raise EvalError(f"the inputs at {target} are files, not {described(value)}")
         path = target if target == "." else KINDS["path"].check(target, _no_label)
         single = type(value) is File
         mounts[path] = single

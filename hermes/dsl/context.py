@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from hermes.dsl.actions.actions import Actions
 from hermes.dsl.configuration import Configuration
-from hermes.dsl.dialect.values import EvalError, Struct
+from hermes.dsl.dialect.values import Check, EvalError, Struct
+from hermes.dsl.parameters import CONTEXT, checking
 from hermes.dsl.providers import File, LabelValue
 from hermes.dsl.remotes import (
     locked_digest,
@@ -42,6 +43,7 @@ class Context:
 
     __slots__ = ("_configuration", "_read", "actions", "attr", "file", "files", "label", "platform")
     dsl_type: ClassVar[str] = "ctx"
+    dsl_check: ClassVar[Check] = staticmethod(checking(CONTEXT))
     dsl_attributes: ClassVar[frozenset[str]] = frozenset(
         {
             "actions",

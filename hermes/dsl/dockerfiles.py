@@ -8,7 +8,7 @@ from typing import Any
 
 from hermes.actions.specs.dockerfile import Context, FilesContext, ImageContext, ImageLayers
 from hermes.actions.specs.spec import Ref
-from hermes.dsl.dialect.values import EvalError, show, type_name
+from hermes.dsl.dialect.values import EvalError, described, show
 from hermes.dsl.entries import without_prefix
 from hermes.dsl.providers import IMAGE_INFO, LAYER_INFO, Dependency, File, Layer
 
@@ -16,7 +16,7 @@ from hermes.dsl.providers import IMAGE_INFO, LAYER_INFO, Dependency, File, Layer
 def dockerfile_ref(dockerfile: Any) -> Ref:
     """Return the Dockerfile, at its path in the workspace."""
     if type(dockerfile) is not File:
-        raise EvalError(f"dockerfile is a file, not {type_name(dockerfile)}", attribute="dockerfile")
+        raise EvalError(f"dockerfile is a file, not {described(dockerfile)}", attribute="dockerfile")
     package = dockerfile.owner.package
     return Ref(dockerfile.content, f"{package}/{dockerfile.path}" if package else dockerfile.path)
 
@@ -26,7 +26,7 @@ def contexts_of(context: Any, contexts: Any, strip_prefix: str) -> Iterator[Cont
     yield FilesContext("", files_at(context, strip_prefix.strip("/"), "context"))
     for name, target in (contexts or {}).items():
         if type(target) is not Dependency:
-            raise EvalError(f"the context {name} is a target, not {type_name(target)}", attribute="contexts")
+            raise EvalError(f"the context {name} is a target, not {described(target)}", attribute="contexts")
         if image := target.provides(IMAGE_INFO):
             yield ImageContext(
                 name, Ref(image.fields["config"].artifact), image_layers(image.fields["layers"])
@@ -51,7 +51,7 @@ def image_layers(layers: list[Layer]) -> tuple[ImageLayers[Ref], ...]:
 def files_at(files: Any, strip_prefix: str, attribute: str) -> tuple[Ref, ...]:
     """Return files at their paths in their packages, without a prefix; raises `EvalError` where two are in one place."""
     if type(files) not in (list, tuple) or not all(type(one) is File for one in files):
-        raise EvalError(f"a context is a list of files, not {type_name(files)}", attribute=attribute)
+        raise EvalError(f"a context is a list of files, not {described(files)}", attribute=attribute)
     taken: dict[str, File] = {}
     for one in files:
         path = without_prefix(one, strip_prefix)

@@ -20,7 +20,8 @@ from hermes.actions.specs.layer import (
 )
 from hermes.actions.specs.spec import Ref
 from hermes.dsl.attributes import KINDS
-from hermes.dsl.dialect.values import Builtin, EvalError, Namespace, type_name
+from hermes.dsl.dialect.values import Builtin, EvalError, Namespace, described
+from hermes.dsl.parameters import ENTRY, checking
 from hermes.dsl.providers import File
 from hermes.graph.label import Label
 from hermes.layer.entry import WHITEOUT_PREFIX
@@ -53,7 +54,8 @@ def entry_namespace() -> Namespace:
         "tar": tar,
         "wheels": wheels,
     }
-    return Namespace("entry", {name: Builtin(f"entry.{name}", make) for name, make in makers.items()})
+    check = checking(ENTRY)
+    return Namespace("entry", {name: Builtin(f"entry.{name}", make, check) for name, make in makers.items()})
 
 
 def files(
@@ -257,14 +259,14 @@ def without_prefix(one: File, prefix: str) -> str:
 
 def _files(value: Any) -> Sequence[File]:
     if type(value) not in (list, tuple) or not all(type(one) is File for one in value):
-        raise EvalError(f"srcs is a list of files, not {type_name(value)}")
+        raise EvalError(f"srcs is a list of files, not {described(value)}")
     found: Sequence[File] = value
     return found
 
 
 def _single(value: Any) -> File:
     if type(value) is not File:
-        raise EvalError(f"src is a file, not {type_name(value)}")
+        raise EvalError(f"src is a file, not {described(value)}")
     return value
 
 

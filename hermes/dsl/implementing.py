@@ -12,7 +12,7 @@ from hermes.dsl.blame import Blame
 from hermes.dsl.configuration import Configuration
 from hermes.dsl.configured import Configured, Decided, Trace, path_of
 from hermes.dsl.context import Context
-from hermes.dsl.dialect.values import Depset, EvalError, type_name
+from hermes.dsl.dialect.values import Depset, EvalError, described
 from hermes.dsl.mounts import Bind
 from hermes.dsl.packages import Packages
 from hermes.dsl.providers import DEFAULT_INFO, Dependency, File, Info, LabelValue
@@ -175,7 +175,7 @@ def _infos(returned: Any, target: Target) -> dict[int, Info]:
     listed = [] if returned is None else [returned] if type(returned) is Info else returned
     if type(listed) not in (list, tuple) or not all(type(one) is Info for one in listed):
         raise EvalError(
-            f"the implementation of {target.rule.name} returns {type_name(returned)}",
+            f"the implementation of {target.rule.name} returns {described(returned)}",
             "return a list of what providers give",
         )
     infos: dict[int, Info] = {}

@@ -10,7 +10,7 @@ from hermes.container import mount_values
 from hermes.container.mount_bounds import parse_size
 from hermes.container.mount_syntax import VARIABLE
 from hermes.container.mount_values import Cache, Tmpfs
-from hermes.dsl.dialect.values import Builtin, EvalError, show, type_name
+from hermes.dsl.dialect.values import Builtin, EvalError, described, show
 from hermes.dsl.providers import Dependency, File
 from hermes.errors import UsageError
 from hermes.store.caches import NAME, Sharing
@@ -47,7 +47,7 @@ class Bind:
         if type(source) in (list, tuple) and all(type(one) is File for one in source):
             found: Sequence[File] = source
             return found
-        raise EvalError(f"bind() takes a label, a target or files, not {type_name(source)}")
+        raise EvalError(f"bind() takes a label, a target or files, not {described(source)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +144,14 @@ def as_secret(value: Any) -> SecretMount:
         return SecretMount(mount_values.SecretMount(id=_name("secret", value)))
     if type(value) is SecretMount:
         return value
-    raise EvalError(f"must be a name or secret(...), not {type_name(value)}")
+    raise EvalError(f"must be a name or secret(...), not {described(value)}")
 
 
 def as_mount(value: Any) -> Mounted:
     """Return an item of ``mounts``."""
     if isinstance(value, Mounted):
         return value
-    raise EvalError(f"must be bind(...), cache(...) or tmpfs(...), not {type_name(value)}")
+    raise EvalError(f"must be bind(...), cache(...) or tmpfs(...), not {described(value)}")
 
 
 def binds(mounts: Sequence[Mounted]) -> Iterator[Bind]:
@@ -171,7 +171,7 @@ class Mounts(NamedTuple):
 def mounts_of(secrets: Any, secret_version: Any, mounts: Sequence[Mounted]) -> Mounts:
     """Return the mounts of an action; raises `EvalError` when one is named twice."""
     if type(secret_version) is not str:
-        raise EvalError(f"secret_version is a string, not {type_name(secret_version)}")
+        raise EvalError(f"secret_version is a string, not {described(secret_version)}")
     found = Mounts(
         tuple(one.mount for one in mounts if type(one) is CacheMount),
         tuple(one.mount for one in mounts if type(one) is TmpfsMount),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final, NamedTuple
 
 from hermes.dsl.dialect.spelling import suggest
-from hermes.dsl.dialect.values import EvalError, Struct, type_name
+from hermes.dsl.dialect.values import EvalError, Struct, described
 from hermes.engine.action import Artifact, Source
 from hermes.graph.label import Label
 
@@ -44,6 +44,11 @@ class Info(Struct):
     def __init__(self, provider: Provider, fields: Mapping[str, Any]) -> None:
         super().__init__(fields)
         self.provider = provider
+
+    @property
+    def dsl_called(self) -> str:
+        """What messages call it."""
+        return self.provider.name
 
     def like(self, other: Struct) -> bool:
         return isinstance(other, Info) and other.provider is self.provider
@@ -222,7 +227,7 @@ class Dependency:
 
     def dsl_item(self, provider: Any) -> Info:
         if type(provider) is not Provider:
-            raise EvalError(f"a target is indexed by a provider, not by {type_name(provider)}")
+            raise EvalError(f"a target is indexed by a provider, not by {described(provider)}")
         found = self._infos.get(id(provider))
         if found is None:
             raise EvalError(f"{self.label} does not provide {provider.name}")

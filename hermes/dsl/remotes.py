@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from hermes.digest import Digest, canonical_json
-from hermes.dsl.dialect.values import EvalError, show, type_name
+from hermes.dsl.dialect.values import EvalError, described, show, type_name
 from hermes.errors import HermesError, SourceError, UsageError
 from hermes.image.reference import Reference
 from hermes.layer.compress import CODECS, Codec, codec_at
@@ -22,7 +22,7 @@ LOCK_VERSION: Final = 1
 def checked_reference(value: Any) -> str:
     """Return the name of an image in a registry, which says its host; raises `EvalError`."""
     if type(value) is not str:
-        raise EvalError(f"ref is a string, not {type_name(value)}", attribute="ref")
+        raise EvalError(f"ref is a string, not {described(value)}", attribute="ref")
     try:
         found = Reference.parse(value)
     except UsageError as error:

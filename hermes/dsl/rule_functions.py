@@ -10,7 +10,7 @@ from typing import Any
 from hermes.dsl.attributes import KINDS, Attribute, attr_namespace
 from hermes.dsl.declarations import Declarations
 from hermes.dsl.dialect.functions import Function
-from hermes.dsl.dialect.values import Builtin, EvalError, sequence, type_name
+from hermes.dsl.dialect.values import Builtin, EvalError, described, sequence
 from hermes.dsl.entries import entry_namespace
 from hermes.dsl.mounts import mount_functions
 from hermes.dsl.places import Places
@@ -50,7 +50,7 @@ class _Functions:
         if type(text) is LabelValue:
             return text
         if type(text) is not str:
-            raise EvalError(f"Label() takes a string, not {type_name(text)}")
+            raise EvalError(f"Label() takes a string, not {described(text)}")
         file = self._places.call_site().file
         return LabelValue(Label.parse(text, relative_to=os.path.dirname(file)))
 
@@ -74,7 +74,7 @@ class _Functions:
             raise EvalError("rule() takes a dict of attributes")
         for name, attribute in attributes.items():
             if type(attribute) is not Attribute:
-                raise EvalError(f"the attribute {name!r} is made with attr, not {type_name(attribute)}")
+                raise EvalError(f"the attribute {name!r} is made with attr, not {described(attribute)}")
             if (
                 (name in COMMON and name != "tags")
                 or (test and name in OF_TESTS)

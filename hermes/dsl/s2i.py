@@ -14,8 +14,16 @@ from hermes.dsl.dockerfiles import checked_texts, files_at, image_layers
 from hermes.dsl.providers import Dependency, Info
 
 
+class _Given(dict[str, Any]):
+    """Arguments, of which each that is asked for must be there."""
+
+    def __missing__(self, name: str) -> Any:
+        raise EvalError(f"s2i() needs {name}", "give it all attributes of s2i_image")
+
+
 def s2i_spec(epoch: int, given: Mapping[str, Any]) -> S2I[Ref]:
     """Return the action of the arguments of ``ctx.actions.s2i``; raises `EvalError`."""
+    given = _Given(given)
     images = {
         names.BUILDER: given["builder"],
         names.PREVIOUS: given["incremental"],

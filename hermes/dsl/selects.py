@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
-from hermes.dsl.dialect.values import EvalError, type_name
+from hermes.dsl.dialect.values import EvalError, described
 from hermes.graph.label import Label
 
 DEFAULT: Final = "//conditions:default"
@@ -95,7 +95,7 @@ class Select:
 def _of_dicts(joined: Select) -> Select:
     for value in joined.possible():
         if type(value) is not dict:
-            raise EvalError(f"select(): {type_name(value)} | is not possible", "| joins dicts, and + lists")
+            raise EvalError(f"select(): {described(value)} | is not possible", "| joins dicts, and + lists")
     return joined
 
 
@@ -106,7 +106,7 @@ def make_select(branches: Any, resolve: Callable[[str], Label | str], no_match_e
     named: dict[Label | str, Any] = {}
     for text, value in branches.items():
         if type(text) is not str:
-            raise EvalError(f"a condition of select() is a label, not {type_name(text)}")
+            raise EvalError(f"a condition of select() is a label, not {described(text)}")
         if text != DEFAULT:
             named[resolve(text)] = value
     return Select(
@@ -123,5 +123,5 @@ def make_select(branches: Any, resolve: Callable[[str], Label | str], no_match_e
 
 def _joined(left: Any, right: Any) -> Any:
     if type(left) is not type(right) or type(left) not in (str, list, dict):
-        raise EvalError(f"select(): {type_name(left)} + {type_name(right)} is not possible")
+        raise EvalError(f"select(): {described(left)} + {described(right)} is not possible")
     return {**left, **right} if type(left) is dict else left + right

@@ -9,6 +9,8 @@ from hermes.dsl.actions.image_actions import ImageActions
 from hermes.dsl.actions.image_tests import ImageTestActions
 from hermes.dsl.actions.layer_actions import LayerActions
 from hermes.dsl.actions.whole_images import WholeImageActions
+from hermes.dsl.dialect.values import Check
+from hermes.dsl.parameters import ACTIONS, checking
 
 
 class Actions(LayerActions, CommandActions, ImageActions, WholeImageActions, ImageTestActions):
@@ -16,6 +18,7 @@ class Actions(LayerActions, CommandActions, ImageActions, WholeImageActions, Ima
 
     __slots__ = ()
     dsl_type: ClassVar[str] = "actions"
+    dsl_check: ClassVar[Check] = staticmethod(checking(ACTIONS))
     dsl_attributes: ClassVar[frozenset[str]] = frozenset(
         {
             "accounts",

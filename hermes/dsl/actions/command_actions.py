@@ -54,7 +54,7 @@ class CommandActions(Declaring):
         """
         from hermes.actions.specs.run import Run
 
-        check_run("run", name, argv, outputs)
+        check_run("run", argv, outputs)
         more = mounts_of(secrets, secret_version, [as_mount(one) for one in mounts])
         folders, files = staged(with_binds(inputs or {}, mounts))
         command = Run(
@@ -97,7 +97,7 @@ class CommandActions(Declaring):
         """
         from hermes.actions.specs.host import Host
 
-        check_run("host", name, argv, outputs)
+        check_run("host", argv, outputs)
         mounts, files = staged(inputs or {})
         for path in mounts:
             if not path.startswith("/run/") or f"{path}/".startswith("/run/hermes/"):

@@ -6,8 +6,8 @@ from typing import Any
 
 from hermes.actions.specs.spec import Ref, Spec, declared
 from hermes.dsl.configuration import Configuration
-from hermes.dsl.dialect.values import EvalError, type_name
-from hermes.dsl.providers import IMAGE_INFO, File, Info, Layer
+from hermes.dsl.dialect.values import EvalError, described
+from hermes.dsl.providers import File, Layer
 from hermes.engine.action import ActionGraph
 from hermes.graph.label import Label
 
@@ -44,19 +44,15 @@ class Declaring:
         return identity
 
 
-def is_image(value: Any) -> bool:
-    return type(value) is Info and value.provider is IMAGE_INFO
-
-
 def files_of(called: str, value: Any) -> list[File]:
     if type(value) not in (list, tuple) or not all(type(one) is File for one in value):
-        raise EvalError(f"{called} is a list of files, not {type_name(value)}")
+        raise EvalError(f"{called} is a list of files, not {described(value)}")
     return list(value)
 
 
 def layers_of(value: Any) -> list[Layer]:
     if type(value) not in (list, tuple) or not all(type(one) is Layer for one in value):
-        raise EvalError(f"a list of layers is needed, not {type_name(value)}")
+        raise EvalError(f"a list of layers is needed, not {described(value)}")
     return list(value)
 
 

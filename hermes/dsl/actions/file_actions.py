@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from hermes.actions.specs.spec import Ref
 from hermes.dsl.actions.declaring import Declaring
-from hermes.dsl.commands import expect_text
+from hermes.dsl.addresses import checked_address
 from hermes.dsl.dialect.values import EvalError
 from hermes.dsl.file_digests import checked_file_digest
 from hermes.dsl.providers import File
 from hermes.engine.action import Output
-
-_URL_SCHEMES: Final = ("http://", "https://", "file://", "apt:", "npm:", "pypi:")
 
 
 class FileActions(Declaring):
@@ -22,7 +20,6 @@ class FileActions(Declaring):
         """A file with the given text."""
         from hermes.actions.specs.write import Write
 
-        expect_text("write", name, content)
         action = self._add(name, Write(content=content, executable=bool(executable)))
         return File(Output(action, "file"), self._label, name)
 
@@ -39,20 +36,15 @@ class FileActions(Declaring):
         """A download, known by its ``sha256`` or by an ``integrity`` such as ``sha512-BASE64``; ``urls`` are tried in order."""
         from hermes.actions.specs.fetch import Fetch
 
-        expect_text("fetch", name, sha256)
-        expect_text("fetch", name, integrity)
-        if type(urls) not in (list, tuple) or not urls or not all(type(one) is str for one in urls):
-            raise EvalError("fetch() takes a list of addresses")
-        for url in urls:
-            if not url.startswith(_URL_SCHEMES):
-                raise EvalError(f"{url!r} is not an address that can be fetched", "use http:// or https://")
+        if not urls:
+            raise EvalError("fetch() needs an address", attribute="urls")
         known = checked_file_digest(sha256, integrity)
         fetch: Fetch[Ref] = Fetch(
             sha256=known.sha256,
             executable=bool(executable),
             integrity=known.integrity,
             size=size,
-            urls=tuple(urls),
+            urls=tuple(map(checked_address, urls)),
         )
         action = self._add(name, fetch)
         return File(Output(action, "file"), self._label, name)
@@ -66,7 +58,6 @@ class FileActions(Declaring):
         """
         from hermes.actions.specs.fetch_wheel import FetchWheel
 
-        expect_text("fetch_wheel", name, version)
         wheel: FetchWheel[Ref] = FetchWheel(
             libc=libc,
             platform=str(self._configuration.platform),

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hermes.actions.specs.spec import Ref
-from hermes.dsl.actions.declaring import Declaring, files_of, is_image, layers_of, refs
-from hermes.dsl.dialect.values import EvalError, show, type_name
+from hermes.dsl.actions.declaring import Declaring, files_of, layers_of, refs
+from hermes.dsl.dialect.values import EvalError, show
 from hermes.dsl.providers import IMAGE_INFO, INDEX_INFO, PUSH_INFO, File, Info, Layer
 from hermes.dsl.remotes import checked_codec, checked_push
 from hermes.engine.action import Artifact, Output
@@ -49,8 +49,6 @@ class ImageActions(Declaring):
         if format not in ("oci", "docker"):
             raise EvalError(f'must be "oci" or "docker", not {show(format)}', attribute="format")
         codec = checked_codec(compression, compression_level)
-        if base is not None and not is_image(base):
-            raise EvalError(f"base is an ImageInfo, not {type_name(base)}")
         created = (config or {}).get("created")
         if created and not (type(created) is str and is_timestamp(created)):
             raise EvalError(
@@ -93,8 +91,6 @@ class ImageActions(Declaring):
         """An index of images (a list of ImageInfo), each for another platform."""
         from hermes.actions.specs.index import Index
 
-        if type(images) not in (list, tuple) or not all(is_image(one) for one in images):
-            raise EvalError(f"images is a list of ImageInfo, not {type_name(images)}", attribute="images")
         if not images:
             raise EvalError("an index needs an image", attribute="images")
         found: dict[str, Info] = {}
@@ -126,8 +122,6 @@ class ImageActions(Declaring):
         """Where an image (an ImageInfo or IndexInfo) goes: the repository ``HOST/PATH``, its tags, how it is compressed for it."""
         from hermes.actions.specs.write import Write
 
-        if not (type(image) is Info and image.provider in (IMAGE_INFO, INDEX_INFO)):
-            raise EvalError(f"image is an ImageInfo or IndexInfo, not {type_name(image)}")
         content = checked_push(repository, tags, compression, compression_level)
         made = self._add(name, Write(content=content))
         return PUSH_INFO(

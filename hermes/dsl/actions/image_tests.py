@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hermes.actions.specs.spec import Ref
-from hermes.dsl.actions.declaring import Declaring, is_image, refs
-from hermes.dsl.dialect.values import EvalError, type_name
+from hermes.dsl.actions.declaring import Declaring, refs
 from hermes.dsl.providers import TEST_INFO, File, Info
 from hermes.engine.action import Output, Source
 from hermes.testing.sizes import SIZES
@@ -48,8 +47,6 @@ class ImageTestActions(Declaring):
         from hermes.actions.specs.test import Test
         from hermes.dsl.tests import opened, suite_of
 
-        if not is_image(image):
-            raise EvalError(f"image is an ImageInfo, not {type_name(image)}", attribute="image")
         runs = self._configuration.tests
         spec: Test[Ref] = Test(
             **suite_of(command, http),

@@ -6,7 +6,6 @@ from typing import Any
 
 from hermes.actions.specs.spec import Ref
 from hermes.dsl.actions.declaring import Declaring, layers_of, refs
-from hermes.dsl.commands import expect_text
 from hermes.dsl.dialect.values import EvalError
 from hermes.dsl.entries import Entries, check_paths
 from hermes.dsl.providers import File, Layer
@@ -80,7 +79,6 @@ class LayerActions(Declaring):
         """
         from hermes.actions.specs.programs import CheckPrograms, ListPrograms
 
-        expect_text("check_programs", name, start)
         listed = []
         for number, one in enumerate(layers_of(layers)):
             if one.manifest is None:

@@ -12,7 +12,7 @@ import os
 import resource
 from typing import Any, Final
 
-from hermes.dsl.dialect.values import LARGEST_TEXT, EvalError, Struct, type_name
+from hermes.dsl.dialect.values import LARGEST_TEXT, EvalError, Struct, described
 
 MOST_WORK: Final = 50_000_000
 MOST_MEMORY: Final = 256 << 20
@@ -158,7 +158,7 @@ class _Weight:
                 changing = True
         elif kind is list or kind is dict:
             if not changing:
-                raise EvalError(f"{type_name(value)} cannot be a key of a dict")
+                raise EvalError(f"{described(value)} cannot be a key of a dict")
             items = value if kind is list else value.values()
         else:
             return 1

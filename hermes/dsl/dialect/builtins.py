@@ -19,6 +19,7 @@ from hermes.dsl.dialect.values import (
     Struct,
     check_ints,
     check_strings,
+    described,
     sequence,
     show,
     type_name,
@@ -75,7 +76,7 @@ def bool_of(value: Any = False, /) -> bool:
 
 def len_of(value: Any) -> int:
     if type(value) not in _SIZED:
-        raise EvalError(f"len() takes a string, list, tuple, dict or range, not {type_name(value)}")
+        raise EvalError(f"len() takes a string, list, tuple, dict or range, not {described(value)}")
     return len(value)
 
 
@@ -117,9 +118,9 @@ class _Functions:
     def depset(self, direct: Any = (), order: str = "default", *, transitive: Any = ()) -> Depset:
         for one in sequence("depset", transitive):
             if type(one) is not Depset:
-                raise EvalError(f"depset(): transitive takes depsets, not {type_name(one)}")
+                raise EvalError(f"depset(): transitive takes depsets, not {described(one)}")
         if type(direct) not in (list, tuple):
-            raise EvalError(f"depset(): direct takes a list, not {type_name(direct)}")
+            raise EvalError(f"depset(): direct takes a list, not {described(direct)}")
         if order not in ("default", "postorder"):
             raise EvalError(f"depset(): the order {show(order)} is not known")
         self._budget.make_list(len(direct) + len(transitive))
@@ -154,7 +155,7 @@ class _Functions:
     def hash(self, value: Any) -> int:
         """Return the hash of a string as Java computes it, the same in every process."""
         if type(value) is not str:
-            raise EvalError(f"hash() takes a string, not {type_name(value)}")
+            raise EvalError(f"hash() takes a string, not {described(value)}")
         self._budget.spend(2 * len(value))
         units = value.encode("utf-16-le", "surrogatepass")
         found = 0
@@ -172,7 +173,7 @@ class _Functions:
                 raise EvalError("int() takes a base with a string only")
             return int(value)
         if type(value) is not str:
-            raise EvalError(f"int() takes a string or a number, not {type_name(value)}")
+            raise EvalError(f"int() takes a string or a number, not {described(value)}")
         base = 10 if base is None else base
         check_ints("int", base)
         self._budget.spend(min(len(value), 1000) >> 2)
@@ -243,7 +244,7 @@ class _Functions:
 
 def _check_key(name: str, key: Any) -> None:
     if key is not None and type_name(key) not in ("function", "builtin_function_or_method"):
-        raise EvalError(f"{name}() takes a function as key, not {type_name(key)}")
+        raise EvalError(f"{name}() takes a function as key, not {described(key)}")
 
 
 def _public(name: Any) -> None:

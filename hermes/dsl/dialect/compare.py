@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from hermes.dsl.dialect.budget import Budget
-from hermes.dsl.dialect.values import EvalError, Struct, type_name
+from hermes.dsl.dialect.values import EvalError, Struct, described
 
 _MOST_DEPTH: Final = 200
 _LONG: Final = 256
@@ -41,7 +41,7 @@ def compare(budget: Budget, symbol: str, left: Any, right: Any) -> bool:
         return _in_order(budget, symbol, left, right)
     if one is type(right) and hasattr(one, "dsl_ordered"):
         return _ORDER[symbol](left, right)
-    raise EvalError(f"{type_name(left)} {symbol} {type_name(right)} is not possible")
+    raise EvalError(f"{described(left)} {symbol} {described(right)} is not possible")
 
 
 def _in_order(budget: Budget, symbol: str, left: Sequence[Any], right: Sequence[Any]) -> bool:
@@ -128,7 +128,7 @@ def contains(budget: Budget, holder: Any, value: Any) -> bool:
     kind = type(holder)
     if kind is str:
         if type(value) is not str:
-            raise EvalError(f"{type_name(value)} in string is not possible")
+            raise EvalError(f"{described(value)} in string is not possible")
         if len(holder) > _LONG:
             budget.spend((len(holder) >> 5) + (min(len(holder) * len(value), 4_000_000) >> 6))
         return value in holder
@@ -141,7 +141,7 @@ def contains(budget: Budget, holder: Any, value: Any) -> bool:
         return type(value) is int and value in holder
     if hasattr(kind, "dsl_contains"):
         return bool(holder.dsl_contains(value))
-    raise EvalError(f"{type_name(value)} in {type_name(holder)} is not possible")
+    raise EvalError(f"{described(value)} in {described(holder)} is not possible")
 
 
 def position(

@@ -9,7 +9,7 @@ from hermes.dsl.dialect.loops import Loops
 from hermes.dsl.dialect.mutability import Mutability
 from hermes.dsl.dialect.operators import binary
 from hermes.dsl.dialect.spelling import suggest
-from hermes.dsl.dialect.values import LARGEST_TEXT, EvalError, show, type_name
+from hermes.dsl.dialect.values import LARGEST_TEXT, EvalError, described, show
 
 
 class Items:
@@ -37,16 +37,16 @@ class Items:
             try:
                 return holder[key]
             except IndexError:
-                raise EvalError(f"there is no item {key} in a {type_name(holder)} of {len(holder)}") from None
+                raise EvalError(f"there is no item {key} in {described(holder)} of {len(holder)}") from None
         if hasattr(kind, "dsl_item"):
             return holder.dsl_item(key)
-        raise EvalError(f"{type_name(holder)} has no items")
+        raise EvalError(f"{described(holder)} has no items")
 
     def slice(self, holder: Any, start: Any, stop: Any, step: Any) -> Any:
         """Return ``holder[start:stop:step]``."""
         kind = type(holder)
         if kind not in (list, tuple, str, range):
-            raise EvalError(f"{type_name(holder)} cannot be sliced")
+            raise EvalError(f"{described(holder)} cannot be sliced")
         for bound in (start, stop, step):
             if bound is not None:
                 _check_index(bound)
@@ -74,7 +74,7 @@ class Items:
                 self._budget.key(key)
             holder[key] = value
         else:
-            raise EvalError(f"items of {type_name(holder)} cannot be assigned")
+            raise EvalError(f"items of {described(holder)} cannot be assigned")
 
     def augment(self, symbol: str, left: Any, right: Any) -> Any:
         """Return the new value of a variable after ``left symbol= right``; a list is extended in place."""
@@ -98,4 +98,4 @@ class Items:
 
 def _check_index(key: Any) -> None:
     if type(key) is not int:
-        raise EvalError(f"an index is an int, not {type_name(key)}")
+        raise EvalError(f"an index is an int, not {described(key)}")

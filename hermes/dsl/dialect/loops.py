@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from hermes.dsl.dialect.budget import ENTRY, POINTER, Budget
 from hermes.dsl.dialect.mutability import Mutability
-from hermes.dsl.dialect.values import Depset, EvalError, type_name
+from hermes.dsl.dialect.values import Depset, EvalError, described
 
 _CHUNK: Final = 256
 """Rounds of a loop that are charged at once."""
@@ -68,7 +68,7 @@ class Loops:
     def unpacked(self, value: Any) -> Sequence[Any]:
         """Return ``value`` if it may be assigned to several names."""
         if type(value) not in (list, tuple, dict, range):
-            raise EvalError(f"{type_name(value)} cannot be assigned to several names")
+            raise EvalError(f"{described(value)} cannot be assigned to several names")
         return value  # type: ignore[no-any-return]
 
     def arguments(self, value: Any) -> Iterable[Any]:
@@ -92,4 +92,4 @@ def _not_iterable(value: Any) -> EvalError:
         return EvalError("a string cannot be looped over", "use .elems() for its characters")
     if kind is Depset:
         return EvalError("a depset cannot be looped over", "use .to_list()")
-    return EvalError(f"{type_name(value)} cannot be looped over")
+    return EvalError(f"{described(value)} cannot be looped over")

@@ -16,7 +16,16 @@ from hermes.dsl.dialect.methods import (
 )
 from hermes.dsl.dialect.mutability import Mutability
 from hermes.dsl.dialect.spelling import suggest
-from hermes.dsl.dialect.values import Depset, EvalError, Namespace, Struct, arguments_error, type_name
+from hermes.dsl.dialect.values import (
+    Check,
+    Depset,
+    EvalError,
+    Namespace,
+    Struct,
+    arguments_error,
+    described,
+    type_name,
+)
 
 _CALL: Final = 64
 """Steps of a call of what Hermes makes, such as the actions of a rule."""
@@ -126,6 +135,9 @@ class _Made(_Bound):
             elif type(one) is str:
                 work += len(one) >> 5
         self._budget.spend(work)
+        check: Check | None = getattr(type(self._holder), "dsl_check", None)
+        if check is not None:
+            check(self._name, args, kwargs)
         try:
             return self._method(self._holder, *args, **kwargs)
         except TypeError as error:
@@ -133,4 +145,4 @@ class _Made(_Bound):
 
 
 def _no_attribute(value: Any, name: str) -> EvalError:
-    return EvalError(f"{type_name(value)} has no attribute {name!r}", suggest(name, names_of(value)))
+    return EvalError(f"{described(value)} has no attribute {name!r}", suggest(name, names_of(value)))

@@ -17,9 +17,9 @@ from hermes.dsl.dialect.values import (
     EvalError,
     check_ints,
     check_strings,
+    described,
     sequence,
     show,
-    type_name,
     written,
 )
 
@@ -121,7 +121,7 @@ def _formatted(budget: Budget, kind: str, value: Any) -> str:
         return written(value, budget)
     if kind in "dxXo":
         if type(value) is not int:
-            raise EvalError(f"%{kind} takes an int, not {type_name(value)}")
+            raise EvalError(f"%{kind} takes an int, not {described(value)}")
         budget.spend(value.bit_length() >> 3)
         return format(value, kind)
     if kind == "c":
@@ -141,7 +141,7 @@ def joined(budget: Budget, text: str, items: Any) -> str:
     length = len(text) * len(parts)
     for part in parts:
         if type(part) is not str:
-            raise EvalError(f"join(): an item is {type_name(part)}, not string", "convert it with str()")
+            raise EvalError(f"join(): an item is {described(part)}, not a string", "convert it with str()")
         length += len(part)
         is_plain = is_plain and part.isascii()
     budget.spend(len(parts))
@@ -290,7 +290,7 @@ def _plain(name: str, cost: Callable[[str, str], int]) -> Callable[..., Any]:
             elif type(value) is str or value is None or (type(value) is int and number > 0):
                 continue
             else:
-                raise EvalError(f"{name}() takes a string, not {type_name(value)}")
+                raise EvalError(f"{name}() takes a string, not {described(value)}")
         if len(text) > 64:
             budget.spend(cost(text, wanted))
             if name not in _SEARCHES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from hermes.dsl.dialect.values import Depset, EvalError, Struct, type_name
+from hermes.dsl.dialect.values import Depset, EvalError, Struct, described
 
 
 class Mutability:
@@ -53,13 +53,13 @@ class Mutability:
         if frozen is not None and frozen[0] is value:
             now = self.running[-1] if self.running else "another file"
             raise EvalError(
-                f"{now} may not change a {type_name(value)} of {frozen[1]}, which is frozen once it is loaded",
+                f"{now} may not change {described(value)} of {frozen[1]}, which is frozen once it is loaded",
                 "make a new one: list(x), dict(x), or x + [...]",
             )
         if mark in self._looped:
             copy = "list(x)" if type(value) is list else "x.keys()"
             raise EvalError(
-                f"a {type_name(value)} cannot be changed during iteration over it",
+                f"{described(value)} cannot be changed during iteration over it",
                 f"loop over a copy: {copy}",
             )
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from hermes.dsl.dialect.budget import POINTER, Budget
 from hermes.dsl.dialect.methods import format_percent
-from hermes.dsl.dialect.values import EvalError, type_name
+from hermes.dsl.dialect.values import EvalError, described
 
 _MOST_BITS: Final = 4096
 _INTEGER: Final[Mapping[str, Callable[[int, int], int]]] = {
@@ -57,7 +57,7 @@ def binary(budget: Budget, symbol: str, left: Any, right: Any) -> Any:
             return _joined(budget, left, right, left.dsl_or)
         if hasattr(other, "dsl_ror"):
             return _joined(budget, right, left, right.dsl_ror)
-    raise EvalError(f"{type_name(left)} {symbol} {type_name(right)} is not possible")
+    raise EvalError(f"{described(left)} {symbol} {described(right)} is not possible")
 
 
 def _joined(budget: Budget, value: Any, other: Any, join: Callable[[Any], Any]) -> Any:
@@ -93,5 +93,5 @@ def _integers(budget: Budget, symbol: str, left: int, right: int) -> int:
 def unary(symbol: str, value: Any) -> int:
     """Return ``-value``, ``+value`` or ``~value``."""
     if type(value) is not int:
-        raise EvalError(f"{symbol}{type_name(value)} is not possible")
+        raise EvalError(f"{symbol}{described(value)} is not possible")
     return -value if symbol == "-" else value if symbol == "+" else ~value

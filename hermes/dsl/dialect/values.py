@@ -54,18 +54,25 @@ def arguments_error(name: str, error: TypeError) -> Exception:
     return EvalError(f"{name}() {rest if found else error}")
 
 
-class Builtin:
-    """A function of the language that is written in Python."""
+Check = Callable[[str, tuple[Any, ...], Mapping[str, Any]], None]
+"""Raises `EvalError` for what the function of a name does not take: its arguments by position, and those by name."""
 
-    __slots__ = ("call", "name")
+
+class Builtin:
+    """A function of the language that is written in Python; ``check`` looks at its arguments first."""
+
+    __slots__ = ("call", "check", "name")
     dsl_type: ClassVar[str] = "builtin_function_or_method"
     dsl_attributes: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, name: str, call: Callable[..., Any]) -> None:
+    def __init__(self, name: str, call: Callable[..., Any], check: Check | None = None) -> None:
         self.name = name
         self.call = call
+        self.check = check
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        if self.check is not None:
+            self.check(self.name, args, kwargs)
         try:
             return self.call(*args, **kwargs)
         except TypeError as error:
@@ -162,6 +169,24 @@ def type_name(value: Any) -> str:
     return _NAMES.get(kind) or str(getattr(kind, "dsl_type", kind.__name__))
 
 
+def described(value: Any) -> str:
+    """Return what a value is, as a message says it: ``None``, ``a string``, ``an ImageInfo``."""
+    if value is None:
+        return "None"
+    name = getattr(value, "dsl_called", "") or type_name(value)
+    name = _CALLED.get(name, name)
+    return name if name == "entries" else f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
+_CALLED: Final[Mapping[str, str]] = {
+    "File": "file",
+    "Layer": "layer",
+    "Target": "target",
+    "Label": "label",
+    "builtin_function_or_method": "function",
+}
+"""What messages call types whose names are none that an author writes."""
+
 _NAMES: Final[Mapping[type, str]] = {
     type(None): "NoneType",
     bool: "bool",
@@ -178,21 +203,21 @@ def check_strings(name: str, *values: Any) -> None:
     """Raise `EvalError` if an argument of the function called ``name`` is no string."""
     for value in values:
         if type(value) is not str:
-            raise EvalError(f"{name}() takes a string, not {type_name(value)}")
+            raise EvalError(f"{name}() takes a string, not {described(value)}")
 
 
 def check_ints(name: str, *values: Any) -> None:
     """Raise `EvalError` if an argument of the function called ``name`` is no int."""
     for value in values:
         if type(value) is not int:
-            raise EvalError(f"{name}() takes an int, not {type_name(value)}")
+            raise EvalError(f"{name}() takes an int, not {described(value)}")
 
 
 def sequence(name: str, items: Any) -> list[Any]:
     """Return the items of what the function called ``name`` takes a list of; raises `EvalError`."""
     if type(items) in (list, tuple, dict, range):
         return list(items)
-    raise EvalError(f"{name}() takes a list, not {type_name(items)}")
+    raise EvalError(f"{name}() takes a list, not {described(items)}")
 
 
 def show(value: Any) -> str:
