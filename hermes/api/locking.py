@@ -40,6 +40,8 @@ DEBIAN: Final = "debian"
 """That of an `apt_layer`."""
 PYTHON: Final = "python"
 """That of `py_layers`."""
+FILES: Final = "files"
+"""That of files at addresses."""
 NODE: Final = "node"
 """That of `npm_layers`."""
 
@@ -241,8 +243,11 @@ def _lock_of(
         path = _path_of(where, label, fields["file"], "its lock")
         say(f"{label}: npm resolves package.json")
         return path, _npm_lock(where, label, path, session, fields, how)
-    if kind != DEBIAN:
-        raise LockError(f"{label}: its rule asks for a kind of lock that is not known")
+    if kind == FILES:
+        from hermes.api.locking_files import files_lock
+
+        path = _path_of(where, label, fields["file"], "its lock")
+        return path, files_lock(path, str(label), fields["urls"], store, check=how.check, update=how.update)
     return _path_of(where, label, fields["file"], "its lock"), _debian_lock(
         session, store, label, fields, say
     )
