@@ -24,19 +24,21 @@ IMAGE: Final = "//app:image"
 class Template(NamedTuple):
     """``about`` says what it is, ``locked`` are the targets whose locks have to be made: packages that age.
 
-    ``run`` are the arguments of `hermes run` that show what it does.
+    ``run`` are the arguments of `hermes run` that show what it does; a service answers at ``address`` then.
     """
 
     about: str
     run: str
     locked: tuple[str, ...] = ("//app:base",)
+    address: str = ""
 
 
 _SERVED: Final = f"-p 8000:8000 {IMAGE}"
+_ADDRESS: Final = "http://localhost:8000/Ada"
 _ASKED: Final = f"{IMAGE} -- Ada"
 TEMPLATES: Final = {
-    "python": Template("a web service in Python, with packages of PyPI", _SERVED),
-    "node": Template("a web service for Node.js, with packages of npm", _SERVED),
+    "python": Template("a web service in Python, with packages of PyPI", _SERVED, address=_ADDRESS),
+    "node": Template("a web service for Node.js, with packages of npm", _SERVED, address=_ADDRESS),
     "program": Template(
         "a program in C, on nothing but its libraries", _ASKED, ("//app:base", "//app:compiler")
     ),

@@ -70,7 +70,11 @@ def _tell(folder: Path, template: str) -> None:
     click.echo("", err=True)
     if folder.resolve() != Path.cwd():
         click.echo(f"  cd {_quoted(folder)}", err=True)
-    for line in (f"hermes build {IMAGE}", "hermes test //...", f"hermes run {TEMPLATES[template].run}"):
+    chosen = TEMPLATES[template]
+    run = f"hermes run {chosen.run}"
+    if chosen.address:
+        run += f"  # and then: curl {chosen.address}"
+    for line in (f"hermes build {IMAGE}", "hermes test //...", run):
         click.echo(f"  {line}", err=True)
 
 

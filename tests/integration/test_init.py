@@ -22,7 +22,9 @@ def test_what_it_prints_is_all_that_one_needs(tmp_path: Path, home: Path, templa
     assert done.returncode == 0, done.stderr
     for path in done.stdout.splitlines():
         assert (tmp_path / path).is_file()
-    cd, *lines = [shlex.split(line) for line in done.stderr.split("\n\n")[-1].strip().splitlines()]
+    cd, *lines = [
+        shlex.split(line, comments=True) for line in done.stderr.split("\n\n")[-1].strip().splitlines()
+    ]
     assert cd == ["cd", "shop"]
     assert [line[:2] for line in lines] == [["hermes", "build"], ["hermes", "test"], ["hermes", "run"]]
     for line in lines if "-p" not in lines[-1] else lines[:-1]:  # a service does not end
