@@ -346,6 +346,7 @@ ACTIONS: Final[Mapping[str, Signature]] = {
         "python": STRING,
         "libc": STRING,
     },
+    "git": {"name": STRING, "url": STRING, "commit": STRING, "folder": STRING},
     "host": {
         "name": STRING,
         "root": _LAYERS,

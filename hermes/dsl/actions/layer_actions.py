@@ -31,8 +31,6 @@ class LayerActions(Declaring):
         """A layer of the files below ``folder`` of a commit, which git fetches from ``url``; submodules are in it."""
         from hermes.actions.specs.git import Git
 
-        for text in (name, url, commit, folder):
-            expect_text("git", name, text)
         git: Git[Ref] = Git(commit=commit, folder=folder, ref="", url=url)
         return Layer(Output(self._add(name, git), "layer"), self._label)
 

@@ -32,6 +32,7 @@ GOOD: Mapping[str, Mapping[str, Any]] = {
     "copy": {"root": [LAYER], "paths": ["/a"], "dest": "/b"},
     "dockerfile": {"dockerfile": FILE, "context": [FILE]},
     "fetch": {"urls": ["https://example.org/a"], "sha256": DIGEST},
+    "git": {"url": "https://example.org/a.git", "commit": "0" * 40},
     "fetch_wheel": {
         "project": "a",
         "version": "1",
