@@ -55,7 +55,7 @@ def download(
     """
     import requests
 
-    from hermes.registry.endpoint import STALLS, Cut, Stalled
+    from hermes.registry.answers import STALLS, Cut, Stalled
 
     cancelled = cancelled or threading.Event()
     problem = ""
@@ -149,7 +149,7 @@ def _remote(
     import requests
 
     from hermes.registry import pace
-    from hermes.registry.endpoint import Stalled, pieces, reason_of
+    from hermes.registry.answers import Stalled, pieces, reason_of
 
     patience = (pace.CONNECTING, pace.SECONDS)
     try:

@@ -8,9 +8,9 @@ from hermes.digest import Digest
 from hermes.errors import MissingBlobError, RegistryError
 from hermes.image.descriptor import Descriptor
 from hermes.image.media_types import is_external
+from hermes.registry.answers import Cut, NotThere, read_document
 from hermes.registry.client import Client
 from hermes.registry.download import download
-from hermes.registry.endpoint import Cut, NotThere, read_document
 from hermes.registry.repository import Repository
 from hermes.store import Store
 from hermes.store.io_errors import storing

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from hermes.errors import RegistryError
 from hermes.image.descriptor import Descriptor
 from hermes.image.media_types import is_external
+from hermes.registry.answers import STALLS, Cut, NotThere, Stalled, pieces
 from hermes.registry.client import Client
-from hermes.registry.endpoint import STALLS, Cut, NotThere, Stalled, pieces
 from hermes.registry.repository import Address, Repository
 from hermes.sizes import whole_number
 from hermes.store import BlobWriter, Store

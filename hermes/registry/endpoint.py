@@ -6,67 +6,50 @@ client certificate are shown to their own host only, whatever redirects and loca
 
 from __future__ import annotations
 
-import contextlib
-import email.utils
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit
 
-from hermes.digest import read_json
 from hermes.errors import BuildInterrupted, RegistryError
 from hermes.image.reference import DOCKER_HUB
 from hermes.outbound import is_loopback
 from hermes.registry.addresses import joined
+from hermes.registry.answers import (
+    LARGEST_ANSWER,
+    SHOWN,
+    STALLS,
+    Cut,
+    NotThere,
+    Refused,
+    Stalled,
+    body_of,
+    drain,
+    reason_in,
+    reason_of,
+    said_in,
+    seconds_to_wait,
+)
 from hermes.registry.auth import Challenge, Token, parse_challenges, parse_token, token_request
 from hermes.registry.credential import Credential
 from hermes.registry.settings import Registries, RegistrySettings
-from hermes.sizes import whole_number
 from hermes.version import __version__
 
 if TYPE_CHECKING:
     import requests
 
 ATTEMPTS: Final = 5
-LARGEST_ANSWER: Final = 1 << 20
-"""How many bytes are read of an answer other than a blob or manifest."""
 
 _FIRST_WAIT: Final = 0.5
 _LONGEST_WAIT: Final = 60.0
-_BLOCK: Final = 1 << 18
 _WRITTEN: Final = 60
 """How many seconds a registry may take to answer to what was written to it: it may have to read all of it again."""
-STALLS: Final = 2
-"""After how many attempts that stalled there is no other one."""
 _MOST_REDIRECTS: Final = 5
 _TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _LARGEST_TOKEN: Final = 1 << 18
-_SHOWN: Final = 300
-
-
-class Cut(Exception):
-    """The connection ended or stalled before the answer did; it may help to try again."""
-
-
-class Stalled(Cut):
-    """Next to nothing came for so long that it was given up; see `hermes.registry.pace`."""
-
-
-class NotThere(Exception):
-    """The registry has no such thing (404)."""
-
-
-class Refused(Exception):
-    """The registry understood, and will not (a status that the caller did not expect)."""
-
-    def __init__(self, status: int, error: RegistryError) -> None:
-        super().__init__(error.message)
-        self.status = status
-        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +116,7 @@ class Endpoint:
         with self._tried(lambda: self._once(ask), statuses, cut=ask.again) as answer:
             if answer.status_code in ask.accepted:
                 yield answer
-                _drain(answer)
+                drain(answer)
                 return
             error = self._refusal(ask, answer)
             if answer.status_code == 404:
@@ -172,7 +155,7 @@ class Endpoint:
     def wait(self, attempt: int, asked: str = "") -> None:
         """Wait before another attempt (they count from 0), as long as the registry ``asked`` to."""
         delay = _FIRST_WAIT * 2**attempt
-        if (wanted := _seconds(asked)) is not None:
+        if (wanted := seconds_to_wait(asked)) is not None:
             if wanted > _LONGEST_WAIT:
                 raise RegistryError(
                     f"{self.host} asks to wait {wanted:.0f} seconds", hint="try again later, or use a mirror"
@@ -275,13 +258,13 @@ class Endpoint:
         def once() -> requests.Response:
             nonlocal data
             with self._plain(ask.url, ask.headers, ask.form) as answer:
-                data = _read(answer, _LARGEST_TOKEN)
+                data = body_of(answer, _LARGEST_TOKEN)
                 return answer
 
         answer = self._tried(once)
         if answer.status_code != 200:
             what = ", ".join(one.split(":")[1] for one in scopes if one.count(":") > 1) or self.host
-            raise self._denied(what, f"the token server answered {answer.status_code}{_said(answer, data)}")
+            raise self._denied(what, f"the token server answered {answer.status_code}{said_in(answer, data)}")
         if data is None:
             raise RegistryError(f"the token server of {self.host} gave no token")
         return parse_token(data, of=self.host)
@@ -330,7 +313,7 @@ class Endpoint:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc:
             raise RegistryError(
-                f"{self.host} redirects to {url[:_SHOWN]!r}, which is not the URL of a registry"
+                f"{self.host} redirects to {url[:SHOWN]!r}, which is not the URL of a registry"
             )
         if parts.scheme == "http" and base.startswith("https") and not self._settings.insecure:
             raise RegistryError(
@@ -376,11 +359,11 @@ class Endpoint:
             requests.exceptions.ContentDecodingError,
         ) as error:
             host = urlsplit(url).netloc
-            reason = _reason(error)
+            reason = reason_in(error)
             kind = Stalled if "timed out" in reason else Cut  # while writing, which is no `requests.Timeout`
             raise kind(reason if host == self.host else f"{host}: {reason}") from None
         except requests.RequestException as error:
-            raise RegistryError(f"{urlsplit(url).netloc}: {_reason(error)}") from None
+            raise RegistryError(f"{urlsplit(url).netloc}: {reason_in(error)}") from None
         except ValueError as error:  # urllib3's, of a name that has no form of names
             raise RegistryError(f"{urlsplit(url).netloc}: {error}", hint="check its name") from None
         except OSError as error:
@@ -419,7 +402,7 @@ class Endpoint:
     def _tls(self, url: str, error: Exception) -> Exception:
         """Return what to raise for a failed handshake: where plain HTTP is allowed, the other side may speak that."""
         host = urlsplit(url).netloc
-        reason = _reason(error)
+        reason = reason_in(error)
         speaks_plain = (
             is_loopback(host) and not self._settings.tls_only and "wrong version number" in reason.lower()
         )
@@ -438,8 +421,8 @@ class Endpoint:
         )
 
     def _refusal(self, ask: Ask, answer: requests.Response) -> RegistryError:
-        data = _read(answer, LARGEST_ANSWER)
-        said = _said(answer, data)
+        data = body_of(answer, LARGEST_ANSWER)
+        said = said_in(answer, data)
         if answer.status_code in (401, 403) and _origin(answer.url) == _origin(self._base or answer.url):
             return self._denied(_repository_of(ask.where), f"it answered {answer.status_code}{said}")
         what = f"{ask.method} {urlsplit(urljoin(self._base, ask.where)).path}"
@@ -462,90 +445,6 @@ class Endpoint:
         return RegistryError(f"{self.host} denies access to {what}: {problem}", hint=hint)
 
 
-def read_document(answer: requests.Response, limit: int, what: str) -> bytes:
-    """Return the body of an answer; raises `RegistryError` beyond ``limit`` bytes, `Cut` when it is not whole."""
-    data = _read(answer, limit)
-    if data is None:
-        raise RegistryError(
-            f"{what} has more than {limit >> 20} MiB", hint="it is not an image, or a hostile one"
-        )
-    return data
-
-
-def parse_document(data: bytes, answer: requests.Response, what: str) -> Any:
-    """Return a JSON document; raises `RegistryError` that says what it is instead."""
-    try:
-        return read_json(data)
-    except ValueError:
-        kind = answer.headers.get("Content-Type", "").partition(";")[0] or "something"
-        raise RegistryError(
-            f"{what}: the answer is {kind}, not JSON",
-            hint="is this the address of a registry? a proxy or a login page may be in between",
-        ) from None
-
-
-def pieces(answer: requests.Response, size: int, *, decoded: bool = False) -> Iterator[bytes]:
-    """Yield the body of an answer as it comes, in pieces of ``size`` bytes; raises `Cut`.
-
-    ``decoded``: without the encoding that some proxies give it, though none was asked for.
-    """
-    import urllib3
-
-    from hermes.registry import pace
-
-    while True:
-        try:
-            data = answer.raw.read(size, decode_content=decoded)
-        except (urllib3.exceptions.ReadTimeoutError, TimeoutError):
-            raise Stalled(_stalled(pace.SECONDS)) from None
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Cut(str(error)) from None
-        if not data:
-            return
-        yield data
-
-
-def _read(answer: requests.Response, limit: int) -> bytes | None:
-    """Return the body of an answer, or None when it has more bytes than ``limit``."""
-    declared = answer.headers.get("Content-Length", "")
-    if declared.isdecimal() and whole_number(declared, limit) is None and answer.request.method != "HEAD":
-        return None
-    found = bytearray()
-    for data in pieces(answer, 1 << 16, decoded=True):
-        found += data
-        if len(found) > limit:
-            return None
-    return bytes(found)
-
-
-def _drain(answer: requests.Response) -> None:
-    """Read the rest of a short answer, so that its connection can be used again."""
-    declared = answer.headers.get("Content-Length", "0")
-    if answer.request.method == "HEAD" or whole_number(declared, _BLOCK - 1) is not None:
-        with contextlib.suppress(Cut):
-            for _ in pieces(answer, _BLOCK):
-                pass
-
-
-def _said(answer: requests.Response, data: bytes | None) -> str:
-    """Return what an answer says of its status, for a person; see distribution-spec, "Error Codes"."""
-    if not data:
-        return ""
-    try:
-        document = read_json(data)
-        listed = document.get("errors") or [document]
-        parts = []
-        for one in listed[:3]:
-            code, message = str(one.get("code") or ""), str(one.get("message") or one.get("details") or "")
-            parts.append(": ".join(part for part in (code, message) if part))
-        text = "; ".join(part for part in parts if part)
-    except (ValueError, AttributeError, TypeError):
-        kind = answer.headers.get("Content-Type", "").partition(";")[0]
-        return f" with {kind}, which a registry does not answer with" if kind == "text/html" else ""
-    shown = "".join(char if char.isprintable() else " " for char in text)[:_SHOWN]
-    return f" ({shown})" if shown else ""
-
-
 def _repository_of(where: str) -> str:
     """Return the path of the repository that an address of the registry is about."""
     path = urlsplit(where).path.removeprefix("/v2/")
@@ -561,42 +460,3 @@ def _origin(url: str) -> tuple[str, str, int]:
         (parts.hostname or "").lower(),
         parts.port or (443 if parts.scheme == "https" else 80),
     )
-
-
-def _seconds(text: str) -> float | None:
-    """Return the seconds of a Retry-After header, which may be a date; see RFC 9110, section 10.2.3."""
-    if text.strip().isdecimal():
-        return float(text)
-    try:
-        when = email.utils.parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
-        return None
-    return max(0.0, when.timestamp() - time.time())
-
-
-def reason_of(error: requests.Timeout, patience: float) -> str:
-    """Return what a time-out means; ``patience`` is how many seconds were waited for something to come."""
-    import requests
-
-    from hermes.registry import pace
-
-    if isinstance(error, requests.ConnectTimeout):
-        return f"no connection within {pace.CONNECTING} seconds"
-    return _stalled(patience)
-
-
-def _stalled(patience: float) -> str:
-    return f"next to nothing came for {patience:g} seconds"
-
-
-def _reason(error: Exception) -> str:
-    """Return what an exception of `requests` comes to, without the addresses that it names."""
-    inner = error.args[0] if error.args else None
-    parts: tuple[object, ...] = getattr(inner, "args", ())
-    if len(parts) == 2 and isinstance(parts[1], Exception):  # urllib3's "Connection aborted."
-        inner = getattr(parts[1], "strerror", None) or parts[1]
-    reason = str(getattr(inner, "reason", None) or inner or error)
-    if "certificate verify failed" in reason:
-        return f"its certificate is not trusted ({reason.partition('certificate verify failed: ')[2].partition(' (_ssl')[0]})"
-    last = reason.rpartition(": ")[2].strip("'\")>")
-    return last + ")" * (last.count("(") - last.count(")")) or type(error).__name__

@@ -20,17 +20,8 @@ from hermes.image import docker
 from hermes.image.descriptor import IMAGE_INDEX, IMAGE_MANIFEST, Descriptor
 from hermes.image.manifest import INDEXES, LARGEST_MANIFEST, MANIFESTS, json_object
 from hermes.registry.addresses import joined
-from hermes.registry.endpoint import (
-    STALLS,
-    Ask,
-    Cut,
-    Endpoint,
-    NotThere,
-    Refused,
-    Stalled,
-    parse_document,
-    read_document,
-)
+from hermes.registry.answers import STALLS, Cut, NotThere, Refused, Stalled, parse_document, read_document
+from hermes.registry.endpoint import Ask, Endpoint
 
 if TYPE_CHECKING:
     import requests

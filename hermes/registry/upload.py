@@ -15,8 +15,9 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from hermes.errors import RegistryError
 from hermes.image.descriptor import Descriptor
 from hermes.registry.addresses import joined
+from hermes.registry.answers import STALLS, Cut, NotThere, Refused, Stalled
 from hermes.registry.client import Client
-from hermes.registry.endpoint import STALLS, Ask, Cut, NotThere, Refused, Stalled
+from hermes.registry.endpoint import Ask
 from hermes.registry.repository import Repository, unreachable
 from hermes.sizes import LARGEST_SIZE, whole_number
 from hermes.store import Store

@@ -12,9 +12,9 @@ from hermes.errors import RegistryError, UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.image.manifest import INDEXES, MANIFESTS
 from hermes.image.reference import Reference
+from hermes.registry.answers import NotThere
 from hermes.registry.client import Client
 from hermes.registry.download import download
-from hermes.registry.endpoint import NotThere
 from hermes.registry.push import Job, push
 from hermes.registry.repository import Document, Repository
 from hermes.store import Store

@@ -194,7 +194,7 @@ def test_referrers(client: Client, faulty: FaultyRegistry, has_referrers: bool) 
 
 
 def test_deleting(client: Client, faulty: FaultyRegistry) -> None:
-    from hermes.registry.endpoint import NotThere
+    from hermes.registry.answers import NotThere
 
     data = layer(1)
     digest = Digest(faulty.add_image([data]))

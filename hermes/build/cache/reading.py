@@ -24,7 +24,7 @@ from hermes.layer import encodings
 from hermes.layer.encodings import Foreign
 from hermes.layer.importing import LayerBlob, import_layer
 from hermes.naming.caches import INLINE, CachePlace
-from hermes.registry.endpoint import NotThere
+from hermes.registry.answers import NotThere
 from hermes.transports.table import opened
 
 if TYPE_CHECKING:
