@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -160,6 +159,8 @@ def _bundle(files: list[Path]) -> str:
     """Return a file with the authorities of several and of this machine, which lasts as long as the command."""
     if not files:
         return ""
+    import tempfile
+
     from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
     usual = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
