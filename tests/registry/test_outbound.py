@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import json
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -58,6 +59,15 @@ def proxied(certificates: dict[str, Path]) -> Iterator[tuple[Web, dict[str, str]
         Web(lambda handler: tunnel(handler, far.port), address="0.0.0.0") as proxy,
     ):
         yield proxy, {"https_proxy": f"http://user:word@{own_address()}:{proxy.port}"}
+
+
+@pytest.fixture(autouse=True)
+def _environment() -> Iterator[None]:
+    """Undo what a setting means for the process that reads it."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture
