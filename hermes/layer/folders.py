@@ -27,14 +27,14 @@ from hermes.layer.view import View
 class Folders(NamedTuple):
     """What one layer does to directories: those it ``implied`` without an entry, and those it ``described``.
 
-    ``covered`` are paths at which it hides all that is below, among them ``links``, and ``emptied`` directories of which it
+    ``covered`` are paths at which it hides all that is below, among them ``links``; ``hiding`` are these and directories of which it
     hides the content.
     """
 
     implied: AbstractSet[str]
     described: dict[str, Entry]
     covered: AbstractSet[str]
-    emptied: AbstractSet[str]
+    hiding: AbstractSet[str]
     links: AbstractSet[str] = frozenset()
 
     @classmethod
@@ -59,19 +59,16 @@ class Folders(NamedTuple):
                 emptied.add(entry.hidden)
             else:
                 covered.add(entry.hidden)
-        return cls(holding - described.keys(), described, covered, emptied, links)
+        return cls(holding - described.keys(), described, covered, covered | emptied, links)
 
     @property
     def passed(self) -> AbstractSet[str]:
         """The directories that the layer holds and does not change."""
         return self.implied | {path for path, entry in self.described.items() if entry.passed}
 
-    def covers(self, path: str) -> bool:
-        """Tell whether nothing that the layers below have at ``path`` shows."""
-        if path in self.covered:
-            return True
-        above = (*parents_of(path), "")
-        return any(one in self.covered or one in self.emptied for one in above)
+    def covers(self, path: str, above: Iterable[str]) -> bool:
+        """Tell whether nothing that the layers below have at ``path`` shows; ``above`` are the directories it is in, with the root."""
+        return path in self.covered or not self.hiding.isdisjoint(above)
 
 
 class _Shown(NamedTuple):
@@ -109,6 +106,7 @@ def _shown(path: str, stack: Sequence[Folders]) -> _Shown | None:
     """Return what becomes of a directory, or None where the stack has something else."""
     said: list[Entry] = []
     alone: Entry | None = None
+    above = (*parents_of(path), "")
     for one in reversed(stack):
         entry = one.described.get(path)
         if entry is not None:
@@ -118,8 +116,8 @@ def _shown(path: str, stack: Sequence[Folders]) -> _Shown | None:
             alone = here
         if entry is not None and not entry.passed:
             return _Shown(entry, alone, said[0])
-        if one.covers(path):
-            if alone is None or not (said or one.links.isdisjoint((path, *parents_of(path)))):
+        if one.covers(path, above):
+            if alone is None or not (said or one.links.isdisjoint((path, *above))):
                 return None  # nothing of it shows, or it is where a link leads
             break
     nearest = said[0] if said else None
