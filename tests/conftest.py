@@ -19,6 +19,7 @@ from hermes.store import Store
 from tests.processes import SESSION, processes_of
 
 ROOT = Path(__file__).parent.parent
+BUSYBOX = Path("/bin/busybox")
 
 LASTING = f"sleep {1_000_000 + os.getpid()}"
 """A command that does not end by itself, and that no other tests on this machine have."""

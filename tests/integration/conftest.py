@@ -18,11 +18,11 @@ from typing import IO
 
 import pytest
 
-from tests.conftest import Sandbox
+from tests.conftest import BUSYBOX, Sandbox
+from tests.integration.s2i_place import Place, made_in
 from tests.integration.shell import Shell
 from tests.integration.yard import Yard
 
-BUSYBOX = Path("/bin/busybox")
 APPLETS = [
     "cat",
     "chmod",
@@ -238,3 +238,16 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture(scope="module")
+def s2i_builders(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return made_in(tmp_path_factory)
+
+
+@pytest.fixture
+def place(s2i_builders: Place, tmp_path: Path) -> Place:
+    s2i_builders.source = tmp_path / "source"
+    s2i_builders.source.mkdir()
+    (s2i_builders.source / "Gemfile").write_text("gems\n")
+    return s2i_builders

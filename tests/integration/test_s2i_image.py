@@ -11,7 +11,7 @@ from hermes.build.result import BuildResult
 from hermes.errors import BuildFailed
 from tests.conftest import ROOT, Sandbox
 from tests.integration.conftest import OrdinaryUser
-from tests.integration.test_s2i import ASSEMBLE, RUN, RUNTIME, SAVE
+from tests.integration.s2i_place import ASSEMBLE, RUN, RUNTIME, SAVE
 
 BUILD = """\
 load("@hermes//rules:s2i.bzl", "s2i_image")
