@@ -54,7 +54,7 @@ class RunOptions:
                 hint="leave out --network none",
             )
         if self.network == "host" and self.ports:
-            from hermes.sandbox.usermode import check_shared
+            from hermes.sandbox.ports import check_shared
 
             check_shared(self.ports)
         check_together(self.ports)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +21,6 @@ from hermes.image.config import diff_ids_of
 from hermes.image.stored import descriptor_of
 from hermes.naming.registries import LazyBlobs, settings_of
 from hermes.sandbox.namespace import Namespace
-from hermes.sandbox.network import Port
 from hermes.sandbox.process import HOSTNAME
 from hermes.store import Store
 from hermes.transports.examining import choose
@@ -29,6 +29,7 @@ from hermes.workspace.root import Settings
 
 if TYPE_CHECKING:
     from hermes.remote.settings import RemoteSettings
+    from hermes.sandbox.ports import Listening
 
 _NOT_STARTED: Final = 126
 
@@ -50,7 +51,6 @@ def run_image(
     ``say`` is told which ports were chosen, and warnings. ``settings`` are those of the workspace here, if they are not said.
     ``remote`` returns who the remote services are that have layers. Raises `MissingBlobError` where one cannot be had any more.
     """
-    ports = _ports(options, say)
     settings = settings or settings_of(None, home)
     store = Store.open(home)
     namespace = Namespace()
@@ -92,7 +92,11 @@ def run_image(
                 emulators=settings.emulators,
                 outbound=settings.outbound,
             )
-            status = commands.run(task, stdio, ports=ports).status
+            with contextlib.ExitStack() as held:
+                listening = _listening(options, say)
+                if listening:
+                    held.enter_context(listening)
+                status = commands.run(task, stdio, listening=listening).status
             # On a terminal the command line looks at what the program said.
             if 0 < status < _NOT_STARTED and not os.isatty(stdio[2]):
                 from hermes.api.refusals import advice_on_image
@@ -106,27 +110,26 @@ def run_image(
         store.close()
 
 
-def _ports(options: RunOptions, say: Callable[[str], None]) -> tuple[Port, ...]:
-    """Return the ports to publish, with numbers; raises `UsageError` where that cannot be."""
-    ports = options.ports
-    if not ports:
-        return ()
-    from hermes.sandbox.usermode import check_ports, check_shared, installed, with_numbers
+def _listening(options: RunOptions, say: Callable[[str], None]) -> Listening | None:
+    """Take the ports to publish, and say which were chosen; raises `UsageError` where one cannot be had."""
+    if not options.ports:
+        return None
+    from hermes.sandbox.ports import Listening, check_shared
+    from hermes.sandbox.usermode import installed
 
     if options.network == "host":
         say("note: --publish changes nothing: with --network host all ports are this machine's")
-        return ()
+        return None
     try:
         installed()
     except NetworkUnavailable:
-        check_shared(ports)
-        return ports
-    check_ports(ports)
-    ports = tuple(with_numbers(ports))
-    for asked, one in zip(options.ports, ports, strict=True):
-        if not asked.outer:
-            say(f"published {one}")
-    return ports
+        check_shared(options.ports)
+        return Listening.left_to_programs(options.ports)
+    listening = Listening(options.ports)
+    for asked, one in zip(options.ports, listening.listeners, strict=True):
+        if asked.outer != one.port.outer or asked.last:
+            say(f"published {one.port}")
+    return listening
 
 
 def _argv(

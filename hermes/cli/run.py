@@ -101,7 +101,7 @@ def _accepted(function: F) -> F:
     "ports",
     multiple=True,
     metavar="[[IP:][HOST]:]CTR[/udp]",
-    help="Let a port of this machine lead to one of the program; without HOST, any free one.",
+    help="Let a port of this machine lead to one of the program; without HOST, or of a range, any free one.",
 )
 @process_options
 @click.option(

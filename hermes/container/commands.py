@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from hermes.container.calls.testing import ImageTests
     from hermes.container.task import Outcome, Task
     from hermes.sandbox.namespace import Namespace
-    from hermes.sandbox.network import Network, Port
+    from hermes.sandbox.network import Network
+    from hermes.sandbox.ports import Listening
     from hermes.sandbox.remote import P, R, RemoteCommand
     from hermes.testing.report import Report
 
@@ -68,13 +69,13 @@ class Commands:
         task: Task,
         stdio: tuple[int, int, int],
         waiting: Callable[[], None] | None = None,
-        ports: Sequence[Port] = (),
+        listening: Listening | None = None,
     ) -> Outcome:
         """Run a command on a stack of layers and commit what it asks for.
 
         ``stdio`` are the descriptors of its standard input, output and error. ``waiting`` is called on each
-        turn of a wait for a cache, and may raise to give up. ``ports`` are published by a network of its own. Raises `MissingBlobError` when a layer of the
-        stack is not in the store, `SandboxError` or `BuildError` when it cannot start, `SecretLeaked` when a
+        turn of a wait for a cache, and may raise to give up. What is ``listening`` leads to
+        the command if that has a network of its own. Raises `MissingBlobError` when a layer of the stack is not in the store, `SandboxError` or `BuildError` when it cannot start, `SecretLeaked` when a
         secret is in what it left.
         """
         from hermes.container.calls.commands import RUN, Running
@@ -98,7 +99,7 @@ class Commands:
             def call(task: Task) -> Running:
                 return Running(home, task, where, caches, self._emulators)
 
-            return self._noted(self._connected(task, RUN, call, stdio, ports))
+            return self._noted(self._connected(task, RUN, call, stdio, listening))
 
     def test(self, testing: ImageTests, stdio: tuple[int, int, int]) -> Report:
         """Test an image; ``where`` of ``testing`` is found here, and so is what its network means. Raises as `run`."""
@@ -141,12 +142,12 @@ class Commands:
         remote: RemoteCommand[P, R],
         call: Callable[[Task], P],
         stdio: tuple[int, int, int],
-        ports: Sequence[Port] = (),
+        listening: Listening | None = None,
     ) -> R:
         """Make a call with the network that the task asks for.
 
         Where that cannot be, which shows before the command begins, it has the machine's: raises `UsageError` if not all
-        of ``ports`` can be had there.
+        of the ports can be had there.
         """
         network = self._network if task.network == "default" else task.network
         if network == "default":
@@ -156,12 +157,12 @@ class Commands:
                 programs = installed()
                 with (
                     self._store.scratch.directory() as folder,
-                    Connection(programs, ports, str(folder)) as connect,
+                    Connection(programs, str(folder), listening) as connect,
                 ):
                     own = call(self._led_out(task, "default"))
                     return self._namespace.run(remote, own, stdio, connect)
             except NetworkUnavailable as error:
-                self._share(error, ports)
+                self._share(error, listening)
                 network = "host"
         return self._namespace.run(remote, call(self._led_out(task, network)), stdio)
 
@@ -186,17 +187,18 @@ class Commands:
             self.layers.note_tree(outcome.diff_id)
         return outcome
 
-    def _share(self, error: NetworkUnavailable, ports: Sequence[Port]) -> None:
+    def _share(self, error: NetworkUnavailable, listening: Listening | None) -> None:
         """Say, once, why commands have the machine's network."""
-        if ports:
-            from hermes.sandbox.usermode import check_shared
+        if listening:
+            from hermes.sandbox.ports import check_shared
 
-            check_shared(ports)
+            listening.close()
+            check_shared(listening.asked)
         with self._guard:
             if self._network == "host":
                 return
             self._network = "host"
-        listens = ", where the program itself listens on its ports" if ports else ""
+        listens = ", where the program itself listens on its ports" if listening else ""
         self._warn(
             f"commands with a network share this machine's{listens}, for they cannot have one of their own: "
             f"{error.message} (see `hermes doctor`)"

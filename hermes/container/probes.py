@@ -39,7 +39,7 @@ def try_network(store: Store, namespace: Namespace) -> str:
     with (
         open(os.devnull, "rb") as nothing,
         store.scratch.directory() as folder,
-        Connection(installed(), (), str(folder)) as connect,
+        Connection(installed(), str(folder)) as connect,
     ):
         namespace.run(TRY_SANDBOX, trial, (nothing.fileno(),) * 3, connect)
         return f"commands have one of their own, connected by {connect.name}"

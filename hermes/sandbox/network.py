@@ -24,21 +24,33 @@ HOSTS: Final = "/etc/hosts"
 RESOLV_CONF: Final = "/etc/resolv.conf"
 _LARGEST: Final = 1 << 20
 
-EVERY_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - as docker publishes ports
 
 Protocol = Literal["tcp", "udp"]
 
 
 class Port(NamedTuple):
-    """A port ``outer`` of this machine, at the IPv4 ``address`` (all: 0.0.0.0), that leads to ``inner`` of a command."""
+    """A port ``outer`` of this machine that leads to ``inner`` of a command.
+
+    ``address`` is one of this machine, or empty for all that it has. With an ``outer`` of 0 any free port will do, with
+    a ``last`` other than 0 any free one from ``outer`` to ``last``.
+    """
 
     outer: int
     inner: int
-    address: str = EVERY_ADDRESS
+    address: str = ""
     protocol: Protocol = "tcp"
+    last: int = 0
+
+    @property
+    def here(self) -> str:
+        """The port of this machine, after its address if it has one."""
+        outer = f"{self.outer}-{self.last}" if self.last else str(self.outer)
+        if not self.address:
+            return outer
+        return f"[{self.address}]:{outer}" if ":" in self.address else f"{self.address}:{outer}"
 
     def __str__(self) -> str:
-        return f"{self.address}:{self.outer} -> {self.inner}/{self.protocol}"
+        return f"{self.here} -> {self.inner}/{self.protocol}"
 
 
 def hosts(network: Network, hostname: str, added: Sequence[tuple[str, str]] = ()) -> bytes:

@@ -9,26 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import select
 import shutil
 import signal
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from hermes.errors import NetworkUnavailable, UsageError
-from hermes.sandbox.network import (
-    ADDRESS,
-    EVERY_ADDRESS,
-    GATEWAY,
-    INTERFACE,
-    PREFIX,
-    RESOLVER,
-    Port,
-    resolver,
-)
+from hermes.errors import NetworkUnavailable, SandboxError
+from hermes.sandbox.network import ADDRESS, GATEWAY, INTERFACE, PREFIX, RESOLVER, resolver
 from hermes.sandbox.process import DEFAULT_PATH
+
+if TYPE_CHECKING:
+    from hermes.sandbox.forwarding import Forwarding
+    from hermes.sandbox.ports import Listening
 
 _TUN: Final = "/dev/net/tun"
 _LONGEST_WAIT: Final = 10.0
@@ -41,7 +35,7 @@ class Program(NamedTuple):
 
     name: str
     path: str
-    start: Callable[[str, int, Sequence[Port], str], Running]
+    start: Callable[[str, int, str], Running]
 
 
 class Running(NamedTuple):
@@ -81,139 +75,76 @@ def installed() -> tuple[Program, ...]:
 
 
 class Connection:
-    """Connects one network namespace at a time, with ``ports`` published. ``folder`` is one for this alone.
+    """Connects one network namespace at a time; what is ``listening`` leads to it. ``folder`` is one for this alone.
 
     It is a `hermes.sandbox.namespace.Connect`, and a context manager at whose end the program ends.
     """
 
-    def __init__(self, programs: Sequence[Program], ports: Sequence[Port], folder: str) -> None:
+    def __init__(self, programs: Sequence[Program], folder: str, listening: Listening | None = None) -> None:
         self._programs = programs
-        self._ports = ports
+        self._listening = listening
         self._folder = folder
         self._running: Running | None = None
+        self._forwarding: Forwarding | None = None
         self.name = ""
 
     def __call__(self, process: int) -> None:
         """Start the first program that can connect the namespace; raises `NetworkUnavailable`."""
+        self._end()  # of a command before, whose namespace is gone
+        if self._listening:
+            from hermes.sandbox.forwarding import Forwarding
+
+            self._forwarding = Forwarding()  # it loads while the program starts
         refusals = []
-        if self._running is not None:  # of a command before, whose namespace is gone
-            self._running.end()
-            self._running = None
         for one in self._programs:
             try:
-                self._running = one.start(one.path, process, self._ports, self._folder)
+                self._running = one.start(one.path, process, self._folder)
             except NetworkUnavailable as error:
                 refusals.append(f"{one.name}: {error.message}")
             else:
                 self.name = one.name
-                return
-        raise NetworkUnavailable("; ".join(refusals))
+                break
+        else:
+            raise NetworkUnavailable("; ".join(refusals))
+        if self._listening and self._forwarding:
+            if refusal := self._forwarding.enter(process, self._listening):
+                raise SandboxError(f"ports cannot be published: {refusal}")
+            self._listening.close()  # they are the other process's alone: nobody may connect to nothing
+
+    def _end(self) -> None:
+        if self._running is not None:
+            self._running.end()
+            self._running = None
+        if self._forwarding is not None:
+            self._forwarding.end()
+            self._forwarding = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._running is not None:
-            self._running.end()
+        self._end()
 
 
-def check_ports(ports: Sequence[Port]) -> None:
-    """Raises `UsageError` for a port of this machine that cannot be had."""
-    import socket
-
-    for one in ports:
-        kind = socket.SOCK_STREAM if one.protocol == "tcp" else socket.SOCK_DGRAM
-        with socket.socket(socket.AF_INET, kind) as attempt:
-            if one.protocol == "tcp":
-                attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                attempt.bind((one.address, one.outer))
-            except OSError as error:
-                raise UsageError(
-                    f"--publish {one}: {one.address}:{one.outer} of this machine cannot be used: {error.strerror}",
-                    hint="only root publishes ports below 1024"
-                    if isinstance(error, PermissionError)
-                    else "choose another port",
-                ) from None
-
-
-def with_numbers(ports: Sequence[Port]) -> Iterator[Port]:
-    """Yield ports with a free one of this machine where any will do (0)."""
-    import socket
-
-    for one in ports:
-        kind = socket.SOCK_STREAM if one.protocol == "tcp" else socket.SOCK_DGRAM
-        with socket.socket(socket.AF_INET, kind) as attempt:
-            if not one.outer:
-                attempt.bind((one.address, 0))
-            yield one if one.outer else one._replace(outer=attempt.getsockname()[1])
-
-
-def check_shared(ports: Sequence[Port]) -> None:
-    """Raises `UsageError` for ports that cannot be had by a program that shares this machine's network."""
-    for one in ports:
-        if one.outer not in (0, one.inner):
-            raise UsageError(
-                f"--publish {one}: with this machine's network a port cannot become another one",
-                hint=f"have the program listen on {one.outer}; a network of its own takes slirp4netns or pasta "
-                "(`hermes doctor`)",
-            )
-        if one.address != EVERY_ADDRESS:
-            raise UsageError(
-                f"--publish {one}: with this machine's network the program itself decides at which addresses it listens",
-                hint="leave the address out; a network of its own takes slirp4netns or pasta (`hermes doctor`)",
-            )
-
-
-def _slirp4netns(path: str, process: int, ports: Sequence[Port], folder: str) -> Running:
+def _slirp4netns(path: str, process: int, _: str) -> Running:
     """See slirp4netns(1)."""
     ready, ready_end = _pipe()
     alive_end, alive = _pipe()
-    place = _high(os.open(folder, os.O_PATH | os.O_CLOEXEC))
-    given = {3: ready_end, 4: alive_end, 5: place}
+    given = {3: ready_end, 4: alive_end}
     arguments = [
         *("slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback"),
         *("--enable-sandbox", "--enable-seccomp", "--ready-fd=3", "--exit-fd=4"),
-        *(["--api-socket=/proc/self/fd/5/api"] if ports else []),
         *(str(process), INTERFACE),
     ]
-    with _closed(ready, place):
+    with _closed(ready):
         try:
-            running = Running(_spawned(path, arguments, given, ready, (ready_end, alive_end)), alive)
+            return Running(_spawned(path, arguments, given, ready, (ready_end, alive_end)), alive)
         except BaseException:
             os.close(alive)
             raise
-        try:
-            for one in ports:
-                _publish(f"/proc/self/fd/{place}/api", one)
-        except BaseException:
-            running.end()
-            raise
-    return running
 
 
-def _publish(api: str, port: Port) -> None:
-    """Have slirp4netns forward a port; see slirp4netns(1), "API SOCKET"."""
-    import socket
-
-    arguments = {
-        "proto": port.protocol,
-        "host_addr": port.address,
-        "host_port": port.outer,
-        "guest_port": port.inner,
-    }
-    with socket.socket(socket.AF_UNIX) as call:
-        call.settimeout(_LONGEST_WAIT)
-        call.connect(api)
-        call.sendall(json.dumps({"execute": "add_hostfwd", "arguments": arguments}).encode())
-        call.shutdown(socket.SHUT_WR)
-        with call.makefile("rb") as answer:
-            found = json.loads(answer.read())
-    if "error" in found:
-        raise UsageError(f"--publish {port}: {found['error'].get('desc', 'it cannot be forwarded')}")
-
-
-def _pasta(path: str, process: int, ports: Sequence[Port], folder: str) -> Running:
+def _pasta(path: str, process: int, folder: str) -> Running:
     """See pasta(1)."""
     named = f"{folder}/pasta"  # a pipe; that it writes its number there says that it is ready
     os.mkfifo(named, 0o600)
@@ -225,20 +156,13 @@ def _pasta(path: str, process: int, ports: Sequence[Port], folder: str) -> Runni
         *("--netmask", str(PREFIX), "--gateway", GATEWAY, "--no-map-gw"),
         # With it, older versions lose what other name servers answer.
         *(("--dns-forward", RESOLVER) if RESOLVER.encode() in resolver("default") else ()),
-        *_published("tcp", ports),
-        *_published("udp", ports),
+        *("--tcp-ports", "none", "--udp-ports", "none"),
         *("--tcp-ns", "none", "--udp-ns", "none", "--pid", named, str(process)),
     ]
     with _closed(ready):
         pid = _spawned(shutil.which("setpriv") or "setpriv", arguments, {}, ready, ())
     os.unlink(named)
     return Running(pid)
-
-
-def _published(protocol: str, ports: Sequence[Port]) -> Iterator[str]:
-    chosen = [f"{one.address}/{one.outer}:{one.inner}" for one in ports if one.protocol == protocol]
-    for one in chosen or ["none"]:
-        yield from (f"--{protocol}-ports", one)
 
 
 def _spawned(

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,10 @@ def _can_connect() -> bool:
 
 
 CONNECTED = pytest.mark.skipif(not _can_connect(), reason="no slirp4netns or pasta can be used here")
+IPV6 = pytest.mark.skipif(
+    not os.path.exists("/proc/net/if_inet6") or " lo\n" not in Path("/proc/net/if_inet6").read_text(),
+    reason="this machine has no IPv6 at its loopback interface",
+)
 PROGRAMS = pytest.mark.parametrize(
     "program",
     [
@@ -127,8 +132,29 @@ int main(void) {
 """
 
 
+STREAM = """
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+int main(void) {
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(7)};
+    char said[1 << 16];
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(fd, (struct sockaddr *)&own, sizeof own) || listen(fd, 99)) return 1;
+    for (;;) {
+        int peer = accept(fd, 0, 0);
+        if (fork()) { close(peer); continue; }
+        for (ssize_t count; (count = read(peer, said, sizeof said)) > 0;)
+            for (ssize_t done = 0, now; done < count && (now = write(peer, said + done, count - done)) > 0;)
+                done += now;
+        return 0;
+    }
+}
+"""
+
+
 def compiled(name: str, text: str, folder: Path) -> None:
-    """Write a static program: ``connect`` prints what an abstract socket says, ``echo`` answers on UDP port 53."""
+    """Write a static program: ``connect`` prints what an abstract socket says, ``echo`` answers on a port."""
     if not shutil.which("gcc"):
         pytest.skip("gcc is not installed (tests/packages.sh does)")
     (folder / f"{name}.c").write_text(text)
@@ -487,6 +513,18 @@ def answer_of(address: str, port: int, path: str = "/hosts") -> str:
         time.sleep(0.1)
 
 
+def until_connected(port: int) -> None:
+    """Wait until a program behind a port takes connections, as one that is closed at once does not show."""
+    end = time.monotonic() + 10
+    while True:
+        with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), 3) as call:
+            call.sendall(b"x")
+            if call.recv(1):
+                return
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
 def unused() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
@@ -510,6 +548,61 @@ def test_a_low_port_of_a_user_without_capabilities_is_published(
             socket.create_connection((own_address(), second), timeout=3),
         ):
             pass
+
+
+@CONNECTED
+@IPV6
+def test_ports_are_published_at_ipv6_addresses(based: Sandbox) -> None:
+    based.write("BUILD", SERVES)
+    based.build("//:web")
+    first, second = unused(), unused()
+    with running(based, "-q", "-p", f"{first}:80", "-p", f"[::1]:{second}:80", "//:web"):
+        assert "localhost hermes" in answer_of("::1", first)
+        assert "localhost hermes" in answer_of("::1", second)
+        with pytest.raises(OSError, match="refused"), socket.create_connection(("127.0.0.1", second)):
+            pass
+
+
+@CONNECTED
+def test_connections_are_as_long_and_as_many_as_they_are(based: Sandbox) -> None:
+    """Side by side, with more than a pipe holds in both directions, and half closed."""
+    compiled("echo", STREAM, based.root)
+    based.write(
+        "BUILD",
+        'files_layer(name = "program", files = {"/bin/echo": "echo"})\n'
+        'image(name = "echoing", base = "//base:root", layers = [":program"], user = "33", cmd = ["/bin/echo"])\n',
+    )
+    based.build("//:echoing")
+    port, sent = unused(), os.urandom(1 << 20)
+
+    def echoed() -> bytes:
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as call:
+            writer = threading.Thread(target=lambda: (call.sendall(sent), call.shutdown(socket.SHUT_WR)))
+            writer.start()
+            with call.makefile("rb") as answer:
+                found = answer.read()
+            writer.join()
+        return found
+
+    with running(based, "-q", "-p", f"{port}:7", "//:echoing"), ThreadPoolExecutor(8) as pool:
+        until_connected(port)
+        assert [one == sent for one in pool.map(lambda _: echoed(), range(8))] == [True] * 8
+
+
+@CONNECTED
+def test_a_port_that_nothing_listens_on_resets_connections(based: Sandbox) -> None:
+    based.write("BUILD", SERVES)
+    based.build("//:web")
+    port = unused()
+    with (
+        running(based, "-q", "-p", f"127.0.0.1:{port}-{port + 9}:81", "//:web") as process,
+        socket.socket() as call,
+    ):
+        assert process.stderr is not None
+        assert process.stderr.readline() == f"published 127.0.0.1:{port} -> 81/tcp\n"
+        call.connect(("127.0.0.1", port))
+        with pytest.raises(ConnectionResetError):
+            call.recv(1)
 
 
 @CONNECTED
@@ -540,12 +633,14 @@ def test_a_udp_port_is_published(based: Sandbox, program: str, tmp_path: Path) -
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as call,
     ):
         call.settimeout(0.5)
-        for _ in range(30):
-            call.sendto(b"hello", (own_address(), port))
-            with contextlib.suppress(OSError):
-                assert call.recv(9) == b"hello"
-                return
-        pytest.fail("nothing came back")
+        for address in own_address(), "127.0.0.1":
+            for _ in range(30):
+                call.sendto(b"hello", (address, port))
+                with contextlib.suppress(OSError):
+                    assert call.recvfrom(9) == (b"hello", (address, port))
+                    break
+            else:
+                pytest.fail(f"nothing came back from {address}")
 
 
 @CONNECTED
