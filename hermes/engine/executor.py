@@ -155,19 +155,28 @@ class Executor(Protocol):
 
 
 class Slots:
-    """What bounds how many actions this machine executes at once; those that another executes need none."""
+    """What bounds how many actions this machine executes at once; those that another executes need none.
+
+    A thread that has a slot has it for all that it does with it: an action that is made twice takes one.
+    """
 
     def __init__(self, count: int) -> None:
         self._free = threading.BoundedSemaphore(count)
+        self._of_thread = threading.local()
 
     @contextmanager
     def taken(self, waiting: Callable[[], None]) -> Iterator[None]:
         """Have a slot; ``waiting`` is called on each turn of a wait for one, and may raise to give up."""
+        if getattr(self._of_thread, "is_taken", False):
+            yield
+            return
         while not self._free.acquire(timeout=_TURN):
             waiting()
+        self._of_thread.is_taken = True
         try:
             yield
         finally:
+            self._of_thread.is_taken = False
             self._free.release()
 
 

@@ -19,6 +19,8 @@ def test_right_results_are_confirmed(cluster: Cluster, sharing: Made) -> None:
     here = digest_of(it.build("here", cluster.url))
     assert digest_of(it.build("fresh", cluster.url, choice={"verify": 100})) == here
     assert it.of(Warned) == []
+    alone = it.build("alone", cluster.url, choice={"executor": cluster.url, "cache": ""}, verify=True, jobs=1)
+    assert digest_of(alone) == here
 
 
 @pytest.mark.parametrize("executes", [False, True], ids=["cache", "executor"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -536,16 +537,20 @@ def test_lookups_run_at_once_and_this_machine_executes_as_many_as_it_should(stor
     assert memory.most == 1
 
 
-def test_who_waits_for_a_slot_can_be_interrupted(store: Store) -> None:
+def test_a_thread_that_has_a_slot_needs_no_other(store: Store) -> None:
+    """An action is executed, and once more to verify it; meanwhile another thread waits, and can be interrupted."""
     slots = Slots(1)
     caching = Caching(Memory(), store.results, store.locks, lambda value: True, Events())
     caching.cancelled = True
-    with (
-        slots.taken(caching.give_up_if_cancelled),
-        pytest.raises(BuildInterrupted),
-        slots.taken(caching.give_up_if_cancelled),
-    ):
-        pass
+
+    def wait() -> None:
+        with pytest.raises(BuildInterrupted), slots.taken(caching.give_up_if_cancelled):
+            pass
+
+    with ThreadPoolExecutor(1) as others, slots.taken(caching.give_up_if_cancelled):
+        with slots.taken(caching.give_up_if_cancelled):
+            pass
+        others.submit(wait).result(60)
 
 
 def test_events_tell_where_an_action_was_executed(engine: Engine) -> None:
