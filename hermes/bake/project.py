@@ -9,6 +9,7 @@ import difflib
 import fnmatch
 import itertools
 import os
+import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -82,6 +83,9 @@ class Project:
             if name in found:
                 continue
             target = found[name] = self._overridden(self._resolved(name, ()))
+            context = target.values.get("context")
+            if context and "://" not in context and not context.startswith("git@"):
+                target.values["context"] = posixpath.normpath(context)  # as buildx prints it
             contexts = target.values.get("contexts") or {}
             wanted += [one.removeprefix("target:") for one in contexts.values() if one.startswith("target:")]
         return found

@@ -393,6 +393,13 @@ def debian_packages(folder: Path, size: Size) -> Iterator[Row]:
     yield from cases(folder, min(size.rounds, 3))
 
 
+def compose(folder: Path, size: Size) -> Iterator[Row]:
+    """A compose file, beside docker compose."""
+    from tests.bench.compose import cases
+
+    yield from cases(folder, size.rounds)
+
+
 def npm_packages(folder: Path, size: Size) -> Iterator[Row]:
     """npm packages, beside npm."""
     from tests.bench.npm_packages import cases
@@ -435,6 +442,7 @@ CASES: Mapping[str, Callable[[Path, Size], Iterator[Row]]] = {
     "playbooks": playbooks,
     "s2i": s2i,
     "dockerfiles": dockerfiles,
+    "compose": compose,
     "npm": npm_packages,
     "remote": remote,
     "wheels": wheels,

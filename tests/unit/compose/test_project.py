@@ -80,22 +80,26 @@ def test_a_project_is_what_docker_compose_reads(
         with pytest.raises((ComposeError, UsageError)) as caught:
             wanted_of(loaded(tmp_path, case, monkeypatch), (), DockerfileOptions(), lambda _: None)
         assert caught.value.location is not None or type(caught.value) is UsageError
-        return
-    project = loaded(tmp_path, case, monkeypatch)
+    else:
+        hold(loaded(tmp_path, case, monkeypatch), expected, tmp_path)
+
+
+def hold(project: Project, expected: dict[str, Any], parent: Path) -> None:
+    """Hold a project in the folder ``proj`` of another one to what the peer read."""
     assert project.name == expected["name"]
     chosen = {one.name: one for one in project.chosen(())}
     assert chosen.keys() == expected["services"].keys()
     for name, row in expected["services"].items():
         service = chosen[name]
         assert (service.image, service.platform) == (row["image"], row["platform"])
-        ours = plain(service.build, project.variables, str(tmp_path)) if service.build else None
+        ours = plain(service.build, project.variables, str(parent)) if service.build else None
         text = json.dumps(row.get("build"))
         assert ours == (theirs(json.loads(text)) if "build" in row else None)
     files = {
         name: (one.get("file", ""), one.get("environment", ""))
         for name, one in expected.get("secrets", {}).items()
     }
-    root = os.fspath(tmp_path / "proj")
+    root = os.fspath(parent / "proj")
     assert {
         name: (one.file.replace(root, "ROOT"), one.variable) for name, one in project.secrets.items()
     } == files
