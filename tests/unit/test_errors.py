@@ -21,6 +21,7 @@ from hermes.errors import (
     HermesError,
     MissingBlobError,
     SourceLocation,
+    TestFailed,
     error_of,
 )
 
@@ -32,6 +33,7 @@ SPECIAL = {
     CommandFailed,
     DockerfileError,
     MissingBlobError,
+    TestFailed,
 }
 """Those that are made with other arguments than a message, a hint and a location."""
 
@@ -61,6 +63,9 @@ special = st.one_of(
     st.builds(MissingBlobError, texts, digest=texts, hint=hints),
     st.builds(CommandFailed, st.integers(0, 255)),
     st.builds(BuildInterrupted),
+    st.builds(
+        TestFailed, texts, report=st.dictionaries(texts, st.none() | texts, max_size=2), log=texts, hint=hints
+    ),
 )
 single = plain | special
 several = st.builds(BuildFileErrors, st.lists(single, min_size=1, max_size=25))
