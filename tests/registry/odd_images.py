@@ -28,7 +28,8 @@ class Odd:
     """An image, and what becomes of it: a pattern of the error, or an empty text where it is taken.
 
     ``whole``: the same when it is taken with the images for all platforms, where another verdict is right. ``used``:
-    the error comes once what is in the layers is needed. ``archive``: it can be in an archive of ``docker save``.
+    the error comes once what is in the layers is needed. ``archive``: it can be in an archive of ``docker save``, as a
+    daemon gives it out. ``storage``: skopeo puts it into a store of podman's, and it is still odd there.
     ``unserved``: a docker-registry that has it does not give it out.
     """
 
@@ -37,6 +38,7 @@ class Odd:
     whole: str | None = None
     used: str = ""
     archive: bool = False
+    storage: bool = False
     unserved: bool = False
 
 
@@ -139,7 +141,9 @@ def lacking(what: str) -> Made:
 PLAIN = tar_of({"a": b"one"})
 
 ODD = {
-    "for another platform": Odd(lambda: small(platform=("linux", "arm64")), NO_IMAGE, whole="", archive=True),
+    "for another platform": Odd(
+        lambda: small(platform=("linux", "arm64")), NO_IMAGE, whole="", archive=True, storage=True
+    ),
     "an index for another platform": Odd(
         lambda: indexed(ARM, platform=("linux", "arm64")), NO_IMAGE, whole=""
     ),
@@ -179,7 +183,7 @@ ODD = {
     "one layer too many": Odd(
         lambda: of_layers(MOST_LAYERS + 1), "has 501 layers, and 500 can be mounted at most", archive=True
     ),
-    "no layers": Odd(lambda: Made([]), archive=True),
+    "no layers": Odd(lambda: Made([]), archive=True, storage=True),
     "more layers than in the configuration": Odd(
         lambda: small(config={"rootfs": {"diff_ids": [Digest.of(PLAIN)]}}),
         "(the manifest|manifest.json) has 2 layers, and the image's configuration 1",
@@ -189,6 +193,7 @@ ODD = {
         lambda: small(config={"os": None}),
         "the image's configuration does not say its platform",
         archive=True,
+        storage=True,
     ),
     "a manifest without a media type": Odd(without("mediaType")),
     "a manifest of schema 1": Odd(
@@ -222,6 +227,7 @@ ODD = {
     "a layer with another diff_id": Odd(
         lambda: layer(gzip.compress(PLAIN), Digest.of(b"else")),
         used=f"its content has diff_id {Digest.of(PLAIN)}, and the image's configuration says",
+        storage=True,
     ),
     "a layer that is not a tar archive": Odd(
         lambda: layer(gzip.compress(b"no tar" * 200), Digest.of(b"no tar" * 200)), used="not a tar archive"

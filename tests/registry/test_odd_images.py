@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,12 +22,25 @@ from hermes.naming.image_names import in_store
 from hermes.naming.registries import LazyBlobs
 from hermes.registry.settings import Registries
 from hermes.store import Store
+from hermes.transports.table import TABLE
 from tests.registry.faulty import FaultyRegistry
 from tests.registry.odd_images import ODD, Odd, write_dir, write_repository, write_saved
-from tests.registry.servers import Registry, docker_registry
+from tests.registry.servers import Registry, Web, docker_registry
+from tests.registry.test_daemons import Daemon
 from tests.unit.transports.images import Made
 
-TRANSPORTS = ("oci", "oci-archive", "dir", "docker", "docker-archive")
+TRANSPORTS = tuple(row.name for row in TABLE)
+SAVED = ("docker-archive", "docker-daemon")
+"""Those that have an image as ``docker save`` writes it, with plain layers."""
+
+
+@dataclass
+class Servers:
+    """A docker-registry, one that gives out whatever it is told to, and a daemon that has the image it is told."""
+
+    registry: Registry
+    lax: FaultyRegistry
+    daemon: Daemon
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +49,29 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
         yield found
 
 
-def written(
-    odd: Odd, made: Made, transport: str, folder: Path, registry: Registry, lax: FaultyRegistry
-) -> str:
+@pytest.fixture
+def servers(registry: Registry, faulty: FaultyRegistry, monkeypatch: pytest.MonkeyPatch) -> Iterator[Servers]:
+    daemon = Daemon()
+    with Web(daemon) as web:
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://{web.host}")
+        yield Servers(registry, faulty, daemon)
+
+
+def stored(made: Made, folder: Path) -> str:
+    """Have skopeo put an image into a store of podman's; return its name there."""
+    if shutil.which("skopeo") is None:
+        pytest.skip("skopeo is not installed")
+    source = made.layout(folder / "layout")
+    name = f"containers-storage:[vfs@{folder}/root+{folder}/run]localhost/odd:v"
+    platform = f"--override-arch={made.config.get('architecture')}"
+    subprocess.run(["skopeo", "copy", "-q", "--insecure-policy", platform, source, name], check=True)
+    return name
+
+
+def written(odd: Odd, made: Made, transport: str, folder: Path, servers: Servers) -> str:
     """Write an image where a transport finds it; return its name there."""
+    if transport == "containers-storage":
+        return stored(made, folder)
     if transport == "oci":
         return made.layout(folder / "layout")
     if transport == "oci-archive":
@@ -48,20 +83,23 @@ def written(
         write_dir(made, folder / "dir")
         return f"dir:{folder}/dir"
     if transport == "docker" and odd.unserved:
-        lax.blobs |= {f"sha256:{name}": data for name, data in made.blobs.items()}
-        lax.manifests["v"] = made.blobs[made.row["digest"].hex], made.row["mediaType"]
-        return f"docker://{lax.host}/odd:v"
+        servers.lax.blobs |= {f"sha256:{name}": data for name, data in made.blobs.items()}
+        servers.lax.manifests["v"] = made.blobs[made.row["digest"].hex], made.row["mediaType"]
+        return f"docker://{servers.lax.host}/odd:v"
     if transport == "docker":
         path = f"odd/{folder.name.lower()}"
-        write_repository(made, registry.folder / "data", path)
-        return f"docker://{registry.host}/{path}:v"
+        write_repository(made, servers.registry.folder / "data", path)
+        return f"docker://{servers.registry.host}/{path}:v"
     write_saved(made, folder / "saved.tar")
+    if transport == "docker-daemon":
+        servers.daemon.image = (folder / "saved.tar").read_bytes()
+        return "docker-daemon:shop/odd:v"
     return f"docker-archive:{folder}/saved.tar"
 
 
 def layers_of(made: Made, transport: str) -> list[str]:
-    """The digests of the layers' blobs, which are plain tars in an archive of ``docker save``."""
-    if transport == "docker-archive":
+    """The digests of the layers' blobs, which are plain tars where an image was saved or unpacked."""
+    if transport in (*SAVED, "containers-storage"):
         return [Digest.of(one) for one in made.tars]
     return [one["digest"] for one in made.manifest["layers"]]
 
@@ -89,16 +127,18 @@ def cases(*, used: bool) -> list[object]:
         pytest.param(odd, transport, id=f"{transport}-{name.replace(' ', '_')}")
         for name, odd in ODD.items()
         for transport in TRANSPORTS
-        if (odd.archive or transport != "docker-archive") and bool(odd.used) == used
+        if bool(odd.used) == used
+        and (odd.archive or transport not in SAVED)
+        and (odd.storage or transport != "containers-storage")
     ]
 
 
 @pytest.mark.parametrize(("odd", "transport"), cases(used=False))
 def test_the_verdict_is_the_same_through_every_transport(
-    odd: Odd, transport: str, tmp_path: Path, store: Store, registry: Registry, faulty: FaultyRegistry
+    odd: Odd, transport: str, tmp_path: Path, store: Store, servers: Servers
 ) -> None:
     made = odd.make()
-    name = written(odd, made, transport, tmp_path, registry, faulty)
+    name = written(odd, made, transport, tmp_path, servers)
     whole = odd.error if odd.whole is None else odd.whole
     with closing(fetching_of(store)) as fetching:
         with refusal(odd.error, name):
@@ -113,9 +153,9 @@ def test_the_verdict_is_the_same_through_every_transport(
 
 @pytest.mark.parametrize(("odd", "transport"), cases(used=True))
 def test_what_is_wrong_in_a_layer_is_told_before_anything_uses_it(
-    odd: Odd, transport: str, tmp_path: Path, store: Store, registry: Registry, faulty: FaultyRegistry
+    odd: Odd, transport: str, tmp_path: Path, store: Store, servers: Servers
 ) -> None:
-    name = written(odd, odd.make(), transport, tmp_path, registry, faulty)
+    name = written(odd, odd.make(), transport, tmp_path, servers)
     with closing(fetching_of(store)) as fetching, refusal(odd.used, name):
         for below in base_of(name, store, fetching, build_target, "linux/amd64").stack:
             fetching.layer(below.diff_id)
