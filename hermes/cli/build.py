@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hermes.api.workspace import Workspace
 from hermes.build.requested_outputs import TESTED
-from hermes.build.result import BuildResult
 from hermes.cli.build_options import build_options, event_file_options, quiet_option
 from hermes.cli.completion import labels
 from hermes.cli.lines import print_beside, summary_line
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hermes.build.options import BuildOptions
+    from hermes.build.result import BuildResult
 
 
 @click.command("build")
@@ -63,6 +62,8 @@ def command(
     hermes build //app:image
     hermes build //... -o oci-archive:app.tar
     """
+    from hermes.api.workspace import Workspace
+
     started = time.monotonic()
     options = replace(options, destinations=destinations, verify=verify)
     with ExitStack() as closing:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from hermes.api.images import Images
 from hermes.cli import completion
 from hermes.cli.lines import print_beside
 from hermes.cli.options import (
@@ -53,6 +52,8 @@ def command(
     hermes copy docker-archive:saved.tar oci:layout:v1
     hermes copy //app:image docker-daemon:app:v1
     """
+    from hermes.api.images import Images
+
     if platform and whole:
         raise UsageError(
             "--platform takes one image, and --all-platforms all of them", hint="say one of them"

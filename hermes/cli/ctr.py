@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from hermes.api.containers import COMPRESSIONS, CommitOptions, Containers
 from hermes.cli import completion
 from hermes.cli.bud_outputs import check_file, write_file
 from hermes.cli.containers import opened
@@ -26,6 +25,9 @@ from hermes.cli.tables import columns
 from hermes.container.state import State
 from hermes.errors import UsageError
 from hermes.registry.settings import Access
+
+if TYPE_CHECKING:
+    from hermes.api.containers import Containers
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _OF_HERMES: Final = {
@@ -200,7 +202,7 @@ def umount(names: tuple[str, ...], all_: bool) -> None:
 )
 @click.option(
     "--compression",
-    type=click.Choice(COMPRESSIONS),
+    type=click.Choice(["gzip", "zstd"]),
     default="zstd",
     show_default=True,
     help="How layers are compressed; always gzip in Docker's format.",
@@ -246,6 +248,8 @@ def commit(
     hermes ctr commit $ctr app:latest
     hermes ctr commit --rm --squash $ctr oci-archive:app.tar
     """
+    from hermes.api.containers import CommitOptions
+
     check_file("--iidfile", iidfile)
     containers = opened(access)
     options = CommitOptions(squash, timestamp, format_, compression, level, recompress)

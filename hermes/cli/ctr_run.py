@@ -9,10 +9,6 @@ from typing import Final
 
 import click
 
-from hermes.api.command_options import CommandOptions
-from hermes.api.mount_options import Mounts, parse_mount, parse_tmpfs, together
-from hermes.api.run_options import check_hostname, variable, volume
-from hermes.build.secrets import SecretSource, read_secrets
 from hermes.cli.completion import containers
 from hermes.cli.containers import opened
 from hermes.cli.lines import write_line
@@ -29,7 +25,6 @@ from hermes.cli.signals import passed_on
 from hermes.cli.terminal import standard
 from hermes.errors import CommandFailed, UsageError
 from hermes.sandbox import capabilities
-from hermes.sandbox.choice import BWRAP, check_name, of_isolation
 from hermes.sandbox.network import NETWORKS, Network
 
 _SIGNALLED: Final = 128
@@ -94,6 +89,12 @@ def run(
     hermes ctr run --mount type=cache,dst=/root/.cache/pip --network host $ctr -- pip install flask
     hermes ctr run --secret id=npmrc,src=$HOME/.npmrc $ctr -- npm ci
     """
+    from hermes.api.command_options import CommandOptions
+    from hermes.api.mount_options import Mounts, parse_mount, parse_tmpfs, together
+    from hermes.api.run_options import check_hostname, variable, volume
+    from hermes.build.secrets import SecretSource, read_secrets
+    from hermes.sandbox.choice import BWRAP, check_name, of_isolation
+
     check_name(runtime)
     chosen = runtime or of_isolation(isolation)
     found = together([*map(parse_mount, mounts), *map(parse_tmpfs, tmpfs)])

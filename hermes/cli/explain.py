@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hermes.api.dockerfiles import Dockerfiles
-from hermes.api.workspace import Workspace
-from hermes.build.dockerfile.options import DockerfileOptions
 from hermes.cli.build_options import analysis_options, quiet_option
 from hermes.cli.completion import labels
 from hermes.errors import UsageError
@@ -45,6 +42,10 @@ def command(
     hermes explain //app:image
     hermes explain --dockerfile . --all
     """
+    from hermes.api.dockerfiles import Dockerfiles
+    from hermes.api.workspace import Workspace
+    from hermes.build.dockerfile.options import DockerfileOptions
+
     if context is not None and patterns:
         raise UsageError("targets and --dockerfile are two things to explain", hint="name one of them")
     if context is None and (file or not patterns):

@@ -6,7 +6,6 @@ import json
 
 import click
 
-from hermes.api.images import Images
 from hermes.cli import completion
 from hermes.cli.each import each
 from hermes.cli.lines import write_line
@@ -34,6 +33,8 @@ def command(name: str, as_json: bool, quiet: bool) -> None:
     \b
     hermes images --json
     """
+    from hermes.api.images import Images
+
     images = Images()
     found = [one for one in images.all() if not name or _is_called(one.name, name)]
     for damaged in images.damaged():
@@ -92,6 +93,8 @@ def pull(
     hermes pull docker-archive:saved.tar
     hermes pull oci:layout:v1 app:v1
     """
+    from hermes.api.images import Images
+
     if platform and whole:
         raise UsageError(
             "--platform takes one image, and --all-platforms all of them", hint="say one of them"
@@ -114,6 +117,8 @@ def tag(image: str, names: tuple[str, ...]) -> None:
     \b
     hermes tag app:v1 app:latest registry.example/app:v1
     """
+    from hermes.api.images import Images
+
     Images().tag(image, names)
 
 
@@ -127,6 +132,8 @@ def rmi(images: tuple[str, ...], all_: bool, force: bool) -> None:
     \b
     hermes rmi app:v1
     """
+    from hermes.api.images import Images
+
     if bool(images) == all_:
         raise UsageError("name images, or say --all")
     found = Images()

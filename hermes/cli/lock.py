@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hermes.api.workspace import Workspace
 from hermes.cli.build_options import analysis_options, quiet_option
 from hermes.cli.completion import labels
 from hermes.cli.progress import display
@@ -43,6 +42,8 @@ def command(
     hermes lock //app:base
     hermes lock --update
     """
+    from hermes.api.workspace import Workspace
+
     if check and update:
         raise UsageError("--check and --update are two things")
     with display(quiet=quiet) as screen:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hermes.api.workspace import Workspace
 from hermes.cli.build_options import build_options, quiet_option
 from hermes.cli.completion import labels
 from hermes.cli.lines import write_line
@@ -59,6 +58,7 @@ def command(
     hermes push registry.example.org/team/app:v1
     hermes push //...
     """
+    from hermes.api.workspace import Workspace
     from hermes.images.pushing import Pushing
     from hermes.layer.compress import Compression
     from hermes.naming.registries import registries_of

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hermes.api.workspace import Workspace
 from hermes.cli.build_options import analysis_options, quiet_option
 from hermes.cli.completion import labels
 
@@ -40,6 +39,8 @@ def command(
     hermes query 'deps(//app:image)'
     hermes query 'rdeps(//..., //base:python)' --output kind
     """
+    from hermes.api.workspace import Workspace
+
     graph = Workspace(say=lambda _: None).query(expression, options)
     rules = {str(label): str(rule) for label, rule in graph.nodes(data="rule")}
     if form == "json":

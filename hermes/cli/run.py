@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from hermes.api.workspace import Workspace
-from hermes.build.result import BuildResult
 from hermes.cli.build_options import build_options, quiet_option
 from hermes.cli.completion import bases, files
 from hermes.cli.lines import write_line
@@ -28,11 +26,12 @@ from hermes.cli.terminal import standard
 from hermes.container.profiles import PROFILES, RunProfile
 from hermes.errors import CommandFailed, UsageError
 from hermes.sandbox.network import NETWORKS, Network
-from hermes.store.location import default_home
 
 if TYPE_CHECKING:
     from hermes.api.mount_options import Mounts
+    from hermes.api.workspace import Workspace
     from hermes.build.options import BuildOptions
+    from hermes.build.result import BuildResult
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -165,8 +164,10 @@ def command(
     from hermes.api.ports import published
     from hermes.api.run_options import RunOptions, variable, variables_of_file, volume
     from hermes.api.running import run_image
+    from hermes.api.workspace import Workspace
     from hermes.images.pushing import has_pushes
     from hermes.naming.stored import named_image
+    from hermes.store.location import default_home
 
     arguments = arguments_of(arguments)
     mounted = _mounted(mounts, tmpfs)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from hermes.api.workspace import Workspace
 from hermes.cli.build_options import build_options, event_file_options, quiet_option
 from hermes.cli.completion import labels
 from hermes.cli.lines import colored_output
@@ -110,6 +109,7 @@ def command(
     hermes test //app:test --test-output streamed --no-cache
     hermes test //... --junit report.xml --test-tag-filters=-slow
     """
+    from hermes.api.workspace import Workspace
     from hermes.build.test_options import TestOptions
 
     started = time.monotonic()
