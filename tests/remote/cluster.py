@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -12,13 +11,18 @@ import sys
 import time
 from pathlib import Path
 
+from tests.remote.network import Network
+
 ROOT = Path(__file__).parent.parent.parent
 POSTGRES = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/usr/lib/postgresql/bin"))
 BUILDGRID = Path(os.environ.get("HERMES_BUILDGRID", Path.home() / ".cache/hermes-test/buildgrid-0.4.4"))
 """A virtual environment with BuildGrid, which ``make buildgrid`` makes."""
 
+_HERMES = (sys.executable, "-m", "hermes")
+_LISTEN = "0A"
+"""TCP_LISTEN of the kernel's net/tcp_states.h."""
 _CONFIG = """\
-server: [!channel {{address: "127.0.0.1:{port}", insecure-mode: true}}]
+server: [!channel {{address: "{host}:{port}", insecure-mode: true}}]
 thread-pool-size: 64
 connections:
   - !sql-connection &sql
@@ -65,13 +69,28 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-class Cluster:
-    """See the module. `start` and `stop` may be called again."""
+def _listens(process: int, port: int) -> bool:
+    """Tell whether something listens at a port of TCP, in the network of a process."""
+    lines = [
+        line
+        for name in ("tcp", "tcp6")
+        for line in Path(f"/proc/{process}/net/{name}").read_text().splitlines()[1:]
+    ]
+    return any((row := line.split())[1].endswith(f":{port:04X}") and row[3] == _LISTEN for line in lines)
 
-    def __init__(self, folder: Path) -> None:
+
+class Cluster:
+    """See the module. `start` and `stop` may be called again.
+
+    With a ``network`` the server is its host ``server``, and each worker the host of its name.
+    """
+
+    def __init__(self, folder: Path, network: Network | None = None) -> None:
         self.folder = folder
         self.port = free_port()
-        self.url = f"grpc://127.0.0.1:{self.port}"
+        self._network = network
+        self._host = network.addresses["server"] if network else "127.0.0.1"
+        self.url = f"grpc://{self._host}:{self.port}"
         self.restarts = 0
         self.workers: list[subprocess.Popen[bytes]] = []
         self._server: subprocess.Popen[bytes] | None = None
@@ -93,20 +112,22 @@ class Cluster:
         self._postgres("pg_ctl", "-D", f"{data}/data", "-w", "-l", f"{data}/log", "-o", options, "start")
         connection = f"postgresql+psycopg2://bgd@/postgres?host={data}"
         subprocess.run([BUILDGRID / "bin/python", "-c", _TABLES, connection], check=True)
-        (self.folder / "server.yml").write_text(_CONFIG.format(port=self.port, folder=self.folder))
+        (self.folder / "server.yml").write_text(
+            _CONFIG.format(host=self._host, port=self.port, folder=self.folder)
+        )
 
     def start(self) -> None:
         """Start the server."""
         with open(self.folder / "server.log", "ab") as log:
             self._server = subprocess.Popen(
-                [BUILDGRID / "bin/bgd", "server", "start", self.folder / "server.yml"],
+                [*self._on("server"), BUILDGRID / "bin/bgd", "server", "start", self.folder / "server.yml"],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
         end = time.monotonic() + 60
         while time.monotonic() < end:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            if _listens(self._server.pid, self.port):
                 return
             time.sleep(0.05)
         raise AssertionError((self.folder / "server.log").read_text()[-2000:])
@@ -118,19 +139,34 @@ class Cluster:
             self._server.wait()
             self._server = None
 
-    def worker(self, name: str, *options: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Start a worker with a store of its own."""
+    def worker(
+        self, name: str, *options: str, env: dict[str, str] | None = None, user: str | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker with a store of its own, which it finds again; by default as this user."""
         home = self.folder / f"worker-{name}"
+        home.mkdir(exist_ok=True)
+        if user:
+            shutil.chown(home, user, user)
         with open(self.folder / f"{name}.log", "ab") as log:
             one = subprocess.Popen(
-                [sys.executable, "-m", "hermes", "worker", self.url, "--name", name, "--jobs", "1", *options],
+                [*self._on(name), *_HERMES, "worker", self.url, "--name", name, "--jobs", "1", *options],
                 env={**os.environ, "HERMES_HOME": str(home), **(env or {})},
                 stdout=log,
                 stderr=log,
                 cwd="/",
+                user=user,
+                group=user,
+                extra_groups=[] if user else None,
             )
         self.workers.append(one)
         return one
+
+    def wait_for(self, name: str) -> None:
+        """Wait until a worker has said that it takes work."""
+        end = time.monotonic() + 60
+        while self.url not in self.log(name):
+            assert time.monotonic() < end, self.log(name)
+            time.sleep(0.05)
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()
@@ -153,6 +189,9 @@ class Cluster:
         """Return what the service's database answers, as text."""
         command = [POSTGRES / "psql", "-h", self.folder / "pg", "-U", "bgd", "-Atc", statement, "postgres"]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    def _on(self, name: str) -> list[str]:
+        return self._network.on(name) if self._network else []
 
     def _postgres(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
