@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ from hermes.api.collecting import forget_lost
 from hermes.build.remote.abilities import found_here
 from hermes.build.remote.station import UNABLE, Answer, Station
 from hermes.build.remote.worker import Worker, WorkerOptions
-from hermes.errors import UsageError
+from hermes.errors import BuildInterrupted, UsageError
 from hermes.store import gc
 
 _BETWEEN: Final = 30.0
@@ -76,7 +77,7 @@ def run_worker(
     anything, and `RemoteError` where the service does not want it.
     """
     with Station(home, runtime) as station:
-        able = tuple(found_here(station, runtime))
+        able = tuple(found_here(station, runtime, options.architectures))
         station.layers.remover.sweep()
         worker = Worker(station, replace(options, able=able), say)
         properties = ", ".join(f"{name}={value}" for name, value in worker.properties())
@@ -84,31 +85,43 @@ def run_worker(
         keeper = _Keeper(station, options.max_size)
         asked = 0
 
-        def look() -> None:
+        def heed() -> None:
             nonlocal asked
             count = stopped(0)
             if count > asked:
                 asked = count
                 say("stopping" if count == 1 else "stopping at once")
                 worker.stop(now=count > 1)
-            keeper.look()
 
+        def look() -> None:
+            heed()
+            if not asked:
+                keeper.look(wait)
+
+        def wait() -> None:
+            heed()
+            if asked:
+                raise BuildInterrupted
+
+        look()
         worker.run(look)
 
 
 class _Keeper:
-    """Keeps a store below a size, by looking at it now and then."""
+    """Keeps a store below a size, by looking at it at first and now and then."""
 
     def __init__(self, station: Station, most: int | None) -> None:
         self._station = station
         self._most = most
-        self._next = time.monotonic() + _BETWEEN
+        self._next = time.monotonic()
 
-    def look(self) -> None:
+    def look(self, waiting: Callable[[], None]) -> None:
+        """Remove what was not used for longest, if it is time and there is too much; ``waiting`` may give up a wait for actions."""
         if self._most is None or time.monotonic() < self._next:
             return
         store = self._station.store
         if sum(size for _, size in gc.usage(store).kinds.values()) > self._most:
             remove = self._station.layers.remover.remove
-            gc.collect(store, self._most // 2, remove, tuple, lambda: forget_lost(store))
+            with suppress(BuildInterrupted):
+                gc.collect(store, self._most // 2, remove, tuple, lambda: forget_lost(store), waiting)
         self._next = time.monotonic() + _BETWEEN

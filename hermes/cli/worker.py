@@ -27,6 +27,13 @@ from hermes.store.location import default_home
     metavar="NAME=VALUE",
     help="Offer a platform property besides OSFamily, ISA, hermes and hermes-ids.",
 )
+@click.option(
+    "--emulate",
+    "emulated",
+    multiple=True,
+    metavar="ARCH",
+    help="Execute commands for another architecture, too, such as arm64, by qemu.",
+)
 @click.option("--remote-instance", default="", envvar="HERMES_REMOTE_INSTANCE", metavar="NAME")
 @click.option(
     "--remote-header",
@@ -51,6 +58,7 @@ def command(
     jobs: int | None,
     name: str,
     properties: tuple[str, ...],
+    emulated: tuple[str, ...],
     remote_instance: str,
     headers: tuple[str, ...],
     tls_ca: Path | None,
@@ -70,6 +78,7 @@ def command(
     from hermes.api.executing import run_worker
     from hermes.build.remote.worker import WorkerOptions
     from hermes.cli.cache import bytes_of
+    from hermes.image.platform import Platform
     from hermes.remote.address import Address, Tls
     from hermes.remote.settings import header_of
 
@@ -83,6 +92,7 @@ def command(
         name,
         pairs,
         bytes_of(max_size) if max_size else None,
+        architectures=tuple(Platform.parse(f"linux/{one}").architecture for one in emulated),
     )
     stopping = _Stopping()
     signal.signal(signal.SIGTERM, stopping.signalled)

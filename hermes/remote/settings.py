@@ -22,17 +22,24 @@ TOPLEVEL: Final = "toplevel"
 ALL: Final = "all"
 DOWNLOADS: Final = (MINIMAL, TOPLEVEL, ALL)
 """What is fetched of the outputs of actions: what something reads, what the targets of a build give as well, or everything."""
-_ISAS: Final = {"x86_64": "x86-64"}
+_ISAS: Final = {
+    "386": "x86-32",
+    "amd64": "x86-64",
+    "arm": "arm-a32",
+    "arm64": "arm-a64",
+    "ppc64": "power-isa-be",
+    "ppc64le": "power-isa-le",
+    "riscv64": "rv64g",
+}
 JOBS: Final = 32
 """Fewer than the calls that a service answers at once, as each action is a call that lasts; BuildGrid's workers need some, too."""
 TIMEOUT: Final = 60
 _HEADER: Final = re.compile(r"[A-Za-z0-9_.-]+")
 
 
-def isa() -> str:
-    """Return the instruction set of this machine as the API's lexicon of platform properties writes it."""
-    machine = os.uname().machine
-    return _ISAS.get(machine, machine)
+def isa(architecture: str) -> str:
+    """Return an instruction set, which images call ``architecture``, as the API's lexicon of platform properties writes it."""
+    return _ISAS.get(architecture, architecture)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,8 @@ class RemoteSettings:
     """``executor`` and ``cache`` are addresses, empty for none. Of ``headers`` the values are secrets.
 
     ``jobs`` actions are sent at once, and after ``timeout`` seconds without an answer the service counts as unavailable.
-    With ``local_fallback`` actions are then executed here. ``platform`` are the properties that workers must have. Results are
+    With ``local_fallback`` actions are then executed here. ``platform`` are the properties that workers must have, and ``architectures`` those besides
+    this machine's whose commands they execute. Results are
     sent to the cache if ``upload`` says so. ``download`` is one of `DOWNLOADS`; empty, it is `TOPLEVEL` for a build whose outputs are
     linked, and `MINIMAL` for one from whose outputs a command takes what it needs. ``credential_helper`` is a program's path or name
     (`hermes.remote.credentials`), and ``verify`` how many results of a hundred are made here again.
@@ -59,6 +67,7 @@ class RemoteSettings:
     download: str = ""
     credential_helper: str = ""
     verify: int = 0
+    architectures: tuple[str, ...] = ()
 
     def address(self) -> Address:
         """Return where the executor is; raises `UsageError`."""
@@ -78,7 +87,7 @@ class RemoteSettings:
         values = {
             one.name: getattr(self, one.name)
             for one in fields(self)
-            if one.name not in ("headers", "platform", "tls")
+            if one.name not in ("architectures", "headers", "platform", "tls")
         }
         headers = tuple(f"{name}={value}" for name, value in self.headers)
         tls = self.tls

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from hermes.errors import UsageError, WorkspaceError
+from hermes.image.platform import Platform
 from hermes.remote.address import Tls
 from hermes.remote.settings import DOWNLOADS, JOBS, TIMEOUT, USUAL_PLATFORM, RemoteSettings, header_of
 
 _KNOWN: Final = {
+    "architectures",
     "cache",
     "credential_helper",
     "download",
@@ -52,6 +54,7 @@ def remote_of(path: Path, document: Any) -> RemoteSettings:
         download=_one_of(path, "remote.download", found.get("download", ""), ("", *DOWNLOADS)),
         credential_helper=_program(path, found.get("credential_helper", "")),
         verify=_percent(path, found.get("verify", 0)),
+        architectures=_architectures(path, found.get("architectures", [])),
     )
     for name, check in (("executor", settings.address), ("cache", settings.cache_address)):
         try:
@@ -60,6 +63,15 @@ def remote_of(path: Path, document: Any) -> RemoteSettings:
         except UsageError as error:
             raise WorkspaceError(f"{path}: remote.{name}: {error.message}", hint=error.hint) from None
     return settings
+
+
+def _architectures(path: Path, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise WorkspaceError(f"{path}: remote.architectures must be a list of texts, such as [arm64]")
+    try:
+        return tuple(Platform.parse(f"linux/{one}").architecture for one in value)
+    except UsageError as error:
+        raise WorkspaceError(f"{path}: remote.architectures: {error.message}", hint=error.hint) from None
 
 
 def _headers(path: Path, document: Any) -> list[tuple[str, str]]:

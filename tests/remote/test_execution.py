@@ -7,10 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -19,6 +16,7 @@ from hermes.engine.events import ActionFinished, ActionMoved, ActionPrinted, Eve
 from hermes.errors import BuildFailed, UsageError
 from tests.remote.cluster import Cluster, free_port
 from tests.remote.place import Made, digest_of
+from tests.remote.sharing import Calling
 
 RUNS = {"//app:a", "//app:b", "//app:c"}
 
@@ -88,18 +86,6 @@ def test_a_killed_worker_and_a_server_that_starts_again_change_nothing(cluster: 
     assert it.elsewhere() == RUNS
 
 
-class Calling(list):
-    """A list that calls a function with what is appended."""
-
-    def __init__(self, call: Callable[[Event], None]) -> None:
-        super().__init__()
-        self._call = call
-
-    def append(self, event: Event) -> None:
-        super().append(event)
-        self._call(event)
-
-
 def test_what_the_storage_has_lost_is_sent_and_made_again(cluster: Cluster, place: Made) -> None:
     it = place("lost")
     here = digest_of(it.build("here"))
@@ -151,45 +137,6 @@ def test_without_a_service_actions_are_executed_here(place: Made) -> None:
     )
 
 
-def test_a_worker_that_is_asked_to_stop_ends_what_it_has_begun(cluster: Cluster, place: Made) -> None:
-    it = place("stopped", seconds=2)
-    it.root.write(
-        "hermes.yaml",
-        f"remote:\n  executor: {cluster.url}\n  local_fallback: false\n"
-        '  platform: {OSFamily: linux, hermes: "1", hermes-ids: four}\n',
-    )
-    worker = cluster.worker("four", "--property", "hermes-ids=four")
-
-    def stop(event: Event) -> None:
-        if isinstance(event, ActionMoved) and event.stage == "executing":
-            threading.Timer(1, worker.send_signal, (signal.SIGTERM,)).start()
-
-    it.events = Calling(stop)
-    it.build("there", "", "//app:a")
-    assert it.elsewhere() == {"//app:a"}
-    assert worker.wait(60) == 0
-    assert cluster.log("four").endswith("stopping\n")
-
-
-def test_a_machine_that_cannot_run_commands_is_no_worker(cluster: Cluster, tmp_path: Path) -> None:
-    """Without user namespaces it says so at once, instead of failing what it is given."""
-    limit = "echo 0 > /proc/sys/user/max_user_namespaces"
-    script = f'{limit} && exec setpriv --bounding-set -sys_admin --inh-caps -sys_admin "$@"'
-    done = subprocess.run(
-        ["unshare", "-Ur", "sh", "-c", script, "sh", sys.executable, "-m", "hermes", "worker", cluster.url],
-        env={**os.environ, "HERMES_HOME": str(tmp_path / "home")},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(
-        "error: this machine cannot execute actions: no user namespace can be made here"
-    )
-    assert "user.max_user_namespaces" in done.stderr
-
-
 def test_an_interrupted_build_ends_and_its_actions_are_cancelled(cluster: Cluster, place: Made) -> None:
     """The worker is free for the next build, although the command would have slept for long."""
     it = place("interrupted", seconds=40)
@@ -226,22 +173,3 @@ def test_an_interrupted_build_ends_and_its_actions_are_cancelled(cluster: Cluste
 def test_an_address_that_is_none_is_refused(place: Made, text: str, problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
         place("address").build("store", text)
-
-
-def test_other_commands_are_not_executed_by_a_worker(cluster: Cluster, tmp_path: Path) -> None:
-    """Whoever may use the service gets what Hermes can do in its sandbox, and no shell of the worker."""
-    from hermes.remote.cas import Cas
-    from hermes.remote.channel import Channel, Failed
-    from hermes.remote.execution import Execution, Job, blob_of
-    from hermes.remote.settings import USUAL_PLATFORM, RemoteSettings
-
-    channel = Channel(RemoteSettings(executor=cluster.url).address())
-    try:
-        execution = Execution(channel, Cas(channel))
-        proof = tmp_path / "proof"
-        job = Job(("touch", str(proof)), {"a": blob_of(b"a")}, "out", USUAL_PLATFORM)
-        with pytest.raises(Failed, match="executes `hermes execute-action` only"):
-            execution.run(job, lambda stage: None)
-        assert not proof.exists()
-    finally:
-        channel.close()

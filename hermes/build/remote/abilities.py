@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import Final
 
 from hermes.build.remote.station import Station
 from hermes.container import probes
 from hermes.errors import HermesError, SandboxError
+from hermes.remote.settings import isa
 from hermes.sandbox import choice
+from hermes.sandbox.architectures import native
 from hermes.sandbox.emulators import emulated
 
 _HINT: Final = (
@@ -17,10 +20,12 @@ _HINT: Final = (
 )
 
 
-def found_here(station: Station, runtime: str) -> Iterator[tuple[str, str]]:
+def found_here(
+    station: Station, runtime: str, architectures: Collection[str] = ()
+) -> Iterator[tuple[str, str]]:
     """Yield properties, of which one name may have several values.
 
-    ``runtime`` is what is to run commands. Raises `SandboxError` where it cannot.
+    ``runtime`` is what is to run commands, those for ``architectures`` too. Raises `SandboxError` where it cannot.
     """
     store, namespace = station.store, station.namespace
     try:
@@ -31,15 +36,24 @@ def found_here(station: Station, runtime: str) -> Iterator[tuple[str, str]]:
             f"this machine cannot execute actions: {error.message}", hint=error.hint or _HINT
         ) from error
     for name in choice.NAMES:
-        if name == (runtime or choice.BWRAP) or _works(name, station):
+        if name == (runtime or choice.BWRAP) or _works(partial(probes.try_sandbox, name, namespace)):
             yield "hermes-runtime", name
-    for name in emulated({}, is_registered=True):
+    may_register = _works(partial(probes.try_emulators, store, namespace))
+    there = emulated({}, is_registered=not may_register)
+    for name in there:
         yield "hermes-emulates", name
+    for name in architectures:
+        if name not in (*there, *native()):
+            raise SandboxError(
+                f"this machine cannot execute actions for {name}: it has no emulator for them",
+                hint="install Debian's package qemu-user-static; before Linux 6.7, binfmt-support as well",
+            )
+        yield "ISA", isa(name)
 
 
-def _works(name: str, station: Station) -> bool:
+def _works(probe: Callable[[], object]) -> bool:
     try:
-        probes.try_sandbox(name, station.namespace)
+        probe()
     except HermesError:
         return False
     return True

@@ -39,7 +39,7 @@ from hermes.remote.channel import Channel
 from hermes.remote.connections import Connections
 from hermes.remote.execution import Executed, Execution, Job
 from hermes.remote.folder import StoredFolder
-from hermes.remote.settings import USUAL_PLATFORM, RemoteSettings, isa
+from hermes.remote.settings import RemoteSettings, isa
 
 _OUT = "out"
 _ARGUMENTS = ("hermes", "execute-action", f"--schema={SCHEMA}", "action.json", _OUT)
@@ -118,15 +118,27 @@ class RemoteExecutor:
     def _is_worth_it(self, request: Request) -> bool:
         """Tell whether to send an action.
 
-        What only reads layers goes where those are, and programs of another architecture are this machine's to emulate.
+        What only reads layers goes where those are, and programs of another architecture where workers are said to execute them.
         """
         if request.action.kind == Run.kind:
-            return request.action.platform == str(Platform.host())
+            return self._is_executed(Platform.parse(request.action.platform))
         layers = [one.value.digest for one in request.inputs if one.value.kind == LAYER]
         cas = self._service.cas if self._service else None
         return bool(layers) and all(
             self._is_noted(one) or (cas is not None and cas.has_seen(one)) for one in layers
         )
+
+    def _is_executed(self, platform: Platform) -> bool:
+        return platform == Platform.host() or platform.architecture in self.settings.architectures
+
+    def _properties(self, action: Action) -> dict[str, str]:
+        """Return the properties that a worker must have for an action."""
+        found = dict(self.settings.platform)
+        host = Platform.host()
+        wanted = Platform.parse(action.platform) if action.kind == Run.kind else host
+        if action.platform and (wanted != host or not self.settings.has_platform):
+            found["ISA"] = isa(wanted.architecture)
+        return found
 
     def _is_noted(self, layer: Digest) -> bool:
         note = self._tools.store.remote_blobs.of(layer)
@@ -169,10 +181,7 @@ class RemoteExecutor:
         def moved(stage: str) -> None:
             self._events.emit(ActionMoved(action.id, action.owner, action.kind, stage))
 
-        platform = dict(self.settings.platform)
-        if self.settings.platform is USUAL_PLATFORM and action.platform:
-            platform["ISA"] = isa()
-        job = Job(_ARGUMENTS, blobs_of(parts, tools), _OUT, platform, action.timeout)
+        job = Job(_ARGUMENTS, blobs_of(parts, tools), _OUT, self._properties(action), action.timeout)
         try:
             return self._taken(request, service, service.execution.run(job, moved))
         except SecretLeaked:

@@ -19,6 +19,7 @@ from hermes.build.remote.station import Answer, Station
 from hermes.build.remote.stored import blobs_of
 from hermes.digest import Digest
 from hermes.errors import BuildInterrupted, HermesError, RemoteError
+from hermes.image.platform import Platform
 from hermes.remote.address import Address
 from hermes.remote.cas import Cas, Lost
 from hermes.remote.channel import Channel, Failed
@@ -49,7 +50,7 @@ class WorkerOptions:
     """How a worker works.
 
     ``jobs`` actions are executed at once. ``platform`` are properties besides those that are found out, and instead of them;
-    ``able`` are those of `hermes.build.remote.abilities`. The store is kept below ``max_size`` bytes, if that is said.
+    ``able`` are those of `hermes.build.remote.abilities`, and ``architectures`` whose commands are executed besides this machine's. The store is kept below ``max_size`` bytes, if that is said.
     """
 
     address: Address
@@ -58,6 +59,7 @@ class WorkerOptions:
     platform: Mapping[str, str] | None = None
     max_size: int | None = None
     able: tuple[tuple[str, str], ...] = ()
+    architectures: tuple[str, ...] = ()
 
 
 class Worker:
@@ -78,7 +80,7 @@ class Worker:
         has_one_id = self._station.tools.commands.has_one_id
         found = {
             "OSFamily": "linux",
-            "ISA": isa(),
+            "ISA": isa(Platform.host().architecture),
             "hermes": "1",
             "hermes-ids": "one" if has_one_id else "range",
         }
