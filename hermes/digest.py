@@ -75,9 +75,11 @@ def parse_json(data: bytes) -> Any:
 def read_json(text: str | bytes) -> Any:
     """Return the value of a JSON text that anyone may have written; raises `ValueError`.
 
-    Also for one that is nested too deeply for those that go through it, and for NaN and infinite numbers, which JSON
-    does not have.
+    Also for one that is nested too deeply for those that go through it, for NaN and infinite numbers, which JSON
+    does not have, and for bytes that are not UTF-8 (RFC 8259, section 8.1).
     """
+    if isinstance(text, bytes):  # json takes UTF-16, and the bytes of half a surrogate pair
+        text = text.decode("utf-8-sig")
     try:
         value = json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except RecursionError:

@@ -199,9 +199,17 @@ def status_of(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (OSError, MemoryError) as error:  # what no command expects: the machine lacks something
-        from hermes.store.io_errors import refusal
+    except (
+        OSError,
+        MemoryError,
+        RuntimeError,
+        ImportError,
+        OverflowError,
+    ) as error:  # what no command expects
+        from hermes.store.io_errors import is_of_machine, refusal
 
+        if not is_of_machine(error):
+            raise
         return _report(refusal(error))
     return status if isinstance(status, int) else 0
 

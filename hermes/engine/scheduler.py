@@ -377,8 +377,8 @@ class _Workers:
     def give(self, name: str, place: int) -> None:
         if len(self._threads) <= self.busy:
             thread = threading.Thread(target=self._work, name=f"worker-{len(self._threads)}", daemon=True)
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)
         self.busy += 1
         self._free[place] -= 1
         self._given.put((name, place))

@@ -11,6 +11,14 @@ from typing import Final
 from hermes.errors import BuildError, HermesError, StoreError
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+_NO_MEMORY: Final = (
+    "can't start new thread",  # RuntimeError, threading
+    "failed to map segment",  # ImportError, dlopen(3), and those below
+    "cannot allocate memory",
+    "cannot create shared object descriptor",
+)
+_TOO_LATE: Final = "timestamp too large"
+"""OverflowError: what time.time() answers where the nanoseconds take more than 63 bits."""
 
 
 @contextmanager
@@ -51,9 +59,18 @@ def writing(path: str | PathLike[str]) -> Iterator[None]:
         ) from error
 
 
-def refusal(error: OSError | MemoryError) -> HermesError:
+def is_of_machine(error: Exception) -> bool:
+    """Tell whether the machine lacks something, and Python says it with an error that may mean other things, too."""
+    return isinstance(error, OSError | MemoryError) or any(
+        text in str(error) for text in (*_NO_MEMORY, _TOO_LATE)
+    )
+
+
+def refusal(error: Exception) -> HermesError:
     """Return an error of the machine that no command expects as a message: a limit, a folder that is gone."""
-    if isinstance(error, MemoryError):
+    if _TOO_LATE in str(error):
+        return BuildError("the time of this machine is past the year 2262", hint="set its clock")
+    if not isinstance(error, OSError):
         return BuildError("out of memory", hint="run fewer actions at once (--jobs), or allow more memory")
     problem = error.strerror or str(error) or type(error).__name__
     where = f"{error.filename}: " if isinstance(error.filename, str) else ""

@@ -518,6 +518,13 @@ def test_limits_and_folders_that_are_gone_are_messages(app: Sandbox, tmp_path: P
     few = _shell(app, "build //app:image", "ulimit -n 14;")
     assert few.returncode == 1
     assert re.search("too many open files", few.stderr, re.IGNORECASE), few.stderr
+    for kilobytes in (
+        36_000,
+        52_000,
+    ):  # some library cannot be mapped, some thread not started, or it is enough
+        little = _shell(app, "build //app:layer", f"ulimit -v {kilobytes};")
+        assert "Traceback" not in little.stderr
+        assert little.returncode == 0 or "out of memory" in little.stderr, little.stderr
     gone = _shell(
         app, "build //app:image", f"mkdir {tmp_path}/gone; cd {tmp_path}/gone; rmdir {tmp_path}/gone;"
     )

@@ -74,4 +74,5 @@ def _parse(source: str, file: str, lines: Sequence[str]) -> ast.Module:
         hint = f"close it with '{_CLOSING[unclosed[1]]}'" if unclosed else None
         raise BuildFileError(f"syntax error: {error.msg}", location=location, hint=hint) from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise BuildFileError(f"syntax error: {error}", location=SourceLocation(file)) from None
+        problem = str(error) or "it is nested too deeply"  # MemoryError: for the parser's stack, too
+        raise BuildFileError(f"syntax error: {problem}", location=SourceLocation(file)) from None

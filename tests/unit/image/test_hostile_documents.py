@@ -127,11 +127,22 @@ def test_the_changed_index_of_a_layout_is_read_or_refused(
 
 
 @pytest.mark.parametrize(
-    "data", ["[" * 900 + "]" * 900, "[" * 100_000, "NaN", "[-Infinity]", "[1e999]", "{", b"\xff"]
+    "data",
+    [
+        *("[" * 900 + "]" * 900, "[" * 100_000, "NaN", "[-Infinity]", "[1e999]", "{", b"\xff"),
+        *(b'"\xed\xa0\x80"', b'"\xc0\x80"', "[]".encode("utf-16"), "[]".encode("utf-32")),
+    ],
 )
 def test_what_others_do_not_take_for_json_is_refused(data: str | bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_json(data)
+
+
+def test_bytes_of_half_a_surrogate_pair_are_refused_where_a_configuration_comes_in() -> None:
+    """No process can be started with them, and no document written: Python's json reads them all the same."""
+    data = json.dumps({**CONFIG, "config": {"Cmd": ["half"]}}).encode().replace(b"half", b"\xed\xa0\x80")
+    with pytest.raises(ImageError, match="configuration is not JSON"):
+        parse_config(data)
 
 
 @pytest.mark.parametrize("parse", [Manifest.parse, Index.parse, parse_config])
