@@ -37,9 +37,9 @@ def _check(
     root = Root(spec.roots, tools)
     found = dict(_visible(root, listed))
     known = {path: Program.from_json(one) for path, one in found.items() if type(one) is dict}
-    libraries = Libraries(root.view, known, root.content, _library_path(spec, tools))
+    libraries = Libraries(root.paths, known, root.content, _library_path(spec, tools))
     if spec.start:
-        path = root.view.resolve(spec.start)
+        path = root.paths.resolve(spec.start)
         _check_start(spec.start, path, found.get(path), known.get(path), platform, root)
         missing = libraries.missing_from(spec.start)
     else:
@@ -53,7 +53,7 @@ def _visible(root: Root, listed: list[Mapping[str, Any]]) -> Iterator[tuple[str,
     for document in listed:
         layer = Digest(document["layer"])
         for path, one in document["programs"].items():
-            origin = root.view.origin(path)
+            origin = root.paths.origin(path)
             if origin is not None and root.layers[origin.layer] == layer:
                 yield path, one
 
@@ -83,7 +83,7 @@ def _check_start(
     if not found.startswith("#!"):
         raise BuildError(f"{start} is {found}", hint=f"give a program for {platform}")
     interpreter = found[2:].split()[0] if found[2:].split() else ""
-    if not root.view.exists(root.view.resolve(interpreter)):
+    if not root.paths.exists(root.paths.resolve(interpreter)):
         raise _error([Missing(path, interpreter or "an interpreter")])
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from hermes.actions.environment import Environment
-from hermes.actions.folders import folders_layer
+from hermes.actions.folders import folders_apart, folders_layer
 from hermes.actions.kinds import LAYER, LAYERS
 from hermes.actions.specs.config import Config
 from hermes.actions.specs.spec import of_request
 from hermes.actions.tools import Tools, layers_of, stored
 from hermes.digest import Digest, canonical_json
-from hermes.engine.action import FILE, Outputs
+from hermes.engine.action import FILE, Outputs, Value
 from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
 from hermes.errors import ConflictError, ImageError
@@ -21,20 +21,20 @@ from hermes.image.assignments import values_of
 from hermes.image.config import history_of, platform_of, timestamp
 from hermes.image.platform import Platform
 from hermes.layer import toc
+from hermes.layer.apart import Apart
 from hermes.layer.conflicts import Conflict, conflicts
 from hermes.layer.folders import entries_noted
+from hermes.layer.outline import Outline
 from hermes.layer.toc import TableOfContents
 
 _SHOWN: Final = 10
+_UNSEEN: Final = TableOfContents(Digest.of(b""), 0, ())
 
 
 def execute(request: Request, tools: Tools) -> Outputs:
     """Raises `ConflictError` when two layers do not agree, `ImageError` when the base does not fit."""
     spec = of_request(Config[Resolved], request)
-    tables = list(_tables(spec, tools))
-    _check_conflicts(spec, tables)
-    known = [table for table in tables if table is not None]
-    folders = folders_layer(request, tools, known, complete=len(known) == len(tables), mtime=spec.epoch)
+    folders = _agreed(request, spec, tools)
     base: dict[str, Any] = tools.document(spec.base.value) if spec.base is not None else {}
     below = [one for _, one in _layers(spec.below, tools) if not one.is_left_out]
     own = list(_layers(spec.layers, tools))
@@ -57,13 +57,32 @@ def execute(request: Request, tools: Tools) -> Outputs:
     }
 
 
-def _tables(spec: Config[Resolved], tools: Tools) -> Iterator[TableOfContents | None]:
-    """Yield what is known of each input that is a layer, or all of an image from elsewhere, which may not be here."""
+def _agreed(request: Request, spec: Config[Resolved], tools: Tools) -> Value:
+    """Return the layer that says what the image's folders are, once it is known that its layers agree."""
+    given = list(_known(spec, tools))
+    apart = Apart.of([_outline(one, tools) for one in given])
+    complete = None not in given
+    if apart is not None:
+        return folders_apart(request, tools, apart, complete=complete, mtime=spec.epoch)
+    tables = [toc.load(tools.store, one) if isinstance(one, Digest) else one for one in given]
+    _check_conflicts(spec, tables)
+    known = [table for table in tables if table is not None]
+    return folders_layer(request, tools, known, complete=complete, mtime=spec.epoch)
+
+
+def _outline(one: Digest | TableOfContents | None, tools: Tools) -> Outline | None:
+    if isinstance(one, Digest):
+        return tools.outline(one)
+    return Outline.of(one or _UNSEEN)
+
+
+def _known(spec: Config[Resolved], tools: Tools) -> Iterator[Digest | TableOfContents | None]:
+    """Yield each input: the diff_id of a layer, or what is known of all of an image from elsewhere, which may not be here."""
     notes = {one.path: one.value for one in spec.folders}
     for number, one in enumerate((*spec.below, *spec.layers)):
         if one.value.kind == LAYER:
             tools.layers.ensure_present(one.value.digest)
-            yield toc.load(tools.store, one.value.digest)
+            yield one.value.digest
         elif (note := notes.get(str(number))) is not None:
             yield TableOfContents(note.digest, 0, entries_noted(tools.document(note)))
         else:
@@ -87,10 +106,9 @@ def _check_conflicts(spec: Config[Resolved], tables: Sequence[TableOfContents | 
         built_on[int(upper)] = below | frozenset(lowers)
     for upper, lowers in spec.made_on.items():
         made_on[int(upper)] = frozenset(lowers)
-    unseen = TableOfContents(Digest.of(b""), 0, ())
     found: dict[str, None] = {}
     allowed = spec.allow_conflicts
-    for conflict in conflicts([one or unseen for one in tables], built_on, made_on):
+    for conflict in conflicts([one or _UNSEEN for one in tables], built_on, made_on):
         if allowed and not conflict.below:
             continue
         found[_shown(conflict, layers)] = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Final
 
 from hermes.actions.tools import Tools, layers_of
@@ -12,8 +13,9 @@ from hermes.digest import Digest
 from hermes.engine.key import Resolved
 from hermes.errors import BuildError, SandboxError
 from hermes.layer import toc
+from hermes.layer.apart import Apart
 from hermes.layer.entry import FILE
-from hermes.layer.view import View
+from hermes.layer.view import Paths, View
 
 _REMEMBERED: Final = 4
 _LARGEST: Final = 1 << 20
@@ -25,7 +27,16 @@ class Root:
     def __init__(self, roots: Iterable[Resolved], tools: Tools) -> None:
         self._tools = tools
         self.layers = tuple(one.value.digest for listed in layers_of(roots, tools) for one in listed)
-        self.view = _view(self.layers, tools)
+
+    @cached_property
+    def view(self) -> View:
+        """What is at each path."""
+        return _view(self.layers, self._tools)
+
+    @cached_property
+    def paths(self) -> Paths:
+        """What is at each path, as far as programs and users ask for it; see `hermes.layer.apart`."""
+        return Apart.of([self._tools.outline(one) for one in self.layers]) or self.view
 
     def ids(self, text: str) -> tuple[int, int]:
         """Return the ids that ``--chown`` means; a number alone is user and group. Raises `BuildError`."""
@@ -51,7 +62,7 @@ class Root:
 
     def content(self, path: str) -> bytes | None:
         """Return what is in a regular file, up to a MiB; None where there is none."""
-        origin = self.view.origin(self.view.resolve(path))
+        origin = self.paths.origin(self.paths.resolve(path))
         if origin is None or origin.entry.type != FILE:
             return None
         if not origin.entry.size:

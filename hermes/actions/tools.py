@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hermes.actions.kinds import LAYER, LAYERS
 from hermes.container.commands import Commands
@@ -16,6 +16,7 @@ from hermes.engine.executor import Request
 from hermes.engine.key import Resolved
 from hermes.errors import BuildInterrupted, ImageError, SecretLeaked
 from hermes.layer.compress import Codec, codec_of
+from hermes.layer.outline import Outline, outline
 from hermes.store import Store
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ class ThreadMemory(threading.local):
         self.folders: dict[Digest, Folders] = {}
 
 
+_OUTLINES: Final = 64
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """The store, the container core, where packages come from, and how registries are spoken to.
@@ -52,7 +56,7 @@ class Tools:
     of Python packages of a build, ``npm_packages`` its registry of npm packages. Once ``cancelled`` is set, what waits for the network gives up. ``secrets`` maps ids to values, ``agents`` those of SSH
     agents to sockets, ``subscriptions`` names to what is mounted for them. ``warn`` is told what the user should know,
     ``printed`` the lines that the command of an action prints. ``stalled`` are hosts that were waited for in vain, which
-    are asked last from then on.
+    are asked last from then on. ``outlines`` are those of layers that were asked for last.
     """
 
     store: Store
@@ -60,6 +64,7 @@ class Tools:
     mirrors: Callable[[], Sequence[str]]
     cancelled: threading.Event = field(default_factory=threading.Event)
     memory: ThreadMemory = field(default_factory=ThreadMemory)
+    outlines: dict[Digest, Outline | None] = field(default_factory=dict)
     stalled: set[str] = field(default_factory=set)
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     agents: Mapping[str, str] = field(default_factory=dict)
@@ -74,6 +79,17 @@ class Tools:
     def layers(self) -> LayerForms:
         """The layers of the store."""
         return self.commands.layers
+
+    def outline(self, diff_id: Digest) -> Outline | None:
+        """Return the outline of a layer, which is kept for the next actions; see `hermes.layer.outline`."""
+        if diff_id in self.outlines:
+            return self.outlines[diff_id]
+        self.layers.ensure_present(diff_id)
+        found = outline(self.store, diff_id)
+        self.outlines[diff_id] = found
+        for oldest in tuple(self.outlines)[:-_OUTLINES]:  # other threads may be here, too
+            self.outlines.pop(oldest, None)
+        return found
 
     def check_cancelled(self) -> None:
         if self.cancelled.is_set():

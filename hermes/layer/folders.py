@@ -116,7 +116,7 @@ def _shown(path: str, stack: Sequence[Folders]) -> _Shown | None:
             alone = here
         if entry is not None and not entry.passed:
             return _Shown(entry, alone, said[0])
-        if one.covers(path, above):
+        if one.hiding and one.covers(path, above):
             if alone is None or not (said or one.links.isdisjoint((path, *above))):
                 return None  # nothing of it shows, or it is where a link leads
             break

@@ -21,14 +21,16 @@ def store_topmost(
     """Store the layer that a stack, the lowest first, needs on top; one without entries if all is well.
 
     Unless the stack is ``complete``, something of which nothing is known is below it. ``mtime`` is in seconds. The
-    layer is stored in the form that ``codec`` gives, unless it is there in some form.
+    layer is stored in the form that ``codec`` gives.
     """
     found = missing_entries(stack, complete=complete)
     items: list[Item] = [(entry._replace(mtime=mtime), None) for entry in found]
-    table = write_layer(items, blobs=None).toc
-    if not encodings.available(store, table.diff_id):
-        written = write_layer(items, blobs=store.blobs, codec=codec)
-        toc.save(store, table)
-        if written.encoding is not None:
-            encodings.record(store, table.diff_id, written.encoding)
-    return table
+    if not items:  # as most images need; it is stored once
+        table = write_layer(items, blobs=None).toc
+        if encodings.available(store, table.diff_id):
+            return table
+    written = write_layer(items, blobs=store.blobs, codec=codec)
+    toc.save(store, written.toc)
+    if written.encoding is not None:
+        encodings.record(store, written.toc.diff_id, written.encoding)
+    return written.toc

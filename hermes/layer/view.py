@@ -6,11 +6,24 @@ Links are followed as a process in that root would follow them, and never out of
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from hermes.layer.entry import DIRECTORY, HARDLINK, SYMLINK, Entry, join
 from hermes.layer.flatten import Origin, flatten
 from hermes.layer.links import resolved
 from hermes.layer.toc import TableOfContents
+
+
+class Paths(Protocol):
+    """What programs are looked for in: a `View`, or what answers in its place."""
+
+    def origin(self, path: str) -> Origin | None: ...
+
+    def exists(self, path: str) -> bool: ...
+
+    def names(self, folder: str) -> list[str]: ...
+
+    def resolve(self, path: str, *, follow_last: bool = True) -> str: ...
 
 
 class View:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from hermes.errors import BuildError
 from hermes.layer.entry import FILE
-from hermes.layer.view import View
+from hermes.layer.view import Paths
 from hermes.programs.elf import Program
 
 _MULTIARCH: Final[Mapping[str, str]] = {
@@ -67,7 +67,7 @@ class Libraries:
 
     def __init__(
         self,
-        view: View,
+        view: Paths,
         known: Mapping[str, Program],
         read: Callable[[str], bytes | None],
         library_path: Sequence[str] = (),

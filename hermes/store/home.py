@@ -5,6 +5,8 @@
     blobs/sha256/HEX     immutable, hashed while written
     trees/HEX/           an extracted layer: ``root`` (an overlay lower directory) and ``parents``
     toc/HEX              tables of contents, by diff_id; beside them which blobs hold the layer
+    toc/HEX.outline      what the layer does, without what is in its files
+    toc/HEX.topmost      which layer says what folders are, by what those of other layers say
     toc/HEX.foreign      a blob that is said to hold the layer, here or in a registry
     places/HEX           which repositories of registries have a blob
     remote/HEX           which remote service has a blob
