@@ -21,7 +21,7 @@ generated_file = rule(
         "of": attr.label(mandatory = True, allow_files = True, doc = "The target that makes the file."),
         "path": attr.string(mandatory = True, doc = "The file, as that target calls it."),
     },
-    doc = "One file of a target that makes several. A label such as :output.txt means it; it need not be declared.",
+    doc = "One file of a target that makes several.",
 )
 
 def _alias_impl(ctx):

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Sandbox
+from tests.integration.conftest import OrdinaryUser, ordinary_user
 from tests.registry.servers import Registry
+
+__all__ = ["ordinary_user"]
 
 ROOT = Path(__file__).parents[2]
 SERVICES = {
@@ -48,7 +51,9 @@ def images_of(registry: Registry) -> dict[str, list[str]]:
 
 
 @pytest.mark.network
-def test_twelve_services_share_what_they_can(workspace: Sandbox, registry: Registry) -> None:
+def test_twelve_services_share_what_they_can(
+    workspace: Sandbox, ordinary_user: OrdinaryUser, registry: Registry
+) -> None:
     shutil.copytree(ROOT / "examples/monorepo", workspace.root / "examples/monorepo")
     rules = workspace.root / "examples/monorepo/services/service.bzl"
     rules.write_text(rules.read_text().replace("registry.example.org", registry.host))
@@ -80,3 +85,10 @@ def test_twelve_services_share_what_they_can(workspace: Sandbox, registry: Regis
         assert all(1 <= len(one) <= 2 for one in own.values()), own  # the second says what folders are
     done = workspace.run("push", ALL)
     assert (done.returncode, "sent" in done.stderr) == (0, False), done.stderr
+
+    built = workspace.build(ALL).targets
+    assert workspace.build(ALL).executed == ()
+    shutil.copytree(workspace.root / "examples/monorepo", ordinary_user.workspace.root / "examples/monorepo")
+    ordinary_user.take_files(workspace)
+    said = ordinary_user.run("build", "--json", ALL).stdout
+    assert [one for outputs in built.values() for one in outputs if one.digest not in said] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import itertools
 import re
@@ -32,7 +33,8 @@ HEAD = """\
 
 Made from the rules' own documentation by `python -m tests.unit.test_docs`. All rules have `name`, which must be
 given, `visibility` (which packages may depend on the target; only its own unless it or `package()` says more) and
-`tags` (free words; a target tagged `manual` is built only when it is named or needed).
+`tags` (free words; a target tagged `manual` is built only when it is named or needed). What is shown of a rule at its end is
+a target of the examples, which tests build as root and as an ordinary user.
 
 A `label` names a target or a file of the package; a list of labels may be one label alone. A `path` is absolute and
 in the image.
@@ -52,6 +54,8 @@ ORDER = [
     "ansible.bzl",
     "test.bzl",
 ]
+EXAMPLES = (*sorted((ROOT / "examples").glob("**/BUILD")), ROOT / "BUILD.example")
+"""Where worked examples are taken from: all of these are built by tests."""
 LOADED = ("debian.bzl", "programs.bzl", "roots.bzl", "python.bzl", "s2i.bzl", "node.bzl", "ansible.bzl")
 """Rules that a BUILD file has to load."""
 
@@ -62,11 +66,43 @@ def rules_of(name: str, folder: Path) -> dict[str, Rule]:
     return {key: value for key, value in values.items() if isinstance(value, Rule)}
 
 
+def worked_example(name: str) -> str:
+    """Return the call of a rule in the examples that says most about it, with what it loads and where it is."""
+    found: list[tuple[int, str, Path]] = []
+    for path in EXAMPLES:
+        text = path.read_text()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
+                said = ast.get_source_segment(text, node) or ""
+                if any(one.arg == "name" and isinstance(one.value, ast.Constant) for one in node.keywords):
+                    found.append((len(node.keywords), said, path))
+    _, said, path = max(found, key=lambda one: one[0])  # the first of those with most attributes
+    where = path.relative_to(ROOT).as_posix()
+    loaded = next(
+        (f'load("@hermes//rules:{file}", "{name}")\n\n' for file in LOADED if name in _names(file)), ""
+    )
+    return f"\nFrom [{where}](../{where}):\n\n```python\n{loaded}{said}\n```\n"
+
+
+def _names(file: str) -> set[str]:
+    return set(re.findall(r"^(\w+) = rule\(", (ROOT / "rules" / file).read_text(), re.MULTILINE))
+
+
+def public_rules(file: str, folder: Path) -> dict[str, Rule]:
+    """Return the rules of a file that a BUILD file can call."""
+    prelude = (ROOT / "rules/prelude.bzl").read_text()
+    return {
+        name: rule
+        for name, rule in rules_of(file, folder).items()
+        if file in LOADED or re.search(rf"^{name} = _", prelude, re.MULTILINE)
+    }
+
+
 def reference() -> str:
     parts = [HEAD]
     with tempfile.TemporaryDirectory() as folder:
         for file in ORDER:
-            for name, rule in rules_of(file, Path(folder)).items():
+            for name, rule in public_rules(file, Path(folder)).items():
                 where = f' (`load("@hermes//rules:{file}", "{name}")`)' if file in LOADED else ""
                 parts.append(
                     f"\n## {name}\n\n{rule.doc}{where}\n\n| attribute | kind | meaning |\n| --- | --- | --- |\n"
@@ -74,6 +110,7 @@ def reference() -> str:
                 for attribute, kind in sorted(rule.attributes.items()):
                     if COMMON.get(attribute) is not kind:
                         parts.append(_row(attribute, kind))
+                parts.append(worked_example(name))
     return "".join(parts)
 
 
@@ -213,9 +250,9 @@ def test_build_files_in_the_documents_load(tmp_path: Path, document: str, block:
     if "import hermes" in block:
         compile(block, document, "exec")
         return
-    for folder in ("app", "roles"):
-        (tmp_path / folder).mkdir()
-    for name in ("app/main.py", "app/main.js", "roles/main.yml", "a.txt"):  # what glob() finds there
+    # What glob() finds there.
+    for name in ("app/main.py", "app/main.js", "roles/main.yml", "src/main.sh", "builder/run", "a.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     if "def " in block:
         (tmp_path / "rules.bzl").write_text(block)
