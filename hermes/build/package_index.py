@@ -20,7 +20,9 @@ def package_sources(settings: Settings, root: Path) -> PackageSources:
     """Return the sources for the workspace at ``root``; certificates are those of the machine."""
     machine = machine_sources(os.environ, root)
     own = settings.python_sources
-    return PackageSources(own.indexes, own.find_links, machine.ca, machine.client) if own else machine
+    if own is None:
+        return machine
+    return PackageSources(own.indexes, own.find_links, machine.ca, machine.client, of_workspace=True)
 
 
 def package_index(settings: Settings, root: Path, cancelled: threading.Event | None = None) -> PackageIndex:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from hermes.download import shown
 from hermes.errors import LockError
-from hermes.python.package_sources import PackageSources, default_index, machine_sources
+from hermes.python.package_sources import PackageSources, default_index, machine_sources, uv_default
 from hermes.python.pins import checked_sha256
 from hermes.python.target import PythonTarget
 
 _MOST_SAID: Final = 30
 _UV_LOCK: Final = "uv.lock"
+_REGISTRY: Final = re.compile(r'\bregistry = "([^"]+)"')
+_FILE: Final = re.compile(r'\{ url = "[^"]*", hash = "(sha256:[0-9a-f]{64})"[^}]*\}')
+"""A file in a uv.lock, with its digest; see uv's "Project structure"."""
 _QUIET: Final = {"NO_COLOR": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
 _HEAD: Final = "# Made by `hermes lock {}`; run it again instead of editing this.\n"
 
@@ -48,7 +53,7 @@ def make_lock(request: LockRequest, sources: PackageSources) -> bytes:
     Versions stay as they are in the present lock where that is possible. Raises `LockError`.
     """
     if request.lock.name == _UV_LOCK:
-        return _uv_lock(request)
+        return _uv_lock(request, sources)
     is_toml = request.lock.suffix == ".toml"
     with tempfile.TemporaryDirectory(prefix="hermes-lock-") as folder:
         written = Path(folder, "pylock.toml" if is_toml else "requirements.txt")
@@ -75,10 +80,10 @@ def _run(request: LockRequest, arguments: Sequence[str], environment: Mapping[st
         raise LockError(f"{request.label}: uv cannot resolve {request.source.name}{said}")
 
 
-def _uv_lock(request: LockRequest) -> bytes:
+def _uv_lock(request: LockRequest, sources: PackageSources) -> bytes:
     """Have uv write the lock of a project as it does for everybody who works on it; the file itself is as it was afterwards.
 
-    Its format names the index of each package. That of this machine alone is refused.
+    uv asks what it is configured with, or what ``hermes.yaml`` names.
     """
     if request.source.name != "pyproject.toml" or request.source.parent != request.lock.parent:
         raise LockError(
@@ -86,9 +91,17 @@ def _uv_lock(request: LockRequest) -> bytes:
             hint='say requirements = "pyproject.toml"',
         )
     before = request.lock.read_bytes() if request.lock.exists() else None
+    environment: Mapping[str, str] = os.environ
+    indexes, usual = machine_sources(os.environ).indexes, uv_default(os.environ)
+    if sources.of_workspace:
+        links = (
+            one if "://" in one else os.path.relpath(one, request.source.parent) for one in sources.find_links
+        )
+        environment = _environment(replace(sources, find_links=tuple(links)))
+        indexes, usual = sources.indexes, sources.indexes[-1] if sources.indexes else ""
     try:
-        _run(request, ["lock", "--quiet", *(["--upgrade"] if request.update else [])], os.environ)
-        made = request.lock.read_bytes()
+        _run(request, ["lock", "--quiet", *(["--upgrade"] if request.update else [])], environment)
+        made = request.lock.read_text("utf-8")
     finally:
         if before is None:
             request.lock.unlink(missing_ok=True)
@@ -96,18 +109,46 @@ def _uv_lock(request: LockRequest) -> bytes:
             temporary = request.lock.with_name(f".{_UV_LOCK}~")
             temporary.write_bytes(before)
             temporary.replace(request.lock)
-    own = (before or b"") + b"".join(
-        path.read_bytes() for path in (request.source, request.source.with_name("uv.toml")) if path.exists()
+    project = "".join(
+        path.read_text("utf-8")
+        for path in (request.source, request.source.with_name("uv.toml"))
+        if path.exists()
     )
-    default = urlsplit(default_index()).netloc
-    for one in machine_sources(os.environ).indexes:
-        host = urlsplit(one).netloc.rpartition("@")[2]
-        if host and host != default and host.encode() in made and host.encode() not in own:
+    known = (before or b"").decode("utf-8")
+    own = [
+        one for one in indexes if _host(one) not in ("", _host(default_index())) and _host(one) not in project
+    ]
+    if usual in own:
+        made = _as_before(made, known, usual, project)
+    for host in map(_host, own):
+        if host in made and host not in known:
             raise LockError(
                 f"{request.label}: uv.lock would name {host}, an index of this machine that the project does not name",
-                hint="name it in [[tool.uv.index]] of pyproject.toml, or run this where uv has no index of its own",
+                hint="name it in [[tool.uv.index]] of pyproject.toml, or run this where uv has no index of its own; a "
+                "pylock.toml or requirements.txt names no index",
             )
-    return made
+    return made.encode()
+
+
+def _as_before(made: str, before: str, index: str, project: str) -> str:
+    """Return a uv.lock in which an index that stands for the usual one has the name that the lock had before, or the usual one's.
+
+    Each package names its index, and each file its address: those that the lock had keep it. What is new has the address that the
+    index gives.
+    """
+    known = {one[1]: one[0] for one in _FILE.finditer(before)}
+    named = next(
+        (one[1] for one in _REGISTRY.finditer(before) if _host(one[1]) not in project), default_index()
+    )
+    address = shown(index).rstrip("/")
+    text = _FILE.sub(lambda found: known.get(found[1], found[0]), made)
+    return _REGISTRY.sub(
+        lambda found: f'registry = "{named}"' if found[1].rstrip("/") == address else found[0], text
+    )
+
+
+def _host(address: str) -> str:
+    return urlsplit(address).netloc.rpartition("@")[2]
 
 
 def _uv() -> str:

@@ -31,7 +31,8 @@ class PackageSources:
 
     Addresses may have a user's name and password. ``ca`` is the path of a bundle of certificates, ``client`` that of a
     client's certificate and key; both may be empty. ``any_index``: versions are compared over all indexes, as pip does; else
-    the first that has a project decides, as for uv.
+    the first that has a project decides, as for uv. ``of_workspace``: ``hermes.yaml`` names
+    them, not this machine.
     """
 
     indexes: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class PackageSources:
     ca: str = ""
     client: str = ""
     any_index: bool = False
+    of_workspace: bool = False
 
 
 def machine_sources(
@@ -53,7 +55,7 @@ def machine_sources(
     ``default`` is the index where neither names one; left out, that of the pip that is installed. ``system`` is the folder
     of the machine's configuration. Raises `WorkspaceError` for a file that cannot be read.
     """
-    folders = (environment.get("XDG_CONFIG_DIRS") or str(system / "xdg")).split(":")
+    folders = _folders(environment, system)
     uv = _uv(environment, workspace, [*(Path(one, "uv/uv.toml") for one in folders), system / "uv/uv.toml"])
     pip = _pip(environment, [*(Path(one, "pip/pip.conf") for one in reversed(folders)), system / "pip.conf"])
     indexes = [*uv.indexes, *pip.indexes]
@@ -67,6 +69,17 @@ def machine_sources(
         pip.client or environment.get("SSL_CLIENT_CERT", ""),
         any_index=not uv.indexes,
     )
+
+
+def uv_default(environment: Mapping[str, str], *, system: Path = _SYSTEM) -> str:
+    """Return the index that uv on this machine asks in the place of its usual one, or an empty string."""
+    folders = _folders(environment, system)
+    told = _uv(environment, None, [*(Path(one, "uv/uv.toml") for one in folders), system / "uv/uv.toml"])
+    return told.indexes[-1] if told.has_default and told.indexes else ""
+
+
+def _folders(environment: Mapping[str, str], system: Path) -> list[str]:
+    return (environment.get("XDG_CONFIG_DIRS") or str(system / "xdg")).split(":")
 
 
 @dataclass(frozen=True, slots=True)
