@@ -274,8 +274,6 @@ def _note(lock: PackageLock, tree: Tree, nodes: Sequence[Node]) -> str:
     }
     ordered = _nice({key: value for key, value in document.items() if value != ""})
     indent, newline = lock.form
-    if not indent:
-        return json.dumps(ordered, ensure_ascii=False, separators=(",", ":"))
     return f"{json.dumps(ordered, ensure_ascii=False, indent=indent)}\n".replace("\n", newline)
 
 

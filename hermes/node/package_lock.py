@@ -56,7 +56,7 @@ class Package(NamedTuple):
 
 
 class Form(NamedTuple):
-    """How a JSON text is laid out, which npm keeps."""
+    """How a JSON text is laid out, which npm keeps; what it writes for a text of one line is indented as usual."""
 
     indent: str = "  "
     newline: str = "\n"
@@ -64,7 +64,7 @@ class Form(NamedTuple):
     @classmethod
     def of(cls, data: bytes) -> Form:
         match = _FORM.match(data.decode("utf-8", "replace"))
-        return cls(match[2], match[1]) if match else cls("")
+        return cls(match[2], match[1]) if match else cls()
 
 
 class PackageLock(NamedTuple):

@@ -10,6 +10,7 @@ import pytest
 from hermes.errors import LockError
 from hermes.image.platform import Platform
 from hermes.node.install import Install, Wanted, install_of
+from hermes.node.package_lock import Form
 from hermes.node.target import NodeTarget
 from tests.unit.node.packages import Project, everything, integrity, lock_of
 
@@ -244,3 +245,8 @@ def test_what_package_json_says_now_decides_what_is_for_development() -> None:
 def test_a_target_that_is_malformed_is_refused(node: str, libc: str, said: str) -> None:
     with pytest.raises(LockError, match=said):
         NodeTarget.of(node, Platform.parse("linux/amd64"), libc)
+
+
+def test_what_npm_notes_is_laid_out_as_package_json_and_else_as_usual() -> None:
+    assert Form.of(b'{\r\n\t"name": "a"\r\n}') == ("\t", "\r\n")
+    assert Form.of(b'{"name":"a","version":"1.0.0"}') == Form.of(b"{}") == ("  ", "\n")
