@@ -15,6 +15,7 @@ from hermes.image.manifest import INDEXES, Index, Manifest, described
 from hermes.image.names import ImageNames
 from hermes.layer import encodings
 from hermes.store import Store
+from hermes.store.regular import regular
 
 _LARGEST_DOCUMENT: Final = 8 << 20
 
@@ -95,7 +96,7 @@ def _notes_of(store: Store, manifest: Manifest) -> Iterator[str]:
 
 def _is_object(path: str) -> bool:
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=regular) as file:
             return file.read(1) == b"{"
     except (FileNotFoundError, IsADirectoryError):
         return False

@@ -21,6 +21,7 @@ from hermes.errors import StoreError, UsageError
 from hermes.image.descriptor import Descriptor
 from hermes.store import Store
 from hermes.store.io_errors import storing
+from hermes.store.regular import read_regular
 
 _VERSION: Final = 1
 _STATE: Final = "container.json"
@@ -237,11 +238,11 @@ class States:
         folder = self._root / identity
         try:
             while True:
-                state = State.load((folder / _STATE).read_bytes())
+                state = State.load(read_regular(folder / _STATE))
                 if not (folder / _NEXT).exists() or (folder / str(state.number)).exists():
                     return state
                 with suppress(FileNotFoundError):
-                    return State.load((folder / _NEXT).read_bytes())
+                    return State.load(read_regular(folder / _NEXT))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (ValueError, KeyError, TypeError, OSError) as error:
@@ -255,7 +256,7 @@ class States:
         folder = self._root / identity
         if not (folder / _NEXT).exists():
             return
-        before = State.load((folder / _STATE).read_bytes())
+        before = State.load(read_regular(folder / _STATE))
         if (folder / str(before.number)).exists():
             (folder / _NEXT).unlink()
             return

@@ -17,6 +17,7 @@ from hermes.image.descriptor import Descriptor
 from hermes.image.reference import LOCALHOST, Reference
 from hermes.store import Store
 from hermes.store.io_errors import storing
+from hermes.store.regular import read_regular
 from hermes.store.removal import remove_tree
 
 _LONGEST_FILE: Final = 255
@@ -55,7 +56,7 @@ class ImageNames:
         """Return the manifest that has a name."""
         for one in _forms(name):
             try:
-                return Descriptor.from_json(read_json(self._path(one).read_bytes()))
+                return Descriptor.from_json(read_json(read_regular(self._path(one))))
             except (ValueError, ImageError, OSError) as error:
                 if isinstance(error, OSError) and error.errno in _NOT_THERE:
                     continue

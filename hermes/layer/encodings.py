@@ -26,6 +26,7 @@ from hermes.layer.decompress import Decompressed
 from hermes.layer.trees import has_tree
 from hermes.store import Store
 from hermes.store.blobs import corrupt
+from hermes.store.regular import regular
 from hermes.store.removal import remove_tree
 
 FORMS: Final = ("gzip", "zstd")
@@ -94,7 +95,7 @@ def record_foreign(store: Store, diff_id: Digest, blob: Foreign) -> None:
 def find_foreign(store: Store, diff_id: Digest) -> Foreign | None:
     """Return the blob that is said to hold a layer, whether it is in the store or not."""
     try:
-        with open(store.foreign_path(diff_id), "rb") as file:
+        with open(store.foreign_path(diff_id), "rb", opener=regular) as file:
             document = read_json(file.read())
         return Foreign(
             Digest.parse(document["digest"]),
@@ -205,7 +206,7 @@ def _path(store: Store, diff_id: Digest, codec: Codec) -> str:
 def _usual(store: Store, diff_id: Digest, codec: Codec) -> dict[str, Any] | None:
     """Return the row of the blob in the form of a usual codec, whichever version of its encoder made it."""
     try:
-        with open(_path(store, diff_id, codec), "rb") as file:
+        with open(_path(store, diff_id, codec), "rb", opener=regular) as file:
             document = read_json(file.read())
         row = {name: document[name] for name in ("size", "codec")}
         return {**row, "digest": Digest.parse(document["digest"]), "form": codec.name}
@@ -220,7 +221,7 @@ def _others_path(store: Store, diff_id: Digest) -> str:
 def _others(store: Store, diff_id: Digest) -> list[dict[str, Any]]:
     """Return the rows of a layer's list; a damaged list is an empty one."""
     try:
-        with open(_others_path(store, diff_id), "rb") as file:
+        with open(_others_path(store, diff_id), "rb", opener=regular) as file:
             rows = read_json(file.read())
         return [one for one in rows if {"digest", "size", "codec", "form"} <= one.keys()]
     except (OSError, ValueError, TypeError, AttributeError):

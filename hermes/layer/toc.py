@@ -20,6 +20,7 @@ from hermes.errors import HermesError, MissingBlobError, StoreError
 from hermes.layer.entry import Entry
 from hermes.layer.rows import Rows, chunks_of, entry_of_row, pieces
 from hermes.store import Store
+from hermes.store.regular import regular
 from hermes.store.removal import remove_tree
 
 _VERSION: Final = 1
@@ -112,7 +113,7 @@ def load(store: Store, diff_id: Digest) -> TableOfContents:
 def size_of(store: Store, diff_id: Digest) -> int:
     """Return the size of a layer's tar in bytes; raises as `load` does."""
     try:
-        with open(store.toc_path(diff_id), "rb") as file:
+        with open(store.toc_path(diff_id), "rb", opener=regular) as file:
             first = file.readline(_LONGEST_HEAD)
         if first.endswith(_ENTRIES):
             return int(json.loads(first + _END)["size"])
@@ -123,7 +124,7 @@ def size_of(store: Store, diff_id: Digest) -> int:
 
 def _opened(path: str) -> TableOfContents:
     """Return the table in a file; raises as `TableOfContents.load` does."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = regular(path, os.O_RDONLY)
     try:
         size = os.fstat(fd).st_size
         start = os.pread(fd, _LARGE, 0)

@@ -18,6 +18,7 @@ from typing import BinaryIO, Final, NamedTuple
 
 from hermes.digest import CHUNK, Digest
 from hermes.store import Store
+from hermes.store.regular import read_regular, regular
 
 OWNERS: Final = "owners"
 PASSING: Final = "parents"
@@ -47,8 +48,8 @@ def describe_tree(folder: str, passing: Passing, owners: Mapping[str, tuple[int,
 
 def read_passing(folder: str) -> Passing:
     """Return what `describe_tree` wrote of directories; earlier versions wrote a list of paths."""
-    with open(f"{folder}/{PASSING}", encoding="utf-8", errors="surrogateescape") as file:
-        found = json.load(file)
+    text = read_regular(f"{folder}/{PASSING}").decode("utf-8", "surrogateescape")
+    found = json.loads(text)
     if len(found) == 2 and all(isinstance(one, list) for one in found):
         return Passing(*found)
     return Passing(found)
@@ -57,11 +58,11 @@ def read_passing(folder: str) -> Passing:
 def read_owners(folder: str) -> dict[str, Sequence[int]]:
     """Return what `describe_tree` wrote of owners: paths to user and group ids."""
     try:
-        with open(f"{folder}/{OWNERS}", encoding="utf-8", errors="surrogateescape") as file:
-            found: dict[str, Sequence[int]] = json.load(file)
-            return found
+        text = read_regular(f"{folder}/{OWNERS}").decode("utf-8", "surrogateescape")
     except FileNotFoundError:
         return {}
+    found: dict[str, Sequence[int]] = json.loads(text)
+    return found
 
 
 def has_tree(store: Store, diff_id: Digest, *, owned: bool = False) -> bool:
@@ -112,7 +113,7 @@ def is_sealed(folder: str) -> bool:
     try:
         at = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            with open(f"{folder}/{SEAL}", "rb") as file:
+            with open(f"{folder}/{SEAL}", "rb", opener=regular) as file:
                 parts = _parts(file)
                 latest = int(next(parts))
                 look = os.stat

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from hermes.digest import Digest, read_json
+from hermes.store.regular import regular
 
 _MOST: Final = 16
 
@@ -31,7 +32,7 @@ class BlobSources:
     def of(self, digest: Digest) -> tuple[str, ...]:
         """Return the repositories that had a blob."""
         try:
-            with open(self.path(digest), "rb") as file:
+            with open(self.path(digest), "rb", opener=regular) as file:
                 found = read_json(file.read())
         except (OSError, ValueError):
             return ()

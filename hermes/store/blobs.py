@@ -19,6 +19,7 @@ from typing import BinaryIO, Final, Protocol, Self
 from hermes.digest import CHUNK, Digest
 from hermes.errors import BuildInterrupted, HermesError, MissingBlobError
 from hermes.store.io_errors import storing
+from hermes.store.regular import regular
 from hermes.store.scratch import Scratch
 from hermes.store.stamps import is_fresh, is_stamped, stamp
 
@@ -153,7 +154,7 @@ class LocalBlobs:
         """Read the whole blob; remove it when it is not what its name says."""
         path = self.path(digest)
         try:
-            with open(path, "rb") as file:
+            with open(path, "rb", opener=regular) as file:
                 status = os.fstat(file.fileno())
                 found = hashlib.file_digest(file, "sha256").hexdigest()
         except FileNotFoundError:
@@ -194,7 +195,7 @@ class LocalBlobs:
 
     def _read(self, digest: Digest) -> bytes:
         try:
-            with open(self.path(digest), "rb") as file:
+            with open(self.path(digest), "rb", opener=regular) as file:
                 data = file.read()
         except FileNotFoundError:
             raise missing(digest) from None
@@ -219,7 +220,7 @@ class LocalBlobs:
     def open(self, digest: Digest) -> BinaryIO:
         """Open the blob for reading, unverified; raises `MissingBlobError`."""
         try:
-            return open(self.path(digest), "rb", buffering=0)
+            return open(self.path(digest), "rb", buffering=0, opener=regular)
         except FileNotFoundError:
             if self.bring(digest):
                 return self.open(digest)

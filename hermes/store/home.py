@@ -39,6 +39,7 @@ from hermes.store.io_errors import storing
 from hermes.store.location import VERSION, default_home, is_made
 from hermes.store.locks import KeyLocks
 from hermes.store.private_blobs import PrivateBlobs
+from hermes.store.regular import read_regular
 from hermes.store.remote_blobs import RemoteBlobs
 from hermes.store.scratch import Scratch
 
@@ -132,7 +133,7 @@ class Store:
         """Yield the paths of blobs that symbolic links in noted folders lead to; forget folders that are gone."""
         blobs = os.path.realpath(self.blobs.folder)
         for note in (self.home / "outputs").glob("*"):
-            noted = os.fsdecode(note.read_bytes())
+            noted = os.fsdecode(read_regular(note))
             if not os.path.isdir(noted):
                 note.unlink()
             for folder, _, names in os.walk(noted):

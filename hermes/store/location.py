@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from hermes.errors import StoreError
+from hermes.store.regular import read_regular
 
 VERSION: Final = 1
 """The format of the store; raised when an older Hermes could not use what a newer one wrote."""
@@ -40,7 +41,7 @@ def is_made(home: Path) -> bool:
 
 def _read_version(home: Path) -> int | None:
     try:
-        return int((home / "version").read_text())
+        return int(read_regular(home / "version"))
     except FileNotFoundError:
         return None
     except ValueError:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hermes.digest import Digest, read_json
+from hermes.store.regular import regular
 
 
 class RemoteBlob(NamedTuple):
@@ -38,7 +39,7 @@ class RemoteBlobs:
     def of(self, digest: Digest) -> RemoteBlob | None:
         """Return where a blob is; None for one that nobody was seen to have, or whose note is damaged."""
         try:
-            with open(self.path(digest), "rb") as file:
+            with open(self.path(digest), "rb", opener=regular) as file:
                 found = read_json(file.read())
             return RemoteBlob(str(found["place"]), int(found["size"]))
         except (OSError, ValueError, KeyError, TypeError):

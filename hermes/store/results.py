@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from hermes.errors import StoreError
 from hermes.store.io_errors import store_error
+from hermes.store.regular import read_regular
 
 if TYPE_CHECKING:
     import diskcache
@@ -192,7 +193,7 @@ class _ReadOnly:
         row = self._connection.execute(query, (name,)).fetchone()
         if row is None or row[1] is None:
             return row and row[0]
-        return (self._folder / row[1]).read_bytes()
+        return read_regular(self._folder / row[1])
 
     def iterkeys(self) -> Iterator[str]:
         for (name,) in self._connection.execute("SELECT key FROM Cache WHERE raw = 1"):

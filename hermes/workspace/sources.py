@@ -20,6 +20,7 @@ from hermes.engine.action import EXECUTABLE, FILE, LINK, Value
 from hermes.errors import SourceError, StoreError
 from hermes.layer.content import Signature, changed, signature
 from hermes.store import Store
+from hermes.store.regular import read_regular
 
 _VERSION: Final = 1
 TICK_NS: Final = 20_000_000
@@ -76,7 +77,7 @@ class FileIndex:
     def load(cls, root: Path, path: Path) -> FileIndex:
         """Open the index that `save` wrote; one that cannot be read is empty."""
         try:
-            document: dict[str, Any] = json.loads(path.read_bytes())
+            document: dict[str, Any] = json.loads(read_regular(path))
             if document["version"] == _VERSION:
                 return cls(root, {name: FileRecord(*row) for name, row in document["files"].items()})
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

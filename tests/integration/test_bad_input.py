@@ -449,6 +449,33 @@ def test_a_store_of_a_newer_version(built: Sandbox) -> None:
     assert "was made by a newer version of Hermes" in done.stderr
 
 
+def test_nothing_of_the_store_is_waited_for(built: Sandbox) -> None:
+    """FIFOs in place of its files: everything says what is wrong, passes them over or makes them again."""
+    for command in ("pull oci:hermes-out/app/i i", "tag i j", "ctr from i", "ctr from j"):
+        assert built.run(*command.split()).returncode == 0
+    kept = {"version", "j%3Alatest", *(one.name for one in built.home.glob("results/*"))}
+    (container, _) = sorted((built.home / "containers").iterdir())
+    others = [one for one in built.home.rglob("*") if one.is_file() and container not in one.parents]
+    for path in [container / "container.json", *(one for one in others if "containers" not in one.parts)]:
+        if path.name not in kept and "locks" not in path.parts:
+            path.unlink()
+            os.mkfifo(path)
+    for command, expected in (
+        ("images", "i:latest is damaged"),
+        ("inspect j", "error: "),
+        ("ctr ps", f"{container.name} is damaged"),
+        ("build //app:i", ""),
+        ("cache verify", ""),
+        ("cache gc --max-size 0", ""),
+        ("rmi i", ""),
+        (f"ctr rm {container.name}", ""),
+    ):
+        done = built.run(*command.split(), timeout=60)
+        assert "Traceback" not in done.stderr
+        assert expected in done.stderr, (command, done.stderr)
+    assert built.run("cache", "verify").returncode == 0
+
+
 def test_no_permission(tmp_path: Path, built: Sandbox) -> None:
     locked = tmp_path / "locked"
     locked.write_text("a file, where the store should be")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hermes.digest import Digest
 from hermes.errors import FetchError, UsageError
 from hermes.store.io_errors import storing
+from hermes.store.regular import read_regular
 
 if TYPE_CHECKING:
     from hermes.store import Store
@@ -112,7 +113,7 @@ class RemoteSources:
 def _read(place: Path) -> dict[str, str]:
     """Return a note; one that cannot be read is not there."""
     with contextlib.suppress(OSError, ValueError):
-        note: Any = json.loads(place.read_bytes())
+        note: Any = json.loads(read_regular(place))
         if isinstance(note, dict) and all(isinstance(one, str) for one in note.values()):
             return note
     return {}

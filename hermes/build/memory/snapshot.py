@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hermes.build.memory.signatures import Signatures
 from hermes.build.result import BuildResult, BuiltOutput
+from hermes.store.regular import read_regular
 from hermes.version import __version__
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def write_row(store: Store, path: Path, value: Any) -> None:
 def read_row(path: Path) -> Any:
     """Return what was written by this version, or None."""
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError:
         return None
     body = memoryview(data)[32:]

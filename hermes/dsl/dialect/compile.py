@@ -21,6 +21,7 @@ from hermes.dsl.dialect.syntax import LoadStatement
 from hermes.dsl.dialect.trees import LOAD
 from hermes.errors import BuildFileError, SourceLocation
 from hermes.store import Store
+from hermes.store.regular import read_regular
 
 VERSION: Final = 2
 """Raised when the same source would be checked or compiled differently."""
@@ -138,7 +139,7 @@ def _dump(compiled: Compiled) -> bytes:
 def _read(path: Path) -> Compiled | None:
     """Return the code in a file that `_dump` wrote, if it is whole."""
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError:
         return None
     if len(data) < 32 or hashlib.sha256(data[32:]).digest() != data[:32]:
