@@ -112,6 +112,7 @@ def task_of(spec: Run[Resolved], request: Request, tools: Tools) -> Task:
     cwd = spec.cwd or inherited.workdir or "/"
     return Task(
         stack=stack_of(spec.roots, tools),
+        begun=stack_of(spec.begun, tools),
         argv=spec.argv,
         env=(
             ("SOURCE_DATE_EPOCH", str(spec.mtime)),

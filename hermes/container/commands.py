@@ -94,6 +94,8 @@ class Commands:
             where = choice.located(task.runtime)
             self._namespace.start(RUN)
             self.layers.ensure_trees(task.stack)
+            if task.begun:
+                self.layers.ensure_tars(task.begun)
             home = str(self._store.home)
 
             def call(task: Task) -> Running:

@@ -74,6 +74,15 @@ class LayerForms:
         for diff_id in diff_ids:
             self._ensure_tree(diff_id)
 
+    def ensure_tars(self, stack: Iterable[StackEntry]) -> None:
+        """Fetch or make a blob of each layer that the store has no blob of."""
+        from hermes.layer import encodings
+
+        for one in stack:
+            self.ensure_present(one.diff_id)
+            if encodings.find_any(self._store, one.diff_id) is None:
+                self.packed(one.diff_id, None)
+
     def note_tree(self, diff_id: Digest) -> None:
         """Note that a command of this process has just made the tree of a layer."""
         self._checked.add(diff_id)

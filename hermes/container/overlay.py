@@ -144,6 +144,18 @@ def _missing_metadata(trees: Sequence[Tree]) -> dict[str, Metadata]:
     return found
 
 
+def settle_directories(tree: Tree, below: Sequence[Tree]) -> None:
+    """Give directories that ``tree``, of which nothing is mounted, passes through what the layers below it say of them.
+
+    Raises `ConflictError` as `mount_stack` does.
+    """
+    looks = [*map(Look, below), Look(tree)]
+    for path in sorted(looks[-1].passed, reverse=True):
+        shown, meant = _directory(path, looks)
+        if shown != meant:
+            _describe(at(tree.root, path), meant)
+
+
 def _directory(path: str, looks: Sequence[Look]) -> tuple[Metadata, Metadata]:
     """Return what the merged root shows of a directory, and what the layers meant."""
     shown: Metadata | None = None

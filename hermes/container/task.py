@@ -93,7 +93,8 @@ class Task:
     """A command to run in a stack of layers, the lowest first.
 
     ``env`` holds pairs on top of a fixed environment. ``user`` is as in an image's configuration. ``outs``
-    are absolute paths in the root of files to keep; they become no part of the layer. ``timeout`` is in
+    are absolute paths in the root of files to keep; they become no part of the layer. ``begun`` are layers on the
+    stack that the layer to be made begins with. ``timeout`` is in
     seconds. ``hosts`` are pairs of name and address that it finds in ``/etc/hosts``. ``tmpfs`` are empty
     folders, forgotten at the end; a path alone has the size and mode of any. ``writable`` are folders of a root that
     is ``read_only`` otherwise.
@@ -106,6 +107,7 @@ class Task:
 
     stack: tuple[StackEntry, ...]
     argv: tuple[str, ...]
+    begun: tuple[StackEntry, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     cwd: str = "/"
     user: str = ""
@@ -139,7 +141,8 @@ class Task:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Task:
         fields = dict(document)
-        fields["stack"] = tuple(StackEntry(Digest(diff_id), name) for diff_id, name in document["stack"])
+        for name in ("stack", "begun"):
+            fields[name] = tuple(StackEntry(Digest(diff_id), called) for diff_id, called in document[name])
         for name in ("env", "hosts"):
             fields[name] = tuple((key, value) for key, value in document[name])
         fields["staged"] = tuple(

@@ -64,11 +64,10 @@ class _Planner:
         if self._builder.triggers and asked.runtime is None:
             return self._triggered()
         below = self._steps.base(asked.builder, "builder")
-        own, found = self._assembled(below)
+        layer, found = self._assembled(below)
         if asked.runtime is None:
-            layer = self._steps.joined(own, below, ASSEMBLE, ASSEMBLE)
             return self._image(asked.builder, below, layer, found.path(found.scripts[RUN]), ASSEMBLE)
-        return self._extended(asked.runtime, [*below, *own])
+        return self._extended(asked.runtime, [*below, layer])
 
     def _triggered(self) -> Plan:
         """Return the image of a builder with ONBUILD instructions, which do what ``assemble`` does elsewhere."""
@@ -93,8 +92,8 @@ class _Planner:
 
     # In the builder.
 
-    def _assembled(self, below: Sequence[StackLayer]) -> tuple[list[StackLayer], Chosen]:
-        """Return the layers on the builder, the last of which is what ``assemble`` did."""
+    def _assembled(self, below: Sequence[StackLayer]) -> tuple[StackLayer, Chosen]:
+        """Return the layer on the builder: what is put there for ``assemble``, and what that did."""
         asked, steps = self._asked, self._steps
         found = chosen(asked, self._builder, self._warn)
         self._env = dict(found.environment)
@@ -118,13 +117,13 @@ class _Planner:
             self._builder,
             found.path(found.scripts[ASSEMBLE]),
             found.user,
-            [*below, *own],
+            below,
+            begun=refs(own),
             after=self._found(self._builder, needed, below, [folder for folder, _ in injections]),
             mounts=mounts,
             sources=tuple(sources),
         )
-        own.append(steps.layer(command, ASSEMBLE, ASSEMBLE))
-        return own, found
+        return steps.layer(command, ASSEMBLE, ASSEMBLE), found
 
     def _found(
         self,
@@ -205,9 +204,8 @@ class _Planner:
             own.append(steps.programs(put, folder, "", below, "runtime scripts"))
         user = asked.assemble_runtime_user or facts.assemble_runtime_user
         after = self._found(facts, (assemble, run), below)
-        command = self._command(facts, paths[ASSEMBLE_RUNTIME], user, [*below, *own], after=after)
-        own.append(steps.layer(command, ASSEMBLE_RUNTIME, ASSEMBLE_RUNTIME))
-        layer = steps.joined(own, below, ASSEMBLE_RUNTIME, ASSEMBLE_RUNTIME)
+        command = self._command(facts, paths[ASSEMBLE_RUNTIME], user, below, begun=refs(own), after=after)
+        layer = steps.layer(command, ASSEMBLE_RUNTIME, ASSEMBLE_RUNTIME)
         return self._image(runtime, below, layer, paths[RUN], ASSEMBLE_RUNTIME)
 
     def _artifacts(self, runtime: Facts) -> Sequence[Mapped]:

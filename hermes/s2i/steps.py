@@ -8,7 +8,6 @@ from hermes.actions.specs.base_layer import BaseLayer
 from hermes.actions.specs.copy import Copy, CopyEntry
 from hermes.actions.specs.resolve_destination import Named, ResolveDestination
 from hermes.actions.specs.spec import Ref, Spec, declared
-from hermes.actions.specs.squash import Squash
 from hermes.dockerfile.context import Collection, Context, Match, Row
 from hermes.dockerfile.files import Files
 from hermes.dockerfile.origins import BaseImage
@@ -84,13 +83,6 @@ class Steps:
             sources=tuple(Ref(row.source, row.name) for row in rows if row.source is not None),
         )
         return self.layer(copy, step, step)
-
-    def joined(
-        self, layers: Sequence[StackLayer], below: Sequence[StackLayer], step: str, name: str
-    ) -> StackLayer:
-        """Return layers as one, for those below it."""
-        squash = Squash(mtime=self._epoch, below=refs(below), roots=refs(layers))
-        return self.layer(squash, step, name)
 
 
 def refs(layers: Sequence[StackLayer]) -> tuple[Ref, ...]:

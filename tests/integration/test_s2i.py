@@ -32,6 +32,16 @@ def test_a_build_has_what_assemble_made_and_starts_run(place: Place) -> None:
     assert place.build(tag="clean").executed == ()
 
 
+def test_what_assemble_moves_or_removes_of_the_source_is_nowhere_else_in_the_layer(place: Place) -> None:
+    (place.source / "gone").mkdir()
+    (place.source / "gone/file").write_text("x")
+    place.write("url/assemble", "#!/bin/sh\nset -e\nrm -r /tmp/src/gone\nmv /tmp/src /app/moved\nrm -r /tmp/scripts\n")
+    place.write("url/run", "#!/bin/sh\n")
+    entries = place.entries(place.build(scripts_url=f"file://{place.root}/url"))
+    assert set(entries) == {"app", "app/moved", "app/moved/Gemfile"}
+    assert entries["app"][0].mode == 0o777
+
+
 def test_layers_of_the_builder_are_shared_and_the_application_is_one_more(place: Place) -> None:
     def layers(built: BuiltDockerfile) -> list[str]:
         return [one["digest"] for one in json.loads(place._blob(built.digest).read_bytes())["layers"]]

@@ -20,6 +20,7 @@ class Run(Command[I]):
     ``bound`` that it may write to. ``secret_version`` changes when a secret's value does. ``subscriptions`` are names of hermes.yaml. ``hosts`` are pairs of name and
     address. ``bound`` are layers that are mounted at their paths, of each what it has at ``content``, and ``seeds`` are
     those that the caches at their paths begin with. What is written to a layer is forgotten.
+    ``begun`` are layers on ``roots`` that the layer begins with: it has what they and the command change, as one.
     ``proxies`` are variables that cannot change what comes out. The command does not see what it runs ``after``.
     """
 
@@ -43,5 +44,6 @@ class Run(Command[I]):
     environment: I | None = role("environment", default=None)
     bound: tuple[I, ...] = roles("bound", default=())
     seeds: tuple[I, ...] = roles("seed", default=())
+    begun: tuple[I, ...] = roles("begun", default=())
     sources: tuple[I, ...] = roles("src", default=())
     after: I | None = role("after", default=None)

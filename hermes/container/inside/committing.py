@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from hermes.container.lowers import Tree
 from hermes.container.overlay import mount_stack, owner_in
 from hermes.digest import Digest
-from hermes.layer.diff import Changes, changes
+from hermes.layer.diff import Changes, OwnerOf, changes
 from hermes.layer.trees import Passing, describe_tree, is_sealed
 from hermes.sandbox.syscalls import umount
 from hermes.store import Store
@@ -31,10 +31,15 @@ class Made(NamedTuple):
     encoding: Encoding | None
 
 
-def changes_in(upper: str, trees: Sequence[Tree], mtime: int, scratch: str) -> Changes:
-    """Return what ``upper``, which is mounted nowhere, changes of ``trees``; see `hermes.layer.diff.changes`."""
+def changes_in(
+    upper: str, trees: Sequence[Tree], mtime: int, scratch: str, owner: OwnerOf | None = None
+) -> Changes:
+    """Return what ``upper``, which is mounted nowhere, changes of ``trees``; see `hermes.layer.diff.changes`.
+
+    ``owner`` counts instead of what the trees say of owners.
+    """
     below = mount_stack(trees, scratch, target="below") if trees else None
-    found = changes(upper, below, mtime=mtime, owner=owner_in(trees))
+    found = changes(upper, below, mtime=mtime, owner=owner or owner_in(trees))
     if below:
         umount(below)
     return found

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hermes.container.calls.commands import RUN, Running
 from hermes.container.inside.hosts import names_of_machines
@@ -41,6 +41,9 @@ from hermes.sandbox.remote import Caller, Stdio, serves_command
 from hermes.sandbox.syscalls import MNT_DETACH, umount
 from hermes.store import Store
 from hermes.store.blobs import write_all
+
+if TYPE_CHECKING:
+    from hermes.layer.diff import OwnerOf
 
 _FIXED_ENV: Final = {"PATH": DEFAULT_PATH, "LANG": "C.UTF-8", "TZ": "UTC"}
 _MOST_MADE: Final = 10_000
@@ -79,6 +82,7 @@ class Container:
         self._trees = [Tree.open(f"{store.trees}/{one.diff_id.hex}", one.name) for one in task.stack]
         self._upper = task.upper or Upper(f"{scratch}/tree/root", f"{scratch}/work")
         self._root = task.root
+        self._owner: OwnerOf | None = None
         self._emulators = emulators
         self._handlers = HANDLERS
         self._writable: dict[str, str] = {}
@@ -86,6 +90,10 @@ class Container:
         self._caches = UsedCaches(task.caches, caches, self._search, str(store.trees))
 
     def run(self, sandbox: Sandbox, stdio: Stdio, caller: Caller) -> Outcome:
+        if self._task.begun:
+            from hermes.container.inside.beginning import begin
+
+            self._owner = begin(self._store, self._task.begun, self._upper.upper, self._trees)
         if not self._root:
             self._root = mount_stack(self._trees, self._scratch, target="merged", upper=self._upper)
         with MountPoints(self._root, self._task.upper.points if self._task.upper else "") as points:
@@ -305,7 +313,7 @@ class Container:
         from hermes.layer.compress import codec_of
 
         upper = self._upper.upper
-        found = changes_in(upper, self._trees, commit.mtime, self._scratch)
+        found = changes_in(upper, self._trees, commit.mtime, self._scratch, self._owner)
         if self._search and (leaks := list(self._search.in_entries(found.entries, upper))):
             raise leaked(leaks, self._search.masker, _LEAK_HINT)
         made = write_changes(self._store, found, upper, codec_of(commit.codec))
