@@ -33,6 +33,10 @@ class SourceToImage:
 
     def build(self, options: S2IOptions) -> BuiltDockerfile:
         """Build an image of an application and name it; raises `HermesError`."""
+        from hermes.build.s2i.snapshot import unchanged
+
+        if known := unchanged(options, self.home, self._say):
+            return known
         return self._build(options).run()
 
     def options_of(self, image: str, pull: str = PULL_MISSING) -> S2IOptions:

@@ -5,14 +5,21 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hermes import BuiltDockerfile
-from hermes.errors import BuildFailed, UsageError
+from hermes.api.s2i import SourceToImage
+from hermes.build.s2i.options import S2IOptions
+from hermes.errors import BuildFailed, FetchError, UsageError
+from hermes.image.names import ImageNames
+from hermes.image.reference import Reference
 from hermes.s2i.artifacts import mappings
 from hermes.s2i.users import ranges
+from hermes.store import Store
 from tests.integration.s2i_place import URL, Place, failure
 
 
@@ -32,10 +39,58 @@ def test_a_build_has_what_assemble_made_and_starts_run(place: Place) -> None:
     assert place.build(tag="clean").executed == ()
 
 
+def test_a_build_to_which_nothing_changed_looks_and_does_nothing_else(place: Place) -> None:
+    events: list[object] = []
+    folder = place.write("url/run", "#!/bin/sh\n").parent
+    (place.source / ".s2i").mkdir()
+    (place.source / ".s2i/environment").write_text("nonsense\n")
+    asked = S2IOptions(str(place.source), "changing", "same", pull="never", scripts_url=f"file://{folder}")
+
+    def build() -> str:
+        events.clear()
+        place.said.clear()
+        found = SourceToImage(home=place.home, subscribers=[events.append], say=place.said.append).build(
+            asked
+        )
+        assert any("expected NAME=VALUE" in one for one in place.said)
+        return found.digest
+
+    _name(place, "changing", "fake")
+    time.sleep(0.05)  # what has just been written may change again without its times showing it
+    first = build()
+    assert (build(), events) == (first, [])
+    changes: tuple[Callable[[], object], ...] = (
+        lambda: (place.source / "new").write_text("x"),
+        lambda: (place.source / "Gemfile").chmod(0o755),
+        lambda: (place.source / ".s2iignore").write_text("new\n"),
+        lambda: place.write("url/run", "#!/bin/sh\nexit 1\n"),
+        lambda: _name(place, "changing", "no-entry"),
+    )
+    seen = {first}
+    for change in changes:
+        change()
+        seen.add(build())
+        assert events
+    assert len(seen) == 6
+    (place.source / ".git").mkdir()
+    with pytest.raises(FetchError):
+        build()
+
+
+def _name(place: Place, name: str, of: str) -> None:
+    store = Store.open(place.home)
+    found = ImageNames(store).find(Reference.parse(of))
+    assert found is not None
+    ImageNames(store).set(Reference.parse(name), found)
+    store.close()
+
+
 def test_what_assemble_moves_or_removes_of_the_source_is_nowhere_else_in_the_layer(place: Place) -> None:
     (place.source / "gone").mkdir()
     (place.source / "gone/file").write_text("x")
-    place.write("url/assemble", "#!/bin/sh\nset -e\nrm -r /tmp/src/gone\nmv /tmp/src /app/moved\nrm -r /tmp/scripts\n")
+    place.write(
+        "url/assemble", "#!/bin/sh\nset -e\nrm -r /tmp/src/gone\nmv /tmp/src /app/moved\nrm -r /tmp/scripts\n"
+    )
     place.write("url/run", "#!/bin/sh\n")
     entries = place.entries(place.build(scripts_url=f"file://{place.root}/url"))
     assert set(entries) == {"app", "app/moved", "app/moved/Gemfile"}

@@ -10,7 +10,7 @@ from typing import Final
 
 from hermes.build.dockerfile.options import PULL_ALWAYS, PULL_MISSING, PULL_NEVER
 from hermes.build.dockerfile.remote_sources import RemoteSources
-from hermes.build.dockerfile.snapshot import Looked
+from hermes.build.memory.looked import Looked
 from hermes.digest import Digest
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.files import FolderFiles

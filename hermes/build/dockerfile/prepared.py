@@ -13,8 +13,9 @@ from hermes.actions.specs.spec import Ref, declared
 from hermes.build.dockerfile.built import BuiltDockerfile
 from hermes.build.dockerfile.options import DockerfileOptions, dockerfile_of, folder_of
 from hermes.build.dockerfile.origins import NamedOrigins, context_at, ignore_files, ignored_in
-from hermes.build.dockerfile.snapshot import Looked, remember
+from hermes.build.dockerfile.snapshot import remember
 from hermes.build.memory.keys import STANDARD_INPUT, part_of
+from hermes.build.memory.looked import Looked
 from hermes.dockerfile.context import Context
 from hermes.dockerfile.findings import Finding, shown, tell
 from hermes.dockerfile.options import Options

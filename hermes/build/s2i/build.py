@@ -16,8 +16,10 @@ from hermes.build.dockerfile.origins import NamedOrigins
 from hermes.build.dockerfile.remote_sources import RemoteSources
 from hermes.build.driver import Driver, How, Job
 from hermes.build.epoch import epoch
+from hermes.build.memory.looked import Looked
 from hermes.build.s2i.options import S2IOptions
 from hermes.build.s2i.script_places import ScriptPlaces
+from hermes.build.s2i.snapshot import remember
 from hermes.build.s2i.sources import Source, fetched
 from hermes.dockerfile.files import FolderFiles
 from hermes.dockerfile.options import Options
@@ -60,6 +62,8 @@ class S2IBuild:
         self._store = self._driver.store
         self._unknown_is_usual = False
         self._labels: dict[str, str] = {}
+        self._looked = Looked.now()
+        self._warnings: list[str] = []
 
     def run(self) -> BuiltDockerfile:
         """Build and name the image; raises `UsageError`, `BuildFailed` and others."""
@@ -147,10 +151,10 @@ class S2IBuild:
     def _with_asked(self, use: Callable[[Asked, Mapping[str, str]], T]) -> T:
         """Return what comes of using what is asked for, and the folders of its files by their names as sources."""
         with ExitStack() as held:
-            source = held.enter_context(fetched(self._options, self._store))
+            source = held.enter_context(fetched(self._options, self._store, self._looked))
             scratch = held.enter_context(self._store.scratch.directory())
             remote = RemoteSources(self._store, self._driver.fetching.cancelled)
-            places = ScriptPlaces(self._store, scratch, remote, self._say)
+            places = ScriptPlaces(self._store, scratch, remote, self._say, self._looked)
             folders = {"": str(source.folder)}
             asked = self._asked(source, places, folders)
             return use(asked, ChainMap(folders, places.folders))
@@ -172,19 +176,22 @@ class S2IBuild:
             self._labels = Facts(options.tag, image.document["config"]).labels
         actions = planned.graph.actions
         executed = tuple((actions[name].kind, actions[name].owner) for name in report.executed)
-        return BuiltDockerfile(manifest, executed, report.cached, (options.tag,) if options.tag else ())
+        built = BuiltDockerfile(manifest, executed, report.cached, (options.tag,) if options.tag else ())
+        remember(options, self._store, self._looked, built, self._warnings)
+        return built
 
     def _warn(self, text: str) -> None:
-        self._say(f"warning: {text}")
+        self._warnings.append(f"warning: {text}")
+        self._say(self._warnings[-1])
 
     def _asked(self, source: Source, places: ScriptPlaces, folders: dict[str, str]) -> Asked:
         options = self._options
-        files = FolderFiles(str(source.folder), "")
+        files = FolderFiles(str(source.folder), "", self._looked.paths)
         injections = []
         for number, (folder, dest) in enumerate(options.inject):
             name = f"inject{number}"
             folders[name] = folder
-            injections.append(Injection(FolderFiles(folder, name), dest))
+            injections.append(Injection(FolderFiles(folder, name, self._looked.paths), dest))
         return Asked(
             builder=self._builder(),
             source=files,
@@ -228,7 +235,7 @@ class S2IBuild:
         return self._origins(pull).image(name, self._platform)
 
     def _origins(self, pull: str) -> NamedOrigins:
-        return NamedOrigins(self._store, self._driver.fetching, self._build_target, {}, pull)
+        return NamedOrigins(self._store, self._driver.fetching, self._build_target, {}, pull, self._looked)
 
     def _builder(self) -> BaseImage:
         """Return the builder; for a Dockerfile it need not be here, and is then taken for a usual one."""
@@ -258,6 +265,7 @@ class S2IBuild:
         try:
             return self._image(options.tag, pull)
         except (UsageError, BuildError) as error:
+            self._looked.lasts = False
             self._say(f"a clean build: {error.message}")
             return None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from hermes.build.dockerfile.remote_sources import RemoteSources
+from hermes.build.memory.looked import Looked
 from hermes.dockerfile.files import FolderFiles
 from hermes.errors import UsageError
 from hermes.s2i.facts import IN_IMAGE, SCRIPTS_URL, Facts
@@ -19,12 +20,18 @@ _WEB: Final = ("http://", "https://")
 
 
 class ScriptPlaces:
-    """Makes them. ``folders`` maps the names that their files have as sources to folders, some of them in ``scratch``."""
+    """Makes them. ``folders`` maps the names that their files have as sources to folders, some of them in ``scratch``; ``looked`` notes what is looked at."""
 
     def __init__(
-        self, store: Store, scratch: Path, remote: RemoteSources, say: Callable[[str], None]
+        self,
+        store: Store,
+        scratch: Path,
+        remote: RemoteSources,
+        say: Callable[[str], None],
+        looked: Looked | None = None,
     ) -> None:
         self.folders: dict[str, str] = {}
+        self._looked = looked or Looked.now()
         self._store = store
         self._scratch = scratch
         self._remote = remote
@@ -57,6 +64,7 @@ class ScriptPlaces:
         if url.startswith(_FILE):
             folder = os.path.abspath(os.path.expanduser(url.removeprefix(_FILE)))
         elif url.startswith(_WEB):
+            self._looked.lasts = False
             folder = str(self._downloaded(url, name))
         else:
             raise UsageError(
@@ -64,7 +72,7 @@ class ScriptPlaces:
                 hint="write image:///path/in/image, file://folder or https://...",
             )
         self.folders[name] = folder
-        return InFiles(FolderFiles(folder, name), "", shown)
+        return InFiles(FolderFiles(folder, name, self._looked.paths), "", shown)
 
     def _downloaded(self, url: str, name: str) -> Path:
         folder = self._scratch / name

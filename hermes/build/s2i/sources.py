@@ -20,6 +20,7 @@ from hermes.errors import FetchError, UsageError
 from hermes.s2i.facts import NAMESPACE
 
 if TYPE_CHECKING:
+    from hermes.build.memory.looked import Looked
     from hermes.store import Store
 
 _FILE: Final = "file://"
@@ -39,8 +40,11 @@ class Source:
 
 
 @contextmanager
-def fetched(options: S2IOptions, store: Store) -> Iterator[Source]:
-    """Give the source, a repository's in a folder that is removed afterwards; raises `UsageError` and `FetchError`."""
+def fetched(options: S2IOptions, store: Store, looked: Looked) -> Iterator[Source]:
+    """Give the source, a repository's in a folder that is removed afterwards; raises `UsageError` and `FetchError`.
+
+    ``looked`` notes what tells whether a folder is a repository, of which it does not last.
+    """
     text, _, fragment = options.source.partition("#")
     ref = options.ref or fragment
     if not text:
@@ -52,6 +56,8 @@ def fetched(options: S2IOptions, store: Store) -> Iterator[Source]:
         raise UsageError(
             f"the source {text} {problem}", hint="name a folder, or the address of a git repository"
         )
+    if place is not None and not options.copy:
+        looked.at([str(place / ".git"), str(place / "HEAD")])
     is_repository = place is None or (place / ".git").exists() or (place / "HEAD").is_file()
     if place is not None and (options.copy or not is_repository):
         if ref:
@@ -61,6 +67,7 @@ def fetched(options: S2IOptions, store: Store) -> Iterator[Source]:
             )
         yield _in_context(place, options, {})
         return
+    looked.lasts = False
     with store.scratch.directory() as folder:
         yield _checked_out(str(place) if place is not None else text, ref, options, folder, place)
 
