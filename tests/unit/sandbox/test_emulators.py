@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,31 @@ def test_both_architectures_are_named_where_there_is_none(
         emulate("/bin/it", first, lambda _: program, str(tmp_path / "handlers"), {})
     assert "qemu-user-static" in (caught.value.hint or "")
     assert not path.joinpath("handlers").exists()
+
+
+@pytest.mark.skipif("arm64" in emulated({}, is_registered=True), reason="the machine has a handler for arm64")
+def test_a_kernel_that_refuses_handlers_of_a_namespace_is_told_of_with_both_architectures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What Linux before 6.7 refuses in a user namespace it refuses here to who is not root."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        monkeypatch.setenv("PATH", folder)
+        install(Path(folder), "qemu-aarch64-static", STATIC)
+        program = install(Path(folder), "program", program_of("arm64"))
+        was = os.geteuid()
+        os.seteuid(was or 65534)
+        try:
+            with pytest.raises(ProgramRefused) as caught:
+                emulate("/bin/it", program, lambda _: program, f"{folder}/handlers", {})
+        finally:
+            os.seteuid(was)
+    assert caught.value.message == (
+        f"/bin/it is for arm64, and this machine is amd64, and this kernel ({os.uname().release}) "
+        "lets no user namespace have emulators of its own"
+    )
+    assert "use Linux 6.7 or later" in (caught.value.hint or "")
+    assert "qemu-user-static" in (caught.value.hint or "")
 
 
 def test_own_programs_need_none(tmp_path: Path) -> None:
