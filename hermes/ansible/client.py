@@ -47,12 +47,11 @@ class Play:
             read_err, write_err = os.pipe()
             with open(read_err, "rb") as stderr:
                 answer = self._ask(command, (read_in, write_out, write_err))
-                found: dict[str, bytes] = {}
-                readers = [_reading(stdout, found, "stdout"), _reading(stderr, found, "stderr")]
-                _feed(sink, given or b"")
-                for one in readers:
-                    one.join()
-        return Done(self._status(answer), found["stdout"], found["stderr"])
+                feeding = threading.Thread(target=_feed, args=(sink, given or b""))
+                feeding.start()
+                done = self._ended(answer, stdout=stdout, stderr=stderr)
+                feeding.join()
+        return done
 
     def put(self, command: Command, path: str) -> Done:
         """Run a command that reads a file of this machine from its standard input."""
@@ -68,8 +67,18 @@ class Play:
         read_err, write_err = os.pipe()
         with open(read_err, "rb") as stderr:
             answer = self._ask(command, (stdin, stdout, write_err))
-            text = stderr.read()
-        return Done(self._status(answer), b"", text)
+            return self._ended(answer, stderr=stderr)
+
+    def _ended(self, answer: socket.socket, **streams: IO[bytes]) -> Done:
+        """Return how a command ended and what it printed; meanwhile ``note`` is told what it waits for."""
+        found = {"stdout": b"", "stderr": b""}
+        readers = [_reading(stream, found, name) for name, stream in streams.items()]
+        try:
+            status = self._status(answer)
+        finally:
+            for one in readers:
+                one.join()
+        return Done(status, found["stdout"], found["stderr"])
 
     def _ask(self, command: Command, stdio: tuple[int, int, int]) -> socket.socket:
         """Send a command and close this process's ends of its standard input, output and error."""

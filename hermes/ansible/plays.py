@@ -39,20 +39,36 @@ def main() -> None:
         _serve(listening, ended)
 
 
+class _Notes:
+    """Sends warnings, and what a command waits for, to who asked for the command: each has a thread of its own."""
+
+    def __init__(self) -> None:
+        self._of = threading.local()
+
+    def send_to(self, peer: socket.socket) -> None:
+        """Send what is said in this thread to ``peer``."""
+        self._of.peer = peer
+
+    def say(self, text: str) -> None:
+        with suppress(AttributeError, OSError):
+            send_message(self._of.peer, {"note": text})
+
+
 def _serve(listening: socket.socket, ended: int) -> None:
     from hermes.api.containers import Containers
 
-    containers = Containers()
+    notes = _Notes()
+    containers = Containers(say=notes.say)
     with containers.kept_open():
         while True:
             found, _, _ = select.select([listening.fileno(), ended], [], [])
             if ended in found:
                 break
             peer, _ = listening.accept()
-            threading.Thread(target=_answer, args=(containers, peer), daemon=True).start()
+            threading.Thread(target=_answer, args=(containers, peer, notes), daemon=True).start()
 
 
-def _answer(containers: Containers, peer: socket.socket) -> None:
+def _answer(containers: Containers, peer: socket.socket, notes: _Notes) -> None:
     """Run the command that a client sends, and tell how it ended."""
     from hermes.errors import HermesError
 
@@ -61,6 +77,7 @@ def _answer(containers: Containers, peer: socket.socket) -> None:
             return
         _, stdio, _, _ = socket.recv_fds(peer, 1, 3)
         message = receive_message(peer)
+        notes.send_to(peer)
         answer: dict[str, Any]
         try:
             if message is None or len(stdio) != 3:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,20 @@ PLAY = """\
       register: became
     - copy: {content: "{{ raw.rc }} {{ became.stdout_lines | join(' ') }}", dest: /srv/said}
       vars: {ansible_pipelining: true}
+"""
+# A value that ansible-vault has encrypted, and a module that needs a library.
+VAULTED = (
+    '!vault "$ANSIBLE_VAULT;1.1;AES256\\n'
+    "33363965326261303234323566663763333961306231363661376630386637613062346362646465\\n"
+    '6138643665643339"'
+)
+LACKING = """\
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+module = AnsibleModule(argument_spec={})
+try:
+    import not_there
+except ImportError as error:
+    module.fail_json(msg=missing_required_lib("not_there"), exception=str(error))
 """
 GHOST = "- hosts: ghost\n  gather_facts: false\n  tasks: [{raw: id}]\n"
 
@@ -105,6 +120,42 @@ def test_a_host_that_is_no_container_is_unreachable(web: Shell) -> None:
     assert done.returncode == 4
     assert "UNREACHABLE!" in done.stdout
     assert "there is no container ghost (`hermes ctr ps` lists them)" in done.stdout
+
+
+def test_a_task_waits_for_another_command_on_its_container_and_says_so(web: Shell) -> None:
+    argv = [sys.executable, "-m", "hermes", "ctr", "run", "one", "--", "sh", "-c", "echo on; cat"]
+    env = {**os.environ, "HERMES_HOME": str(web.sandbox.home)}
+    with subprocess.Popen(
+        argv, cwd=web.root, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdin
+        assert other.stdout
+        assert other.stdout.readline() == b"on\n"
+        ended = threading.Timer(8, other.stdin.close)
+        ended.start()
+        done = play(web, "- hosts: one\n  gather_facts: false\n  tasks: [{raw: id}]\n")
+        ended.join()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "waiting for another command on one" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        ("{community.nowhere.thing: {}}", "couldn't resolve module/action 'community.nowhere.thing'"),
+        ("{debug: {msg: '{{ secret }}'}}", "no vault secrets"),
+        ("{needs_it: {}}", "Failed to import the required Python library (not_there)"),
+        ("{ping: {}, vars: {ansible_python_interpreter: /usr/bin/python9}}", "/usr/bin/python9"),
+    ],
+    ids=["collection", "vault", "library", "python"],
+)
+def test_what_a_task_lacks_is_said_by_ansible(web: Shell, task: str, said: str) -> None:
+    web.sandbox.write("library/needs_it.py", LACKING)
+    done = play(
+        web, f"- hosts: one\n  gather_facts: false\n  vars: {{secret: {VAULTED}}}\n  tasks: [{task}]\n"
+    )
+    assert done.returncode != 0
+    assert said in " ".join((done.stdout + done.stderr).split())
 
 
 class Playing:
