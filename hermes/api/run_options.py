@@ -28,7 +28,8 @@ class RunOptions:
     `hermes.container.profiles`. ``capabilities`` are those that it has besides, ``dropped`` those that it has not, as
     `hermes.sandbox.capabilities.chosen` takes them; only root in the container has any. ``tmpfs`` are empty folders in memory. ``network`` is that of the program. ``ports`` are published, which takes a network. ``env`` holds pairs on top
     of the image's. ``user`` and ``workdir`` take the place of the image's. ``runtime`` is a name of
-    `hermes.sandbox.choice`, empty for what ``hermes.yaml`` says. Raises `UsageError`.
+    `hermes.sandbox.choice`, empty for what ``hermes.yaml`` says. ``platform`` says which image of an index is meant (default:
+    that for this machine). Raises `UsageError`.
     """
 
     writable: bool = False
@@ -44,6 +45,7 @@ class RunOptions:
     workdir: str = ""
     hostname: str = ""
     runtime: str = ""
+    platform: str = ""
 
     def __post_init__(self) -> None:
         if self.network not in NETWORKS:

@@ -18,6 +18,7 @@ from hermes.container.task import Task
 from hermes.digest import Digest
 from hermes.errors import NetworkUnavailable, UsageError
 from hermes.image.config import diff_ids_of
+from hermes.image.platform import Platform
 from hermes.image.stored import descriptor_of
 from hermes.naming.registries import LazyBlobs, settings_of
 from hermes.sandbox.namespace import Namespace
@@ -58,7 +59,7 @@ def run_image(
     try:
         with store.in_use():
             origin = StoreOrigin(store, descriptor_of(store, digest), name)
-            document = choose(origin, None).config
+            document = choose(origin, Platform.parse(options.platform) if options.platform else None).config
             config = document.get("config") or {}
             environment = Environment.from_json(config)
             user = options.user or environment.user

@@ -186,6 +186,7 @@ def command(
         workdir=workdir,
         hostname=hostname,
         runtime=options.runtime,
+        platform=options.platform,
     )
     stored = named_image(image)
     with display(quiet=quiet, progress=progress) as screen:

@@ -82,6 +82,8 @@ def test_a_dockerfile_becomes_an_index(foreign: Sandbox) -> None:
     done = foreign.run("bud", "-q", "--platform", platforms, "-t", "two", str(context))
     assert done.returncode == 0, done.stderr
     for name in FOREIGN:
+        shown = foreign.run("run", "-q", "--platform", f"linux/{name}", "two")
+        assert (shown.returncode, shown.stdout) == (0, f"{name}\n"), shown.stderr
         assert (
             foreign.run("ctr", "from", "--name", name, "--platform", f"linux/{name}", "two").returncode == 0
         )
@@ -89,6 +91,8 @@ def test_a_dockerfile_becomes_an_index(foreign: Sandbox) -> None:
         assert (done.returncode, done.stdout) == (0, f"{name}\n"), done.stderr
         shown = foreign.run("ctr", "diff", name).stdout
         assert "/out" not in shown  # the layer below has the same file
+    shown = foreign.run("run", "-q", "--platform", "linux/s390x", "two")
+    assert "two: there is no image for linux/s390x" in shown.stderr
     listed = json.loads(foreign.run("inspect", "--json", "two").stdout)
     assert sorted(one["architecture"] for one in listed["images"]) == sorted(FOREIGN)
 
