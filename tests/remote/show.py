@@ -161,7 +161,7 @@ def found_elsewhere(folder: Path, registry: Registry, showing: Showing) -> dict[
 def executed_elsewhere(folder: Path, registry: str, right: dict[str, list[str]], showing: Showing) -> None:
     """Show that a build by workers has the same digests although one is killed and the service starts again."""
     with service(folder / "executing") as cluster:
-        workers = [cluster.worker(f"show{number}") for number in range(3)]
+        workers = [cluster.worker(f"show{number}") for number in range(2)]
         machine = Machine(folder / "c", registry)
         build = machine.start_build("--remote-executor", cluster.url, "--no-remote-local-fallback")
         killed: list[str] = []

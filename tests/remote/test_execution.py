@@ -137,6 +137,34 @@ def test_without_a_service_actions_are_executed_here(place: Made) -> None:
     )
 
 
+@pytest.mark.parametrize("falls_back", [True, False], ids=["here", "not-here"])
+def test_a_service_that_goes_for_good_is_one_warning_or_one_error(
+    cluster: Cluster, place: Made, falls_back: bool
+) -> None:
+    it = place(f"for-good-{falls_back}", seconds=1)
+    here = digest_of(it.build("here"))
+
+    def kill(event: Event) -> None:
+        if isinstance(event, ActionMoved) and event.stage == "executing":
+            cluster.kill_server()
+
+    it.events = Calling(kill)
+    choice = {"timeout": 2, "local_fallback": falls_back, "cache": cluster.url}
+    try:
+        if falls_back:
+            assert digest_of(it.build("there", cluster.url, choice=choice)) == here
+        else:
+            with pytest.raises(BuildFailed, match=r"--remote-local-fallback|check the address") as refused:
+                it.build("there", cluster.url, choice=choice)
+            assert len(refused.value.render().splitlines()) < 10
+    finally:
+        cluster.start()
+    assert it.elsewhere() == set()
+    ends = {one.message.rpartition("; ")[2] for one in it.of(Warned)}
+    assert ends == {"the build goes on without it", "actions are executed on this machine"} or not falls_back
+    assert len(it.of(Warned)) == len(ends)
+
+
 def test_an_interrupted_build_ends_and_its_actions_are_cancelled(cluster: Cluster, place: Made) -> None:
     """The worker is free for the next build, although the command would have slept for long."""
     it = place("interrupted", seconds=40)

@@ -5,12 +5,13 @@ A result whose parts cannot be had, or are not what they should be, is as none: 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from hermes.engine.events import ActionCached, Warned
+from hermes.remote.messages import messages
 from tests.remote.cluster import Cluster
 from tests.remote.lying import Lie, Proxy, refusing, silent, slow
 from tests.remote.sharing import Made, digest_of
@@ -33,6 +34,19 @@ def cut() -> Callable[[int, bytes], bytes | None]:
         return data[: max(1, len(data) // 2)]
 
     return change
+
+
+def short_write() -> Lie:
+    """Say once that a byte of a stream was stored and no more."""
+    told: list[str] = []
+
+    def lie(proxy: Proxy, method: str, context: Any) -> Iterator[bytes] | None:
+        if method != "Write" or told:
+            return None
+        told.append(method)
+        return iter((messages().WriteResponse(committed_size=1).SerializeToString(),))
+
+    return lie
 
 
 @pytest.mark.parametrize(
@@ -75,3 +89,28 @@ def test_a_lie_changes_no_digest(
     assert [warned in one for one in texts] == [True] * bool(warned)
     found = {one.owner for one in it.of(ActionCached) if one.kind == "run" and one.where}
     assert ("//app:b" in found) is is_cached
+
+
+@pytest.mark.parametrize(
+    ("lie", "warned", "reads"),
+    [
+        (refusing(CODE.PERMISSION_DENIED, "UpdateActionResult"), "; results are not sent", True),
+        (refusing(CODE.RESOURCE_EXHAUSTED, "BatchUpdateBlobs"), "; the build goes on without it", False),
+        (refusing(CODE.RESOURCE_EXHAUSTED, "BatchUpdateBlobs", times=1), "", True),
+        (short_write(), "", True),
+    ],
+    ids=["may-not-write", "quota", "quota-for-a-moment", "not-all-stored"],
+)
+def test_what_cannot_be_written_is_one_warning(
+    cluster: Cluster, sharing: Made, lie: Lie, warned: str, reads: bool, request: pytest.FixtureRequest
+) -> None:
+    it = sharing(f"written-{request.node.callspec.id}")
+    it.build("first", cluster.url, "//base:root")
+    it.root.write("app/file", f"{it.word}\n" * 100_000)  # a layer that is sent as a stream
+    with Proxy(cluster.url.removeprefix("grpc://"), lie) as proxy:
+        there = it.build("there", proxy.url, choice={"timeout": 2})
+        assert proxy.calls["Write"] >= 2 or warned
+    texts = [one.message for one in it.of(Warned)]
+    assert [one.endswith(warned) for one in texts] == [True] * bool(warned)
+    assert ("//base:root" in {one.owner for one in it.of(ActionCached) if one.where}) or not reads
+    assert digest_of(there) == digest_of(it.build("here"))
