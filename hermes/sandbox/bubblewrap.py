@@ -60,35 +60,13 @@ class Bubblewrap:
         """Run the process. Every mount point of it must exist in ``root``."""
         if process.own_pids:
             check_processes()
-        path, needed = self._bwrap
-        stage = Stage(root, process, needed)
-        bwrap = path
-        if needed:
-            bwrap = f"{stage.tool}/{os.path.relpath(path, needed)}"
-        else:  # in place, because a security policy may go by the path
-            mount(path, path, None, MS_BIND)
-            protect(path)
-        first = ""
-        if process.own_pids and init.is_there():
-            first = f"{stage.folder}/init"
-            init.write(first)
+        stage = Stage(root, process, self._bwrap[1])
+        bwrap = self._program(stage)
+        first = _first_process(process, stage)
         adopt()
         info, info_end = map(_moved, os.pipe())
         blocked, unblock = map(_moved, os.pipe())
-        options = _options(process, stage, blocked, info_end)
-        if first:
-            options.append("--as-pid-1")
-        kept = [info_end, blocked]
-        if process.seccomp == "run" or has_filter():
-            kept.append(_readable(program(rules(process.seccomp, process.granted))))
-            options += ["--seccomp", str(kept[-1])]
-        if len(options) > _MOST_OPTIONS:
-            raise BuildError(
-                f"the command has {len(process.env)} variables and {len(process.mounts)} mounts, more than bubblewrap takes",
-                hint="give it fewer, put them into a file, or use --runtime crun or runc",
-            )
-        # Not as arguments: everybody on the machine could read the environment there.
-        kept.append(_readable(b"".join(os.fsencode(one) + b"\0" for one in options)))
+        kept = [info_end, blocked, *_options_read(process, stage, blocked, info_end, first)]
         arguments = ["bwrap", "--args", str(kept[-1]), "--"]
         arguments += init.arguments(process.program, process.argv) if first else process.argv
         pid = os.fork()
@@ -109,6 +87,45 @@ class Bubblewrap:
             if not process.own_pids:
                 _end_all()
             end_rest()
+
+    def _program(self, stage: Stage) -> str:
+        """Return the path at which bwrap is executed, where it cannot be written to."""
+        path, needed = self._bwrap
+        if needed:
+            return f"{stage.tool}/{os.path.relpath(path, needed)}"
+        mount(path, path, None, MS_BIND)  # in place, because a security policy may go by the path
+        protect(path)
+        return path
+
+
+def _first_process(process: Process, stage: Stage) -> str:
+    """Write what is process 1 of the command's processes; return its path, or an empty string where bwrap is that."""
+    if not (process.own_pids and init.is_there()):
+        return ""
+    first = f"{stage.folder}/init"
+    init.write(first)
+    return first
+
+
+def _options_read(process: Process, stage: Stage, blocked: int, info: int, first: str) -> list[int]:
+    """Return descriptors that bwrap reads: of the filter of system calls, if there is one, and last of its options.
+
+    As arguments everybody on the machine could read the environment that is among them. Raises `BuildError` when
+    these are more than bwrap takes.
+    """
+    options = _options(process, stage, blocked, info)
+    if first:
+        options.append("--as-pid-1")
+    read = []
+    if process.seccomp == "run" or has_filter():
+        read.append(_readable(program(rules(process.seccomp, process.granted))))
+        options += ["--seccomp", str(read[-1])]
+    if len(options) > _MOST_OPTIONS:
+        raise BuildError(
+            f"the command has {len(process.env)} variables and {len(process.mounts)} mounts, more than bubblewrap takes",
+            hint="give it fewer, put them into a file, or use --runtime crun or runc",
+        )
+    return [*read, _readable(b"".join(os.fsencode(one) + b"\0" for one in options))]
 
 
 def _options(process: Process, stage: Stage, blocked: int, info: int) -> list[str]:
