@@ -1,6 +1,6 @@
 """YAML that people write, or that tools write and people edit: one loader, whose every error says where it is.
 
-Scalars are those of YAML 1.2's core schema, as far as 1.1 has them, too: a date, ``yes`` and ``12:30`` are texts, where
+Scalars are those of YAML 1.2's core schema, where 1.1 has them, too: a date, ``yes`` and ``12:30`` are texts, where
 1.1 has times, truth and numbers of base 60. Sets, pairs and bytes of 1.1 are refused. Merge keys (``<<``) work.
 """
 

@@ -61,7 +61,7 @@ class _Selection:
         return self._view.is_folder(path)
 
     def matching(self, source: str) -> Iterator[tuple[str, str, str]]:
-        """Yield the things that a source means: path without links, path as named, and what of that is kept."""
+        """Yield the files that a source names: path without links, path as named, and the part of that which is kept."""
         before, pivot, after = f"/{source.lstrip('/')}".partition(PIVOT)
         inside = _normal(source)
         start = len(_normal(before)) + 1 if pivot and after and _normal(before) else 0

@@ -103,7 +103,7 @@ def _logged(task: Task, log: str, run: RunTask, printed: Callable[[str], None]) 
 
 
 def task_of(spec: Run[Resolved], request: Request, tools: Tools) -> Task:
-    """Return what a command is to run in, with what of it is kept."""
+    """Return the root that a command runs in, and which of its files are kept."""
     inherited = Environment()
     if spec.environment is not None:
         inherited = Environment.from_json(tools.document(spec.environment.value))

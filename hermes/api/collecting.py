@@ -11,7 +11,7 @@ from hermes.store import Store
 
 
 def forget_lost(store: Store) -> None:
-    """Forget layers that cannot be had any more, and results of which something is gone.
+    """Forget layers that can no longer be fetched, and results with outputs that are gone.
 
     What the last keys of actions were made of stays, for `explain`.
     """

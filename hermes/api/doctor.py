@@ -153,7 +153,7 @@ def _runtime(namespace: Namespace, name: str) -> Finding:
 
 
 def _outbound(home: Path) -> Finding:
-    """Return which proxies and authorities there are, and what of them commands with a network get."""
+    """Return which proxies and authorities there are, and which of them commands with a network get."""
     from hermes.download import shown
     from hermes.naming.registries import settings_of
     from hermes.outbound import count, proxies_of, system_bundle

@@ -108,7 +108,7 @@ class Images:
             return chosen.normal, found.root()
 
     def tag(self, image: str, names: Sequence[str]) -> None:
-        """Give an image of the store more names, which they take from whatever had them."""
+        """Give an image of the store more names; other images lose them."""
         parsed = [_new_name(one) for one in names]
         with self._opened() as store:
             found = named(image, store)

@@ -76,7 +76,7 @@ def _downloaded(name: str, urls: Sequence[str], store: Store) -> tuple[str, int]
 
 
 def _read(path: Path) -> Mapping[str, Mapping[str, Any]]:
-    """Return what is locked, by name; raises `LockError` for a file that is no lock of files."""
+    """Return what is locked, by name; raises `LockError` for a file that is not a lock of files."""
     try:
         document = parse_yaml(path.read_bytes())
     except FileNotFoundError:

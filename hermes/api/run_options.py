@@ -1,4 +1,4 @@
-"""How an image is run: what of its sandbox is opened, each thing by itself, and what the texts for it mean."""
+"""How an image is run: the options that open its sandbox, one by one, and the syntax of their values."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def run_image(
     """Run an image of the store, which errors call ``name``; return the program's exit status.
 
     ``say`` is told which ports were chosen, and warnings. ``settings`` are those of the workspace here, if they are not said.
-    ``remote`` returns who the remote services are that have layers. Raises `MissingBlobError` where one cannot be had any more.
+    ``remote`` returns who the remote services are that have layers. Raises `MissingBlobError` where one can no longer be fetched.
     """
     settings = settings or settings_of(None, home)
     store = Store.open(home)

@@ -1,1 +1,1 @@
-"""One build: what there is to do, doing it, and what of it is remembered."""
+"""One build: what there is to do, doing it, and what is remembered."""

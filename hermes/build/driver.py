@@ -192,7 +192,7 @@ class Driver:
             self._remote_results.distrust()
 
     def execute(self, job: Job, how: How) -> Report:
-        """Run what of a graph has no result yet. ``report`` is what came of it, also where this raises."""
+        """Run the actions of a graph that have no result yet. ``report`` says what they did, also where this raises."""
         options = Options(_jobs(how), how.keep_going)
         caching, tools = self._executor(job, how)
         looked_at = job.graph.actions if job.dirty is None else job.dirty

@@ -1,4 +1,4 @@
-"""What a build has to do: what there is to run, what of it is known, and what the next build is to remember."""
+"""What a build has to do: which actions there are, which results are known, and what the next build will remember."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def without_collection() -> Iterator[None]:
 
 
 class Session:
-    """The files and targets of a workspace, each read once, as far as ``kept`` and ``folders`` do not know them."""
+    """The files and targets of a workspace, each read once, unless ``kept`` or ``folders`` knows it."""
 
     def __init__(
         self,

@@ -78,7 +78,7 @@ class Annotation(NamedTuple):
 
 
 def annotations_of(error: HermesError, dockerfile: str) -> Iterator[Annotation]:
-    """Yield each error of a build with its place, as far as it names one; see `CiLog.annotate`."""
+    """Yield each error of a build with its place, where it has one; see `CiLog.annotate`."""
     for one in error.failures.values() if isinstance(error, BuildFailed) else (error,):
         text = one.render()
         first = text.partition("\n")[0]

@@ -1,4 +1,4 @@
-"""What of a build is told at its end, besides its result: what its actions do, which took longest, and what others did of them."""
+"""What is printed at the end of a build besides its result: what its actions do, which took longest, and which ran elsewhere."""
 
 from __future__ import annotations
 

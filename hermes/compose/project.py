@@ -38,7 +38,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a compose file says of a service, as far as it matters for its image."""
+    """The fields of a compose file's service that matter for its image."""
 
     name: str
     image: str

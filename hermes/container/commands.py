@@ -169,7 +169,7 @@ class Commands:
         return self._namespace.run(remote, call(self._led_out(task, network)), stdio)
 
     def _led_out(self, task: Task, network: Network) -> Task:
-        """Return a task that has a network, with what is to be had beyond it: proxies, and authorities as a file."""
+        """Return a task that has a network, with the proxies and authorities that it needs there."""
         if network == "none":
             return replace(task, network=network)
         from hermes.container.task import Staged, StagedFile

@@ -1,4 +1,4 @@
-"""What of a store is in use by working containers, by images that have a name, and by images in output folders."""
+"""What a store must keep: what is in use by working containers, by images that have a name, and by images in output folders."""
 
 from __future__ import annotations
 

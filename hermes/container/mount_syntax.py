@@ -1,4 +1,4 @@
-"""The one syntax of mounts: ``type=cache,target=/root/.cache,sharing=locked``, whoever writes it.
+"""The one syntax of mounts: ``type=cache,target=/root/.cache,sharing=locked``, in every place that takes mounts.
 
 ``RUN --mount``, ``--mount`` and ``--tmpfs`` of the command line and the mounts of BUILD files mean the same by it, and have
 the same bounds. See the Dockerfile reference, "RUN --mount"; ``docker run --mount``; RFC 4180 for the quotes.

@@ -1,4 +1,4 @@
-"""What a command may see mounted, whoever asks for it: plain values, which actions and tasks share.
+"""What a command may see mounted: plain values that actions, tasks and all front ends share.
 
 They are named tuples because that loads fast: a build that has nothing to run knows them too. They are in keys of
 actions, where what has its default is left out: another default is another schema (`hermes.engine.key.SCHEMA`).

@@ -1,4 +1,4 @@
-"""What of the sandbox of an image that runs is opened together, by the name of a profile."""
+"""Profiles: named sets of options that open the sandbox of an image that runs."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Remover:
     def remove(self, folders: Iterable[str]) -> None:
         """Remove folders.
 
-        Each is first moved away: whoever is killed now leaves no half of a tree, which would pass for the whole.
+        Each is first renamed: a process that is killed meanwhile leaves no partial tree where a whole one is expected.
         """
         left = []
         for folder in folders:

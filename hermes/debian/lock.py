@@ -64,7 +64,7 @@ def make_lock(
 ) -> bytes:
     """Return the text of a lock. ``cache`` is a folder for indexes, ``say`` is told what is odd.
 
-    Raises `LockError` when the packages cannot be had together, `FetchError` when the archive cannot be read.
+    Raises `LockError` when the packages cannot be installed together, `FetchError` when the archive cannot be read.
     """
     if not request.packages and not request.essential:
         raise LockError(f"{request.label} names no packages", hint="give it packages = [...]")

@@ -124,7 +124,7 @@ class Builder:
         self._push(layer, one, f"{one.keyword}{shown} {' '.join(sources)} {dest}")
 
     def _heredoc_text(self, heredoc: Heredoc) -> str:
-        """Return the text of a heredoc with its variables; the escape character of the Dockerfile is none there."""
+        """Return the text of a heredoc with its variables; the escape character of the Dockerfile does not escape there."""
         if not heredoc.expands:
             return heredoc.text
         lexer = Lexer("\\", plain_quotes=True)

@@ -1,4 +1,4 @@
-"""What is allowed in a Dockerfile and better done otherwise, as far as its text alone shows it.
+"""What is allowed in a Dockerfile and better done otherwise, where its text alone shows it.
 
 The names of the rules are those of BuildKit's checks. `hermes.dockerfile.from_checks` has those of FROM, and
 `hermes.dockerfile.stage_checks` those for which variables and settings have to be known. See the Dockerfile reference,

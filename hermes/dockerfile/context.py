@@ -1,4 +1,4 @@
-"""Build contexts: the files that COPY and ADD may take, and what of them a source means.
+"""Build contexts: the files that COPY and ADD may take, and which of them a source names.
 
 Nothing leads out of a context: links in it are followed as if it were a root of its own.
 """
@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
 
 class Match(NamedTuple):
-    """What a source names: the path that it leads to, the path as it was named, and what of that is kept."""
+    """What a source names: the path that it leads to, the path as it was named, and the part of that which is kept."""
 
     path: str
     inside: str

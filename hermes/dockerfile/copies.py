@@ -84,7 +84,7 @@ class Copies:
         self._epoch = epoch
 
     def workdir(self, path: str, span: Span, state: State) -> Artifact:
-        """Return a layer with a folder and those above it, as far as they are missing, of the user in force."""
+        """Return a layer that creates a folder and its missing parents, owned by the current USER."""
         place = ResolveDestination(dest=path.lstrip("/"), folder=True, owner=state.user, roots=state.roots())
         return self._recorder.layer(Copy(mtime=self._epoch, destination=self._placed(place, span)), span)
 

@@ -29,7 +29,7 @@ class From(Instruction):
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """A variable of an ARG; a ``default`` of None is none."""
+    """A variable of an ARG; ``default`` is None where it has no default."""
 
     name: str
     default: str | None = None

@@ -58,7 +58,7 @@ class Stages:
 
 
 def references(stages: Stages, stage: Stage) -> Iterator[Stage]:
-    """Yield the earlier stages that a stage is built on or takes files from, as far as no variables are involved."""
+    """Yield the earlier stages that a stage is built on or takes files from, except those that variables name."""
     image, *origins = names_in(stage)
     if not image.isdigit() and (found := stages.earlier(image, stage)):
         yield found

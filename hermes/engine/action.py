@@ -96,7 +96,7 @@ class ActionGraph:
         self.actions[action.id] = action
 
     def closure(self, wanted: Iterable[str]) -> list[str]:
-        """Return ``wanted`` and what of the graph they depend on, dependencies first."""
+        """Return ``wanted`` and all actions that they depend on, dependencies first."""
         needed: set[str] = set()
         pending = list(wanted)
         while pending:

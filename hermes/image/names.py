@@ -38,7 +38,7 @@ class ImageNames:
         self._folder: Path = store.home / "images"
 
     def set(self, name: Reference, manifest: Descriptor) -> None:
-        """Give a manifest a name, which it takes from whatever had it; raises `UsageError` for one that is too long."""
+        """Give a manifest a name, which another one loses; raises `UsageError` for one that is too long."""
         path = self._path(name.normal)
         if len(path.name) > _LONGEST_FILE:
             raise UsageError(f"{name} is too long for a name in the store", hint="take a shorter one")

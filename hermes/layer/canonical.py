@@ -110,7 +110,7 @@ class _Names:
 
 
 class _Links:
-    """The hard links among items, each to a path that is none."""
+    """The hard links among items, each to a path that is not a link itself."""
 
     def __init__(self) -> None:
         self._names: dict[str, _Names] = {}

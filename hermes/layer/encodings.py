@@ -78,7 +78,7 @@ def find_plain(store: Store, diff_id: Digest) -> Encoding | None:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A blob of a layer that somebody else compressed, here or not; ``urls`` say where it may be had besides registries."""
+    """A blob of a layer that somebody else compressed, here or not; ``urls`` say where it can be downloaded besides registries."""
 
     digest: Digest
     size: int

@@ -1,6 +1,6 @@
 """What is at each path while an archive is unpacked, entry by entry: which entries fit, and what each replaces.
 
-Whoever unpacks an archive or notes what is in it asks here, so that both agree, and a layer that cannot be unpacked is
+Extraction and import both ask here, so that they agree, and a layer that cannot be unpacked is
 refused before it is used. Pure: it touches no file.
 """
 

@@ -40,7 +40,7 @@ class CachePlace:
     """Where a cache is: ``ref`` in a registry, or ``folder``, an OCI layout, with ``tag``.
 
     ``all_layers`` (``mode=max``): a cache that is written has the layers of all stages, and not only the images' own.
-    ``ignores_errors``: that it cannot be written is no reason for the build to fail.
+    ``ignores_errors``: the build does not fail when the cache cannot be written.
     """
 
     text: str

@@ -60,11 +60,11 @@ _NOTED: Final = frozenset(
         "resolved",
     )
 )
-"""What of an entry npm notes again; see ``metaFromNode`` of its library."""
+"""The fields of an entry that npm writes again; see ``metaFromNode`` of its library."""
 
 
 class Wanted(NamedTuple):
-    """What of a lock is wanted: kinds of dependencies to ``omit``, packages to ``exclude``, and whether sha1 will do.
+    """The part of a lock that is wanted: kinds of dependencies to ``omit``, packages to ``exclude``, and whether sha1 will do.
 
     ``legacy_peers``: peer dependencies mean nothing, as npm's ``legacy-peer-deps`` says.
     """

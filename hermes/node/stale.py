@@ -67,7 +67,7 @@ def _named(package: Package, kind: str) -> Iterator[tuple[str, str]]:
 
 
 def _fits(node: Node, spec: str) -> bool:
-    """Tell whether what is locked is what ``spec`` asks for, as far as that can be told without asking anybody."""
+    """Tell whether what is locked is what ``spec`` asks for, by what the lock says of it."""
     package = (node.target or node).package
     alias = _ALIAS.match(spec)
     if alias:

@@ -1,6 +1,6 @@
 """Archives of npm packages as entries of a layer, put where npm puts them; nothing is run.
 
-See npm's libraries ``pacote`` (what of an archive is taken, and with which modes) and ``bin-links`` (programs).
+See npm's libraries ``pacote`` (which files of an archive are taken, and with which modes) and ``bin-links`` (programs).
 """
 
 from __future__ import annotations

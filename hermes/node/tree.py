@@ -1,4 +1,4 @@
-"""The tree of a lock: what depends on what, as Node.js finds it, and what of it is to be installed.
+"""The tree of a lock: what depends on what, as Node.js finds it, and which packages are installed.
 
 npm's library ``arborist`` is what decides: a package is found in the nearest ``node_modules`` above what needs it; whether it is
 for development, optional or a peer is found by walking from the project (locks say it, too, and not always rightly).

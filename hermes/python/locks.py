@@ -20,7 +20,7 @@ Read = Callable[[str], bytes]
 
 
 class Wanted(NamedTuple):
-    """What of a lock is wanted; ``sources`` are the names of packages that may be built from source."""
+    """The part of a lock that is wanted; ``sources`` are the names of packages that may be built from source."""
 
     project: str = ""
     extras: tuple[str, ...] = ()

@@ -34,7 +34,7 @@ Table = Mapping[str, Any]
 
 
 class Selection(NamedTuple):
-    """What of a lock is wanted: of the workspace's member ``project`` (empty: the one at its root) these."""
+    """The part of a lock that is wanted: of the workspace's member ``project`` (empty: the one at its root) these."""
 
     project: str = ""
     extras: tuple[str, ...] = ()

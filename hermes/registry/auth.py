@@ -38,7 +38,7 @@ class Challenge:
 
 
 def parse_challenges(header: str) -> list[Challenge]:
-    """Return the challenges of a WWW-Authenticate header, as far as it can be understood."""
+    """Return the challenges of a WWW-Authenticate header; what cannot be parsed is left out."""
     found: list[Challenge] = []
     at = 0
     while at < len(header):

@@ -360,7 +360,9 @@ class Endpoint:
         ) as error:
             host = urlsplit(url).netloc
             reason = reason_in(error)
-            kind = Stalled if "timed out" in reason else Cut  # while writing, which is no `requests.Timeout`
+            kind = (
+                Stalled if "timed out" in reason else Cut
+            )  # while writing: `requests.Timeout` does not cover that
             raise kind(reason if host == self.host else f"{host}: {reason}") from None
         except requests.RequestException as error:
             raise RegistryError(f"{urlsplit(url).netloc}: {reason_in(error)}") from None

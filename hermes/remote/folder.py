@@ -23,7 +23,7 @@ class StoredFolder:
         self._read: dict[Digest, bytes] = {}
 
     def read_ahead(self, paths: Iterable[str]) -> None:
-        """Fetch small files with few calls; those that cannot be had so are fetched one by one. Raises as `open`."""
+        """Fetch small files with few calls; the others are fetched one by one. Raises as `open`."""
         wanted = [self._files[path] for path in paths if path in self._files]
         self._read.update(self._cas.read_small(wanted))
 

@@ -1,4 +1,4 @@
-"""The messages of the protocols, as far as Hermes reads and writes them.
+"""The messages of the protocols, with the fields that Hermes reads and writes.
 
 They are declared here by the names and numbers of their fields, which the protocols fix: build/bazel/remote/execution/v2
 (remote_execution.proto of bazelbuild/remote-apis), google/bytestream, google/longrunning, google/rpc and

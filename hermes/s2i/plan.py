@@ -214,7 +214,7 @@ class _Planner:
         text = runtime.labels.get(INPUT_FILES)
         if not text:
             raise UsageError(
-                f"nothing says what of the builder goes into {runtime.name}",
+                f"nothing says which files of the builder go into {runtime.name}",
                 hint=f"say --runtime-artifact /path, or give the runtime image the label {INPUT_FILES}",
             )
         return mappings(text, of=f"the label {INPUT_FILES} of {runtime.name}")

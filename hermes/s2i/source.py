@@ -1,4 +1,4 @@
-"""The files of an application's source: what of them is left out, and the variables that they set."""
+"""The files of an application's source: which of them are left out, and the variables that they set."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ class _Serving:
         inner = self._inner[listener.fileno()]
         try:
             threading.Thread(target=_connected, args=(client, inner), daemon=True).start()
-        except RuntimeError:  # no thread is to be had
+        except RuntimeError:  # no more threads
             _reset(client)
 
     def _pass_on(self, listener: socket.socket) -> None:

@@ -55,7 +55,7 @@ class Listening:
 
 
 def check_shared(ports: Sequence[Port]) -> None:
-    """Raises `UsageError` for ports that cannot be had by a program that shares this machine's network."""
+    """Raises `UsageError` for ports that a program in this machine's network cannot bind."""
     for one in ports:
         if one.outer and not one.outer <= one.inner <= (one.last or one.outer):
             raise UsageError(

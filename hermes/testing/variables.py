@@ -11,7 +11,7 @@ _SPECIAL: Final = frozenset("*#$@!?-0123456789")
 def expanded(text: str, values: Mapping[str, str]) -> str:
     """Return a text with ``$NAME`` and ``${NAME}`` replaced by values; a name without one by nothing.
 
-    Of ``${`` without an end, and of ``${}``, nothing is left; a dollar sign before what is no name stays.
+    ``${`` without an end and ``${}`` become nothing; a dollar sign that no name follows stays.
     """
     parts = []
     at = start = 0

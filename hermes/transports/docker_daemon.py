@@ -50,7 +50,7 @@ def destination(place: Place, _client: Callable[[], Client]) -> DaemonDestinatio
 
 @dataclass(frozen=True, slots=True)
 class DaemonDestination:
-    """An image of the daemon, which takes the name from whatever had it."""
+    """An image of the daemon, to which the name points from then on."""
 
     needs: ClassVar[Needs] = NEEDS
 

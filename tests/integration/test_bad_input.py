@@ -124,7 +124,10 @@ WRONG_BUILD_FILES = {
         'fetch_file(name = "l", urls = ["file:///x"])\n',
         "app/BUILD:1:.*expected one of sha256 and integrity, got neither",
     ),
-    "a bad time": ('image(name = "l", created = "yesterday")\n', 'app/BUILD:1:19: .*"yesterday" is no time'),
+    "a bad time": (
+        'image(name = "l", created = "yesterday")\n',
+        'app/BUILD:1:19: .*expected a time, got "yesterday"',
+    ),
     "a bad port": ('image(name = "l", ports = ["http"])\n', 'app/BUILD:1:19: .*"http" is not a port'),
     "a bad platform": ('image(name = "l", platform = "amiga")\n', "app/BUILD:1:.*platform"),
     "a variable that is not inherited": (

@@ -329,7 +329,7 @@ def test_an_artifact_that_assemble_did_not_make_is_told(place: Place) -> None:
     with pytest.raises(BuildFailed) as caught:
         place.build(runtime_image="runtime", runtime_artifacts=mappings("/app/none", of="x"))
     assert "/app/none is not there in fake" in failure(caught.value)
-    with pytest.raises(UsageError, match="nothing says what of the builder goes into fake"):
+    with pytest.raises(UsageError, match="nothing says which files of the builder go into fake"):
         place.build(runtime_image="fake")
     with pytest.raises(UsageError, match="an incremental build cannot have a runtime image"):
         place.build(runtime_image="runtime", incremental=True, tag="extended")

@@ -140,7 +140,7 @@ def test_bytes_that_the_cache_does_not_have_are_built_again(machines: Machines) 
     (machines.context / "Dockerfile").write_text(text.replace("--from=build", "--from=more"))
     cold = machines.new()
     assert {"copy 2", "run 3", "run 5"} <= set(ran(cold.build(read=machines.cache("min"))))
-    assert any("cannot be had from the cache" in one for one in cold.said)
+    assert any("cannot be fetched from the cache" in one for one in cold.said)
     cold = machines.new()
     assert ran(cold.build(read=machines.cache("max"))) == ["copy 7", "run 5", "run 8"]
 
@@ -156,7 +156,7 @@ def test_a_damaged_cache_gives_no_wrong_image(machines: Machines, tmp_path: Path
     (machines.context / "Dockerfile").write_text(FILE + "RUN cat /out\n")
     cold = machines.new()
     built = cold.build(read=machines.cache("max"))
-    assert any("cannot be had from the cache" in one for one in cold.said)
+    assert any("cannot be fetched from the cache" in one for one in cold.said)
     assert {"run 6", "run 7"} <= set(ran(built))
 
     path = data / _place(index["digest"])

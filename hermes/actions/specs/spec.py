@@ -84,7 +84,7 @@ def mixed() -> Any:
 class Spec(Generic[I]):
     """What one action does, as a frozen dataclass. ``for_platform``: its outputs depend on the build's platform.
 
-    It is no `dataclasses.dataclass` because Python compiles six functions for each of those, half a millisecond for each
+    It is not a `dataclasses.dataclass`, because Python compiles six functions for each of those, half a millisecond for each
     kind, in builds that take a hundred.
     """
 

@@ -72,7 +72,7 @@ class CacheIndex:
             return cls._loaded(parse_json(_decompressed(data)))
         except ImageError:
             raise
-        except Exception as error:  # noqa: BLE001 - whoever wrote it may have written anything
+        except Exception as error:  # noqa: BLE001 - the file comes from another machine and may hold anything
             raise ImageError(f"{name}: the index of the cache is damaged ({error})") from None
 
     @classmethod

@@ -85,7 +85,7 @@ class SharedResults:
         return self._local.preimage(key)
 
     def vouches(self, value: Value) -> bool:
-        """Tell whether what stands behind an output can be had from a cache, or was promised by one."""
+        """Tell whether the blob or layer of an output is in a cache, or was promised by one."""
         if self._is_distrusted:
             return False
         if value.kind == LAYER:
@@ -103,7 +103,7 @@ class SharedResults:
         encodings.forget_foreign(self._store, diff_id)
         reason = f" ({error.message})" if error is not None else ""
         raise MissingBlobError(
-            f"layer {diff_id.short} cannot be had from the cache{reason}", digest=diff_id
+            f"layer {diff_id.short} cannot be fetched from the cache{reason}", digest=diff_id
         ) from error
 
     def close(self) -> None:

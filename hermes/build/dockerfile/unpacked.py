@@ -1,4 +1,4 @@
-"""An archive of a context as a folder. Whoever made it, nothing is written outside of the folder."""
+"""An archive of a context as a folder. Nothing is written outside of that folder, whatever the archive says."""
 
 from __future__ import annotations
 

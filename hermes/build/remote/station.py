@@ -1,4 +1,4 @@
-"""Executes actions of builds on other machines, each from its folder: what a worker does, whoever brings the folders.
+"""Executes actions of builds on other machines, each from its folder: what a worker does, independent of how the folders get there.
 
 It does not know where folders come from and go to: ``hermes execute-action`` has them on disk, ``hermes worker`` in a
 content-addressable storage.

@@ -103,7 +103,7 @@ class Taking:
         return True
 
     def _take_blobs(self, value: Value, files: Mapping[str, FileThere]) -> bool:
-        """Note the layers of a manifest that came with it; tell whether all can be had."""
+        """Note the layers of a manifest that came with it; tell whether all can be fetched."""
         for one in Manifest.parse(self._store.blobs.read(value.digest)).layers:
             is_known = self._store.blobs.has(one.digest, one.size) or self._content.has(one.digest)
             if is_known or is_external(one) or self._store.blob_sources.of(one.digest):

@@ -28,7 +28,7 @@ _STRUCTURE: Final = re.compile(
 
 
 class Form(NamedTuple):
-    """One way to write a secret: ``part`` says what of it (nothing: all), ``data`` is what is then there."""
+    """One way to write a secret: ``part`` says which part of it (nothing: all), ``data`` is the result."""
 
     id: str
     part: str

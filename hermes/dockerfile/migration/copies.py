@@ -50,7 +50,7 @@ class Stack:
         return None
 
     def resolve(self, path: str) -> str:
-        """Return where a path leads, as far as links of the base say."""
+        """Return where a path leads through the links of the base that are known."""
         return path.strip("/") if self.view is None else self.view.resolve(path)
 
 

@@ -184,7 +184,7 @@ class _Migration:
         return of_action(ResolveDestination[Ref], self._action_of(copy.destination))
 
     def _folders(self, action: Action) -> list[str]:
-        """Return the folders of the context that an instruction copies whole, as far as its words show them."""
+        """Return the folders of the context that an instruction copies whole, where its words show that."""
         span = self._spans[action.owner]
         one = next((one for one in self._file.instructions if one.span == span), None)
         sources = one.sources if isinstance(one, Copy) else ("/",) if isinstance(one, Run) else ()

@@ -52,7 +52,9 @@ class ImageActions(Declaring):
         created = (config or {}).get("created")
         if created and not (type(created) is str and is_timestamp(created)):
             raise EvalError(
-                f"{show(created)} is no time", 'write it as "2024-01-31T00:00:00Z"', attribute="created"
+                f"expected a time, got {show(created)}",
+                'write it as "2024-01-31T00:00:00Z"',
+                attribute="created",
             )
         below = list(base.fields["layers"]) if base else []
         stack = [*below, *layers_of(layers)]

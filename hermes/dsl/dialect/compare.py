@@ -23,7 +23,7 @@ _ORDER: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 
 
 def compare(budget: Budget, symbol: str, left: Any, right: Any) -> bool:
-    """Return ``left symbol right``; True is no number, and only like is ordered with like."""
+    """Return ``left symbol right``; True is not equal to 1, and only values of one type are ordered."""
     if symbol == "==":
         return equal(budget, left, right)
     if symbol == "!=":

@@ -410,7 +410,7 @@ def _popitem(budget: Budget, mapping: dict[Any, Any]) -> tuple[Any, Any]:
 
 
 def pairs_of(budget: Budget, name: str, items: Any) -> dict[Any, Any]:
-    """Return a dict of the pairs in a list; raises `EvalError` where one is no pair."""
+    """Return a dict of the pairs in a list; raises `EvalError` where an item is not a pair."""
     found = {}
     pairs = sequence(name, items)
     budget.make(ENTRY * len(pairs))

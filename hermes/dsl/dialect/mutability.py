@@ -19,7 +19,7 @@ class Mutability:
     def freeze(self, values: Iterable[Any], file: str) -> None:
         """Make everything reachable from ``values`` immutable, as it is when its file has been loaded.
 
-        What refers to values, and is none that holds them, names them in ``dsl_held``.
+        An object that refers to values without being a list, dict or struct names them in ``dsl_held``.
         """
         pending = list(values)
         seen: set[int] = set()

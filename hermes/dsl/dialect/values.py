@@ -200,14 +200,14 @@ _NAMES: Final[Mapping[type, str]] = {
 
 
 def check_strings(name: str, *values: Any) -> None:
-    """Raise `EvalError` if an argument of the function called ``name`` is no string."""
+    """Raise `EvalError` if an argument of the function called ``name`` is not a string."""
     for value in values:
         if type(value) is not str:
             raise EvalError(f"{name}() takes a string, not {described(value)}")
 
 
 def check_ints(name: str, *values: Any) -> None:
-    """Raise `EvalError` if an argument of the function called ``name`` is no int."""
+    """Raise `EvalError` if an argument of the function called ``name`` is not an int."""
     for value in values:
         if type(value) is not int:
             raise EvalError(f"{name}() takes an int, not {described(value)}")
