@@ -19,6 +19,7 @@ from hermes.api.workspace import Workspace
 from hermes.build.result import BuildResult
 from hermes.store import Store
 from tests.processes import SESSION, processes_of
+from tests.properties import examples
 
 ROOT = Path(__file__).parent.parent
 BUSYBOX = Path("/bin/busybox")
@@ -27,7 +28,9 @@ LASTING = f"sleep {1_000_000 + os.getpid()}"
 """A command that does not end by itself, and that no other tests on this machine have."""
 
 # How long an example takes says more of the machine than of the code.
-settings.register_profile("hermes", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "hermes", examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("hermes")
 
 for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hermes.dockerfile.context import Context
@@ -67,8 +69,7 @@ def test_a_context_that_nothing_names_is_warned_of() -> None:
 
 
 def test_a_stage_without_a_name_is_not_what_no_name_means() -> None:
-    found = translated(
-        "FROM a\nRUN b\nFROM c\nCOPY *.none /\nRUN --mount=target=/m,source=/ d\n", root="/usr/share/man"
-    )
+    text = "FROM a\nRUN b\nFROM c\nCOPY *.none /\nRUN --mount=target=/m,source=/ d\n"
+    found = translated(text, root=str(Path(__file__).parent))
     assert {one.owner for one in found.graph.actions.values()} & {"Dockerfile:1", "Dockerfile:2"} == set()
     assert split_stages(parse("Dockerfile", "FROM a\nFROM b\n")).find("", 1) is None

@@ -21,6 +21,7 @@ from hermes.layer.canonical import canonical
 from hermes.layer.entry import FILE
 from hermes.layer.write import write_layer
 from hermes.python.wheel import Environment, WheelPath, installed
+from tests.properties import examples
 from tests.unit.python.wheels import INFO, METADATA, NAME, WHEEL, make, raw, record_of, row, usual
 
 VENV = Environment("opt/venv", "3.11")
@@ -313,7 +314,7 @@ def test_an_archive_that_lies_about_places_is_refused(
         ours(wheel)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(data=st.data())
 def test_a_damaged_wheel_is_an_error_and_never_a_traceback(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
