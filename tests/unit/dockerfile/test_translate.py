@@ -232,6 +232,19 @@ def test_without_layers_each_stage_adds_one_to_its_base() -> None:
     ]
 
 
+def test_the_history_of_joined_layers_has_one_row_with_files_for_each_that_is_left() -> None:
+    """See image-spec, config.md, "history": rows without ``empty_layer`` stand for the layers, in their order."""
+    text = "FROM base AS one\nRUN one\nENV A=1\nRUN two\nFROM one\nRUN three\nRUN four\nCMD x\n"
+    found = translated(text, layers=False)
+    (compose,) = actions_of(found, "assemble_image")
+    rows = [(row["created_by"], not row.get("empty_layer")) for row in params_of(compose)["history"]]
+    assert [(text.split()[0], has_files) for text, has_files in rows] == [
+        *(("base", True), ("RUN", False), ("ENV", False), ("RUN", True)),
+        *(("RUN", False), ("RUN", True), ("CMD", False)),
+    ]
+    assert sum(has_files for _, has_files in rows) == sum(role == "layer" for role, _ in roles_of(compose))
+
+
 def test_dockers_format_has_dockers_media_types() -> None:
     found = translated("FROM base\n", docker=True)
     (compose,) = actions_of(found, "assemble_image")

@@ -149,3 +149,49 @@ def test_bytes_of_half_a_surrogate_pair_are_refused_where_a_configuration_comes_
 def test_a_document_that_is_nested_too_deeply_is_refused(parse: Callable[[bytes], object]) -> None:
     with pytest.raises(ImageError, match="nested too deeply"):
         parse(b"[" * 100_000)
+
+
+@pytest.mark.parametrize(("parse", "document"), [(Manifest.parse, MANIFEST), (Index.parse, INDEX)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("schemaVersion", 1), ("annotations", {"a": 1}), ("annotations", [])]
+)
+def test_a_field_of_another_type_is_refused(
+    parse: Callable[[bytes], object], document: dict[str, Any], name: str, value: object
+) -> None:
+    """And the documents as they are, also without the version that all have, are read."""
+    assert parse(text(document))
+    assert parse(text({key: one for key, one in document.items() if key != "schemaVersion"}))
+    if value != []:  # an empty list is nothing, as other tools write it
+        with pytest.raises(ImageError):
+            parse(text({**document, name: value}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("mediaType", 1), ("mediaType", None), ("digest", 1), ("digest", "sha256:x"), ("size", "5"), ("size", -1), ("size", True),
+     ("size", 1.0), ("urls", [1]), ("urls", "x")],
+)  # fmt: skip
+def test_a_descriptor_with_a_wrong_field_is_refused(name: str, value: object) -> None:
+    assert Descriptor.from_json(DESCRIPTOR).size == 5
+    with pytest.raises(ImageError, match="a descriptor"):
+        Descriptor.from_json({**DESCRIPTOR, name: value})
+
+
+@pytest.mark.parametrize("name", CONFIG["config"])
+def test_a_setting_of_another_type_is_refused(name: str) -> None:
+    assert parse_config(text(CONFIG))["config"] == CONFIG["config"]
+    wrong: list[object] = [5, [1], ["a", None], {"a": 1}, "a"]
+    kinds = {
+        "Healthcheck": (dict,),
+        "ExposedPorts": (dict,),
+        "Volumes": (dict,),
+        "Labels": (),
+        "Cmd": (),
+        "Env": (),
+        "OnBuild": (),
+    }
+    for value in wrong:
+        if isinstance(value, kinds.get(name, (str,))):
+            continue
+        with pytest.raises(ImageError, match=f"{name} is of a wrong type"):
+            parse_config(text({**CONFIG, "config": {name: value}}))

@@ -15,7 +15,7 @@ from hermes.dockerfile.origins import context_name
 from hermes.errors import UsageError
 from hermes.image.descriptor import IMAGE_MANIFEST, Descriptor
 from hermes.image.names import ImageNames
-from hermes.image.reference import Reference
+from hermes.image.reference import Reference, is_tag_or_name, normal_name
 from hermes.store import Store
 
 SHA = "sha256:" + "0" * 64
@@ -156,3 +156,25 @@ def test_a_name_that_is_near_is_told(store: Store) -> None:
     with pytest.raises(UsageError) as caught:
         names.get(Reference.parse("docker.io/library/busybxo"))
     assert caught.value.hint == "did you mean busybox:latest?"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("v1", True),
+        ("host:5000/name:tag", True),
+        ("a/b", True),
+        (f"name@{Digest.of(b'')}", False),
+        ("UPPER/case", False),
+        ("a b", False),
+        ("", False),
+    ],
+)
+def test_what_names_an_image_in_a_layout(text: str, expected: bool) -> None:
+    assert is_tag_or_name(text) is expected
+
+
+def test_what_is_not_a_name_has_no_other_form() -> None:
+    assert normal_name("docker.io/library/a") == normal_name("a") == "a:latest"
+    for text in ("a b", "UPPER", ""):
+        assert normal_name(text) == text

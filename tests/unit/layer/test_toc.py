@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from hermes.digest import Digest
 from hermes.errors import MissingBlobError, StoreError
 from hermes.layer import rows, toc
 from hermes.layer.entry import DIRECTORY, FILE, Entry
-from hermes.layer.rows import Collected, Rows
+from hermes.layer.rows import Collected, Rows, pieces
 from hermes.layer.toc import TableOfContents
 from hermes.store import Store
 from tests.properties import changed, examples
@@ -99,3 +100,16 @@ def test_a_changed_table_is_read_or_counts_as_damaged(store: Store, document: An
     store.write(store.toc_path(DIFF_ID), json.dumps(document).encode())
     with suppress(MissingBlobError):
         toc.load(store, DIFF_ID)
+
+
+def test_a_table_of_another_version_or_that_is_cut_is_not_read(tmp_path: Path) -> None:
+    data = TableOfContents(Digest.of(b""), 0, [Entry("a", FILE, 0o644)]).dump()
+    unchecked = b"{" + data[data.index(b'"version"') :]
+    assert list(TableOfContents.load(unchecked).entries) == [Entry("a", FILE, 0o644)]
+    with pytest.raises(ValueError, match=r"^version 2$"):
+        TableOfContents.load(unchecked.replace(b'"version":1', b'"version":2'))
+    (tmp_path / "file").write_bytes(data)
+    with open(tmp_path / "file", "rb") as file:
+        assert b"".join(pieces(file.fileno(), 0, len(data))) == data
+        with pytest.raises(ValueError, match="cut short"):
+            list(pieces(file.fileno(), 0, len(data) + 1))

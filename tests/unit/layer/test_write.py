@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hermes.digest import CHUNK
-from hermes.errors import SourceError, StoreError
+from hermes.errors import LayerError, SourceError, StoreError
 from hermes.layer.content import BytesContent, FileContent, signature
 from hermes.layer.entry import FILE, Entry
 from hermes.layer.shape import Shape
@@ -60,3 +60,25 @@ def test_a_folder_is_replaced_with_all_that_came_into_it_since() -> None:
     assert shape.add(Entry("a", "5", 0o755)).removed == ["a"]
     shape.add(Entry("a/b/second", FILE, 0o644))
     assert sorted(shape.add(Entry("a", FILE, 0o644)).removed) == ["a", "a/b", "a/b/second"]
+
+
+@pytest.mark.parametrize("after", ["cut", "longer", "as it was"])
+def test_a_file_of_another_size_than_it_was_is_an_error_while_it_is_read(tmp_path: Path, after: str) -> None:
+    """Also without a signature: what a tar's header says is the size that is written."""
+    path = tmp_path / "file"
+    size = CHUNK + 1000
+    path.write_bytes(bytes(size))
+    pieces = iter(FileContent(str(path), size).chunks())
+    read = len(next(pieces))
+    if after == "as it was":
+        assert read + sum(map(len, pieces)) == size
+        return
+    os.truncate(path, CHUNK if after == "cut" else size + 1)
+    with pytest.raises(SourceError, match="file"):
+        list(pieces)
+
+
+def test_content_of_another_size_than_its_entry_is_an_error() -> None:
+    for data in (b"x", b"xyz"):
+        with pytest.raises(LayerError, match=f"a: has {len(data)} bytes, not 2"):
+            write_layer([(Entry("a", FILE, 0o644, size=2), BytesContent(data))], blobs=None)

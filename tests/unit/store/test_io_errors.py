@@ -36,3 +36,11 @@ def test_what_python_raises_without_memory_is_out_of_memory(error: Exception) ->
 def test_a_fault_of_ours_is_none_of_the_machine() -> None:
     for error in (RuntimeError("a fault"), ImportError("no module named x"), OverflowError("int too large")):
         assert not is_of_machine(error)
+
+
+def test_a_folder_that_is_gone_is_what_no_file_without_a_name_means() -> None:
+    gone = "the current folder does not exist any more"
+    assert refusal(OSError(errno.ENOENT, "x")).message == gone
+    assert refusal(OSError(errno.ENOENT, "not there", "/a")).message == "/a: not there"
+    assert refusal(OSError(errno.EIO, "a fault")).message == "a fault"
+    assert refusal(OSError(errno.EMFILE, "x", "/a")).message == "/a: too many open files"
