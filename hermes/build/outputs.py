@@ -26,7 +26,7 @@ from hermes.layer.compress import ZSTD
 from hermes.naming.remotes import RemoteContent
 from hermes.store import Store
 from hermes.store.atomic_replace import beside
-from hermes.store.io_errors import storing
+from hermes.store.io_errors import writing
 from hermes.workspace.location import OUTPUT_FOLDER
 from hermes.workspace.sources import FileIndex
 
@@ -88,7 +88,7 @@ class Outputs:
         then has those actions that may have given something else, ``changed`` the sources that are something else.
         """
         found: dict[str, list[BuiltOutput]] = {}
-        with self._store.locks.held(f"outputs:{self._root}"), storing(self._out):
+        with self._store.locks.held(f"outputs:{self._root}"), writing(self._out):
             for number, one in enumerate(wanted):
                 outputs = found.setdefault(one.label, [])
                 last = before[number] if before else None

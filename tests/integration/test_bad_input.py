@@ -506,6 +506,26 @@ def test_a_full_disk(app: Sandbox, tmp_path: Path) -> None:
     assert app.run("build", "//app:i").returncode == 0
 
 
+@pytest.mark.root
+def test_a_full_output_folder_is_not_the_store(app: Sandbox) -> None:
+    if os.geteuid():
+        pytest.skip("only root can mount a small file system")
+    app.write("app/f.txt", "x")
+    app.write("app/BUILD", 'files_layer(name = "l", srcs = ["f.txt"])\nimage(name = "i", layers = [":l"])\n')
+    out = app.root / "hermes-out"
+    out.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=3", "none", str(out)], check=True)
+    try:
+        done = app.run("build", "//app:i")
+    finally:
+        subprocess.run(["umount", str(out)], check=True)
+    assert done.returncode == 1
+    assert re.search(
+        r"hermes-out/\S* cannot be written: No space left on device\nhint: free some space there", done.stderr
+    )
+    assert app.run("build", "//app:i").returncode == 0
+
+
 def test_a_destination_that_is_something_else(built: Sandbox) -> None:
     folder = built.root / "mine"
     folder.mkdir()
