@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hermes.debian.sources import machine_sources
 from hermes.sandbox.architectures import ARCHITECTURES
 from hermes.sandbox.emulators import emulator_of
 from tests.conftest import Sandbox
@@ -27,6 +28,21 @@ image_index(name = "index", image = ":image", platforms = [{platforms}])
     files=", ".join(f'":{name}": {{"/it": "{name}.bin"}}' for name in FOREIGN),
     platforms=", ".join(f'"linux/{name}"' for name in FOREIGN),
 )
+DEBIAN = """
+load("@hermes//rules:debian.bzl", "apt_layer")
+apt_layer(name = "files", architectures = {names}, lock = "lock.yaml", packages = ["base-files", "busybox-static"], sources = ["{source}"])
+run_layer(name = "ran", base = [":files"], argv = ["/usr/bin/busybox", "sh", "-c", "/usr/bin/busybox uname -m > /etc/machine"])
+image(name = "base", layers = [":files"])
+image(name = "image", layers = [":files", ":ran"], cmd = ["/usr/bin/busybox", "cat", "/etc/machine"])
+image_index(name = "index", image = ":image", platforms = {platforms})
+image_index(name = "bases", image = ":base", platforms = {platforms})
+"""
+DOCKERFILE = """
+FROM base
+RUN ["/usr/bin/busybox", "sh", "-c", "/usr/bin/busybox uname -m > /etc/by-dockerfile"]
+CMD ["/usr/bin/busybox", "cat", "/etc/by-dockerfile"]
+"""
+MACHINE_NAMES = {"arm64": "aarch64", "riscv64": "riscv64"}
 MACHINES = Path("/proc/sys/fs/binfmt_misc")
 
 pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="the programs are not foreign here")
@@ -95,6 +111,43 @@ def test_a_dockerfile_becomes_an_index(foreign: Sandbox) -> None:
     assert "two: there is no image for linux/s390x" in shown.stderr
     listed = json.loads(foreign.run("inspect", "--json", "two").stdout)
     assert sorted(one["architecture"] for one in listed["images"]) == sorted(FOREIGN)
+
+
+@pytest.mark.network
+@pytest.mark.timeout(1200)
+@pytest.mark.skipif(
+    os.environ.get("HERMES_TEST_PEERS") != "every",
+    reason="HERMES_TEST_PEERS=every has packages of Debian for arm64 and riscv64",
+)
+def test_packages_of_debian_for_other_architectures_run_in_layers_and_dockerfiles(
+    foreign: Sandbox, ordinary_user: OrdinaryUser
+) -> None:
+    """Debian 13 is the first with riscv64."""
+    (source,) = {one.uri for one in machine_sources() if "security" not in one.uri}
+    platforms = [f"linux/{name}" for name in FOREIGN]
+    before = sorted(MACHINES.iterdir()) if MACHINES.is_dir() else []
+    foreign.write(
+        "BUILD",
+        DEBIAN.format(names=list(FOREIGN), platforms=platforms, source=f"deb {source} trixie main"),
+    )
+    foreign.write("context/Dockerfile", DOCKERFILE)
+    assert foreign.run("lock", "//...").returncode == 0
+    theirs = ordinary_user.workspace
+    for name in ("BUILD", "lock.yaml"):
+        theirs.write(name, (foreign.root / name).read_bytes())
+    theirs.write("context/Dockerfile", DOCKERFILE)
+    built = [foreign.digest("//:index"), foreign.digest("//:bases")]
+    ordinary_user.take_files(foreign)
+    for digest, label in zip(built, ("//:index", "//:bases"), strict=True):
+        assert digest in ordinary_user.run("build", "--json", label).stdout
+    bud = ("bud", "-q", "--platform", ",".join(platforms), "--build-context", "base=oci:hermes-out/bases")
+    ours = foreign.run(*bud, "-t", "two", "context").stdout
+    assert ours
+    assert ordinary_user.run(*bud, "-t", "two", "context").stdout == ours
+    for platform, machine in zip(platforms, map(MACHINE_NAMES.get, FOREIGN), strict=True):
+        for image in ("//:image", "two"):
+            assert foreign.run("run", "-q", "--platform", platform, image).stdout == f"{machine}\n"
+    assert (sorted(MACHINES.iterdir()) if MACHINES.is_dir() else []) == before
 
 
 def test_what_cannot_be_emulated_names_both_architectures(foreign: Sandbox, tmp_path: Path) -> None:
