@@ -6,6 +6,7 @@ The verdict is `True` where the case passes. `tests/interop` asks the real tool 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Final
 
 BUILD: Final = """\
@@ -275,3 +276,48 @@ def alone() -> dict[str, tuple[bool, str]]:
         found[f"options: {name}.yaml"] = verdict, json.dumps({**version, **document})
     found |= {f"file: {name}.yaml": row for name, row in BROKEN.items()}
     return found | {f"{name}.json": row for name, row in JSON.items()}
+
+
+def page() -> str:
+    """Return docs/structure-tests.md: each case with what it asks for, and the verdict of both tools."""
+    parts = [_HEAD]
+    for field, cases in (
+        ("commandTests", COMMANDS),
+        ("fileExistenceTests", EXISTENCE),
+        ("fileContentTests", CONTENT),
+        ("metadataTest", METADATA),
+        ("licenseTests", LICENSES),
+        ("containerRunOptions", OPTIONS),
+        ("Whole files in YAML", BROKEN),
+        ("Whole files in JSON", JSON),
+    ):
+        parts.append(
+            f"\n## {field}\n\n| case | what is asked | container-structure-test | Hermes |\n| --- | --- | --- | --- |\n"
+        )
+        for name, (verdict, said) in cases.items():
+            text = (
+                json.dumps(said, ensure_ascii=False)[1:-1]
+                if isinstance(said, dict)
+                else json.dumps(said)[1:-1]
+            )
+            shown = text.replace("|", "\\|").replace("`", "'")
+            word = "passes" if verdict else "fails"
+            parts.append(f"| {name} | `{shown}` | {word} | {word} |\n")
+    return "".join(parts)
+
+
+_HEAD: Final = """\
+# What test files may say
+
+Made by `python -m tests.structures` from the cases of its tests. `tests/interop/test_structures.py` asks container-structure-test
+1.19.1 with docker for each verdict, and `tests/integration/test_testing.py` asks Hermes with `writable = True`: each fails where
+its tool says something else. Files that a tool refuses count as failing. Where the two differ is in
+[testing.md](testing.md#files-of-container-structure-test).
+
+The image has files below `/srv`, a program that ends with 3, users, and settings of each kind. `globalEnvVars` sets GLOBAL for all
+commands; `allocateTty` and `envFile`, which the two take differently, are in testing.md.
+"""
+
+
+if __name__ == "__main__":
+    Path(__file__).parents[1].joinpath("docs/structure-tests.md").write_text(page())

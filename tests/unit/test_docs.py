@@ -26,6 +26,7 @@ from hermes.engine.events import Event
 from hermes.workspace.listing import Folders
 from hermes.workspace.sources import FileIndex
 from tests.conftest import ROOT
+from tests.structures import page
 
 REFERENCE = ROOT / "docs/rules.md"
 HEAD = """\
@@ -127,6 +128,10 @@ def _row(name: str, attribute: Any) -> str:
 
 def test_the_reference_is_that_of_the_rules() -> None:
     assert REFERENCE.read_text() == reference()
+
+
+def test_the_table_of_test_files_is_that_of_their_cases() -> None:
+    assert (ROOT / "docs/structure-tests.md").read_text() == page()
 
 
 def test_every_rule_is_in_the_reference(tmp_path: Path) -> None:
