@@ -133,6 +133,10 @@ def _targets(wanted: Wanted, dest: str, node: str) -> str:
 def _install(folder: Path, wanted: Wanted, place: Place) -> None:
     argv = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", f"--cache={place.root / 'npm'}"]
     argv += [f"--omit={one}" for one in wanted.omit]
+    if '"resolved": "http' in (folder / "package-lock.json").read_text():
+        argv.append(
+            "--omit-lockfile-registry-resolved=false"
+        )  # as npm notes them, if nobody told it otherwise
     env = {**os.environ, "NO_UPDATE_NOTIFIER": "1"}
     done = subprocess.run(argv, cwd=folder, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
