@@ -153,9 +153,12 @@ def test_the_builder_of_the_example_gives_root_and_an_ordinary_user_one_image(
     workspace: Sandbox, ordinary_user: OrdinaryUser
 ) -> None:
     for package in ("examples/python", "examples/s2i"):
-        shutil.copytree(ROOT / package, workspace.root / package)
+        for one in (workspace, ordinary_user.workspace):
+            shutil.copytree(ROOT / package, one.root / package)
     builder = f"oci:{ordinary_user.folder}/builder"
-    workspace.build("//examples/s2i:app")
+    digest = workspace.digest("//examples/s2i:app")
+    ordinary_user.take_files(workspace)
+    assert digest in ordinary_user.run("build", "--json", "//examples/s2i:app").stdout
     assert workspace.run("run", "//examples/s2i:app").stdout == '{"greeting":"Hello, world!"}\n'
     assert workspace.run("build", "-q", "//examples/s2i:builder", "-o", builder).returncode == 0
     source = shutil.copytree(ROOT / "examples/s2i/src", ordinary_user.folder / "src")
