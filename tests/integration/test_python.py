@@ -298,6 +298,36 @@ py_layers(
 """
 
 
+LOCAL = '''\
+run_layer(
+    name = "moved",
+    base = ":base",
+    cmd = """
+        exec python3.11 -B -c 'import os, shutil
+for path in ("bin/python3.11", "lib/python3.11"):
+    os.makedirs(os.path.dirname("/usr/local/" + path), exist_ok=True)
+    shutil.move("/usr/" + path, "/usr/local/" + path)
+os.remove("/usr/bin/python3")'
+    """,
+)
+
+image(name = "python", layers = [":base", ":moved"], env = {"PATH": "/usr/local/bin:/usr/bin:/bin"})
+
+py_layers(
+    name = "local_deps",
+    base = ":python",
+    compile = True,
+    interpreter = "/usr/local/bin/python3.11",
+    libc = "glibc-2.36",
+    lock = "requirements.txt",
+    python = "3.11",
+)
+
+py_image(name = "local", srcs = glob(["app/*.py"]), base = ":python", module = "app", deps = [":local_deps"])
+'''
+"""An image that has Python where those called python have it, and nowhere else."""
+
+
 def add_source(workspace: Sandbox, package: str, links: Path) -> None:
     """Give a package targets with a source distribution, which builds itself with nothing but Python.
 
@@ -353,6 +383,10 @@ def test_the_example_is_one_image_for_root_and_an_ordinary_user(
     greet, serve = (names_in(workspace.root / "hermes-out" / package / one) for one in ("greet", "serve"))
     assert greet == serve
     assert any(name.endswith("/flask/__pycache__/app.cpython-311.pyc") for layer in greet for name in layer)
+    build = workspace.root / package / "BUILD"
+    build.write_text(build.read_text() + LOCAL)
+    done = workspace.run("run", "-q", f"//{package}:local", "--", "Ada")
+    assert done.stdout == '{"greeting":"Hello, Ada!"}\n', done.stderr
     add_source(workspace, package, tmp_path / "links")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "links"))
     found = workspace.build(f"//{package}:built").targets[f"//{package}:built"]
