@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -23,6 +24,8 @@ _ATTEMPTS: Final = 4
 _FIRST_WAIT: Final = 0.5
 _TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _ABSENT: Final = frozenset({404, 410})
+_OF_SYSTEM: Final = re.compile(r"\[Errno -?[0-9]+\] ([^)'\"]+)")
+"""Why a connection failed, as the system says it, within what a library makes of it."""
 
 T = TypeVar("T")
 
@@ -194,5 +197,7 @@ def _local(path: str) -> Iterator[bytes]:
 def _reason(error: Exception) -> str:
     """Return the innermost cause that a library has wrapped, on one line."""
     cause = error.args[0] if error.args else error
-    cause = getattr(cause, "reason", None) or cause
-    return str(cause).rpartition(">: ")[2].split("\n", 1)[0] or type(error).__name__
+    text = str(getattr(cause, "reason", None) or cause).split("\n", 1)[0]
+    if of_system := _OF_SYSTEM.search(text):
+        return of_system[1]
+    return text.rpartition(">: ")[2] or type(error).__name__

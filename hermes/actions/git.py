@@ -34,6 +34,7 @@ from hermes.store.io_errors import storing
 
 _SUBMODULE: Final = "160000"
 _PLAIN: Final = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
+_CANNOT_READ: Final = "fatal: Could not read from remote repository."
 _ASK_NOBODY: Final = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "LC_ALL": "C"}
 _ELSEWHERE: Final = (
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_COMMON_DIR"),
@@ -95,7 +96,7 @@ class Checkout:
         """Return the commit that a branch, a tag or ``HEAD`` leads to now; raises `FetchError`."""
         done = self._run("ls-remote", "--", self._url, ref, f"{ref}^{{}}", at=None)
         if done.returncode:
-            problem = _last_line(done.stderr) or "it cannot be read"
+            problem = _reason(done.stderr) or "it cannot be read"
             raise FetchError(f"{shown(self._url)}: {problem}", hint="check the address and the network")
         rows = (row.partition("\t") for row in done.stdout.decode("utf-8", "replace").splitlines())
         found = {name: commit for commit, _, name in rows}
@@ -131,7 +132,7 @@ class Checkout:
             done = self._run(
                 "fetch", "-q", "--no-tags", "--no-recurse-submodules", *depth, "--", self._url, one
             )
-            problem = problem or _last_line(done.stderr)
+            problem = problem or _reason(done.stderr)
             if self._run("cat-file", "-e", f"{commit}^{{commit}}").returncode == 0:
                 return self._checked_out(commit, folder, submodules=submodules, origin=origin)
         raise FetchError(
@@ -162,7 +163,9 @@ class Checkout:
             or not found.resolve().is_relative_to(self._tree.resolve())
             or not found.exists()
         ):
-            raise BuildError(f"{shown(self._url)} has no {folder} at {commit}")
+            raise BuildError(
+                f"{shown(self._url)} has no {folder} at {commit}", hint="name a folder that it has"
+            )
         if submodules:
             self._submodules(commit, folder, origin=origin)
         if origin and not folder:
@@ -218,7 +221,7 @@ class Checkout:
     def _git(self, *arguments: str, env: Mapping[str, str], at: Path | None = Path()) -> str:
         done = self._run(*arguments, env=env, at=at)
         if done.returncode:
-            raise BuildError(f"git {arguments[0]}: {_last_line(done.stderr)}")
+            raise BuildError(f"git {arguments[0]}: {_reason(done.stderr)}")
         return done.stdout.decode("utf-8", "surrogateescape")
 
     def _run(
@@ -307,6 +310,8 @@ def _item(path: Path, name: str) -> Item:
     return Entry(name, FILE, mode, size=status.st_size, digest=digest), FileContent(str(path), status.st_size)
 
 
-def _last_line(data: bytes) -> str:
-    lines = data.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1].removeprefix("fatal: ") if lines else ""
+def _reason(data: bytes) -> str:
+    """Return the last line that git said, or ssh before git asked whether the repository is there."""
+    said, asked, _ = data.decode("utf-8", "replace").partition(_CANNOT_READ)
+    lines = said.strip().splitlines() or [asked]
+    return lines[-1].removeprefix("fatal: ")

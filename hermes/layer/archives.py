@@ -23,6 +23,12 @@ def archive_members(file: Source, *, name: str, form: str | None = None) -> Iter
         pass
 
 
+def is_compressed(path: str) -> bool:
+    """Tell whether a file begins as a compressed one does, whole or not."""
+    with open(path, "rb") as file:
+        return bool(Decompressed(file, name=path).form)
+
+
 def is_archive(path: str) -> bool:
     """Tell whether a file is a tar archive, compressed or not, that ADD unpacks."""
     if not os.path.isfile(path):

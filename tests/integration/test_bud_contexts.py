@@ -87,6 +87,11 @@ def test_an_archive_is_whole_and_has_a_dockerfile_in_it(yard: Yard) -> None:
     cut = yard.root.parent / "cut.tar"
     cut.write_bytes(whole[: len(whole) // 2])
     assert "standard input" in bud_from(yard, cut).stderr
+    for how in "--gzip", "--zstd", "--xz", "--bzip2":
+        cut.write_bytes(packed(yard, how).read_bytes()[:100])
+        said = bud_from(yard, cut).stderr
+        assert said.startswith("error: standard input: "), said
+        assert "Dockerfile" not in said
     (yard.root / "Dockerfile").unlink()
     assert "no Dockerfile in the context from standard input" in bud_from(yard, packed(yard)).stderr
     (yard.root / "Dockerfile").symlink_to("/etc/passwd")

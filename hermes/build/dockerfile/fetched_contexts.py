@@ -145,7 +145,7 @@ class _Fetching:
         import shutil
         import sys
 
-        from hermes.layer.archives import is_archive
+        from hermes.layer.archives import is_archive, is_compressed
 
         name = "standard input"
         if text == STANDARD_INPUT:
@@ -162,7 +162,7 @@ class _Fetching:
             name = _shown(text)
             digest = saved(text, file)
             self._say(f"{name} has the digest {digest}")
-        if not is_archive(str(file)):
+        if not is_archive(str(file)) and not is_compressed(str(file)):
             return file.read_bytes().decode("utf-8", "surrogateescape")
         from hermes.build.dockerfile.unpacked import unpack
 

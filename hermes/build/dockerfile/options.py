@@ -105,6 +105,11 @@ def folder_of(options: DockerfileOptions) -> Path:
     text = options.context
     if not text:
         raise UsageError("the context has an empty name", hint="name a folder, such as .")
+    if text.startswith("file://"):
+        raise UsageError(
+            f"the context {text} is an address of this machine",
+            hint="give its path: a folder, or - < ARCHIVE",
+        )
     if "://" in text or text.startswith("git@"):
         raise UsageError(f"the context {text} is not on this machine", hint="fetch it, and name the folder")
     path = Path(text).expanduser().absolute()
