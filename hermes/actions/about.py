@@ -38,6 +38,9 @@ def _object(action: Action) -> str:
         case "fetch":
             urls: list[str] = json.loads(action.unkeyed)["urls"]
             return urls[0].rstrip("/").rpartition("/")[2] if urls else ""
+        case "fetch_wheel":
+            wheel = json.loads(action.params)
+            return f"{wheel['project']} {wheel['version']}"
         case "pull":
             return str(json.loads(action.unkeyed)["ref"])
         case "git":

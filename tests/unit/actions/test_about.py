@@ -6,6 +6,7 @@ import pytest
 
 from hermes.actions.about import about
 from hermes.actions.specs.fetch import Fetch
+from hermes.actions.specs.fetch_wheel import FetchWheel
 from hermes.actions.specs.pull import Pull
 from hermes.actions.specs.run import Run
 from hermes.actions.specs.spec import Ref, Spec, declared
@@ -29,6 +30,12 @@ def run(*argv: str) -> Run[Ref]:
             "fetch python3.11_3.11.2-6_amd64.deb",
         ),
         (Fetch(sha256=DIGEST, urls=()), "fetch"),
+        (
+            FetchWheel(
+                libc="", platform="", project="flask", python="3.11", sha256=(DIGEST,), version="3.0.3"
+            ),
+            "fetch_wheel flask 3.0.3",
+        ),
         (Pull(digest=Digest.from_hex(DIGEST), ref="debian:12"), "pull debian:12"),
         (Write(content="text"), "write"),
     ],
