@@ -40,7 +40,7 @@ class RemoteContent:
     ) -> None:
         self.store = self._store = store
         self._cancelled = cancelled or threading.Event()
-        self.connections = Connections(settings, self._cancelled)
+        self.connections = Connections(settings, self._cancelled, store.locks)
         self.lost: set[Digest] = set()
         self._away: set[str] = set()
 

@@ -11,12 +11,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any, Final, NamedTuple
 
 from hermes.digest import Digest
-from hermes.errors import RemoteError
+from hermes.errors import BuildInterrupted, RemoteError
 from hermes.remote.channel import Channel, Failed
 from hermes.remote.messages import BYTESTREAM, REAPI, messages
+from hermes.store.locks import KeyLocks
 
 _STORAGE: Final = f"/{REAPI}.ContentAddressableStorage"
 _READ: Final = f"/{BYTESTREAM}.ByteStream/Read"
@@ -65,10 +67,14 @@ class Traffic:
 
 
 class Cas:
-    """The storage of a service. Safe to use from several threads."""
+    """The storage of a service. Safe to use from several threads.
 
-    def __init__(self, channel: Channel) -> None:
+    With ``locks``, a large blob that several processes want sent is sent by one of them, while the others wait.
+    """
+
+    def __init__(self, channel: Channel, locks: KeyLocks | None = None) -> None:
         self.channel = channel
+        self._locks = locks
         self.traffic = Traffic()
         self._instance = channel.address.instance
         self._guard = threading.Lock()
@@ -137,7 +143,22 @@ class Cas:
             self._send_batch(batch)
         for one in wanted:
             if one.size > _SMALL:
-                self._send_stream(one)
+                self._send_large(one)
+
+    def _send_large(self, blob: Blob) -> None:
+        """Send a blob, unless another process of this machine is doing that."""
+        has_waited = False
+
+        def wait() -> None:
+            nonlocal has_waited
+            has_waited = True
+            if self.channel.cancelled.is_set():
+                raise BuildInterrupted
+
+        name = f"send {blob.digest} to {self.channel.address.place}"
+        with self._locks.held(name, waiting=wait) if self._locks else nullcontext():
+            if not has_waited or self.missing([(blob.digest, blob.size)]):
+                self._send_stream(blob)
 
     def _send_batch(self, batch: Sequence[Blob]) -> None:
         m = messages()

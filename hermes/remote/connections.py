@@ -12,17 +12,22 @@ if TYPE_CHECKING:
     from hermes.remote.address import Address
     from hermes.remote.cas import Cas
     from hermes.remote.settings import RemoteSettings
+    from hermes.store.locks import KeyLocks
 
 
 class Connections:
     """See the module. Safe to use from several threads.
 
-    ``settings`` is called with the first need of a service. Once ``cancelled`` is set, what waits for another try gives up.
+    ``settings`` is called with the first need of a service, and ``locks`` are those of processes with the same store. Once ``cancelled`` is set, what waits for another try gives up.
     """
 
     def __init__(
-        self, settings: Callable[[], RemoteSettings | None], cancelled: threading.Event | None = None
+        self,
+        settings: Callable[[], RemoteSettings | None],
+        cancelled: threading.Event | None = None,
+        locks: KeyLocks | None = None,
     ) -> None:
+        self._locks = locks
         self._settings = settings
         self._cancelled = cancelled or threading.Event()
         self._guard = threading.Lock()
@@ -42,7 +47,7 @@ class Connections:
             if address.place not in self._open:
                 seconds = settings.timeout
                 self._open[address.place] = Cas(
-                    Channel(address, self._cancelled, deadline=seconds, patience=seconds)
+                    Channel(address, self._cancelled, deadline=seconds, patience=seconds), self._locks
                 )
             return self._open[address.place]
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from hermes import SecretSource
 from hermes.engine.events import ActionFinished, ActionMoved, ActionPrinted, Event, Warned
 from hermes.errors import BuildFailed, UsageError
+from tests.conftest import run_hermes
+from tests.registry.servers import Wire
 from tests.remote.cluster import Cluster, free_port
 from tests.remote.place import Made, digest_of
 from tests.remote.sharing import Calling
@@ -118,6 +122,28 @@ def test_inputs_that_go_while_a_build_runs_are_sent_again(cluster: Cluster, plac
     assert digest_of(it.build("there", cluster.url)) == here
     assert gone
     assert it.elsewhere() >= {"//app:a", "//app:b"}
+
+
+def test_two_builds_that_need_one_blob_send_it_once(cluster: Cluster, place: Made) -> None:
+    """Two commands on one base: the second build waits while the first one sends that."""
+    it = place("once")
+    it.root.write("large/file", random.Random(time.time()).randbytes(4 << 20))
+    run = 'run_layer(name = "{0}", base = ["//base:root", ":large"], cmd = "echo once > /{0}")\n'
+    large = 'files_layer(name = "large", srcs = ["file"], dest = "/in")\n'
+    it.root.write("large/BUILD", large + run.format("one") + run.format("other"))
+    it.build("store", "", "//large:large", "//base:root")
+    wire = Wire(cluster.url.removeprefix("grpc://"))
+    wire.pause = 0.03  # between 64 KiB
+
+    def build(label: str) -> None:
+        options = ["--remote-executor", f"grpc://{wire.host}", "--no-remote-local-fallback"]
+        done = run_hermes("build", label, *options, cwd=it.root.root, home=it.folder / "store")
+        assert done.returncode == 0, done.stderr
+
+    with ThreadPoolExecutor() as both:
+        list(both.map(build, ("//large:one", "//large:other")))
+    wire.close()
+    assert 4 << 20 < wire.up < 7 << 20, "the base of commands may be sent as well"
 
 
 def test_without_a_service_actions_are_executed_here(place: Made) -> None:
