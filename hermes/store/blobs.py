@@ -28,7 +28,7 @@ _HEX_DIGITS: Final = 64
 
 
 class BlobStore(Protocol):
-    """What holds blobs: this machine's disk, or a remote cache."""
+    """What holds blobs, each as a file of this machine."""
 
     def has(self, digest: Digest, size: int | None = None) -> bool:
         """Tell whether the blob is there, whole, with ``size`` bytes when that is known."""
