@@ -47,6 +47,7 @@ LISTS = [
     ('ENTRYPOINT ["a"],', ins.Command(('["a"],',), for_shell=True)),
     ('HEALTHCHECK CMD ["a"] ["b"]', ins.Command(('["a"] ["b"]',), for_shell=True)),
     ('RUN  [ "a" , "b" ] \t', ins.Command(("a", "b"), for_shell=False)),
+    ("CMD [NaN]", ins.Command(("[NaN]",), for_shell=True)),
     ("RUN [1] x", ins.Command(("[1] x",), for_shell=True)),
     (r'RUN ["\ud800\u00e9\ud83d\ude00"]', ins.Command(("\ufffdé😀",), for_shell=False)),
 ]

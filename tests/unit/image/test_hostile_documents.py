@@ -16,7 +16,7 @@ from hermes.image.assemble import Layer, configuration
 from hermes.image.config import history_of, parse_config
 from hermes.image.descriptor import IMAGE_INDEX, IMAGE_MANIFEST, Descriptor
 from hermes.image.layout import read_index
-from hermes.image.manifest import Index, Manifest
+from hermes.image.manifest import Index, Manifest, described
 from tests.properties import changed, examples
 
 DIGEST = Digest.of(b"x")
@@ -195,3 +195,13 @@ def test_a_setting_of_another_type_is_refused(name: str) -> None:
             continue
         with pytest.raises(ImageError, match=f"{name} is of a wrong type"):
             parse_config(text({**CONFIG, "config": {name: value}}))
+
+
+def test_what_is_neither_an_image_nor_an_index_has_no_descriptor() -> None:
+    for document, media_type in ((MANIFEST, IMAGE_MANIFEST), (INDEX, IMAGE_INDEX)):
+        data = text(document)
+        assert described(data, "it") == Descriptor(media_type, Digest.of(data), len(data))
+    with pytest.raises(
+        ImageError, match="it has media type application/x, which is not an image or an index"
+    ):
+        described(text({**MANIFEST, "mediaType": "application/x"}), "it")

@@ -15,6 +15,7 @@ from hermes.dockerfile.origins import context_name
 from hermes.errors import UsageError
 from hermes.image.descriptor import IMAGE_MANIFEST, Descriptor
 from hermes.image.names import ImageNames
+from hermes.image.platform import Platform
 from hermes.image.reference import Reference, is_tag_or_name, normal_name
 from hermes.store import Store
 
@@ -178,3 +179,18 @@ def test_what_is_not_a_name_has_no_other_form() -> None:
     assert normal_name("docker.io/library/a") == normal_name("a") == "a:latest"
     for text in ("a b", "UPPER", ""):
         assert normal_name(text) == text
+
+
+@pytest.mark.parametrize(
+    ("has", "wanted", "expected"),
+    [
+        ("linux/arm/v7", "linux/arm/v7", True),
+        ("linux/amd64/v2", "linux/amd64", True),
+        ("linux/amd64", "linux/amd64/v2", False),
+        ("linux/arm/v6", "linux/arm/v7", False),
+        ("linux/arm64", "linux/arm/v7", False),
+        ("windows/amd64", "linux/amd64", False),
+    ],
+)
+def test_a_platform_without_a_variant_is_met_by_all(has: str, wanted: str, expected: bool) -> None:
+    assert Platform.parse(has).matches(Platform.parse(wanted)) is expected

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes.digest import Digest, canonical_json
+from hermes.digest import CHUNK, Digest, canonical_json
 from hermes.errors import BuildError, HermesError, MissingBlobError, StoreError
 from hermes.layer import encodings
 from hermes.layer.encodings import Foreign
@@ -429,3 +429,25 @@ def test_files_of_images_are_out_of_reach_of_others(store: Store) -> None:
     """A layer may hold setuid programs, which must not become programs of this machine."""
     for name in ("trees", "containers", "caches", "tmp"):
         assert (store.home / name).stat().st_mode & 0o077 == 0
+
+
+def test_a_blob_in_pieces_is_its_bytes_or_an_error_at_the_end(store: Store) -> None:
+    data = os.urandom(CHUNK + 5)
+    digest = store.blobs.put(data)
+    assert b"".join(store.blobs.chunks(digest)) == data
+    path = Path(store.blobs.path(digest))
+    path.chmod(0o644)
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(MissingBlobError, match="did not match its digest"):
+        list(store.blobs.chunks(digest))
+    assert not path.exists()
+
+
+def test_a_store_whose_version_cannot_be_read_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
+    Store.open(tmp_path / "home").close()
+    version = tmp_path / "home/version"
+    version.unlink()
+    version.mkdir()
+    with pytest.raises(StoreError, match="cannot read the store"):
+        Store.open(tmp_path / "home")
+    assert version.is_dir()
