@@ -90,7 +90,9 @@ def unpacked(
     replaces the other.
     """
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        read = list(pool.map(lambda one: _read(one, spool()), packages))
+        largest_first = sorted(packages, key=lambda one: os.path.getsize(one.path), reverse=True)
+        reading = {one: pool.submit(lambda file: _read(file, spool()), one) for one in largest_first}
+        read = [reading[one].result() for one in packages]
     merged: dict[str, tuple[Item, _Package]] = {}
     used: set[str] = set()
     placing = _Placing()

@@ -31,7 +31,8 @@ _MOST_RATIO: Final = 200
 _LOCAL_HEADER: Final = struct.Struct("<4s22xHH")
 _LOCAL_MAGIC: Final = b"PK\3\4"
 _ENCRYPTED: Final = 1
-_HASHES: Final = frozenset({"sha256", "sha384", "sha512"})
+_HASHES: Final = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
+_HASH_SIZES: Final = {name: hasher().digest_size for name, hasher in _HASHES.items()}
 _SIGNATURES: Final = ("RECORD.jws", "RECORD.p7s")
 
 
@@ -70,11 +71,11 @@ class Member:
     def read(self) -> bytes:
         """Return the whole content."""
         data = _inflated(self.wheel, self._fd, self._info)
-        self._check(hashlib.new(self.hash.algorithm, data).hexdigest())
+        self._check(_HASHES[self.hash.algorithm](data).hexdigest())
         return data
 
     def _verified(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        hasher = hashlib.new(self.hash.algorithm)
+        hasher = _HASHES[self.hash.algorithm]()
         for one in pieces:
             hasher.update(one)
             yield one
@@ -191,7 +192,7 @@ class Wheel:
             digest = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
         except (binascii.Error, ValueError):
             digest = b""
-        if len(digest) != hashlib.new(algorithm).digest_size:
+        if len(digest) != _HASH_SIZES[algorithm]:
             raise LayerError(f"{self.name}: its RECORD has a malformed hash of {path}")
         return Hash(algorithm, digest.hex())
 
@@ -242,8 +243,6 @@ def _inflated(name: str, fd: int, info: zipfile.ZipInfo) -> bytes:
 
     if not info.file_size:
         return b""
-    if info.compress_size > os.fstat(fd).st_size:
-        raise _damaged(name, info.filename)
     data = os.pread(fd, info.compress_size, _start(name, fd, info))
     if info.compress_type == zipfile.ZIP_DEFLATED:
         try:

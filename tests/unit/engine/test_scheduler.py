@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -45,11 +45,17 @@ def graph(text: str) -> ActionGraph:
 class Memory:
     """An executor that computes in memory: an action's output is made of its name and inputs."""
 
-    def __init__(self, act: Callable[[str], None] = lambda name: None, same: str = "") -> None:
+    def __init__(
+        self,
+        act: Callable[[str], None] = lambda name: None,
+        same: str = "",
+        sizes: Mapping[str, int] | None = None,
+    ) -> None:
         self.ran: list[str] = []
         self.most = 0
         self._act = act
         self._same = same
+        self._sizes = sizes or {}
         self._running = 0
         self._guard = threading.Lock()
 
@@ -65,7 +71,7 @@ class Memory:
             with self._guard:
                 self._running -= 1
         text = name if name in self._same else name + "".join(one.value.digest for one in request.inputs)
-        return Result({"out": Value(FILE, Digest.of(text.encode()), 1)})
+        return Result({"out": Value(FILE, Digest.of(text.encode()), self._sizes.get(name, 1))})
 
 
 class NoSources:
@@ -147,6 +153,12 @@ def test_what_takes_unknown_time_counts_as_something(engine: Engine) -> None:
     memory = Memory()
     engine.run(graph("b a c:a x:bc"), ["x"], memory)
     assert memory.ran == ["a", "b", "c", "x"]
+
+
+def test_of_like_actions_the_one_that_reads_most_goes_first(engine: Engine) -> None:
+    memory = Memory(sizes={"b": 50 << 20, "c": 1 << 20})
+    engine.run(graph("a b c u:a v:b w:c x:uvw"), ["x"], memory)
+    assert memory.ran == list("abvcwux")
 
 
 def test_what_is_dirty_and_not_needed_is_left_alone(engine: Engine) -> None:
