@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,14 +12,16 @@ from tests.bench.peers import Docker
 from tests.bench.timing import HERMES, Command, Row, pair
 from tests.bench.warm import WarmStore
 from tests.bench.wheels import lock_wheels
+from tests.registry.servers import docker_registry
 
 _LAYERS = """\
 load("@hermes//rules:python.bzl", "py_image", "py_layers")
 tar_layer(name="base", src="base.tar")
 py_layers(name="deps", lock="pylock.toml", requirements="requirements.in", python="3.11", libc="glibc-2.36")
-py_image(
-    name="image", base=":base", deps=[":deps"], srcs=glob(["app/*.py"]), module="app", missing_libraries=["libstdc++.so.6"],
-)
+[py_image(
+    name=name, base=":base", deps=[":deps"], srcs=glob(["app/*.py"]), module="app", compile=compile,
+    missing_libraries=["libstdc++.so.6"],
+) for name, compile in (("image", False), ("compiled", True))]
 """
 _CACHE = "--mount=type=cache,id=wheels,target=/wheels"
 _FILL = f"""\
@@ -34,13 +37,18 @@ COPY app /app/app
 WORKDIR /app
 ENTRYPOINT ["python3", "-m", "app"]
 """
+_COMPILE = """\
+RUN python3 -m compileall -q --invalidation-mode checked-hash /app
+"""
 _MODULES = 20
 
 
 def cases(folder: Path, base: Path, rounds: int, *, all_of_them: bool) -> Iterator[Row]:
     """About thirty wheels, or a few; ``base`` is a tar of a system with Python and pip. Nothing is downloaded while the time is taken.
 
-    pip compiles nothing, as Hermes does unless it is told to, and its cache is a folder of wheels: no index is asked.
+    pip compiles nothing, as Hermes does unless it is told to, and its cache is a folder of wheels: no index is asked. An edit of
+    first-party code is a COPY for BuildKit, which leaves the layer uncompressed in the daemon, where Hermes writes a layout; where the
+    code is compiled, a RUN as well; and to a registry both compress and send it.
     """
     workspace, store = folder / "workspace", WarmStore(folder / "home", folder / "workspace")
     (workspace / "app").mkdir(parents=True)
@@ -88,12 +96,37 @@ def _beside(docker: Docker, workspace: Path, store: WarmStore, rounds: int) -> I
     measured, other = pair(ours, peer, rounds)
     yield Row("wheels into an image, beside pip in BuildKit", measured.wall, other and other.wall, 0.25)
 
+    yield from _edits(docker, workspace, store, contexts["install"], rounds)
+
+
+def _edits(docker: Docker, workspace: Path, store: WarmStore, context: Path, rounds: int) -> Iterator[Row]:
+    """First-party code changed: as it is, compiled, and pushed to a registry."""
+    stamps = iter(range(10_000))
+
     def edit() -> None:
         text = f"EDIT = {next(stamps)}\n"
-        for folder in (workspace, contexts["install"]):
+        for folder in (workspace, context):
             (folder / "app/m3.py").write_text(text)
 
-    ours, peer = replace(ours, before=edit), kit("install")
-    pair(ours, peer, 2)
-    measured, other = pair(ours, peer, 2 * rounds + 1)
-    yield Row("first-party code changed, beside BuildKit", measured.wall, other and other.wall, 0.3)
+    compiled = context.parent / "Compiled.Dockerfile"
+    compiled.write_text((context / "Dockerfile").read_text() + _COMPILE)
+
+    def rows(case: str, ours: list[str], theirs: str) -> Iterator[Row]:
+        mine = Command([*HERMES, *ours], workspace, store.env, edit)
+        peer = Command(["/bin/sh", "-ec", theirs], context, docker.env)
+        pair(mine, peer, 2)
+        measured, other = pair(mine, peer, 2 * rounds + 1)
+        yield Row(
+            f"first-party code changed{case}, beside BuildKit", measured.wall, other and other.wall, 0.3
+        )
+
+    build = shlex.join(docker.build(context))
+    yield from rows("", ["build", "-q", "//:image"], build)
+    with_compiler = shlex.join(docker.build(context, "-f", str(compiled)))
+    yield from rows(" and compiled", ["build", "-q", "//:compiled"], with_compiler)
+    if shutil.which("docker-registry"):
+        with docker_registry(context.parent / "registry") as registry:
+            name = f"{registry.host}/peer:v"
+            named = shlex.join(docker.build(context, "-t", name))
+            push = ["push", "-q", "//:image", f"docker://{registry.host}/ours:v"]
+            yield from rows(" and pushed", push, f"{named}; {docker.client} push -q {name}")
