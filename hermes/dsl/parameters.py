@@ -1,258 +1,73 @@
-"""The types of what ``ctx``, ``ctx.actions`` and ``entry`` take: checked in each call, and documented from here.
-
-An error speaks of the types that the author of a rule knows: a string, a list of files, an ImageInfo.
-"""
+"""What ``ctx``, ``ctx.actions``, ``entry`` and locks take: checked in each call, and documented from here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
 
-from hermes.dsl.dialect.values import Check, EvalError, Struct, described, show
-from hermes.dsl.mounts import Mounted, SecretMount
-from hermes.dsl.providers import (
-    IMAGE_INFO,
-    INDEX_INFO,
-    Dependency,
-    File,
-    Info,
-    LabelValue,
-    Layer,
-    Provider,
+from hermes.dsl.dialect.values import Check, EvalError, Struct, show
+from hermes.dsl.parameter_types import (
+    BOOL,
+    ENTRIES,
+    FILE,
+    IMAGE,
+    INDEX,
+    INT,
+    LABEL,
+    LAYER,
+    MOUNT,
+    SECRET,
+    STRING,
+    TARGET,
+    Type,
+    any_of,
+    dict_of,
+    list_of,
+    or_none,
+    record_of,
+    row_of,
+    word_of,
 )
 from hermes.testing.sizes import SIZES
 
-
-@dataclass(frozen=True, slots=True)
-class Type:
-    """What a parameter takes, in words, for one value and for several; ``accepts`` tells whether a value is one."""
-
-    one: str
-    many: str
-    accepts: Callable[[Any], bool]
-
-    def wrong(self, value: Any) -> str:
-        """Return what a value that is not accepted is."""
-        return described(value)
-
-
-@dataclass(frozen=True, slots=True)
-class _Listed(Type):
-    item: Type
-
-    def wrong(self, value: Any) -> str:
-        if not _is_list(value):
-            return described(value)
-        number, found = next((number, one) for number, one in enumerate(value) if not self.item.accepts(one))
-        return f"a list whose item {number} is {self.item.wrong(found)}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Mapped(Type):
-    keys: Type
-    values: Type
-
-    def wrong(self, value: Any) -> str:
-        if not isinstance(value, Mapping):
-            return described(value)
-        for key, found in value.items():
-            if not self.keys.accepts(key):
-                return f"a dict with {self.keys.wrong(key)} as a key"
-            if not self.values.accepts(found):
-                return f"a dict with {self.values.wrong(found)} at {key!r}"
-        return described(value)
-
-
-@dataclass(frozen=True, slots=True)
-class _Either(Type):
-    types: tuple[Type, ...]
-
-    def wrong(self, value: Any) -> str:
-        """Return what is wrong in a list or dict, if it is to be one."""
-        found = (one.wrong(value) for one in self.types)
-        return next((text for text in found if text != described(value)), described(value))
-
-
-@dataclass(frozen=True, slots=True)
-class _Row(Type):
-    items: tuple[Type, ...]
-    more: int
-
-    def wrong(self, value: Any) -> str:
-        if not _is_list(value):
-            return described(value)
-        if not len(self.items) - self.more <= len(value) <= len(self.items):
-            return f"a list of {len(value)}"
-        pairs = enumerate(zip(self.items, value, strict=False))
-        number, one = next((number, one) for number, (kind, one) in pairs if not kind.accepts(one))
-        return f"a list whose item {number} is {described(one)}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Record(Type):
-    fields: Mapping[str, Type]
-    needed: tuple[str, ...]
-
-    def wrong(self, value: Any) -> str:
-        if not isinstance(value, Mapping):
-            return described(value)
-        for name in self.needed:
-            if name not in value:
-                return f"a dict without {name!r}"
-        for name, found in value.items():
-            if name not in self.fields:
-                return f"a dict with the key {name!r}"
-            if not self.fields[name].accepts(found):
-                return f"a dict with {self.fields[name].wrong(found)} at {name!r}"
-        return described(value)
-
-
-def _is_list(value: Any) -> bool:
-    return type(value) is list or type(value) is tuple
-
-
-def _exactly(kind: type, one: str, many: str) -> Type:
-    return Type(one, many, lambda value: type(value) is kind)
-
-
-def _info(provider: Provider) -> Type:
-    def accepts(value: Any) -> bool:
-        return type(value) is Info and value.provider is provider
-
-    return Type(f"an {provider.name}", provider.name, accepts)
-
-
-def _list(item: Type) -> Type:
-    accepts = item.accepts
-    text = f"a list of {item.many}"
-    return _Listed(
-        text, f"lists of {item.many}", lambda value: _is_list(value) and all(map(accepts, value)), item
-    )
-
-
-def _dict(keys: Type, values: Type) -> Type:
-    def accepts(value: Any) -> bool:
-        return (
-            isinstance(value, Mapping)
-            and all(map(keys.accepts, value))
-            and all(map(values.accepts, value.values()))
-        )
-
-    return _Mapped(
-        f"a dict from {keys.many} to {values.many}",
-        f"dicts from {keys.many} to {values.many}",
-        accepts,
-        keys,
-        values,
-    )
-
-
-def _any(*types: Type) -> Type:
-    return _Either(
-        " or ".join(one.one for one in types),
-        " or ".join(one.many for one in types),
-        lambda value: any(one.accepts(value) for one in types),
-        types,
-    )
-
-
-def _row(names: str, *items: Type, more: int = 0) -> Type:
-    """A list of a fixed length, of which the last ``more`` items may be left out."""
-
-    def accepts(value: Any) -> bool:
-        return (
-            _is_list(value)
-            and len(items) - more <= len(value) <= len(items)
-            and all(kind.accepts(one) for kind, one in zip(items, value, strict=False))
-        )
-
-    return _Row(f"a list of {names}", f"lists of {names}", accepts, items, more)
-
-
-def _record(needed: Mapping[str, Type], optional: Mapping[str, Type]) -> Type:
-    """A dict with some keys, each for values of one type."""
-    fields = {**needed, **optional}
-
-    def accepts(value: Any) -> bool:
-        return (
-            isinstance(value, Mapping)
-            and needed.keys() <= value.keys() <= fields.keys()
-            and all(fields[name].accepts(one) for name, one in value.items())
-        )
-
-    names = ", ".join(f"`{name}`" for name in sorted(fields))
-    return _Record(f"a dict with {names}", f"dicts with {names}", accepts, fields, tuple(needed))
-
-
-def _or_none(kind: Type) -> Type:
-    return _any(kind, NONE)
-
-
-def _word(*words: str) -> Type:
-    quoted = ", ".join(f'"{one}"' for one in words)
-    return Type(f"one of {quoted}", quoted, lambda value: type(value) is str and value in words)
-
-
-NONE: Final = _exactly(type(None), "None", "None")
-STRING: Final = _exactly(str, "a string", "strings")
-INT: Final = _exactly(int, "an int", "ints")
-BOOL: Final = Type("True or False", "True or False", lambda value: type(value) is bool)
-FILE: Final = _exactly(File, "a file", "files")
-LAYER: Final = _exactly(Layer, "a layer", "layers")
-TARGET: Final = _exactly(Dependency, "a target", "targets")
-LABEL: Final = _exactly(LabelValue, "a label", "labels")
-STRUCT: Final = Type("a struct", "structs", lambda value: isinstance(value, Struct))
-ENTRIES: Final = Type(
-    "entries",
-    "entries (entry.files() and its like)",
-    lambda value: getattr(type(value), "dsl_type", "") == "entries",
-)
-MOUNT: Final = Type("a mount", "mounts (bind, cache, tmpfs)", lambda value: isinstance(value, Mounted))
-SECRET: Final = Type(
-    "a secret", "secrets (names, or secret())", lambda value: type(value) in (str, SecretMount)
-)
-IMAGE: Final = _info(IMAGE_INFO)
-INDEX: Final = _info(INDEX_INFO)
-
-_STRINGS: Final = _list(STRING)
-_FILES: Final = _list(FILE)
-_LAYERS: Final = _list(LAYER)
-_TEXTS: Final = _dict(STRING, STRING)
-_USER: Final = _row(
+_STRINGS: Final = list_of(STRING)
+_FILES: Final = list_of(FILE)
+_LAYERS: Final = list_of(LAYER)
+_TEXTS: Final = dict_of(STRING, STRING)
+_USER: Final = row_of(
     "name, uid, gid, home, shell and whether the home is made", STRING, INT, INT, STRING, STRING, BOOL, more=1
 )
-_GROUP: Final = _row("name, gid and members", STRING, INT, _STRINGS, more=1)
-_CONFIG: Final = _record(
+_GROUP: Final = row_of("name, gid and members", STRING, INT, _STRINGS, more=1)
+_CONFIG: Final = record_of(
     {},
     {
-        "cmd": _or_none(_STRINGS),
-        "created": _or_none(STRING),
-        "entrypoint": _or_none(_STRINGS),
-        "env": _or_none(_TEXTS),
-        "health_check": _or_none(_STRINGS),
-        "health_check_options": _or_none(_TEXTS),
-        "labels": _or_none(_TEXTS),
-        "ports": _or_none(_STRINGS),
-        "stop_signal": _or_none(STRING),
-        "unset": _or_none(
-            _record(
+        "cmd": or_none(_STRINGS),
+        "created": or_none(STRING),
+        "entrypoint": or_none(_STRINGS),
+        "env": or_none(_TEXTS),
+        "health_check": or_none(_STRINGS),
+        "health_check_options": or_none(_TEXTS),
+        "labels": or_none(_TEXTS),
+        "ports": or_none(_STRINGS),
+        "stop_signal": or_none(STRING),
+        "unset": or_none(
+            record_of(
                 {},
                 {
                     "env": _STRINGS,
                     "labels": _STRINGS,
                     "ports": _STRINGS,
-                    "settings": _list(_word("cmd", "entrypoint", "stop_signal", "user")),
+                    "settings": list_of(word_of("cmd", "entrypoint", "stop_signal", "user")),
                     "volumes": _STRINGS,
                 },
             )
         ),
-        "user": _or_none(STRING),
-        "volumes": _or_none(_STRINGS),
-        "workdir": _or_none(STRING),
+        "user": or_none(STRING),
+        "volumes": or_none(_STRINGS),
+        "workdir": or_none(STRING),
     },
 )
-_COMMAND: Final = _record(
+_COMMAND: Final = record_of(
     {
         "argv": _STRINGS,
         "excluded_error": _STRINGS,
@@ -264,7 +79,7 @@ _COMMAND: Final = _record(
     },
     {},
 )
-_REQUEST: Final = _record(
+_REQUEST: Final = record_of(
     {"path": STRING},
     {
         "body": STRING,
@@ -276,33 +91,33 @@ _REQUEST: Final = _record(
         "status": INT,
     },
 )
-_HTTP: Final = _record(
+_HTTP: Final = record_of(
     {
         "health_check": BOOL,
         "loopback": BOOL,
         "port": INT,
         "ready": STRING,
-        "requests": _list(_REQUEST),
+        "requests": list_of(_REQUEST),
         "start_timeout": INT,
         "stop_timeout": INT,
     },
     {},
 )
-_MODE: Final = _or_none(_any(STRING, INT))
+_MODE: Final = or_none(any_of(STRING, INT))
 
 Signature = Mapping[str, Type]
 """The parameters of a call, in their order."""
 
 ACTIONS: Final[Mapping[str, Signature]] = {
-    "accounts": {"name": STRING, "root": _LAYERS, "users": _list(_USER), "groups": _list(_GROUP)},
+    "accounts": {"name": STRING, "root": _LAYERS, "users": list_of(_USER), "groups": list_of(_GROUP)},
     "check_programs": {
         "name": STRING,
         "layers": _LAYERS,
         "root": _LAYERS,
         "start": STRING,
         "missing": _STRINGS,
-        "env": _or_none(_TEXTS),
-        "environment": _or_none(FILE),
+        "env": or_none(_TEXTS),
+        "environment": or_none(FILE),
     },
     "copy": {
         "name": STRING,
@@ -313,20 +128,20 @@ ACTIONS: Final[Mapping[str, Signature]] = {
         "exclude": _STRINGS,
         "parents": BOOL,
         "owner": STRING,
-        "mode": _or_none(INT),
+        "mode": or_none(INT),
     },
     "dockerfile": {
         "name": STRING,
         "dockerfile": FILE,
         "context": _FILES,
-        "contexts": _or_none(_dict(STRING, TARGET)),
+        "contexts": or_none(dict_of(STRING, TARGET)),
         "strip_prefix": STRING,
-        "build_args": _or_none(_TEXTS),
+        "build_args": or_none(_TEXTS),
         "target": STRING,
         "secrets": _STRINGS,
         "network": BOOL,
-        "labels": _or_none(_TEXTS),
-        "annotations": _or_none(_TEXTS),
+        "labels": or_none(_TEXTS),
+        "annotations": or_none(_TEXTS),
         "squash": BOOL,
         "format": STRING,
     },
@@ -334,7 +149,7 @@ ACTIONS: Final[Mapping[str, Signature]] = {
         "name": STRING,
         "urls": _STRINGS,
         "sha256": STRING,
-        "size": _or_none(INT),
+        "size": or_none(INT),
         "executable": BOOL,
         "integrity": STRING,
     },
@@ -352,58 +167,58 @@ ACTIONS: Final[Mapping[str, Signature]] = {
         "root": _LAYERS,
         "argv": _STRINGS,
         "tools": _TEXTS,
-        "env": _or_none(_TEXTS),
-        "inputs": _or_none(_dict(STRING, _any(FILE, _FILES))),
+        "env": or_none(_TEXTS),
+        "inputs": or_none(dict_of(STRING, any_of(FILE, _FILES))),
         "network": BOOL,
-        "timeout": _or_none(INT),
+        "timeout": or_none(INT),
         "outputs": _STRINGS,
     },
     "image": {
         "name": STRING,
         "layers": _LAYERS,
-        "base": _or_none(IMAGE),
-        "built_on": _or_none(_dict(LAYER, _LAYERS)),
-        "made_on": _or_none(_dict(LAYER, _LAYERS)),
-        "config": _or_none(_CONFIG),
-        "annotations": _or_none(_TEXTS),
+        "base": or_none(IMAGE),
+        "built_on": or_none(dict_of(LAYER, _LAYERS)),
+        "made_on": or_none(dict_of(LAYER, _LAYERS)),
+        "config": or_none(_CONFIG),
+        "annotations": or_none(_TEXTS),
         "compression": STRING,
-        "compression_level": _or_none(INT),
+        "compression_level": or_none(INT),
         "allow_conflicts": BOOL,
         "checks": _FILES,
-        "env_file": _or_none(FILE),
-        "labels_file": _or_none(FILE),
+        "env_file": or_none(FILE),
+        "labels_file": or_none(FILE),
         "format": STRING,
     },
     "import_image": {"name": STRING, "files": _FILES, "image": STRING},
-    "index": {"name": STRING, "images": _list(IMAGE), "annotations": _or_none(_TEXTS)},
-    "layer": {"name": STRING, "entries": _list(ENTRIES)},
-    "pull": {"name": STRING, "ref": STRING, "digest": STRING, "folders": _or_none(_TEXTS)},
+    "index": {"name": STRING, "images": list_of(IMAGE), "annotations": or_none(_TEXTS)},
+    "layer": {"name": STRING, "entries": list_of(ENTRIES)},
+    "pull": {"name": STRING, "ref": STRING, "digest": STRING, "folders": or_none(_TEXTS)},
     "push": {
         "name": STRING,
-        "image": _any(IMAGE, INDEX),
+        "image": any_of(IMAGE, INDEX),
         "repository": STRING,
         "tags": _STRINGS,
-        "compression": _or_none(STRING),
-        "compression_level": _or_none(INT),
+        "compression": or_none(STRING),
+        "compression_level": or_none(INT),
     },
     "run": {
         "name": STRING,
         "root": _LAYERS,
         "argv": _STRINGS,
-        "env": _or_none(_TEXTS),
-        "environment": _or_none(FILE),
-        "inputs": _or_none(_dict(STRING, _any(FILE, _FILES))),
+        "env": or_none(_TEXTS),
+        "environment": or_none(FILE),
+        "inputs": or_none(dict_of(STRING, any_of(FILE, _FILES))),
         "cwd": STRING,
         "user": STRING,
         "network": BOOL,
-        "timeout": _or_none(INT),
+        "timeout": or_none(INT),
         "outputs": _STRINGS,
         "layer": BOOL,
-        "secrets": _list(SECRET),
+        "secrets": list_of(SECRET),
         "secret_version": STRING,
-        "mounts": _list(MOUNT),
+        "mounts": list_of(MOUNT),
         "subscriptions": _STRINGS,
-        "trees": _or_none(_dict(STRING, LAYER)),
+        "trees": or_none(dict_of(STRING, LAYER)),
     },
     "squash": {"name": STRING, "layers": _LAYERS, "below": _LAYERS},
     "test": {
@@ -411,8 +226,8 @@ ACTIONS: Final[Mapping[str, Signature]] = {
         "image": IMAGE,
         "files": _FILES,
         "data": _FILES,
-        "command": _or_none(_COMMAND),
-        "http": _or_none(_HTTP),
+        "command": or_none(_COMMAND),
+        "http": or_none(_HTTP),
         "args": _STRINGS,
         "writable": BOOL,
         "profile": STRING,
@@ -420,12 +235,12 @@ ACTIONS: Final[Mapping[str, Signature]] = {
         "dropped": _STRINGS,
         "tmpfs": _STRINGS,
         "network": BOOL,
-        "env": _or_none(_TEXTS),
+        "env": or_none(_TEXTS),
         "user": STRING,
         "workdir": STRING,
         "hostname": STRING,
-        "size": _word(*SIZES),
-        "timeout": _or_none(INT),
+        "size": word_of(*SIZES),
+        "timeout": or_none(INT),
         "exclusive": BOOL,
     },
     "write": {"name": STRING, "content": STRING, "executable": BOOL},
@@ -453,7 +268,7 @@ CONTEXT: Final[Mapping[str, Signature]] = {
         "extras": _STRINGS,
         "groups": _STRINGS,
         "sources": _STRINGS,
-        "requirements": _or_none(FILE),
+        "requirements": or_none(FILE),
     },
     "read_yaml": {"file": FILE},
 }
@@ -467,15 +282,15 @@ ENTRY: Final[Mapping[str, Signature]] = {
         "dest": STRING,
         "strip_prefix": STRING,
         "mode": _MODE,
-        "modes": _or_none(_dict(STRING, _any(STRING, INT))),
+        "modes": or_none(dict_of(STRING, any_of(STRING, INT))),
         "owner": STRING,
     },
-    "node_packages": {"srcs": _FILES, "locations": _STRINGS, "bins": _list(_TEXTS)},
+    "node_packages": {"srcs": _FILES, "locations": _STRINGS, "bins": list_of(_TEXTS)},
     "packages": {
         "srcs": _FILES,
         "database": STRING,
         "merged_usr": BOOL,
-        "certificates": _or_none(_FILES),
+        "certificates": or_none(_FILES),
         "only": _STRINGS,
     },
     "symlink": {"path": STRING, "target": STRING, "owner": STRING},
@@ -496,9 +311,9 @@ LOCKS: Final[Mapping[str, Signature]] = {
         "sources": _STRINGS,
         "suites": _STRINGS,
     },
-    "files": {"file": LABEL, "urls": _dict(STRING, _list(STRING))},
+    "files": {"file": LABEL, "urls": dict_of(STRING, list_of(STRING))},
     "image": {"ref": STRING, "platforms": _STRINGS},
-    "node": {"file": LABEL, "files": _list(LABEL), "legacy_peer_deps": BOOL},
+    "node": {"file": LABEL, "files": list_of(LABEL), "legacy_peer_deps": BOOL},
     "python": {
         "file": LABEL,
         "requirements": LABEL,
@@ -519,7 +334,7 @@ def check_lock(request: Struct) -> None:
     signature = LOCKS.get(kind) if type(kind) is str else None
     if signature is None:
         raise EvalError(f"a lock has a kind, one of {', '.join(LOCKS)}, not {show(kind)}")
-    known = _record(signature, {})
+    known = record_of(signature, {})
     if not known.accepts(fields):
         raise EvalError(f"a lock of the kind {kind} is {known.one}, not {known.wrong(fields)}")
 
