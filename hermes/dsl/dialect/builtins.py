@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from hermes.dsl.dialect.budget import POINTER, Budget, too_long
 from hermes.dsl.dialect.compare import Key, compare
+from hermes.dsl.dialect.holder_methods import pairs_of
 from hermes.dsl.dialect.interpreter import Interpreter
 from hermes.dsl.dialect.members import has, names_of
-from hermes.dsl.dialect.methods import joined, pairs_of, text_of
+from hermes.dsl.dialect.string_methods import joined, text_of
 from hermes.dsl.dialect.values import (
     LARGEST_TEXT,
     Builtin,

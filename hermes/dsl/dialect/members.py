@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final
 
 from hermes.dsl.dialect.budget import Budget
-from hermes.dsl.dialect.methods import (
+from hermes.dsl.dialect.holder_methods import (
     DEPSET_METHODS,
     DICT_CHANGES,
     DICT_METHODS,
     LIST_CHANGES,
     LIST_METHODS,
-    STRING_METHODS,
 )
 from hermes.dsl.dialect.mutability import Mutability
 from hermes.dsl.dialect.spelling import suggest
+from hermes.dsl.dialect.string_methods import STRING_METHODS
 from hermes.dsl.dialect.values import (
     Check,
     Depset,

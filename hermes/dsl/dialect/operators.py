@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from hermes.dsl.dialect.budget import POINTER, Budget
-from hermes.dsl.dialect.methods import format_percent
+from hermes.dsl.dialect.string_methods import format_percent
 from hermes.dsl.dialect.values import EvalError, described
 
 _MOST_BITS: Final = 4096
