@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
-from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from hermes.container.calls.containers import Change
 from hermes.container.commands import Commands
+from hermes.container.commit_options import CommitOptions
 from hermes.container.layer_forms import LayerForms
-from hermes.container.state import State
+from hermes.container.state import COMMENT, CREATED_BY, State
 from hermes.container.working import WorkingContainers
 from hermes.digest import Digest
 from hermes.errors import SecretLeaked, UsageError
@@ -38,39 +38,8 @@ if TYPE_CHECKING:
     from hermes.api.command_options import CommandOptions
     from hermes.api.mount_options import Mounts
     from hermes.container.copy import Copy
-    from hermes.layer.compress import Codec
     from hermes.registry.client import Client
     from hermes.transports.transport import Destination
-
-FORMATS: Final = ("oci", "docker")
-COMPRESSIONS: Final = ("gzip", "zstd")
-
-_CREATED_BY: Final = "created_by"
-_COMMENT: Final = "history_comment"
-
-
-@dataclass(frozen=True, slots=True)
-class CommitOptions:
-    """How an image is written. ``seconds`` is the time of everything in it, since 1970 (default: as builds).
-
-    Layers are compressed with ``compression`` at ``level`` (None: its usual one), but for those of the image that
-    the container was made from: they stay as they are, unless ``recompress`` says otherwise or the format has no
-    such layers.
-    """
-
-    squash: bool = False
-    seconds: int | None = None
-    format: str = "oci"
-    compression: str = "zstd"
-    level: int | None = None
-    recompress: bool = False
-
-    @property
-    def codec(self) -> Codec:
-        """What layers are compressed with; raises `UsageError` when there is no such level."""
-        from hermes.layer.compress import codec_at
-
-        return codec_at("gzip" if self.format == "docker" else self.compression, self.level)
 
 
 class Containers:
@@ -258,7 +227,7 @@ class Containers:
 
         def change(document: Mapping[str, Any]) -> Mapping[str, Any]:
             made = dict(edited(document, changes))
-            said = {_CREATED_BY: created_by, _COMMENT: comment}
+            said = {CREATED_BY: created_by, COMMENT: comment}
             made.update({key: text for key, text in said.items() if text})
             if add_history:
                 time = timestamp(epoch())
@@ -283,44 +252,14 @@ class Containers:
         ``target`` is a name for the image or a transport to write it to. Committing again without a change
         gives the same image.
         """
-        from hermes.build.epoch import epoch
-        from hermes.image.config import timestamp
-        from hermes.image.media_types import is_distributable
         from hermes.image.names import ImageNames
         from hermes.image.reference import Reference
+        from hermes.images.committing import committed
 
-        chosen = options or CommitOptions()
         destination = _destination(target, lambda: fetching.client) if has_transport(target) else None
         reference = Reference.parse(target) if target and destination is None else None
-        seconds = epoch() if chosen.seconds is None else chosen.seconds
-        codec = chosen.codec
-
-        def history(state: State, made: bool) -> list[dict[str, Any]]:
-            if not made and state.settings == state.committed:
-                return []
-            row: dict[str, Any] = {"created": timestamp(seconds), "created_by": _created_by(state)}
-            if comment := state.document.get(_COMMENT):
-                row["comment"] = comment
-            return [row if made else {**row, "empty_layer": True}]
-
         with self._opened() as (store, forms, working):
-            state = working.commit(name, mtime=seconds, codec=codec, history=history)
-            stack = [one.diff_id for one in state.stack]
-            base: Sequence[Descriptor | None] = state.base
-            if chosen.recompress:
-                base = [None if is_distributable(one.media_type) else one for one in state.base]
-            document = dict(state.document)
-            if chosen.squash and stack:
-                stack, base = [working.squash(state, codec)], ()
-                document["history"] = [
-                    {
-                        "created": timestamp(seconds),
-                        "created_by": f"hermes ctr commit --squash ({state.image})",
-                    }
-                ]
-            if not state.base:  # an image has seen to it, where the container was made from one
-                stack = [*stack, *_topmost(store, stack, document, seconds, codec)]
-            manifest = self._write_image(store, forms, document, stack, base, chosen, timestamp(seconds))
+            state, manifest = committed(name, working, forms, store, options or CommitOptions(), self._say)
             if reference is not None:
                 ImageNames(store).set(reference, manifest)
             if destination is not None:
@@ -376,99 +315,11 @@ class Containers:
             namespace.close()
             store.close()
 
-    def _write_image(
-        self,
-        store: Store,
-        forms: LayerForms,
-        document: Mapping[str, Any],
-        stack: Sequence[Digest],
-        base: Sequence[Descriptor | None],
-        options: CommitOptions,
-        created: str,
-    ) -> Descriptor:
-        from hermes.image import docker
-        from hermes.image.assemble import DOCKER, OCI, Layer, assemble, depth_warning
-
-        is_docker = options.format == "docker"
-        codec = options.codec
-        layers = [
-            Layer(
-                diff_id,
-                _blob_of(store, forms, diff_id, blob, codec, is_docker=is_docker),
-                of_base=number < len(base),
-            )
-            for number, (diff_id, blob) in enumerate(zip_longest(stack, base))
-        ]
-        config = dict(document.get("config") or {})
-        annotations = document.get("annotations") or {}
-        if is_docker and annotations:
-            self._say("warning: an image in Docker's format has no annotations; they are left out")
-        for name in docker.SETTINGS if not is_docker else ():
-            if config.pop(name, None):
-                self._say(f"warning: an OCI image has no {name}; it is left out (see --format docker)")
-        if document.get("comment") and not is_docker:
-            self._say("warning: an OCI image has no comment; it is left out (see --format docker)")
-        made = assemble(
-            {**document, "config": config, "created": created},
-            layers,
-            document.get("history") or [],
-            annotations,
-            DOCKER if is_docker else OCI,
-            comment=document.get("comment", "") if is_docker else "",
-        )
-        if warning := depth_warning(made.document):
-            self._say(f"warning: {warning}")
-        store.blobs.put(made.config)
-        text = made.manifest.to_bytes()
-        return Descriptor(made.manifest.media_type, store.blobs.put(text), len(text))
-
-
-def _topmost(
-    store: Store, stack: Sequence[Digest], document: dict[str, Any], seconds: int, codec: Codec
-) -> Iterator[Digest]:
-    """Yield a layer that says what the folders of layers are which stand on no image, if one is needed."""
-    from hermes.image.config import timestamp
-    from hermes.layer import toc
-    from hermes.layer.folders import Folders
-    from hermes.layer.topmost import store_topmost
-
-    folders = [Folders.of(toc.load(store, one)) for one in stack]
-    top = store_topmost(store, folders, mtime=seconds, codec=codec)
-    if top.entries:
-        row = {"created": timestamp(seconds), "created_by": "hermes ctr commit (folders)"}
-        document["history"] = [*(document.get("history") or ()), row]
-        yield top.diff_id
-
-
-def _blob_of(
-    store: Store,
-    forms: LayerForms,
-    diff_id: Digest,
-    base: Descriptor | None,
-    codec: Codec,
-    *,
-    is_docker: bool,
-) -> Descriptor:
-    """Return the blob of a layer in an image: that which it has in the base, or else one of ours."""
-    from hermes.image.kept import kept_blob
-    from hermes.image.media_types import layer_type
-
-    kept = kept_blob(store, diff_id, base, is_docker=is_docker) if base is not None else None
-    if kept is not None:
-        return kept
-    made = forms.compressed(diff_id, codec)
-    return Descriptor(layer_type(made.form, is_docker=is_docker), made.digest, made.size)
-
 
 def _destination(target: str, client: Callable[[], Client]) -> Destination:
     from hermes.transports.table import parse_destination
 
     return parse_destination(target, client)
-
-
-def _created_by(state: State) -> str:
-    given = state.document.get(_CREATED_BY)
-    return str(given or "; ".join(f"hermes ctr {one}" for one in state.steps) or "hermes ctr commit")
 
 
 def _check_command(texts: Sequence[str], mounts: Mounts) -> None:

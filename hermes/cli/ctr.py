@@ -248,7 +248,7 @@ def commit(
     hermes ctr commit $ctr app:latest
     hermes ctr commit --rm --squash $ctr oci-archive:app.tar
     """
-    from hermes.api.containers import CommitOptions
+    from hermes.container.commit_options import CommitOptions
 
     check_file("--iidfile", iidfile)
     containers = opened(access)

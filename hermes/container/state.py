@@ -23,6 +23,10 @@ from hermes.store import Store
 from hermes.store.io_errors import storing
 from hermes.store.regular import read_regular
 
+CREATED_BY: Final = "created_by"
+COMMENT: Final = "history_comment"
+"""What the history says of the next commit, as `hermes ctr config` sets it: keys of a state's document."""
+
 _VERSION: Final = 1
 _STATE: Final = "container.json"
 _NEXT: Final = "next.json"

@@ -1,1 +1,1 @@
-"""What is done with whole images: inspect, compare, compress again, push."""
+"""What is done with whole images: inspect, compare, compress again, commit, push."""
