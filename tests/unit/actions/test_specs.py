@@ -6,6 +6,7 @@ The golden file holds what keys leave out; write it again with ``python -m tests
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from hermes.actions.specs.config import Config
 from hermes.actions.specs.copy import Copy, CopyEntry
 from hermes.actions.specs.dockerfile import Dockerfile, FilesContext, ImageContext, ImageLayers
 from hermes.actions.specs.fetch import Fetch
+from hermes.actions.specs.fetch_wheel import FetchWheel
 from hermes.actions.specs.git import Git
 from hermes.actions.specs.host import Host
 from hermes.actions.specs.image_labels import ImageLabels
@@ -66,6 +68,7 @@ from hermes.layer.entry import DIRECTORY, HARDLINK
 from hermes.layer.entry import FILE as FILE_ENTRY
 from hermes.store.caches import Sharing
 from hermes.testing.suite import CommandTest, HttpRequest, HttpTest, Variable
+from tests.conftest import ROOT
 
 GOLDEN = Path(__file__).with_name("golden_defaults.json")
 
@@ -187,6 +190,7 @@ of_run = {
     "agents": some(agents),
     "subscriptions": some(texts),
     "volumes": some(st.builds(Bound, texts, texts, st.booleans())),
+    "begun": some(refs),
     "seeds": some(refs),
     "hosts": some(st.tuples(texts, texts)),
     "capabilities": some(texts),
@@ -226,6 +230,10 @@ FIELDS: Mapping[type[Spec[Any]], Mapping[str, st.SearchStrategy[Any]]] = {
         "size": st.none() | numbers,
         "urls": some(texts),
         "integrity": texts,
+    },
+    FetchWheel: {
+        **dict.fromkeys(("libc", "platform", "project", "python", "version"), texts),
+        "sha256": some(texts),
     },
     Git: {
         "commit": texts,
@@ -376,6 +384,14 @@ def test_what_is_executed_reads_the_same_inputs_for_the_same_purposes(spec: Spec
 @pytest.mark.parametrize("kind", FIELDS, ids=lambda kind: kind.__name__)
 def test_these_tests_try_every_field(kind: type[Spec[Any]]) -> None:
     assert FIELDS[kind].keys() == kind._fields.keys()
+
+
+def test_these_tests_try_every_kind() -> None:
+    files = (ROOT / "hermes/actions/specs").glob("*.py")
+    kinds = {
+        kind for one in files for kind in re.findall(r'kind: ClassVar\[str\] = "(\w+)"', one.read_text())
+    }
+    assert kinds - {kind.kind for kind in FIELDS} == set()
 
 
 def test_a_platform_is_in_the_action_where_outputs_depend_on_it() -> None:
