@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from hermes.build.dockerfile.built import BuiltDockerfile
 from hermes.build.dockerfile.options import PULL_ALWAYS, PULL_MISSING, PULL_NEVER
+from hermes.build.s2i.options import EXCLUDED, S2IOptions
 from hermes.cli import completion
 from hermes.cli.lines import write_line
 from hermes.cli.options import progress_option, runtime_option, timestamp_option, volume_option
 from hermes.cli.progress import display
 from hermes.errors import CommandFailed, UsageError
-from hermes.s2i.source import EXCLUDED
 
 if TYPE_CHECKING:
-    from hermes.build.s2i.options import S2IOptions
+    from hermes.container.mount_values import Bound
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -255,9 +255,7 @@ def build(
     hermes s2i build --ref v1.2 --context-dir api https://git.example.org/team/app.git python-builder app:v1.2
     hermes s2i build --runtime-image base --runtime-artifact /srv/app . go-builder app:latest
     """
-    from hermes.api.run_options import host, volume
     from hermes.api.s2i import SourceToImage
-    from hermes.build.s2i.options import S2IOptions
     from hermes.cli.options import pairs
     from hermes.s2i.artifacts import mappings
     from hermes.s2i.users import ranges
@@ -293,8 +291,8 @@ def build(
         incremental_pull=_PULLS[incremental_pull_policy],
         runtime_pull=_PULLS[runtime_pull_policy],
         network=network,
-        volumes=tuple(map(volume, volumes)),
-        hosts=tuple(map(host, hosts)),
+        volumes=tuple(_volumes(volumes)),
+        hosts=tuple(_hosts(hosts)),
         capabilities=capabilities.chosen((), [one for text in dropped for one in text.split(",")]),
         platform=platform,
         use_cache=not no_cache,
@@ -327,10 +325,10 @@ def built_image(options: S2IOptions, started: float, *, quiet: bool, progress: s
 
 def environment_of(files: Sequence[str], variables: Sequence[str]) -> list[tuple[str, str]]:
     """Return the variables of files, and then those that are given; raises `UsageError`."""
-    from hermes.s2i.source import variables as lines
-
     found: list[tuple[str, str]] = []
     for path in files:
+        from hermes.s2i.source import variables as lines
+
         try:
             with open(path, encoding="utf-8", errors="surrogateescape") as file:
                 text = file.read()
@@ -343,6 +341,20 @@ def environment_of(files: Sequence[str], variables: Sequence[str]) -> list[tuple
             raise UsageError(f"--env: expected NAME=VALUE, got {text!r}")
         found.append((name.strip(), value.strip()))
     return found
+
+
+def _volumes(texts: Sequence[str]) -> Iterator[Bound]:
+    for text in texts:
+        from hermes.api.run_options import volume
+
+        yield volume(text)
+
+
+def _hosts(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for text in texts:
+        from hermes.api.run_options import host
+
+        yield host(text)
 
 
 def _injections(text: str) -> list[tuple[str, str]]:

@@ -16,8 +16,6 @@ from hermes.wildcards import expanded, expression
 
 IGNORE_FILE: Final = ".s2iignore"
 ENVIRONMENT: Final = ".s2i/environment"
-EXCLUDED: Final = r"(^|/)\.git(/|$)"
-"""What is left out unless somebody says otherwise: the repository of git."""
 
 Read = Callable[[str], bytes]
 """Returns what is in a file of the source."""

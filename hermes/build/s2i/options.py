@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hermes.build.dockerfile.options import PULL_MISSING
 from hermes.build.s2i.callback import check_url
 from hermes.errors import UsageError
 from hermes.s2i.artifacts import Mapped
-from hermes.s2i.source import EXCLUDED
 from hermes.s2i.users import Range
 from hermes.sandbox.process import BUILD_CAPABILITIES
 
 if TYPE_CHECKING:
     from hermes.container.mount_values import Bound
+
+
+EXCLUDED: Final = r"(^|/)\.git(/|$)"
+"""What of a source is left out unless somebody says otherwise: the repository of git."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from hermes.actions.specs import s2i as names
 from hermes.actions.specs.s2i import S2I
 from hermes.build.dockerfile.declared import Declared, Read, placed, rows_of
 from hermes.build.memory.keys import part_of
+from hermes.build.s2i.options import EXCLUDED
 from hermes.dockerfile.files import DeclaredFiles
 from hermes.dockerfile.options import Options
 from hermes.dockerfile.origins import BaseImage
@@ -22,7 +23,6 @@ from hermes.s2i.asked import Asked, Injection
 from hermes.s2i.facts import IN_IMAGE, SCRIPTS_URL, Facts
 from hermes.s2i.plan import plan
 from hermes.s2i.scripts import NAMES, SOURCE_FOLDERS, InFiles, InImage, Place
-from hermes.s2i.source import EXCLUDED
 from hermes.store import Store
 
 
