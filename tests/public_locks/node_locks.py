@@ -45,7 +45,7 @@ const one = async (name) => {
         await import(createRequire(folder + "/x.js").resolve(name));
         return "ok";
     } catch (error) {
-        return String(error).split("\\n")[0].replaceAll(folder, "");
+        return String(error).split("\\n")[0].replaceAll(/\\/(app|theirs)\\b/g, "");
     }
 };
 const all = async () => {
