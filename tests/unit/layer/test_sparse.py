@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -156,3 +157,31 @@ def test_a_map_in_the_data_has_a_bound(block: bytes, problem: str) -> None:
             int,
             lambda: next(blocks),
         )
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "problem"),
+    [
+        (tarfile.REGTYPE, "2", "of a version that is not known"),
+        (tarfile.DIRTYPE, "0", "is a sparse file, which cannot be here"),
+        (tarfile.SYMTYPE, "0", "is a sparse file, which cannot be here"),
+    ],
+)
+def test_a_sparse_member_that_no_tar_writes_is_refused(kind: bytes, version: str, problem: str) -> None:
+    made = io.BytesIO()
+    fields = {
+        "GNU.sparse.major": version,
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.size": "0",
+        "GNU.sparse.map": "0,0",
+    }
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as written:
+        member = tarfile.TarInfo("x")
+        member.type, member.pax_headers, member.linkname = (
+            kind,
+            fields,
+            "a" if kind == tarfile.SYMTYPE else "",
+        )
+        written.addfile(member)
+    with pytest.raises(LayerError, match=problem):
+        contents(made.getvalue())
