@@ -21,8 +21,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, Protocol
@@ -187,19 +187,30 @@ def admit_action(folder: Folder, store: Store) -> Request:
 
 def admit_layer(folder: Folder, store: Store, diff_id: Digest) -> None:
     """Take a layer from a folder unless the store has it; raises as `admit_action`."""
-    if encodings.available(store, diff_id):
-        return
-    tar, table = f"blobs/{diff_id.hex}", f"toc/{diff_id.hex}"
-    sent = table_in(folder, diff_id)
-    blob = LayerBlob(diff_id, sent.size, diff_id, _TAR)
-    import_layer(store, blob, lambda: _opened(folder, tar, diff_id), name=f"layer {diff_id.short}")
-    made = toc.load(store, diff_id)
-    if len(made.entries) != len(sent.entries) or any(
-        _in_tar(one) != _in_tar(other) for one, other in zip(made.entries, sent.entries, strict=True)
-    ):
-        os.unlink(store.toc_path(diff_id))
-        raise MissingBlobError(f"{table} is not the table of contents of that layer", digest=diff_id)
-    toc.save(store, sent)
+    if not encodings.available(store, diff_id):
+        admit_tar(folder, store, table_in(folder, diff_id))
+
+
+def admit_tar(folder: Folder, store: Store, table: toc.TableOfContents) -> None:
+    """Take the tar of a layer from a folder, whose table of contents is kept with it; raises as `admit_action`."""
+    diff_id = table.diff_id
+    tar = f"blobs/{diff_id.hex}"
+
+    def checked(made: Collection[Entry]) -> Collection[Entry]:
+        if len(made) != len(table.entries) or any(
+            _in_tar(one) != _in_tar(other) for one, other in zip(made, table.entries, strict=True)
+        ):
+            with suppress(FileNotFoundError):
+                os.unlink(store.toc_path(diff_id))
+            raise MissingBlobError(
+                f"toc/{diff_id.hex} is not the table of contents of that layer", digest=diff_id
+            )
+        return table.entries
+
+    blob = LayerBlob(diff_id, table.size, diff_id, _TAR)
+    import_layer(
+        store, blob, lambda: _opened(folder, tar, diff_id), name=f"layer {diff_id.short}", checked=checked
+    )
 
 
 def table_in(folder: Folder, diff_id: Digest) -> toc.TableOfContents:

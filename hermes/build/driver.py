@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LOOKUPS: Final = 14
+"""How many results more are asked for at once than actions are executed, where a service is asked: a call takes a round trip."""
 _ATTEMPTS: Final = 3
 """How often a build is begun where blobs that were taken for granted are gone."""
 
@@ -208,6 +210,8 @@ class Driver:
                 self._remote_results.close()
             self._namespace.close()
 
+        if self._remote_results is not None:
+            options = replace(options, lookups=_LOOKUPS)
         if self._remote is not None:
             elsewhere = self._remote.settings.jobs
             options = replace(options, elsewhere=elsewhere, is_elsewhere=can_travel)
@@ -315,7 +319,7 @@ class Driver:
             self._is_available,
             self.events,
             lambda action: about(action, job.instruction(action.owner)),
-            lambda action: slot() if self._remote and not can_travel(action) else nullcontext(),
+            lambda action: nullcontext() if self._remote and can_travel(action) else slot(),
             again=how.again,
             is_left=lambda value: self.store.remote_blobs.of(value.digest) is not None,
             check=check,

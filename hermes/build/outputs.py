@@ -88,6 +88,7 @@ class Outputs:
         then has those actions that may have given something else, ``changed`` the sources that are something else.
         """
         found: dict[str, list[BuiltOutput]] = {}
+        self._bring_layers(wanted, known)
         with self._store.locks.held(f"outputs:{self._root}"), writing(self._out):
             for number, one in enumerate(wanted):
                 outputs = found.setdefault(one.label, [])
@@ -103,6 +104,19 @@ class Outputs:
                 self._store.note_outputs(self._out)
         targets = {label: tuple(outputs) for label, outputs in found.items()}
         return Linked(targets, self._vouched, is_whole=self._is_whole)
+
+    def _bring_layers(self, wanted: Sequence[Wanted], known: Mapping[str, LastResult]) -> None:
+        """Fetch the layers that are linked, and that a remote service has, together."""
+        if self._leaves:
+            return
+        layers = (
+            known[one.action].outputs[one.output].digest
+            for one in wanted
+            if one.kind == LAYER and one.output and one.action in known
+        )
+        self._content.bring_layers(
+            one for one in layers if encodings.recorded(self._store, one, ZSTD) is None
+        )
 
     def could_be_linked(self) -> bool:
         """Tell whether the output folder can be written, or made, and the store's blobs linked."""

@@ -55,11 +55,12 @@ def import_layer(
     *,
     name: str,
     lazily: bool = False,
+    checked: Callable[[Collection[Entry]], Collection[Entry]] = lambda entries: entries,
 ) -> None:
     """Import a layer into the store, unless it is there.
 
     ``open_blob`` gives the blob where the store does not have it. ``lazily`` only records which blob holds the layer,
-    for `import_recorded`. Raises `LayerError`, naming the layer ``name``, when it is not what ``blob`` says or not a
+    for `import_recorded`. ``checked`` is given the entries of the tar, and returns those of the table of contents. Raises `LayerError`, naming the layer ``name``, when it is not what ``blob`` says or not a
     layer at all.
     """
     if lazily:
@@ -80,7 +81,7 @@ def import_layer(
             source.finish()
             _check(found, blob, name)
             writer.commit()
-    toc.save(store, TableOfContents(blob.diff_id, found.size, found.entries))
+    toc.save(store, TableOfContents(blob.diff_id, found.size, checked(found.entries)))
     if found.form:
         encodings.record_blob(store, blob.diff_id, blob.digest, blob.size, found.form)
 

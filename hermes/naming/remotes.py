@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, BinaryIO, Final, Self
+from functools import partial
+from typing import TYPE_CHECKING, Final, Self
 
 from hermes.digest import Digest
 from hermes.errors import BuildInterrupted, HermesError, MissingBlobError, RemoteError
@@ -59,27 +60,59 @@ class RemoteContent:
 
     def bring(self, digest: Digest) -> bool:
         """Fetch a blob that is noted; tell whether there was a note. Raises `MissingBlobError` where it cannot be had."""
+        return self._bring(digest, {})
+
+    def _bring(self, digest: Digest, contents: Mapping[Digest, bytes]) -> bool:
         note = self._store.remote_blobs.of(digest)
         if note is None:
             return False
         from hermes.actions.packed import admit_blob
 
         with self._taking(digest, note.place) as cas, self._alone(digest):
-            admit_blob(self._folder(cas, digest, note.size), self._store, digest)
+            admit_blob(self._folder(cas, digest, note.size, contents), self._store, digest)
         return True
 
     def bring_all(self, digests: Iterable[Digest]) -> None:
         """Fetch those of some blobs that are not here, and are noted, several at once; raises as `bring`."""
-        from concurrent.futures import ThreadPoolExecutor
+        self._bring_many(digests, self._store.blobs.has, self._bring)
 
-        noted = [one for one in dict.fromkeys(digests) if not self._store.blobs.has(one) and self.has(one)]
-        if noted:
-            with ThreadPoolExecutor(min(_AT_ONCE, len(noted)), "download") as pool:
-                list(pool.map(self.bring, noted))
+    def bring_layers(self, diff_ids: Iterable[Digest]) -> None:
+        """Fetch those of some layers that are not here, and are noted, several at once; raises as `bring`."""
+        from hermes.layer import encodings
+
+        self._bring_many(diff_ids, partial(encodings.available, self._store), self._bring_layer)
+
+    def _bring_many(
+        self,
+        digests: Iterable[Digest],
+        is_here: Callable[[Digest], bool],
+        bring: Callable[[Digest, Mapping[Digest, bytes]], bool],
+    ) -> None:
+        """Fetch what is noted and not here: what is small in as few calls as can be, the rest several at once."""
+        notes = self._store.remote_blobs
+        by_place: dict[str, dict[Digest, int]] = {}
+        for one in dict.fromkeys(digests):
+            if not is_here(one) and (note := notes.of(one)) is not None and self.has(one):
+                by_place.setdefault(note.place, {})[one] = note.size
+        for place, sizes in by_place.items():
+            with self._taking(next(iter(sizes)), place) as cas:
+                for contents in cas.in_batches(sizes.items()):
+                    for one in contents:
+                        bring(one, contents)
+                        del sizes[one]
+        left = [one for sizes in by_place.values() for one in sizes]
+        if left:
+            from concurrent.futures import ThreadPoolExecutor
+
+            with ThreadPoolExecutor(min(_AT_ONCE, len(left)), "download") as pool:
+                list(pool.map(lambda one: bring(one, {}), left))
 
     def bring_layer(self, diff_id: Digest) -> bool:
         """Fetch a layer whose table of contents is here; tell whether it is here now. Raises as `bring`."""
-        from hermes.layer import encodings
+        return self._bring_layer(diff_id, {})
+
+    def _bring_layer(self, diff_id: Digest, contents: Mapping[Digest, bytes]) -> bool:
+        from hermes.layer import encodings, toc
 
         store = self._store
         if encodings.available(store, diff_id):
@@ -87,11 +120,11 @@ class RemoteContent:
         note = store.remote_blobs.of(diff_id)
         if note is None or not os.path.exists(store.toc_path(diff_id)):
             return False
-        from hermes.actions.packed import admit_layer
+        from hermes.actions.packed import admit_tar
 
         with self._taking(diff_id, note.place) as cas, self._alone(diff_id):
-            inner = self._folder(cas, diff_id, note.size)
-            admit_layer(_TableHere(store.toc_path(diff_id), inner), store, diff_id)
+            folder = self._folder(cas, diff_id, note.size, contents)
+            admit_tar(folder, store, toc.load(store, diff_id))
         return True
 
     def reader(self, digest: Digest) -> Reader | None:
@@ -130,12 +163,12 @@ class RemoteContent:
         if self._cancelled.is_set():
             raise BuildInterrupted
 
-    def _folder(self, cas: Cas, digest: Digest, size: int) -> StoredFolder:
+    def _folder(self, cas: Cas, digest: Digest, size: int, contents: Mapping[Digest, bytes]) -> StoredFolder:
         from hermes.remote.execution import FileThere
         from hermes.remote.folder import StoredFolder
 
         files = {f"blobs/{digest.hex}": FileThere(digest, size)}
-        return StoredFolder(cas, files, self._store.scratch)
+        return StoredFolder(cas, files, self._store.scratch, contents)
 
 
 class Reader:
@@ -172,20 +205,3 @@ class Reader:
     def _read_from(self, start: int) -> Iterator[bytes]:
         with self._content._taking(self._digest, self._place) as cas:  # noqa: SLF001 - of this module
             yield from cas.chunks(self._digest, self._size, start)
-
-
-class _TableHere:
-    """A folder whose tables of contents are files of the store."""
-
-    def __init__(self, table: str, inner: StoredFolder) -> None:
-        self._table = table
-        self._inner = inner
-
-    @contextmanager
-    def open(self, path: str) -> Iterator[BinaryIO]:
-        if path.startswith("toc/"):
-            with open(self._table, "rb") as file:
-                yield file
-        else:
-            with self._inner.open(path) as file:
-                yield file

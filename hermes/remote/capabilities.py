@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from hermes.remote.compressing import ZSTD
 from hermes.remote.messages import REAPI, messages
 
 if TYPE_CHECKING:
@@ -12,21 +13,22 @@ if TYPE_CHECKING:
 
 _METHOD: Final = f"/{REAPI}.Capabilities/GetCapabilities"
 _SHA256: Final = 1
-_ZSTD: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """``has_sha256`` must hold for Hermes to use it; ``has_zstd`` says that content may be compressed on the way.
+    """What is not said by a service is as by default here.
 
-    ``largest_batch`` is in bytes, 0 for no limit of its own.
+    ``has_sha256`` must hold for Hermes to use it; ``has_zstd`` says that content may be compressed on the way, and ``batches_zstd``
+    that small blobs that are sent together may be. ``largest_batch`` is in bytes, 0 for no limit of its own.
     """
 
-    has_sha256: bool
-    has_zstd: bool
-    may_write: bool
-    can_execute: bool
-    largest_batch: int
+    has_sha256: bool = True
+    has_zstd: bool = False
+    batches_zstd: bool = False
+    may_write: bool = True
+    can_execute: bool = False
+    largest_batch: int = 0
 
 
 def capabilities(channel: Channel) -> Capabilities:
@@ -37,7 +39,8 @@ def capabilities(channel: Channel) -> Capabilities:
     cache = answer.cache_capabilities
     return Capabilities(
         has_sha256=_SHA256 in cache.digest_functions or not cache.digest_functions,
-        has_zstd=_ZSTD in cache.supported_compressors,
+        has_zstd=ZSTD in cache.supported_compressors,
+        batches_zstd=ZSTD in cache.supported_batch_update_compressors,
         may_write=bool(cache.action_cache_update_capabilities.update_enabled),
         can_execute=bool(answer.execution_capabilities.exec_enabled),
         largest_batch=int(cache.max_batch_total_size_bytes),

@@ -1,7 +1,7 @@
 """The content-addressable storage: which blobs it has, and sending and fetching them.
 
-Small blobs travel together, large ones in streams that go on where they were cut. Whatever arrives is hashed. A blob is
-sent once however many threads want it sent.
+Small blobs travel together, large ones in streams that go on where they were cut, compressed where the service offers that.
+Whatever arrives is hashed. A blob is sent once however many threads want it sent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Any, Final, NamedTuple
 
 from hermes.digest import Digest
 from hermes.errors import BuildInterrupted, RemoteError
+from hermes.remote.capabilities import Capabilities, capabilities
 from hermes.remote.channel import Channel, Failed
+from hermes.remote.compressing import NAME, ZSTD, NotZstd, compressed, opened, opened_whole
 from hermes.remote.messages import BYTESTREAM, REAPI, messages
 from hermes.store.locks import KeyLocks
 
@@ -32,7 +34,8 @@ _BATCH: Final = 2 << 20
 _SMALL: Final = 1 << 20
 _PIECE: Final = 1 << 20
 _OVERHEAD: Final = 100
-_WORTH_A_BATCH: Final = 2
+_WORTH_COMPRESSING: Final = 512
+"""Bytes of a small blob from which on it is compressed."""
 _TRIES: Final = 8
 
 
@@ -81,6 +84,19 @@ class Cas:
         self._seen: set[Digest] = set()
         self._sending: dict[Digest, threading.Event] = {}
         self._reads_batches = True
+        self._asking = threading.Lock()
+        self._able: Capabilities | None = None
+
+    @property
+    def _capabilities(self) -> Capabilities:
+        """What the service can do, which is asked once; nothing special for one that does not say."""
+        with self._asking:
+            if self._able is None:
+                try:
+                    self._able = capabilities(self.channel)
+                except Failed:
+                    self._able = Capabilities()
+            return self._able
 
     def missing(self, blobs: Iterable[tuple[Digest, int]]) -> set[Digest]:
         """Return the digests of those blobs, given with their sizes in bytes, that the storage lacks."""
@@ -139,7 +155,8 @@ class Cas:
             return
         missing = self.missing((one.digest, one.size) for one in blobs)
         wanted = [one for one in blobs if one.digest in missing]
-        for batch in _batches([one for one in wanted if one.size <= _SMALL]):
+        small = [one for one in wanted if one.size <= _SMALL]
+        for batch in self._batches(small) if small else ():
             self._send_batch(batch)
         for one in wanted:
             if one.size > _SMALL:
@@ -162,10 +179,7 @@ class Cas:
 
     def _send_batch(self, batch: Sequence[Blob]) -> None:
         m = messages()
-        requests = [
-            m.Update(digest=m.Digest(hash=one.digest.hex, size_bytes=one.size), data=b"".join(one.content()))
-            for one in batch
-        ]
+        requests = [self._update(one) for one in batch]
         request = m.BatchUpdateBlobsRequest(instance_name=self._instance, requests=requests)
         answer = self.channel.unary(f"{_STORAGE}/BatchUpdateBlobs", request, m.BatchUpdateBlobsResponse)
         by_hash = {one.digest.hex: one for one in batch}
@@ -177,14 +191,26 @@ class Cas:
             raise RemoteError(f"{self.channel.address.text} did not say what became of {len(by_hash)} blobs")
         self.traffic.add(up=sum(one.size for one in batch))
 
+    def _update(self, blob: Blob) -> Any:
+        """Return a blob as the part of a batch that it is sent in."""
+        m = messages()
+        data, compressor = b"".join(blob.content()), 0
+        if len(data) >= _WORTH_COMPRESSING and self._capabilities.batches_zstd:
+            data, compressor = b"".join(compressed((data,))), ZSTD
+        digest = m.Digest(hash=blob.digest.hex, size_bytes=blob.size)
+        return m.Update(digest=digest, data=data, compressor=compressor)
+
     def _send_stream(self, blob: Blob) -> None:
         m = messages()
-        name = self._name(f"uploads/{uuid.uuid4()}/blobs/{blob.digest.hex}/{blob.size}")
+        is_compressed = self._capabilities.has_zstd
+        form = f"compressed-blobs/{NAME}" if is_compressed else "blobs"
+        name = self._name(f"uploads/{uuid.uuid4()}/{form}/{blob.digest.hex}/{blob.size}")
         wrong: list[BaseException] = []
 
         def requests(start: int) -> Iterator[Any]:
             try:
-                for data, offset, is_last in _pieces(blob, start):
+                pieces = _compressed_pieces(blob) if is_compressed else _pieces(blob, start)
+                for data, offset, is_last in pieces:
                     yield m.WriteRequest(
                         resource_name=name, write_offset=offset, data=data, finish_write=is_last
                     )
@@ -193,7 +219,7 @@ class Cas:
                 raise
 
         def write() -> None:
-            start = self._committed(name) if tried else 0
+            start = self._committed(name) if tried and not is_compressed else 0
             tried.append(start)
             try:
                 answer = self.channel.sending(_WRITE, requests(start), m.WriteResponse)
@@ -201,7 +227,7 @@ class Cas:
                 if wrong:
                     raise wrong[0] from None
                 raise
-            if answer.committed_size not in (blob.size, -1):
+            if not is_compressed and answer.committed_size not in (blob.size, -1):
                 raise Failed(f"{answer.committed_size} of {blob.size} bytes were stored", "ABORTED")
 
         tried: list[int] = []
@@ -224,55 +250,89 @@ class Cas:
 
         Those that are large, that a service cannot give so, or that have other bytes are left out.
         """
-        m = messages()
         found: dict[Digest, bytes] = {}
-        small = {digest: size for digest, size in blobs if size <= _SMALL}
-        if len(small) < _WORTH_A_BATCH or not self._reads_batches:
-            return found
-        for batch in _batches([Blob(digest, size, tuple) for digest, size in small.items()]):
-            request = m.BatchReadBlobsRequest(
-                instance_name=self._instance,
-                digests=[m.Digest(hash=one.digest.hex, size_bytes=one.size) for one in batch],
-            )
-            try:
-                answer = self.channel.unary(f"{_STORAGE}/BatchReadBlobs", request, m.BatchReadBlobsResponse)
-            except Failed as error:
-                self._reads_batches = error.code != "UNIMPLEMENTED"
-                return found
-            for one in answer.responses:
-                if not one.status.code and Digest.of(one.data).hex == one.digest.hash:
-                    found[Digest.from_hex(one.digest.hash)] = one.data
-                    self.traffic.add(down=len(one.data))
-        self.note(found)
+        for one in self.in_batches(blobs):
+            found.update(one)
         return found
+
+    def in_batches(self, blobs: Iterable[tuple[Digest, int]]) -> Iterator[dict[Digest, bytes]]:
+        """Yield what `read_small` returns, no more than 2 MiB at a time."""
+        small = [Blob(digest, size, tuple) for digest, size in dict(blobs).items() if size <= _SMALL]
+        for batch in self._batches(small) if small and self._reads_batches else ():
+            found = self._read_batch(batch)
+            self.note(found)
+            yield found
+            if not self._reads_batches:
+                return
+
+    def _read_batch(self, batch: Sequence[Blob]) -> dict[Digest, bytes]:
+        m = messages()
+        request = m.BatchReadBlobsRequest(
+            instance_name=self._instance,
+            digests=[m.Digest(hash=one.digest.hex, size_bytes=one.size) for one in batch],
+            acceptable_compressors=[ZSTD] if self._capabilities.has_zstd else [],
+        )
+        try:
+            answer = self.channel.unary(f"{_STORAGE}/BatchReadBlobs", request, m.BatchReadBlobsResponse)
+        except Failed as error:
+            self._reads_batches = error.code != "UNIMPLEMENTED"
+            return {}
+        sizes = {one.digest.hex: one.size for one in batch}
+        found: dict[Digest, bytes] = {}
+        for one in answer.responses:
+            if one.status.code or one.digest.hash not in sizes:
+                continue
+            data = one.data
+            if one.compressor == ZSTD:
+                try:
+                    data = opened_whole(data, sizes[one.digest.hash])
+                except NotZstd:
+                    continue
+            if (digest := Digest.of(data)).hex == one.digest.hash:
+                found[digest] = data
+                self.traffic.add(down=len(data))
+        return found
+
+    def _batches(self, blobs: Sequence[Blob]) -> Iterator[list[Blob]]:
+        most = min(_BATCH, self._capabilities.largest_batch or _BATCH)
+        batch: list[Blob] = []
+        size = 0
+        for one in blobs:
+            if batch and (size + one.size > most or len(batch) >= MOST_BATCHED):
+                yield batch
+                batch, size = [], 0
+            batch.append(one)
+            size += one.size + _OVERHEAD
+        if batch:
+            yield batch
 
     def read(self, digest: Digest, size: int) -> bytes:
         """Return a blob; raises `Lost` and as `Channel.unary`."""
-        return b"".join(self.chunks(digest, size))
+        found = self.read_small(((digest, size),)).get(digest)
+        return b"".join(self.chunks(digest, size)) if found is None else found
 
     def chunks(self, digest: Digest, size: int, start: int = 0) -> Iterator[bytes]:
         """Yield a blob in pieces, from the byte ``start`` on.
 
         Raises `Lost`, for a whole blob at the end when these were not its bytes.
         """
-        m = messages()
         hasher = hashlib.sha256()
         done, tries, began = start, 0, time.monotonic()
-        name = self._name(f"blobs/{digest.hex}/{size}")
         while done < size or not tries:
             tries += 1
             try:
-                request = m.ReadRequest(resource_name=name, read_offset=done)
-                for one in self.channel.stream(_READ, request, m.ReadResponse):
-                    hasher.update(one.data)
-                    done += len(one.data)
+                for data in self._stream(digest, size, done):
+                    hasher.update(data)
+                    done += len(data)
                     began = time.monotonic()
-                    self.traffic.add(down=len(one.data))
+                    self.traffic.add(down=len(data))
                     if done > size:
                         raise self._lost(digest, "is longer than it should be")
-                    yield one.data
+                    yield data
                 if done < size and tries >= _TRIES:
                     raise self._lost(digest, "is shorter than it should be")
+            except NotZstd:
+                raise self._lost(digest, "has other bytes") from None
             except Failed as error:
                 if error.code in ("NOT_FOUND", "DATA_LOSS", "OUT_OF_RANGE"):
                     raise self._lost(digest, "is not there") from None
@@ -281,25 +341,21 @@ class Cas:
             raise self._lost(digest, "has other bytes")
         self.note((digest,))
 
+    def _stream(self, digest: Digest, size: int, start: int) -> Iterator[bytes]:
+        """Yield what one call gives of a blob; raises `NotZstd` and as `Channel.stream`."""
+        m = messages()
+        is_compressed = self._capabilities.has_zstd
+        form = f"compressed-blobs/{NAME}" if is_compressed else "blobs"
+        request = m.ReadRequest(resource_name=self._name(f"{form}/{digest.hex}/{size}"), read_offset=start)
+        pieces = (one.data for one in self.channel.stream(_READ, request, m.ReadResponse))
+        return opened(pieces) if is_compressed else pieces
+
     def _lost(self, digest: Digest, problem: str) -> Lost:
         self.forget((digest,))
         return Lost(f"{self.channel.address.text}: blob {digest.short} {problem}", digest)
 
     def _name(self, rest: str) -> str:
         return f"{self._instance}/{rest}" if self._instance else rest
-
-
-def _batches(blobs: Sequence[Blob]) -> Iterator[list[Blob]]:
-    batch: list[Blob] = []
-    size = 0
-    for one in blobs:
-        if batch and (size + one.size > _BATCH or len(batch) >= MOST_BATCHED):
-            yield batch
-            batch, size = [], 0
-        batch.append(one)
-        size += one.size + _OVERHEAD
-    if batch:
-        yield batch
 
 
 def _pieces(blob: Blob, start: int) -> Iterator[tuple[bytes, int, bool]]:
@@ -314,3 +370,14 @@ def _pieces(blob: Blob, start: int) -> Iterator[tuple[bytes, int, bool]]:
             offset += len(piece)
     if blob.size == start:
         yield b"", start, True
+
+
+def _compressed_pieces(blob: Blob) -> Iterator[tuple[bytes, int, bool]]:
+    """Yield what a blob is compressed, as `_pieces` does with its bytes."""
+    offset = 0
+    for data in compressed(blob.content()):
+        for at in range(0, len(data), _PIECE):
+            piece = data[at : at + _PIECE]
+            yield piece, offset, False
+            offset += len(piece)
+    yield b"", offset, True

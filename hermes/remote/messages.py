@@ -69,16 +69,16 @@ _PACKAGES: Final = {
         UpdateActionResultRequest: string instance_name=1, Digest action_digest=2, ActionResult action_result=3
         FindMissingBlobsRequest: string instance_name=1, Digest* blob_digests=2
         FindMissingBlobsResponse: Digest* missing_blob_digests=2
-        Update @BatchUpdateBlobsRequest: Digest digest=1, bytes data=2
+        Update @BatchUpdateBlobsRequest: Digest digest=1, bytes data=2, int32 compressor=3
         BatchUpdateBlobsRequest: string instance_name=1, Update* requests=2
         Updated @BatchUpdateBlobsResponse: Digest digest=1, Status status=2
         BatchUpdateBlobsResponse: Updated* responses=1
-        BatchReadBlobsRequest: string instance_name=1, Digest* digests=2
-        Read @BatchReadBlobsResponse: Digest digest=1, bytes data=2, Status status=3
+        BatchReadBlobsRequest: string instance_name=1, Digest* digests=2, int32* acceptable_compressors=3
+        Read @BatchReadBlobsResponse: Digest digest=1, bytes data=2, Status status=3, int32 compressor=4
         BatchReadBlobsResponse: Read* responses=1
         GetCapabilitiesRequest: string instance_name=1
         ActionCacheUpdateCapabilities: bool update_enabled=1
-        CacheCapabilities: int32* digest_functions=1, ActionCacheUpdateCapabilities action_cache_update_capabilities=2, int64 max_batch_total_size_bytes=4, int32* supported_compressors=6
+        CacheCapabilities: int32* digest_functions=1, ActionCacheUpdateCapabilities action_cache_update_capabilities=2, int64 max_batch_total_size_bytes=4, int32* supported_compressors=6, int32* supported_batch_update_compressors=7
         ExecutionCapabilities: int32 digest_function=1, bool exec_enabled=2
         ServerCapabilities: CacheCapabilities cache_capabilities=1, ExecutionCapabilities execution_capabilities=2
         ToolDetails: string tool_name=1, string tool_version=2

@@ -21,6 +21,7 @@ Lie = Callable[["Proxy", str, Any], Iterator[bytes] | None]
 class Proxy(grpc.GenericRpcHandler):
     """Passes all calls on; ``lie`` may answer instead, and ``change`` changes the content that is read.
 
+    Without ``inline`` results come without the files that go with them, so that these are read as well.
     With ``tls``, the files of `make_ca`, clients must have a certificate.
     """
 
@@ -30,10 +31,13 @@ class Proxy(grpc.GenericRpcHandler):
         lie: Lie = lambda proxy, method, context: None,
         change: Callable[[int, bytes], bytes | None] | None = None,
         tls: Mapping[str, Path] | None = None,
+        *,
+        inline: bool = True,
     ) -> None:
         self.calls: Counter[str] = Counter()
         self._lie = lie
         self._change = change
+        self._inline = inline
         self._channel = grpc.insecure_channel(target)
         self._stopped = threading.Event()
         self._server = grpc.server(ThreadPoolExecutor(32))
@@ -105,7 +109,23 @@ class Proxy(grpc.GenericRpcHandler):
             found: bytes = call(request)
         except grpc.RpcError as error:
             context.abort(error.code(), error.details())
+        if name == "GetActionResult" and not self._inline:
+            result = messages().ActionResult.FromString(found)
+            result.stdout_raw = result.stdout_raw.partition(b"\n")[0]
+            return bytes(result.SerializeToString())
+        if name == "BatchReadBlobs" and self._change is not None:
+            return self._changed(self._change, self.calls[name], found)
         return found
+
+    @staticmethod
+    def _changed(change: Callable[[int, bytes], bytes | None], number: int, answer: bytes) -> bytes:
+        m = messages()
+        kept = m.BatchReadBlobsResponse()
+        for one in m.BatchReadBlobsResponse.FromString(answer).responses:
+            data = change(number, one.data)
+            if data is not None:
+                kept.responses.append(m.Read(digest=one.digest, data=data, status=one.status))
+        return bytes(kept.SerializeToString())
 
 
 def refusing(code: Any, *methods: str, times: int = 1 << 30) -> Lie:

@@ -58,8 +58,8 @@ def short_write() -> Lie:
         (None, cut(), True, ""),
         (slow(0.02), None, True, ""),
         (refusing(CODE.UNAVAILABLE, times=2), None, True, ""),
-        (refusing(CODE.NOT_FOUND, "Read"), None, False, ""),
-        (refusing(CODE.DATA_LOSS, "Read"), None, False, ""),
+        (refusing(CODE.NOT_FOUND, "Read", "BatchReadBlobs"), None, False, ""),
+        (refusing(CODE.DATA_LOSS, "Read", "BatchReadBlobs"), None, False, ""),
         (refusing(CODE.UNIMPLEMENTED, "BatchReadBlobs"), None, True, ""),
         (refusing(CODE.UNAUTHENTICATED), None, False, "refused the call"),
         (refusing(CODE.INTERNAL, "GetActionResult"), None, False, "said by the test"),
@@ -80,9 +80,8 @@ def test_a_lie_changes_no_digest(
 ) -> None:
     it = sharing("lies")
     here = digest_of(it.build("here", cluster.url))
-    with Proxy(
-        cluster.url.removeprefix("grpc://"), lie or (lambda proxy, method, context: None), change
-    ) as proxy:
+    target = cluster.url.removeprefix("grpc://")
+    with Proxy(target, lie or (lambda proxy, method, context: None), change, inline=False) as proxy:
         there = it.build("there", proxy.url, choice={"timeout": 2})
     assert digest_of(there) == here
     texts = [one.message for one in it.of(Warned)]

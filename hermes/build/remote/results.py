@@ -165,7 +165,9 @@ class RemoteResults:
             return None
         taking = Taking(self._content, cas, self._address.place, self._settings.download)
         try:
-            if not taking.take(result, found.files, is_download=document["kind"] in _DOWNLOADS):
+            if not taking.take(
+                result, found.files, found.contents, is_download=document["kind"] in _DOWNLOADS
+            ):
                 return None
         except (Lost, MissingBlobError, ImageError):
             return None
@@ -193,6 +195,7 @@ class RemoteResults:
         """Send a result and all that it refers to."""
         from hermes.actions.packed import Part, pack_result
         from hermes.build.remote.stored import blobs_of
+        from hermes.build.remote.taking import read_at_once
         from hermes.remote.action_cache import ActionCache
 
         if not self._write_on:
@@ -206,7 +209,8 @@ class RemoteResults:
                 for one in _made_with(value, document, self._store)
             )
             cas = self._content.connections.cas(self._address)
-            ActionCache(cas).put(key, result.dump(), blobs_of(parts, self._tools))
+            inline = {*read_at_once(result, is_download=document["kind"] in _DOWNLOADS)}
+            ActionCache(cas).put(key, result.dump(), blobs_of(parts, self._tools), inline)
         except BuildInterrupted:
             return
         except RemoteRefused as error:

@@ -5,12 +5,14 @@ Of a layer the table of contents is here then, and a note of where its tar is; o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from hermes.actions.kinds import BLOB, LAYER, LAYERS, MANIFEST
 from hermes.actions.local import available
 from hermes.actions.packed import Folder, admit_blob, admit_layer, table_in
+from hermes.digest import Digest
 from hermes.engine.action import EXECUTABLE, FILE, Value
 from hermes.engine.executor import Result
 from hermes.image.manifest import Manifest
@@ -38,12 +40,19 @@ class Taking:
         self._place = place
         self._brings_all = download == ALL
 
-    def take(self, result: Result, files: Mapping[str, FileThere], *, is_download: bool = False) -> bool:
-        """Take the outputs of a result, whose ``files`` are by their paths in its folder.
+    def take(
+        self,
+        result: Result,
+        files: Mapping[str, FileThere],
+        contents: Mapping[Digest, bytes] = MappingProxyType({}),
+        *,
+        is_download: bool = False,
+    ) -> bool:
+        """Take the outputs of a result, whose ``files`` are by their paths in its folder; ``contents`` came with it.
 
         Tells whether all are here then, or noted. Raises `hermes.remote.cas.Lost`, `MissingBlobError` and as `Channel.unary`.
         """
-        folder = StoredFolder(self._cas, files, self._store.scratch)
+        folder = StoredFolder(self._cas, files, self._store.scratch, contents)
         values = list(result.outputs.values())
         if not all(self._is_there(one, files) for one in values):
             return False
@@ -61,8 +70,7 @@ class Taking:
 
     def _is_left(self, value: Value, *, is_download: bool) -> bool:
         """Tell whether a blob stays where it is until something reads it."""
-        is_large = value.kind in (FILE, EXECUTABLE) and (is_download or value.size > _LARGE)
-        return (is_large or value.kind == BLOB) and not self._brings_all
+        return _is_for_later(value, is_download=is_download) and not self._brings_all
 
     def _read_now(self, value: Value, *, is_download: bool) -> str:
         """Return the path of what is fetched of an output at once; nothing if nothing is."""
@@ -116,3 +124,18 @@ class Taking:
 
     def _note(self, value: Value, size: int) -> None:
         self._store.remote_blobs.add(value.digest, RemoteBlob(self._place, size))
+
+
+def read_at_once(result: Result, *, is_download: bool) -> Iterator[str]:
+    """Yield the paths of what anyone who takes a result reads at once."""
+    for value in result.outputs.values():
+        if value.kind == LAYER:
+            yield f"toc/{value.digest.hex}"
+        elif not _is_for_later(value, is_download=is_download):
+            yield f"blobs/{value.digest.hex}"
+
+
+def _is_for_later(value: Value, *, is_download: bool) -> bool:
+    """Tell whether a blob stays where it is until something reads it, unless everything is wanted."""
+    is_large = value.kind in (FILE, EXECUTABLE) and (is_download or value.size > _LARGE)
+    return is_large or value.kind == BLOB
