@@ -11,6 +11,7 @@ import pytest
 import zstandard
 
 from hermes import BuiltDockerfile, DockerfileOptions, Dockerfiles, Workspace
+from hermes.build.secrets import SecretSource
 from hermes.digest import Digest, canonical_json, parse_json
 from hermes.engine.events import Warned
 from hermes.errors import UsageError
@@ -203,6 +204,28 @@ def test_a_cache_that_is_not_there_is_said_and_no_error(machines: Machines, tmp_
     cold.build(read=f"type=local,src={tmp_path / 'nowhere'}", write="type=inline")
     assert any("there is no cache yet" in one for one in cold.said)
     assert any("type=inline writes nothing" in one for one in cold.said)
+
+
+def test_what_a_secret_may_be_in_is_in_no_cache(machines: Machines, tmp_path: Path) -> None:
+    (machines.context / "Dockerfile").write_text(
+        "FROM base AS secret\nRUN echo shared > /shared\n"
+        "RUN --mount=type=secret,id=it tr a-z b-za < /run/secrets/it > /turned\nRUN echo on top > /top\n"
+        "FROM base\nCOPY --from=secret /turned /\n"
+    )
+    folder, secrets = tmp_path / "cache", [SecretSource("it", file=str(tmp_path / "it"))]
+    (tmp_path / "it").write_text("quitesecretvalue")
+    options = {"secrets": secrets, "write": f"type=local,dest={folder},mode=max"}
+    first = machines.new().build(**options)
+    assert {"run 2", "run 3", "run 4", "copy 6"} <= set(ran(first))
+    for blob in (folder / "blobs/sha256").iterdir():
+        data = blob.read_bytes()
+        if data.startswith(zstandard.FRAME_HEADER):
+            data = zstandard.ZstdDecompressor().decompressobj().decompress(data)
+        assert b"rvjuftfdsfuwbmvf" not in data
+    second = machines.new().build(secrets=secrets, read=f"type=local,src={folder}")
+    assert second.digest == first.digest
+    assert "run 2" not in ran(second)
+    assert {"run 3", "run 4", "copy 6"} <= set(ran(second))
 
 
 def test_targets_of_a_workspace_share_results_too(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from hermes.actions.kinds import BLOB, LAYER, MANIFEST
+from hermes.actions.privacy import is_private
 from hermes.build.cache.artifact import EMPTY_DATA, FILE, INDEX, MOST_INLINE, CacheIndex, manifest_of
-from hermes.digest import Digest
+from hermes.digest import Digest, parse_json
 from hermes.engine.action import Action, Value
 from hermes.engine.executor import Result
 from hermes.engine.scheduler import LastResult
@@ -30,8 +32,6 @@ _BASES: Final = frozenset({"base_layer", "pull"})
 """What gives layers that are in a registry anyway."""
 _LEFT_OUT: Final = frozenset({"dockerfile", "host", "pull", "write"})
 """What depends on this machine, costs nothing, or is asked of a registry in any case."""
-_OF_THIS_MACHINE: Final = ("subscriptions", "volumes")
-"""Parameters of commands that saw what nobody declared."""
 
 
 class CacheWriter:
@@ -66,11 +66,19 @@ class CacheWriter:
         blobs = {one.digest: one for one in index.layers.values()}
         for action in self._actions:
             result = self._known[action.id]
-            if action.kind in _LEFT_OUT or _is_of_this_machine(action):
+            if action.kind in _LEFT_OUT or self._is_private(action, result):
                 continue
             if all(self._add(index, blobs, one, all_layers=all_layers) for one in result.outputs.values()):
                 index.results[result.key] = Result(result.outputs, result.milliseconds)
         return index, list(blobs.values())
+
+    def _is_private(self, action: Action, result: LastResult) -> bool:
+        """Tell whether a secret may be in what an action gave, or a folder of this machine."""
+        preimage = self._store.results.preimage(result.key)
+        document = parse_json(preimage) if preimage is not None else {"inputs": []}
+        read = (Digest.parse(digest) for _, _, digest in document["inputs"])
+        gave = (one.digest for one in result.outputs.values())
+        return is_private(json.loads(action.params), chain(read, gave), self._store)
 
     def _add(
         self, index: CacheIndex, blobs: dict[Digest, Descriptor], value: Value, *, all_layers: bool
@@ -91,10 +99,11 @@ class CacheWriter:
 
     def _layers(self, *, all_layers: bool) -> dict[Digest, Descriptor]:
         """Map the layers that the cache is to have to blobs: those of images that were made here, or all that were."""
+        is_marked = self._store.private_blobs.has_any
         made, images = dict[Digest, None](), dict[Digest, Descriptor]()
         for action in self._actions:
             for value in self._known[action.id].outputs.values():
-                if value.kind == LAYER and action.kind not in _BASES:
+                if value.kind == LAYER and action.kind not in _BASES and not is_marked((value.digest,)):
                     made[value.digest] = None
                 elif value.kind == MANIFEST and action.kind not in _BASES:
                     images.update(self._of_image(value.digest))
@@ -138,8 +147,3 @@ def written(
             if not place.ignores_errors:
                 raise
             warn(f"the cache {place.text} was not written: {error.message}")
-
-
-def _is_of_this_machine(action: Action) -> bool:
-    parameters = json.loads(action.params)
-    return any(parameters.get(name) for name in _OF_THIS_MACHINE)
