@@ -96,7 +96,7 @@ def cache_options(function: F) -> F:
 
 _REMOTE: Final = (
     *("executor", "cache", "instance", "headers", "jobs", "timeout"),
-    *("upload", "download", "local_fallback", "verify"),
+    *("queue_timeout", "upload", "download", "local_fallback", "verify"),
     *("credential_helper", "tls_ca", "tls_cert", "tls_key"),
 )
 """The fields of `hermes.remote.settings.RemoteChoice`, each of which has an option."""
@@ -174,6 +174,13 @@ def remote_options(function: F) -> F:
             envvar="HERMES_REMOTE_TIMEOUT",
             metavar="SECONDS",
             help="After how long without an answer the executor counts as unavailable (60).",
+        ),
+        click.option(
+            "--remote-queue-timeout",
+            type=click.IntRange(0, 1 << 16),
+            envvar="HERMES_REMOTE_QUEUE_TIMEOUT",
+            metavar="SECONDS",
+            help="How long an action waits for a worker that takes it (0: without end).",
         ),
         click.option(
             "--remote-jobs",

@@ -31,7 +31,10 @@ _CODES: Final = {
     14: "UNAVAILABLE",
     15: "DATA_LOSS",
 }
-_STAGES: Final = {1: "looked up", 2: "queued", 3: "executing"}
+QUEUED: Final = "queued"
+EXECUTING: Final = "executing"
+_STAGES: Final = {1: "looked up", 2: QUEUED, 3: EXECUTING}
+_TAKEN: Final = 3
 _SECONDS_MORE: Final = 120
 """Added to the timeout of a command, which the worker itself holds, for what comes before and after it."""
 _CANCEL_SECONDS: Final = 2.0
@@ -53,6 +56,10 @@ class Executed:
     stderr: bytes
     worker: str
     was_cached: bool
+
+
+class NotTaken(RemoteError):
+    """No worker took an action in time."""
 
 
 def tree_of(files: Mapping[str, FileThere]) -> tuple[bytes, list[bytes]]:
@@ -96,7 +103,8 @@ def blob_of(data: bytes) -> Blob:
 class Job:
     """An action to be executed: ``arguments`` in a folder of ``blobs`` by their paths, which leaves the folder ``output``.
 
-    ``platform`` are the properties that a worker must have; ``timeout`` is in seconds.
+    ``platform`` are the properties that a worker must have; ``timeout`` is in seconds, and so is ``queue_timeout``, within which a
+    worker must take it unless that is 0.
     """
 
     arguments: Sequence[str]
@@ -104,6 +112,7 @@ class Job:
     output: str
     platform: Mapping[str, str]
     timeout: int | None = None
+    queue_timeout: int = 0
 
 
 class Execution:
@@ -126,8 +135,8 @@ class Execution:
     def run(self, job: Job, moved: Callable[[str], None], *, fresh: bool = False) -> Executed:
         """Have a job executed, or its result found unless ``fresh``; ``moved`` is told of stages.
 
-        Inputs that the storage has lost are sent again. Raises `RemoteError`, and `Lost` when the list of outputs is not
-        there any more.
+        Inputs that the storage has lost are sent again. Raises `RemoteError`, `NotTaken` where no worker takes it in time, and
+        `Lost` when the list of outputs is not there any more.
         """
         m = messages()
         properties = [m.Property(name=name, value=value) for name, value in sorted(job.platform.items())]
@@ -148,16 +157,17 @@ class Execution:
         for tries in range(3, -1, -1):
             self._cas.send(blobs)
             try:
-                return self._executed(data, job.output, moved, fresh=fresh)
+                return self._executed(data, job, moved, fresh=fresh)
             except Failed as error:
                 if error.code != "FAILED_PRECONDITION" or not tries:
                     raise
                 self._cas.forget(_missing_in(error.status_details) or [one.digest for one in blobs])
         raise AssertionError
 
-    def _executed(self, action: bytes, output: str, moved: Callable[[str], None], *, fresh: bool) -> Executed:
+    def _executed(self, action: bytes, job: Job, moved: Callable[[str], None], *, fresh: bool) -> Executed:
         m = messages()
-        response = self._response(action, moved, fresh=fresh)
+        output = job.output
+        response = self._response(action, job.queue_timeout, moved, fresh=fresh)
         if response.status.code:
             raise _failed(response.status)
         result = response.result
@@ -187,26 +197,36 @@ class Execution:
         except Lost:
             return b""
 
-    def _response(self, action: bytes, moved: Callable[[str], None], *, fresh: bool) -> Any:
+    def _response(
+        self, action: bytes, queue_timeout: int, moved: Callable[[str], None], *, fresh: bool
+    ) -> Any:
         """Wait for the answer to an action, which is asked for again wherever the connection or the service is lost."""
         m = messages()
         execute = m.ExecuteRequest(
             instance_name=self._instance, action_digest=_digest(action), skip_cache_lookup=fresh
         )
         name, began, pause = "", time.monotonic(), 0.2
+        until = began + queue_timeout if queue_timeout else None
         try:
             while True:
+                deadline = max(0.1, until - time.monotonic()) if until is not None else None
                 method, request = (_WAIT, m.WaitExecutionRequest(name=name)) if name else (_EXECUTE, execute)
                 try:
-                    for operation in self._channel.stream(method, request, m.Operation):
+                    for operation in self._channel.stream(method, request, m.Operation, deadline=deadline):
                         name, began, pause = self._named(name, operation.name), time.monotonic(), 0.2
                         if operation.done:
                             return _answer(operation)
                         metadata = m.ExecuteOperationMetadata()
                         if operation.metadata.Unpack(metadata) and (stage := _STAGES.get(metadata.stage)):
+                            until = None if metadata.stage >= _TAKEN else until
                             moved(stage)
                     failed = Failed("the stream ended before the action did", "UNAVAILABLE")
                 except Failed as error:
+                    if until is not None and time.monotonic() >= until:
+                        self._cancel([name] if name else [])
+                        raise NotTaken(f"no worker took it within {queue_timeout} s") from None
+                    if deadline is not None and until is None and error.code == "DEADLINE_EXCEEDED":
+                        continue  # it is executed by now, however long that takes
                     if name and error.code in ("NOT_FOUND", "UNIMPLEMENTED", "INVALID_ARGUMENT"):
                         name = ""
                         failed = Failed("the service has lost the action", "UNAVAILABLE")
@@ -228,9 +248,12 @@ class Execution:
 
     def cancel(self) -> None:
         """Tell the service that nobody waits for its operations any more, if it listens."""
-        m = messages()
         with self._guard:
             names = list(self._waited_for)
+        self._cancel(names)
+
+    def _cancel(self, names: Sequence[str]) -> None:
+        m = messages()
         calls = [
             self._channel.once(_CANCEL, m.CancelOperationRequest(name=name), m.Empty, _CANCEL_SECONDS)
             for name in names

@@ -46,7 +46,8 @@ def isa(architecture: str) -> str:
 class RemoteSettings:
     """``executor`` and ``cache`` are addresses, empty for none. Of ``headers`` the values are secrets.
 
-    ``jobs`` actions are sent at once, and after ``timeout`` seconds without an answer the service counts as unavailable.
+    ``jobs`` actions are sent at once, and after ``timeout`` seconds without an answer the service counts as unavailable. An action that
+    no worker takes within ``queue_timeout`` seconds is not waited for any longer; 0 waits without end.
     With ``local_fallback`` actions are then executed here. ``platform`` are the properties that workers must have, and ``architectures`` those besides
     this machine's whose commands they execute. Results are
     sent to the cache if ``upload`` says so. ``download`` is one of `DOWNLOADS`; empty, it is `TOPLEVEL` for a build whose outputs are
@@ -60,6 +61,7 @@ class RemoteSettings:
     tls: Tls = field(default=Tls())
     jobs: int = JOBS
     timeout: int = TIMEOUT
+    queue_timeout: int = 0
     local_fallback: bool = True
     platform: Mapping[str, str] = field(default_factory=lambda: USUAL_PLATFORM)
     cache: str = ""
@@ -107,6 +109,7 @@ class RemoteChoice:
     headers: tuple[str, ...] = field(default=(), repr=False)
     jobs: int | None = None
     timeout: int | None = None
+    queue_timeout: int | None = None
     local_fallback: bool | None = None
     cache: str | None = None
     upload: bool | None = None
@@ -121,7 +124,7 @@ class RemoteChoice:
         """Return the settings with this instead where it says something; raises `UsageError`."""
         names = (
             *("executor", "instance", "jobs", "timeout", "local_fallback", "cache", "upload", "download"),
-            *("credential_helper", "verify"),
+            *("credential_helper", "queue_timeout", "verify"),
         )
         said: dict[str, Any] = {name: value for name in names if (value := getattr(self, name)) is not None}
         if self.headers:

@@ -23,6 +23,7 @@ _KNOWN: Final = {
     "jobs",
     "local_fallback",
     "platform",
+    "queue_timeout",
     "timeout",
     "tls",
     "upload",
@@ -47,6 +48,7 @@ def remote_of(path: Path, document: Any) -> RemoteSettings:
         tls=Tls(**files),
         jobs=_number(path, "remote.jobs", found.get("jobs", JOBS)),
         timeout=_number(path, "remote.timeout", found.get("timeout", TIMEOUT)),
+        queue_timeout=_number(path, "remote.queue_timeout", found.get("queue_timeout", 0), least=0),
         local_fallback=_flag(path, "remote.local_fallback", found.get("local_fallback", True)),
         platform=USUAL_PLATFORM if platform is None else _texts(path, "remote.platform", platform),
         cache=_text(path, "remote.cache", found.get("cache", "")),
@@ -129,9 +131,9 @@ def _percent(path: Path, value: Any) -> int:
     return value
 
 
-def _number(path: Path, name: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1 << 16:
-        raise WorkspaceError(f"{path}: {name} must be a number from 1 on, not {value!r}")
+def _number(path: Path, name: str, value: Any, *, least: int = 1) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= 1 << 16:
+        raise WorkspaceError(f"{path}: {name} must be a number from {least} on, not {value!r}")
     return value
 
 

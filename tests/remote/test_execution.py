@@ -52,6 +52,19 @@ def test_a_command_that_fails_there_fails_as_here(cluster: Cluster, place: Made)
     assert it.of(Warned) == []
 
 
+def test_an_action_that_no_worker_takes_in_time_is_executed_here(cluster: Cluster, place: Made) -> None:
+    it = place("queued")
+    it.root.write("hermes.yaml", 'remote: {platform: {OSFamily: linux, hermes: "1", hermes-ids: none}}\n')
+    there = it.build("there", cluster.url, "//app:a", choice={"queue_timeout": 1})
+    assert it.elsewhere() == set()
+    (warned,) = it.of(Warned)
+    assert "no worker took it within 1 s" in warned.message
+    assert "OSFamily=linux, hermes=1, hermes-ids=none; actions of kind run are executed" in warned.message
+    assert digest_of(there) == digest_of(it.build("here", "", "//app:a"))
+    with pytest.raises(BuildFailed, match="no worker took it within 1 s"):
+        it.build("refused", cluster.url, "//app:a", choice={"queue_timeout": 1, "local_fallback": False})
+
+
 def test_a_secret_stays_on_this_machine(
     cluster: Cluster, place: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:

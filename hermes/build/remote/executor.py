@@ -23,6 +23,7 @@ from hermes.actions.privacy import stays_here
 from hermes.actions.run import whole_lines
 from hermes.actions.specs.run import Run
 from hermes.actions.tools import Tools
+from hermes.build.remote.queue import Queue, shown
 from hermes.build.remote.station import UNABLE
 from hermes.build.remote.stored import blobs_of
 from hermes.build.remote.taking import Taking
@@ -37,7 +38,7 @@ from hermes.remote.address import Address
 from hermes.remote.cas import Cas, Lost
 from hermes.remote.channel import Channel
 from hermes.remote.connections import Connections
-from hermes.remote.execution import Executed, Execution, Job
+from hermes.remote.execution import Executed, Execution, Job, NotTaken
 from hermes.remote.folder import StoredFolder
 from hermes.remote.settings import RemoteSettings, isa
 
@@ -88,6 +89,7 @@ class RemoteExecutor:
         self._guard = threading.Lock()
         self._service: Service | None = None
         self._is_away = False
+        self._queue = Queue(settings.executor, tools.warn)
         self._kept_here: set[str] = set()
 
     def execute(self, request: Request) -> Result | Expansion:
@@ -164,11 +166,13 @@ class RemoteExecutor:
                     return
                 self._is_away = True
                 text = f"{error.message}; actions are executed on this machine"
-            elif isinstance(error, Unable):
+            elif isinstance(error, Unable | NotTaken):
                 if action.kind in self._kept_here:
                     return
                 self._kept_here.add(action.kind)
-                text = f"a worker of {address} cannot execute actions of kind {action.kind} ({error.message}); they are executed on this machine"
+                text = f"{error.message}; actions of kind {action.kind} are executed on this machine"
+                if isinstance(error, Unable):
+                    text = f"a worker of {address} cannot execute actions of kind {action.kind} ({error.message}); they are executed on this machine"
             else:
                 text = f"{action.owner}: {error.message}; it is executed on this machine"
         self._tools.warn(text)
@@ -178,16 +182,26 @@ class RemoteExecutor:
         action, tools = request.action, self._tools
         parts = pack_action(request, tools)
 
-        def moved(stage: str) -> None:
-            self._events.emit(ActionMoved(action.id, action.owner, action.kind, stage))
+        properties = self._properties(action)
+        seconds = self.settings.queue_timeout
+        job = Job(_ARGUMENTS, blobs_of(parts, tools), _OUT, properties, action.timeout, seconds)
+        with self._queue.watched(action.owner, properties) as watched:
 
-        job = Job(_ARGUMENTS, blobs_of(parts, tools), _OUT, self._properties(action), action.timeout)
-        try:
-            return self._taken(request, service, service.execution.run(job, moved))
-        except SecretLeaked:
-            raise RemoteError("what it reads holds a secret of this build") from None
-        except (Lost, MissingBlobError):  # a result whose blobs the storage has not kept
-            return self._taken(request, service, service.execution.run(job, moved, fresh=True))
+            def moved(stage: str) -> None:
+                self._events.emit(ActionMoved(action.id, action.owner, action.kind, stage))
+                watched(stage)
+
+            try:
+                return self._taken(request, service, service.execution.run(job, moved))
+            except NotTaken as error:
+                raise NotTaken(
+                    f"{self.settings.executor}: {error.message}, as it needs one that has {shown(properties)}",
+                    hint="start such a worker, or change remote.platform in hermes.yaml",
+                ) from None
+            except SecretLeaked:
+                raise RemoteError("what it reads holds a secret of this build") from None
+            except (Lost, MissingBlobError):  # a result whose blobs the storage has not kept
+                return self._taken(request, service, service.execution.run(job, moved, fresh=True))
 
     def _taken(self, request: Request, service: Service, executed: Executed) -> Result:
         """Return the result of an action; raises its error, `Lost`, `MissingBlobError` and `Unable`."""
