@@ -17,6 +17,7 @@ from hermes.layer.apart import Apart
 from hermes.layer.folders import Folders
 from hermes.layer.toc import TableOfContents
 from hermes.layer.topmost import store_topmost
+from hermes.store.regular import read_regular
 
 _REMEMBERED: Final = 32
 _VERSION: Final = 1
@@ -39,8 +40,7 @@ def folders_apart(request: Request, tools: Tools, apart: Apart, *, complete: boo
     question = canonical_json([_VERSION, apart.folder_digests, complete, mtime])
     path = f"{tools.store.toc_path(Digest.of(question))}.topmost"
     with suppress(OSError, ValueError, LookupError, TypeError, HermesError):
-        with open(path, "rb") as file:
-            known = read_json(file.read())
+        known = read_json(read_regular(path))
         diff_id = Digest.parse(known["diff_id"])
         if encodings.available(tools.store, diff_id):
             return Value(LAYER, diff_id, int(known["size"]))

@@ -22,6 +22,7 @@ from hermes.layer.entry import DIRECTORY, FILE, HARDLINK, SYMLINK, WHITEOUT_PREF
 from hermes.layer.rows import entry_of_row, row_of_entry
 from hermes.layer.toc import DAMAGES, TableOfContents
 from hermes.store import Store
+from hermes.store.regular import read_regular
 
 _VERSION: Final = 1
 _SUM: Final = 64
@@ -84,8 +85,7 @@ def outline(store: Store, diff_id: Digest) -> Outline | None:
     try:
         is_large = os.stat(store.toc_path(diff_id)).st_size > _SMALL
         if is_large:
-            with open(path, "rb") as file:
-                return _loaded(file.read())
+            return _loaded(read_regular(path))
     except (OSError, *DAMAGES):
         pass
     made = Outline.of(toc.load(store, diff_id))
