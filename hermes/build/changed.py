@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hermes.build.memory.records import FileRow, Memory, WantedRow, owner_of_folder, package_of
 from hermes.build.memory.snapshot import Changes, Check, FolderRow
+from hermes.build.outputs import in_one_place
 from hermes.build.result import BuiltOutput
 from hermes.digest import Digest
 from hermes.errors import SourceError
@@ -72,13 +73,18 @@ def touched(memory: Memory, check: Check, found: Changes, index: FileIndex, fold
 def linked_before(
     memory: Memory, check: Check, wanted: Iterable[tuple[str, tuple[WantedRow, ...]]]
 ) -> list[BuiltOutput | None]:
-    """Return what the last build linked for each wanted output of targets, by their keys; None for those it had not."""
+    """Return what the last build linked for each wanted output of targets, by their keys; None for those it had not.
+
+    Nor had it, of outputs that have one place, those that the last of them took away.
+    """
     found: list[BuiltOutput | None] = []
+    shared = {label for one, other, _ in in_one_place(check.targets) for label in (one, other)}
     for text, rows in wanted:
         package = memory.rows.get(package_of(text))
         last = package.targets.get(text) if package else None
-        outputs = check.targets.get(text.rpartition("@")[0], ())
-        if last is not None and last.wanted == rows and len(outputs) == len(rows):
+        label = text.rpartition("@")[0]
+        outputs = check.targets.get(label, ())
+        if last is not None and label not in shared and last.wanted == rows and len(outputs) == len(rows):
             found.extend(BuiltOutput(kind, Digest(digest), path) for kind, digest, path in outputs)
         else:
             found.extend([None] * len(rows))

@@ -17,8 +17,9 @@ from hermes.build.options import BuildOptions
 from hermes.digest import Digest
 from hermes.errors import HermesError
 from tests.integration.monorepo import Monorepo
+from tests.properties import ALL
 
-EDITS = int(os.environ.get("HERMES_RANDOM_EDITS", "40"))
+EDITS = int(os.environ.get("HERMES_RANDOM_EDITS", "250" if ALL else "40"))
 BUILDS: list[tuple[list[str], dict[str, Any]]] = [
     (["//..."], {}),
     (["//..."], {"keep_going": True}),

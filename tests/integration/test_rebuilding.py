@@ -339,3 +339,30 @@ def test_a_damaged_record_of_a_package_is_made_again(workspace: Sandbox) -> None
     assert workspace.digest("//three") == expected
     workspace.write("two/BUILD", (workspace.root / "two/BUILD").read_text() + "# again\n")
     assert workspace.digest("//three") == expected
+
+
+def in_one_place(workspace: Sandbox, *targets: str) -> str:
+    """Build a package of some targets beside others, and return what is where they are linked."""
+    for name in ("x", "y"):
+        workspace.write(f"{name}/BUILD", f'write_file(name = "{name}", content = "{name}")\n')
+    workspace.write("place/BUILD", "\n".join(targets) + "\n")
+    workspace.build("//...")
+    path = workspace.root / "hermes-out/place/out"
+    return path.read_text() if path.is_file() else "a folder"
+
+
+A, B = (f'write_file(name = "{name}", filename = "out", content = "{name}")' for name in ("a", "b"))
+
+
+@pytest.mark.parametrize(("other", "both"), [(B, "b"), ('files_layer(name = "out/b")', "a folder")])
+def test_an_output_is_back_when_another_no_longer_takes_its_place(
+    workspace: Sandbox, other: str, both: str
+) -> None:
+    assert in_one_place(workspace, A) == "a"
+    assert in_one_place(workspace, A, other) == both
+    assert in_one_place(workspace, A) == "a"
+
+
+def test_of_outputs_in_one_place_the_last_is_there_whichever_changed(workspace: Sandbox) -> None:
+    assert in_one_place(workspace, A, B) == "b"
+    assert in_one_place(workspace, A.replace('content = "a"', 'content = "c"'), B) == "b"
