@@ -19,8 +19,11 @@ DEFAULT: Final = "default"
 _VARIABLE: Final = "SSH_AUTH_SOCK"
 _FORMAT: Final = "write --ssh default, --ssh ID=SOCKET or --ssh ID=KEY,KEY"
 _LARGEST_KEY: Final = 100 * 1024
-_KEEPER: Final = '"$0" -D -s & read -r end; kill $!; wait'
-"""Ends an agent when it is told to, or when this process has ended in whatever way."""
+_KEEPER: Final = '"$0" -D -s & exec >&-; read -r end; kill $!; wait'
+"""Ends an agent when it is told to, or when this process has ended in whatever way.
+
+The agent alone has the standard output, so that its end is seen there.
+"""
 _SOCKET: Final = re.compile(rf"{_VARIABLE}=([^;]+);")
 
 

@@ -21,7 +21,6 @@ from hermes.image.media_types import is_distributable, layer_type
 from hermes.layer import toc
 from hermes.layer.compress import Codec
 from hermes.layer.folders import Folders
-from hermes.layer.topmost import store_topmost
 from hermes.store import Store
 
 
@@ -112,6 +111,8 @@ def _topmost(
     store: Store, stack: Sequence[Digest], document: dict[str, Any], seconds: int, codec: Codec
 ) -> Iterator[Digest]:
     """Yield a layer that says what the folders of layers are which stand on no image, if one is needed."""
+    from hermes.layer.topmost import store_topmost
+
     folders = [Folders.of(toc.load(store, one)) for one in stack]
     top = store_topmost(store, folders, mtime=seconds, codec=codec)
     if top.entries:

@@ -240,6 +240,17 @@ def test_an_agent_that_has_ended(yard: Yard, agent: Agent) -> None:
     assert "SSH_AUTH_SOCK is not set" in done.stderr
 
 
+def test_an_agent_that_ends_at_once_is_not_waited_for(yard: Yard, agent: Agent, tmp_path: Path) -> None:
+    failing = tmp_path / "ssh-agent"
+    failing.write_text("#!/bin/sh\nexit 1\n")
+    failing.chmod(0o755)
+    yard.write("Dockerfile", "FROM base\n")
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = yard.run("bud", "--ssh", f"default={agent.key}", ".", env=path, timeout=60)
+    assert done.returncode == 2
+    assert f"error: --ssh default: {failing} does not start" in done.stderr
+
+
 def test_an_ordinary_user_has_an_agent_too(agent: Agent, yard: Yard, ordinary_user: OrdinaryUser) -> None:
     context = ordinary_user.workspace.root.parent / "context"
     shutil.copytree(yard.root, context)

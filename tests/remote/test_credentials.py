@@ -39,7 +39,7 @@ def test_certificates_and_headers_open_a_service(
 ) -> None:
     """The first headers of the helper are refused, and asked for again; without a certificate nothing is."""
     it = sharing("opened")
-    right = {f"Bearer {number}" for number in range(2, 9)}
+    right = {f"Bearer {number}" for number in range(2, 99)}
     certificates = {"tls_ca": tls["ca.pem"], "tls_cert": tls["client.pem"], "tls_key": tls["client.key"]}
     choice = {**certificates, "credential_helper": helper(tmp_path), "timeout": 5}
     with Proxy(cluster.url.removeprefix("grpc://"), only_with("authorization", right), tls=tls) as proxy:
