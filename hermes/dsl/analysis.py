@@ -119,8 +119,8 @@ class Analysis:
 
     @property
     def decided(self) -> list[Configured]:
-        """The targets that have been configured here, rather than kept."""
-        return list(self._decided)
+        """The targets that have been configured here, with all that they need, rather than kept."""
+        return [key for key in self._decided if key in self.nodes]
 
     @property
     def platforms(self) -> Mapping[Configured, Configured]:
