@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from hermes.build.memory.records import FileRow, Memory, WantedRow, owner_of_folder, package_of
 from hermes.build.memory.snapshot import Changes, Check, FolderRow
-from hermes.build.outputs import in_one_place
+from hermes.build.outputs import in_one_place, place_of
+from hermes.build.requested_outputs import Wanted
 from hermes.build.result import BuiltOutput
 from hermes.digest import Digest
 from hermes.errors import SourceError
@@ -75,14 +76,16 @@ def linked_before(
 ) -> list[BuiltOutput | None]:
     """Return what the last build linked for each wanted output of targets, by their keys; None for those it had not.
 
-    Nor had it, of outputs that have one place, those that the last of them took away.
+    Of outputs that have one place, then or now, only the last is there: all of them are linked again.
     """
-    found: list[BuiltOutput | None] = []
+    now = [(text, text.rpartition("@")[0], rows) for text, rows in wanted]
     shared = {label for one, other, _ in in_one_place(check.targets) for label in (one, other)}
-    for text, rows in wanted:
+    places = {label: [place_of(Wanted(*row)) for row in rows if row[-1]] for _, label, rows in now}
+    shared.update(label for one, other, _ in in_one_place(places) for label in (one, other))
+    found: list[BuiltOutput | None] = []
+    for text, label, rows in now:
         package = memory.rows.get(package_of(text))
         last = package.targets.get(text) if package else None
-        label = text.rpartition("@")[0]
         outputs = check.targets.get(label, ())
         if last is not None and label not in shared and last.wanted == rows and len(outputs) == len(rows):
             found.extend(BuiltOutput(kind, Digest(digest), path) for kind, digest, path in outputs)

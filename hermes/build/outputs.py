@@ -267,6 +267,12 @@ class Outputs:
         self._folders.add(folder)
 
 
+def place_of(one: Wanted) -> BuiltOutput:
+    """Return an output by where it will be below ``hermes-out``, with what gives it for a digest that is not known yet."""
+    path = f"{one.path}{_LAYER}" if one.kind == LAYER else one.path
+    return BuiltOutput(one.kind, f"{one.action} {one.output}", path)
+
+
 def in_one_place(targets: Mapping[str, Sequence[BuiltOutput]]) -> Iterator[tuple[str, str, str]]:
     """Yield the labels of each two targets that give other things at one path, or one below the other, and the path."""
     found: dict[str, tuple[str, str]] = {}

@@ -352,9 +352,10 @@ def in_one_place(workspace: Sandbox, *targets: str) -> str:
 
 
 A, B = (f'write_file(name = "{name}", filename = "out", content = "{name}")' for name in ("a", "b"))
+BOTH = pytest.mark.parametrize(("other", "both"), [(B, "b"), ('files_layer(name = "out/b")', "a folder")])
 
 
-@pytest.mark.parametrize(("other", "both"), [(B, "b"), ('files_layer(name = "out/b")', "a folder")])
+@BOTH
 def test_an_output_is_back_when_another_no_longer_takes_its_place(
     workspace: Sandbox, other: str, both: str
 ) -> None:
@@ -363,6 +364,27 @@ def test_an_output_is_back_when_another_no_longer_takes_its_place(
     assert in_one_place(workspace, A) == "a"
 
 
-def test_of_outputs_in_one_place_the_last_is_there_whichever_changed(workspace: Sandbox) -> None:
-    assert in_one_place(workspace, A, B) == "b"
-    assert in_one_place(workspace, A.replace('content = "a"', 'content = "c"'), B) == "b"
+@BOTH
+def test_of_outputs_in_one_place_the_last_is_there_whichever_changed(
+    workspace: Sandbox, other: str, both: str
+) -> None:
+    assert in_one_place(workspace, other) == both
+    assert in_one_place(workspace, A, other) == both
+    assert in_one_place(workspace, A.replace('content = "a"', 'content = "c"'), other) == both
+
+
+def test_what_a_broken_target_needs_is_built_beside_it(workspace: Sandbox) -> None:
+    for name in ("x", "y", "z"):
+        workspace.write(
+            f"{name}/BUILD",
+            f'write_file(name = "{name}", content = "{name}", visibility = ["//visibility:public"])\n',
+        )
+    workspace.build("//...")
+    workspace.write(
+        "z/BUILD",
+        'filegroup(name = "z", srcs = ["//x", "//y:nothing"])\nwrite_file(name = "w", content = "w")\n',
+    )
+    with pytest.raises(BuildFailed) as caught:
+        workspace.build("//...", keep_going=True)
+    assert list(caught.value.failures) == ["//z:z"]
+    assert (workspace.root / "hermes-out/z/w").read_text() == "w"
