@@ -23,7 +23,7 @@ HEAVY = {
 DATABASE = {"diskcache", "random", "sqlite3", "tempfile", "hermes.store.results"}
 NAMESPACE = {"ctypes", "socket", "hermes.sandbox.syscalls"}
 COMMANDS = {"hermes.container.inside.copying", "hermes.container.task", "hermes.sandbox.bubblewrap"}
-BUILDS = {"hermes.build.incremental", "hermes.build.options", "hermes.engine.events", "hermes.graph.label"}
+BUILDS = {"hermes.build.incremental", "hermes.build.options", "hermes.engine.events"}
 LAYERS = {"zstandard", "hermes.layer.encodings", "hermes.layer.write"}
 
 
