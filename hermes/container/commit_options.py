@@ -27,7 +27,7 @@ class CommitOptions:
 
     @property
     def codec(self) -> Codec:
-        """What layers are compressed with; raises `UsageError` when there is no such level."""
+        """What layers are compressed with; raises `UsageError` when the level is out of range."""
         from hermes.layer.compress import codec_at
 
         return codec_at("gzip" if self.format == "docker" else self.compression, self.level)

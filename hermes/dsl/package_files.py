@@ -38,7 +38,7 @@ class PackageFiles:
         return os.readlink(self._sources.absolute(path))
 
     def build_file(self, package: str) -> str:
-        """Return the path of the BUILD file of a package; raises `LabelError` if there is no such package."""
+        """Return the path of the BUILD file of a package; raises `LabelError` if it does not exist."""
         if not self._folders.has_folder(package):
             raise LabelError(
                 f"there is no package //{package}", hint=suggest(package, self._folders.packages(""))

@@ -83,7 +83,7 @@ class Apart:
 
 
 def _agree(one: Entry | None, other: Entry | None) -> bool:
-    """Tell whether two layers say the same of a directory, as far as they say anything."""
+    """Tell whether two layers describe a directory alike; one that only implies it agrees with any."""
     if one is None or other is None:
         said = one or other
         return said is None or said.type == DIRECTORY

@@ -45,7 +45,7 @@ class Outline:
 
     @classmethod
     def of(cls, table: TableOfContents) -> Outline | None:
-        """Return the outline of a layer; None for one that hides something of others, or has something below what is no directory."""
+        """Return the outline of a layer; None for one that hides something of others, or has entries below a non-directory."""
         found: dict[str, Entry | None] = {}
         folders: dict[Entry, Entry] = {}
         links: list[Entry] = []

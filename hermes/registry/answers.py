@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import requests
 
 STALLS: Final = 2
-"""After how many attempts that stalled there is no other one."""
+"""How many stalled attempts are made before it is given up."""
 LARGEST_ANSWER: Final = 1 << 20
 """How many bytes are read of an answer other than a blob or manifest."""
 _BLOCK: Final = 1 << 18

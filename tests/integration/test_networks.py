@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -16,57 +15,28 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from hermes.api.command_options import CommandOptions
 from hermes.digest import Digest
-from hermes.errors import NetworkUnavailable, UsageError
+from hermes.errors import UsageError
 from hermes.image.manifest import Manifest
 from hermes.layer import toc
-from hermes.sandbox import choice
-from hermes.sandbox.usermode import installed
 from hermes.store import Store
 from tests.conftest import LASTING, Sandbox
 from tests.integration.conftest import OrdinaryUser, add_base
+from tests.integration.network_place import (
+    CONNECTED,
+    PROGRAMS,
+    compiled,
+    only,
+    own_address,
+)
 from tests.integration.shell import Shell
 from tests.integration.test_runtimes import RUNTIMES
 from tests.integration.yard import Yard, ran
-
-
-def _can_connect() -> bool:
-    try:
-        return bool(installed())
-    except NetworkUnavailable:
-        return False
-
-
-CONNECTED = pytest.mark.skipif(not _can_connect(), reason="no slirp4netns or pasta can be used here")
-IPV6 = pytest.mark.skipif(
-    not os.path.exists("/proc/net/if_inet6") or " lo\n" not in Path("/proc/net/if_inet6").read_text(),
-    reason="this machine has no IPv6 at its loopback interface",
-)
-PROGRAMS = pytest.mark.parametrize(
-    "program",
-    [
-        pytest.param(
-            name, marks=pytest.mark.skipif(not shutil.which(name), reason=f"{name} is not installed")
-        )
-        for name in ("slirp4netns", "pasta")
-    ],
-)
-
-
-def own_address() -> str:
-    """The address of this machine that others would reach it by."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.77", 9))
-        except OSError:
-            pytest.skip("this machine has no route")
-        return str(probe.getsockname()[0])
 
 
 @contextlib.contextmanager
@@ -113,61 +83,6 @@ int main(int count, char **words) {
     return 0;
 }
 """
-
-
-ECHO = """
-#include <arpa/inet.h>
-#include <sys/socket.h>
-int main(void) {
-    struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(53)}, peer;
-    char said[99];
-    int fd = socket(AF_INET, SOCK_DGRAM, 0);
-    if (bind(fd, (struct sockaddr *)&own, sizeof own)) return 1;
-    for (;;) {
-        socklen_t size = sizeof peer;
-        ssize_t count = recvfrom(fd, said, sizeof said, 0, (struct sockaddr *)&peer, &size);
-        if (count > 0) sendto(fd, said, count, 0, (struct sockaddr *)&peer, size);
-    }
-}
-"""
-
-
-STREAM = """
-#include <arpa/inet.h>
-#include <sys/socket.h>
-#include <unistd.h>
-int main(void) {
-    struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(7)};
-    char said[1 << 16];
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (bind(fd, (struct sockaddr *)&own, sizeof own) || listen(fd, 99)) return 1;
-    for (;;) {
-        int peer = accept(fd, 0, 0);
-        if (fork()) { close(peer); continue; }
-        for (ssize_t count; (count = read(peer, said, sizeof said)) > 0;)
-            for (ssize_t done = 0, now; done < count && (now = write(peer, said + done, count - done)) > 0;)
-                done += now;
-        return 0;
-    }
-}
-"""
-
-
-def compiled(name: str, text: str, folder: Path) -> None:
-    """Write a static program: ``connect`` prints what an abstract socket says, ``echo`` answers on a port."""
-    if not shutil.which("gcc"):
-        pytest.skip("gcc is not installed (tests/packages.sh does)")
-    (folder / f"{name}.c").write_text(text)
-    subprocess.run(["gcc", "-static", "-o", name, f"{name}.c"], cwd=folder, check=True)
-
-
-def only(program: str, folder: Path, *more: str) -> dict[str, str]:
-    """An environment in which one of the programs that connect networks is found, and the other is not."""
-    folder.mkdir()
-    for name in (program, *more, "setpriv", "newuidmap", "newgidmap", "crun", "runc"):
-        if path := shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin"):
-            (folder / name).symlink_to(path)
-    return {"PATH": str(folder)}
 
 
 # What is reached, and what is not.
@@ -327,7 +242,8 @@ def test_an_ordinary_user_has_it_where_tun_is_open(ordinary_user: OrdinaryUser, 
     os.mknod(node, stat.S_IFCHR, os.makedev(10, 200))
     node.chmod(0o666)
     server = socket.create_server(("0.0.0.0", 0))
-    ask = f"(timeout 3 busybox nc {{}} {server.getsockname()[1]} < /dev/null || true)"
+    # pasta of Debian 12 sometimes gives data again when the peer closes at once; what is asked here is who is reached.
+    ask = f"(timeout 3 busybox nc {{}} {server.getsockname()[1]} < /dev/null | busybox head -n 1)"
     add_base(ordinary_user.workspace)
     command = f"{ask.format('127.0.0.1')} > /near; {ask.format(own_address())} > /far"
     ordinary_user.workspace.write(
@@ -468,223 +384,3 @@ def test_names_of_machines_become_no_part_of_a_layer(yard: Yard) -> None:
         document = json.loads(store.blobs.read(manifest.config.digest))
         entries = toc.load(store, Digest.parse(document["rootfs"]["diff_ids"][-1])).entries
         assert [one.path for one in entries if not one.passed] == ["x"], network
-
-
-# Ports of programs.
-
-SERVES = """
-image(name = "web", base = "//base:root", user = "33:44", ports = ["80/tcp"],
-    cmd = ["busybox", "httpd", "-f", "-p", "80", "-h", "/etc"])
-"""
-
-
-@contextlib.contextmanager
-def running(
-    workspace: Sandbox, *arguments: str, env: dict[str, str] | None = None
-) -> Iterator[subprocess.Popen[str]]:
-    """Run an image until the block ends."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "hermes", "run", *arguments],
-        cwd=workspace.root,
-        env={**os.environ, "HERMES_HOME": str(workspace.home), **(env or {})},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def answer_of(address: str, port: int, path: str = "/hosts") -> str:
-    """What a web server at an address says, within ten seconds."""
-    end = time.monotonic() + 10
-    while True:
-        try:
-            with socket.create_connection((address, port), timeout=3) as call:
-                call.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
-                if said := call.makefile("rb").read():
-                    return said.decode()
-        except OSError:
-            if time.monotonic() > end:
-                raise
-        time.sleep(0.1)
-
-
-def until_connected(port: int) -> None:
-    """Wait until a program behind a port takes connections, as one that is closed at once does not show."""
-    end = time.monotonic() + 10
-    while True:
-        with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), 3) as call:
-            call.sendall(b"x")
-            if call.recv(1):
-                return
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
-def unused() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
-@CONNECTED
-@PROGRAMS
-def test_a_low_port_of_a_user_without_capabilities_is_published(
-    based: Sandbox, program: str, tmp_path: Path
-) -> None:
-    based.write("BUILD", SERVES)
-    based.build("//:web")
-    first, second = unused(), unused()
-    options = ["-q", "-p", f"{first}:80", "-p", f"127.0.0.1:{second}:80"]
-    with running(based, *options, "//:web", env=only(program, tmp_path / "bin")):
-        assert "localhost hermes" in answer_of("127.0.0.1", first)
-        assert "localhost hermes" in answer_of(own_address(), first)
-        assert "localhost hermes" in answer_of("127.0.0.1", second)
-        with (
-            pytest.raises(OSError, match="refused"),
-            socket.create_connection((own_address(), second), timeout=3),
-        ):
-            pass
-
-
-@CONNECTED
-@IPV6
-def test_ports_are_published_at_ipv6_addresses(based: Sandbox) -> None:
-    based.write("BUILD", SERVES)
-    based.build("//:web")
-    first, second = unused(), unused()
-    with running(based, "-q", "-p", f"{first}:80", "-p", f"[::1]:{second}:80", "//:web"):
-        assert "localhost hermes" in answer_of("::1", first)
-        assert "localhost hermes" in answer_of("::1", second)
-        with pytest.raises(OSError, match="refused"), socket.create_connection(("127.0.0.1", second)):
-            pass
-
-
-@CONNECTED
-def test_connections_are_as_long_and_as_many_as_they_are(based: Sandbox) -> None:
-    """Side by side, with more than a pipe holds in both directions, and half closed."""
-    compiled("echo", STREAM, based.root)
-    based.write(
-        "BUILD",
-        'files_layer(name = "program", files = {"/bin/echo": "echo"})\n'
-        'image(name = "echoing", base = "//base:root", layers = [":program"], user = "33", cmd = ["/bin/echo"])\n',
-    )
-    based.build("//:echoing")
-    port, sent = unused(), os.urandom(1 << 20)
-
-    def echoed() -> bytes:
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as call:
-            writer = threading.Thread(target=lambda: (call.sendall(sent), call.shutdown(socket.SHUT_WR)))
-            writer.start()
-            with call.makefile("rb") as answer:
-                found = answer.read()
-            writer.join()
-        return found
-
-    with running(based, "-q", "-p", f"{port}:7", "//:echoing"), ThreadPoolExecutor(8) as pool:
-        until_connected(port)
-        assert [one == sent for one in pool.map(lambda _: echoed(), range(8))] == [True] * 8
-
-
-@CONNECTED
-def test_a_port_that_nothing_listens_on_resets_connections(based: Sandbox) -> None:
-    based.write("BUILD", SERVES)
-    based.build("//:web")
-    port = unused()
-    with (
-        running(based, "-q", "-p", f"127.0.0.1:{port}-{port + 9}:81", "//:web") as process,
-        socket.socket() as call,
-    ):
-        assert process.stderr is not None
-        assert process.stderr.readline() == f"published 127.0.0.1:{port} -> 81/tcp\n"
-        call.connect(("127.0.0.1", port))
-        with pytest.raises(ConnectionResetError):
-            call.recv(1)
-
-
-@CONNECTED
-@RUNTIMES
-def test_a_free_port_is_chosen_and_said(based: Sandbox, runtime: str) -> None:
-    based.write("BUILD", SERVES)
-    based.build("//:web")
-    with running(based, "-q", "-p", "127.0.0.1::80", "--runtime", runtime, "//:web") as process:
-        assert process.stderr is not None
-        said = process.stderr.readline()
-        assert re.fullmatch(r"published 127\.0\.0\.1:[0-9]+ -> 80/tcp\n", said)
-        assert "localhost hermes" in answer_of("127.0.0.1", int(said.split(":")[1].split()[0]))
-
-
-@CONNECTED
-@PROGRAMS
-def test_a_udp_port_is_published(based: Sandbox, program: str, tmp_path: Path) -> None:
-    compiled("echo", ECHO, based.root)
-    based.write(
-        "BUILD",
-        'files_layer(name = "program", files = {"/bin/echo53": "echo"})\n'
-        'image(name = "answering", base = "//base:root", layers = [":program"], user = "33", cmd = ["/bin/echo53"])\n',
-    )
-    based.build("//:answering")
-    port = unused()
-    with (
-        running(based, "-q", "-p", f"{port}:53/udp", "//:answering", env=only(program, tmp_path / "bin")),
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as call,
-    ):
-        call.settimeout(0.5)
-        for address in own_address(), "127.0.0.1":
-            for _ in range(30):
-                call.sendto(b"hello", (address, port))
-                with contextlib.suppress(OSError):
-                    assert call.recvfrom(9) == (b"hello", (address, port))
-                    break
-            else:
-                pytest.fail(f"nothing came back from {address}")
-
-
-@CONNECTED
-def test_a_port_that_is_taken_is_an_error_before_anything_runs(based: Sandbox) -> None:
-    based.write("BUILD", SERVES)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        done = based.run("run", "-q", "-p", f"127.0.0.1:{port}:80", "//:web")
-    assert (
-        done.returncode,
-        f"{port} of this machine cannot be used: Address already in use" in done.stderr,
-    ) == (2, True)
-
-
-def test_a_low_port_can_be_bound_without_any_network(based: Sandbox) -> None:
-    based.write("BUILD", SERVES)
-    script = "(busybox httpd -f -p 80 -h /etc &) && sleep 0.5 && busybox wget -q -O - http://127.0.0.1/hosts"
-    for runtime in choice.NAMES:
-        done = based.run(
-            "run", "-q", "--runtime", runtime, "//:web", "busybox", "timeout", "5", "sh", "-c", script
-        )
-        assert "localhost hermes" in done.stdout, (runtime, done.stderr)
-
-
-def test_every_user_in_a_network_of_its_own_may_ping(based: Sandbox, ordinary_user: OrdinaryUser) -> None:
-    show = ["sh", "-c", "busybox awk '{print ($1 == 0 && $2 >= 65535)}' /proc/sys/net/ipv4/ping_group_range"]
-    based.write("BUILD", SERVES)
-    assert based.run("run", "-q", "//:web", *show).stdout == "1\n"
-    add_base(ordinary_user.workspace)
-    ordinary_user.workspace.write("BUILD", SERVES)
-    assert ordinary_user.run("run", "-q", "//:web", *show).stdout == "1\n"
-
-
-def test_without_a_way_out_a_published_program_has_the_network_of_this_machine(
-    based: Sandbox, tmp_path: Path
-) -> None:
-    port = unused()
-    based.write("BUILD", SERVES.replace('"80", "-h"', f'"{port}", "-h"'))
-    based.build("//:web")
-    env = only("nothing", tmp_path / "bin")
-    with running(based, "-q", "-p", str(port), "//:web", env=env) as process:
-        assert process.stderr is not None
-        assert "where the program itself listens on its ports" in process.stderr.readline()
-        assert "localhost" in answer_of("127.0.0.1", port)
-    for other in f"{port}:80", f"127.0.0.1:{port}:{port}":
-        done = based.run("run", "-q", "-p", other, "//:web", env=env)
-        assert (done.returncode, "with this machine's network" in done.stderr) == (2, True), done.stderr

@@ -13,7 +13,7 @@ import pytest
 from hermes.sandbox.capabilities import NAMES
 from hermes.sandbox.process import SERVER_CAPABILITIES
 from tests.conftest import Sandbox
-from tests.integration.test_networks import CONNECTED, answer_of, running, unused
+from tests.integration.network_place import CONNECTED, answer_of, running, unused
 from tests.integration.test_runtimes import RUNTIMES
 
 BUILD = """

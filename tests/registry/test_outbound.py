@@ -23,7 +23,7 @@ from hermes.outbound import AUTHORITIES, MOUNTED, Outbound, proxies_of
 from hermes.store import Store
 from tests.conftest import Sandbox
 from tests.integration.conftest import add_base
-from tests.integration.test_networks import CONNECTED, own_address
+from tests.integration.network_place import CONNECTED, own_address
 from tests.registry.servers import FAR, Web, reply
 
 ASKED = f"https://{FAR}/file"

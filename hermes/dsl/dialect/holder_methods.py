@@ -46,7 +46,7 @@ def _pop(budget: Budget, items: list[Any], index: int = -1) -> Any:
     try:
         return items.pop(index)
     except (IndexError, OverflowError):
-        raise EvalError(f"pop(): there is no item {index} in a list of {len(items)}") from None
+        raise EvalError(f"pop(): index {index} is out of range for a list of {len(items)}") from None
 
 
 def _append(budget: Budget, items: list[Any], value: Any) -> None:
